@@ -1,0 +1,39 @@
+//! The attribute of [`otel-runtime`](https://docs.rs/otel-runtime), which re-exports it and documents it. Depend on that crate, not on this one.
+//!
+//! How it works, in the order it happens:
+//!
+//! 1. [`args`] is what was written in `#[traced_service(…)]`.
+//! 2. [`service`] is what the impl below it means: its methods, its response streams, its names.
+//! 3. [`valid`] is whether that is a gRPC service, with every mistake in one go.
+//! 4. [`expand`] wraps the response stream types and hands each method to a second attribute, `#[rpc]`.
+//! 5. [`method`] is that second attribute. Because it stands last on its method it sees what every other attribute has made of it, and so puts
+//!    the RPC's span outside them.
+//!
+//! Everything below this file knows only `proc_macro2`, so that unit tests can run it.
+
+use proc_macro::TokenStream;
+
+mod args;
+mod expand;
+mod handoff;
+mod method;
+mod self_type;
+mod service;
+mod shape;
+#[cfg(test)]
+mod snapshots;
+mod valid;
+
+// Documented, with an example, where users meet it: at its re-export in otel-runtime.
+#[allow(missing_docs)]
+#[proc_macro_attribute]
+pub fn traced_service(args: TokenStream, item: TokenStream) -> TokenStream {
+    expand::expand(args.into(), item.into()).into()
+}
+
+/// What `#[traced_service]` puts on each method. Not for use by hand.
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn rpc(args: TokenStream, item: TokenStream) -> TokenStream {
+    method::expand(args.into(), item.into()).into()
+}

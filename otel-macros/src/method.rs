@@ -1,0 +1,103 @@
+//! The second of the two stages: one method, after all its other attributes.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote};
+use syn::{Error, Expr, FnArg, Ident, ImplItemFn, Pat, PatIdent, PatType, Result, Stmt, parse_quote};
+
+use crate::handoff::Handoff;
+use crate::shape::Shape;
+
+pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
+    match instrument(args, item.clone()) {
+        Ok(method) => method.into_token_stream(),
+        Err(error) => {
+            let error = error.to_compile_error();
+            // A method's place takes methods only; `compile_error!` is a macro call, which may stand there too.
+            quote!(#item #error)
+        }
+    }
+}
+
+// Input:
+//     async fn say_hello(&self, request: Request<HelloRequest>) -> R { BODY }
+//
+// Output:
+//     async fn say_hello(&self, request: Request<HelloRequest>) -> R {
+//         use ::otel_runtime::__private::Respond as _;
+//         static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::of(greeter_server::SERVICE_NAME, "SayHello");
+//         __RPC.start::<R>(&request).respond(async move {
+//             if false { return ::otel_runtime::__private::returns::<R>(); }
+//             BODY
+//         }).await
+//     }
+//
+// The `return` that never runs gives the block its type from the inside. From the outside (`let r: R`, `-> R`, a turbofish) the
+// compiler does not coerce `Ok(Response::new(Box::pin(stream)))` to it (rust-lang/rust#145105).
+fn instrument(args: TokenStream, item: TokenStream) -> Result<ImplItemFn> {
+    let Handoff {
+        runtime,
+        constructor,
+        streams,
+        stream_types,
+    } = syn::parse2(args)?;
+    let mut method: ImplItemFn = syn::parse2(item)?;
+    let name = method.sig.ident.clone();
+
+    let (request, destructure) = request(&mut method)?;
+    let Some(Shape { output, body }) = Shape::of(&mut method.sig, &mut method.block) else {
+        return Err(Error::new(
+            name.span(),
+            format!(
+                "another attribute has made of `{name}` what is no longer an `async fn` or what `#[async_trait]` makes of one; move it below the others, or off this method"
+            ),
+        ));
+    };
+    // The trait wants the wrapped stream, the statements make the unwrapped one.
+    let output = stream_types.unwrap(output.to_token_stream());
+    let statements = body
+        .stmts
+        .iter()
+        .map(ToTokens::to_token_stream)
+        .map(|statement| stream_types.unwrap(statement));
+
+    let (import, respond) = if streams {
+        (None, quote!(respond_stream))
+    } else {
+        (Some(quote!(use #runtime::__private::Respond as _;)), quote!(respond))
+    };
+    let instrumented = quote! {
+        #import
+        static __RPC: #runtime::__private::Rpc = #runtime::__private::Rpc::#constructor;
+        __RPC.start::<#output>(&#request).#respond(async move {
+            if false { return #runtime::__private::returns::<#output>(); }
+            #destructure
+            #(#statements)*
+        }).await
+    };
+    body.stmts = vec![Stmt::Expr(Expr::Verbatim(instrumented), None)];
+    Ok(method)
+}
+
+/// The name of the request argument, and the pattern it was, if it had none. (async_trait leaves names only.)
+fn request(method: &mut ImplItemFn) -> Result<(Ident, Option<TokenStream>)> {
+    let name = method.sig.ident.span();
+    let Some(FnArg::Typed(PatType { pat, .. })) = method.sig.inputs.iter_mut().nth(1) else {
+        return Err(Error::new(name, "expected one argument after `self`"));
+    };
+    if let Pat::Ident(PatIdent {
+        ident,
+        by_ref: None,
+        subpat: None,
+        ..
+    }) = &**pat
+    {
+        return Ok((ident.clone(), None));
+    }
+    let ident = Ident::new("__request", Span::mixed_site());
+    let pattern = std::mem::replace(&mut **pat, parse_quote!(#ident));
+    let destructure = match pattern {
+        Pat::Wild(_) => None,
+        pattern => Some(quote!(let #pattern = #ident;)),
+    };
+    Ok((ident, destructure))
+}

@@ -1,0 +1,107 @@
+//! What an impl means as a gRPC service: which functions are RPCs, which types are their response streams, what they are called.
+
+use heck::ToUpperCamelCase;
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, quote};
+use syn::ext::IdentExt;
+use syn::{ImplItem, ItemImpl, Path};
+
+use crate::args::ServiceName;
+use crate::self_type::StreamTypes;
+
+/// The service's name as far as the impl tells it.
+pub(crate) enum Name {
+    /// The argument, or `x_server::SERVICE_NAME` where the trait is written `x_server::Trait`.
+    Known(TokenStream),
+    /// The trait's own name. The request path will tell the package.
+    Trait(String),
+}
+
+impl Name {
+    pub(crate) fn of(argument: Option<&ServiceName>, trait_path: &Path) -> Self {
+        if let Some(name) = argument {
+            return Name::Known(name.to_token_stream());
+        }
+        let mut segments = trait_path.segments.iter().rev();
+        let trait_name = segments.next().expect("a path has a segment");
+        match segments.next() {
+            Some(module) if module.ident.to_string().ends_with("_server") => {
+                let mut constant = trait_path.clone();
+                let last = constant.segments.last_mut().expect("a path has a segment");
+                last.ident = Ident::new("SERVICE_NAME", last.ident.span());
+                last.arguments = syn::PathArguments::None;
+                Name::Known(constant.into_token_stream())
+            }
+            _ => Name::Trait(trait_name.ident.unraw().to_string()),
+        }
+    }
+
+    /// The call that makes a method's `static`, from its name on.
+    pub(crate) fn constructor(&self, method: &str) -> TokenStream {
+        match self {
+            Name::Known(service) => quote!(of(#service, #method)),
+            Name::Trait(service) => quote!(learn(#service, #method)),
+        }
+    }
+}
+
+/// The response stream types of the impl. tonic calls the one of the RPC `Chat`, whose method is `chat`, `ChatStream`.
+pub(crate) fn stream_types(item: &ItemImpl) -> StreamTypes {
+    let methods: Vec<String> = item
+        .items
+        .iter()
+        .filter_map(|item| match item {
+            ImplItem::Fn(method) => Some(folded(&method.sig.ident)),
+            _ => None,
+        })
+        .collect();
+    let mut found = StreamTypes::default();
+    for item in &item.items {
+        let ImplItem::Type(ty) = item else { continue };
+        if methods.iter().any(|method| is_stream_of(&ty.ident, method)) {
+            // `type BStream = Self::AStream;` means the type that was written for `AStream`.
+            let written = found.unwrap(ty.ty.to_token_stream());
+            found.0.push((ty.ident.clone(), written));
+        }
+    }
+    found
+}
+
+/// The name of the method's response stream type.
+pub(crate) fn stream_of<'a>(method: &Ident, types: &'a StreamTypes) -> Option<&'a Ident> {
+    let method = folded(method);
+    types
+        .0
+        .iter()
+        .map(|(name, _)| name)
+        .find(|name| is_stream_of(name, &method))
+}
+
+/// The method's name on the wire, as well as its Rust names tell it: `{RpcName}Stream` is exact, and UpperCamelCase of the function's name is a guess.
+pub(crate) fn rpc_name(method: &Ident, stream: Option<&Ident>) -> String {
+    match stream {
+        Some(stream) => {
+            let mut name = stream.unraw().to_string();
+            name.truncate(name.len() - "Stream".len());
+            name
+        }
+        None => method.unraw().to_string().to_upper_camel_case(),
+    }
+}
+
+fn is_stream_of(ty: &Ident, folded_method: &str) -> bool {
+    let ty = ty.unraw().to_string();
+    ty.strip_suffix("Stream").is_some_and(|rpc| fold(rpc) == folded_method)
+}
+
+/// A name without what prost changes in it: letter case and underscores.
+fn fold(name: &str) -> String {
+    name.chars()
+        .filter(|c| *c != '_')
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+fn folded(ident: &Ident) -> String {
+    fold(&ident.unraw().to_string())
+}

@@ -1,0 +1,75 @@
+//! Whether the impl is one of a gRPC service. Each mistake is one error, on the smallest thing the user wrote.
+
+use syn::{Error, FnArg, ImplItem, ImplItemFn, ItemImpl, Path, ReceiverKind, Type};
+
+use crate::shape::Shape;
+
+/// The trait's path, and what is wrong with the impl.
+pub(crate) fn check(item: &mut ItemImpl, errors: &mut Vec<Error>) -> Option<Path> {
+    let trait_path = check_is_trait_impl(item, errors);
+    if trait_path.is_some() {
+        for item in &mut item.items {
+            if let ImplItem::Fn(method) = item
+                && let Err(error) = check_signature(method).and_then(|()| check_shape(method))
+            {
+                errors.push(error);
+            }
+        }
+    }
+    trait_path
+}
+
+/// `impl Trait for Type`, and not `impl Type` or `impl !Trait for Type`.
+fn check_is_trait_impl(item: &ItemImpl, errors: &mut Vec<Error>) -> Option<Path> {
+    match &item.trait_ {
+        Some((path, _)) if item.modifiers.polarity.is_none() => Some(path.clone()),
+        Some((path, _)) => {
+            errors.push(Error::new_spanned(path, NOT_A_SERVICE));
+            None
+        }
+        None => {
+            errors.push(Error::new_spanned(&item.self_ty, NOT_A_SERVICE));
+            None
+        }
+    }
+}
+
+pub(crate) const NOT_A_SERVICE: &str = "expected the impl of a tonic service: `impl Greeter for MyGreeter { … }`";
+
+/// `&self` or `self: Arc<Self>`, and one argument.
+fn check_signature(method: &ImplItemFn) -> Result<(), Error> {
+    const EXPECTED: &str = "expected a gRPC method: `async fn name(&self, request: tonic::Request<T>)`";
+    let mut inputs = method.sig.inputs.iter();
+    match inputs.next() {
+        Some(FnArg::Receiver(receiver)) => match &receiver.kind {
+            ReceiverKind::Reference(_, _, None) => {}
+            ReceiverKind::Typed(_, ty) if !matches!(&**ty, Type::Reference(reference) if reference.mutability.is_some()) =>
+                {}
+            _ => return Err(Error::new_spanned(receiver, EXPECTED)),
+        },
+        Some(FnArg::Typed(argument)) => return Err(Error::new_spanned(argument, EXPECTED)),
+        None => return Err(Error::new(method.sig.ident.span(), EXPECTED)),
+    }
+    match (inputs.next(), inputs.next()) {
+        (Some(_), None) => Ok(()),
+        (None, _) => Err(Error::new(method.sig.ident.span(), EXPECTED)),
+        (Some(_), Some(second)) => Err(Error::new_spanned(second, EXPECTED)),
+    }
+}
+
+/// An `async fn` that returns something, or what `#[async_trait]` makes of one.
+fn check_shape(method: &mut ImplItemFn) -> Result<(), Error> {
+    let name = method.sig.ident.clone();
+    let is_async = method.sig.asyncness.is_some();
+    if Shape::of(&mut method.sig, &mut method.block).is_some() {
+        return Ok(());
+    }
+    Err(Error::new(
+        name.span(),
+        if is_async {
+            format!("`{name}` returns nothing; expected `-> Result<tonic::Response<T>, tonic::Status>`")
+        } else {
+            format!("`{name}` is neither an `async fn` nor what `#[async_trait]` makes of one")
+        },
+    ))
+}

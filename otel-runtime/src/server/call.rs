@@ -1,0 +1,166 @@
+//! One RPC, from its start to whichever of its ends comes.
+
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant, SystemTime};
+
+use http::{HeaderMap, Uri};
+use opentelemetry::trace::{Span, SpanBuilder, SpanKind, TraceContextExt, Tracer};
+use opentelemetry::{Context, KeyValue};
+use tonic::Extensions;
+
+use super::address;
+use super::handler::StreamHandler;
+use super::method::Method;
+use super::panic::Panic;
+use crate::instruments::ServerInstruments;
+use crate::status::Outcome;
+use crate::{deadline, propagation, semconv};
+
+/// An RPC that has started, and whose handler returns `R`.
+#[derive(Debug)]
+#[must_use = "an RPC that is dropped is recorded as cancelled"]
+pub struct Call<R> {
+    pub(super) inner: CallInner,
+    reply: PhantomData<fn() -> R>,
+}
+
+impl<R> Call<R> {
+    pub(super) fn new(inner: CallInner) -> Self {
+        Call {
+            inner,
+            reply: PhantomData,
+        }
+    }
+
+    /// Runs the handler of an RPC whose response is a stream.
+    pub fn respond_stream<T, F>(self, handler: F) -> StreamHandler<F>
+    where
+        F: Future<Output = Result<tonic::Response<T>, tonic::Status>>,
+    {
+        StreamHandler::new(self.inner, handler)
+    }
+}
+
+/// The span, the clock and the place in active requests of one RPC.
+///
+/// It is a drop guard: it goes from the method's future into the response stream, and wherever it is dropped without having been told how the RPC ended,
+/// the caller went away.
+#[derive(Debug)]
+pub(crate) struct CallInner {
+    method: &'static Method,
+    /// Current while the handler and the response stream run.
+    context: Context,
+    /// Whether `context` has a span of ours. It has not where no SDK is installed: the span in it is then another's, and not ours to end.
+    has_span: bool,
+    started: Instant,
+    started_at: SystemTime,
+    timeout: Option<Duration>,
+    ended: bool,
+}
+
+impl CallInner {
+    pub(super) fn start(
+        method: &'static Method,
+        headers: &HeaderMap,
+        uri: Option<&Uri>,
+        socket: Option<SocketAddr>,
+        extensions: &Extensions,
+    ) -> Self {
+        let started = Instant::now();
+        let started_at = SystemTime::now();
+        let instruments = ServerInstruments::global();
+        let parent = propagation::extract(headers);
+
+        // Given at the start, so that a sampler sees them. There is room for what the end adds.
+        let mut attributes = Vec::with_capacity(8);
+        attributes.extend(method.span_attributes());
+        attributes.extend(address::server(uri));
+        let mut builder = SpanBuilder::from_name(method.name())
+            .with_kind(SpanKind::Server)
+            .with_start_time(started_at);
+        builder.attributes = Some(attributes);
+        let mut span = instruments.tracer.build_with_context(builder, &parent);
+        if span.is_recording() {
+            span.set_attributes(address::peer(socket, extensions));
+        }
+
+        method.count_active(instruments, 1);
+        let (context, has_span) = with_own_span(parent, span);
+        CallInner {
+            method,
+            context,
+            has_span,
+            started,
+            started_at,
+            timeout: deadline::grpc_timeout(headers),
+            ended: false,
+        }
+    }
+
+    /// Runs the service's own code inside the RPC. A panic ends the RPC and goes on.
+    pub(super) fn enter<T>(&mut self, run: impl FnOnce() -> T) -> T {
+        let result = {
+            let _current = self.context.clone().attach();
+            Panic::catch(run).inspect_err(Panic::log)
+        };
+        match result {
+            Ok(value) => value,
+            Err(panic) => {
+                self.end(Outcome::panicked(panic.message()));
+                panic.resume()
+            }
+        }
+    }
+
+    /// Closes the RPC's books. The first end counts; an RPC that has ended stays as it is.
+    pub(super) fn end(&mut self, outcome: Outcome<'_>) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        let elapsed = self.started.elapsed();
+        if self.has_span {
+            let span = self.context.span();
+            if span.is_recording() {
+                span.set_attribute(KeyValue::new(semconv::RPC_STATUS_CODE, outcome.code_name()));
+                if let Some(error) = outcome.server_error_type() {
+                    span.set_attribute(KeyValue::new(semconv::ERROR_TYPE, error));
+                }
+                if let Some(status) = outcome.server_span_status() {
+                    span.set_status(status);
+                }
+            }
+            // The same clock for both, so that the span is exactly as long as the duration says.
+            span.end_with_timestamp(self.started_at + elapsed);
+        }
+        let instruments = ServerInstruments::global();
+        self.method.count_active(instruments, -1);
+        self.method.record_duration(instruments, elapsed.as_secs_f64(), outcome);
+    }
+}
+
+impl Drop for CallInner {
+    fn drop(&mut self) {
+        if !self.ended {
+            let deadline_has_passed = self
+                .timeout
+                .is_some_and(|timeout| deadline::has_passed(timeout, self.started.elapsed()));
+            self.end(if deadline_has_passed {
+                Outcome::DEADLINE_EXCEEDED
+            } else {
+                Outcome::CANCELLED
+            });
+        }
+    }
+}
+
+/// `parent` with `span` in it, if that is a span of its own. A no-op tracer's has no id but its parent's.
+fn with_own_span(parent: Context, span: impl Span + Send + Sync + 'static) -> (Context, bool) {
+    let own = span.span_context();
+    let is_own = own.is_valid() && own.span_id() != parent.span().span_context().span_id();
+    if is_own {
+        (parent.with_span(span), true)
+    } else {
+        (parent, false)
+    }
+}

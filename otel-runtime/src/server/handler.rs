@@ -1,0 +1,126 @@
+//! The future of a handler.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+use pin_project_lite::pin_project;
+use tonic::{Response, Status};
+
+use super::call::{Call, CallInner};
+use super::in_call::InCall;
+use super::stream::TracedStream;
+use crate::status::Outcome;
+
+/// What a handler returns.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not what a gRPC method returns",
+    label = "expected `Result<tonic::Response<T>, tonic::Status>`"
+)]
+pub trait Reply {}
+
+impl<T> Reply for Result<Response<T>, Status> {}
+
+/// A response stream without a name, as the traits that `generate_default_stubs` makes return them.
+type BoxStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send + 'static>>;
+
+/// Runs the handler of an RPC whose response is one message.
+///
+/// A trait, so that the inherent method of the same name, which is for boxed streams, goes before it. That way the response's type decides, whatever alias hides it.
+pub trait Respond {
+    /// The message.
+    type Message;
+
+    /// Runs `handler` as the RPC.
+    fn respond<F>(self, handler: F) -> Handler<F>
+    where
+        F: Future<Output = Result<Response<Self::Message>, Status>>;
+}
+
+impl<T> Respond for Call<Result<Response<T>, Status>> {
+    type Message = T;
+
+    fn respond<F>(self, handler: F) -> Handler<F>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        Handler {
+            future: InCall::new(Some(self.inner), handler),
+        }
+    }
+}
+
+impl<T: 'static> Call<Result<Response<BoxStream<T>>, Status>> {
+    /// Runs the handler of an RPC whose response is a boxed stream, and boxes it again, traced.
+    pub async fn respond<F>(self, handler: F) -> Result<Response<BoxStream<T>>, Status>
+    where
+        F: Future<Output = Result<Response<BoxStream<T>>, Status>>,
+    {
+        let response = self.respond_stream(handler).await?;
+        Ok(response.map(|stream| Box::pin(stream) as BoxStream<T>))
+    }
+}
+
+pin_project! {
+    /// The future of a handler whose RPC ends with it.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Handler<F> {
+        #[pin]
+        future: InCall<F>,
+    }
+}
+
+impl<T, F> Future for Handler<F>
+where
+    F: Future<Output = Result<Response<T>, Status>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let mut future = self.project().future;
+        let result = ready!(future.as_mut().enter(|handler| handler.poll(cx)));
+        future.end(result.as_ref().err().map_or(Outcome::OK, Outcome::returned));
+        Poll::Ready(result)
+    }
+}
+
+pin_project! {
+    /// The future of a handler whose RPC ends with its response stream.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct StreamHandler<F> {
+        #[pin]
+        future: InCall<F>,
+    }
+}
+
+impl<F> StreamHandler<F> {
+    pub(super) fn new(call: CallInner, handler: F) -> Self {
+        StreamHandler {
+            future: InCall::new(Some(call), handler),
+        }
+    }
+}
+
+impl<S, F> Future for StreamHandler<F>
+where
+    S: Stream,
+    F: Future<Output = Result<Response<S>, Status>>,
+{
+    type Output = Result<Response<TracedStream<S>>, Status>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut future = self.project().future;
+        Poll::Ready(match ready!(future.as_mut().enter(|handler| handler.poll(cx))) {
+            Ok(response) => {
+                let call = future.leave();
+                Ok(response.map(|stream| TracedStream::new(call, stream)))
+            }
+            Err(status) => {
+                future.end(Outcome::returned(&status));
+                Err(status)
+            }
+        })
+    }
+}

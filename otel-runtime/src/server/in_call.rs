@@ -1,0 +1,64 @@
+//! The service's own future or stream, and the RPC it is part of.
+
+use std::pin::Pin;
+
+use pin_project_lite::pin_project;
+
+use super::call::CallInner;
+use crate::status::Outcome;
+
+pin_project! {
+    /// Everything that `inner` does, its dropping included, happens inside `call`.
+    #[derive(Debug)]
+    pub(super) struct InCall<T> {
+        // Empty only while it is being dropped.
+        #[pin]
+        inner: Option<T>,
+        // Empty once the RPC has moved on.
+        call: Option<CallInner>,
+    }
+
+    impl<T> PinnedDrop for InCall<T> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if let Some(call) = this.call {
+                call.enter(|| this.inner.set(None));
+            }
+        }
+    }
+}
+
+impl<T> InCall<T> {
+    pub(super) fn new(call: Option<CallInner>, inner: T) -> Self {
+        InCall {
+            inner: Some(inner),
+            call,
+        }
+    }
+
+    /// Runs the service's code.
+    pub(super) fn enter<R>(self: Pin<&mut Self>, run: impl FnOnce(Pin<&mut T>) -> R) -> R {
+        let this = self.project();
+        let inner = this.inner.as_pin_mut().expect("it is not being dropped");
+        match this.call {
+            Some(call) => call.enter(|| run(inner)),
+            None => run(inner),
+        }
+    }
+
+    /// Ends the RPC, if it has not ended yet.
+    pub(super) fn end(self: Pin<&mut Self>, outcome: Outcome<'_>) {
+        if let Some(call) = self.project().call {
+            call.end(outcome);
+        }
+    }
+
+    /// Lets the RPC go on elsewhere.
+    pub(super) fn leave(self: Pin<&mut Self>) -> Option<CallInner> {
+        self.project().call.take()
+    }
+
+    pub(super) fn get_ref(&self) -> &T {
+        self.inner.as_ref().expect("it is not being dropped")
+    }
+}

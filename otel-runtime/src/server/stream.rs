@@ -1,0 +1,99 @@
+//! The response stream of an RPC.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+use pin_project_lite::pin_project;
+use tonic::Status;
+
+use super::call::CallInner;
+use super::in_call::InCall;
+use crate::status::Outcome;
+
+pin_project! {
+    /// A response stream that carries its RPC to the end.
+    ///
+    /// [`#[traced_service]`](crate::traced_service) writes it around the response stream types of a service: `type ChatStream = X;` becomes
+    /// `type ChatStream = TracedStream<X>;`. Handlers go on returning an `X`. The name is met where a handler is called directly, in a unit test for example;
+    /// it yields what `X` yields.
+    ///
+    /// The RPC's context is current whenever `X` is polled or dropped. The RPC ends
+    ///
+    /// * with `OK` when the stream ends, or when it is dropped after its last item (its [`size_hint`](Stream::size_hint) says that nothing is left),
+    /// * with the status of its first error,
+    /// * with `DEADLINE_EXCEEDED` or `CANCELLED` when it is dropped before that, depending on whether the request's `grpc-timeout` has passed,
+    /// * with `UNKNOWN` and `error.type` = `panic` when it panics.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use examples::greeter::Greeting;
+    /// use examples::proto::greeter::{HelloRequest, greeter_server::Greeter};
+    /// use tokio_stream::StreamExt;
+    ///
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let request = tonic::Request::new(HelloRequest { name: "Ada".into() });
+    /// let mut replies = Greeting::default().say_hello_in_every_language(request).await?.into_inner();
+    /// assert_eq!(replies.next().await.expect("a first reply")?.message, "Hello, Ada!");
+    /// # Ok::<(), tonic::Status>(()) }).unwrap();
+    /// ```
+    #[derive(Debug)]
+    #[must_use = "streams do nothing unless polled"]
+    pub struct TracedStream<S>
+    where
+        S: Stream,
+    {
+        #[pin]
+        stream: InCall<S>,
+    }
+
+    impl<S> PinnedDrop for TracedStream<S>
+    where
+        S: Stream,
+    {
+        fn drop(this: Pin<&mut Self>) {
+            let mut stream = this.project().stream;
+            // Not everyone polls once more after the last item.
+            if stream.as_mut().enter(|stream| stream.size_hint() == (0, Some(0))) {
+                stream.end(Outcome::OK);
+            }
+        }
+    }
+}
+
+impl<S: Stream> TracedStream<S> {
+    pub(super) fn new(call: Option<CallInner>, stream: S) -> Self {
+        TracedStream {
+            stream: InCall::new(call, stream),
+        }
+    }
+
+    /// The stream that the handler returned.
+    pub fn get_ref(&self) -> &S {
+        self.stream.get_ref()
+    }
+}
+
+impl<T, S> Stream for TracedStream<S>
+where
+    S: Stream<Item = Result<T, Status>>,
+{
+    type Item = Result<T, Status>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut stream = self.project().stream;
+        let item = ready!(stream.as_mut().enter(|stream| stream.poll_next(cx)));
+        match &item {
+            Some(Ok(_)) => {}
+            // tonic sends no further item.
+            Some(Err(status)) => stream.end(Outcome::returned(status)),
+            None => stream.end(Outcome::OK),
+        }
+        Poll::Ready(item)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.stream.get_ref().size_hint()
+    }
+}

@@ -1,0 +1,1 @@
+//! The crates under test, used as a user does.
