@@ -1,1 +1,40 @@
-//! The crates under test, used as a user does.
+//! What the tests share: services to implement, a server on a socket, and in-memory telemetry.
+
+pub mod server;
+pub mod telemetry;
+
+/// One service for each kind of RPC.
+#[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
+pub mod kinds {
+    tonic::include_proto!("kinds");
+
+    impl From<&str> for Message {
+        fn from(text: &str) -> Self {
+            Message { text: text.to_owned() }
+        }
+    }
+}
+
+/// [`kinds`] as generated with `generate_default_stubs(true)`.
+#[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
+pub mod kinds_default_stubs {
+    include!(concat!(env!("OUT_DIR"), "/default_stubs/kinds.rs"));
+}
+
+/// [`kinds`] as generated with `use_arc_self(true)`.
+#[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
+pub mod kinds_arc_self {
+    include!(concat!(env!("OUT_DIR"), "/arc_self/kinds.rs"));
+}
+
+/// Names whose Rust spelling does not tell the one on the wire.
+#[allow(missing_docs, unreachable_pub, nonstandard_style, clippy::all, clippy::pedantic)]
+pub mod names {
+    tonic::include_proto!("names.v1");
+}
+
+/// A service without a package.
+#[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
+pub mod no_package {
+    tonic::include_proto!("_");
+}

@@ -1,6 +1,5 @@
 //! One RPC, from its start to whichever of its ends comes.
 
-use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -10,44 +9,18 @@ use opentelemetry::{Context, KeyValue};
 use tonic::Extensions;
 
 use super::address;
-use super::handler::StreamHandler;
 use super::method::Method;
 use super::panic::Panic;
 use crate::instruments::ServerInstruments;
 use crate::status::Outcome;
 use crate::{deadline, propagation, semconv};
 
-/// An RPC that has started, and whose handler returns `R`.
-#[derive(Debug)]
-#[must_use = "an RPC that is dropped is recorded as cancelled"]
-pub struct Call<R> {
-    pub(super) inner: CallInner,
-    reply: PhantomData<fn() -> R>,
-}
-
-impl<R> Call<R> {
-    pub(super) fn new(inner: CallInner) -> Self {
-        Call {
-            inner,
-            reply: PhantomData,
-        }
-    }
-
-    /// Runs the handler of an RPC whose response is a stream.
-    pub fn respond_stream<T, F>(self, handler: F) -> StreamHandler<F>
-    where
-        F: Future<Output = Result<tonic::Response<T>, tonic::Status>>,
-    {
-        StreamHandler::new(self.inner, handler)
-    }
-}
-
 /// The span, the clock and the place in active requests of one RPC.
 ///
 /// It is a drop guard: it goes from the method's future into the response stream, and wherever it is dropped without having been told how the RPC ended,
 /// the caller went away.
 #[derive(Debug)]
-pub(crate) struct CallInner {
+pub(crate) struct Call {
     method: &'static Method,
     /// Current while the handler and the response stream run.
     context: Context,
@@ -59,7 +32,7 @@ pub(crate) struct CallInner {
     ended: bool,
 }
 
-impl CallInner {
+impl Call {
     pub(super) fn start(
         method: &'static Method,
         headers: &HeaderMap,
@@ -87,7 +60,7 @@ impl CallInner {
 
         method.count_active(instruments, 1);
         let (context, has_span) = with_own_span(parent, span);
-        CallInner {
+        Call {
             method,
             context,
             has_span,
@@ -119,27 +92,31 @@ impl CallInner {
             return;
         }
         let elapsed = self.started.elapsed();
-        if self.has_span {
-            let span = self.context.span();
-            if span.is_recording() {
-                span.set_attribute(KeyValue::new(semconv::RPC_STATUS_CODE, outcome.code_name()));
-                if let Some(error) = outcome.server_error_type() {
-                    span.set_attribute(KeyValue::new(semconv::ERROR_TYPE, error));
-                }
-                if let Some(status) = outcome.server_span_status() {
-                    span.set_status(status);
-                }
-            }
-            // The same clock for both, so that the span is exactly as long as the duration says.
-            span.end_with_timestamp(self.started_at + elapsed);
-        }
         let instruments = ServerInstruments::global();
         self.method.count_active(instruments, -1);
         self.method.record_duration(instruments, elapsed.as_secs_f64(), outcome);
+        if self.has_span {
+            self.end_span(elapsed, outcome);
+        }
+    }
+
+    fn end_span(&self, elapsed: Duration, outcome: Outcome<'_>) {
+        let span = self.context.span();
+        if span.is_recording() {
+            span.set_attribute(KeyValue::new(semconv::RPC_STATUS_CODE, outcome.code_name()));
+            if let Some(error) = outcome.server_error_type() {
+                span.set_attribute(KeyValue::new(semconv::ERROR_TYPE, error));
+            }
+            if let Some(status) = outcome.server_span_status() {
+                span.set_status(status);
+            }
+        }
+        // The clock of the duration, so that the span is exactly as long as the duration says.
+        span.end_with_timestamp(self.started_at + elapsed);
     }
 }
 
-impl Drop for CallInner {
+impl Drop for Call {
     fn drop(&mut self) {
         if !self.ended {
             let deadline_has_passed = self

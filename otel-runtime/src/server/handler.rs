@@ -1,5 +1,6 @@
 //! The future of a handler.
 
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -7,7 +8,7 @@ use futures_core::Stream;
 use pin_project_lite::pin_project;
 use tonic::{Response, Status};
 
-use super::call::{Call, CallInner};
+use super::call::Call;
 use super::in_call::InCall;
 use super::stream::TracedStream;
 use crate::status::Outcome;
@@ -20,6 +21,33 @@ use crate::status::Outcome;
 pub trait Reply {}
 
 impl<T> Reply for Result<Response<T>, Status> {}
+
+/// An RPC that has started, and whose handler returns `R`.
+#[derive(Debug)]
+#[must_use = "an RPC that is dropped is recorded as cancelled"]
+pub struct TypedCall<R> {
+    call: Call,
+    returns: PhantomData<fn() -> R>,
+}
+
+impl<R> TypedCall<R> {
+    pub(super) fn new(call: Call) -> Self {
+        TypedCall {
+            call,
+            returns: PhantomData,
+        }
+    }
+
+    /// Runs the handler of an RPC whose response is a stream.
+    pub fn respond_stream<F>(self, handler: F) -> StreamHandler<F>
+    where
+        F: Future<Output = R>,
+    {
+        StreamHandler {
+            future: InCall::new(Some(self.call), handler),
+        }
+    }
+}
 
 /// A response stream without a name, as the traits that `generate_default_stubs` makes return them.
 type BoxStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send + 'static>>;
@@ -37,7 +65,7 @@ pub trait Respond {
         F: Future<Output = Result<Response<Self::Message>, Status>>;
 }
 
-impl<T> Respond for Call<Result<Response<T>, Status>> {
+impl<T> Respond for TypedCall<Result<Response<T>, Status>> {
     type Message = T;
 
     fn respond<F>(self, handler: F) -> Handler<F>
@@ -45,12 +73,12 @@ impl<T> Respond for Call<Result<Response<T>, Status>> {
         F: Future<Output = Result<Response<T>, Status>>,
     {
         Handler {
-            future: InCall::new(Some(self.inner), handler),
+            future: InCall::new(Some(self.call), handler),
         }
     }
 }
 
-impl<T: 'static> Call<Result<Response<BoxStream<T>>, Status>> {
+impl<T: 'static> TypedCall<Result<Response<BoxStream<T>>, Status>> {
     /// Runs the handler of an RPC whose response is a boxed stream, and boxes it again, traced.
     pub async fn respond<F>(self, handler: F) -> Result<Response<BoxStream<T>>, Status>
     where
@@ -92,14 +120,6 @@ pin_project! {
     pub struct StreamHandler<F> {
         #[pin]
         future: InCall<F>,
-    }
-}
-
-impl<F> StreamHandler<F> {
-    pub(super) fn new(call: CallInner, handler: F) -> Self {
-        StreamHandler {
-            future: InCall::new(Some(call), handler),
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use pin_project_lite::pin_project;
 
-use super::call::CallInner;
+use super::call::Call;
 use crate::status::Outcome;
 
 pin_project! {
@@ -15,7 +15,7 @@ pin_project! {
         #[pin]
         inner: Option<T>,
         // Empty once the RPC has moved on.
-        call: Option<CallInner>,
+        call: Option<Call>,
     }
 
     impl<T> PinnedDrop for InCall<T> {
@@ -29,7 +29,7 @@ pin_project! {
 }
 
 impl<T> InCall<T> {
-    pub(super) fn new(call: Option<CallInner>, inner: T) -> Self {
+    pub(super) fn new(call: Option<Call>, inner: T) -> Self {
         InCall {
             inner: Some(inner),
             call,
@@ -54,7 +54,7 @@ impl<T> InCall<T> {
     }
 
     /// Lets the RPC go on elsewhere.
-    pub(super) fn leave(self: Pin<&mut Self>) -> Option<CallInner> {
+    pub(super) fn leave(self: Pin<&mut Self>) -> Option<Call> {
         self.project().call.take()
     }
 

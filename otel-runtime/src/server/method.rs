@@ -6,8 +6,8 @@ use axum::extract::OriginalUri;
 use opentelemetry::KeyValue;
 use tonic::{Extensions, Request};
 
-use super::call::{Call, CallInner};
-use super::handler::Reply;
+use super::call::Call;
+use super::handler::{Reply, TypedCall};
 use crate::instruments::{ServerInstruments, sorted};
 use crate::semconv;
 use crate::status::Outcome;
@@ -51,10 +51,10 @@ impl Rpc {
     }
 
     /// Starts the RPC that `request` is for. `R` is what its handler returns.
-    pub fn start<R: Reply>(&'static self, request: &Request<impl Sized>) -> Call<R> {
+    pub fn start<R: Reply>(&'static self, request: &Request<impl Sized>) -> TypedCall<R> {
         let uri = original_uri(request.extensions());
         let headers = request.metadata().as_ref();
-        Call::new(CallInner::start(
+        TypedCall::new(Call::start(
             self.method(uri),
             headers,
             uri,

@@ -7,7 +7,7 @@ use futures_core::Stream;
 use pin_project_lite::pin_project;
 use tonic::Status;
 
-use super::call::CallInner;
+use super::call::Call;
 use super::in_call::InCall;
 use crate::status::Outcome;
 
@@ -63,7 +63,7 @@ pin_project! {
 }
 
 impl<S: Stream> TracedStream<S> {
-    pub(super) fn new(call: Option<CallInner>, stream: S) -> Self {
+    pub(super) fn new(call: Option<Call>, stream: S) -> Self {
         TracedStream {
             stream: InCall::new(call, stream),
         }

@@ -1,0 +1,204 @@
+//! The names on spans and metrics are those on the wire, however the impl is written.
+
+use std::pin::Pin;
+
+use otel_runtime::traced_service;
+use tests::names::Nothing;
+use tests::names::http_cache_client::HttpCacheClient;
+use tests::names::odd_client::OddClient;
+use tests::names::odd_server::{Odd, OddServer};
+use tests::names::{http_cache_server, odd_server};
+use tests::no_package::packageless_client::PackagelessClient;
+use tests::no_package::packageless_server::{Packageless as Renamed, PackagelessServer};
+use tests::no_package::{Pong, packageless_server};
+use tests::server::serve;
+use tests::telemetry::{Telemetry, attributes};
+use tokio_stream::Stream;
+use tonic::service::Routes;
+use tonic::{Request, Response, Status};
+
+type Nothings = Pin<Box<dyn Stream<Item = Result<Nothing, Status>> + Send>>;
+
+/// Calls all methods of `names.v1.Odd` and asserts their names on spans and metrics.
+async fn assert_odd_names<S: Odd>(service: S) {
+    let telemetry = Telemetry::start();
+    let server = serve(Routes::new(OddServer::new(service))).await;
+    let mut client = OddClient::new(server.channel().await);
+    client.get_url(Nothing {}).await.unwrap();
+    client.get_thing(Nothing {}).await.unwrap();
+    client
+        .list_v1(Nothing {})
+        .await
+        .unwrap()
+        .into_inner()
+        .message()
+        .await
+        .unwrap();
+    client.r#move(Nothing {}).await.unwrap();
+
+    let expected = [
+        "names.v1.Odd/GetURL",
+        "names.v1.Odd/getThing",
+        "names.v1.Odd/List_v1",
+        "names.v1.Odd/Move",
+    ];
+    let spans = telemetry.spans(4).await;
+    for (span, name) in spans.iter().zip(expected) {
+        assert_eq!(span.name, name);
+        assert_eq!(attributes(&span.attributes)["rpc.method"], name);
+    }
+    let metrics = telemetry.metrics();
+    for name in expected {
+        assert_eq!(
+            metrics
+                .durations()
+                .iter()
+                .filter(|(point, ..)| point["rpc.method"] == name)
+                .count(),
+            1
+        );
+        assert_eq!(
+            metrics
+                .active_requests()
+                .iter()
+                .filter(|(point, _)| point["rpc.method"] == name)
+                .count(),
+            1
+        );
+    }
+    assert_eq!(metrics.duration_count(), 4);
+}
+
+/// `names.v1.Odd` for a type of its own, with the trait written in one way or another.
+macro_rules! odd_service {
+    ($service:ident, $($odd:tt)*) => {
+        struct $service;
+
+        #[traced_service]
+        #[tonic::async_trait]
+        #[allow(non_camel_case_types)]
+        impl $($odd)* for $service {
+            type List_v1Stream = Nothings;
+
+            async fn get_url(&self, _: Request<Nothing>) -> Result<Response<Nothing>, Status> {
+                Ok(Response::new(Nothing {}))
+            }
+
+            async fn get_thing(&self, _: Request<Nothing>) -> Result<Response<Nothing>, Status> {
+                Ok(Response::new(Nothing {}))
+            }
+
+            async fn list_v1(&self, _: Request<Nothing>) -> Result<Response<Self::List_v1Stream>, Status> {
+                Ok(Response::new(Box::pin(tokio_stream::empty())))
+            }
+
+            async fn r#move(&self, _: Request<Nothing>) -> Result<Response<Nothing>, Status> {
+                Ok(Response::new(Nothing {}))
+            }
+        }
+    };
+}
+
+#[tokio::test]
+async fn of_a_trait_by_its_bare_name() {
+    odd_service!(Service, Odd);
+    assert_odd_names(Service).await;
+}
+
+#[tokio::test]
+async fn of_a_trait_by_its_modules_name() {
+    odd_service!(Service, odd_server::Odd);
+    assert_odd_names(Service).await;
+}
+
+#[tokio::test]
+async fn of_a_service_whose_trait_is_spelled_otherwise() {
+    struct Service;
+
+    // The trait is `HttpCache`; the service is `HTTPCache`.
+    #[traced_service]
+    #[tonic::async_trait]
+    impl http_cache_server::HttpCache for Service {
+        async fn put_kv(&self, _: Request<Nothing>) -> Result<Response<Nothing>, Status> {
+            Ok(Response::new(Nothing {}))
+        }
+    }
+
+    let telemetry = Telemetry::start();
+    let server = serve(Routes::new(http_cache_server::HttpCacheServer::new(Service))).await;
+    HttpCacheClient::new(server.channel().await)
+        .put_kv(Nothing {})
+        .await
+        .unwrap();
+    assert_eq!(telemetry.span().await.name, "names.v1.HTTPCache/PutKV");
+}
+
+#[tokio::test]
+async fn of_a_service_without_a_package_and_a_trait_renamed_by_use() {
+    struct Service;
+
+    #[traced_service]
+    #[tonic::async_trait]
+    impl Renamed for Service {
+        async fn ping(&self, _: Request<Pong>) -> Result<Response<Pong>, Status> {
+            Ok(Response::new(Pong {}))
+        }
+    }
+
+    let telemetry = Telemetry::start();
+    let server = serve(Routes::new(PackagelessServer::new(Service))).await;
+    PackagelessClient::new(server.channel().await)
+        .ping(Pong {})
+        .await
+        .unwrap();
+    assert_eq!(telemetry.span().await.name, "Packageless/Ping");
+}
+
+#[tokio::test]
+async fn of_a_service_that_is_told_its_name() {
+    struct Literal;
+
+    #[traced_service(service = "renamed.Service")]
+    #[tonic::async_trait]
+    impl Renamed for Literal {
+        async fn ping(&self, _: Request<Pong>) -> Result<Response<Pong>, Status> {
+            Ok(Response::new(Pong {}))
+        }
+    }
+
+    struct Constant;
+
+    #[traced_service(service = packageless_server::SERVICE_NAME)]
+    #[tonic::async_trait]
+    impl Renamed for Constant {
+        async fn ping(&self, _: Request<Pong>) -> Result<Response<Pong>, Status> {
+            Ok(Response::new(Pong {}))
+        }
+    }
+
+    let telemetry = Telemetry::start();
+    let server = serve(Routes::new(PackagelessServer::new(Literal))).await;
+    PackagelessClient::new(server.channel().await)
+        .ping(Pong {})
+        .await
+        .unwrap();
+    let server = serve(Routes::new(PackagelessServer::new(Constant))).await;
+    PackagelessClient::new(server.channel().await)
+        .ping(Pong {})
+        .await
+        .unwrap();
+    let names: Vec<_> = telemetry.spans(2).await.into_iter().map(|span| span.name).collect();
+    assert_eq!(names, ["renamed.Service/Ping", "Packageless/Ping"]);
+}
+
+#[tokio::test]
+async fn of_a_handler_that_is_called_without_a_path_are_those_of_rust() {
+    odd_service!(Service, Odd);
+    let telemetry = Telemetry::start();
+    Service.get_url(Request::new(Nothing {})).await.unwrap();
+    Service.r#move(Request::new(Nothing {})).await.unwrap();
+    drop(Service.list_v1(Request::new(Nothing {})).await.unwrap());
+    let names: Vec<_> = telemetry.spans(3).await.into_iter().map(|span| span.name).collect();
+    // A stream type's name tells a streaming RPC's exactly.
+    assert_eq!(names, ["Odd/GetUrl", "Odd/Move", "Odd/List_v1"]);
+}

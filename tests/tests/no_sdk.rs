@@ -1,0 +1,75 @@
+//! Without an SDK the service works as without the attribute, and hands on the caller's context.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use opentelemetry::trace::TraceContextExt;
+use opentelemetry::{Context, global};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use otel_runtime::traced_service;
+use tests::kinds::Message;
+use tests::kinds::server_stream_client::ServerStreamClient;
+use tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
+use tests::server::serve;
+use tests::telemetry::Shared;
+use tokio_stream::Stream;
+use tonic::service::Routes;
+use tonic::{Request, Response, Status};
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const PARENT: &str = "00f067aa0ba902b7";
+
+#[derive(Default)]
+struct Witness(Shared<Vec<Context>>);
+
+#[traced_service]
+#[tonic::async_trait]
+impl ServerStream for Witness {
+    type CallStream = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
+
+    async fn call(&self, request: Request<Message>) -> Result<Response<Self::CallStream>, Status> {
+        if request.get_ref().text == "panic" {
+            panic!("nobody records it, and it goes on");
+        }
+        self.0.lock().unwrap().push(Context::current());
+        Ok(Response::new(Box::pin(tokio_stream::iter([
+            Ok(request.into_inner()),
+            Err(Status::aborted("half-way")),
+        ]))))
+    }
+}
+
+#[tokio::test]
+async fn the_service_works_and_the_context_passes_through() {
+    global::set_text_map_propagator(TraceContextPropagator::new());
+    let seen = Shared::default();
+    let server = serve(Routes::new(ServerStreamServer::new(Witness(Arc::clone(&seen))))).await;
+    let mut client = ServerStreamClient::new(server.channel().await);
+
+    let mut request = Request::new(Message::from("hello"));
+    request
+        .metadata_mut()
+        .insert("traceparent", format!("00-{TRACE}-{PARENT}-01").parse().unwrap());
+    let mut replies = client.call(request).await.unwrap().into_inner();
+    assert_eq!(replies.message().await.unwrap().unwrap().text, "hello");
+    assert_eq!(replies.message().await.unwrap_err().message(), "half-way");
+
+    let status = client.call(Message::from("panic")).await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::Cancelled, "{status}");
+
+    let mut replies = client.call(Message::from("no parent")).await.unwrap().into_inner();
+    assert_eq!(replies.message().await.unwrap().unwrap().text, "no parent");
+
+    let seen: Vec<_> = Mutex::lock(&seen)
+        .unwrap()
+        .iter()
+        .map(|context| context.span().span_context().clone())
+        .collect();
+    let [with_parent, without] = &seen[..] else {
+        panic!("{seen:?}")
+    };
+    assert_eq!(with_parent.trace_id().to_string(), TRACE);
+    assert_eq!(with_parent.span_id().to_string(), PARENT);
+    assert!(with_parent.is_sampled());
+    assert!(!without.is_valid());
+}

@@ -1,0 +1,91 @@
+//! What a sampler sees of an RPC when it has to decide, and that its decision is kept.
+
+use std::sync::{Arc, Mutex};
+
+use opentelemetry::trace::{Link, SpanKind, TraceContextExt, TraceId, TraceState};
+use opentelemetry::{Context, KeyValue, global};
+use opentelemetry_sdk::trace::{
+    InMemorySpanExporter, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample,
+};
+use otel_runtime::traced_service;
+use tests::kinds::Message;
+use tests::kinds::unary_client::UnaryClient;
+use tests::kinds::unary_server::{Unary, UnaryServer};
+use tests::server::serve;
+use tests::telemetry::{Attributes, Shared, attributes, expected};
+use tonic::service::Routes;
+use tonic::{Request, Response, Status};
+
+/// Samples nothing, and remembers what it was asked.
+#[derive(Clone, Debug, Default)]
+struct Curious(Shared<Vec<(String, SpanKind, Attributes)>>);
+
+impl ShouldSample for Curious {
+    fn should_sample(
+        &self,
+        _: Option<&Context>,
+        _: TraceId,
+        name: &str,
+        kind: &SpanKind,
+        found: &[KeyValue],
+        _: &[Link],
+    ) -> SamplingResult {
+        self.0
+            .lock()
+            .unwrap()
+            .push((name.to_owned(), kind.clone(), attributes(found)));
+        SamplingResult {
+            decision: SamplingDecision::Drop,
+            attributes: Vec::new(),
+            trace_state: TraceState::default(),
+        }
+    }
+}
+
+struct Sampled(Shared<Vec<bool>>);
+
+#[traced_service]
+#[tonic::async_trait]
+impl Unary for Sampled {
+    async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
+        let context = Context::current();
+        let span = context.span();
+        self.0
+            .lock()
+            .unwrap()
+            .push(span.is_recording() || span.span_context().is_sampled());
+        Ok(Response::new(request.into_inner()))
+    }
+}
+
+#[tokio::test]
+async fn a_sampler_sees_name_kind_method_and_server() {
+    let sampler = Curious::default();
+    let spans = InMemorySpanExporter::default();
+    let provider = SdkTracerProvider::builder()
+        .with_sampler(sampler.clone())
+        .with_simple_exporter(spans.clone())
+        .build();
+    global::set_tracer_provider(provider);
+    let sampled = Shared::default();
+    let server = serve(Routes::new(UnaryServer::new(Sampled(Arc::clone(&sampled))))).await;
+    UnaryClient::new(server.channel().await)
+        .call(Message::from(""))
+        .await
+        .unwrap();
+
+    let port = server.address.port().to_string();
+    let asked = (
+        "kinds.Unary/Call".to_owned(),
+        SpanKind::Server,
+        expected([
+            ("rpc.system.name", "grpc"),
+            ("rpc.method", "kinds.Unary/Call"),
+            ("server.address", "127.0.0.1"),
+            ("server.port", &port),
+        ]),
+    );
+    assert_eq!(*sampler.0.lock().unwrap(), [asked]);
+    assert_eq!(*Mutex::lock(&sampled).unwrap(), [false]);
+    assert_eq!(spans.get_finished_spans().unwrap().len(), 0);
+}
