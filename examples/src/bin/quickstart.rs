@@ -1,54 +1,181 @@
-//! Placeholder.
-use examples::helloworld::{
-    HelloReply, HelloRequest,
-    greeter_server::{Greeter, GreeterServer},
-};
-use examples::routeguide::{route_guide_server::RouteGuide, *};
-use otel_runtime::traced_service;
-use std::pin::Pin;
+//! Two traced services, a client that calls them, and what OpenTelemetry has to tell about it: `cargo run -p examples`.
+
+use std::error::Error;
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use examples::metrics_table::metrics_table;
+use examples::routeguide::route_guide_client::RouteGuideClient;
+use examples::routeguide::{Point, Rectangle, RouteNote};
+use examples::servers::Servers;
+use examples::telemetry::Telemetry;
+use examples::waterfall::waterfall;
+use tokio::time::timeout;
 use tokio_stream::{Stream, StreamExt};
-use tonic::{Request, Response, Status, Streaming};
+use tonic::transport::Channel;
+use tonic::{IntoRequest, Request, Status};
 
-#[derive(Default)]
-struct MyGreeter;
+type BoxError = Box<dyn Error + Send + Sync>;
+type Client = RouteGuideClient<Channel>;
 
-#[traced_service]
-#[tonic::async_trait]
-impl Greeter for MyGreeter {
-    async fn say_hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
-        let message = format!("Hello, {}!", request.get_ref().name);
-        Ok(Response::new(HelloReply { message }))
+const MENDHAM: Point = point(407_838_351, -746_143_763);
+const STOCKTON: Point = point(403_966_326, -748_519_297);
+/// The geocoder takes its time for this one.
+const LIBERTY: Point = point(418_858_923, -745_956_980);
+/// The route guide knows it, the geocoder does not.
+const NAMELESS: Point = point(410_873_075, -744_459_023);
+const NOWHERE: Point = point(0, 0);
+
+const SOUTH: Rectangle = latitudes(400_000_000, 409_000_000);
+/// `NAMELESS` comes third.
+const MIDDLE: Rectangle = latitudes(403_000_000, 416_000_000);
+/// `LIBERTY` comes third.
+const NORTH: Rectangle = latitudes(413_000_000, 420_000_000);
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    match run(&mut io::stdout()).await {
+        // Whoever reads has seen enough, as in `cargo run -p examples | head`.
+        Err(error) if is_broken_pipe(&error) => Ok(()),
+        result => result,
     }
 }
-#[traced_service]
-#[tonic::async_trait]
-impl RouteGuide for MyGreeter {
-    type ListFeaturesStream = Pin<Box<dyn Stream<Item = Result<Feature, Status>> + Send>>;
-    type RouteChatStream = Pin<Box<dyn Stream<Item = Result<RouteNote, Status>> + Send>>;
-    async fn get_feature(&self, _: Request<Point>) -> Result<Response<Feature>, Status> {
-        Err(Status::not_found("nothing there"))
+
+fn is_broken_pipe(error: &BoxError) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+async fn run(out: &mut io::Stdout) -> Result<(), BoxError> {
+    let telemetry = Telemetry::install();
+    let servers = Servers::start().await?;
+    let mut client = Client::connect(format!("http://{}", servers.route_guide())).await?;
+
+    writeln!(out, "What the client calls, and what it gets:\n")?;
+    call_everything(&mut client, out).await?;
+    drop(client);
+    servers.stop().await?;
+
+    let colour = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let traces = waterfall(&telemetry.spans().await, colour);
+    let metrics = metrics_table(&telemetry.metrics()?);
+    writeln!(out, "\nThe trace of each call:\n\n{traces}\nThe metrics:\n\n{metrics}")?;
+    writeln!(
+        out,
+        "The services are in examples/src/services: `#[traced_service]` is all they need for this.\n\
+         The set-up of OpenTelemetry is in examples/src/telemetry.rs, the client in examples/src/bin/quickstart.rs."
+    )?;
+    Ok(())
+}
+
+/// One RPC of each kind, and one for each way in which an RPC can go wrong.
+async fn call_everything(client: &mut Client, out: &mut impl Write) -> io::Result<()> {
+    let mut number = 0;
+    let mut tell = |call: &str, got: String| {
+        number += 1;
+        writeln!(out, "{number}  {call:42}  {got}")
+    };
+    let patient = Duration::from_secs(60);
+
+    tell("GetFeature", get_feature(client, MENDHAM).await)?;
+    tell("ListFeatures", list_features(client, SOUTH, patient).await)?;
+    tell("RecordRoute", record_route(client, [NOWHERE, STOCKTON, MENDHAM]).await)?;
+    tell(
+        "RouteChat",
+        route_chat(client, ["nice here", "it rains", "all gone"]).await,
+    )?;
+
+    tell("GetFeature where there is none", get_feature(client, NOWHERE).await)?;
+    tell("GetFeature of one without a name", get_feature(client, NAMELESS).await)?;
+    tell(
+        "ListFeatures, one of them without a name",
+        list_features(client, MIDDLE, patient).await,
+    )?;
+    let impatient = Duration::from_millis(50);
+    tell("ListFeatures, cancelled", list_features(client, NORTH, impatient).await)?;
+
+    let mut request = Request::new(LIBERTY);
+    request.set_timeout(Duration::from_millis(150));
+    tell(
+        "GetFeature with a deadline of 150 ms",
+        get_feature(client, request).await,
+    )
+}
+
+async fn get_feature(client: &mut Client, request: impl IntoRequest<Point>) -> String {
+    match client.get_feature(request).await {
+        Ok(feature) => feature.into_inner().name,
+        Err(status) => failure(&status),
     }
-    async fn list_features(&self, request: Request<Rectangle>) -> Result<Response<Self::ListFeaturesStream>, Status> {
-        if request.get_ref().lo.is_none() {
-            return Err(Status::invalid_argument(""));
+}
+
+/// Asks for the features of an area, and cancels the RPC when the next one keeps it waiting for too long.
+async fn list_features(client: &mut Client, area: Rectangle, patience: Duration) -> String {
+    let mut features = match client.list_features(area).await {
+        Ok(features) => features.into_inner(),
+        Err(status) => return failure(&status),
+    };
+    let mut got = Vec::new();
+    loop {
+        match timeout(patience, features.message()).await {
+            Ok(Ok(Some(feature))) => got.push(feature.name),
+            Ok(Ok(None)) => break,
+            Ok(Err(status)) => {
+                got.push(failure(&status));
+                break;
+            }
+            Err(_elapsed) => {
+                got.push("no more, it takes too long".to_owned());
+                break;
+            }
         }
-        Ok(Response::new(Box::pin(tokio_stream::iter(vec![
-            Ok(Feature::default()),
-        ]))))
     }
-    async fn record_route(&self, request: Request<Streaming<Point>>) -> Result<Response<RouteSummary>, Status> {
-        let mut s = request.into_inner();
-        while let Some(_) = s.next().await {}
-        Ok(Response::new(RouteSummary::default()))
-    }
-    async fn route_chat(
-        &self,
-        request: Request<Streaming<RouteNote>>,
-    ) -> Result<Response<Self::RouteChatStream>, Status> {
-        Ok(Response::new(Box::pin(request.into_inner()) as Self::RouteChatStream))
+    // To drop the stream before its end is all that cancelling takes.
+    drop(features);
+    got.join(" | ")
+}
+
+async fn record_route<const N: usize>(client: &mut Client, route: [Point; N]) -> String {
+    match client.record_route(unhurried(route)).await {
+        Ok(summary) => {
+            let summary = summary.into_inner();
+            format!("{} points, {} features", summary.point_count, summary.feature_count)
+        }
+        Err(status) => failure(&status),
     }
 }
 
-fn main() {
-    let _ = GreeterServer::new(MyGreeter);
+/// Leaves messages at one place, and gets those that lay there before.
+async fn route_chat<const N: usize>(client: &mut Client, messages: [&str; N]) -> String {
+    let notes = messages.map(|message| RouteNote {
+        location: Some(STOCKTON),
+        message: message.to_owned(),
+    });
+    let answers = match client.route_chat(unhurried(notes)).await {
+        Ok(answers) => answers.into_inner(),
+        Err(status) => return failure(&status),
+    };
+    let answers = answers.map(|answer| answer.map_or_else(|status| failure(&status), |note| note.message));
+    answers.collect::<Vec<_>>().await.join(" | ")
+}
+
+/// A stream that takes its time, as someone who walks or types does.
+fn unhurried<T: Send + 'static, const N: usize>(items: [T; N]) -> impl Stream<Item = T> + Send + 'static {
+    tokio_stream::iter(items).throttle(Duration::from_millis(10))
+}
+
+fn failure(status: &Status) -> String {
+    format!("{:?}: {}", status.code(), status.message())
+}
+
+const fn point(latitude: i32, longitude: i32) -> Point {
+    Point { latitude, longitude }
+}
+
+/// The area between two latitudes, all the way round.
+const fn latitudes(from: i32, to: i32) -> Rectangle {
+    Rectangle {
+        lo: Some(point(from, -1_800_000_000)),
+        hi: Some(point(to, 1_800_000_000)),
+    }
 }

@@ -28,15 +28,38 @@ pin_project! {
     /// # Example
     ///
     /// ```
-    /// use examples::greeter::Greeting;
-    /// use examples::proto::greeter::{HelloRequest, greeter_server::Greeter};
-    /// use tokio_stream::StreamExt;
+    /// use otel_runtime::traced_service;
+    /// use tokio_stream::{Iter, StreamExt};
+    /// use tonic::{Request, Response, Status};
     ///
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-    /// let request = tonic::Request::new(HelloRequest { name: "Ada".into() });
-    /// let mut replies = Greeting::default().say_hello_in_every_language(request).await?.into_inner();
-    /// assert_eq!(replies.next().await.expect("a first reply")?.message, "Hello, Ada!");
-    /// # Ok::<(), tonic::Status>(()) }).unwrap();
+    /// // In real life tonic generates it.
+    /// #[tonic::async_trait]
+    /// trait Countdown {
+    ///     type CountStream;
+    ///     async fn count(&self, from: Request<u32>) -> Result<Response<Self::CountStream>, Status>;
+    /// }
+    ///
+    /// struct MyCountdown;
+    ///
+    /// #[traced_service]
+    /// #[tonic::async_trait]
+    /// impl Countdown for MyCountdown {
+    ///     type CountStream = Iter<std::vec::IntoIter<Result<u32, Status>>>;
+    ///
+    ///     async fn count(&self, from: Request<u32>) -> Result<Response<Self::CountStream>, Status> {
+    ///         let numbers = (0..from.into_inner()).rev().map(Ok).collect::<Vec<_>>();
+    ///         Ok(Response::new(tokio_stream::iter(numbers)))
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Status> {
+    /// let mut numbers = MyCountdown.count(Request::new(2)).await?.into_inner();
+    /// assert_eq!(numbers.next().await.transpose()?, Some(1));
+    /// assert_eq!(numbers.next().await.transpose()?, Some(0));
+    /// assert_eq!(numbers.next().await.transpose()?, None);
+    /// # Ok(())
+    /// # }
     /// ```
     #[derive(Debug)]
     #[must_use = "streams do nothing unless polled"]

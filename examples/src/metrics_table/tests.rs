@@ -1,0 +1,86 @@
+//! The exact text, for measurements made by hand.
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Meter, MeterProvider};
+use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
+
+use super::metrics_table;
+
+/// The table of what `measure` records. Without the line break that the source has for looks.
+fn assert_draws(measure: impl FnOnce(&Meter), expected: &str) {
+    let exporter = InMemoryMetricExporter::default();
+    let reader = PeriodicReader::builder(exporter.clone()).build();
+    let provider = SdkMeterProvider::builder().with_reader(reader).build();
+    measure(&provider.meter("test"));
+    provider.force_flush().expect("nothing stands in its way");
+    let metrics = exporter
+        .get_finished_metrics()
+        .expect("nothing stands in its way")
+        .pop();
+    let drawn = metrics_table(&metrics.unwrap_or_default());
+    assert_eq!(drawn, expected.trim_start_matches('\n'), "drawn:\n{drawn}");
+}
+
+fn attributes(method: &'static str, code: &'static str, error: Option<&'static str>) -> Vec<KeyValue> {
+    let mut attributes = vec![
+        KeyValue::new("rpc.system.name", "grpc"),
+        KeyValue::new("rpc.method", method),
+        KeyValue::new("rpc.status_code", code),
+    ];
+    attributes.extend(error.map(|error| KeyValue::new("error.type", error)));
+    attributes
+}
+
+#[test]
+fn nothing_is_no_text() {
+    assert_draws(|_| {}, "");
+}
+
+#[test]
+fn a_histogram_of_seconds_has_a_row_for_each_combination_of_attributes() {
+    assert_draws(
+        |meter| {
+            let histogram = meter
+                .f64_histogram("rpc.server.call.duration")
+                .with_unit("s")
+                .with_description("How long they took.")
+                .build();
+            histogram.record(0.25, &attributes("a.B/D", "INTERNAL", Some("INTERNAL")));
+            histogram.record(0.004, &attributes("a.B/C", "OK", None));
+            histogram.record(0.002, &attributes("a.B/C", "OK", None));
+            histogram.record(1.5, &attributes("a.B/C", "NOT_FOUND", None));
+        },
+        "
+rpc.server.call.duration: How long they took.
+ rpc.method   rpc.status_code   error.type   count      mean       max
+───────────────────────────────────────────────────────────────────────
+ a.B/C        NOT_FOUND                          1      1.5s      1.5s
+ a.B/C        OK                                 2     3.0ms     4.0ms
+ a.B/D        INTERNAL          INTERNAL         1   250.0ms   250.0ms
+",
+    );
+}
+
+#[test]
+fn sums_and_gauges_have_one_number_and_tables_a_gap_between_them() {
+    assert_draws(
+        |meter| {
+            let active = meter.i64_up_down_counter("active").with_description("Now.").build();
+            active.add(2, &[KeyValue::new("rpc.method", "a.B/C"), KeyValue::new("net", "tcp")]);
+            active.add(-1, &[KeyValue::new("rpc.method", "a.B/C"), KeyValue::new("net", "tcp")]);
+            let load = meter.f64_gauge("load").with_description("Now, too.").build();
+            load.record(0.5, &[]);
+        },
+        "
+active: Now.
+ rpc.method   net   now
+────────────────────────
+ a.B/C        tcp     1
+
+load: Now, too.
+ now
+─────
+ 0.5
+",
+    );
+}

@@ -1,0 +1,87 @@
+//! The two services, each behind a socket of its own.
+
+use std::error::Error;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tonic::transport::server::{Router, TcpIncoming};
+use tonic::transport::{self, Endpoint, Server};
+
+use crate::geocoder::geocoder_server::GeocoderServer;
+use crate::routeguide::route_guide_server::RouteGuideServer;
+use crate::services::{Guide, PlaceNames};
+
+/// The route guide and the geocoder, running in this process.
+#[derive(Debug)]
+pub struct Servers {
+    route_guide: Running,
+    geocoder: Running,
+}
+
+impl Servers {
+    /// Starts both on free ports of the loopback interface.
+    ///
+    /// # Errors
+    ///
+    /// When there is no port to be had.
+    pub async fn start() -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let geocoder = Running::start(Server::builder().add_service(GeocoderServer::new(PlaceNames)))?;
+        let channel = Endpoint::from_shared(format!("http://{}", geocoder.address))?
+            .connect()
+            .await?;
+        let route_guide = Running::start(Server::builder().add_service(RouteGuideServer::new(Guide::new(channel))))?;
+        Ok(Servers { route_guide, geocoder })
+    }
+
+    /// Where the route guide listens.
+    #[must_use]
+    pub fn route_guide(&self) -> SocketAddr {
+        self.route_guide.address
+    }
+
+    /// Where the geocoder listens.
+    #[must_use]
+    pub fn geocoder(&self) -> SocketAddr {
+        self.geocoder.address
+    }
+
+    /// Lets the RPCs that are being handled come to their end, and stops.
+    ///
+    /// # Errors
+    ///
+    /// When one of the servers has failed.
+    pub async fn stop(self) -> Result<(), Box<dyn Error + Send + Sync>> {
+        // The route guide first: until it is gone, it may call the geocoder.
+        self.route_guide.stop().await?;
+        self.geocoder.stop().await
+    }
+}
+
+/// A server in a task of its own.
+#[derive(Debug)]
+struct Running {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<Result<(), transport::Error>>,
+}
+
+impl Running {
+    fn start(router: Router) -> io::Result<Self> {
+        // Without Nagle's algorithm, which holds small messages back for up to 40 ms.
+        let incoming = TcpIncoming::bind((Ipv4Addr::LOCALHOST, 0).into())?.with_nodelay(Some(true));
+        let address = incoming.local_addr()?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let server = tokio::spawn(router.serve_with_incoming_shutdown(incoming, async {
+            // Stopped, or dropped: the end either way.
+            let _ = stopped.await;
+        }));
+        Ok(Running { address, stop, server })
+    }
+
+    async fn stop(self) -> Result<(), Box<dyn Error + Send + Sync>> {
+        drop(self.stop);
+        Ok(self.server.await??)
+    }
+}

@@ -1,0 +1,144 @@
+//! The service of gRPC's own tutorials: one method of each of the four kinds.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use opentelemetry::context::FutureExt;
+use opentelemetry::trace::{TraceContextExt, Tracer};
+use opentelemetry::{Context, global};
+use otel_runtime::traced_service;
+use tokio_stream::{Stream, StreamExt};
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
+use tonic::{Code, Request, Response, Status, Streaming};
+
+use crate::geocoder::LookupRequest;
+use crate::geocoder::geocoder_client::GeocoderClient;
+use crate::inject::InjectContext;
+use crate::routeguide::route_guide_server::RouteGuide;
+use crate::routeguide::{Feature, Point, Rectangle, RouteNote, RouteSummary};
+
+/// Where there is something to see, from south to north. The geocoder has no name for the fourth.
+const FEATURES: [Point; 7] = [
+    point(400_273_442, -741_220_915),
+    point(403_966_326, -748_519_297),
+    point(407_838_351, -746_143_763),
+    point(410_873_075, -744_459_023),
+    point(413_628_156, -749_015_468),
+    point(415_830_701, -742_952_812),
+    point(418_858_923, -745_956_980),
+];
+
+const fn point(latitude: i32, longitude: i32) -> Point {
+    Point { latitude, longitude }
+}
+
+/// A [`RouteGuide`] that asks a geocoder for the names of its features.
+#[derive(Clone, Debug)]
+pub struct Guide {
+    geocoder: GeocoderClient<InterceptedService<Channel, InjectContext>>,
+    /// The last note that was left at a place.
+    notes: Arc<Mutex<HashMap<Point, RouteNote>>>,
+}
+
+impl Guide {
+    /// A guide that calls the geocoder at the other end of `channel`.
+    #[must_use]
+    pub fn new(channel: Channel) -> Self {
+        Guide {
+            geocoder: GeocoderClient::with_interceptor(channel, InjectContext),
+            notes: Arc::default(),
+        }
+    }
+
+    async fn feature(mut self, location: Point) -> Result<Feature, Status> {
+        let Point { latitude, longitude } = location;
+        let reply = self.geocoder.lookup(LookupRequest { latitude, longitude }).await;
+        match reply {
+            Ok(reply) => Ok(Feature {
+                name: reply.into_inner().name,
+                location: Some(location),
+            }),
+            // The caller asked for nothing wrong, so this is no NOT_FOUND of ours: the two services disagree.
+            Err(status) if status.code() == Code::NotFound => {
+                Err(Status::internal(format!("geocoder: {}", status.message())))
+            }
+            Err(status) => Err(status),
+        }
+    }
+
+    /// Leaves a note, and takes the one that lay there.
+    fn exchange(&self, note: RouteNote) -> Option<RouteNote> {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.insert(note.location?, note)
+    }
+}
+
+/// The features in the area. A span of its own shows that it takes part of the RPC's time; it finds its parent by itself, as the RPC's span is current.
+async fn search_features(area: &Rectangle) -> Vec<Point> {
+    let span = global::tracer("route-guide").start("search-features");
+    async {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        FEATURES.into_iter().filter(|point| contains(area, *point)).collect()
+    }
+    .with_context(Context::current_with_span(span))
+    .await
+}
+
+fn contains(area: &Rectangle, point: Point) -> bool {
+    let (Some(lo), Some(hi)) = (&area.lo, &area.hi) else {
+        return false;
+    };
+    (lo.latitude..=hi.latitude).contains(&point.latitude) && (lo.longitude..=hi.longitude).contains(&point.longitude)
+}
+
+#[traced_service]
+#[tonic::async_trait]
+impl RouteGuide for Guide {
+    type ListFeaturesStream = Pin<Box<dyn Stream<Item = Result<Feature, Status>> + Send>>;
+    type RouteChatStream = Pin<Box<dyn Stream<Item = Result<RouteNote, Status>> + Send>>;
+
+    async fn get_feature(&self, request: Request<Point>) -> Result<Response<Feature>, Status> {
+        let point = request.into_inner();
+        let here = Rectangle {
+            lo: Some(point),
+            hi: Some(point),
+        };
+        if search_features(&here).await.is_empty() {
+            return Err(Status::not_found("nothing to see here"));
+        }
+        Ok(Response::new(self.clone().feature(point).await?))
+    }
+
+    async fn list_features(&self, request: Request<Rectangle>) -> Result<Response<Self::ListFeaturesStream>, Status> {
+        let found = search_features(request.get_ref()).await;
+        let guide = self.clone();
+        // This runs when the handler has long returned, and still belongs to the RPC: so do its calls of the geocoder.
+        let features = tokio_stream::iter(found).then(move |point| guide.clone().feature(point));
+        Ok(Response::new(Box::pin(features)))
+    }
+
+    async fn record_route(&self, request: Request<Streaming<Point>>) -> Result<Response<RouteSummary>, Status> {
+        let mut route = request.into_inner();
+        let mut summary = RouteSummary::default();
+        while let Some(point) = route.message().await? {
+            summary.point_count += 1;
+            summary.feature_count += i32::from(FEATURES.contains(&point));
+        }
+        Ok(Response::new(summary))
+    }
+
+    async fn route_chat(
+        &self,
+        request: Request<Streaming<RouteNote>>,
+    ) -> Result<Response<Self::RouteChatStream>, Status> {
+        let guide = self.clone();
+        let earlier = request.into_inner().filter_map(move |note| match note {
+            Ok(note) => guide.exchange(note).map(Ok),
+            Err(status) => Some(Err(status)),
+        });
+        Ok(Response::new(Box::pin(earlier)))
+    }
+}
