@@ -1,14 +1,15 @@
 //! The first of the two stages: the impl.
 
 use proc_macro2::{TokenStream, TokenTree};
-use quote::{ToTokens, quote};
-use syn::{Error, Ident, ImplItem, ItemImpl, Path, Type, parse_quote};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::parse::{ParseStream, Parser};
+use syn::{Attribute, Error, Ident, ImplItem, ItemImpl, Path, Type, parse_quote};
 
 use crate::args::Args;
 use crate::handoff::Handoff;
 use crate::self_type::StreamTypes;
 use crate::service::{self, Name};
-use crate::shape::Shape;
+use crate::shape::{Shape, shown_at};
 use crate::valid;
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
@@ -17,12 +18,13 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut service = match syn::parse2::<ItemImpl>(item.clone()) {
         Ok(service) => service,
         Err(error) => {
-            errors.push(if is_impl(&item) {
+            let head = head(&item);
+            errors.push(if starts_with_impl(&head) {
                 error
             } else {
-                Error::new_spanned(head(&item), valid::NOT_A_SERVICE)
+                Error::new_spanned(head, valid::NOT_A_SERVICE)
             });
-            return with_errors(&item, &errors);
+            return with_errors(item, &errors);
         }
     };
     let trait_path = valid::check(&mut service, &mut errors);
@@ -32,7 +34,7 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
             service.into_token_stream()
         }
         // The impl stays as it was: one mistake makes one error, and no others behind it.
-        _ => with_errors(&item, &errors),
+        _ => with_errors(item, &errors),
     }
 }
 
@@ -53,24 +55,26 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
 fn instrument(args: &Args, trait_path: &Path, service: &mut ItemImpl) {
     let runtime = args.runtime.clone().unwrap_or_else(|| parse_quote!(::otel_runtime));
     let name = Name::of(args.service.as_ref(), trait_path);
-    let stream_types = service::stream_types(service);
+    let stream_types = StreamTypes {
+        names: service::stream_types(service),
+        runtime,
+    };
+    let runtime = &stream_types.runtime;
     for item in &mut service.items {
         match item {
-            ImplItem::Type(ty) => {
-                if let Some(written) = stream_types.get(&ty.ident) {
-                    ty.ty = Type::Verbatim(quote!(#runtime::TracedStream<#written>));
-                }
+            ImplItem::Type(ty) if stream_types.names.contains(&ty.ident) => {
+                let written = stream_types.unwrap(ty.ty.to_token_stream());
+                ty.ty = Type::Verbatim(traced_stream(runtime, &written));
             }
             ImplItem::Fn(method) => {
-                let stream = service::stream_of(&method.sig.ident, &stream_types);
+                let stream = service::stream_of(&method.sig.ident, &stream_types.names);
                 let constructor = name.constructor(&service::rpc_name(&method.sig.ident, stream));
                 if let Some(stream) = stream
                     && let Some(shape) = Shape::of(&mut method.sig, &mut method.block)
                 {
-                    name_the_stream(shape.output, stream, &stream_types, &runtime);
+                    name_the_stream(shape.output, stream, &stream_types);
                 }
                 let handoff = Handoff {
-                    runtime: runtime.clone(),
                     constructor,
                     streams: stream.is_some(),
                     stream_types: stream_types.clone(),
@@ -83,32 +87,45 @@ fn instrument(args: &Args, trait_path: &Path, service: &mut ItemImpl) {
     }
 }
 
+/// `TracedStream<X>`, blamed on `X` where that is not a stream.
+fn traced_stream(runtime: &Path, written: &TokenStream) -> TokenStream {
+    let at = shown_at(written);
+    let path = quote!(#runtime::TracedStream).into_iter().map(|mut token| {
+        token.set_span(token.span().located_at(at));
+        token
+    });
+    quote_spanned!(at=> #(#path)*<#written>)
+}
+
 /// A method that returns its stream's concrete type, or hides it behind an alias, has to return the wrapped one now.
-fn name_the_stream(output: &mut Type, stream: &Ident, types: &StreamTypes, runtime: &Path) {
+fn name_the_stream(output: &mut Type, stream: &Ident, types: &StreamTypes) {
+    let runtime = &types.runtime;
     let written = output.to_token_stream();
     if types.unwrap(written.clone()).to_string() == written.to_string() {
         *output = parse_quote!(::core::result::Result<#runtime::__private::Response<Self::#stream>, #runtime::__private::Status>);
     }
 }
 
-/// Whether the first word behind the attributes is `impl`. (What is wrong with the rest, syn tells better.)
-fn is_impl(item: &TokenStream) -> bool {
-    let mut words = item.clone().into_iter().filter_map(|token| match token {
-        TokenTree::Ident(word) => Some(word),
-        _ => None,
-    });
-    words.next().is_some_and(|word| word == "impl")
-}
-
-/// What comes before the item's body or arguments: `struct Name`, `fn name`.
-fn head(item: &TokenStream) -> TokenStream {
-    item.clone()
+/// What comes before the item's body or arguments, without its attributes: `pub struct Name`, `async fn name`.
+fn head(tokens: &TokenStream) -> TokenStream {
+    let item = |input: ParseStream<'_>| {
+        input.call(Attribute::parse_outer)?;
+        input.parse::<TokenStream>()
+    };
+    item.parse2(tokens.clone())
+        .unwrap_or_default()
         .into_iter()
         .take_while(|token| !matches!(token, TokenTree::Group(_) | TokenTree::Punct(_)))
         .collect()
 }
 
-fn with_errors(item: &TokenStream, errors: &[Error]) -> TokenStream {
-    let errors = errors.iter().map(Error::to_compile_error);
-    quote!(#item #(#errors)*)
+/// Whether it is an impl, whose syntax errors syn tells best.
+fn starts_with_impl(head: &TokenStream) -> bool {
+    let first = head.clone().into_iter().next();
+    matches!(first, Some(TokenTree::Ident(word)) if word == "impl")
+}
+
+fn with_errors(mut item: TokenStream, errors: &[Error]) -> TokenStream {
+    item.extend(errors.iter().map(Error::to_compile_error));
+    item
 }

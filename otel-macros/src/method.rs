@@ -1,21 +1,18 @@
 //! The second of the two stages: one method, after all its other attributes.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, quote};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::{Error, Expr, FnArg, Ident, ImplItemFn, Pat, PatIdent, PatType, Result, Stmt, parse_quote};
 
 use crate::handoff::Handoff;
-use crate::shape::Shape;
+use crate::shape::{Shape, shown_at};
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
-    match instrument(args, item.clone()) {
-        Ok(method) => method.into_token_stream(),
-        Err(error) => {
-            let error = error.to_compile_error();
-            // A method's place takes methods only; `compile_error!` is a macro call, which may stand there too.
-            quote!(#item #error)
-        }
-    }
+    instrument(args, item.clone()).map_or_else(
+        // `compile_error!` is a macro call, which may stand where methods do.
+        |error| item.into_iter().chain(error.to_compile_error()).collect(),
+        ImplItemFn::into_token_stream,
+    )
 }
 
 // Input:
@@ -35,11 +32,11 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
 // compiler does not coerce `Ok(Response::new(Box::pin(stream)))` to it (rust-lang/rust#145105).
 fn instrument(args: TokenStream, item: TokenStream) -> Result<ImplItemFn> {
     let Handoff {
-        runtime,
         constructor,
         streams,
         stream_types,
     } = syn::parse2(args)?;
+    let runtime = &stream_types.runtime;
     let mut method: ImplItemFn = syn::parse2(item)?;
     let name = method.sig.ident.clone();
 
@@ -53,6 +50,7 @@ fn instrument(args: TokenStream, item: TokenStream) -> Result<ImplItemFn> {
         ));
     };
     // The trait wants the wrapped stream, the statements make the unwrapped one.
+    let shown_at_output = shown_at(output);
     let output = stream_types.unwrap(output.to_token_stream());
     let statements = body
         .stmts
@@ -65,10 +63,12 @@ fn instrument(args: TokenStream, item: TokenStream) -> Result<ImplItemFn> {
     } else {
         (Some(quote!(use #runtime::__private::Respond as _;)), quote!(respond))
     };
+    let reference = quote_spanned!(shown_at(&request)=> &);
+    let start = quote_spanned!(shown_at_output=> __RPC.start::<#output>(#reference #request));
     let instrumented = quote! {
         #import
         static __RPC: #runtime::__private::Rpc = #runtime::__private::Rpc::#constructor;
-        __RPC.start::<#output>(&#request).#respond(async move {
+        #start.#respond(async move {
             if false { return #runtime::__private::returns::<#output>(); }
             #destructure
             #(#statements)*
@@ -78,7 +78,7 @@ fn instrument(args: TokenStream, item: TokenStream) -> Result<ImplItemFn> {
     Ok(method)
 }
 
-/// The name of the request argument, and the pattern it was, if it had none. (async_trait leaves names only.)
+/// The name of the request argument, and the pattern it was, if it had none. (`async_trait` leaves names only.)
 fn request(method: &mut ImplItemFn) -> Result<(Ident, Option<TokenStream>)> {
     let name = method.sig.ident.span();
     let Some(FnArg::Typed(PatType { pat, .. })) = method.sig.inputs.iter_mut().nth(1) else {

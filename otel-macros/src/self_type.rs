@@ -2,36 +2,39 @@
 
 use proc_macro2::{Delimiter, Group, Ident, Punct, Spacing, TokenStream, TokenTree};
 use quote::quote;
+use syn::Path;
 
-/// The response stream types of an impl: name, and the type the user wrote.
-#[derive(Clone, Default)]
-pub(crate) struct StreamTypes(pub(crate) Vec<(Ident, TokenStream)>);
+/// The response stream types of an impl, by name.
+#[derive(Clone)]
+pub(crate) struct StreamTypes {
+    pub(crate) names: Vec<Ident>,
+    /// Where the runtime is, which tells what is in a wrapped type.
+    pub(crate) runtime: Path,
+}
 
 impl StreamTypes {
-    pub(crate) fn get(&self, name: &Ident) -> Option<&TokenStream> {
-        self.0.iter().find(|(stream, _)| stream == name).map(|(_, ty)| ty)
-    }
-
     // Input:
     //     Ok(Response::new(Box::pin(stream) as Self::ChatStream))
     //
     // Output:
-    //     Ok(Response::new(Box::pin(stream) as Pin<Box<dyn Stream<Item = …> + Send>>))
+    //     Ok(Response::new(Box::pin(stream) as ::otel_runtime::__private::Untraced<Self::ChatStream>))
     //
     // Tokens, not syntax: macros' arguments are read too.
     pub(crate) fn unwrap(&self, tokens: TokenStream) -> TokenStream {
-        if self.0.is_empty() {
+        if self.names.is_empty() {
             return tokens;
         }
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();
         let mut output = TokenStream::new();
         let mut rest = tokens.as_slice();
         while let Some((token, after)) = rest.split_first() {
-            if let Some((ty, after)) = self.named(rest) {
+            if let Some((name, after)) = self.named(rest) {
+                let runtime = &self.runtime;
+                let written = quote!(#runtime::__private::Untraced<Self::#name>);
                 output.extend(if at_path_separator(after) {
-                    quote!(<#ty>)
+                    quote!(<#written>)
                 } else {
-                    ty.clone()
+                    written
                 });
                 rest = after;
                 continue;
@@ -51,8 +54,8 @@ impl StreamTypes {
         unwrapped
     }
 
-    /// The type that `Self::Name` or `<Self as Trait>::Name` at the head of `tokens` stands for, and what comes after it.
-    fn named<'a>(&self, tokens: &'a [TokenTree]) -> Option<(&TokenStream, &'a [TokenTree])> {
+    /// The name in the `Self::Name` or `<Self as Trait>::Name` at the head of `tokens`, if it is a response stream's, and what comes after it.
+    fn named<'a>(&self, tokens: &'a [TokenTree]) -> Option<(&'a Ident, &'a [TokenTree])> {
         let after_self = match tokens {
             // A path inside a none-delimited group: a `macro_rules!` fragment.
             [TokenTree::Group(group), rest @ ..] if group.delimiter() == Delimiter::None && is_self(group.stream()) => {
@@ -76,10 +79,8 @@ impl StreamTypes {
         else {
             return None;
         };
-        if !is_path_separator(first, second) {
-            return None;
-        }
-        Some((self.get(name)?, rest))
+        let is_stream = is_path_separator(first, second) && self.names.contains(name);
+        is_stream.then_some((name, rest))
     }
 }
 

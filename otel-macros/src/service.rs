@@ -7,7 +7,6 @@ use syn::ext::IdentExt;
 use syn::{ImplItem, ItemImpl, Path};
 
 use crate::args::ServiceName;
-use crate::self_type::StreamTypes;
 
 /// The service's name as far as the impl tells it.
 pub(crate) enum Name {
@@ -45,39 +44,28 @@ impl Name {
     }
 }
 
-/// The response stream types of the impl. tonic calls the one of the RPC `Chat`, whose method is `chat`, `ChatStream`.
-pub(crate) fn stream_types(item: &ItemImpl) -> StreamTypes {
-    let methods: Vec<String> = item
-        .items
-        .iter()
-        .filter_map(|item| match item {
-            ImplItem::Fn(method) => Some(folded(&method.sig.ident)),
-            _ => None,
-        })
-        .collect();
-    let mut found = StreamTypes::default();
-    for item in &item.items {
-        let ImplItem::Type(ty) = item else { continue };
-        if methods.iter().any(|method| is_stream_of(&ty.ident, method)) {
-            // `type BStream = Self::AStream;` means the type that was written for `AStream`.
-            let written = found.unwrap(ty.ty.to_token_stream());
-            found.0.push((ty.ident.clone(), written));
-        }
-    }
-    found
+/// The names of the response stream types of the impl. tonic calls the one of the RPC `Chat`, whose method is `chat`, `ChatStream`.
+pub(crate) fn stream_types(item: &ItemImpl) -> Vec<Ident> {
+    let methods = item.items.iter().filter_map(|item| match item {
+        ImplItem::Fn(method) => Some(&method.sig.ident),
+        _ => None,
+    });
+    let types = item.items.iter().filter_map(|item| match item {
+        ImplItem::Type(ty) => Some(&ty.ident),
+        _ => None,
+    });
+    types
+        .filter(|ty| methods.clone().any(|method| is_stream_of(ty, method)))
+        .cloned()
+        .collect()
 }
 
 /// The name of the method's response stream type.
-pub(crate) fn stream_of<'a>(method: &Ident, types: &'a StreamTypes) -> Option<&'a Ident> {
-    let method = folded(method);
-    types
-        .0
-        .iter()
-        .map(|(name, _)| name)
-        .find(|name| is_stream_of(name, &method))
+pub(crate) fn stream_of<'a>(method: &Ident, stream_types: &'a [Ident]) -> Option<&'a Ident> {
+    stream_types.iter().find(|ty| is_stream_of(ty, method))
 }
 
-/// The method's name on the wire, as well as its Rust names tell it: `{RpcName}Stream` is exact, and UpperCamelCase of the function's name is a guess.
+/// The method's name on the wire, as well as its Rust names tell it: `{RpcName}Stream` is exact, and `UpperCamelCase` of the function's name is a guess.
 pub(crate) fn rpc_name(method: &Ident, stream: Option<&Ident>) -> String {
     match stream {
         Some(stream) => {
@@ -89,19 +77,16 @@ pub(crate) fn rpc_name(method: &Ident, stream: Option<&Ident>) -> String {
     }
 }
 
-fn is_stream_of(ty: &Ident, folded_method: &str) -> bool {
+fn is_stream_of(ty: &Ident, method: &Ident) -> bool {
     let ty = ty.unraw().to_string();
-    ty.strip_suffix("Stream").is_some_and(|rpc| fold(rpc) == folded_method)
+    ty.strip_suffix("Stream")
+        .is_some_and(|rpc| folded(rpc) == folded(&method.unraw().to_string()))
 }
 
 /// A name without what prost changes in it: letter case and underscores.
-fn fold(name: &str) -> String {
+fn folded(name: &str) -> String {
     name.chars()
         .filter(|c| *c != '_')
         .flat_map(char::to_lowercase)
         .collect()
-}
-
-fn folded(ident: &Ident) -> String {
-    fold(&ident.unraw().to_string())
 }

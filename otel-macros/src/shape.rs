@@ -1,5 +1,8 @@
 //! The two shapes in which an RPC method can reach us: as its author wrote it, and as `#[async_trait]` leaves it.
 
+use proc_macro2::Span;
+use quote::ToTokens;
+use syn::spanned::Spanned;
 use syn::{
     AngleBracketedGenericArguments, Block, Expr, GenericArgument, PathArguments, ReturnType, Signature, Stmt, Type,
     TypeParamBound,
@@ -99,4 +102,9 @@ fn boxed_async_block(block: &mut Block) -> Option<&mut Block> {
         Some(Expr::Async(future)) if future.capture.is_some() => Some(&mut future.block),
         _ => None,
     }
+}
+
+/// For generated code that the compiler blames for what the user wrote: the place is the user's, the names are ours.
+pub(crate) fn shown_at(written: &impl ToTokens) -> Span {
+    Span::call_site().located_at(written.span())
 }

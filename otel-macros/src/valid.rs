@@ -1,6 +1,7 @@
 //! Whether the impl is one of a gRPC service. Each mistake is one error, on the smallest thing the user wrote.
 
-use syn::{Error, FnArg, ImplItem, ImplItemFn, ItemImpl, Path, ReceiverKind, Type};
+use proc_macro2::Span;
+use syn::{Attribute, Error, FnArg, ImplItem, ImplItemFn, ItemImpl, Path, ReceiverKind, Type};
 
 use crate::shape::Shape;
 
@@ -8,6 +9,7 @@ use crate::shape::Shape;
 pub(crate) fn check(item: &mut ItemImpl, errors: &mut Vec<Error>) -> Option<Path> {
     let trait_path = check_is_trait_impl(item, errors);
     if trait_path.is_some() {
+        check_is_annotated_once(item, errors);
         for item in &mut item.items {
             if let ImplItem::Fn(method) = item
                 && let Err(error) = check_signature(method).and_then(|()| check_shape(method))
@@ -31,6 +33,22 @@ fn check_is_trait_impl(item: &ItemImpl, errors: &mut Vec<Error>) -> Option<Path>
             errors.push(Error::new_spanned(&item.self_ty, NOT_A_SERVICE));
             None
         }
+    }
+}
+
+/// An impl that has been through here has an `#[rpc]` on each method. Two would make two spans of one RPC.
+fn check_is_annotated_once(item: &ItemImpl, errors: &mut Vec<Error>) {
+    let is_rpc = |attribute: &Attribute| {
+        let mut segments = attribute.path().segments.iter().rev();
+        segments.next().is_some_and(|last| last.ident == "rpc")
+            && segments.next().is_some_and(|before| before.ident == "__private")
+    };
+    let is_annotated = |item: &ImplItem| matches!(item, ImplItem::Fn(method) if method.attrs.iter().any(is_rpc));
+    if item.items.iter().any(is_annotated) {
+        errors.push(Error::new(
+            Span::call_site(),
+            "duplicate `#[traced_service]`; write it once",
+        ));
     }
 }
 

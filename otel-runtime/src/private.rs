@@ -3,7 +3,7 @@
 pub use otel_macros::rpc;
 pub use tonic::{Response, Status};
 
-pub use crate::server::{Respond, Rpc};
+pub use crate::server::{Respond, Rpc, Untraced};
 
 /// Gives a handler's body its type, in a `return` that never runs.
 #[must_use]

@@ -8,9 +8,8 @@ use opentelemetry::{Context, global};
 ///
 /// It starts from the current context, not from an empty one, so that what the layers around a service put there (a suppression of telemetry, say) stays.
 pub(crate) fn extract(headers: &HeaderMap) -> Context {
-    Context::map_current(|current| {
-        global::get_text_map_propagator(|propagator| propagator.extract_with_context(current, &Headers(headers)))
-    })
+    let current = Context::current();
+    global::get_text_map_propagator(|propagator| propagator.extract_with_context(&current, &Headers(headers)))
 }
 
 /// Lets a propagator read a header map in place.
@@ -33,5 +32,30 @@ impl Extractor for Headers<'_> {
             .filter_map(|value| value.to_str().ok())
             .collect();
         (!values.is_empty()).then_some(values)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_propagator_finds_what_is_text() {
+        let mut headers = HeaderMap::new();
+        headers.append("baggage", HeaderValue::from_static("a=1"));
+        headers.append("baggage", HeaderValue::from_static("b=2"));
+        headers.append("opaque", HeaderValue::from_bytes(b"\xff").unwrap());
+        let headers = Headers(&headers);
+
+        assert_eq!(headers.get("baggage"), Some("a=1"));
+        assert_eq!(headers.get("Baggage"), Some("a=1"), "names have no case");
+        assert_eq!(headers.get_all("baggage"), Some(vec!["a=1", "b=2"]));
+        assert_eq!(headers.keys(), ["baggage", "opaque"]);
+        for missing in ["opaque", "traceparent", "not a name", ""] {
+            assert_eq!(headers.get(missing), None, "{missing:?}");
+            assert_eq!(headers.get_all(missing), None, "{missing:?}");
+        }
     }
 }

@@ -55,7 +55,9 @@ impl ServerStream for Obedient {
             "wait" => Box::pin(first.chain(tokio_stream::pending())),
             "panic" => Box::pin(first.chain(tokio_stream::once(()).map(|()| panic!("the stream has dried up")))),
             "panic when dropped" => Box::pin(PanicsWhenDropped),
+            "panic when asked" => Box::pin(PanicsWhenAsked),
             "end" => Box::pin(first),
+            "fail and end" => Box::pin(tokio_stream::iter([Err(Status::unavailable("gone"))])),
             "end empty" => Box::pin(tokio_stream::empty()),
             other => return Err(Status::invalid_argument(other)),
         }))
@@ -75,6 +77,21 @@ impl Stream for PanicsWhenDropped {
 impl Drop for PanicsWhenDropped {
     fn drop(&mut self) {
         panic!("too late to complain");
+    }
+}
+
+/// Nobody asks it but the attribute.
+struct PanicsWhenAsked;
+
+impl Stream for PanicsWhenAsked {
+    type Item = Result<Message, Status>;
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Pending
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        panic!("who wants to know?");
     }
 }
 
@@ -141,6 +158,23 @@ mod completed {
         let mut replies = client.call(Message::from("end")).await.unwrap().into_inner();
         while replies.message().await.unwrap().is_some() {}
         assert_eq!(only_span(&telemetry).await.1["rpc.status_code"], "OK");
+    }
+}
+
+mod its_first_end_counts {
+    use super::*;
+
+    #[tokio::test]
+    async fn of_a_stream_that_is_polled_on() {
+        let telemetry = Telemetry::start();
+        let service = Obedient::default();
+        let call = ServerStream::call(&service, Request::new(Message::from("fail and end")));
+        let mut replies = call.await.unwrap().into_inner();
+        replies.next().await.unwrap().unwrap_err();
+        assert!(replies.next().await.is_none());
+        assert!(replies.next().await.is_none());
+        drop(replies);
+        assert_eq!(only_span(&telemetry).await.1["rpc.status_code"], "UNAVAILABLE");
     }
 }
 
@@ -319,6 +353,11 @@ mod a_finished_stream_was_dropped_without_a_last_poll {
     #[tokio::test]
     async fn which_had_no_items() {
         assert_eq!(after(0, "end empty").await.1["rpc.status_code"], "OK");
+    }
+
+    #[tokio::test]
+    async fn which_could_not_be_asked() {
+        assert_cancelled(&after(0, "panic when asked").await);
     }
 
     #[tokio::test]

@@ -1,11 +1,12 @@
 //! Without an SDK the service works as without the attribute, and hands on the caller's context.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use opentelemetry::trace::TraceContextExt;
+use opentelemetry::trace::{FutureExt, TraceContextExt, Tracer, TracerProvider};
 use opentelemetry::{Context, global};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
 use otel_runtime::traced_service;
 use tests::kinds::Message;
 use tests::kinds::server_stream_client::ServerStreamClient;
@@ -42,7 +43,7 @@ impl ServerStream for Witness {
 #[tokio::test]
 async fn the_service_works_and_the_context_passes_through() {
     global::set_text_map_propagator(TraceContextPropagator::new());
-    let seen = Shared::default();
+    let seen: Shared<Vec<Context>> = Shared::default();
     let server = serve(Routes::new(ServerStreamServer::new(Witness(Arc::clone(&seen))))).await;
     let mut client = ServerStreamClient::new(server.channel().await);
 
@@ -60,7 +61,8 @@ async fn the_service_works_and_the_context_passes_through() {
     let mut replies = client.call(Message::from("no parent")).await.unwrap().into_inner();
     assert_eq!(replies.message().await.unwrap().unwrap().text, "no parent");
 
-    let seen: Vec<_> = Mutex::lock(&seen)
+    let seen: Vec<_> = seen
+        .lock()
         .unwrap()
         .iter()
         .map(|context| context.span().span_context().clone())
@@ -72,4 +74,30 @@ async fn the_service_works_and_the_context_passes_through() {
     assert_eq!(with_parent.span_id().to_string(), PARENT);
     assert!(with_parent.is_sampled());
     assert!(!without.is_valid());
+}
+
+#[tokio::test]
+async fn the_span_of_a_caller_in_the_same_process_stays_its_own() {
+    let spans = InMemorySpanExporter::default();
+    let provider = SdkTracerProvider::builder().with_simple_exporter(spans.clone()).build();
+    let own = Context::new().with_span(provider.tracer("of the caller").start("own"));
+
+    let seen: Shared<Vec<Context>> = Shared::default();
+    let service = Witness(Arc::clone(&seen));
+    let response = service
+        .call(Request::new(Message::from("")))
+        .with_context(own.clone())
+        .await;
+    drop(response.unwrap());
+
+    assert!(
+        seen.lock().unwrap()[0].span().is_recording(),
+        "the handler writes to it, too"
+    );
+    assert_eq!(spans.get_finished_spans().unwrap().len(), 0);
+    own.span().end();
+    let [span] = &spans.get_finished_spans().unwrap()[..] else {
+        panic!("expected one span")
+    };
+    assert_eq!(span.attributes, []);
 }

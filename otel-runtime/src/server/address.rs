@@ -76,4 +76,14 @@ mod tests {
         assert_eq!(server_of("/a/b"), []);
         assert_eq!(server(None).count(), 0);
     }
+
+    #[test]
+    fn an_ipv4_client_of_an_ipv6_socket_has_its_ipv4_address() {
+        let of = |socket: &str| -> Vec<KeyValue> { peer(Some(socket.parse().unwrap()), &Extensions::new()).collect() };
+        let address = |address: &'static str| KeyValue::new("network.peer.address", address);
+        let port = KeyValue::new("network.peer.port", 41952);
+        assert_eq!(of("[::ffff:192.0.2.7]:41952"), [address("192.0.2.7"), port.clone()]);
+        assert_eq!(of("[2001:db8::7]:41952"), [address("2001:db8::7"), port]);
+        assert_eq!(peer(None, &Extensions::new()).count(), 0);
+    }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::{HeaderMap, Uri};
-use opentelemetry::trace::{Span, SpanBuilder, SpanKind, TraceContextExt, Tracer};
+use opentelemetry::trace::{Span, SpanBuilder, SpanKind, TraceContextExt};
 use opentelemetry::{Context, KeyValue};
 use tonic::Extensions;
 
@@ -45,21 +45,29 @@ impl Call {
         let instruments = ServerInstruments::global();
         let parent = propagation::extract(headers);
 
-        // Given at the start, so that a sampler sees them. There is room for what the end adds.
-        let mut attributes = Vec::with_capacity(8);
-        attributes.extend(method.span_attributes());
-        attributes.extend(address::server(uri));
-        let mut builder = SpanBuilder::from_name(method.name())
-            .with_kind(SpanKind::Server)
-            .with_start_time(started_at);
-        builder.attributes = Some(attributes);
-        let mut span = instruments.tracer.build_with_context(builder, &parent);
-        if span.is_recording() {
-            span.set_attributes(address::peer(socket, extensions));
-        }
+        let span = instruments.start_span(&parent, || {
+            // Given at the start, so that a sampler sees them. There is room for what the end adds.
+            let mut attributes = Vec::with_capacity(8);
+            attributes.extend(method.span_attributes());
+            attributes.extend(address::server(uri));
+            let mut builder = SpanBuilder::from_name(method.name())
+                .with_kind(SpanKind::Server)
+                .with_start_time(started_at);
+            builder.attributes = Some(attributes);
+            builder
+        });
+        let has_span = span.is_some();
+        let context = match span {
+            Some(mut span) => {
+                if span.is_recording() {
+                    span.set_attributes(address::peer(socket, extensions));
+                }
+                parent.with_span(span)
+            }
+            None => parent,
+        };
 
         method.count_active(instruments, 1);
-        let (context, has_span) = with_own_span(parent, span);
         Call {
             method,
             context,
@@ -100,6 +108,10 @@ impl Call {
         }
     }
 
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     fn end_span(&self, elapsed: Duration, outcome: Outcome<'_>) {
         let span = self.context.span();
         if span.is_recording() {
@@ -128,16 +140,5 @@ impl Drop for Call {
                 Outcome::CANCELLED
             });
         }
-    }
-}
-
-/// `parent` with `span` in it, if that is a span of its own. A no-op tracer's has no id but its parent's.
-fn with_own_span(parent: Context, span: impl Span + Send + Sync + 'static) -> (Context, bool) {
-    let own = span.span_context();
-    let is_own = own.is_valid() && own.span_id() != parent.span().span_context().span_id();
-    if is_own {
-        (parent.with_span(span), true)
-    } else {
-        (parent, false)
     }
 }

@@ -18,9 +18,14 @@ use crate::status::Outcome;
     message = "`{Self}` is not what a gRPC method returns",
     label = "expected `Result<tonic::Response<T>, tonic::Status>`"
 )]
-pub trait Reply {}
+pub trait Reply: Sized {
+    /// The RPC whose handler returns this: [`TypedCall<Self>`]. Named from here, so that where `Self` is no reply the compiler says that and nothing more.
+    type Call: From<TypedCall<Self>>;
+}
 
-impl<T> Reply for Result<Response<T>, Status> {}
+impl<T> Reply for Result<Response<T>, Status> {
+    type Call = TypedCall<Self>;
+}
 
 /// An RPC that has started, and whose handler returns `R`.
 #[derive(Debug)]
@@ -108,7 +113,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut future = self.project().future;
         let result = ready!(future.as_mut().enter(|handler| handler.poll(cx)));
-        future.end(result.as_ref().err().map_or(Outcome::OK, Outcome::returned));
+        future.complete(result.as_ref().err().map_or(Outcome::OK, Outcome::returned));
         Poll::Ready(result)
     }
 }
@@ -138,7 +143,7 @@ where
                 Ok(response.map(|stream| TracedStream::new(call, stream)))
             }
             Err(status) => {
-                future.end(Outcome::returned(&status));
+                future.complete(Outcome::returned(&status));
                 Err(status)
             }
         })

@@ -11,7 +11,7 @@ pin_project! {
     /// Everything that `inner` does, its dropping included, happens inside `call`.
     #[derive(Debug)]
     pub(super) struct InCall<T> {
-        // Empty only while it is being dropped.
+        // Empty only once it is of no use any more.
         #[pin]
         inner: Option<T>,
         // Empty once the RPC has moved on.
@@ -21,7 +21,7 @@ pin_project! {
     impl<T> PinnedDrop for InCall<T> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            if let Some(call) = this.call {
+            if let (Some(call), true) = (this.call, this.inner.is_some()) {
                 call.enter(|| this.inner.set(None));
             }
         }
@@ -39,7 +39,7 @@ impl<T> InCall<T> {
     /// Runs the service's code.
     pub(super) fn enter<R>(self: Pin<&mut Self>, run: impl FnOnce(Pin<&mut T>) -> R) -> R {
         let this = self.project();
-        let inner = this.inner.as_pin_mut().expect("it is not being dropped");
+        let inner = this.inner.as_pin_mut().expect("it is in use");
         match this.call {
             Some(call) => call.enter(|| run(inner)),
             None => run(inner),
@@ -53,12 +53,23 @@ impl<T> InCall<T> {
         }
     }
 
+    /// Ends the RPC, of which nothing is left to run.
+    pub(super) fn complete(mut self: Pin<&mut Self>, outcome: Outcome<'_>) {
+        self.as_mut().end(outcome);
+        self.project().inner.set(None);
+    }
+
+    /// Whether the RPC has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        self.call.as_ref().is_none_or(Call::has_ended)
+    }
+
     /// Lets the RPC go on elsewhere.
     pub(super) fn leave(self: Pin<&mut Self>) -> Option<Call> {
         self.project().call.take()
     }
 
     pub(super) fn get_ref(&self) -> &T {
-        self.inner.as_ref().expect("it is not being dropped")
+        self.inner.as_ref().expect("it is in use")
     }
 }

@@ -51,7 +51,7 @@ impl Rpc {
     }
 
     /// Starts the RPC that `request` is for. `R` is what its handler returns.
-    pub fn start<R: Reply>(&'static self, request: &Request<impl Sized>) -> TypedCall<R> {
+    pub fn start<R: Reply>(&'static self, request: &Request<impl Sized>) -> R::Call {
         let uri = original_uri(request.extensions());
         let headers = request.metadata().as_ref();
         TypedCall::new(Call::start(
@@ -61,6 +61,7 @@ impl Rpc {
             request.remote_addr(),
             request.extensions(),
         ))
+        .into()
     }
 
     fn method(&self, uri: Option<&http::Uri>) -> &Method {

@@ -10,4 +10,4 @@ mod stream;
 
 pub use handler::Respond;
 pub use method::Rpc;
-pub use stream::TracedStream;
+pub use stream::{TracedStream, Untraced};

@@ -9,6 +9,7 @@ use tonic::Status;
 
 use super::call::Call;
 use super::in_call::InCall;
+use super::panic::Panic;
 use crate::status::Outcome;
 
 pin_project! {
@@ -63,32 +64,50 @@ pin_project! {
     /// ```
     #[derive(Debug)]
     #[must_use = "streams do nothing unless polled"]
-    pub struct TracedStream<S>
-    where
-        S: Stream,
-    {
+    pub struct TracedStream<S> {
         #[pin]
         stream: InCall<S>,
+        // A pointer, because dropping asks too, and a type that is dropped cannot ask for more than the type itself does.
+        is_exhausted: fn(&S) -> bool,
     }
 
-    impl<S> PinnedDrop for TracedStream<S>
-    where
-        S: Stream,
-    {
+    impl<S> PinnedDrop for TracedStream<S> {
         fn drop(this: Pin<&mut Self>) {
-            let mut stream = this.project().stream;
-            // Not everyone polls once more after the last item.
-            if stream.as_mut().enter(|stream| stream.size_hint() == (0, Some(0))) {
+            let this = this.project();
+            let stream = this.stream;
+            if !stream.has_ended() && (this.is_exhausted)(stream.get_ref()) {
                 stream.end(Outcome::OK);
             }
         }
     }
 }
 
-impl<S: Stream> TracedStream<S> {
-    pub(super) fn new(call: Option<Call>, stream: S) -> Self {
+/// Not everyone polls once more after the last item. A stream's hint is asked for by us alone, so what goes wrong in there is nobody else's matter.
+fn is_exhausted<S: Stream>(stream: &S) -> bool {
+    Panic::catch(|| stream.size_hint()).is_ok_and(|left| left == (0, Some(0)))
+}
+
+/// The stream type that the service's author wrote, of the type that it was wrapped in.
+pub type Untraced<S> = <S as Traced>::Stream;
+
+/// [`Untraced`], as a trait: the wrapped type is only known as `Self::ChatStream`.
+pub trait Traced {
+    /// What is wrapped.
+    type Stream;
+}
+
+impl<S> Traced for TracedStream<S> {
+    type Stream = S;
+}
+
+impl<S> TracedStream<S> {
+    pub(super) fn new(call: Option<Call>, stream: S) -> Self
+    where
+        S: Stream,
+    {
         TracedStream {
             stream: InCall::new(call, stream),
+            is_exhausted,
         }
     }
 

@@ -1,0 +1,41 @@
+// What async-trait 0.1.92 makes of an impl, and so what `#[traced_service]` below it gets to see.
+#[traced_service]
+impl Chat for MyChat {
+    type TalkStream =
+        Pin<Box<dyn Stream<Item = Result<Line, Status>> + Send>>;
+
+    #[allow(elided_named_lifetimes, clippy :: async_yields_async, clippy ::
+    diverging_sub_expression, clippy :: let_unit_value, clippy ::
+    needless_arbitrary_self_type, clippy :: no_effect_underscore_binding,
+    clippy :: shadow_same, clippy :: type_complexity, clippy ::
+    type_repetition_in_bounds, clippy :: used_underscore_binding)]
+    fn talk<'life0,
+        'async_trait>(&'life0 self, request: Request<Streaming<Line>>)
+        ->
+            ::core::pin::Pin<Box<dyn ::core::future::Future<Output =
+            Result<Response<Self::TalkStream>, Status>> +
+            ::core::marker::Send + 'async_trait>> where 'life0: 'async_trait,
+        Self: 'async_trait {
+        Box::pin(async move
+                {
+                if let ::core::option::Option::Some(__ret) =
+                        ::core::option::Option::None::<Result<Response<Self::TalkStream>,
+                            Status>> {
+
+                    #[allow(unreachable_code)]
+                    return __ret;
+                }
+                let __self = self;
+                let mut request = request;
+                let __ret: Result<Response<Self::TalkStream>, Status> =
+                    {
+                        let lines = request.get_mut();
+                        Ok(Response::new(Box::pin(__self.answer(lines)) as
+                                    Self::TalkStream))
+                    };
+
+                #[allow(unreachable_code)]
+                __ret
+            })
+    }
+}

@@ -1,0 +1,39 @@
+#[tonic::async_trait]
+impl RouteGuide for MyRouteGuide {
+    type RouteChatStream = ::otel_runtime::TracedStream<
+        Pin<Box<dyn Stream<Item = Result<RouteNote, Status>> + Send>>,
+    >;
+    async fn route_chat(
+        &self,
+        request: Request<Streaming<RouteNote>>,
+    ) -> Result<Response<Self::RouteChatStream>, Status> {
+        static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::learn(
+            "RouteGuide",
+            "RouteChat",
+        );
+        __RPC
+            .start::<
+                Result<
+                    Response<::otel_runtime::__private::Untraced<Self::RouteChatStream>>,
+                    Status,
+                >,
+            >(&request)
+            .respond_stream(async move {
+                if false {
+                    return ::otel_runtime::__private::returns::<
+                        Result<
+                            Response<
+                                ::otel_runtime::__private::Untraced<Self::RouteChatStream>,
+                            >,
+                            Status,
+                        >,
+                    >();
+                }
+                if self.is_full() {
+                    return Err(Status::resource_exhausted("too many chats"));
+                }
+                Ok(Response::new(Box::pin(self.answer(request.into_inner()))))
+            })
+            .await
+    }
+}

@@ -1,0 +1,37 @@
+#[tonic::async_trait]
+impl RouteGuide for MyRouteGuide {
+    #[cfg(unix)]
+    type RouteChatStream = ::otel_runtime::TracedStream<UnixNotes>;
+    #[cfg(not(unix))]
+    type RouteChatStream = ::otel_runtime::TracedStream<Notes>;
+    async fn route_chat(
+        &self,
+        request: Request<Streaming<RouteNote>>,
+    ) -> Result<Response<Self::RouteChatStream>, Status> {
+        static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::learn(
+            "RouteGuide",
+            "RouteChat",
+        );
+        __RPC
+            .start::<
+                Result<
+                    Response<::otel_runtime::__private::Untraced<Self::RouteChatStream>>,
+                    Status,
+                >,
+            >(&request)
+            .respond_stream(async move {
+                if false {
+                    return ::otel_runtime::__private::returns::<
+                        Result<
+                            Response<
+                                ::otel_runtime::__private::Untraced<Self::RouteChatStream>,
+                            >,
+                            Status,
+                        >,
+                    >();
+                }
+                self.answer(request.into_inner())
+            })
+            .await
+    }
+}

@@ -1,0 +1,39 @@
+#[tonic::async_trait]
+impl RouteGuide for MyRouteGuide {
+    type RouteChatStream = ::otel_runtime::TracedStream<Notes>;
+    async fn route_chat(
+        &self,
+        request: Request<Streaming<RouteNote>>,
+    ) -> ::core::result::Result<
+        ::otel_runtime::__private::Response<Self::RouteChatStream>,
+        ::otel_runtime::__private::Status,
+    > {
+        static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::learn(
+            "RouteGuide",
+            "RouteChat",
+        );
+        __RPC
+            .start::<
+                ::core::result::Result<
+                    ::otel_runtime::__private::Response<
+                        ::otel_runtime::__private::Untraced<Self::RouteChatStream>,
+                    >,
+                    ::otel_runtime::__private::Status,
+                >,
+            >(&request)
+            .respond_stream(async move {
+                if false {
+                    return ::otel_runtime::__private::returns::<
+                        ::core::result::Result<
+                            ::otel_runtime::__private::Response<
+                                ::otel_runtime::__private::Untraced<Self::RouteChatStream>,
+                            >,
+                            ::otel_runtime::__private::Status,
+                        >,
+                    >();
+                }
+                self.answer(request.into_inner())
+            })
+            .await
+    }
+}

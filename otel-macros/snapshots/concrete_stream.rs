@@ -1,0 +1,10 @@
+// The method names its stream's type, where the trait's signature says `Self::RouteChatStream`.
+#[traced_service]
+#[tonic::async_trait]
+impl RouteGuide for MyRouteGuide {
+    type RouteChatStream = Notes;
+
+    async fn route_chat(&self, request: Request<Streaming<RouteNote>>) -> Result<Response<Notes>, Status> {
+        self.answer(request.into_inner())
+    }
+}

@@ -1,0 +1,25 @@
+#[tonic::async_trait]
+impl Greeter for MyGreeter {
+    async fn say_hello(
+        &self,
+        __request: Request<HelloRequest>,
+    ) -> Result<Response<HelloReply>, Status> {
+        use ::otel_runtime::__private::Respond as _;
+        static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::learn(
+            "Greeter",
+            "SayHello",
+        );
+        __RPC
+            .start::<Result<Response<HelloReply>, Status>>(&__request)
+            .respond(async move {
+                if false {
+                    return ::otel_runtime::__private::returns::<
+                        Result<Response<HelloReply>, Status>,
+                    >();
+                }
+                let Request { .. } = __request;
+                self.greet_anybody().await
+            })
+            .await
+    }
+}

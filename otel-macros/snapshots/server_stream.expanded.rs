@@ -1,0 +1,48 @@
+#[tonic::async_trait]
+impl RouteGuide for MyRouteGuide {
+    type ListFeaturesStream = ::otel_runtime::TracedStream<
+        ReceiverStream<Result<Feature, Status>>,
+    >;
+    async fn list_features(
+        &self,
+        request: Request<Rectangle>,
+    ) -> Result<Response<Self::ListFeaturesStream>, Status> {
+        static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::learn(
+            "RouteGuide",
+            "ListFeatures",
+        );
+        __RPC
+            .start::<
+                Result<
+                    Response<
+                        ::otel_runtime::__private::Untraced<Self::ListFeaturesStream>,
+                    >,
+                    Status,
+                >,
+            >(&request)
+            .respond_stream(async move {
+                if false {
+                    return ::otel_runtime::__private::returns::<
+                        Result<
+                            Response<
+                                ::otel_runtime::__private::Untraced<
+                                    Self::ListFeaturesStream,
+                                >,
+                            >,
+                            Status,
+                        >,
+                    >();
+                }
+                let (sender, receiver) = mpsc::channel(4);
+                self.search(request.into_inner(), sender);
+                Ok(
+                    Response::new(
+                        <::otel_runtime::__private::Untraced<
+                            Self::ListFeaturesStream,
+                        >>::new(receiver),
+                    ),
+                )
+            })
+            .await
+    }
+}

@@ -1,0 +1,24 @@
+#[tonic::async_trait]
+impl proto::greeter_server::Greeter for MyGreeter {
+    async fn say_hello(
+        &self,
+        request: Request<HelloRequest>,
+    ) -> Result<Response<HelloReply>, Status> {
+        use ::otel_runtime::__private::Respond as _;
+        static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::of(
+            proto::greeter_server::SERVICE_NAME,
+            "SayHello",
+        );
+        __RPC
+            .start::<Result<Response<HelloReply>, Status>>(&request)
+            .respond(async move {
+                if false {
+                    return ::otel_runtime::__private::returns::<
+                        Result<Response<HelloReply>, Status>,
+                    >();
+                }
+                self.greet(request).await
+            })
+            .await
+    }
+}

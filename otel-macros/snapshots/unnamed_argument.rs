@@ -1,0 +1,7 @@
+#[traced_service]
+#[tonic::async_trait]
+impl Greeter for MyGreeter {
+    async fn say_hello(&self, _: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
+        Err(Status::unavailable("not in the mood"))
+    }
+}

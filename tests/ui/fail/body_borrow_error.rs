@@ -1,0 +1,18 @@
+use examples::helloworld::{HelloReply, HelloRequest, greeter_server::Greeter};
+use otel_runtime::traced_service;
+use tonic::{Request, Response, Status};
+
+struct MyGreeter;
+
+#[traced_service]
+#[tonic::async_trait]
+impl Greeter for MyGreeter {
+    async fn say_hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
+        let name = &request.get_ref().name;
+        drop(request.into_inner());
+        let message = format!("Hello, {name}!");
+        Ok(Response::new(HelloReply { message }))
+    }
+}
+
+fn main() {}

@@ -1,0 +1,17 @@
+use examples::helloworld::{HelloReply, HelloRequest, greeter_server::Greeter};
+use otel_runtime::traced_service;
+use tonic::{Request, Response, Status};
+
+struct MyGreeter;
+
+#[traced_service]
+#[tonic::async_trait]
+impl Greeter for MyGreeter {
+    async fn say_hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
+        let length: u32 = request.get_ref().name.len();
+        let message = format!("{length} letters");
+        Ok(Response::new(HelloReply { message }))
+    }
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#[otel_runtime::traced_service]
+async fn say_hello(name: String) -> String {
+    format!("Hello, {name}!")
+}
+
+fn main() {}

@@ -1,0 +1,5 @@
+#[otel_runtime::traced_service]
+#[derive(Debug)]
+pub struct MyGreeter;
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[otel_runtime::traced_service]
+pub trait Greeter {}
+
+fn main() {}

@@ -1,0 +1,59 @@
+#![deny(warnings)]
+
+use examples::helloworld::{HelloReply, HelloRequest, greeter_server::Greeter};
+use otel_runtime::traced_service;
+use tonic::{Request, Response, Status};
+
+struct Unnamed;
+
+#[tonic::async_trait]
+#[traced_service]
+impl Greeter for Unnamed {
+    async fn say_hello(&self, _: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
+        Ok(Response::new(HelloReply::default()))
+    }
+}
+
+struct Unused;
+
+#[tonic::async_trait]
+#[traced_service]
+impl Greeter for Unused {
+    async fn say_hello(&self, _request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
+        Ok(Response::new(HelloReply::default()))
+    }
+}
+
+struct Mutable;
+
+#[tonic::async_trait]
+#[traced_service]
+impl Greeter for Mutable {
+    async fn say_hello(&self, mut request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
+        let message = std::mem::take(&mut request.get_mut().name);
+        Ok(Response::new(HelloReply { message }))
+    }
+}
+
+struct Destructured;
+
+#[tonic::async_trait]
+#[traced_service]
+impl Greeter for Destructured {
+    async fn say_hello(&self, Request { .. }: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
+        Ok(Response::new(HelloReply::default()))
+    }
+}
+
+struct Bound;
+
+#[tonic::async_trait]
+#[traced_service]
+impl Greeter for Bound {
+    async fn say_hello(&self, hello @ Request { .. }: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
+        let message = hello.into_inner().name;
+        Ok(Response::new(HelloReply { message }))
+    }
+}
+
+fn main() {}
