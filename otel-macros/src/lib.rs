@@ -2,11 +2,11 @@
 //!
 //! How it works, in the order it happens:
 //!
-//! 1. [`args`] is what was written in `#[traced_service(…)]`.
-//! 2. [`service`] is what the impl below it means: its methods, its response streams, its names.
-//! 3. [`valid`] is whether that is a gRPC service, with every mistake in one go.
-//! 4. [`expand`] wraps the response stream types and hands each method to a second attribute, `#[rpc]`.
-//! 5. [`method`] is that second attribute. Because it stands last on its method it sees what every other attribute has made of it, and so puts
+//! 1. `args` is what was written in `#[traced_service(…)]`.
+//! 2. `service` is what the impl below it means: its methods, its response streams, its names.
+//! 3. `valid` is whether that is a gRPC service, with every mistake in one go.
+//! 4. `expand` wraps the response stream types and hands each method to a second attribute, `#[rpc]`.
+//! 5. `method` is that second attribute. Because it stands last on its method it sees what every other attribute has made of it, and so puts
 //!    the RPC's span outside them.
 //!
 //! Everything below this file knows only `proc_macro2`, so that unit tests can run it.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use expect_test::expect_file;
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
-use syn::{Attribute, File, ImplItem, Item, Meta};
+use syn::{Attribute, File, ImplItem, ImplItemFn, Item, Meta};
 
 use crate::{expand, method};
 
@@ -17,9 +17,9 @@ macro_rules! snapshots {
         $(
             #[test]
             fn $kind() {
-                let input = snapshot(concat!(stringify!($kind), ".rs"));
+                let input = read(&snapshot(concat!(stringify!($kind), ".rs")));
                 let output = snapshot(concat!(stringify!($kind), ".expanded.rs"));
-                expect_file![output].assert_eq(&pretty(&input, &$stages(&input)));
+                expect_file![output].assert_eq(&prettyplease::unparse(&parsed(&$stages(&input))));
             }
         )*
     };
@@ -34,22 +34,44 @@ snapshots! { both_stages:
     below_async_trait_unary below_async_trait_stream
 }
 
-/// The impl of the file, expanded by `#[traced_service]`.
-fn first_stage(input: &Path) -> TokenStream {
-    let text = fs::read_to_string(input).unwrap_or_else(|error| panic!("{}: {error}", input.display()));
-    let mut file = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", input.display()));
-    let Some(Item::Impl(service)) = file.items.first_mut() else {
-        panic!("{}: an impl comes first", input.display());
-    };
-    let traced_service = take_attribute(&mut service.attrs, "traced_service");
-    let traced_service = traced_service.unwrap_or_else(|| panic!("{}: no #[traced_service]", input.display()));
+#[test]
+fn the_readme_shows_what_is_written() {
+    let readme = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md"));
+    let mut code = readme.split("```rust").skip(1).map(|block| {
+        let (_flags, code) = block.split_once('\n').expect("a block of code has lines");
+        code.split_once("```").expect("a block of code ends").0
+    });
+    let (first, expanded) = (code.next().expect("an example"), code.nth(1).expect("its expansion"));
+
+    let item = parsed(&both_stages(first))
+        .items
+        .into_iter()
+        .find_map(|item| match item {
+            Item::Impl(service) => service.items.into_iter().next(),
+            _ => None,
+        });
+    let expanded: ImplItemFn = syn::parse_str(expanded).expect("the third block of code is a method");
+    assert_eq!(
+        item.to_token_stream().to_string(),
+        expanded.to_token_stream().to_string()
+    );
+}
+
+/// The text's first impl, expanded by `#[traced_service]`.
+fn first_stage(text: &str) -> TokenStream {
+    let file = syn::parse_file(text).expect("it is Rust");
+    let service = file.items.into_iter().find_map(|item| match item {
+        Item::Impl(service) => Some(service),
+        _ => None,
+    });
+    let mut service = service.expect("it has an impl");
+    let traced_service = take_attribute(&mut service.attrs, "traced_service").expect("it has the attribute");
     expand::expand(arguments(traced_service), service.to_token_stream())
 }
 
 /// The same, and then each method by its `#[rpc]`, as the compiler goes on.
-fn both_stages(input: &Path) -> TokenStream {
-    let expanded = first_stage(input);
-    let mut file: File = syn::parse2(expanded.clone()).unwrap_or_else(|error| unreadable(input, &error, &expanded));
+fn both_stages(text: &str) -> TokenStream {
+    let mut file = parsed(&first_stage(text));
     for item in &mut file.items {
         let Item::Impl(service) = item else { continue };
         for item in &mut service.items {
@@ -76,15 +98,14 @@ fn arguments(attribute: Attribute) -> TokenStream {
     }
 }
 
-fn pretty(input: &Path, tokens: &TokenStream) -> String {
-    let file = syn::parse2(tokens.clone()).unwrap_or_else(|error| unreadable(input, &error, tokens));
-    prettyplease::unparse(&file)
-}
-
-fn unreadable(input: &Path, error: &syn::Error, tokens: &TokenStream) -> ! {
-    panic!("the expansion of {} is not Rust: {error}\n{tokens}", input.display())
+fn parsed(expansion: &TokenStream) -> File {
+    syn::parse2(expansion.clone()).unwrap_or_else(|error| panic!("the expansion is not Rust: {error}\n{expansion}"))
 }
 
 fn snapshot(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots").join(name)
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

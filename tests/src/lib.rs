@@ -1,5 +1,8 @@
 //! What the tests share: services to implement, a server on a socket, and in-memory telemetry.
 
+// A test that panics has failed; that is what these are for.
+#![allow(clippy::missing_panics_doc)]
+
 pub mod server;
 pub mod telemetry;
 

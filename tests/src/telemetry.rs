@@ -9,7 +9,7 @@ use opentelemetry::{Context, KeyValue, global};
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{InMemoryLogExporter, SdkLoggerProvider};
-use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric, MetricData, ResourceMetrics};
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric, MetricData, ResourceMetrics, ScopeMetrics};
 use opentelemetry_sdk::metrics::{
     InMemoryMetricExporter, InMemoryMetricExporterBuilder, PeriodicReader, SdkMeterProvider, Temporality,
 };
@@ -262,7 +262,7 @@ impl Metrics {
         let scopes = self.0.iter().flat_map(ResourceMetrics::scope_metrics);
         let ours = scopes.filter(|metrics| metrics.scope().name() == "otel-runtime");
         let mut found = ours
-            .flat_map(|scope| scope.metrics())
+            .flat_map(ScopeMetrics::metrics)
             .filter(|metric| metric.name() == name);
         let metric = found.next();
         assert!(found.next().is_none(), "{name} stands twice");
@@ -273,7 +273,7 @@ impl Metrics {
     #[must_use]
     pub fn names(&self) -> Vec<&str> {
         let scopes = self.0.iter().flat_map(ResourceMetrics::scope_metrics);
-        let mut names: Vec<_> = scopes.flat_map(|scope| scope.metrics()).map(Metric::name).collect();
+        let mut names: Vec<_> = scopes.flat_map(ScopeMetrics::metrics).map(Metric::name).collect();
         names.sort_unstable();
         names
     }

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 
+use examples::inject::InjectContext;
 use opentelemetry::trace::{Span, SpanId, SpanKind, TraceContextExt, Tracer};
 use opentelemetry::{Context, global};
 use opentelemetry_sdk::trace::SpanData;
@@ -15,7 +16,7 @@ use tests::kinds::unary_server::{Unary, UnaryServer};
 use tests::names::Nothing;
 use tests::names::http_cache_client::HttpCacheClient;
 use tests::names::http_cache_server::{HttpCache, HttpCacheServer};
-use tests::server::{Running, inject_current_context, serve};
+use tests::server::{Running, serve};
 use tests::telemetry::Telemetry;
 use tokio_stream::{Stream, StreamExt};
 use tonic::service::Routes;
@@ -34,7 +35,7 @@ impl Busy {
         instrumented().await;
         // On another poll than the first.
         tokio::task::yield_now().await;
-        let mut client = HttpCacheClient::with_interceptor(self.downstream, inject_current_context);
+        let mut client = HttpCacheClient::with_interceptor(self.downstream, InjectContext);
         client.put_kv(Nothing {}).await?;
         tracing::info!("work is done");
         Ok(Message::from("done"))

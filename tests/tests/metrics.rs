@@ -1,6 +1,7 @@
 //! What is measured: the duration of every RPC, and how many are being handled.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
 use otel_runtime::traced_service;
@@ -92,10 +93,8 @@ async fn the_duration_is_exactly_that_of_the_span() {
     let [(_, 1, seconds)] = telemetry.metrics().durations()[..] else {
         panic!("expected one value")
     };
-    assert_eq!(
-        span.end_time.duration_since(span.start_time).unwrap().as_secs_f64(),
-        seconds
-    );
+    let duration = Duration::from_secs_f64(seconds);
+    assert_eq!(span.end_time.duration_since(span.start_time).unwrap(), duration);
 }
 
 #[tokio::test]

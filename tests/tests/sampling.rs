@@ -60,10 +60,10 @@ impl Unary for Sampled {
 
 #[tokio::test]
 async fn a_sampler_sees_name_kind_method_and_server() {
-    let sampler = Curious::default();
+    let curious = Curious::default();
     let spans = InMemorySpanExporter::default();
     let provider = SdkTracerProvider::builder()
-        .with_sampler(sampler.clone())
+        .with_sampler(curious.clone())
         .with_simple_exporter(spans.clone())
         .build();
     global::set_tracer_provider(provider);
@@ -85,7 +85,7 @@ async fn a_sampler_sees_name_kind_method_and_server() {
             ("server.port", &port),
         ]),
     );
-    assert_eq!(*sampler.0.lock().unwrap(), [asked]);
+    assert_eq!(*curious.0.lock().unwrap(), [asked]);
     assert_eq!(*Mutex::lock(&sampled).unwrap(), [false]);
     assert_eq!(spans.get_finished_spans().unwrap().len(), 0);
 }

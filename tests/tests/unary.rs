@@ -115,9 +115,9 @@ async fn the_servers_failure_is_an_error_with_its_message() {
 
 #[tokio::test]
 async fn a_handler_that_is_called_directly_is_traced_by_its_rust_names() {
-    let telemetry = Telemetry::start();
     // A service of its own: `Echo`'s methods may have learnt their names from the tests above.
     struct Direct;
+
     #[traced_service]
     #[tonic::async_trait]
     impl Unary for Direct {
@@ -125,6 +125,8 @@ async fn a_handler_that_is_called_directly_is_traced_by_its_rust_names() {
             Ok(Response::new(request.into_inner()))
         }
     }
+
+    let telemetry = Telemetry::start();
     Direct.call(Request::new(Message::from("hello"))).await.unwrap();
 
     let span = telemetry.span().await;

@@ -24,8 +24,8 @@ impl RouteGuide for MyRouteGuide {
         todo!()
     }
 
-    async fn route_chat(&self, request: Request<Streaming<RouteNote>>) -> Result<Response<Self::RouteChatStream>, Status> {
-        Ok(request.into_inner())
+    async fn route_chat(&self, _: Request<Streaming<RouteNote>>) -> Result<Response<Self::RouteChatStream>, Status> {
+        todo!()
     }
 }
 
