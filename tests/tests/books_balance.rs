@@ -187,7 +187,7 @@ async fn drive(service: Mixed) {
 fn after_ten_thousand_mixed_rpcs() {
     // A hundred backtraces of panics that are meant to be would hide one that is not.
     std::panic::set_hook(Box::new(|panic| {
-        if panic.payload_as_str() != Some("as asked") {
+        if panic.payload().downcast_ref() != Some(&"as asked") {
             eprintln!("{panic}");
         }
     }));
