@@ -1,18 +1,32 @@
 //! What was written between the parentheses of `#[traced_service(…)]`.
 
-use proc_macro2::{TokenStream, TokenTree};
-use quote::ToTokens;
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
-use syn::parse::{ParseStream, Parser};
-use syn::{Error, Ident, LitStr, Path, Result, Token};
+use syn::parse::ParseStream;
+use syn::{Error, Expr, Ident, LitStr, Path, Result};
 
-const KNOWN: &str = "`service`, `crate`";
+use crate::parse;
+
+const KNOWN: &str = "`service`, `skip`, `public_endpoint`, `request_headers`, `response_headers`, `response_trailers`, `instrumentation`, `crate`";
 
 /// The arguments of `#[traced_service]`, each as the user spelled it.
 #[derive(Default)]
 pub(crate) struct Args {
     /// `service = "helloworld.Greeter"` or `service = path::TO_A_CONSTANT`.
     pub(crate) service: Option<ServiceName>,
+    /// `skip(say_hello, say_goodbye)`.
+    pub(crate) skip: Option<Vec<Ident>>,
+    /// `public_endpoint`.
+    pub(crate) public_endpoint: Option<()>,
+    /// `request_headers("x-tenant")`.
+    pub(crate) request_headers: Option<Headers>,
+    /// `response_headers("x-served-by")`.
+    pub(crate) response_headers: Option<Headers>,
+    /// `response_trailers("x-retry-after")`.
+    pub(crate) response_trailers: Option<Headers>,
+    /// `instrumentation = self.instrumentation`.
+    pub(crate) instrumentation: Option<Expr>,
     /// `crate = path::to::otel_runtime`.
     pub(crate) runtime: Option<Path>,
 }
@@ -31,78 +45,96 @@ impl ToTokens for ServiceName {
     }
 }
 
+/// Names of headers that may be recorded.
+pub(crate) struct Headers(Vec<LitStr>);
+
 impl Args {
     /// Reads every argument, also those behind a wrong one, and collects what is wrong into `errors`.
     pub(crate) fn parse(tokens: TokenStream, errors: &mut Vec<Error>) -> Self {
         let mut args = Args::default();
-        for argument in split_at_commas(tokens) {
-            let parse = |input: ParseStream<'_>| args.parse_one(input);
-            if let Err(error) = parse.parse2(argument) {
-                errors.push(error);
-            }
-        }
+        parse::arguments(tokens, KNOWN, errors, |name, input| args.parse_one(name, input));
         args
     }
 
-    fn parse_one(&mut self, input: ParseStream<'_>) -> Result<()> {
-        let name = input.call(Ident::parse_any).map_err(|error| {
-            Error::new(
-                error.span(),
-                format!("expected one of {KNOWN}, as in `service = \"helloworld.Greeter\"`"),
-            )
-        })?;
+    fn parse_one(&mut self, name: &Ident, input: ParseStream<'_>) -> Result<()> {
         match name.unraw().to_string().as_str() {
-            "service" => set_once(
-                &mut self.service,
-                &name,
-                value(input, &name, "\"helloworld.Greeter\"", service_name)?,
-            ),
-            "crate" => set_once(
-                &mut self.runtime,
-                &name,
-                value(input, &name, "path::to::otel_runtime", path)?,
-            ),
-            unknown => Err(Error::new(
-                name.span(),
-                format!("unknown argument `{unknown}`; expected one of {KNOWN}"),
-            )),
+            "service" => {
+                let value = parse::value(input, name, "\"helloworld.Greeter\"", service_name)?;
+                parse::set_once(&mut self.service, name, value)
+            }
+            "skip" => {
+                let methods = parse::list(input, name, "say_hello")?;
+                parse::set_once(&mut self.skip, name, methods)
+            }
+            "public_endpoint" => {
+                parse::flag(input, name)?;
+                parse::set_once(&mut self.public_endpoint, name, ())
+            }
+            "request_headers" => parse::set_once(&mut self.request_headers, name, Headers::parse(input, name)?),
+            "response_headers" => parse::set_once(&mut self.response_headers, name, Headers::parse(input, name)?),
+            "response_trailers" => parse::set_once(&mut self.response_trailers, name, Headers::parse(input, name)?),
+            "instrumentation" => {
+                let value = parse::value(input, name, "self.instrumentation", instrumentation)?;
+                parse::set_once(&mut self.instrumentation, name, value)
+            }
+            "crate" => {
+                let value = parse::value(input, name, "path::to::otel_runtime", path)?;
+                parse::set_once(&mut self.runtime, name, value)
+            }
+            _ => parse::unknown(name, KNOWN),
         }
     }
+
+    /// Whether `skip` names the method.
+    pub(crate) fn skips(&self, method: &Ident) -> bool {
+        self.skip
+            .iter()
+            .flatten()
+            .any(|skipped| skipped.unraw() == method.unraw())
+    }
+
+    /// The calls that tell a method's `static` what holds for the whole service: `.public_endpoint()…`.
+    pub(crate) fn of_every_method(&self) -> TokenStream {
+        let public_endpoint = self.public_endpoint.map(|()| quote!(.public_endpoint()));
+        let list = |call: TokenStream, headers: &Option<Headers>| {
+            headers.as_ref().map(|Headers(names)| quote!(.#call(&[#(#names),*])))
+        };
+        let request = list(quote!(request_headers), &self.request_headers);
+        let response = list(quote!(response_headers), &self.response_headers);
+        let trailers = list(quote!(response_trailers), &self.response_trailers);
+        quote!(#public_endpoint #request #response #trailers)
+    }
 }
 
-fn set_once<T>(slot: &mut Option<T>, name: &Ident, value: T) -> Result<()> {
-    if slot.replace(value).is_some() {
-        return Err(Error::new(
-            name.span(),
-            format!("duplicate argument `{name}`; write it once"),
-        ));
+impl Headers {
+    fn parse(input: ParseStream<'_>, argument: &Ident) -> Result<Self> {
+        let names: Vec<LitStr> = parse::list(input, argument, "\"x-tenant\"")?;
+        let mut mistakes = names.iter().enumerate().filter_map(|(at, name)| {
+            let text = name.value();
+            let mistake = if names[..at].iter().any(|earlier| earlier.value() == text) {
+                format!("duplicate header `{text}`; write it once")
+            } else if text.is_empty() {
+                "a header's name cannot be empty".to_owned()
+            } else if text.contains(|c: char| c.is_ascii_uppercase()) {
+                format!("a header's name is lower case: `{}`", text.to_ascii_lowercase())
+            } else if let Some(illegal) = text.chars().find(|c| !is_legal_in_a_header(*c)) {
+                format!("a header's name has no `{illegal}`; expected lower-case letters, digits, `-`, `_` and `.`")
+            } else {
+                return None;
+            };
+            Some(Error::new(name.span(), mistake))
+        });
+        let mistake = mistakes.next().map(|mut first| {
+            mistakes.for_each(|mistake| first.combine(mistake));
+            first
+        });
+        mistake.map_or(Ok(Headers(names)), Err)
     }
-    Ok(())
 }
 
-/// Parses `= VALUE` to the end of the argument. `example` is what to write instead of something else.
-fn value<T>(input: ParseStream<'_>, name: &Ident, example: &str, parse: fn(ParseStream<'_>) -> Result<T>) -> Result<T> {
-    if !input.peek(Token![=]) {
-        return Err(Error::new(
-            name.span(),
-            format!("expected a value: `{name} = {example}`"),
-        ));
-    }
-    input.parse::<Token![=]>()?;
-    if input.is_empty() {
-        return Err(Error::new(
-            name.span(),
-            format!("expected a value: `{name} = {example}`"),
-        ));
-    }
-    let value = parse(input)?;
-    if input.is_empty() {
-        Ok(value)
-    } else {
-        Err(input.error(format!(
-            "unexpected token after the value of `{name}`; expected `,` or nothing"
-        )))
-    }
+/// As gRPC has it for metadata; HTTP would allow more.
+fn is_legal_in_a_header(c: char) -> bool {
+    matches!(c, 'a'..='z' | '0'..='9' | '-' | '_' | '.')
 }
 
 fn service_name(input: ParseStream<'_>) -> Result<ServiceName> {
@@ -127,6 +159,7 @@ fn service_name(input: ParseStream<'_>) -> Result<ServiceName> {
     Ok(ServiceName::Constant(path))
 }
 
+/// Why it cannot be the service's part of a path.
 fn not_a_service_name(name: &str) -> Option<&'static str> {
     if name.is_empty() {
         Some("a service's name cannot be empty")
@@ -139,6 +172,15 @@ fn not_a_service_name(name: &str) -> Option<&'static str> {
     }
 }
 
+fn instrumentation(input: ParseStream<'_>) -> Result<Expr> {
+    input.parse().map_err(|error: Error| {
+        Error::new(
+            error.span(),
+            "expected an expression of type `Instrumentation`, such as `self.instrumentation`",
+        )
+    })
+}
+
 fn path(input: ParseStream<'_>) -> Result<Path> {
     Path::parse_mod_style(input).map_err(|error| {
         Error::new(
@@ -146,17 +188,4 @@ fn path(input: ParseStream<'_>) -> Result<Path> {
             "expected the path of the otel-runtime crate, such as `my_crate::otel_runtime`",
         )
     })
-}
-
-/// The arguments one by one, so that a mistake in one does not hide those in the next.
-fn split_at_commas(tokens: TokenStream) -> Vec<TokenStream> {
-    let mut arguments = vec![TokenStream::new()];
-    for token in tokens {
-        match &token {
-            TokenTree::Punct(comma) if comma.as_char() == ',' => arguments.push(TokenStream::new()),
-            _ => arguments.last_mut().expect("starts with one").extend([token]),
-        }
-    }
-    arguments.retain(|argument| !argument.is_empty());
-    arguments
 }

@@ -3,13 +3,14 @@
 use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::{ParseStream, Parser};
-use syn::{Attribute, Error, Ident, ImplItem, ItemImpl, Path, Type, parse_quote};
+use syn::{Attribute, Error, Ident, ImplItem, ImplItemFn, ItemImpl, Path, Type, parse_quote};
 
 use crate::args::Args;
 use crate::handoff::Handoff;
 use crate::self_type::StreamTypes;
 use crate::service::{self, Name};
 use crate::shape::{Shape, shown_at};
+use crate::traced::Traced;
 use crate::valid;
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
@@ -27,15 +28,30 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
             return with_errors(item, &errors);
         }
     };
-    let trait_path = valid::check(&mut service, &mut errors);
+    // `None` for a method that is skipped.
+    let options: Vec<Option<Traced>> = methods_mut(&mut service)
+        .map(|method| {
+            let traced = Traced::take(&mut method.attrs, &mut errors);
+            let is_skipped = traced.skip.is_some() || args.skips(&method.sig.ident);
+            (!is_skipped).then_some(traced)
+        })
+        .collect();
+    let trait_path = valid::check(&args, &options, &mut service, &mut errors);
     match trait_path {
         Some(trait_path) if errors.is_empty() => {
-            instrument(&args, &trait_path, &mut service);
+            instrument(&args, options, &trait_path, &mut service);
             service.into_token_stream()
         }
         // The impl stays as it was: one mistake makes one error, and no others behind it.
-        _ => with_errors(item, &errors),
+        _ => with_errors(service.into_token_stream(), &errors),
     }
+}
+
+pub(crate) fn methods_mut(service: &mut ItemImpl) -> impl Iterator<Item = &mut ImplItemFn> {
+    service.items.iter_mut().filter_map(|item| match item {
+        ImplItem::Fn(method) => Some(method),
+        _ => None,
+    })
 }
 
 // Input:
@@ -52,39 +68,56 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
 //         #[::otel_runtime::__private::rpc(…)]
 //         async fn talk(&self, request: Request<Line>) -> Result<Response<Self::TalkStream>, Status> { … }
 //     }
-fn instrument(args: &Args, trait_path: &Path, service: &mut ItemImpl) {
-    let runtime = args.runtime.clone().unwrap_or_else(|| parse_quote!(::otel_runtime));
+fn instrument(args: &Args, options: Vec<Option<Traced>>, trait_path: &Path, service: &mut ItemImpl) {
     let name = Name::of(args.service.as_ref(), trait_path);
+    let rpcs: Vec<Ident> = methods_mut(service)
+        .zip(&options)
+        .filter_map(|(method, traced)| traced.as_ref().map(|_| method.sig.ident.clone()))
+        .collect();
     let stream_types = StreamTypes {
-        names: service::stream_types(service),
-        runtime,
+        names: service::stream_types(service, &rpcs),
+        runtime: args.runtime.clone().unwrap_or_else(|| parse_quote!(::otel_runtime)),
     };
-    let runtime = &stream_types.runtime;
-    for item in &mut service.items {
-        match item {
-            ImplItem::Type(ty) if stream_types.names.contains(&ty.ident) => {
-                let written = stream_types.unwrap(ty.ty.to_token_stream());
-                ty.ty = Type::Verbatim(traced_stream(runtime, &written));
-            }
-            ImplItem::Fn(method) => {
-                let stream = service::stream_of(&method.sig.ident, &stream_types.names);
-                let constructor = name.constructor(&service::rpc_name(&method.sig.ident, stream));
-                if let Some(stream) = stream
-                    && let Some(shape) = Shape::of(&mut method.sig, &mut method.block)
-                {
-                    name_the_stream(shape.output, stream, &stream_types);
-                }
-                let handoff = Handoff {
-                    constructor,
-                    streams: stream.is_some(),
-                    stream_types: stream_types.clone(),
-                };
-                // Last, so that it sees what the method's other attributes have made of it.
-                method.attrs.push(parse_quote!(#[#runtime::__private::rpc(#handoff)]));
-            }
-            _ => {}
+    wrap_streams(service, &stream_types);
+    for (method, traced) in methods_mut(service).zip(options) {
+        if let Some(traced) = traced {
+            hand_off(args, traced, &name, &stream_types, method);
         }
     }
+}
+
+fn wrap_streams(service: &mut ItemImpl, stream_types: &StreamTypes) {
+    for item in &mut service.items {
+        if let ImplItem::Type(ty) = item
+            && stream_types.names.contains(&ty.ident)
+        {
+            let written = stream_types.unwrap(ty.ty.to_token_stream());
+            ty.ty = Type::Verbatim(traced_stream(&stream_types.runtime, &written));
+        }
+    }
+}
+
+/// Leaves the method to the second stage.
+fn hand_off(args: &Args, traced: Traced, name: &Name, stream_types: &StreamTypes, method: &mut ImplItemFn) {
+    let stream = service::stream_of(&method.sig.ident, &stream_types.names);
+    let constructor = name.constructor(&service::rpc_name(&method.sig.ident, stream));
+    let named = traced.name.map(|name| quote!(.named(#name)));
+    let of_every_method = args.of_every_method();
+    if let Some(stream) = stream
+        && let Some(shape) = Shape::of(&mut method.sig, &mut method.block)
+    {
+        name_the_stream(shape.output, stream, stream_types);
+    }
+    let handoff = Handoff {
+        constructor: quote!(#constructor #named #of_every_method),
+        streams: stream.is_some(),
+        stream_types: stream_types.clone(),
+        fields: traced.fields.unwrap_or_default(),
+        instrumentation: args.instrumentation.clone(),
+    };
+    let runtime = &stream_types.runtime;
+    // Last, so that it sees what the method's other attributes have made of it.
+    method.attrs.push(parse_quote!(#[#runtime::__private::rpc(#handoff)]));
 }
 
 /// `TracedStream<X>`, blamed on `X` where that is not a stream.

@@ -2,7 +2,7 @@
 //!
 //! How it works, in the order it happens:
 //!
-//! 1. `args` is what was written in `#[traced_service(…)]`.
+//! 1. `args` is what was written in `#[traced_service(…)]`, and `traced` what was written in the `#[traced(…)]` of its methods.
 //! 2. `service` is what the impl below it means: its methods, its response streams, its names.
 //! 3. `valid` is whether that is a gRPC service, with every mistake in one go.
 //! 4. `expand` wraps the response stream types and hands each method to a second attribute, `#[rpc]`.
@@ -17,11 +17,13 @@ mod args;
 mod expand;
 mod handoff;
 mod method;
+mod parse;
 mod self_type;
 mod service;
 mod shape;
 #[cfg(test)]
 mod snapshots;
+mod traced;
 mod valid;
 
 // Documented, with an example, where users meet it: at its re-export in otel-runtime.

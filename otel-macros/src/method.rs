@@ -35,6 +35,8 @@ fn instrument(args: TokenStream, item: TokenStream) -> Result<ImplItemFn> {
         constructor,
         streams,
         stream_types,
+        fields,
+        instrumentation,
     } = syn::parse2(args)?;
     let runtime = &stream_types.runtime;
     let mut method: ImplItemFn = syn::parse2(item)?;
@@ -64,11 +66,16 @@ fn instrument(args: TokenStream, item: TokenStream) -> Result<ImplItemFn> {
         (Some(quote!(use #runtime::__private::Respond as _;)), quote!(respond))
     };
     let reference = quote_spanned!(shown_at(&request)=> &);
-    let start = quote_spanned!(shown_at_output=> __RPC.start::<#output>(#reference #request));
+    let start = match instrumentation {
+        None => quote_spanned!(shown_at_output=> __RPC.start::<#output>(#reference #request)),
+        Some(with) => quote_spanned!(shown_at_output=> __RPC.start_with::<#output>(#reference #request, &#with)),
+    };
+    let attributes = fields.iter().map(|field| field.attribute(runtime));
+    let with_attributes = (!fields.is_empty()).then(|| quote!(.with_attributes(|| [#(#attributes),*])));
     let instrumented = quote! {
         #import
         static __RPC: #runtime::__private::Rpc = #runtime::__private::Rpc::#constructor;
-        #start.#respond(async move {
+        #start #with_attributes .#respond(async move {
             if false { return #runtime::__private::returns::<#output>(); }
             #destructure
             #(#statements)*

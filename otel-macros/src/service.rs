@@ -44,18 +44,14 @@ impl Name {
     }
 }
 
-/// The names of the response stream types of the impl. tonic calls the one of the RPC `Chat`, whose method is `chat`, `ChatStream`.
-pub(crate) fn stream_types(item: &ItemImpl) -> Vec<Ident> {
-    let methods = item.items.iter().filter_map(|item| match item {
-        ImplItem::Fn(method) => Some(&method.sig.ident),
-        _ => None,
-    });
+/// The names of the response stream types of these methods. tonic calls the one of the RPC `Chat`, whose method is `chat`, `ChatStream`.
+pub(crate) fn stream_types(item: &ItemImpl, methods: &[Ident]) -> Vec<Ident> {
     let types = item.items.iter().filter_map(|item| match item {
         ImplItem::Type(ty) => Some(&ty.ident),
         _ => None,
     });
     types
-        .filter(|ty| methods.clone().any(|method| is_stream_of(ty, method)))
+        .filter(|ty| methods.iter().any(|method| is_stream_of(ty, method)))
         .cloned()
         .collect()
 }

@@ -1,24 +1,52 @@
 //! Whether the impl is one of a gRPC service. Each mistake is one error, on the smallest thing the user wrote.
 
 use proc_macro2::Span;
-use syn::{Attribute, Error, FnArg, ImplItem, ImplItemFn, ItemImpl, Path, ReceiverKind, Type};
+use syn::ext::IdentExt;
+use syn::{Attribute, Error, FnArg, Ident, ImplItem, ImplItemFn, ItemImpl, Path, ReceiverKind, Type};
 
+use crate::args::Args;
+use crate::expand::methods_mut;
 use crate::shape::Shape;
+use crate::traced::Traced;
 
 /// The trait's path, and what is wrong with the impl.
-pub(crate) fn check(item: &mut ItemImpl, errors: &mut Vec<Error>) -> Option<Path> {
+pub(crate) fn check(
+    args: &Args,
+    options: &[Option<Traced>],
+    item: &mut ItemImpl,
+    errors: &mut Vec<Error>,
+) -> Option<Path> {
     let trait_path = check_is_trait_impl(item, errors);
     if trait_path.is_some() {
         check_is_annotated_once(item, errors);
-        for item in &mut item.items {
-            if let ImplItem::Fn(method) = item
-                && let Err(error) = check_signature(method).and_then(|()| check_shape(method))
-            {
-                errors.push(error);
+        check_skipped_methods_are_there(args, item, errors);
+        for (method, options) in methods_mut(item).zip(options) {
+            // What is skipped may be anything.
+            if options.is_some() {
+                errors.extend(check_signature(method).and_then(|()| check_shape(method)).err());
             }
         }
     }
     trait_path
+}
+
+/// A method that is skipped by a name that it does not have goes on being traced.
+fn check_skipped_methods_are_there(args: &Args, item: &mut ItemImpl, errors: &mut Vec<Error>) {
+    let methods: Vec<Ident> = methods_mut(item).map(|method| method.sig.ident.unraw()).collect();
+    for skipped in args.skip.iter().flatten() {
+        let name = skipped.unraw();
+        if methods.contains(&name) {
+            continue;
+        }
+        let name = name.to_string();
+        let distance = |method: &&Ident| strsim::damerau_levenshtein(&method.to_string(), &name);
+        let nearest = methods.iter().min_by_key(distance);
+        // Further away it is another word.
+        let meant = nearest.filter(|nearest| distance(nearest) <= name.len().div_ceil(3));
+        let suggestion = meant.map(|meant| format!("; did you mean `{meant}`?"));
+        let message = format!("no method `{name}` in this impl{}", suggestion.unwrap_or_default());
+        errors.push(Error::new(skipped.span(), message));
+    }
 }
 
 /// `impl Trait for Type`, and not `impl Type` or `impl !Trait for Type`.

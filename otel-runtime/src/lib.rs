@@ -1,7 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod deadline;
-mod instruments;
+mod field;
+mod instrumentation;
 mod propagation;
 mod semconv;
 mod server;
@@ -95,4 +96,6 @@ pub mod __private;
 ///
 /// The attribute adds none. A panic of the handler is recorded, and goes on.
 pub use otel_macros::traced_service;
+
+pub use instrumentation::{Instrumentation, InstrumentationBuilder};
 pub use server::TracedStream;

@@ -3,6 +3,7 @@
 pub use otel_macros::rpc;
 pub use tonic::{Response, Status};
 
+pub use crate::field::attribute;
 pub use crate::server::{Respond, Rpc, Untraced};
 
 /// Gives a handler's body its type, in a `return` that never runs.

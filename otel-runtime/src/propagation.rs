@@ -1,19 +1,10 @@
-//! The caller's context, read from the request's metadata.
+//! A request's metadata, as propagators read them.
 
 use http::HeaderMap;
 use opentelemetry::propagation::Extractor;
-use opentelemetry::{Context, global};
-
-/// The current context with what the global propagator finds in `headers`: the caller's span and baggage.
-///
-/// It starts from the current context, not from an empty one, so that what the layers around a service put there (a suppression of telemetry, say) stays.
-pub(crate) fn extract(headers: &HeaderMap) -> Context {
-    let current = Context::current();
-    global::get_text_map_propagator(|propagator| propagator.extract_with_context(&current, &Headers(headers)))
-}
 
 /// Lets a propagator read a header map in place.
-struct Headers<'a>(&'a HeaderMap);
+pub(crate) struct Headers<'a>(pub(crate) &'a HeaderMap);
 
 impl Extractor for Headers<'_> {
     fn get(&self, key: &str) -> Option<&str> {

@@ -18,6 +18,11 @@ pub(crate) const SERVER_PORT: &str = "server.port";
 pub(crate) const NETWORK_PEER_ADDRESS: &str = "network.peer.address";
 pub(crate) const NETWORK_PEER_PORT: &str = "network.peer.port";
 
+/// Followed by the header's name.
+pub(crate) const RPC_REQUEST_HEADER: &str = "rpc.request.header.";
+pub(crate) const RPC_RESPONSE_HEADER: &str = "rpc.response.header.";
+pub(crate) const RPC_RESPONSE_TRAILER: &str = "rpc.response.trailer.";
+
 /// The value of [`ERROR_TYPE`] of an RPC whose handler panicked.
 pub(crate) const PANIC: &str = "panic";
 

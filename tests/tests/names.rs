@@ -192,6 +192,28 @@ async fn of_a_service_that_is_told_its_name() {
 }
 
 #[tokio::test]
+async fn of_a_method_that_is_told_its_name() {
+    struct Service;
+
+    #[traced_service]
+    #[tonic::async_trait]
+    impl Renamed for Service {
+        #[traced(name = "PING")]
+        async fn ping(&self, _: Request<Pong>) -> Result<Response<Pong>, Status> {
+            Ok(Response::new(Pong {}))
+        }
+    }
+
+    let telemetry = Telemetry::start();
+    let server = serve(Routes::new(PackagelessServer::new(Service))).await;
+    PackagelessClient::new(server.channel().await)
+        .ping(Pong {})
+        .await
+        .unwrap();
+    assert_eq!(telemetry.span().await.name, "Packageless/PING");
+}
+
+#[tokio::test]
 async fn of_a_handler_that_is_called_without_a_path_are_those_of_rust() {
     odd_service!(Service, Odd);
     let telemetry = Telemetry::start();

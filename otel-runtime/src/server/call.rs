@@ -1,19 +1,26 @@
 //! One RPC, from its start to whichever of its ends comes.
 
-use std::net::SocketAddr;
+use std::cell::Cell;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::{HeaderMap, Uri};
-use opentelemetry::trace::{Span, SpanBuilder, SpanKind, TraceContextExt};
+use opentelemetry::trace::{Link, Span, SpanBuilder, SpanContext, SpanKind, TraceContextExt};
 use opentelemetry::{Context, KeyValue};
-use tonic::Extensions;
+use tonic::Status;
 
 use super::address;
+use super::arrival::Arrival;
 use super::method::Method;
 use super::panic::Panic;
-use crate::instruments::ServerInstruments;
+use super::rpc::Rpc;
+use crate::instrumentation::Chosen;
 use crate::status::Outcome;
-use crate::{deadline, propagation, semconv};
+use crate::{deadline, semconv};
+
+thread_local! {
+    /// The method whose RPC this thread is running.
+    static RUNNING: Cell<Option<&'static Method>> = const { Cell::new(None) };
+}
 
 /// The span, the clock and the place in active requests of one RPC.
 ///
@@ -22,6 +29,7 @@ use crate::{deadline, propagation, semconv};
 #[derive(Debug)]
 pub(crate) struct Call {
     method: &'static Method,
+    instrumentation: Chosen,
     /// Current while the handler and the response stream run.
     context: Context,
     /// Whether `context` has a span of ours. It has not where no SDK is installed: the span in it is then another's, and not ours to end.
@@ -33,57 +41,103 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// Whether this thread is running the RPC that a request with this URI is for, so that it is no new one: an annotated service that hands its request to another, or that calls
+    /// a handler directly.
+    pub(super) fn is_running(uri: Option<&Uri>) -> bool {
+        RUNNING
+            .get()
+            .is_some_and(|running| uri.is_none_or(|uri| running.path() == Some(uri.path())))
+    }
+
     pub(super) fn start(
+        rpc: &'static Rpc,
         method: &'static Method,
-        headers: &HeaderMap,
-        uri: Option<&Uri>,
-        socket: Option<SocketAddr>,
-        extensions: &Extensions,
+        instrumentation: Chosen,
+        request: &Arrival<'_>,
     ) -> Self {
         let started = Instant::now();
         let started_at = SystemTime::now();
-        let instruments = ServerInstruments::global();
-        let parent = propagation::extract(headers);
+        let mut caller = instrumentation.extract(request.headers);
+        let stranger = rpc.public_endpoint.then(|| Stranger::new(&caller));
+        let (parent, link) = match &stranger {
+            Some(stranger) => (&stranger.root, stranger.link.clone()),
+            None => (&caller, None),
+        };
 
-        let span = instruments.start_span(&parent, || {
+        let span = instrumentation.start_span(parent, || {
             // Given at the start, so that a sampler sees them. There is room for what the end adds.
             let mut attributes = Vec::with_capacity(8);
             attributes.extend(method.span_attributes());
-            attributes.extend(address::server(uri));
+            attributes.extend(address::server(request.uri));
             let mut builder = SpanBuilder::from_name(method.name())
                 .with_kind(SpanKind::Server)
                 .with_start_time(started_at);
             builder.attributes = Some(attributes);
+            builder.links = link.map(|link| vec![link]);
             builder
         });
         let has_span = span.is_some();
-        let context = match span {
+        match span {
             Some(mut span) => {
                 if span.is_recording() {
-                    span.set_attributes(address::peer(socket, extensions));
+                    span.set_attributes(address::peer(request.socket, request.extensions));
+                    span.set_attributes(method.captured.request_headers.attributes(request.headers));
                 }
-                parent.with_span(span)
+                caller = caller.with_span(span);
             }
-            None => parent,
-        };
+            // What has no span of ours must not go on with the stranger's.
+            None if stranger.is_some() => caller = caller.with_remote_span_context(SpanContext::NONE),
+            None => {}
+        }
 
-        method.count_active(instruments, 1);
+        method.count_active(&instrumentation, 1);
         Call {
             method,
-            context,
+            instrumentation,
+            context: caller,
             has_span,
             started,
             started_at,
-            timeout: deadline::grpc_timeout(headers),
+            timeout: deadline::grpc_timeout(request.headers),
             ended: false,
         }
+    }
+
+    /// Adds attributes to the span, if it records. What goes wrong in making them is no matter of the RPC's.
+    pub(super) fn set_attributes<I>(&self, make: impl FnOnce() -> I)
+    where
+        I: IntoIterator<Item = KeyValue>,
+    {
+        if self.has_span {
+            set_attributes(&self.context, make);
+        }
+    }
+
+    /// Takes up the headers of the response.
+    pub(super) fn respond(&self, headers: &HeaderMap) {
+        let names = &self.method.captured.response_headers;
+        if !names.is_empty() {
+            self.set_attributes(|| names.attributes(headers));
+        }
+    }
+
+    /// Ends the RPC with a status that the service returned.
+    pub(super) fn fail(&mut self, status: &Status) {
+        let names = &self.method.captured.response_trailers;
+        if !names.is_empty() && !self.ended {
+            self.set_attributes(|| names.attributes(status.metadata().as_ref()));
+        }
+        self.end(Outcome::returned(status));
     }
 
     /// Runs the service's own code inside the RPC. A panic ends the RPC and goes on.
     pub(super) fn enter<T>(&mut self, run: impl FnOnce() -> T) -> T {
         let result = {
             let _current = self.context.clone().attach();
-            Panic::catch(run).inspect_err(Panic::log)
+            let outer = RUNNING.replace(Some(self.method));
+            let result = Panic::catch(run);
+            RUNNING.set(outer);
+            result.inspect_err(Panic::log)
         };
         match result {
             Ok(value) => value,
@@ -100,9 +154,9 @@ impl Call {
             return;
         }
         let elapsed = self.started.elapsed();
-        let instruments = ServerInstruments::global();
-        self.method.count_active(instruments, -1);
-        self.method.record_duration(instruments, elapsed.as_secs_f64(), outcome);
+        self.method.count_active(&self.instrumentation, -1);
+        self.method
+            .record_duration(&self.instrumentation, elapsed.as_secs_f64(), outcome);
         if self.has_span {
             self.end_span(elapsed, outcome);
         }
@@ -139,6 +193,42 @@ impl Drop for Call {
             } else {
                 Outcome::CANCELLED
             });
+        }
+    }
+}
+
+/// Adds attributes to the span in `context`, if it records.
+pub(super) fn set_attributes<I>(context: &Context, make: impl FnOnce() -> I)
+where
+    I: IntoIterator<Item = KeyValue>,
+{
+    let span = context.span();
+    if span.is_recording()
+        && let Ok(attributes) = Panic::catch(|| make().into_iter().collect::<Vec<_>>())
+    {
+        span.set_attributes(attributes);
+    }
+}
+
+/// A caller who is not trusted.
+struct Stranger {
+    /// Instead of the caller's context, the parent of the span. (A context with an invalid span would not do: samplers take it for a parent that is not sampled.)
+    root: Context,
+    /// To the caller's span, if there is one.
+    link: Option<Link>,
+}
+
+impl Stranger {
+    fn new(caller: &Context) -> Self {
+        let root = Context::new();
+        let span = caller.span().span_context().clone();
+        Stranger {
+            root: if caller.is_telemetry_suppressed() {
+                root.with_telemetry_suppressed()
+            } else {
+                root
+            },
+            link: span.is_valid().then(|| Link::with_context(span)),
         }
     }
 }

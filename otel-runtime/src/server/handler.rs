@@ -2,13 +2,14 @@
 
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{self, Poll, ready};
 
 use futures_core::Stream;
+use opentelemetry::{Context, KeyValue};
 use pin_project_lite::pin_project;
 use tonic::{Response, Status};
 
-use super::call::Call;
+use super::call::{Call, set_attributes};
 use super::in_call::InCall;
 use super::stream::TracedStream;
 use crate::status::Outcome;
@@ -31,16 +32,27 @@ impl<T> Reply for Result<Response<T>, Status> {
 #[derive(Debug)]
 #[must_use = "an RPC that is dropped is recorded as cancelled"]
 pub struct TypedCall<R> {
-    call: Call,
+    /// `None` inside another RPC's handler, whose call it is.
+    call: Option<Call>,
     returns: PhantomData<fn() -> R>,
 }
 
 impl<R> TypedCall<R> {
-    pub(super) fn new(call: Call) -> Self {
+    pub(super) fn new(call: Option<Call>) -> Self {
         TypedCall {
             call,
             returns: PhantomData,
         }
+    }
+
+    /// Adds attributes to the span, if it records.
+    pub fn with_attributes<const N: usize>(self, attributes: impl FnOnce() -> [Option<KeyValue>; N]) -> Self {
+        let attributes = || attributes().into_iter().flatten();
+        match &self.call {
+            Some(call) => call.set_attributes(attributes),
+            None => set_attributes(&Context::current(), attributes),
+        }
+        self
     }
 
     /// Runs the handler of an RPC whose response is a stream.
@@ -49,7 +61,7 @@ impl<R> TypedCall<R> {
         F: Future<Output = R>,
     {
         StreamHandler {
-            future: InCall::new(Some(self.call), handler),
+            future: InCall::new(self.call, handler),
         }
     }
 }
@@ -78,7 +90,7 @@ impl<T> Respond for TypedCall<Result<Response<T>, Status>> {
         F: Future<Output = Result<Response<T>, Status>>,
     {
         Handler {
-            future: InCall::new(Some(self.call), handler),
+            future: InCall::new(self.call, handler),
         }
     }
 }
@@ -110,10 +122,17 @@ where
 {
     type Output = F::Output;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<F::Output> {
         let mut future = self.project().future;
         let result = ready!(future.as_mut().enter(|handler| handler.poll(cx)));
-        future.complete(result.as_ref().err().map_or(Outcome::OK, Outcome::returned));
+        match &result {
+            Ok(response) => {
+                future.as_mut().respond(response.metadata().as_ref());
+                future.as_mut().end(Outcome::OK);
+            }
+            Err(status) => future.as_mut().fail(status),
+        }
+        future.finish();
         Poll::Ready(result)
     }
 }
@@ -135,15 +154,17 @@ where
 {
     type Output = Result<Response<TracedStream<S>>, Status>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
         let mut future = self.project().future;
         Poll::Ready(match ready!(future.as_mut().enter(|handler| handler.poll(cx))) {
             Ok(response) => {
+                future.as_mut().respond(response.metadata().as_ref());
                 let call = future.leave();
                 Ok(response.map(|stream| TracedStream::new(call, stream)))
             }
             Err(status) => {
-                future.complete(Outcome::returned(&status));
+                future.as_mut().fail(&status);
+                future.finish();
                 Err(status)
             }
         })

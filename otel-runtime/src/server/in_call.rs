@@ -2,7 +2,9 @@
 
 use std::pin::Pin;
 
+use http::HeaderMap;
 use pin_project_lite::pin_project;
+use tonic::Status;
 
 use super::call::Call;
 use crate::status::Outcome;
@@ -53,9 +55,22 @@ impl<T> InCall<T> {
         }
     }
 
-    /// Ends the RPC, of which nothing is left to run.
-    pub(super) fn complete(mut self: Pin<&mut Self>, outcome: Outcome<'_>) {
-        self.as_mut().end(outcome);
+    /// Ends the RPC with a status that the service returned, if it has not ended yet.
+    pub(super) fn fail(self: Pin<&mut Self>, status: &Status) {
+        if let Some(call) = self.project().call {
+            call.fail(status);
+        }
+    }
+
+    /// Takes up the headers of the response.
+    pub(super) fn respond(self: Pin<&mut Self>, headers: &HeaderMap) {
+        if let Some(call) = self.project().call {
+            call.respond(headers);
+        }
+    }
+
+    /// Lets go of what has nothing left to run.
+    pub(super) fn finish(self: Pin<&mut Self>) {
         self.project().inner.set(None);
     }
 

@@ -1,13 +1,16 @@
 //! The server's side of an RPC.
 
 mod address;
+mod arrival;
 mod call;
+mod capture;
 mod handler;
 mod in_call;
 mod method;
 mod panic;
+mod rpc;
 mod stream;
 
 pub use handler::Respond;
-pub use method::Rpc;
+pub use rpc::Rpc;
 pub use stream::{TracedStream, Untraced};

@@ -129,7 +129,7 @@ where
         match &item {
             Some(Ok(_)) => {}
             // tonic sends no further item.
-            Some(Err(status)) => stream.end(Outcome::returned(status)),
+            Some(Err(status)) => stream.fail(status),
             None => stream.end(Outcome::OK),
         }
         Poll::Ready(item)

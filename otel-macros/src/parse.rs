@@ -1,0 +1,108 @@
+//! How arguments are read: each on its own, so that a mistake in one does not hide those in the next.
+
+use proc_macro2::{TokenStream, TokenTree};
+use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream, Parser};
+use syn::{Error, Ident, Result, Token, parenthesized};
+
+/// Calls `parse` with the name of each argument and what follows it, and collects what is wrong.
+pub(crate) fn arguments(
+    tokens: TokenStream,
+    known: &str,
+    errors: &mut Vec<Error>,
+    mut parse: impl FnMut(&Ident, ParseStream<'_>) -> Result<()>,
+) {
+    for argument in split_at_commas(tokens) {
+        let parse = |input: ParseStream<'_>| {
+            let name = input
+                .call(Ident::parse_any)
+                .map_err(|error| Error::new(error.span(), format!("expected one of {known}")))?;
+            parse(&name, input)
+        };
+        if let Err(error) = parse.parse2(argument) {
+            errors.push(error);
+        }
+    }
+}
+
+pub(crate) fn unknown<T>(name: &Ident, known: &str) -> Result<T> {
+    Err(Error::new(
+        name.span(),
+        format!("unknown argument `{}`; expected one of {known}", name.unraw()),
+    ))
+}
+
+pub(crate) fn set_once<T>(slot: &mut Option<T>, name: &Ident, value: T) -> Result<()> {
+    if slot.replace(value).is_some() {
+        return Err(Error::new(
+            name.span(),
+            format!("duplicate argument `{name}`; write it once"),
+        ));
+    }
+    Ok(())
+}
+
+/// Nothing: the argument's name says it all.
+pub(crate) fn flag(input: ParseStream<'_>, name: &Ident) -> Result<()> {
+    if input.is_empty() {
+        return Ok(());
+    }
+    Err(input.error(format!("`{name}` takes no value; expected `,` or nothing")))
+}
+
+/// `= VALUE`, to the end of the argument. `example` is what to write instead of something else.
+pub(crate) fn value<T>(
+    input: ParseStream<'_>,
+    name: &Ident,
+    example: &str,
+    parse: fn(ParseStream<'_>) -> Result<T>,
+) -> Result<T> {
+    let expected = || Error::new(name.span(), format!("expected a value: `{name} = {example}`"));
+    input.parse::<Option<Token![=]>>()?.ok_or_else(expected)?;
+    if input.is_empty() {
+        return Err(expected());
+    }
+    let value = parse(input)?;
+    if input.is_empty() {
+        Ok(value)
+    } else {
+        Err(input.error(format!(
+            "unexpected token after the value of `{name}`; expected `,` or nothing"
+        )))
+    }
+}
+
+/// `(ITEM, …)`, at least one, to the end of the argument. `example` is what to write instead of something else.
+pub(crate) fn list<T: Parse>(input: ParseStream<'_>, name: &Ident, example: &str) -> Result<Vec<T>> {
+    let expected = || Error::new(name.span(), format!("expected a list: `{name}({example})`"));
+    if !input.peek(syn::token::Paren) {
+        return Err(expected());
+    }
+    let items;
+    parenthesized!(items in input);
+    flag(input, name).map_err(|error| {
+        Error::new(
+            error.span(),
+            format!("unexpected token after the list of `{name}`; expected `,` or nothing"),
+        )
+    })?;
+    let items = items
+        .parse_terminated(T::parse, Token![,])
+        .map_err(|error| Error::new(error.span(), format!("{error}; expected `{name}({example})`")))?;
+    if items.is_empty() {
+        return Err(expected());
+    }
+    Ok(items.into_iter().collect())
+}
+
+fn split_at_commas(tokens: TokenStream) -> Vec<TokenStream> {
+    let mut arguments = vec![TokenStream::new()];
+    for token in tokens {
+        match &token {
+            TokenTree::Punct(comma) if comma.as_char() == ',' => arguments.push(TokenStream::new()),
+            _ => arguments.last_mut().expect("starts with one").extend([token]),
+        }
+    }
+    arguments.retain(|argument| !argument.is_empty());
+    arguments
+}

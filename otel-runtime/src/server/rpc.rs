@@ -1,0 +1,195 @@
+//! The `static` in the generated code of a method.
+
+use std::sync::OnceLock;
+
+use http::Uri;
+use tonic::Request;
+
+use super::arrival::Arrival;
+use super::call::Call;
+use super::capture::Captures;
+use super::handler::{Reply, TypedCall};
+use super::method::Method;
+use crate::instrumentation::{Chosen, Instrumentation};
+
+/// One method of one annotated service.
+#[derive(Debug)]
+pub struct Rpc {
+    /// The service's full name, or the trait's name where the impl does not tell it.
+    service: &'static str,
+    service_is_known: bool,
+    /// The method's name, or a guess from its function's.
+    method: &'static str,
+    method_is_known: bool,
+    pub(super) public_endpoint: bool,
+    captures: Captures,
+    on_the_wire: OnceLock<Method>,
+    /// For a handler that was called without a request path.
+    guessed: OnceLock<Method>,
+}
+
+impl Rpc {
+    /// A method of the service with this full name.
+    #[must_use]
+    pub const fn of(service: &'static str, method: &'static str) -> Self {
+        Rpc::new(service, true, method)
+    }
+
+    /// A method of a service whose full name the first request's path tells. Until then its trait's name serves.
+    #[must_use]
+    pub const fn learn(service: &'static str, method: &'static str) -> Self {
+        Rpc::new(service, false, method)
+    }
+
+    const fn new(service: &'static str, service_is_known: bool, method: &'static str) -> Self {
+        Rpc {
+            service,
+            service_is_known,
+            method,
+            method_is_known: false,
+            public_endpoint: false,
+            captures: Captures::NONE,
+            on_the_wire: OnceLock::new(),
+            guessed: OnceLock::new(),
+        }
+    }
+
+    /// The method's name, whatever the path says.
+    #[must_use]
+    pub const fn named(mut self, method: &'static str) -> Self {
+        self.method = method;
+        self.method_is_known = true;
+        self
+    }
+
+    /// Callers are strangers: their context is linked to, and no parent.
+    #[must_use]
+    pub const fn public_endpoint(mut self) -> Self {
+        self.public_endpoint = true;
+        self
+    }
+
+    /// The headers of requests that spans take up.
+    #[must_use]
+    pub const fn request_headers(mut self, names: &'static [&'static str]) -> Self {
+        self.captures.request_headers = names;
+        self
+    }
+
+    /// The headers of responses that spans take up.
+    #[must_use]
+    pub const fn response_headers(mut self, names: &'static [&'static str]) -> Self {
+        self.captures.response_headers = names;
+        self
+    }
+
+    /// The trailers of responses that spans take up.
+    #[must_use]
+    pub const fn response_trailers(mut self, names: &'static [&'static str]) -> Self {
+        self.captures.response_trailers = names;
+        self
+    }
+
+    /// Starts the RPC that `request` is for. `R` is what its handler returns.
+    pub fn start<R: Reply>(&'static self, request: &Request<impl Sized>) -> R::Call {
+        let call = self.call(&Arrival::of(request), || Chosen::Global(Instrumentation::global()));
+        TypedCall::new(call).into()
+    }
+
+    /// The same, recorded with `instrumentation`.
+    pub fn start_with<R: Reply>(
+        &'static self,
+        request: &Request<impl Sized>,
+        instrumentation: &Instrumentation,
+    ) -> R::Call {
+        let call = self.call(&Arrival::of(request), || Chosen::Own(instrumentation.clone()));
+        TypedCall::new(call).into()
+    }
+
+    fn call(&'static self, request: &Arrival<'_>, choose: impl FnOnce() -> Chosen) -> Option<Call> {
+        // A service that hands its request to another one is still the same RPC.
+        let is_new = !Call::is_running(request.uri);
+        is_new.then(|| Call::start(self, self.method(request.uri), choose(), request))
+    }
+
+    fn method(&self, uri: Option<&Uri>) -> &Method {
+        if let Some(method) = self.on_the_wire.get() {
+            return method;
+        }
+        match uri.and_then(|uri| Some((uri.path(), service_and_method(uri)?))) {
+            Some((path, (service, method))) => self.on_the_wire.get_or_init(|| {
+                let service = if self.service_is_known { self.service } else { service };
+                let method = if self.method_is_known { self.method } else { method };
+                Method::new(service, method, Some(path), &self.captures)
+            }),
+            None => self
+                .guessed
+                .get_or_init(|| Method::new(self.service, self.method, None, &self.captures)),
+        }
+    }
+}
+
+/// `pkg.Service` and `Method` of `/pkg.Service/Method`; of the end of the path, where the service is nested below another.
+fn service_and_method(uri: &Uri) -> Option<(&str, &str)> {
+    let (rest, method) = uri.path().rsplit_once('/')?;
+    let (_, service) = rest.rsplit_once('/')?;
+    (!service.is_empty() && !method.is_empty()).then_some((service, method))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(path: &'static str) -> Option<(String, String)> {
+        let uri = http::Uri::from_static(path);
+        service_and_method(&uri).map(|(service, method)| (service.to_owned(), method.to_owned()))
+    }
+
+    #[test]
+    fn the_path_tells_service_and_method() {
+        let pair = |service: &str, method: &str| Some((service.to_owned(), method.to_owned()));
+        assert_eq!(
+            parts("/helloworld.Greeter/SayHello"),
+            pair("helloworld.Greeter", "SayHello")
+        );
+        assert_eq!(
+            parts("http://[::1]:50051/Greeter/getThing"),
+            pair("Greeter", "getThing")
+        );
+        assert_eq!(
+            parts("/nested/helloworld.Greeter/SayHello?query"),
+            pair("helloworld.Greeter", "SayHello")
+        );
+    }
+
+    #[test]
+    fn another_path_tells_nothing() {
+        for path in ["/", "/helloworld.Greeter", "/helloworld.Greeter/", "//SayHello", "*"] {
+            assert_eq!(parts(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_first_path_names_the_method_for_good() {
+        static RPC: Rpc = Rpc::learn("Greeter", "SayHello");
+        assert_eq!(RPC.method(None).name(), "Greeter/SayHello");
+        let path = http::Uri::from_static("/helloworld.Greeter/SayHELLO");
+        assert_eq!(RPC.method(Some(&path)).name(), "helloworld.Greeter/SayHELLO");
+        assert_eq!(RPC.method(None).name(), "helloworld.Greeter/SayHELLO");
+    }
+
+    #[test]
+    fn a_known_service_keeps_its_name() {
+        static RPC: Rpc = Rpc::of("helloworld.Greeter", "GetUrl");
+        let path = http::Uri::from_static("/elsewhere/GetURL");
+        assert_eq!(RPC.method(Some(&path)).name(), "helloworld.Greeter/GetURL");
+    }
+
+    #[test]
+    fn a_known_method_keeps_its_name() {
+        static RPC: Rpc = Rpc::learn("Greeter", "GetUrl").named("GetURL");
+        let path = http::Uri::from_static("/helloworld.Greeter/get");
+        assert_eq!(RPC.method(None).name(), "Greeter/GetURL");
+        assert_eq!(RPC.method(Some(&path)).name(), "helloworld.Greeter/GetURL");
+    }
+}

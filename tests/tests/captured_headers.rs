@@ -1,0 +1,138 @@
+//! Headers and trailers that spans take up: what is listed, and never more.
+
+use std::pin::Pin;
+
+use opentelemetry::{Array, StringValue, Value};
+use otel_runtime::traced_service;
+use tests::kinds::Message;
+use tests::kinds::server_stream_client::ServerStreamClient;
+use tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
+use tests::kinds::unary_client::UnaryClient;
+use tests::kinds::unary_server::{Unary, UnaryServer};
+use tests::server::serve;
+use tests::telemetry::Telemetry;
+use tokio_stream::Stream;
+use tonic::metadata::{MetadataMap, MetadataValue};
+use tonic::service::Routes;
+use tonic::{Code, Request, Response, Status};
+
+struct Talkative;
+
+fn metadata(name: &'static str, value: &'static str) -> MetadataMap {
+    let mut metadata = MetadataMap::new();
+    metadata.insert(name, MetadataValue::from_static(value));
+    metadata.insert("x-secret", MetadataValue::from_static("secret"));
+    metadata
+}
+
+fn failure() -> Status {
+    Status::with_metadata(Code::Internal, "failed", metadata("x-retry-after", "7"))
+}
+
+#[traced_service(
+    request_headers("x-tenant", "trace-bin"),
+    response_headers("x-served-by"),
+    response_trailers("x-retry-after")
+)]
+#[tonic::async_trait]
+impl Unary for Talkative {
+    async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
+        if request.get_ref().text == "fail" {
+            return Err(failure());
+        }
+        let served_by = metadata("x-served-by", "north");
+        Ok(Response::from_parts(
+            served_by,
+            request.into_inner(),
+            tonic::Extensions::new(),
+        ))
+    }
+}
+
+#[traced_service(response_headers("x-served-by"), response_trailers("x-retry-after"))]
+#[tonic::async_trait]
+impl ServerStream for Talkative {
+    type CallStream = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
+
+    async fn call(&self, _: Request<Message>) -> Result<Response<Self::CallStream>, Status> {
+        let mut response: Response<Self::CallStream> = Response::new(Box::pin(tokio_stream::once(Err(failure()))));
+        *response.metadata_mut() = metadata("x-served-by", "south");
+        Ok(response)
+    }
+}
+
+/// The attributes that headers became.
+async fn captured(telemetry: &Telemetry) -> Vec<(String, Value)> {
+    let span = telemetry.span().await;
+    let captured = span.attributes.into_iter().filter(|attribute| {
+        let key = attribute.key.as_str();
+        key.contains(".header.") || key.contains(".trailer.")
+    });
+    captured
+        .map(|attribute| (attribute.key.to_string(), attribute.value))
+        .collect()
+}
+
+fn attribute(name: &str, values: &[&'static str]) -> (String, Value) {
+    let values = values.iter().map(|value| StringValue::from(*value)).collect();
+    (name.to_owned(), Value::Array(Array::String(values)))
+}
+
+#[tokio::test]
+async fn of_a_request_and_its_response() {
+    let telemetry = Telemetry::start();
+    let server = serve(Routes::new(UnaryServer::new(Talkative))).await;
+    let mut request = Request::new(Message::from(""));
+    request
+        .metadata_mut()
+        .append("x-tenant", MetadataValue::from_static("a"));
+    request
+        .metadata_mut()
+        .append("x-tenant", MetadataValue::from_static("b"));
+    request
+        .metadata_mut()
+        .insert_bin("trace-bin", MetadataValue::from_bytes(&[0, 1]));
+    request
+        .metadata_mut()
+        .insert("authorization", MetadataValue::from_static("secret"));
+    UnaryClient::new(server.channel().await).call(request).await.unwrap();
+
+    assert_eq!(
+        captured(&telemetry).await,
+        [
+            attribute("rpc.request.header.x-tenant", &["a", "b"]),
+            attribute("rpc.request.header.trace-bin", &["AAE="]),
+            attribute("rpc.response.header.x-served-by", &["north"]),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn of_a_failure() {
+    let telemetry = Telemetry::start();
+    let server = serve(Routes::new(UnaryServer::new(Talkative))).await;
+    UnaryClient::new(server.channel().await)
+        .call(Message::from("fail"))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        captured(&telemetry).await,
+        [attribute("rpc.response.trailer.x-retry-after", &["7"])]
+    );
+}
+
+#[tokio::test]
+async fn of_a_stream_that_fails() {
+    let telemetry = Telemetry::start();
+    let server = serve(Routes::new(ServerStreamServer::new(Talkative))).await;
+    let mut client = ServerStreamClient::new(server.channel().await);
+    let mut replies = client.call(Message::from("")).await.unwrap().into_inner();
+    replies.message().await.unwrap_err();
+    assert_eq!(
+        captured(&telemetry).await,
+        [
+            attribute("rpc.response.header.x-served-by", &["south"]),
+            attribute("rpc.response.trailer.x-retry-after", &["7"]),
+        ]
+    );
+}

@@ -1,0 +1,139 @@
+//! Span attributes of the service's own: from the request, and from inside the handler.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use opentelemetry::trace::get_active_span;
+use opentelemetry::{Array, KeyValue, Value};
+use otel_runtime::traced_service;
+use tests::kinds::Message;
+use tests::kinds::server_stream_client::ServerStreamClient;
+use tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
+use tests::kinds::unary_client::UnaryClient;
+use tests::kinds::unary_server::{Unary, UnaryServer};
+use tests::server::serve;
+use tests::telemetry::Telemetry;
+use tonic::service::Routes;
+use tonic::{Request, Response, Status};
+
+#[derive(Clone, Default)]
+struct Service {
+    zone: &'static str,
+    evaluated: Arc<AtomicUsize>,
+}
+
+impl Service {
+    fn zone(&self) -> &str {
+        self.evaluated.fetch_add(1, Ordering::Relaxed);
+        self.zone
+    }
+}
+
+#[traced_service]
+#[tonic::async_trait]
+impl Unary for Service {
+    #[traced(fields(
+        message.text = request.get_ref().text.as_str(),
+        message.length = request.get_ref().text.len(),
+        message.words = request.get_ref().text.split(' ').collect::<Vec<_>>(),
+        "zone-of-service" = self.zone(),
+        is.empty = request.get_ref().text.is_empty(),
+        trace.hint = request.metadata().get("x-hint").and_then(|hint| hint.to_str().ok()),
+        absent = None::<f64>,
+    ))]
+    async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
+        Ok(Response::new(request.into_inner()))
+    }
+}
+
+#[traced_service]
+#[tonic::async_trait]
+impl ServerStream for Service {
+    type CallStream = tokio_stream::Once<Result<Message, Status>>;
+
+    #[traced(fields(broken = request.get_ref().text.parse::<u32>().expect("the test sends no number")))]
+    async fn call(&self, request: Request<Message>) -> Result<Response<Self::CallStream>, Status> {
+        get_active_span(|span| {
+            span.set_attribute(KeyValue::new("from.inside", 1));
+            span.add_event("looked.up", vec![KeyValue::new("cache.hit", true)]);
+        });
+        Ok(Response::new(tokio_stream::once(Ok(request.into_inner()))))
+    }
+}
+
+#[tokio::test]
+async fn are_typed_and_come_from_the_request_and_the_service() {
+    let telemetry = Telemetry::start();
+    let service = Service {
+        zone: "north",
+        ..Service::default()
+    };
+    let server = serve(Routes::new(UnaryServer::new(service))).await;
+    let mut request = Request::new(Message::from("a b"));
+    request.metadata_mut().insert("x-hint", "warm".parse().unwrap());
+    UnaryClient::new(server.channel().await).call(request).await.unwrap();
+
+    let span = telemetry.span().await;
+    let value = |name: &str| {
+        span.attributes
+            .iter()
+            .find(|found| found.key.as_str() == name)
+            .map(|found| &found.value)
+    };
+    assert_eq!(value("message.text"), Some(&Value::from("a b")));
+    assert_eq!(value("message.length"), Some(&Value::I64(3)));
+    assert_eq!(
+        value("message.words"),
+        Some(&Value::Array(Array::String(vec!["a".into(), "b".into()])))
+    );
+    assert_eq!(value("zone-of-service"), Some(&Value::from("north")));
+    assert_eq!(value("is.empty"), Some(&Value::Bool(false)));
+    assert_eq!(value("trace.hint"), Some(&Value::from("warm")));
+    assert_eq!(value("absent"), None);
+    // They are the span's alone.
+    let metrics = telemetry.metrics();
+    let [(point, 1, _)] = &metrics.durations()[..] else {
+        panic!("{metrics:?}")
+    };
+    assert_eq!(
+        point.keys().collect::<Vec<_>>(),
+        ["rpc.method", "rpc.status_code", "rpc.system.name"]
+    );
+}
+
+#[tokio::test]
+async fn are_not_evaluated_for_a_span_that_does_not_record() {
+    let telemetry = Telemetry::start();
+    let service = Service::default();
+    let server = serve(Routes::new(UnaryServer::new(service.clone()))).await;
+    let mut client = UnaryClient::new(server.channel().await);
+    let mut request = Request::new(Message::from(""));
+    let unsampled = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
+    request.metadata_mut().insert("traceparent", unsampled.parse().unwrap());
+    client.call(request).await.unwrap();
+    assert_eq!(service.evaluated.load(Ordering::Relaxed), 0);
+    telemetry.spans(0).await;
+
+    client.call(Message::from("")).await.unwrap();
+    assert_eq!(service.evaluated.load(Ordering::Relaxed), 1);
+    telemetry.span().await;
+}
+
+#[tokio::test]
+async fn that_panic_cost_only_themselves_and_a_handler_adds_its_own() {
+    let telemetry = Telemetry::start();
+    let server = serve(Routes::new(ServerStreamServer::new(Service::default()))).await;
+    let mut client = ServerStreamClient::new(server.channel().await);
+    let mut replies = client.call(Message::from("no number")).await.unwrap().into_inner();
+    assert_eq!(replies.message().await.unwrap().unwrap().text, "no number");
+    assert!(replies.message().await.unwrap().is_none());
+
+    let span = telemetry.span().await;
+    let found = tests::telemetry::attributes(&span.attributes);
+    assert_eq!(found.get("broken"), None);
+    assert_eq!(found["rpc.status_code"], "OK");
+    assert_eq!(found["from.inside"], "1");
+    assert_eq!(span.events.len(), 1);
+    assert_eq!(span.events[0].name, "looked.up");
+    assert_eq!(telemetry.logs(), []);
+}

@@ -1,0 +1,81 @@
+//! Callers of a public endpoint are strangers: they are linked to, and do not say what is traced.
+
+use std::sync::Arc;
+
+use opentelemetry::Context;
+use opentelemetry::baggage::BaggageExt;
+use opentelemetry::trace::{SpanId, TraceContextExt, TraceId};
+use otel_runtime::traced_service;
+use tests::kinds::Message;
+use tests::kinds::unary_client::UnaryClient;
+use tests::kinds::unary_server::{Unary, UnaryServer};
+use tests::server::serve;
+use tests::telemetry::{Shared, Telemetry};
+use tonic::service::Routes;
+use tonic::{Request, Response, Status};
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const PARENT: &str = "00f067aa0ba902b7";
+
+#[derive(Clone, Default)]
+struct Public(Shared<Vec<Context>>);
+
+#[traced_service(public_endpoint)]
+#[tonic::async_trait]
+impl Unary for Public {
+    async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
+        self.0.lock().unwrap().push(Context::current());
+        Ok(Response::new(request.into_inner()))
+    }
+}
+
+async fn call_with(metadata: &[(&'static str, String)]) -> Context {
+    let service = Public(Arc::default());
+    let server = serve(Routes::new(UnaryServer::new(service.clone()))).await;
+    let mut request = Request::new(Message::from(""));
+    for (key, value) in metadata {
+        request.metadata_mut().insert(*key, value.parse().unwrap());
+    }
+    UnaryClient::new(server.channel().await).call(request).await.unwrap();
+    service.0.lock().unwrap().remove(0)
+}
+
+#[tokio::test]
+async fn a_caller_with_a_trace_is_linked_to_once() {
+    let telemetry = Telemetry::start();
+    let traceparent = format!("00-{TRACE}-{PARENT}-01");
+    let seen = call_with(&[("traceparent", traceparent), ("baggage", "user=ada".into())]).await;
+
+    let span = telemetry.span().await;
+    assert_eq!(span.parent_span_id, SpanId::INVALID);
+    assert_ne!(span.span_context.trace_id(), TraceId::from_hex(TRACE).unwrap());
+    assert!(span.span_context.is_valid());
+    assert_eq!(span.links.len(), 1);
+    let link = &span.links[0].span_context;
+    assert_eq!(link.trace_id(), TraceId::from_hex(TRACE).unwrap());
+    assert_eq!(link.span_id(), SpanId::from_hex(PARENT).unwrap());
+    assert!(link.is_remote());
+    assert_eq!(*seen.span().span_context(), span.span_context);
+    assert_eq!(
+        seen.baggage().get("user").map(ToString::to_string).as_deref(),
+        Some("ada")
+    );
+}
+
+#[tokio::test]
+async fn a_caller_who_is_not_sampled_does_not_switch_sampling_off() {
+    let telemetry = Telemetry::start();
+    call_with(&[("traceparent", format!("00-{TRACE}-{PARENT}-00"))]).await;
+    assert!(telemetry.span().await.span_context.is_sampled());
+}
+
+#[tokio::test]
+async fn a_caller_without_a_trace_is_not_linked_to() {
+    for metadata in [&[][..], &[("traceparent", "garbage".to_owned())]] {
+        let telemetry = Telemetry::start();
+        call_with(metadata).await;
+        let span = telemetry.span().await;
+        assert_eq!(span.parent_span_id, SpanId::INVALID);
+        assert_eq!(span.links.len(), 0);
+    }
+}

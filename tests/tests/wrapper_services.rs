@@ -1,0 +1,124 @@
+//! One RPC is one SERVER span, through however many annotated services it goes in the process.
+
+use otel_runtime::{TracedStream, traced_service};
+use tests::kinds::Message;
+use tests::kinds::server_stream_client::ServerStreamClient;
+use tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
+use tests::kinds::unary_client::UnaryClient;
+use tests::kinds::unary_server::{Unary, UnaryServer};
+use tests::names::Nothing;
+use tests::names::http_cache_server::HttpCache;
+use tests::server::serve;
+use tests::telemetry::{Telemetry, attributes};
+use tonic::service::Routes;
+use tonic::{Request, Response, Status};
+
+type Messages = tokio_stream::Iter<std::vec::IntoIter<Result<Message, Status>>>;
+
+struct Inner;
+
+#[traced_service]
+#[tonic::async_trait]
+impl Unary for Inner {
+    #[traced(fields(added.by = "inner"))]
+    async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
+        if request.get_ref().text.is_empty() {
+            return Err(Status::internal("empty"));
+        }
+        Ok(Response::new(request.into_inner()))
+    }
+}
+
+#[traced_service]
+#[tonic::async_trait]
+impl ServerStream for Inner {
+    type CallStream = Messages;
+
+    async fn call(&self, request: Request<Message>) -> Result<Response<Self::CallStream>, Status> {
+        let items = vec![Ok(request.into_inner()), Err(Status::data_loss("torn"))];
+        Ok(Response::new(tokio_stream::iter(items)))
+    }
+}
+
+/// Another service, which the outer one asks with the request that it got itself.
+#[traced_service]
+#[tonic::async_trait]
+impl HttpCache for Inner {
+    async fn put_kv(&self, _: Request<Nothing>) -> Result<Response<Nothing>, Status> {
+        Ok(Response::new(Nothing {}))
+    }
+}
+
+struct Outer(Inner);
+
+#[traced_service]
+#[tonic::async_trait]
+impl Unary for Outer {
+    async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
+        let (metadata, extensions, message) = request.into_parts();
+        let question = Request::from_parts(metadata.clone(), extensions.clone(), Nothing {});
+        self.0.put_kv(question).await?;
+        self.0.put_kv(Request::new(Nothing {})).await?;
+        Unary::call(&self.0, Request::from_parts(metadata, extensions, message)).await
+    }
+}
+
+#[traced_service]
+#[tonic::async_trait]
+impl ServerStream for Outer {
+    type CallStream = TracedStream<Messages>;
+
+    async fn call(&self, request: Request<Message>) -> Result<Response<Self::CallStream>, Status> {
+        ServerStream::call(&self.0, request).await
+    }
+}
+
+#[tokio::test]
+async fn of_a_unary_rpc() {
+    let telemetry = Telemetry::start();
+    let server = serve(Routes::new(UnaryServer::new(Outer(Inner)))).await;
+    let mut client = UnaryClient::new(server.channel().await);
+    client.call(Message::from("hello")).await.unwrap();
+    client.call(Message::from("")).await.unwrap_err();
+
+    let spans = telemetry.spans(2).await;
+    for (span, code) in spans.iter().zip(["OK", "INTERNAL"]) {
+        assert_eq!(span.name, "kinds.Unary/Call");
+        let found = attributes(&span.attributes);
+        assert_eq!(found["rpc.status_code"], code);
+        assert_eq!(found["added.by"], "inner");
+    }
+    let metrics = telemetry.metrics();
+    assert_eq!(metrics.duration_count(), 2);
+    assert_eq!(metrics.active_request_count(), 0);
+}
+
+#[tokio::test]
+async fn of_a_stream() {
+    let telemetry = Telemetry::start();
+    let server = serve(Routes::new(ServerStreamServer::new(Outer(Inner)))).await;
+    let mut client = ServerStreamClient::new(server.channel().await);
+    let mut replies = client.call(Message::from("hello")).await.unwrap().into_inner();
+    replies.message().await.unwrap().unwrap();
+    replies.message().await.unwrap_err();
+
+    let span = telemetry.span().await;
+    assert_eq!(span.name, "kinds.ServerStream/Call");
+    assert_eq!(attributes(&span.attributes)["rpc.status_code"], "DATA_LOSS");
+    assert_eq!(telemetry.metrics().duration_count(), 1);
+}
+
+#[tokio::test]
+async fn the_inner_service_keeps_its_own_name() {
+    // Its handler has been called with the outer one's request, and yet:
+    of_a_unary_rpc_through(&Outer(Inner)).await;
+    let telemetry = Telemetry::start();
+    Inner.put_kv(Request::new(Nothing {})).await.unwrap();
+    assert_eq!(telemetry.span().await.name, "HttpCache/PutKv");
+}
+
+async fn of_a_unary_rpc_through(outer: &Outer) {
+    let telemetry = Telemetry::start();
+    Unary::call(outer, Request::new(Message::from("hello"))).await.unwrap();
+    telemetry.span().await;
+}
