@@ -8,7 +8,16 @@ use syn::{Error, Expr, Ident, LitStr, Path, Result};
 
 use crate::parse;
 
-const KNOWN: &str = "`service`, `skip`, `public_endpoint`, `request_headers`, `response_headers`, `response_trailers`, `instrumentation`, `crate`";
+const KNOWN: [&str; 8] = [
+    "service",
+    "skip",
+    "public_endpoint",
+    "request_headers",
+    "response_headers",
+    "response_trailers",
+    "instrumentation",
+    "crate",
+];
 
 /// The arguments of `#[traced_service]`, each as the user spelled it.
 #[derive(Default)]
@@ -52,7 +61,7 @@ impl Args {
     /// Reads every argument, also those behind a wrong one, and collects what is wrong into `errors`.
     pub(crate) fn parse(tokens: TokenStream, errors: &mut Vec<Error>) -> Self {
         let mut args = Args::default();
-        parse::arguments(tokens, KNOWN, errors, |name, input| args.parse_one(name, input));
+        parse::arguments(tokens, &KNOWN, errors, |name, input| args.parse_one(name, input));
         args
     }
 
@@ -81,7 +90,7 @@ impl Args {
                 let value = parse::value(input, name, "path::to::otel_runtime", path)?;
                 parse::set_once(&mut self.runtime, name, value)
             }
-            _ => parse::unknown(name, KNOWN),
+            _ => parse::unknown(name, &KNOWN),
         }
     }
 

@@ -68,7 +68,10 @@ fn instrument(args: TokenStream, item: TokenStream) -> Result<ImplItemFn> {
     let reference = quote_spanned!(shown_at(&request)=> &);
     let start = match instrumentation {
         None => quote_spanned!(shown_at_output=> __RPC.start::<#output>(#reference #request)),
-        Some(with) => quote_spanned!(shown_at_output=> __RPC.start_with::<#output>(#reference #request, &#with)),
+        Some(with) => {
+            let with = quote_spanned!(shown_at(&with)=> &#with);
+            quote_spanned!(shown_at_output=> __RPC.start_with::<#output>(#reference #request, #with))
+        }
     };
     let attributes = fields.iter().map(|field| field.attribute(runtime));
     let with_attributes = (!fields.is_empty()).then(|| quote!(.with_attributes(|| [#(#attributes),*])));

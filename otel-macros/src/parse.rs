@@ -8,7 +8,7 @@ use syn::{Error, Ident, Result, Token, parenthesized};
 /// Calls `parse` with the name of each argument and what follows it, and collects what is wrong.
 pub(crate) fn arguments(
     tokens: TokenStream,
-    known: &str,
+    known: &[&str],
     errors: &mut Vec<Error>,
     mut parse: impl FnMut(&Ident, ParseStream<'_>) -> Result<()>,
 ) {
@@ -16,7 +16,7 @@ pub(crate) fn arguments(
         let parse = |input: ParseStream<'_>| {
             let name = input
                 .call(Ident::parse_any)
-                .map_err(|error| Error::new(error.span(), format!("expected one of {known}")))?;
+                .map_err(|error| Error::new(error.span(), format!("expected one of {}", quoted(known))))?;
             parse(&name, input)
         };
         if let Err(error) = parse.parse2(argument) {
@@ -25,11 +25,25 @@ pub(crate) fn arguments(
     }
 }
 
-pub(crate) fn unknown<T>(name: &Ident, known: &str) -> Result<T> {
-    Err(Error::new(
-        name.span(),
-        format!("unknown argument `{}`; expected one of {known}", name.unraw()),
-    ))
+pub(crate) fn unknown<T>(name: &Ident, known: &[&str]) -> Result<T> {
+    let name_text = name.unraw().to_string();
+    let meant = nearest(&name_text, known).map(|meant| format!("; did you mean `{meant}`?"));
+    let message = match meant {
+        Some(meant) => format!("unknown argument `{name_text}`{meant}"),
+        None => format!("unknown argument `{name_text}`; expected one of {}", quoted(known)),
+    };
+    Err(Error::new(name.span(), message))
+}
+
+/// The candidate that was most likely meant by `name`. Further away it is another word.
+pub(crate) fn nearest<'a>(name: &str, candidates: &[&'a str]) -> Option<&'a str> {
+    let distance = |candidate: &&str| strsim::damerau_levenshtein(candidate, name);
+    let nearest = candidates.iter().copied().min_by_key(distance);
+    nearest.filter(|nearest| distance(nearest) <= name.len().div_ceil(3))
+}
+
+pub(crate) fn quoted(names: &[&str]) -> String {
+    format!("`{}`", names.join("`, `"))
 }
 
 pub(crate) fn set_once<T>(slot: &mut Option<T>, name: &Ident, value: T) -> Result<()> {

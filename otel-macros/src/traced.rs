@@ -9,7 +9,7 @@ use syn::{Attribute, Error, Expr, Ident, LitStr, Meta, Result, Token};
 
 use crate::parse;
 
-const KNOWN: &str = "`skip`, `name`, `fields`";
+const KNOWN: [&str; 3] = ["skip", "name", "fields"];
 
 /// The attributes that the runtime sets itself.
 const TAKEN: [&str; 8] = [
@@ -53,12 +53,12 @@ impl Traced {
                 other => {
                     errors.push(Error::new_spanned(
                         other,
-                        format!("expected `#[traced(…)]` with one of {KNOWN}"),
+                        format!("expected `#[traced(…)]` with one of {}", parse::quoted(&KNOWN)),
                     ));
                     return false;
                 }
             };
-            parse::arguments(tokens, KNOWN, errors, |name, input| traced.parse_one(name, input));
+            parse::arguments(tokens, &KNOWN, errors, |name, input| traced.parse_one(name, input));
             false
         });
         traced.check(errors);
@@ -79,7 +79,7 @@ impl Traced {
                 let fields = parse::list(input, name, "tenant.id = request.get_ref().tenant.as_str()")?;
                 parse::set_once(&mut self.fields, name, fields)
             }
-            _ => parse::unknown(name, KNOWN),
+            _ => parse::unknown(name, &KNOWN),
         }
     }
 

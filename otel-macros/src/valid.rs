@@ -2,10 +2,11 @@
 
 use proc_macro2::Span;
 use syn::ext::IdentExt;
-use syn::{Attribute, Error, FnArg, Ident, ImplItem, ImplItemFn, ItemImpl, Path, ReceiverKind, Type};
+use syn::{Attribute, Error, FnArg, ImplItem, ImplItemFn, ItemImpl, Path, ReceiverKind, Type};
 
 use crate::args::Args;
 use crate::expand::methods_mut;
+use crate::parse;
 use crate::shape::Shape;
 use crate::traced::Traced;
 
@@ -32,20 +33,17 @@ pub(crate) fn check(
 
 /// A method that is skipped by a name that it does not have goes on being traced.
 fn check_skipped_methods_are_there(args: &Args, item: &mut ItemImpl, errors: &mut Vec<Error>) {
-    let methods: Vec<Ident> = methods_mut(item).map(|method| method.sig.ident.unraw()).collect();
+    let methods: Vec<String> = methods_mut(item)
+        .map(|method| method.sig.ident.unraw().to_string())
+        .collect();
+    let methods: Vec<&str> = methods.iter().map(String::as_str).collect();
     for skipped in args.skip.iter().flatten() {
-        let name = skipped.unraw();
-        if methods.contains(&name) {
-            continue;
+        let name = skipped.unraw().to_string();
+        if !methods.contains(&name.as_str()) {
+            let meant = parse::nearest(&name, &methods).map(|meant| format!("; did you mean `{meant}`?"));
+            let message = format!("no method `{name}` in this impl{}", meant.unwrap_or_default());
+            errors.push(Error::new(skipped.span(), message));
         }
-        let name = name.to_string();
-        let distance = |method: &&Ident| strsim::damerau_levenshtein(&method.to_string(), &name);
-        let nearest = methods.iter().min_by_key(distance);
-        // Further away it is another word.
-        let meant = nearest.filter(|nearest| distance(nearest) <= name.len().div_ceil(3));
-        let suggestion = meant.map(|meant| format!("; did you mean `{meant}`?"));
-        let message = format!("no method `{name}` in this impl{}", suggestion.unwrap_or_default());
-        errors.push(Error::new(skipped.span(), message));
     }
 }
 

@@ -53,6 +53,13 @@ pub mod __private;
 ///
 /// * `service = "helloworld.Greeter"`, or `service = path::TO_A_CONSTANT`: the service's full name, as it stands in `rpc.method` before the `/`.
 ///   By default it is that on the wire.
+/// * `skip(say_hello, …)`: methods without span and metrics.
+/// * `public_endpoint`: callers are strangers. Each RPC starts a trace of its own, with one link to the caller's span, if there is one; so a caller decides neither which trace it is part of nor
+///   whether it is sampled. Baggage still reaches the handler.
+/// * `request_headers("x-tenant", …)`, `response_headers(…)`, `response_trailers(…)`: the headers, and the trailers of a failure, that become attributes of the span: `rpc.request.header.x-tenant`
+///   and so on, each a list of strings. Lower case, as in HTTP/2; nothing that is not listed is ever recorded. The values of a header whose name ends in `-bin`, and those that are not UTF-8,
+///   are written in base64.
+/// * `instrumentation = self.instrumentation`: an [`Instrumentation`] to record with, instead of the global providers. Any expression for one; it sees `self`.
 /// * `crate = path::to::otel_runtime`: where this crate is, for those who re-export it. By default `::otel_runtime`.
 ///
 /// ```
@@ -63,15 +70,78 @@ pub mod __private;
 ///     pub use otel_runtime;
 /// }
 ///
-/// struct MyGreeter;
+/// struct MyGreeter {
+///     instrumentation: otel_runtime::Instrumentation,
+/// }
 ///
-/// #[telemetry::otel_runtime::traced_service(service = greeter_server::SERVICE_NAME, crate = telemetry::otel_runtime)]
+/// #[telemetry::otel_runtime::traced_service(
+///     service = greeter_server::SERVICE_NAME,
+///     public_endpoint,
+///     request_headers("x-tenant", "trace-bin"),
+///     response_headers("x-served-by"),
+///     response_trailers("x-retry-after"),
+///     instrumentation = self.instrumentation,
+///     crate = telemetry::otel_runtime
+/// )]
 /// #[tonic::async_trait]
 /// impl greeter_server::Greeter for MyGreeter {
 ///     async fn say_hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
 ///         # let _ = request;
 ///         // …
 ///         # Ok(Response::new(HelloReply::default()))
+///     }
+/// }
+///
+/// struct Untraced;
+///
+/// #[otel_runtime::traced_service(skip(say_hello))]
+/// #[tonic::async_trait]
+/// impl greeter_server::Greeter for Untraced {
+///     async fn say_hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
+///         # let _ = request;
+///         // …
+///         # Ok(Response::new(HelloReply::default()))
+///     }
+/// }
+/// ```
+///
+/// # On a method
+///
+/// `#[traced(…)]`, which needs no import, says of one method
+///
+/// * `skip`: no span and no metrics, as above;
+/// * `name = "GetURL"`: the method's name, as it stands in `rpc.method` behind the `/`;
+/// * `fields(tenant.id = request.get_ref().tenant.as_str(), …)`: attributes of its spans. The values are any expressions over `self` and the request, and are only evaluated for a span that records.
+///   Any value that an OpenTelemetry attribute can hold will do: strings, integers, floats, bools, slices of them, or an `Option`, which is no attribute where it is `None`. An unsigned
+///   integer above `i64::MAX` becomes a string. Names are dotted words, or any string. A value that panics is left out, and so are the others of that RPC.
+///
+/// Inside the handler, and in its response stream, the RPC's span is the active one: [`opentelemetry::trace::get_active_span`] adds attributes and events to it.
+///
+/// ```
+/// use examples::helloworld::{HelloReply, HelloRequest, greeter_server::Greeter};
+/// use opentelemetry::{KeyValue, trace::get_active_span};
+/// use otel_runtime::traced_service;
+/// use tonic::{Request, Response, Status};
+///
+/// struct MyGreeter {
+///     zone: String,
+/// }
+///
+/// #[traced_service]
+/// #[tonic::async_trait]
+/// impl Greeter for MyGreeter {
+///     #[traced(name = "SayHELLO", fields(
+///         greeting.name = request.get_ref().name.as_str(),
+///         greeting.zone = self.zone.as_str(),
+///         greeting.hint = request.metadata().get("x-hint").and_then(|hint| hint.to_str().ok()),
+///     ))]
+///     async fn say_hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
+///         let message = format!("Hello, {}!", request.get_ref().name);
+///         get_active_span(|span| {
+///             span.set_attribute(KeyValue::new("greeting.length", message.len() as i64));
+///             span.add_event("greeted", vec![]);
+///         });
+///         Ok(Response::new(HelloReply { message }))
 ///     }
 /// }
 /// ```
@@ -86,6 +156,14 @@ pub mod __private;
 ///
 /// The method's is what that path says. Where a handler is called without a path (directly, or through something other than tonic's router) the names of the trait and
 /// of the function serve, in `UpperCamelCase`. A handler is only reached by the paths that tonic generated, so a caller cannot make up names.
+///
+/// That costs one allocation and about 580 instructions an RPC (the router keeps a copy of the URI), and `server.address` and `server.port` another allocation and 1,400 instructions where an SDK
+/// is installed. Without the cargo feature `wire-names`, which is on by default, there is no path to learn from, and neither of the two attributes.
+///
+/// # Services that call services
+///
+/// An annotated handler that is called directly by another one, with the request that this got or with one of its own, is part of the same RPC: it adds its `fields` to the span, and nothing
+/// is counted twice. One that is called through a channel is an RPC of its own.
 ///
 /// # Errors
 ///

@@ -1,0 +1,22 @@
+#[tonic::async_trait]
+impl Cache for MyCache {
+    async fn put_kv(&self, request: Request<Pair>) -> Result<Response<()>, Status> {
+        use ::otel_runtime::__private::Respond as _;
+        static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::learn(
+                "Cache",
+                "PutKv",
+            )
+            .named("PutKV");
+        __RPC
+            .start::<Result<Response<()>, Status>>(&request)
+            .respond(async move {
+                if false {
+                    return ::otel_runtime::__private::returns::<
+                        Result<Response<()>, Status>,
+                    >();
+                }
+                self.put(request).await
+            })
+            .await
+    }
+}
