@@ -3,6 +3,7 @@
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use opentelemetry::{Context, propagation::text_map_propagator::FieldIter};
+use opentelemetry_sdk::metrics::data::{ResourceMetrics, ScopeMetrics};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
 use otel_runtime::{Instrumentation, traced_service};
@@ -93,8 +94,8 @@ async fn spans_metrics_and_propagation_are_those_it_was_given() {
     let collected = metrics.get_finished_metrics().unwrap();
     let names = collected
         .iter()
-        .flat_map(|metrics| metrics.scope_metrics())
-        .flat_map(|scope| scope.metrics());
+        .flat_map(ResourceMetrics::scope_metrics)
+        .flat_map(ScopeMetrics::metrics);
     let mut names: Vec<_> = names.map(|metric| metric.name().to_owned()).collect();
     names.sort();
     assert_eq!(names, ["rpc.server.active_requests", "rpc.server.call.duration"]);
