@@ -5,10 +5,11 @@ impl greeter_server::Greeter for MyGreeter {
         request: Request<HelloRequest>,
     ) -> Result<Response<HelloReply>, Status> {
         use ::otel_runtime::__private::Respond as _;
-        static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::of(
-                greeter_server::SERVICE_NAME,
+        static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::learn(
+                "Greeter",
                 "SayHello",
             )
+            .of_module(::otel_runtime::__private::service_name!(greeter_server))
             .named("SayHELLO")
             .public_endpoint()
             .request_headers(&["x-tenant", "trace-bin"])

@@ -5,10 +5,11 @@ impl proto::greeter_server::Greeter for MyGreeter {
         request: Request<HelloRequest>,
     ) -> Result<Response<HelloReply>, Status> {
         use ::otel_runtime::__private::Respond as _;
-        static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::of(
-            proto::greeter_server::SERVICE_NAME,
-            "SayHello",
-        );
+        static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::learn(
+                "Greeter",
+                "SayHello",
+            )
+            .of_module(::otel_runtime::__private::service_name!(proto::greeter_server));
         __RPC
             .start::<Result<Response<HelloReply>, Status>>(&request)
             .respond(async move {

@@ -10,10 +10,10 @@ use crate::args::ServiceName;
 
 /// The service's name as far as the impl tells it.
 pub(crate) enum Name {
-    /// The argument, or `x_server::SERVICE_NAME` where the trait is written `x_server::Trait`.
+    /// The argument.
     Known(TokenStream),
-    /// The trait's own name. The request path will tell the package.
-    Trait(String),
+    /// The trait's own name, and the `x_server` where it is written `x_server::Trait`. That module, or else the request path, will tell the package.
+    Trait(String, Option<Path>),
 }
 
 impl Name {
@@ -21,25 +21,24 @@ impl Name {
         if let Some(name) = argument {
             return Name::Known(name.to_token_stream());
         }
-        let mut segments = trait_path.segments.iter().rev();
-        let trait_name = segments.next().expect("a path has a segment");
-        match segments.next() {
-            Some(module) if module.ident.to_string().ends_with("_server") => {
-                let mut constant = trait_path.clone();
-                let last = constant.segments.last_mut().expect("a path has a segment");
-                last.ident = Ident::new("SERVICE_NAME", last.ident.span());
-                last.arguments = syn::PathArguments::None;
-                Name::Known(constant.into_token_stream())
-            }
-            _ => Name::Trait(trait_name.ident.unraw().to_string()),
-        }
+        let mut module = trait_path.clone();
+        let last = module.segments.pop().expect("a path has a segment");
+        module.segments.pop_punct();
+        let is_generated = module
+            .segments
+            .last()
+            .is_some_and(|module| module.ident.to_string().ends_with("_server"));
+        Name::Trait(last.ident.unraw().to_string(), is_generated.then_some(module))
     }
 
     /// The call that makes a method's `static`, from its name on.
-    pub(crate) fn constructor(&self, method: &str) -> TokenStream {
+    pub(crate) fn constructor(&self, method: &str, runtime: &Path) -> TokenStream {
         match self {
             Name::Known(service) => quote!(of(#service, #method)),
-            Name::Trait(service) => quote!(learn(#service, #method)),
+            Name::Trait(service, None) => quote!(learn(#service, #method)),
+            Name::Trait(service, Some(module)) => {
+                quote!(learn(#service, #method).of_module(#runtime::__private::service_name!(#module)))
+            }
         }
     }
 }

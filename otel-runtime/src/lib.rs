@@ -151,7 +151,7 @@ pub mod __private;
 /// The names on spans and metrics are those on the wire. The service's is, in this order,
 ///
 /// 1. the argument `service`,
-/// 2. `greeter_server::SERVICE_NAME`, where the trait is written `greeter_server::Greeter`,
+/// 2. `greeter_server::SERVICE_NAME`, where the trait is written `greeter_server::Greeter` and that module has it,
 /// 3. what the path of the method's first request says. It reaches the handler through tonic's own router.
 ///
 /// The method's is what that path says. Where a handler is called without a path (directly, or through something other than tonic's router) the names of the trait and

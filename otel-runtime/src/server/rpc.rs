@@ -41,6 +41,16 @@ impl Rpc {
         Rpc::new(service, false, method)
     }
 
+    /// A method of the service with this full name, where its module tells it. `""` where it does not.
+    #[must_use]
+    pub const fn of_module(mut self, service: &'static str) -> Self {
+        if !service.is_empty() {
+            self.service = service;
+            self.service_is_known = true;
+        }
+        self
+    }
+
     const fn new(service: &'static str, service_is_known: bool, method: &'static str) -> Self {
         Rpc {
             service,
@@ -183,6 +193,19 @@ mod tests {
         static RPC: Rpc = Rpc::of("helloworld.Greeter", "GetUrl");
         let path = http::Uri::from_static("/elsewhere/GetURL");
         assert_eq!(RPC.method(Some(&path)).name(), "helloworld.Greeter/GetURL");
+    }
+
+    #[test]
+    fn a_module_may_tell_the_service() {
+        mod told {
+            pub(super) const SERVICE_NAME: &str = "helloworld.Greeter";
+        }
+        mod untold {}
+
+        static TOLD: Rpc = Rpc::learn("Greeter", "SayHello").of_module(crate::__private::service_name!(told));
+        static UNTOLD: Rpc = Rpc::learn("Greeter", "SayHello").of_module(crate::__private::service_name!(untold));
+        assert_eq!(TOLD.method(None).name(), "helloworld.Greeter/SayHello");
+        assert_eq!(UNTOLD.method(None).name(), "Greeter/SayHello");
     }
 
     #[test]
