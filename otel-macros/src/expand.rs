@@ -9,7 +9,7 @@ use crate::args::Args;
 use crate::handoff::Handoff;
 use crate::self_type::StreamTypes;
 use crate::service::{self, Name};
-use crate::shape::{Shape, shown_at};
+use crate::shape::{self, shown_at};
 use crate::valid;
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
@@ -70,9 +70,9 @@ fn instrument(args: &Args, trait_path: &Path, service: &mut ItemImpl) {
                 let stream = service::stream_of(&method.sig.ident, &stream_types.names);
                 let constructor = name.constructor(&service::rpc_name(&method.sig.ident, stream));
                 if let Some(stream) = stream
-                    && let Some(shape) = Shape::of(&mut method.sig, &mut method.block)
+                    && let Some(output) = shape::output(&mut method.sig)
                 {
-                    name_the_stream(shape.output, stream, &stream_types);
+                    name_the_stream(output, stream, &stream_types);
                 }
                 let handoff = Handoff {
                     constructor,

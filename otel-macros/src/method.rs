@@ -5,7 +5,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::{Error, Expr, FnArg, Ident, ImplItemFn, Pat, PatIdent, PatType, Result, Stmt, parse_quote};
 
 use crate::handoff::Handoff;
-use crate::shape::{Shape, shown_at};
+use crate::shape::{self, shown_at};
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     instrument(args, item.clone()).map_or_else(
@@ -41,7 +41,7 @@ fn instrument(args: TokenStream, item: TokenStream) -> Result<ImplItemFn> {
     let name = method.sig.ident.clone();
 
     let (request, destructure) = request(&mut method)?;
-    let Some(Shape { output, body }) = Shape::of(&mut method.sig, &mut method.block) else {
+    let Some(output) = shape::output(&mut method.sig) else {
         return Err(Error::new(
             name.span(),
             format!(
@@ -52,6 +52,7 @@ fn instrument(args: TokenStream, item: TokenStream) -> Result<ImplItemFn> {
     // The trait wants the wrapped stream, the statements make the unwrapped one.
     let shown_at_output = shown_at(output);
     let output = stream_types.unwrap(output.to_token_stream());
+    let body = shape::body(&mut method);
     let statements = body
         .stmts
         .iter()

@@ -4,42 +4,46 @@ use proc_macro2::Span;
 use quote::ToTokens;
 use syn::spanned::Spanned;
 use syn::{
-    AngleBracketedGenericArguments, Block, Expr, GenericArgument, PathArguments, ReturnType, Signature, Stmt, Type,
-    TypeParamBound,
+    AngleBracketedGenericArguments, Block, Expr, GenericArgument, ImplItemFn, PathArguments, ReturnType, Signature,
+    Stmt, Type, TypeParamBound, parse_quote,
 };
 
-/// Where the return type and the statements of an RPC method are.
-pub(crate) struct Shape<'a> {
-    /// The type that the caller awaits: `Result<Response<T>, Status>`, or an alias of it.
-    pub(crate) output: &'a mut Type,
-    /// The block that makes it, and whose awaiting is the RPC.
-    pub(crate) body: &'a mut Block,
+// Input:
+//     async fn say_hello(&self, request: Request<HelloRequest>) -> R { BODY }
+// or, once async_trait has been there:
+//     fn say_hello<…>(&'life0 self, request: Request<HelloRequest>)
+//         -> Pin<Box<dyn Future<Output = R> + Send + 'async_trait>> where …
+//     { …; Box::pin(async move { BODY }) }
+//
+// Output: R, the type that the caller awaits: `Result<Response<T>, Status>`, or an alias of it.
+pub(crate) fn output(sig: &mut Signature) -> Option<&mut Type> {
+    let ReturnType::Type(_, returns) = &mut sig.output else {
+        return None;
+    };
+    if sig.asyncness.is_some() {
+        Some(returns)
+    } else {
+        boxed_future_output(returns)
+    }
 }
 
-impl<'a> Shape<'a> {
-    // Input:
-    //     async fn say_hello(&self, request: Request<HelloRequest>) -> R { BODY }
-    // or, once async_trait has been there:
-    //     fn say_hello<…>(&'life0 self, request: Request<HelloRequest>)
-    //         -> Pin<Box<dyn Future<Output = R> + Send + 'async_trait>> where …
-    //     { …; Box::pin(async move { BODY }) }
-    //
-    // Output: R and BODY.
-    pub(crate) fn of(sig: &'a mut Signature, block: &'a mut Block) -> Option<Self> {
-        let ReturnType::Type(_, returns) = &mut sig.output else {
-            return None;
-        };
-        if sig.asyncness.is_some() {
-            return Some(Shape {
-                output: returns,
-                body: block,
-            });
-        }
-        Some(Shape {
-            output: boxed_future_output(returns)?,
-            body: boxed_async_block(block)?,
-        })
+// Input: as above, or, once another attribute has been there after async_trait:
+//     fn say_hello<…>(…) -> F { STATEMENTS }
+//
+// Output: BODY, whose awaiting is the RPC. For the last, it is made:
+//     fn say_hello<…>(…) -> F { Box::pin(async move { (move || -> F { STATEMENTS })().await }) }
+pub(crate) fn body(method: &mut ImplItemFn) -> &mut Block {
+    let ImplItemFn { sig, block, .. } = method;
+    if sig.asyncness.is_some() {
+        return block;
     }
+    if boxed_async_block(block).is_none() {
+        let (returns, statements) = (&sig.output, &block.stmts);
+        // A closure, so that a `return` among the statements stays one.
+        block.stmts =
+            parse_quote!(::std::boxed::Box::pin(async move { (move || #returns { #(#statements)* })().await }));
+    }
+    boxed_async_block(block).expect("it is one, or has just been made one")
 }
 
 /// `R` of `Pin<Box<dyn Future<Output = R> + …>>`.

@@ -31,7 +31,7 @@ snapshots! { both_stages:
     unary server_stream client_stream bidi
     trait_in_server_module service_literal service_path crate_path
     unnamed_argument destructured_argument default_stub concrete_stream cfg_twins
-    below_async_trait_unary below_async_trait_stream
+    below_async_trait_unary below_async_trait_stream desugared_otherwise
 }
 
 #[test]

@@ -306,6 +306,29 @@ impl Native for Voice {
     }
 }
 
+/// What `#[async_trait]` writes, written by hand.
+struct ByHand;
+
+type Said<'a> = dyn Future<Output = Result<Response<HelloReply>, Status>> + Send + 'a;
+
+#[traced_service]
+impl Greeter for ByHand {
+    fn say_hello<'life0, 'async_trait>(
+        &'life0 self,
+        request: Request<HelloRequest>,
+    ) -> Pin<Box<dyn Future<Output = Result<Response<HelloReply>, Status>> + Send + 'async_trait>>
+    where
+        'life0: 'async_trait,
+    {
+        let message = request.into_inner().name;
+        if message.is_empty() {
+            return Box::pin(std::future::ready(Err(Status::invalid_argument("no name"))));
+        }
+        let said: Box<Said<'_>> = Box::new(async move { Ok(Response::new(HelloReply { message })) });
+        said.into()
+    }
+}
+
 #[tokio::test]
 async fn the_code_that_is_linted_works() -> Result<(), Status> {
     let chat = Wrapper(MyChat::default());
@@ -325,6 +348,8 @@ async fn the_code_that_is_linted_works() -> Result<(), Status> {
         "Hello, Ada20000"
     );
     assert_eq!(Instrumented.say_hello(hello()).await?.into_inner().message, "Ada");
+
+    assert_eq!(ByHand.say_hello(hello()).await?.into_inner().message, "Ada");
 
     let shouted = Voice.shout(Request::new("Ada".to_owned())).await?;
     assert_eq!(shouted.into_inner(), "Ada!");
