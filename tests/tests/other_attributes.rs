@@ -110,6 +110,10 @@ async fn autometrics_on_the_impl_below() {
     services!(Between: #[traced_service] #[autometrics] #[tonic::async_trait];; "hello");
     services!(Last: #[traced_service] #[tonic::async_trait] #[autometrics];; "hello");
     services!(BelowAsyncTrait: #[tonic::async_trait] #[traced_service] #[autometrics];; "hello");
+    // An attribute that only another one's macro knows.
+    services!(Helped: #[traced_service] #[autometrics] #[tonic::async_trait]; #[skip_autometrics]; "hello");
+    assert_replies(|| Helped, "hello").await;
+    assert_streams(Helped, "hello").await;
     assert_replies(|| Between, "hello").await;
     assert_streams(Between, "hello").await;
     assert_replies(|| Last, "hello").await;
