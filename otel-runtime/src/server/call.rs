@@ -81,16 +81,20 @@ impl Call {
 
     /// Runs the service's own code inside the RPC. A panic ends the RPC and goes on.
     pub(super) fn enter<T>(&mut self, run: impl FnOnce() -> T) -> T {
+        let (mut run, mut value) = (Some(run), None);
+        self.enter_once(&mut || value = run.take().map(|run| run()));
+        value.expect("it has run")
+    }
+
+    /// [`enter`](Self::enter), compiled once and not again for the handler of each method.
+    fn enter_once(&mut self, run: &mut dyn FnMut()) {
         let result = {
             let _current = self.context.clone().attach();
             Panic::catch(run).inspect_err(Panic::log)
         };
-        match result {
-            Ok(value) => value,
-            Err(panic) => {
-                self.end(Outcome::panicked(panic.message()));
-                panic.resume()
-            }
+        if let Err(panic) = result {
+            self.end(Outcome::panicked(panic.message()));
+            panic.resume()
         }
     }
 
