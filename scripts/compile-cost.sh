@@ -16,62 +16,86 @@ root=$PWD
 package=$(cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/compile-cost
 export CARGO_INCREMENTAL=0 CARGO_TARGET_DIR=$package/target
 
-# A service's trait as tonic generates it, and an impl of it with the attributes given.
-service() {
-    local attribute=$1 number
-    printf 'use std::pin::Pin;\n\nuse tokio_stream::{Stream, StreamExt};\nuse tonic::{Request, Response, Status, Streaming};\n\n'
-    printf 'type Lines = Pin<Box<dyn Stream<Item = Result<String, Status>> + Send>>;\n\n'
-    printf '#[tonic::async_trait]\npub trait Service: Send + Sync + '"'"'static {\n'
+# The service in `service.proto`, which tonic generates code for as for anybody's.
+proto() {
+    printf 'syntax = "proto3";\n\npackage compile_cost;\n\nmessage Line { string text = 1; }\n\nservice Service {\n'
     for number in $(seq 25); do
         cat <<METHODS
-    type ServerStream${number}Stream: Stream<Item = Result<String, Status>> + Send + 'static;
-    type Bidi${number}Stream: Stream<Item = Result<String, Status>> + Send + 'static;
-    async fn unary$number(&self, request: Request<String>) -> Result<Response<String>, Status>;
-    async fn server_stream$number(&self, request: Request<String>) -> Result<Response<Self::ServerStream${number}Stream>, Status>;
-    async fn client_stream$number(&self, request: Request<Streaming<String>>) -> Result<Response<String>, Status>;
-    async fn bidi$number(&self, request: Request<Streaming<String>>) -> Result<Response<Self::Bidi${number}Stream>, Status>;
+  rpc Unary$number(Line) returns (Line);
+  rpc ServerStream$number(Line) returns (stream Line);
+  rpc ClientStream$number(stream Line) returns (Line);
+  rpc Bidi$number(stream Line) returns (stream Line);
 METHODS
     done
-    printf '}\n\npub struct MyService(pub Vec<String>);\n\n%s\n#[tonic::async_trait]\nimpl Service for MyService {\n' "$attribute"
+    printf '}\n'
+}
+
+# Its impl, with the attribute given, and its use, so that all of it is compiled to the end.
+service() {
+    local attribute=$1 number
+    cat <<START
+use std::pin::Pin;
+
+use generated::service_server::{Service, ServiceServer};
+use generated::Line;
+use tokio_stream::{Stream, StreamExt};
+use tonic::{Request, Response, Status, Streaming};
+
+pub mod generated {
+    tonic::include_proto!("compile_cost");
+}
+
+type Lines = Pin<Box<dyn Stream<Item = Result<Line, Status>> + Send>>;
+
+pub struct MyService(pub Vec<String>);
+
+pub fn routes() -> tonic::service::Routes {
+    tonic::service::Routes::new(ServiceServer::new(MyService(Vec::new())))
+}
+
+$attribute
+#[tonic::async_trait]
+impl Service for MyService {
+START
     for number in $(seq 25); do
         cat <<METHODS
     type ServerStream${number}Stream = Lines;
     type Bidi${number}Stream = Lines;
 
-    async fn unary$number(&self, request: Request<String>) -> Result<Response<String>, Status> {
-        let name = request.into_inner();
+    async fn unary$number(&self, request: Request<Line>) -> Result<Response<Line>, Status> {
+        let name = request.into_inner().text;
         let Some(found) = self.0.iter().find(|line| line.starts_with(&name)) else {
             return Err(Status::not_found(format!("no line starts with {name}")));
         };
-        Ok(Response::new(found.clone()))
+        Ok(Response::new(Line { text: found.clone() }))
     }
 
-    async fn server_stream$number(&self, request: Request<String>) -> Result<Response<Self::ServerStream${number}Stream>, Status> {
-        let name = request.into_inner();
+    async fn server_stream$number(&self, request: Request<Line>) -> Result<Response<Self::ServerStream${number}Stream>, Status> {
+        let name = request.into_inner().text;
         if name.is_empty() {
             return Err(Status::invalid_argument("no name"));
         }
-        let found: Vec<_> = self.0.iter().filter(|line| line.starts_with(&name)).cloned().map(Ok).collect();
+        let found: Vec<_> = self.0.iter().filter(|line| line.starts_with(&name)).map(|line| Ok(Line { text: line.clone() })).collect();
         Ok(Response::new(Box::pin(tokio_stream::iter(found))))
     }
 
-    async fn client_stream$number(&self, request: Request<Streaming<String>>) -> Result<Response<String>, Status> {
+    async fn client_stream$number(&self, request: Request<Streaming<Line>>) -> Result<Response<Line>, Status> {
         let mut lines = request.into_inner();
         let mut longest = String::new();
         while let Some(line) = lines.message().await? {
-            if line.len() > longest.len() {
-                longest = line;
+            if line.text.len() > longest.len() {
+                longest = line.text;
             }
         }
-        Ok(Response::new(longest))
+        Ok(Response::new(Line { text: longest }))
     }
 
-    async fn bidi$number(&self, request: Request<Streaming<String>>) -> Result<Response<Self::Bidi${number}Stream>, Status> {
+    async fn bidi$number(&self, request: Request<Streaming<Line>>) -> Result<Response<Self::Bidi${number}Stream>, Status> {
         let known = self.0.clone();
         let answers = request.into_inner().map(move |line| {
-            let line = line?;
+            let line = line?.text;
             match known.binary_search(&line) {
-                Ok(at) => Ok(format!("{line} is number {at}")),
+                Ok(at) => Ok(Line { text: format!("{line} is number {at}") }),
                 Err(_) => Err(Status::not_found(line)),
             }
         });
@@ -79,14 +103,7 @@ METHODS
     }
 METHODS
     done
-    # Used, so that it is compiled to the end.
-    printf '}\n\npub fn service() -> Box<dyn std::any::Any> {\n    fn used<S: Service>(service: S) -> S {\n'
-    for number in $(seq 25); do
-        for method in unary server_stream client_stream bidi; do
-            printf '        let _ = S::%s%s;\n' $method "$number"
-        done
-    done
-    printf '        service\n    }\n    Box::new(used(MyService(Vec::new())))\n}\n'
+    printf '}\n'
 }
 
 write_package() {
@@ -100,9 +117,23 @@ edition = "2024"
 
 [dependencies]
 otel-runtime = { path = "$root/otel-runtime" }
+prost = "0.14"
 tokio-stream = "0.1"
-tonic = { version = "0.14", default-features = false, features = ["server", "codegen"] }
+tonic = { version = "0.14", default-features = false, features = ["router", "codegen"] }
+tonic-prost = "0.14"
+
+[build-dependencies]
+protox = "0.10"
+tonic-prost-build = "0.14"
 MANIFEST
+    proto >"$package/$name/service.proto"
+    cat >"$package/$name/build.rs" <<BUILD
+fn main() {
+    println!("cargo::rerun-if-changed=service.proto");
+    let files = protox::compile(["service.proto"], ["."]).unwrap();
+    tonic_prost_build::configure().build_client(false).compile_fds(files).unwrap();
+}
+BUILD
 }
 
 # The seconds that cargo takes for a package whose source has changed.
