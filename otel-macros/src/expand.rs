@@ -10,12 +10,13 @@ use crate::handoff::Handoff;
 use crate::self_type::StreamTypes;
 use crate::service::{self, Name};
 use crate::shape::{self, shown_at};
+use crate::source;
 use crate::valid;
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Vec::new();
     let args = Args::parse(args, &mut errors);
-    let mut service = match syn::parse2::<ItemImpl>(item.clone()) {
+    let mut service = match source::service(item.clone()) {
         Ok(service) => service,
         Err(error) => {
             let head = head(&item);

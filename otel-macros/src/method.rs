@@ -2,10 +2,12 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{Error, Expr, FnArg, Ident, ImplItemFn, Pat, PatIdent, PatType, Result, Stmt, parse_quote};
+use syn::parse::Parser;
+use syn::{Error, FnArg, Ident, ImplItemFn, Pat, PatIdent, PatType, Result, parse_quote};
 
 use crate::handoff::Handoff;
 use crate::shape::{self, shown_at};
+use crate::source;
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     instrument(args, item.clone()).map_or_else(
@@ -37,7 +39,7 @@ fn instrument(args: TokenStream, item: TokenStream) -> Result<ImplItemFn> {
         stream_types,
     } = syn::parse2(args)?;
     let runtime = &stream_types.runtime;
-    let mut method: ImplItemFn = syn::parse2(item)?;
+    let mut method = source::method.parse2(item)?;
     let name = method.sig.ident.clone();
 
     let (request, destructure) = request(&mut method)?;
@@ -52,13 +54,6 @@ fn instrument(args: TokenStream, item: TokenStream) -> Result<ImplItemFn> {
     // The trait wants the wrapped stream, the statements make the unwrapped one.
     let shown_at_output = shown_at(output);
     let output = stream_types.unwrap(output.to_token_stream());
-    let body = shape::body(&mut method);
-    let statements = body
-        .stmts
-        .iter()
-        .map(ToTokens::to_token_stream)
-        .map(|statement| stream_types.unwrap(statement));
-
     let (import, respond) = if streams {
         (None, quote!(respond_stream))
     } else {
@@ -66,16 +61,21 @@ fn instrument(args: TokenStream, item: TokenStream) -> Result<ImplItemFn> {
     };
     let reference = quote_spanned!(shown_at(&request)=> &);
     let start = quote_spanned!(shown_at_output=> __RPC.start::<#output>(#reference #request));
-    let instrumented = quote! {
-        #import
-        static __RPC: #runtime::__private::Rpc = #runtime::__private::Rpc::#constructor;
-        #start.#respond(async move {
-            if false { return #runtime::__private::returns::<#output>(); }
-            #destructure
-            #(#statements)*
-        }).await
+    let instrument = |statements| {
+        let statements = stream_types.unwrap(statements);
+        quote! {
+            #import
+            static __RPC: #runtime::__private::Rpc = #runtime::__private::Rpc::#constructor;
+            #start.#respond(async move {
+                if false { return #runtime::__private::returns::<#output>(); }
+                #destructure
+                #statements
+            }).await
+        }
     };
-    body.stmts = vec![Stmt::Expr(Expr::Verbatim(instrumented), None)];
+    let statements = source::statements(&method.block);
+    let statements = shape::rewrite_body(&method.sig, statements, instrument);
+    method.block = source::verbatim(method.block.brace_token, statements);
     Ok(method)
 }
 
