@@ -9,14 +9,15 @@ use crate::args::Args;
 use crate::handoff::Handoff;
 use crate::self_type::StreamTypes;
 use crate::service::{self, Name};
-use crate::shape::{Shape, shown_at};
+use crate::shape::{self, shown_at};
+use crate::source;
 use crate::traced::Traced;
 use crate::valid;
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Vec::new();
     let args = Args::parse(args, &mut errors);
-    let mut service = match syn::parse2::<ItemImpl>(item.clone()) {
+    let mut service = match source::service(item.clone()) {
         Ok(service) => service,
         Err(error) => {
             let head = head(&item);
@@ -104,9 +105,9 @@ fn hand_off(args: &Args, traced: Traced, name: &Name, stream_types: &StreamTypes
     let named = traced.name.map(|name| quote!(.named(#name)));
     let of_every_method = args.of_every_method();
     if let Some(stream) = stream
-        && let Some(shape) = Shape::of(&mut method.sig, &mut method.block)
+        && let Some(output) = shape::output(&mut method.sig)
     {
-        name_the_stream(shape.output, stream, stream_types);
+        name_the_stream(output, stream, stream_types);
     }
     let handoff = Handoff {
         constructor: quote!(#constructor #named #of_every_method),

@@ -3,10 +3,11 @@
 //! How it works, in the order it happens:
 //!
 //! 1. `args` is what was written in `#[traced_service(…)]`, and `traced` what was written in the `#[traced(…)]` of its methods.
-//! 2. `service` is what the impl below it means: its methods, its response streams, its names.
-//! 3. `valid` is whether that is a gRPC service, with every mistake in one go.
-//! 4. `expand` wraps the response stream types and hands each method to a second attribute, `#[rpc]`.
-//! 5. `method` is that second attribute. Because it stands last on its method it sees what every other attribute has made of it, and so puts
+//! 2. `source` is the impl below it, without a look at what its methods do.
+//! 3. `service` is what that means: its methods, its response streams, its names.
+//! 4. `valid` is whether it is a gRPC service, with every mistake in one go.
+//! 5. `expand` wraps the response stream types and hands each method to a second attribute, `#[rpc]`.
+//! 6. `method` is that second attribute. Because it stands last on its method it sees what every other attribute has made of it, and so puts
 //!    the RPC's span outside them.
 //!
 //! Everything below this file knows only `proc_macro2`, so that unit tests can run it.
@@ -23,6 +24,7 @@ mod service;
 mod shape;
 #[cfg(test)]
 mod snapshots;
+mod source;
 mod traced;
 mod valid;
 

@@ -2,10 +2,12 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{Error, Expr, FnArg, Ident, ImplItemFn, Pat, PatIdent, PatType, Result, Stmt, parse_quote};
+use syn::parse::Parser;
+use syn::{Error, FnArg, Ident, ImplItemFn, Pat, PatIdent, PatType, Result, parse_quote};
 
 use crate::handoff::Handoff;
-use crate::shape::{Shape, shown_at};
+use crate::shape::{self, shown_at};
+use crate::source;
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     instrument(args, item.clone()).map_or_else(
@@ -39,11 +41,11 @@ fn instrument(args: TokenStream, item: TokenStream) -> Result<ImplItemFn> {
         instrumentation,
     } = syn::parse2(args)?;
     let runtime = &stream_types.runtime;
-    let mut method: ImplItemFn = syn::parse2(item)?;
+    let mut method = source::method.parse2(item)?;
     let name = method.sig.ident.clone();
 
     let (request, destructure) = request(&mut method)?;
-    let Some(Shape { output, body }) = Shape::of(&mut method.sig, &mut method.block) else {
+    let Some(output) = shape::output(&mut method.sig) else {
         return Err(Error::new(
             name.span(),
             format!(
@@ -54,12 +56,6 @@ fn instrument(args: TokenStream, item: TokenStream) -> Result<ImplItemFn> {
     // The trait wants the wrapped stream, the statements make the unwrapped one.
     let shown_at_output = shown_at(output);
     let output = stream_types.unwrap(output.to_token_stream());
-    let statements = body
-        .stmts
-        .iter()
-        .map(ToTokens::to_token_stream)
-        .map(|statement| stream_types.unwrap(statement));
-
     let (import, respond) = if streams {
         (None, quote!(respond_stream))
     } else {
@@ -75,16 +71,21 @@ fn instrument(args: TokenStream, item: TokenStream) -> Result<ImplItemFn> {
     };
     let attributes = fields.iter().map(|field| field.attribute(runtime));
     let with_attributes = (!fields.is_empty()).then(|| quote!(.with_attributes(|| [#(#attributes),*])));
-    let instrumented = quote! {
-        #import
-        static __RPC: #runtime::__private::Rpc = #runtime::__private::Rpc::#constructor;
-        #start #with_attributes .#respond(async move {
-            if false { return #runtime::__private::returns::<#output>(); }
-            #destructure
-            #(#statements)*
-        }).await
+    let instrument = |statements| {
+        let statements = stream_types.unwrap(statements);
+        quote! {
+            #import
+            static __RPC: #runtime::__private::Rpc = #runtime::__private::Rpc::#constructor;
+            #start #with_attributes .#respond(async move {
+                if false { return #runtime::__private::returns::<#output>(); }
+                #destructure
+                #statements
+            }).await
+        }
     };
-    body.stmts = vec![Stmt::Expr(Expr::Verbatim(instrumented), None)];
+    let statements = source::statements(&method.block);
+    let statements = shape::rewrite_body(&method.sig, statements, instrument);
+    method.block = source::verbatim(method.block.brace_token, statements);
     Ok(method)
 }
 

@@ -1,8 +1,10 @@
 //! Reads `Self::ChatStream` in a method as the type its author gave it, before it was wrapped.
 
-use proc_macro2::{Delimiter, Group, Ident, Punct, Spacing, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Ident, Punct, Spacing, TokenStream, TokenTree};
 use quote::quote;
 use syn::Path;
+
+use crate::shape::regroup;
 
 /// The response stream types of an impl, by name.
 #[derive(Clone)]
@@ -40,18 +42,12 @@ impl StreamTypes {
                 continue;
             }
             output.extend([match token {
-                TokenTree::Group(group) => TokenTree::Group(self.unwrap_group(group)),
+                TokenTree::Group(group) => TokenTree::Group(regroup(group, self.unwrap(group.stream()))),
                 other => other.clone(),
             }]);
             rest = after;
         }
         output
-    }
-
-    fn unwrap_group(&self, group: &Group) -> Group {
-        let mut unwrapped = Group::new(group.delimiter(), self.unwrap(group.stream()));
-        unwrapped.set_span(group.span());
-        unwrapped
     }
 
     /// The name in the `Self::Name` or `<Self as Trait>::Name` at the head of `tokens`, if it is a response stream's, and what comes after it.

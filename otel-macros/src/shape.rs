@@ -1,45 +1,56 @@
 //! The two shapes in which an RPC method can reach us: as its author wrote it, and as `#[async_trait]` leaves it.
 
-use proc_macro2::Span;
-use quote::ToTokens;
+use proc_macro2::{Group, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
 use syn::spanned::Spanned;
 use syn::{
-    AngleBracketedGenericArguments, Block, Expr, GenericArgument, PathArguments, ReturnType, Signature, Stmt, Type,
-    TypeParamBound,
+    AngleBracketedGenericArguments, GenericArgument, PathArguments, ReturnType, Signature, Type, TypeParamBound,
 };
 
-/// Where the return type and the statements of an RPC method are.
-pub(crate) struct Shape<'a> {
-    /// The type that the caller awaits: `Result<Response<T>, Status>`, or an alias of it.
-    pub(crate) output: &'a mut Type,
-    /// The block that makes it, and whose awaiting is the RPC.
-    pub(crate) body: &'a mut Block,
+// Input:
+//     async fn say_hello(&self, request: Request<HelloRequest>) -> R { BODY }
+// or, once async_trait has been there:
+//     fn say_hello<…>(&'life0 self, request: Request<HelloRequest>)
+//         -> Pin<Box<dyn Future<Output = R> + Send + 'async_trait>> where …
+//     { …; Box::pin(async move { BODY }) }
+//
+// Output: R, the type that the caller awaits: `Result<Response<T>, Status>`, or an alias of it.
+pub(crate) fn output(sig: &mut Signature) -> Option<&mut Type> {
+    let ReturnType::Type(_, returns) = &mut sig.output else {
+        return None;
+    };
+    if sig.asyncness.is_some() {
+        Some(returns)
+    } else {
+        boxed_future_output(returns)
+    }
 }
 
-impl<'a> Shape<'a> {
-    // Input:
-    //     async fn say_hello(&self, request: Request<HelloRequest>) -> R { BODY }
-    // or, once async_trait has been there:
-    //     fn say_hello<…>(&'life0 self, request: Request<HelloRequest>)
-    //         -> Pin<Box<dyn Future<Output = R> + Send + 'async_trait>> where …
-    //     { …; Box::pin(async move { BODY }) }
-    //
-    // Output: R and BODY.
-    pub(crate) fn of(sig: &'a mut Signature, block: &'a mut Block) -> Option<Self> {
-        let ReturnType::Type(_, returns) = &mut sig.output else {
-            return None;
-        };
-        if sig.asyncness.is_some() {
-            return Some(Shape {
-                output: returns,
-                body: block,
-            });
-        }
-        Some(Shape {
-            output: boxed_future_output(returns)?,
-            body: boxed_async_block(block)?,
-        })
+// Input: as above, or, once another attribute has been there after async_trait:
+//     fn say_hello<…>(…) -> F { STATEMENTS }
+//
+// Output: the method's statements, with `rewrite(BODY)` for the BODY whose awaiting is the RPC. For the last, a BODY is made:
+//     Box::pin(async move { (move || -> F { STATEMENTS })().await })
+pub(crate) fn rewrite_body(
+    sig: &Signature,
+    statements: TokenStream,
+    rewrite: impl FnOnce(TokenStream) -> TokenStream,
+) -> TokenStream {
+    if sig.asyncness.is_some() {
+        return rewrite(statements);
     }
+    let mut tokens: Vec<TokenTree> = statements.into_iter().collect();
+    if let Some((argument, mut future)) = boxed_async_block(&mut tokens)
+        && let Some(TokenTree::Group(body)) = future.last_mut()
+    {
+        *body = regroup(body, rewrite(body.stream()));
+        *argument = regroup(argument, future.into_iter().collect());
+        return tokens.into_iter().collect();
+    }
+    let returns = &sig.output;
+    // A closure, so that a `return` among the statements stays one.
+    let body = rewrite(quote!((move || #returns { #(#tokens)* })().await));
+    quote!(::std::boxed::Box::pin(async move { #body }))
 }
 
 /// `R` of `Pin<Box<dyn Future<Output = R> + …>>`.
@@ -88,20 +99,35 @@ fn arguments(arguments: &mut PathArguments) -> Option<&mut AngleBracketedGeneric
     }
 }
 
-/// `BODY` of a block that ends with `Box::pin(async move { BODY })`.
-fn boxed_async_block(block: &mut Block) -> Option<&mut Block> {
-    let Some(Stmt::Expr(Expr::Call(call), None)) = block.stmts.last_mut() else {
+/// `(async move { BODY })` of statements that end with `Box::pin(async move { BODY })`, and what is in it.
+fn boxed_async_block(statements: &mut [TokenTree]) -> Option<(&mut Group, Vec<TokenTree>)> {
+    let [
+        ..,
+        TokenTree::Ident(r#box),
+        TokenTree::Punct(_),
+        TokenTree::Punct(_),
+        TokenTree::Ident(pin),
+        TokenTree::Group(argument),
+    ] = statements
+    else {
         return None;
     };
-    let Expr::Path(function) = &*call.func else { return None };
-    let mut segments = function.path.segments.iter().rev();
-    if segments.next()?.ident != "pin" || segments.next()?.ident != "Box" {
-        return None;
-    }
-    match call.args.first_mut() {
-        Some(Expr::Async(future)) if future.capture.is_some() => Some(&mut future.block),
+    let future: Vec<TokenTree> = argument.stream().into_iter().collect();
+    match &future[..] {
+        [TokenTree::Ident(r#async), TokenTree::Ident(r#move), TokenTree::Group(_)]
+            if r#box == "Box" && pin == "pin" && r#async == "async" && r#move == "move" =>
+        {
+            Some((argument, future))
+        }
         _ => None,
     }
+}
+
+/// Another inside for a group.
+pub(crate) fn regroup(group: &Group, tokens: TokenStream) -> Group {
+    let mut regrouped = Group::new(group.delimiter(), tokens);
+    regrouped.set_span(group.span());
+    regrouped
 }
 
 /// For generated code that the compiler blames for what the user wrote: the place is the user's, the names are ours.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use expect_test::expect_file;
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
-use syn::{Attribute, File, ImplItem, ImplItemFn, Item, Meta};
+use syn::{Attribute, File, ImplItem, ImplItemFn, Item, ItemImpl, Meta};
 
 use crate::{expand, method};
 
@@ -31,7 +31,7 @@ snapshots! { both_stages:
     unary server_stream client_stream bidi
     trait_in_server_module service_literal service_path crate_path
     unnamed_argument destructured_argument default_stub concrete_stream cfg_twins
-    below_async_trait_unary below_async_trait_stream
+    below_async_trait_unary below_async_trait_stream desugared_otherwise
     fields method_name options
 }
 
@@ -58,14 +58,37 @@ fn the_readme_shows_what_is_written() {
     );
 }
 
+/// For `scripts/compile-cost.sh`: how long the service of the file that `COMPILE_COST_SERVICE` names takes.
+#[test]
+#[ignore = "a measurement"]
+fn expansion_time() {
+    let text = read(Path::new(
+        &std::env::var_os("COMPILE_COST_SERVICE").expect("the path of a service"),
+    ));
+    let mut service = the_impl(&text);
+    let traced_service = take_attribute(&mut service.attrs, "traced_service").expect("it has the attribute");
+    let (arguments_of_service, item) = (arguments(traced_service), service.to_token_stream());
+    let mut times = [0.0; 20].map(|_: f64| {
+        let start = std::time::Instant::now();
+        let expanded = expand::expand(arguments_of_service.clone(), item.clone());
+        let first = start.elapsed();
+        // What the compiler does between the stages is not the macro's.
+        let mut service: ItemImpl = syn::parse2(expanded).expect("it is an impl");
+        let methods: Vec<_> = service.items.iter_mut().filter_map(handed_off).collect();
+        assert_eq!(methods.len(), 100);
+        let start = std::time::Instant::now();
+        for (handoff, rpc) in methods {
+            assert!(!method::expand(handoff, rpc).is_empty());
+        }
+        (first + start.elapsed()).as_secs_f64() * 1000.0
+    });
+    times.sort_by(f64::total_cmp);
+    println!("expansion: {:.1} ms", times[times.len() / 2]);
+}
+
 /// The text's first impl, expanded by `#[traced_service]`.
 fn first_stage(text: &str) -> TokenStream {
-    let file = syn::parse_file(text).expect("it is Rust");
-    let service = file.items.into_iter().find_map(|item| match item {
-        Item::Impl(service) => Some(service),
-        _ => None,
-    });
-    let mut service = service.expect("it has an impl");
+    let mut service = the_impl(text);
     let traced_service = take_attribute(&mut service.attrs, "traced_service").expect("it has the attribute");
     expand::expand(arguments(traced_service), service.to_token_stream())
 }
@@ -76,13 +99,28 @@ fn both_stages(text: &str) -> TokenStream {
     for item in &mut file.items {
         let Item::Impl(service) = item else { continue };
         for item in &mut service.items {
-            let ImplItem::Fn(rpc) = item else { continue };
-            if let Some(attribute) = take_attribute(&mut rpc.attrs, "rpc") {
-                *item = ImplItem::Verbatim(method::expand(arguments(attribute), rpc.to_token_stream()));
+            if let Some((handoff, rpc)) = handed_off(item) {
+                *item = ImplItem::Verbatim(method::expand(handoff, rpc));
             }
         }
     }
     file.into_token_stream()
+}
+
+/// The arguments of a method's `#[rpc]`, and the method without it.
+fn handed_off(item: &mut ImplItem) -> Option<(TokenStream, TokenStream)> {
+    let ImplItem::Fn(rpc) = item else { return None };
+    let attribute = take_attribute(&mut rpc.attrs, "rpc")?;
+    Some((arguments(attribute), rpc.to_token_stream()))
+}
+
+fn the_impl(text: &str) -> ItemImpl {
+    let file = syn::parse_file(text).expect("it is Rust");
+    let service = file.items.into_iter().find_map(|item| match item {
+        Item::Impl(service) => Some(service),
+        _ => None,
+    });
+    service.expect("it has an impl")
 }
 
 /// The attribute whose path ends in `name`.

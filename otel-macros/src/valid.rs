@@ -7,7 +7,7 @@ use syn::{Attribute, Error, FnArg, ImplItem, ImplItemFn, ItemImpl, Path, Receive
 use crate::args::Args;
 use crate::expand::methods_mut;
 use crate::parse;
-use crate::shape::Shape;
+use crate::shape;
 use crate::traced::Traced;
 
 /// The trait's path, and what is wrong with the impl.
@@ -105,7 +105,7 @@ fn check_signature(method: &ImplItemFn) -> Result<(), Error> {
 fn check_shape(method: &mut ImplItemFn) -> Result<(), Error> {
     let name = method.sig.ident.clone();
     let is_async = method.sig.asyncness.is_some();
-    if Shape::of(&mut method.sig, &mut method.block).is_some() {
+    if shape::output(&mut method.sig).is_some() {
         return Ok(());
     }
     Err(Error::new(

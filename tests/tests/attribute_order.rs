@@ -1,8 +1,10 @@
 //! The attribute may stand above or below `#[async_trait]`, and beside `#[tracing::instrument]` the RPC's span is the parent.
 
-use opentelemetry::trace::SpanId;
+use opentelemetry::trace::{SpanId, TraceId};
 use otel_runtime::traced_service;
 use tests::kinds::Message;
+use tests::kinds::bidi_client::BidiClient;
+use tests::kinds::bidi_server::{Bidi, BidiServer};
 use tests::kinds::server_stream_client::ServerStreamClient;
 use tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
 use tests::kinds::unary_client::UnaryClient;
@@ -10,7 +12,7 @@ use tests::kinds::unary_server::{Unary, UnaryServer};
 use tests::server::serve;
 use tests::telemetry::{Telemetry, attributes};
 use tonic::service::Routes;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 type Messages = tokio_stream::Iter<std::vec::IntoIter<Result<Message, Status>>>;
 
@@ -54,14 +56,107 @@ impl ServerStream for Below {
     }
 }
 
-async fn assert_is_the_instrumented_spans_parent(routes: Routes) {
-    let telemetry = Telemetry::start();
-    let server = serve(routes).await;
-    let mut request = Request::new(Message::from("ada"));
+/// Both kinds of streaming methods for a type of its own, instrumented in every way, with the attributes on the impls in one order.
+macro_rules! instrumented_streams {
+    ($service:ident: $(#[$on_impl:meta])*) => {
+        struct $service;
+
+        $(#[$on_impl])*
+        impl ServerStream for $service {
+            type CallStream = Messages;
+
+            #[tracing::instrument(skip(self, request), err, ret, fields(text = request.get_ref().text))]
+            async fn call(&self, request: Request<Message>) -> Result<Response<Self::CallStream>, Status> {
+                if request.get_ref().text.is_empty() {
+                    return Err(Status::invalid_argument("empty"));
+                }
+                let items: Self::CallStream =
+                    tokio_stream::iter(vec![Ok(request.into_inner()), Err(Status::unavailable("away"))]);
+                Ok(Response::new(items))
+            }
+        }
+
+        $(#[$on_impl])*
+        impl Bidi for $service {
+            type CallStream = Messages;
+
+            #[tracing::instrument(skip(self, request), err(Debug), ret(level = "warn"), fields(text))]
+            async fn call(&self, mut request: Request<Streaming<Message>>) -> Result<Response<Self::CallStream>, Status> {
+                let first = request.get_mut().message().await?.unwrap_or_default();
+                tracing::Span::current().record("text", &first.text);
+                if first.text.is_empty() {
+                    return Err(Status::invalid_argument("empty"));
+                }
+                Ok(Response::new(tokio_stream::iter(vec![Ok(first), Err(Status::unavailable("away"))])))
+            }
+        }
+    };
+}
+
+instrumented_streams!(StreamsAbove: #[traced_service] #[tonic::async_trait]);
+instrumented_streams!(StreamsBelow: #[tonic::async_trait] #[traced_service]);
+
+fn with_parent<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
     let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     request
         .metadata_mut()
         .insert("traceparent", traceparent.parse().unwrap());
+    request
+}
+
+/// The RPC's span and the method's are in the caller's trace, one below the other, and `err` or `ret` has logged inside both.
+async fn assert_instrumented_stream(telemetry: &Telemetry, name: &str, text: &str, code: &str) {
+    let spans = telemetry.spans(2).await;
+    let [inner, rpc] = &spans[..] else { unreachable!() };
+    assert_eq!(rpc.name, *name);
+    assert_eq!(rpc.parent_span_id, SpanId::from_hex("00f067aa0ba902b7").unwrap());
+    assert_eq!(attributes(&rpc.attributes)["rpc.status_code"], code);
+    assert_eq!(inner.name, "call");
+    assert_eq!(inner.parent_span_id, rpc.span_context.span_id());
+    let fields = inner.attributes.iter();
+    let fields = fields.filter(|attribute| attribute.key.as_str() == "text");
+    assert_eq!(fields.map(|field| field.value.to_string()).collect::<Vec<_>>(), [text]);
+    for span in &spans {
+        let trace = TraceId::from_hex("4bf92f3577b34da6a3ce929d0e0e4736").unwrap();
+        assert_eq!(span.span_context.trace_id(), trace);
+    }
+    let logs = telemetry.logs();
+    let [log] = &logs[..] else { panic!("{logs:?}") };
+    assert_eq!(log.trace.unwrap().0, rpc.span_context.trace_id());
+    let key = if text.is_empty() { "error" } else { "return" };
+    assert!(log.attributes.contains_key(key), "{log:?}");
+}
+
+async fn assert_streams_are_instrumented<S: ServerStream + Bidi>(service: impl Fn() -> S) {
+    for (text, code) in [("ada", "UNAVAILABLE"), ("", "INVALID_ARGUMENT")] {
+        let telemetry = Telemetry::start();
+        let server = serve(Routes::new(ServerStreamServer::new(service()))).await;
+        let mut client = ServerStreamClient::new(server.channel().await);
+        if let Ok(replies) = client.call(with_parent(Message::from(text))).await {
+            let mut replies = replies.into_inner();
+            assert_eq!(replies.message().await.unwrap().unwrap().text, text);
+            replies.message().await.unwrap_err();
+        }
+        assert_instrumented_stream(&telemetry, "kinds.ServerStream/Call", text, code).await;
+        drop(telemetry);
+
+        let telemetry = Telemetry::start();
+        let server = serve(Routes::new(BidiServer::new(service()))).await;
+        let mut client = BidiClient::new(server.channel().await);
+        if let Ok(replies) = client.call(with_parent(tokio_stream::once(Message::from(text)))).await {
+            let mut replies = replies.into_inner();
+            assert_eq!(replies.message().await.unwrap().unwrap().text, text);
+            replies.message().await.unwrap_err();
+        }
+        assert_instrumented_stream(&telemetry, "kinds.Bidi/Call", text, code).await;
+    }
+}
+
+async fn assert_is_the_instrumented_spans_parent(routes: Routes) {
+    let telemetry = Telemetry::start();
+    let server = serve(routes).await;
+    let request = with_parent(Message::from("ada"));
     UnaryClient::new(server.channel().await).call(request).await.unwrap();
 
     let spans = telemetry.spans(2).await;
@@ -101,6 +196,16 @@ async fn above() {
 async fn below() {
     assert_is_the_instrumented_spans_parent(Routes::new(UnaryServer::new(Below))).await;
     assert_errors_are_logged_and_recorded(Routes::new(UnaryServer::new(Below))).await;
+}
+
+#[tokio::test]
+async fn above_with_streams_of_instrumented_methods() {
+    assert_streams_are_instrumented(|| StreamsAbove).await;
+}
+
+#[tokio::test]
+async fn below_with_streams_of_instrumented_methods() {
+    assert_streams_are_instrumented(|| StreamsBelow).await;
 }
 
 #[tokio::test]

@@ -306,6 +306,140 @@ impl Native for Voice {
     }
 }
 
+/// What `#[async_trait]` writes, written by hand.
+struct ByHand;
+
+type Said<'a> = dyn Future<Output = Result<Response<HelloReply>, Status>> + Send + 'a;
+
+#[traced_service]
+impl Greeter for ByHand {
+    fn say_hello<'life0, 'async_trait>(
+        &'life0 self,
+        request: Request<HelloRequest>,
+    ) -> Pin<Box<dyn Future<Output = Result<Response<HelloReply>, Status>> + Send + 'async_trait>>
+    where
+        'life0: 'async_trait,
+    {
+        let message = request.into_inner().name;
+        if message.is_empty() {
+            return Box::pin(std::future::ready(Err(Status::invalid_argument("no name"))));
+        }
+        let said: Box<Said<'_>> = Box::new(async move { Ok(Response::new(HelloReply { message })) });
+        said.into()
+    }
+}
+
+/// As long as a function may be before clippy calls it too long.
+struct Long;
+
+#[traced_service]
+#[tonic::async_trait]
+impl Stubs for Long {
+    #[rustfmt::skip]
+    async fn number(self: Arc<Self>, request: Request<u32>) -> Result<Response<u32>, Status> {
+        let mut total = request.into_inner();
+        total = total.wrapping_mul(31).wrapping_add(0);
+        total = total.wrapping_mul(31).wrapping_add(1);
+        total = total.wrapping_mul(31).wrapping_add(2);
+        total = total.wrapping_mul(31).wrapping_add(3);
+        total = total.wrapping_mul(31).wrapping_add(4);
+        total = total.wrapping_mul(31).wrapping_add(5);
+        total = total.wrapping_mul(31).wrapping_add(6);
+        total = total.wrapping_mul(31).wrapping_add(7);
+        total = total.wrapping_mul(31).wrapping_add(8);
+        total = total.wrapping_mul(31).wrapping_add(9);
+        total = total.wrapping_mul(31).wrapping_add(10);
+        total = total.wrapping_mul(31).wrapping_add(11);
+        total = total.wrapping_mul(31).wrapping_add(12);
+        total = total.wrapping_mul(31).wrapping_add(13);
+        total = total.wrapping_mul(31).wrapping_add(14);
+        total = total.wrapping_mul(31).wrapping_add(15);
+        total = total.wrapping_mul(31).wrapping_add(16);
+        total = total.wrapping_mul(31).wrapping_add(17);
+        total = total.wrapping_mul(31).wrapping_add(18);
+        total = total.wrapping_mul(31).wrapping_add(19);
+        total = total.wrapping_mul(31).wrapping_add(20);
+        total = total.wrapping_mul(31).wrapping_add(21);
+        total = total.wrapping_mul(31).wrapping_add(22);
+        total = total.wrapping_mul(31).wrapping_add(23);
+        total = total.wrapping_mul(31).wrapping_add(24);
+        total = total.wrapping_mul(31).wrapping_add(25);
+        total = total.wrapping_mul(31).wrapping_add(26);
+        total = total.wrapping_mul(31).wrapping_add(27);
+        total = total.wrapping_mul(31).wrapping_add(28);
+        total = total.wrapping_mul(31).wrapping_add(29);
+        total = total.wrapping_mul(31).wrapping_add(30);
+        total = total.wrapping_mul(31).wrapping_add(31);
+        total = total.wrapping_mul(31).wrapping_add(32);
+        total = total.wrapping_mul(31).wrapping_add(33);
+        total = total.wrapping_mul(31).wrapping_add(34);
+        total = total.wrapping_mul(31).wrapping_add(35);
+        total = total.wrapping_mul(31).wrapping_add(36);
+        total = total.wrapping_mul(31).wrapping_add(37);
+        total = total.wrapping_mul(31).wrapping_add(38);
+        total = total.wrapping_mul(31).wrapping_add(39);
+        total = total.wrapping_mul(31).wrapping_add(40);
+        total = total.wrapping_mul(31).wrapping_add(41);
+        total = total.wrapping_mul(31).wrapping_add(42);
+        total = total.wrapping_mul(31).wrapping_add(43);
+        total = total.wrapping_mul(31).wrapping_add(44);
+        total = total.wrapping_mul(31).wrapping_add(45);
+        total = total.wrapping_mul(31).wrapping_add(46);
+        total = total.wrapping_mul(31).wrapping_add(47);
+        total = total.wrapping_mul(31).wrapping_add(48);
+        total = total.wrapping_mul(31).wrapping_add(49);
+        total = total.wrapping_mul(31).wrapping_add(50);
+        total = total.wrapping_mul(31).wrapping_add(51);
+        total = total.wrapping_mul(31).wrapping_add(52);
+        total = total.wrapping_mul(31).wrapping_add(53);
+        total = total.wrapping_mul(31).wrapping_add(54);
+        total = total.wrapping_mul(31).wrapping_add(55);
+        total = total.wrapping_mul(31).wrapping_add(56);
+        total = total.wrapping_mul(31).wrapping_add(57);
+        total = total.wrapping_mul(31).wrapping_add(58);
+        total = total.wrapping_mul(31).wrapping_add(59);
+        total = total.wrapping_mul(31).wrapping_add(60);
+        total = total.wrapping_mul(31).wrapping_add(61);
+        total = total.wrapping_mul(31).wrapping_add(62);
+        total = total.wrapping_mul(31).wrapping_add(63);
+        total = total.wrapping_mul(31).wrapping_add(64);
+        total = total.wrapping_mul(31).wrapping_add(65);
+        total = total.wrapping_mul(31).wrapping_add(66);
+        total = total.wrapping_mul(31).wrapping_add(67);
+        total = total.wrapping_mul(31).wrapping_add(68);
+        total = total.wrapping_mul(31).wrapping_add(69);
+        total = total.wrapping_mul(31).wrapping_add(70);
+        total = total.wrapping_mul(31).wrapping_add(71);
+        total = total.wrapping_mul(31).wrapping_add(72);
+        total = total.wrapping_mul(31).wrapping_add(73);
+        total = total.wrapping_mul(31).wrapping_add(74);
+        total = total.wrapping_mul(31).wrapping_add(75);
+        total = total.wrapping_mul(31).wrapping_add(76);
+        total = total.wrapping_mul(31).wrapping_add(77);
+        total = total.wrapping_mul(31).wrapping_add(78);
+        total = total.wrapping_mul(31).wrapping_add(79);
+        total = total.wrapping_mul(31).wrapping_add(80);
+        total = total.wrapping_mul(31).wrapping_add(81);
+        total = total.wrapping_mul(31).wrapping_add(82);
+        total = total.wrapping_mul(31).wrapping_add(83);
+        total = total.wrapping_mul(31).wrapping_add(84);
+        total = total.wrapping_mul(31).wrapping_add(85);
+        total = total.wrapping_mul(31).wrapping_add(86);
+        total = total.wrapping_mul(31).wrapping_add(87);
+        total = total.wrapping_mul(31).wrapping_add(88);
+        total = total.wrapping_mul(31).wrapping_add(89);
+        total = total.wrapping_mul(31).wrapping_add(90);
+        total = total.wrapping_mul(31).wrapping_add(91);
+        total = total.wrapping_mul(31).wrapping_add(92);
+        total = total.wrapping_mul(31).wrapping_add(93);
+        total = total.wrapping_mul(31).wrapping_add(94);
+        total = total.wrapping_mul(31).wrapping_add(95);
+        total = total.wrapping_mul(31).wrapping_add(96);
+        total = total.wrapping_mul(31).wrapping_add(97);
+        Ok(Response::new(total))
+    }
+}
+
 #[tokio::test]
 async fn the_code_that_is_linted_works() -> Result<(), Status> {
     let chat = Wrapper(MyChat::default());
@@ -326,9 +460,12 @@ async fn the_code_that_is_linted_works() -> Result<(), Status> {
     );
     assert_eq!(Instrumented.say_hello(hello()).await?.into_inner().message, "Ada");
 
+    assert_eq!(ByHand.say_hello(hello()).await?.into_inner().message, "Ada");
+
     let shouted = Voice.shout(Request::new("Ada".to_owned())).await?;
     assert_eq!(shouted.into_inner(), "Ada!");
 
+    assert_ne!(Arc::new(Long).number(Request::new(3)).await?.into_inner(), 3);
     let numbers = Arc::new(Numbers(2));
     assert_eq!(Arc::clone(&numbers).number(Request::new(3)).await?.into_inner(), 5);
     let numbers = numbers.numbers(Request::new(4)).await?.into_inner();

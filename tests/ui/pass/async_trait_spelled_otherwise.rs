@@ -47,4 +47,14 @@ impl Greeter for ReExported {
     }
 }
 
+struct OfTheCrateItself;
+
+#[traced_service]
+#[async_trait::async_trait]
+impl Greeter for OfTheCrateItself {
+    async fn say_hello(&self, _: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
+        Ok(Response::new(HelloReply::default()))
+    }
+}
+
 fn main() {}

@@ -106,6 +106,14 @@ impl Echo for Arc<Mutex<String>> {
     }
 }
 
+#[traced_service]
+#[tonic::async_trait]
+impl<E: Echo + Sync> Echo for &'static E {
+    async fn echo(&self, request: Request<String>) -> Result<Response<String>, Status> {
+        E::echo(self, request).await
+    }
+}
+
 #[tonic::async_trait]
 trait Blanket {
     async fn blanket(&self, request: Request<String>) -> Result<Response<String>, Status>;
