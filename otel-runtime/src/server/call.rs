@@ -131,14 +131,9 @@ impl Call {
     }
 
     /// Runs the service's own code inside the RPC. A panic ends the RPC and goes on.
-    pub(super) fn enter<T>(&mut self, run: impl FnOnce() -> T) -> T {
-        let (mut run, mut value) = (Some(run), None);
-        self.enter_once(&mut || value = run.take().map(|run| run()));
-        value.expect("it has run")
-    }
-
-    /// [`enter`](Self::enter), compiled once and not again for the handler of each method.
-    fn enter_once(&mut self, run: &mut dyn FnMut()) {
+    ///
+    /// Not generic, so that it is compiled once and not again for the handler of each method.
+    pub(super) fn enter(&mut self, run: &mut dyn FnMut()) {
         let result = {
             let _current = self.context.clone().attach();
             let outer = RUNNING.replace(Some(self.method));

@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 use tonic::{Response, Status};
 
 use super::call::{Call, set_attributes};
-use super::in_call::InCall;
+use super::slot::Slot;
 use super::stream::TracedStream;
 use crate::status::Outcome;
 
@@ -32,15 +32,15 @@ impl<T> Reply for Result<Response<T>, Status> {
 #[derive(Debug)]
 #[must_use = "an RPC that is dropped is recorded as cancelled"]
 pub struct TypedCall<R> {
-    /// `None` inside another RPC's handler, whose call it is.
-    call: Option<Call>,
+    /// Empty inside another RPC's handler, whose call it is.
+    call: Slot,
     returns: PhantomData<fn() -> R>,
 }
 
 impl<R> TypedCall<R> {
     pub(super) fn new(call: Option<Call>) -> Self {
         TypedCall {
-            call,
+            call: Slot::new(call),
             returns: PhantomData,
         }
     }
@@ -48,7 +48,7 @@ impl<R> TypedCall<R> {
     /// Adds attributes to the span, if it records.
     pub fn with_attributes<const N: usize>(self, attributes: impl FnOnce() -> [Option<KeyValue>; N]) -> Self {
         let attributes = || attributes().into_iter().flatten();
-        match &self.call {
+        match self.call.get() {
             Some(call) => call.set_attributes(attributes),
             None => set_attributes(&Context::current(), attributes),
         }
@@ -61,7 +61,7 @@ impl<R> TypedCall<R> {
         F: Future<Output = R>,
     {
         StreamHandler {
-            future: InCall::new(self.call, handler),
+            handler: Handler::new(self.call, handler),
         }
     }
 }
@@ -89,9 +89,7 @@ impl<T> Respond for TypedCall<Result<Response<T>, Status>> {
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {
-        Handler {
-            future: InCall::new(self.call, handler),
-        }
+        Handler::new(self.call, handler)
     }
 }
 
@@ -111,8 +109,49 @@ pin_project! {
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct Handler<F> {
+        // Empty once it has nothing left to run.
         #[pin]
-        future: InCall<F>,
+        future: Option<F>,
+        call: Slot,
+    }
+
+    impl<F> PinnedDrop for Handler<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if this.future.is_some() {
+                this.call.run(&mut || this.future.set(None));
+            }
+        }
+    }
+}
+
+impl<F> Handler<F> {
+    fn new(call: Slot, future: F) -> Self {
+        Handler {
+            future: Some(future),
+            call,
+        }
+    }
+
+    /// Polls the handler inside its RPC.
+    fn poll_in_call<T>(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<F::Output>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        let mut this = self.project();
+        let mut polled = Poll::Pending;
+        this.call.run(&mut || {
+            // Nobody polls a future again that has returned; if somebody does, it stays pending.
+            if let Some(future) = this.future.as_mut().as_pin_mut() {
+                polled = future.poll(cx);
+            }
+        });
+        if let Poll::Ready(result) = &polled {
+            this.call
+                .returned(result.as_ref().map(|response| response.metadata().as_ref()));
+            this.future.set(None);
+        }
+        polled
     }
 }
 
@@ -122,17 +161,10 @@ where
 {
     type Output = F::Output;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<F::Output> {
-        let mut future = self.project().future;
-        let result = ready!(future.as_mut().enter(|handler| handler.poll(cx)));
-        match &result {
-            Ok(response) => {
-                future.as_mut().respond(response.metadata().as_ref());
-                future.as_mut().end(Outcome::OK);
-            }
-            Err(status) => future.as_mut().fail(status),
-        }
-        future.finish();
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<F::Output> {
+        let result = ready!(self.as_mut().poll_in_call(cx));
+        // A failure has ended it already.
+        self.project().call.end(Outcome::OK);
         Poll::Ready(result)
     }
 }
@@ -143,7 +175,7 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct StreamHandler<F> {
         #[pin]
-        future: InCall<F>,
+        handler: Handler<F>,
     }
 }
 
@@ -155,18 +187,9 @@ where
     type Output = Result<Response<TracedStream<S>>, Status>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
-        let mut future = self.project().future;
-        Poll::Ready(match ready!(future.as_mut().enter(|handler| handler.poll(cx))) {
-            Ok(response) => {
-                future.as_mut().respond(response.metadata().as_ref());
-                let call = future.leave();
-                Ok(response.map(|stream| TracedStream::new(call, stream)))
-            }
-            Err(status) => {
-                future.as_mut().fail(&status);
-                future.finish();
-                Err(status)
-            }
-        })
+        let mut handler = self.project().handler;
+        let response = ready!(handler.as_mut().poll_in_call(cx))?;
+        let call = handler.project().call.leave();
+        Poll::Ready(Ok(response.map(|stream| TracedStream::new(call, stream))))
     }
 }

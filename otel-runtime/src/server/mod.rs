@@ -5,10 +5,10 @@ mod arrival;
 mod call;
 mod capture;
 mod handler;
-mod in_call;
 mod method;
 mod panic;
 mod rpc;
+mod slot;
 mod stream;
 
 pub use handler::Respond;

@@ -1,15 +1,14 @@
 //! The response stream of an RPC.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use futures_core::Stream;
 use pin_project_lite::pin_project;
 use tonic::Status;
 
-use super::call::Call;
-use super::in_call::InCall;
 use super::panic::Panic;
+use super::slot::Slot;
 use crate::status::Outcome;
 
 pin_project! {
@@ -65,19 +64,21 @@ pin_project! {
     #[derive(Debug)]
     #[must_use = "streams do nothing unless polled"]
     pub struct TracedStream<S> {
+        // Empty only while it is being dropped.
         #[pin]
-        stream: InCall<S>,
+        stream: Option<S>,
+        call: Slot,
         // A pointer, because dropping asks too, and a type that is dropped cannot ask for more than the type itself does.
         is_exhausted: fn(&S) -> bool,
     }
 
     impl<S> PinnedDrop for TracedStream<S> {
         fn drop(this: Pin<&mut Self>) {
-            let this = this.project();
-            let stream = this.stream;
-            if !stream.has_ended() && (this.is_exhausted)(stream.get_ref()) {
-                stream.end(Outcome::OK);
+            let mut this = this.project();
+            if !this.call.has_ended() && this.stream.as_ref().as_pin_ref().is_some_and(|stream| (this.is_exhausted)(&stream)) {
+                this.call.end(Outcome::OK);
             }
+            this.call.run(&mut || this.stream.set(None));
         }
     }
 }
@@ -101,19 +102,15 @@ impl<S> Traced for TracedStream<S> {
 }
 
 impl<S> TracedStream<S> {
-    pub(super) fn new(call: Option<Call>, stream: S) -> Self
+    pub(super) fn new(call: Slot, stream: S) -> Self
     where
         S: Stream,
     {
         TracedStream {
-            stream: InCall::new(call, stream),
-            is_exhausted,
+            stream: Some(stream),
+            call,
+            is_exhausted: is_exhausted::<S>,
         }
-    }
-
-    /// The stream that the handler returned.
-    pub fn get_ref(&self) -> &S {
-        self.stream.get_ref()
     }
 }
 
@@ -124,18 +121,23 @@ where
     type Item = Result<T, Status>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let mut stream = self.project().stream;
-        let item = ready!(stream.as_mut().enter(|stream| stream.poll_next(cx)));
-        match &item {
-            Some(Ok(_)) => {}
+        let mut this = self.project();
+        let mut polled = Poll::Pending;
+        this.call.run(&mut || {
+            if let Some(stream) = this.stream.as_mut().as_pin_mut() {
+                polled = stream.poll_next(cx);
+            }
+        });
+        match &polled {
+            Poll::Ready(None) => this.call.end(Outcome::OK),
             // tonic sends no further item.
-            Some(Err(status)) => stream.fail(status),
-            None => stream.end(Outcome::OK),
+            Poll::Ready(Some(Err(status))) => this.call.fail(status),
+            Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
         }
-        Poll::Ready(item)
+        polled
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.stream.get_ref().size_hint()
+        self.stream.as_ref().map_or((0, None), Stream::size_hint)
     }
 }
