@@ -41,16 +41,6 @@ impl Chat for MyChat {
                     >,
                 >(&request)
                 .respond_stream(async move {
-                    if false {
-                        return ::otel_runtime::__private::returns::<
-                            Result<
-                                Response<
-                                    ::otel_runtime::__private::Untraced<Self::TalkStream>,
-                                >,
-                                Status,
-                            >,
-                        >();
-                    }
                     if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                         Result<
                             Response<

@@ -35,11 +35,6 @@ impl Greeter for MyGreeter {
             __RPC
                 .start::<Result<Response<HelloReply>, Status>>(&request)
                 .respond(async move {
-                    if false {
-                        return ::otel_runtime::__private::returns::<
-                            Result<Response<HelloReply>, Status>,
-                        >();
-                    }
                     if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                         Result<Response<HelloReply>, Status>,
                     > {
@@ -91,11 +86,6 @@ impl Greeter for MyGreeter {
             __RPC
                 .start::<Result<Response<HelloReply>, Status>>(&__arg1)
                 .respond(async move {
-                    if false {
-                        return ::otel_runtime::__private::returns::<
-                            Result<Response<HelloReply>, Status>,
-                        >();
-                    }
                     if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                         Result<Response<HelloReply>, Status>,
                     > {

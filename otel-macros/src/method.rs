@@ -31,7 +31,8 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
 //     }
 //
 // The `return` that never runs gives the block its type from the inside. From the outside (`let r: R`, `-> R`, a turbofish) the
-// compiler does not coerce `Ok(Response::new(Box::pin(stream)))` to it (rust-lang/rust#145105).
+// compiler does not coerce `Ok(Response::new(Box::pin(stream)))` to it (rust-lang/rust#145105). What async_trait leaves starts with
+// one already.
 fn instrument(args: TokenStream, item: TokenStream) -> Result<ImplItemFn> {
     let Handoff {
         constructor,
@@ -73,11 +74,13 @@ fn instrument(args: TokenStream, item: TokenStream) -> Result<ImplItemFn> {
     let with_attributes = (!fields.is_empty()).then(|| quote!(.with_attributes(|| [#(#attributes),*])));
     let instrument = |statements| {
         let statements = stream_types.unwrap(statements);
+        let typed = (!shape::are_typed(&statements))
+            .then(|| quote!(if false { return #runtime::__private::returns::<#output>(); }));
         quote! {
             #import
             static __RPC: #runtime::__private::Rpc = #runtime::__private::Rpc::#constructor;
             #start #with_attributes .#respond(async move {
-                if false { return #runtime::__private::returns::<#output>(); }
+                #typed
                 #destructure
                 #statements
             }).await

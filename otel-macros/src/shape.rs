@@ -53,6 +53,19 @@ pub(crate) fn rewrite_body(
     quote!(::std::boxed::Box::pin(async move { #body }))
 }
 
+/// Whether the statements start with the `return` that gives them their type in what `async_trait` makes: `if let ::core::option::Option::Some(__ret) = …`.
+pub(crate) fn are_typed(statements: &TokenStream) -> bool {
+    let mut head = statements.clone().into_iter();
+    let is_word =
+        |token: Option<TokenTree>, word: &str| matches!(token, Some(TokenTree::Ident(ident)) if ident == word);
+    is_word(head.next(), "if")
+        && is_word(head.next(), "let")
+        && head.find_map(|token| match token {
+            TokenTree::Group(bound) => Some(bound.stream().to_string() == "__ret"),
+            _ => None,
+        }) == Some(true)
+}
+
 /// `R` of `Pin<Box<dyn Future<Output = R> + …>>`.
 fn boxed_future_output(returns: &mut Type) -> Option<&mut Type> {
     let Type::TraitObject(future) = only_type_argument(only_type_argument(returns, "Pin")?, "Box")? else {
