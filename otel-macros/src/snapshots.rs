@@ -60,7 +60,7 @@ fn the_readme_shows_what_is_written() {
 
 /// For `scripts/compile-cost.sh`: how long the service of the file that `COMPILE_COST_SERVICE` names takes.
 #[test]
-#[ignore = "a measurement"]
+#[ignore = "a measurement, not a test: scripts/compile-cost.sh runs it"]
 fn expansion_time() {
     let text = read(Path::new(
         &std::env::var_os("COMPILE_COST_SERVICE").expect("the path of a service"),

@@ -198,3 +198,35 @@ async fn until_the_stream_is_dropped_and_not_a_poll_longer() {
     let said = |text: &str| (text.to_owned(), ids);
     assert_eq!(logs, [said("polled"), said("polled"), said("dropped")]);
 }
+
+/// Holds something that logs when it is dropped, and never replies.
+struct Stuck;
+
+#[traced_service]
+#[tonic::async_trait]
+impl Unary for Stuck {
+    async fn call(&self, _: Request<Message>) -> Result<Response<Message>, Status> {
+        let _held = Talkative;
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn until_the_handler_is_dropped() {
+    let telemetry = Telemetry::start();
+    let service = Stuck;
+    let mut call = service.call(Request::new(Message::from("")));
+    let waker = std::task::Waker::noop();
+    assert!(call.as_mut().poll(&mut TaskContext::from_waker(waker)).is_pending());
+    drop(call);
+
+    let rpc = telemetry.span().await;
+    let [dropped] = &telemetry.logs()[..] else {
+        panic!("expected one log record")
+    };
+    assert_eq!(dropped.body.as_deref(), Some("dropped"));
+    assert_eq!(
+        dropped.trace,
+        Some((rpc.span_context.trace_id(), rpc.span_context.span_id()))
+    );
+}
