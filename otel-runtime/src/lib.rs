@@ -163,7 +163,8 @@ pub mod __private;
 /// # Services that call services
 ///
 /// An annotated handler that is called directly by another one, with the request that this got or with one of its own, is part of the same RPC: it adds its `fields` to the span, and nothing
-/// is counted twice. One that is called through a channel is an RPC of its own.
+/// is counted twice. One that is called through a client is an RPC of its own, also within the process. (A request is known for the same by its path, so one that came without tonic's router
+/// and is handed on counts once more.)
 ///
 /// # Errors
 ///

@@ -7,7 +7,8 @@ use tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
 use tests::kinds::unary_client::UnaryClient;
 use tests::kinds::unary_server::{Unary, UnaryServer};
 use tests::names::Nothing;
-use tests::names::http_cache_server::HttpCache;
+use tests::names::http_cache_client::HttpCacheClient;
+use tests::names::http_cache_server::{HttpCache, HttpCacheServer};
 use tests::server::serve;
 use tests::telemetry::{Telemetry, attributes};
 use tonic::service::Routes;
@@ -121,4 +122,32 @@ async fn of_a_unary_rpc_through(outer: &Outer) {
     let telemetry = Telemetry::start();
     Unary::call(outer, Request::new(Message::from("hello"))).await.unwrap();
     telemetry.span().await;
+}
+
+/// Calls another service in the process, through its generated client and server, without a socket and a router.
+struct Gateway;
+
+#[traced_service]
+#[tonic::async_trait]
+impl Unary for Gateway {
+    async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
+        let mut client = HttpCacheClient::new(HttpCacheServer::new(Inner));
+        client.put_kv(Nothing {}).await?;
+        Ok(Response::new(request.into_inner()))
+    }
+}
+
+#[tokio::test]
+async fn but_an_rpc_through_a_client_is_one_of_its_own() {
+    let telemetry = Telemetry::start();
+    let server = serve(Routes::new(UnaryServer::new(Gateway))).await;
+    let mut client = UnaryClient::new(server.channel().await);
+    client.call(Message::from("hello")).await.unwrap();
+
+    let spans = telemetry.spans(2).await;
+    let [inner, outer] = &spans[..] else { unreachable!() };
+    assert_eq!(outer.name, "kinds.Unary/Call");
+    assert_eq!(inner.name, "HttpCache/PutKv");
+    assert_eq!(inner.parent_span_id, outer.span_context.span_id());
+    assert_eq!(telemetry.metrics().duration_count(), 2);
 }

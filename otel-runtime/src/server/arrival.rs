@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Uri};
 use tonic::{Extensions, Request};
 
@@ -22,6 +23,11 @@ impl<'a> Arrival<'a> {
             socket: request.remote_addr(),
             extensions: request.extensions(),
         }
+    }
+
+    /// Whether a client made it, and not a call of the handler: gRPC has every request name its content.
+    pub(super) fn is_grpc(&self) -> bool {
+        self.headers.contains_key(CONTENT_TYPE)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant, SystemTime};
 
-use http::{HeaderMap, Uri};
+use http::HeaderMap;
 use opentelemetry::trace::{Link, Span, SpanBuilder, SpanContext, SpanKind, TraceContextExt};
 use opentelemetry::{Context, KeyValue};
 use tonic::Status;
@@ -41,12 +41,9 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// Whether this thread is running the RPC that a request with this URI is for, so that it is no new one: an annotated service that hands its request to another, or that calls
-    /// a handler directly.
-    pub(super) fn is_running(uri: Option<&Uri>) -> bool {
-        RUNNING
-            .get()
-            .is_some_and(|running| uri.is_none_or(|uri| running.path() == Some(uri.path())))
+    /// The method whose RPC this thread is running, if it runs one.
+    pub(super) fn running() -> Option<&'static Method> {
+        RUNNING.get()
     }
 
     pub(super) fn start(

@@ -117,8 +117,7 @@ impl Rpc {
     }
 
     fn call(&'static self, request: &Arrival<'_>, choose: impl FnOnce() -> Chosen) -> Option<Call> {
-        // A service that hands its request to another one is still the same RPC.
-        let is_new = !Call::is_running(request.uri);
+        let is_new = Call::running().is_none_or(|running| !is_part_of(running, request));
         is_new.then(|| Call::start(self, self.method(request.uri), choose(), request))
     }
 
@@ -136,6 +135,15 @@ impl Rpc {
                 .guessed
                 .get_or_init(|| Method::new(self.service, self.method, None, &self.captures)),
         }
+    }
+}
+
+/// Whether a request that comes while an RPC is running is still that RPC's: an annotated service that hands its request to another, or that calls a handler directly.
+fn is_part_of(running: &Method, request: &Arrival<'_>) -> bool {
+    match request.uri {
+        Some(uri) => running.path() == Some(uri.path()),
+        // What a client sent to a server without tonic's router is an RPC of its own. One too many is recorded where such a server hands its request on; none is lost.
+        None => !request.is_grpc(),
     }
 }
 
