@@ -14,7 +14,8 @@ most_ratio=1.15
 most_expansion=50
 root=$PWD
 package=$(cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/compile-cost
-export CARGO_INCREMENTAL=0 CARGO_TARGET_DIR=$package/target
+# As in a package of its own: cargo's own profile, not the one that this repository builds its tests with.
+export CARGO_INCREMENTAL=0 CARGO_TARGET_DIR=$package/target CARGO_PROFILE_DEV_DEBUG=2
 
 # The service in `service.proto`, which tonic generates code for as for anybody's.
 proto() {
