@@ -12,8 +12,9 @@ use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::{Span, SpanBuilder, TraceContextExt, Tracer, TracerProvider};
 use opentelemetry::{Context, InstrumentationScope};
 
-use crate::propagation::Headers;
+use crate::propagation::{self, Headers};
 use crate::semconv;
+use crate::status::Side;
 
 /// Providers and a propagator for those who do not want the global ones: tests, and programs with more than one set-up of OpenTelemetry.
 ///
@@ -59,8 +60,14 @@ struct Parts {
     tracer: BoxedTracer,
     /// Whether the tracer has shown that it is a no-op. It stays one: it belongs to the provider that it was made by.
     tracer_is_no_op: AtomicBool,
-    server_call_duration: Histogram<f64>,
-    server_active_requests: UpDownCounter<i64>,
+    server: Instruments,
+    client: Instruments,
+}
+
+/// What the RPCs of one side are counted and timed with.
+pub(crate) struct Instruments {
+    pub(crate) call_duration: Histogram<f64>,
+    pub(crate) active_requests: UpDownCounter<i64>,
 }
 
 impl Instrumentation {
@@ -104,12 +111,19 @@ impl Instrumentation {
         None
     }
 
-    pub(crate) fn server_call_duration(&self) -> &Histogram<f64> {
-        &self.0.server_call_duration
+    /// Lets the propagator write the span and the baggage in `context` into `headers`, in place of those that are there.
+    pub(crate) fn inject(&self, context: &Context, headers: &mut HeaderMap) {
+        match &self.0.propagator {
+            Some(propagator) => propagation::replace(&**propagator, context, headers),
+            None => global::get_text_map_propagator(|propagator| propagation::replace(propagator, context, headers)),
+        }
     }
 
-    pub(crate) fn server_active_requests(&self) -> &UpDownCounter<i64> {
-        &self.0.server_active_requests
+    pub(crate) fn instruments(&self, side: Side) -> &Instruments {
+        match side {
+            Side::Server => &self.0.server,
+            Side::Client => &self.0.client,
+        }
     }
 }
 
@@ -166,8 +180,14 @@ impl InstrumentationBuilder {
             propagator: self.propagator,
             tracer: self.tracer.unwrap_or_else(|| global::tracer_with_scope(scope())),
             tracer_is_no_op: AtomicBool::new(false),
-            server_call_duration: call_duration(&meter, &semconv::SERVER_CALL_DURATION),
-            server_active_requests: active_requests(&meter, &semconv::SERVER_ACTIVE_REQUESTS),
+            server: Instruments {
+                call_duration: call_duration(&meter, &semconv::SERVER_CALL_DURATION),
+                active_requests: active_requests(&meter, &semconv::SERVER_ACTIVE_REQUESTS),
+            },
+            client: Instruments {
+                call_duration: call_duration(&meter, &semconv::CLIENT_CALL_DURATION),
+                active_requests: active_requests(&meter, &semconv::CLIENT_ACTIVE_REQUESTS),
+            },
         }))
     }
 }

@@ -1,12 +1,21 @@
 #![doc = include_str!("../README.md")]
 
+mod call;
+mod capture;
 mod deadline;
 mod field;
+pub mod filter;
 mod instrumentation;
+mod method;
+mod methods;
+mod panic;
 mod propagation;
+mod request;
+mod response;
 mod semconv;
 mod server;
 mod status;
+mod wire;
 
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -176,5 +185,7 @@ pub mod __private;
 /// The attribute adds none. A panic of the handler is recorded, and goes on.
 pub use otel_macros::traced_service;
 
+pub use filter::Filter;
 pub use instrumentation::{Instrumentation, InstrumentationBuilder};
-pub use server::TracedStream;
+pub use request::RpcRequest;
+pub use server::{ServerBody, ServerFuture, ServerLayer, ServerService, TracedStream};

@@ -1,7 +1,9 @@
-//! A request's metadata, as propagators read them.
+//! A request's metadata, as propagators read and write them.
 
-use http::HeaderMap;
-use opentelemetry::propagation::Extractor;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use opentelemetry::Context;
+use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
+use opentelemetry::trace::TraceContextExt;
 
 /// Lets a propagator read a header map in place.
 pub(crate) struct Headers<'a>(pub(crate) &'a HeaderMap);
@@ -26,10 +28,36 @@ impl Extractor for Headers<'_> {
     }
 }
 
+/// Lets a propagator write into a header map.
+struct HeadersMut<'a>(&'a mut HeaderMap);
+
+impl Injector for HeadersMut<'_> {
+    /// In place of what is there. What cannot be a header is left out.
+    fn set(&mut self, key: &str, value: String) {
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(key.as_bytes()), HeaderValue::try_from(value)) {
+            self.0.insert(name, value);
+        }
+    }
+}
+
+/// Where baggage travels. A caller may have filled it by hand, and it does not belong to a span.
+const BAGGAGE: &str = "baggage";
+
+/// Writes the span and the baggage in `context` into `headers`, in place of the span that another context left there.
+///
+/// Without a span in `context` there is nothing to replace one with, and what is there stays.
+pub(crate) fn replace(propagator: &dyn TextMapPropagator, context: &Context, headers: &mut HeaderMap) {
+    if context.span().span_context().is_valid() {
+        // A `tracestate` without its `traceparent` would be another trace's.
+        for field in propagator.fields().filter(|field| *field != BAGGAGE) {
+            headers.remove(field);
+        }
+    }
+    propagator.inject_context(context, &mut HeadersMut(headers));
+}
+
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     #[test]

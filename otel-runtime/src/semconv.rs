@@ -11,6 +11,9 @@ pub(crate) const RPC_SYSTEM_NAME: &str = "rpc.system.name";
 /// The value of [`RPC_SYSTEM_NAME`].
 pub(crate) const GRPC: &str = "grpc";
 pub(crate) const RPC_METHOD: &str = "rpc.method";
+/// The value of [`RPC_METHOD`] of a method that nobody knows.
+pub(crate) const OTHER: &str = "_OTHER";
+pub(crate) const RPC_METHOD_ORIGINAL: &str = "rpc.method_original";
 pub(crate) const RPC_STATUS_CODE: &str = "rpc.status_code";
 pub(crate) const ERROR_TYPE: &str = "error.type";
 pub(crate) const SERVER_ADDRESS: &str = "server.address";
@@ -37,6 +40,19 @@ pub(crate) const SERVER_ACTIVE_REQUESTS: Instrument = Instrument {
     name: "rpc.server.active_requests",
     unit: "{request}",
     description: "Number of active RPC server requests.",
+};
+
+pub(crate) const CLIENT_CALL_DURATION: Instrument = Instrument {
+    name: "rpc.client.call.duration",
+    unit: "s",
+    description: "Measures the duration of an outgoing Remote Procedure Call (RPC).",
+};
+
+/// Not in the conventions; named after `http.client.active_requests`, which is.
+pub(crate) const CLIENT_ACTIVE_REQUESTS: Instrument = Instrument {
+    name: "rpc.client.active_requests",
+    unit: "{request}",
+    description: "Number of active RPC client requests.",
 };
 
 /// The buckets that the conventions advise for durations, in seconds.

@@ -4,11 +4,19 @@ use tonic::{Code, Status};
 
 use crate::semconv;
 
+/// Which end of the connection tells of an RPC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Server,
+    Client,
+}
+
 /// The end of an RPC as span and metrics tell it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Outcome<'a> {
     code: Code,
-    panicked: bool,
+    /// `error.type` where it is not the code.
+    cause: Option<&'static str>,
     message: &'a str,
 }
 
@@ -16,36 +24,38 @@ impl<'a> Outcome<'a> {
     /// How many outcomes [`Outcome::index`] tells apart: the 17 codes, and a panic.
     pub(crate) const COUNT: usize = 18;
 
-    pub(crate) const OK: Outcome<'static> = Outcome::without_message(Code::Ok);
+    pub(crate) const OK: Outcome<'static> = Outcome::new(Code::Ok, "");
     /// The caller went away.
-    pub(crate) const CANCELLED: Outcome<'static> = Outcome::without_message(Code::Cancelled);
+    pub(crate) const CANCELLED: Outcome<'static> = Outcome::new(Code::Cancelled, "");
     /// The caller's deadline passed.
-    pub(crate) const DEADLINE_EXCEEDED: Outcome<'static> = Outcome::without_message(Code::DeadlineExceeded);
+    pub(crate) const DEADLINE_EXCEEDED: Outcome<'static> = Outcome::new(Code::DeadlineExceeded, "");
 
-    const fn without_message(code: Code) -> Outcome<'static> {
+    pub(crate) const fn new(code: Code, message: &'a str) -> Self {
         Outcome {
             code,
-            panicked: false,
-            message: "",
+            cause: None,
+            message,
         }
     }
 
     /// What the service returned.
     pub(crate) fn returned(status: &'a Status) -> Self {
-        Outcome {
-            code: status.code(),
-            panicked: false,
-            message: status.message(),
-        }
+        Outcome::new(status.code(), status.message())
     }
 
     /// UNKNOWN is what gRPC's table of generated codes gives for "server application throws an exception".
-    pub(crate) fn panicked(message: &'a str) -> Self {
-        Outcome {
-            code: Code::Unknown,
-            panicked: true,
-            message,
-        }
+    pub(crate) const fn panicked(message: &'a str) -> Self {
+        Outcome::new(Code::Unknown, message).because_of(semconv::PANIC)
+    }
+
+    /// The same, for a reason that tells more than the code.
+    pub(crate) const fn because_of(mut self, cause: &'static str) -> Self {
+        self.cause = Some(cause);
+        self
+    }
+
+    pub(crate) const fn code(self) -> Code {
+        self.code
     }
 
     /// `rpc.status_code`.
@@ -71,34 +81,39 @@ impl<'a> Outcome<'a> {
         }
     }
 
-    /// `error.type` of a SERVER span and of a server's metrics; `None` where the server did not fail.
+    /// `error.type`; `None` where the RPC did not fail.
     ///
-    /// Which codes are a server's own failures is the table of the gRPC conventions: the others tell the caller that it did something wrong.
-    pub(crate) const fn server_error_type(self) -> Option<&'static str> {
-        match self.code {
-            _ if self.panicked => Some(semconv::PANIC),
-            Code::Unknown
-            | Code::DeadlineExceeded
-            | Code::Unimplemented
-            | Code::Internal
-            | Code::Unavailable
-            | Code::DataLoss => Some(self.code_name()),
-            _ => None,
+    /// A client's RPC failed with every code but `OK`. Which codes are a server's own failures is the table of the gRPC conventions: the others tell the caller that it did something wrong.
+    pub(crate) const fn error_type(self, side: Side) -> Option<&'static str> {
+        match (self.code, side) {
+            _ if self.cause.is_some() => self.cause,
+            (Code::Ok, Side::Client) => None,
+            (_, Side::Client)
+            | (
+                Code::Unknown
+                | Code::DeadlineExceeded
+                | Code::Unimplemented
+                | Code::Internal
+                | Code::Unavailable
+                | Code::DataLoss,
+                Side::Server,
+            ) => Some(self.code_name()),
+            (_, Side::Server) => None,
         }
     }
 
-    /// The span status of a SERVER span, if it is not Unset. Instrumentation never sets `Ok`.
-    pub(crate) fn server_span_status(self) -> Option<opentelemetry::trace::Status> {
-        self.server_error_type()
+    /// The span's status, if it is not Unset. Instrumentation never sets `Ok`.
+    pub(crate) fn span_status(self, side: Side) -> Option<opentelemetry::trace::Status> {
+        self.error_type(side)
             .map(|_| opentelemetry::trace::Status::error(self.message.to_owned()))
     }
 
-    /// A number below [`Outcome::COUNT`], the same for all outcomes with the same `rpc.status_code` and `error.type`.
-    pub(crate) const fn index(self) -> usize {
-        if self.panicked {
-            Outcome::COUNT - 1
-        } else {
-            self.code as usize
+    /// A number below [`Outcome::COUNT`], the same for all outcomes with the same `rpc.status_code` and `error.type`. `None` for those that are too rare to be counted.
+    pub(crate) fn index(self) -> Option<usize> {
+        match self.cause {
+            None => Some(self.code as usize),
+            Some(semconv::PANIC) => Some(Outcome::COUNT - 1),
+            Some(_) => None,
         }
     }
 }
@@ -109,10 +124,10 @@ mod tests {
 
     #[test]
     fn every_outcome_has_an_index_of_its_own() {
-        let mut indices: Vec<usize> = (0..=16)
-            .map(|code| Outcome::without_message(Code::from_i32(code)).index())
+        let mut indices: Vec<_> = (0..=16)
+            .map(|code| Outcome::new(Code::from_i32(code), "").index())
             .collect();
         indices.push(Outcome::panicked("").index());
-        assert_eq!(indices, (0..Outcome::COUNT).collect::<Vec<_>>());
+        assert_eq!(indices, (0..Outcome::COUNT).map(Some).collect::<Vec<_>>());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, Uri};
 use tonic::{Extensions, Request};
 
@@ -11,16 +11,30 @@ pub(super) struct Arrival<'a> {
     pub(super) headers: &'a HeaderMap,
     /// Path and authority, where they are known.
     pub(super) uri: Option<&'a Uri>,
-    pub(super) socket: Option<SocketAddr>,
+    pub(super) sockets: Sockets,
     pub(super) extensions: &'a Extensions,
 }
 
 impl<'a> Arrival<'a> {
+    /// What came to a handler.
     pub(super) fn of<T>(request: &'a Request<T>) -> Self {
         Arrival {
             headers: request.metadata().as_ref(),
             uri: original_uri(request.extensions()),
-            socket: request.remote_addr(),
+            sockets: Sockets {
+                peer: request.remote_addr(),
+                local: request.local_addr(),
+            },
+            extensions: request.extensions(),
+        }
+    }
+
+    /// What came to a layer.
+    pub(super) fn on_the_wire<B>(request: &'a http::Request<B>, sockets: Sockets) -> Self {
+        Arrival {
+            headers: request.headers(),
+            uri: Some(request.uri()),
+            sockets,
             extensions: request.extensions(),
         }
     }
@@ -28,6 +42,46 @@ impl<'a> Arrival<'a> {
     /// Whether a client made it, and not a call of the handler: gRPC has every request name its content.
     pub(super) fn is_grpc(&self) -> bool {
         self.headers.contains_key(CONTENT_TYPE)
+    }
+
+    /// Whether an OpenTelemetry exporter on this host made it, to a collector's service with this path.
+    ///
+    /// A process that serves a collector's services, and exports to them, would record each export, and export that, and so on. Its exporter cannot be told from that of another
+    /// process, but it names itself, as the OTLP specification has it, and calls from this host's own address.
+    pub(super) fn is_own_export(&self, path: &str) -> bool {
+        path.starts_with("/opentelemetry.proto.collector.")
+            && self
+                .headers
+                .get(USER_AGENT)
+                .is_some_and(|agent| agent.as_bytes().starts_with(b"OTel-OTLP-Exporter-Rust/"))
+            && self.sockets.are_of_one_host()
+    }
+}
+
+/// The two ends of a TCP connection. None, for any other and where they are not known.
+#[derive(Clone, Copy)]
+pub(super) struct Sockets {
+    /// The client's.
+    pub(super) peer: Option<SocketAddr>,
+    local: Option<SocketAddr>,
+}
+
+impl Sockets {
+    /// tonic knows where they stand among the extensions, and says so of a request of its own.
+    pub(super) fn of<B>(request: &mut http::Request<B>) -> Self {
+        let mut carrier = Request::new(());
+        std::mem::swap(carrier.extensions_mut(), request.extensions_mut());
+        let sockets = Arrival::of(&carrier).sockets;
+        std::mem::swap(carrier.extensions_mut(), request.extensions_mut());
+        sockets
+    }
+
+    fn are_of_one_host(self) -> bool {
+        match (self.peer, self.local) {
+            (Some(peer), Some(local)) => peer.ip().to_canonical() == local.ip().to_canonical(),
+            // A Unix socket, or the process itself.
+            _ => true,
+        }
     }
 }
 

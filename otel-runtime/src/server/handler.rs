@@ -5,14 +5,12 @@ use std::pin::Pin;
 use std::task::{self, Poll, ready};
 
 use futures_core::Stream;
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::KeyValue;
 use pin_project_lite::pin_project;
 use tonic::{Response, Status};
 
-use super::call::{Call, set_attributes};
 use super::slot::Slot;
 use super::stream::TracedStream;
-use crate::status::Outcome;
 
 /// What a handler returns.
 #[diagnostic::on_unimplemented(
@@ -38,20 +36,16 @@ pub struct TypedCall<R> {
 }
 
 impl<R> TypedCall<R> {
-    pub(super) fn new(call: Option<Call>) -> Self {
+    pub(super) fn new(call: Slot) -> Self {
         TypedCall {
-            call: Slot::new(call),
+            call,
             returns: PhantomData,
         }
     }
 
     /// Adds attributes to the span, if it records.
     pub fn with_attributes<const N: usize>(self, attributes: impl FnOnce() -> [Option<KeyValue>; N]) -> Self {
-        let attributes = || attributes().into_iter().flatten();
-        match self.call.get() {
-            Some(call) => call.set_attributes(attributes),
-            None => set_attributes(&Context::current(), attributes),
-        }
+        self.call.set_attributes(|| attributes().into_iter().flatten());
         self
     }
 
@@ -164,7 +158,7 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<F::Output> {
         let result = ready!(self.as_mut().poll_in_call(cx));
         // A failure has ended it already.
-        self.project().call.end(Outcome::OK);
+        self.project().call.succeed();
         Poll::Ready(result)
     }
 }

@@ -2,15 +2,17 @@
 
 mod address;
 mod arrival;
-mod call;
-mod capture;
+mod begin;
+mod body;
 mod handler;
-mod method;
-mod panic;
+mod layer;
 mod rpc;
+mod running;
 mod slot;
 mod stream;
 
+pub use body::ServerBody;
 pub use handler::Respond;
+pub use layer::{ServerFuture, ServerLayer, ServerService};
 pub use rpc::Rpc;
 pub use stream::{TracedStream, Untraced};

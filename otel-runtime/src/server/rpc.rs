@@ -6,11 +6,13 @@ use http::Uri;
 use tonic::Request;
 
 use super::arrival::Arrival;
-use super::call::Call;
-use super::capture::Captures;
+use super::begin::Begin;
 use super::handler::{Reply, TypedCall};
-use super::method::Method;
+use super::running::{self, Running};
+use super::slot::Slot;
+use crate::capture::{Captured, Captures};
 use crate::instrumentation::{Chosen, Instrumentation};
+use crate::method::{Known, Method};
 
 /// One method of one annotated service.
 #[derive(Debug)]
@@ -21,8 +23,9 @@ pub struct Rpc {
     /// The method's name, or a guess from its function's.
     method: &'static str,
     method_is_known: bool,
-    pub(super) public_endpoint: bool,
+    public_endpoint: bool,
     captures: Captures,
+    captured: OnceLock<Captured>,
     on_the_wire: OnceLock<Method>,
     /// For a handler that was called without a request path.
     guessed: OnceLock<Method>,
@@ -59,6 +62,7 @@ impl Rpc {
             method_is_known: false,
             public_endpoint: false,
             captures: Captures::NONE,
+            captured: OnceLock::new(),
             on_the_wire: OnceLock::new(),
             guessed: OnceLock::new(),
         }
@@ -102,8 +106,8 @@ impl Rpc {
 
     /// Starts the RPC that `request` is for. `R` is what its handler returns.
     pub fn start<R: Reply>(&'static self, request: &Request<impl Sized>) -> R::Call {
-        let call = self.call(&Arrival::of(request), || Chosen::Global(Instrumentation::global()));
-        TypedCall::new(call).into()
+        let slot = self.slot(&Arrival::of(request), || Chosen::Global(Instrumentation::global()));
+        TypedCall::new(slot).into()
     }
 
     /// The same, recorded with `instrumentation`.
@@ -112,44 +116,116 @@ impl Rpc {
         request: &Request<impl Sized>,
         instrumentation: &Instrumentation,
     ) -> R::Call {
-        let call = self.call(&Arrival::of(request), || Chosen::Own(instrumentation.clone()));
-        TypedCall::new(call).into()
+        let slot = self.slot(&Arrival::of(request), || Chosen::Own(instrumentation.clone()));
+        TypedCall::new(slot).into()
     }
 
-    fn call(&'static self, request: &Arrival<'_>, choose: impl FnOnce() -> Chosen) -> Option<Call> {
-        let is_new = Call::running().is_none_or(|running| !is_part_of(running, request));
-        is_new.then(|| Call::start(self, self.method(request.uri), choose(), request))
+    fn slot(&'static self, request: &Arrival<'_>, choose: impl FnOnce() -> Chosen) -> Slot {
+        let captured = self.captured.get_or_init(|| Captured::new(&self.captures));
+        match running::with(|running| self.place(running, request)).unwrap_or(Place::New) {
+            Place::New => {
+                let begin = Begin {
+                    method: Known::Handler(self.method(request.uri.map(Uri::path))),
+                    unknown: None,
+                    instrumentation: choose(),
+                    public_endpoint: self.public_endpoint,
+                    request_headers: &captured.request_headers,
+                    layer: None,
+                };
+                Slot::own(begin.call(request), captured)
+            }
+            Place::Joined => {
+                let slot = Slot::Joined { captured };
+                slot.joined(request.headers);
+                slot
+            }
+            Place::Part => Slot::Empty,
+        }
     }
 
-    fn method(&self, uri: Option<&Uri>) -> &Method {
+    fn place(&'static self, running: Option<&mut Running>, request: &Arrival<'_>) -> Place {
+        match running {
+            None if request.uri.is_some_and(|uri| request.is_own_export(uri.path())) => Place::Part,
+            None => Place::New,
+            Some(Running::Ignored(path)) => {
+                if self.is_for(path, request) || is_part_of(Some(path), request) {
+                    Place::Part
+                } else {
+                    Place::New
+                }
+            }
+            Some(Running::Call(call)) => {
+                if call.path().is_some_and(|path| self.is_for(path, request)) && call.join() {
+                    if call.is_unknown() {
+                        let method = self.method(call.path());
+                        call.is_of(Known::Handler(method));
+                    }
+                    Place::Joined
+                } else if is_part_of(call.path(), request) {
+                    Place::Part
+                } else {
+                    Place::New
+                }
+            }
+        }
+    }
+
+    /// Whether `request`, which came to this method, may be the one that came to a layer with this path.
+    fn is_for(&self, path: &str, request: &Arrival<'_>) -> bool {
+        match request.uri {
+            Some(uri) => uri.path() == path,
+            // Nothing in the request tells. A path with another method's name is another RPC's.
+            None => request.is_grpc() && (self.method_is_known || is_spelling_of(self.method, path)),
+        }
+    }
+
+    fn method(&self, path: Option<&str>) -> &Method {
         if let Some(method) = self.on_the_wire.get() {
             return method;
         }
-        match uri.and_then(|uri| Some((uri.path(), service_and_method(uri)?))) {
+        match path.and_then(|path| Some((path, service_and_method(path)?))) {
             Some((path, (service, method))) => self.on_the_wire.get_or_init(|| {
                 let service = if self.service_is_known { self.service } else { service };
                 let method = if self.method_is_known { self.method } else { method };
-                Method::new(service, method, Some(path), &self.captures)
+                Method::served(&format!("{service}/{method}"), Some(path))
             }),
             None => self
                 .guessed
-                .get_or_init(|| Method::new(self.service, self.method, None, &self.captures)),
+                .get_or_init(|| Method::served(&format!("{}/{}", self.service, self.method), None)),
         }
     }
 }
 
+/// What a request to a handler is.
+enum Place {
+    /// An RPC that nobody has begun.
+    New,
+    /// The RPC that a layer has begun.
+    Joined,
+    /// Part of an RPC that a handler has, or that is left out.
+    Part,
+}
+
 /// Whether a request that comes while an RPC is running is still that RPC's: an annotated service that hands its request to another, or that calls a handler directly.
-fn is_part_of(running: &Method, request: &Arrival<'_>) -> bool {
+fn is_part_of(running: Option<&str>, request: &Arrival<'_>) -> bool {
     match request.uri {
-        Some(uri) => running.path() == Some(uri.path()),
+        Some(uri) => running == Some(uri.path()),
         // What a client sent to a server without tonic's router is an RPC of its own. One too many is recorded where such a server hands its request on; none is lost.
         None => !request.is_grpc(),
     }
 }
 
+/// Whether a path ends with the name that is guessed to be `method`.
+fn is_spelling_of(method: &str, path: &str) -> bool {
+    let letters = |name: &str| name.replace('_', "").to_ascii_lowercase();
+    path.rsplit('/')
+        .next()
+        .is_some_and(|last| letters(last) == letters(method))
+}
+
 /// `pkg.Service` and `Method` of `/pkg.Service/Method`; of the end of the path, where the service is nested below another.
-fn service_and_method(uri: &Uri) -> Option<(&str, &str)> {
-    let (rest, method) = uri.path().rsplit_once('/')?;
+fn service_and_method(path: &str) -> Option<(&str, &str)> {
+    let (rest, method) = path.rsplit_once('/')?;
     let (_, service) = rest.rsplit_once('/')?;
     (!service.is_empty() && !method.is_empty()).then_some((service, method))
 }
@@ -160,7 +236,7 @@ mod tests {
 
     fn parts(path: &'static str) -> Option<(String, String)> {
         let uri = http::Uri::from_static(path);
-        service_and_method(&uri).map(|(service, method)| (service.to_owned(), method.to_owned()))
+        service_and_method(uri.path()).map(|(service, method)| (service.to_owned(), method.to_owned()))
     }
 
     #[test]
@@ -192,7 +268,7 @@ mod tests {
         static RPC: Rpc = Rpc::learn("Greeter", "SayHello");
         assert_eq!(RPC.method(None).name(), "Greeter/SayHello");
         let path = http::Uri::from_static("/helloworld.Greeter/SayHELLO");
-        assert_eq!(RPC.method(Some(&path)).name(), "helloworld.Greeter/SayHELLO");
+        assert_eq!(RPC.method(Some(path.path())).name(), "helloworld.Greeter/SayHELLO");
         assert_eq!(RPC.method(None).name(), "helloworld.Greeter/SayHELLO");
     }
 
@@ -200,7 +276,7 @@ mod tests {
     fn a_known_service_keeps_its_name() {
         static RPC: Rpc = Rpc::of("helloworld.Greeter", "GetUrl");
         let path = http::Uri::from_static("/elsewhere/GetURL");
-        assert_eq!(RPC.method(Some(&path)).name(), "helloworld.Greeter/GetURL");
+        assert_eq!(RPC.method(Some(path.path())).name(), "helloworld.Greeter/GetURL");
     }
 
     #[test]
@@ -221,6 +297,6 @@ mod tests {
         static RPC: Rpc = Rpc::learn("Greeter", "GetUrl").named("GetURL");
         let path = http::Uri::from_static("/helloworld.Greeter/get");
         assert_eq!(RPC.method(None).name(), "Greeter/GetURL");
-        assert_eq!(RPC.method(Some(&path)).name(), "helloworld.Greeter/GetURL");
+        assert_eq!(RPC.method(Some(path.path())).name(), "helloworld.Greeter/GetURL");
     }
 }

@@ -1,59 +1,153 @@
 //! The place of an RPC in the service's own future or stream. Nothing here knows the type of either, so it is compiled once, not for each method.
 
 use http::HeaderMap;
-use tonic::Status;
+use opentelemetry::{Key, KeyValue};
+use tonic::{Code, Status};
 
-use super::call::Call;
+use super::running::{self, Running};
+use crate::call::{Call, set_attributes};
+use crate::capture::{Captured, Names};
 use crate::status::Outcome;
 
-/// Empty once the RPC has moved on, and where it is another handler's.
+/// What a handler or a response stream has to do with an RPC.
 #[derive(Debug)]
-pub(super) struct Slot(Option<Call>);
+pub(super) enum Slot {
+    /// It is the handler's own.
+    Own {
+        running: Option<Running>,
+        captured: &'static Captured,
+    },
+    /// A layer began it, and ends it. It is what the thread runs whenever the handler does.
+    Joined { captured: &'static Captured },
+    /// It has moved on; or there is none, or it is another handler's.
+    Empty,
+}
 
 impl Slot {
-    pub(super) fn new(call: Option<Call>) -> Self {
-        Slot(call)
-    }
-
-    pub(super) fn get(&self) -> Option<&Call> {
-        self.0.as_ref()
+    pub(super) fn own(call: Box<Call>, captured: &'static Captured) -> Self {
+        Slot::Own {
+            running: Some(Running::Call(call)),
+            captured,
+        }
     }
 
     /// Runs the service's code inside the RPC.
     pub(super) fn run(&mut self, run: &mut dyn FnMut()) {
-        match &mut self.0 {
-            Some(call) => call.enter(run),
-            None => run(),
+        match self {
+            Slot::Own { running, .. } => running::run(running, run),
+            Slot::Joined { .. } | Slot::Empty => run(),
         }
+    }
+
+    /// Adds attributes to the span of the RPC that the handler is in, whosever that is, if it records.
+    pub(super) fn set_attributes<I>(&self, make: impl FnOnce() -> I)
+    where
+        I: IntoIterator<Item = KeyValue>,
+    {
+        match self {
+            Slot::Own { .. } => {
+                if let Some(call) = self.call() {
+                    call.set_attributes(make);
+                }
+            }
+            Slot::Joined { .. } | Slot::Empty => {
+                if let Some(context) = running::context() {
+                    set_attributes(&context, make);
+                }
+            }
+        }
+    }
+
+    /// Takes up the headers of the request that an RPC has which a layer began.
+    pub(super) fn joined(&self, headers: &HeaderMap) {
+        self.take_up(|captured| &captured.request_headers, headers);
     }
 
     /// Takes up what the handler returned: the headers of a response, or the end of the RPC.
     pub(super) fn returned(&mut self, result: Result<&HeaderMap, &Status>) {
-        match (&mut self.0, result) {
-            (Some(call), Ok(headers)) => call.respond(headers),
-            (Some(call), Err(status)) => call.fail(status),
-            (None, _) => {}
+        match result {
+            Ok(headers) => self.take_up(|captured| &captured.response_headers, headers),
+            Err(status) => self.fail(status),
         }
     }
 
-    /// Ends the RPC, if it has not ended yet.
-    pub(super) fn end(&mut self, outcome: Outcome<'_>) {
-        if let Some(call) = &mut self.0 {
-            call.end(outcome);
+    /// The RPC has come to its end, as far as the handler can tell.
+    pub(super) fn succeed(&mut self) {
+        match self {
+            Slot::Own { .. } => self.end(Outcome::OK),
+            // It may still fail on its way out.
+            Slot::Joined { .. } => {
+                running::with_call(|call| call.foresee(Code::Ok, ""));
+            }
+            Slot::Empty => {}
         }
     }
 
     /// Ends the RPC with a status that the service returned, if it has not ended yet.
     pub(super) fn fail(&mut self, status: &Status) {
-        self.returned(Err(status));
+        if self.has_ended() {
+            return;
+        }
+        self.take_up(|captured| &captured.response_trailers, status.metadata().as_ref());
+        match self {
+            Slot::Own { .. } => self.end(Outcome::returned(status)),
+            Slot::Joined { .. } => {
+                running::with_call(|call| call.foresee(status.code(), status.message()));
+            }
+            Slot::Empty => {}
+        }
     }
 
     pub(super) fn has_ended(&self) -> bool {
-        self.0.as_ref().is_none_or(Call::has_ended)
+        match self {
+            Slot::Own { .. } => self.call().is_none_or(Call::has_ended),
+            Slot::Joined { .. } => running::with_call(|call| call.is_foreseen()).unwrap_or(true),
+            Slot::Empty => true,
+        }
     }
 
     /// Lets the RPC go on elsewhere.
     pub(super) fn leave(&mut self) -> Self {
-        Slot(self.0.take())
+        std::mem::replace(self, Slot::Empty)
+    }
+
+    fn call(&self) -> Option<&Call> {
+        match self {
+            Slot::Own {
+                running: Some(Running::Call(call)),
+                ..
+            } => Some(call),
+            _ => None,
+        }
+    }
+
+    fn end(&mut self, outcome: Outcome<'_>) {
+        if let Slot::Own {
+            running: Some(Running::Call(call)),
+            ..
+        } = self
+        {
+            call.end(outcome);
+        }
+    }
+
+    /// Makes attributes of the headers that are listed, without those that the layer has taken up.
+    fn take_up(&self, list: fn(&Captured) -> &Names, headers: &HeaderMap) {
+        match self {
+            Slot::Own { captured, .. } if !list(captured).is_empty() => {
+                self.set_attributes(|| list(captured).attributes(headers));
+            }
+            Slot::Joined { captured } if !list(captured).is_empty() => {
+                let layer = running::with_call(|call| call.layer().cloned()).flatten();
+                let is_taken = |key: &Key| layer.as_ref().is_some_and(|layer| list(layer).has(key));
+                self.set_attributes(|| {
+                    let attributes = list(captured).attributes(headers);
+                    attributes
+                        .filter(|attribute| !is_taken(&attribute.key))
+                        .collect::<Vec<_>>()
+                });
+            }
+            _ => {}
+        }
     }
 }

@@ -7,9 +7,8 @@ use futures_core::Stream;
 use pin_project_lite::pin_project;
 use tonic::Status;
 
-use super::panic::Panic;
 use super::slot::Slot;
-use crate::status::Outcome;
+use crate::panic::Panic;
 
 pin_project! {
     /// A response stream that carries its RPC to the end.
@@ -76,7 +75,7 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if !this.call.has_ended() && this.stream.as_ref().as_pin_ref().is_some_and(|stream| (this.is_exhausted)(&stream)) {
-                this.call.end(Outcome::OK);
+                this.call.succeed();
             }
             this.call.run(&mut || this.stream.set(None));
         }
@@ -129,7 +128,7 @@ where
             }
         });
         match &polled {
-            Poll::Ready(None) => this.call.end(Outcome::OK),
+            Poll::Ready(None) => this.call.succeed(),
             // tonic sends no further item.
             Poll::Ready(Some(Err(status))) => this.call.fail(status),
             Poll::Ready(Some(Ok(_))) | Poll::Pending => {}

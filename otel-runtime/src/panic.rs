@@ -6,15 +6,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use crate::semconv;
 
 /// What was thrown, on its way through.
-pub(super) struct Panic(Box<dyn Any + Send>);
+pub(crate) struct Panic(Box<dyn Any + Send>);
 
 impl Panic {
     /// Runs the service's code. Whatever state a panic leaves behind is for the service's caller to judge: the panic goes on, as it would have without us.
-    pub(super) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Self> {
+    pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Self> {
         catch_unwind(AssertUnwindSafe(run)).map_err(Panic)
     }
 
-    pub(super) fn message(&self) -> &str {
+    pub(crate) fn message(&self) -> &str {
         if let Some(message) = self.0.downcast_ref::<&str>() {
             message
         } else if let Some(message) = self.0.downcast_ref::<String>() {
@@ -28,7 +28,7 @@ impl Panic {
     /// The conventions' event for it, to wherever `tracing` events go. A log bridge makes it a log record of the current context's trace.
     ///
     /// A subscriber that panics in turn must not take the place of the panic it was told of.
-    pub(super) fn log(&self) {
+    pub(crate) fn log(&self) {
         let _ = Panic::catch(|| {
             tracing::event!(
                 name: "rpc.server.call.exception",
@@ -39,7 +39,7 @@ impl Panic {
         });
     }
 
-    pub(super) fn resume(self) -> ! {
+    pub(crate) fn resume(self) -> ! {
         resume_unwind(self.0)
     }
 }

@@ -14,16 +14,16 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// The lists, as they are written.
+/// The lists, as generated code has them.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Captures {
-    pub(super) request_headers: &'static [&'static str],
-    pub(super) response_headers: &'static [&'static str],
-    pub(super) response_trailers: &'static [&'static str],
+pub(crate) struct Captures {
+    pub(crate) request_headers: &'static [&'static str],
+    pub(crate) response_headers: &'static [&'static str],
+    pub(crate) response_trailers: &'static [&'static str],
 }
 
 impl Captures {
-    pub(super) const NONE: Captures = Captures {
+    pub(crate) const NONE: Captures = Captures {
         request_headers: &[],
         response_headers: &[],
         response_trailers: &[],
@@ -31,45 +31,73 @@ impl Captures {
 }
 
 /// The lists, ready for use.
-#[derive(Debug)]
-pub(super) struct Captured {
-    pub(super) request_headers: Names,
-    pub(super) response_headers: Names,
-    pub(super) response_trailers: Names,
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Captured {
+    pub(crate) request_headers: Names,
+    pub(crate) response_headers: Names,
+    pub(crate) response_trailers: Names,
 }
 
 impl Captured {
-    pub(super) fn new(captures: &Captures) -> Self {
+    pub(crate) fn new(captures: &Captures) -> Self {
         Captured {
-            request_headers: Names::new(semconv::RPC_REQUEST_HEADER, captures.request_headers),
-            response_headers: Names::new(semconv::RPC_RESPONSE_HEADER, captures.response_headers),
-            response_trailers: Names::new(semconv::RPC_RESPONSE_TRAILER, captures.response_trailers),
+            request_headers: Names::request_headers(captures.request_headers),
+            response_headers: Names::response_headers(captures.response_headers),
+            response_trailers: Names::response_trailers(captures.response_trailers),
         }
     }
 }
 
 /// Names of headers, each with the attribute that it becomes.
-#[derive(Debug)]
-pub(super) struct Names(Box<[(HeaderName, Key)]>);
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names(Box<[(HeaderName, Key)]>);
 
 impl Names {
-    fn new(prefix: &str, names: &[&str]) -> Self {
-        let legal = names
-            .iter()
-            .filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok());
-        Names(
-            legal
-                .map(|name| (name.clone(), Key::from(format!("{prefix}{name}"))))
-                .collect(),
-        )
+    pub(crate) fn request_headers(names: impl IntoIterator<Item: AsRef<str>>) -> Self {
+        Names::new(semconv::RPC_REQUEST_HEADER, names)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn response_headers(names: impl IntoIterator<Item: AsRef<str>>) -> Self {
+        Names::new(semconv::RPC_RESPONSE_HEADER, names)
+    }
+
+    pub(crate) fn response_trailers(names: impl IntoIterator<Item: AsRef<str>>) -> Self {
+        Names::new(semconv::RPC_RESPONSE_TRAILER, names)
+    }
+
+    /// Names have no case. One that no header can have is left out, and that is told.
+    fn new(prefix: &str, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
+        let legal = names.into_iter().filter_map(|name| {
+            let name = name.as_ref();
+            HeaderName::from_bytes(name.as_bytes())
+                .inspect_err(|_| {
+                    tracing::warn!(
+                        "{name:?} is no name of a header, and is not recorded: write one such as \"x-tenant\""
+                    )
+                })
+                .ok()
+        });
+        let mut names: Vec<(HeaderName, Key)> = Vec::new();
+        for name in legal {
+            if !names.iter().any(|(known, _)| *known == name) {
+                let key = Key::from(format!("{prefix}{name}"));
+                names.push((name, key));
+            }
+        }
+        Names(names.into_boxed_slice())
+    }
+
+    /// Whether one of them becomes this attribute.
+    pub(crate) fn has(&self, attribute: &Key) -> bool {
+        self.0.iter().any(|(_, key)| key == attribute)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// The attributes for those of the names that `headers` has.
-    pub(super) fn attributes(&self, headers: &HeaderMap) -> impl Iterator<Item = KeyValue> {
+    pub(crate) fn attributes(&self, headers: &HeaderMap) -> impl Iterator<Item = KeyValue> {
         self.0.iter().filter_map(|(name, key)| {
             let is_binary = name.as_str().ends_with("-bin");
             let values = headers.get_all(name).iter();

@@ -1,0 +1,305 @@
+//! One RPC, from its start to whichever of its ends comes. Neither side's alone.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use opentelemetry::trace::{Link, SpanBuilder, SpanKind, TraceContextExt};
+use opentelemetry::{Context, KeyValue};
+use tonic::Code;
+
+use crate::capture::Captured;
+use crate::instrumentation::Chosen;
+use crate::method::Known;
+use crate::methods::{Methods, name_in};
+use crate::panic::Panic;
+use crate::status::{Outcome, Side};
+use crate::{deadline, semconv};
+
+/// The moment when an RPC started, by the clock that measures and by the one that tells the time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Start {
+    instant: Instant,
+    time: SystemTime,
+}
+
+impl Start {
+    pub(crate) fn now() -> Self {
+        Start {
+            instant: Instant::now(),
+            time: SystemTime::now(),
+        }
+    }
+}
+
+/// A path that may be a method's, and the methods that it belongs to if it is.
+#[derive(Debug)]
+pub(crate) struct Unknown {
+    pub(crate) path: Box<str>,
+    pub(crate) methods: Arc<Methods>,
+}
+
+/// What a span is made of, beside its attributes.
+pub(crate) struct Beginning {
+    pub(crate) start: Start,
+    pub(crate) method: Known,
+    /// Where `method` stands for all that nobody knows.
+    pub(crate) unknown: Option<Unknown>,
+    pub(crate) instrumentation: Chosen,
+    /// What the span is put into.
+    pub(crate) context: Context,
+    /// The span's parent, where that is not in `context`.
+    pub(crate) parent: Option<Context>,
+    pub(crate) link: Option<Link>,
+    pub(crate) timeout: Option<Duration>,
+    /// What the layer takes up that begins it, where one does.
+    pub(crate) layer: Option<Arc<Captured>>,
+}
+
+/// The span, the clock and the place in active requests of one RPC.
+///
+/// It is a drop guard: it goes from the future of the response into its body or stream, and wherever it is dropped without having been told how the RPC ended,
+/// the caller went away.
+#[derive(Debug)]
+pub(crate) struct Call {
+    method: Known,
+    unknown: Option<Unknown>,
+    instrumentation: Chosen,
+    /// Current while the RPC runs.
+    context: Context,
+    /// Whether `context` has a span of ours. It has not where no SDK is installed: the span in it is then another's, and not ours to end.
+    has_span: bool,
+    start: Start,
+    timeout: Option<Duration>,
+    /// What the layer takes up that began it, where one did.
+    layer: Option<Arc<Captured>>,
+    /// Whether the handler has joined the layer's RPC.
+    is_joined: bool,
+    /// How it ends if nobody says more: the handler has said so, and what it said is on its way.
+    foreseen: Option<(Code, String)>,
+    ended: bool,
+}
+
+impl Call {
+    /// `attributes` are those that a sampler sees, beside `rpc.system.name` and `rpc.method`.
+    pub(crate) fn start<I>(beginning: Beginning, attributes: impl FnOnce() -> I) -> Box<Self>
+    where
+        I: IntoIterator<Item = KeyValue>,
+    {
+        let Beginning {
+            start,
+            method,
+            unknown,
+            instrumentation,
+            context,
+            parent,
+            link,
+            timeout,
+            layer,
+        } = beginning;
+        let span = instrumentation.start_span(parent.as_ref().unwrap_or(&context), || {
+            // There is room for what the end adds.
+            let mut all = Vec::with_capacity(8);
+            all.push(KeyValue::new(semconv::RPC_SYSTEM_NAME, semconv::GRPC));
+            // What is not known yet is told when it is.
+            let mut builder = match &unknown {
+                None => {
+                    all.push(method.attribute());
+                    SpanBuilder::from_name(method.span_name())
+                }
+                Some(unknown) => SpanBuilder::from_name(name_in(&unknown.path).to_owned()),
+            };
+            all.extend(attributes());
+            builder.span_kind = Some(match method.side() {
+                Side::Server => SpanKind::Server,
+                Side::Client => SpanKind::Client,
+            });
+            builder.start_time = Some(start.time);
+            builder.attributes = Some(all);
+            builder.links = link.map(|link| vec![link]);
+            builder
+        });
+        let has_span = span.is_some();
+        let context = match span {
+            Some(span) => context.with_span(span),
+            None => context,
+        };
+        method.count_active(&instrumentation, 1);
+        Box::new(Call {
+            method,
+            unknown,
+            instrumentation,
+            context,
+            has_span,
+            start,
+            timeout,
+            layer,
+            is_joined: false,
+            foreseen: None,
+            ended: false,
+        })
+    }
+
+    pub(crate) fn side(&self) -> Side {
+        self.method.side()
+    }
+
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
+    }
+
+    pub(crate) fn instrumentation(&self) -> &Chosen {
+        &self.instrumentation
+    }
+
+    pub(crate) fn has_span(&self) -> bool {
+        self.has_span
+    }
+
+    /// The path of its request, as far as it is known.
+    pub(crate) fn path(&self) -> Option<&str> {
+        match &self.unknown {
+            Some(unknown) => Some(&unknown.path),
+            None => self.method.path(),
+        }
+    }
+
+    /// What the layer takes up that began it, where one did.
+    pub(crate) fn layer(&self) -> Option<&Arc<Captured>> {
+        self.layer.as_ref()
+    }
+
+    /// Makes a handler part of the layer's RPC. `false` where no layer began it, or another handler is part of it already.
+    pub(crate) fn join(&mut self) -> bool {
+        self.layer.is_some() && !std::mem::replace(&mut self.is_joined, true)
+    }
+
+    /// Whether its method is not known to be one yet.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.unknown.is_some()
+    }
+
+    /// Its path is that of `method`, as it turns out.
+    pub(crate) fn is_of(&mut self, method: Known) {
+        if let Some(unknown) = self.unknown.take() {
+            unknown.methods.insert(&unknown.path, method.clone());
+            self.become_method(method, name_in(&unknown.path));
+        }
+    }
+
+    /// Its path is that of a method, as it turns out.
+    pub(crate) fn is_of_a_method(&mut self) {
+        if let Some(unknown) = &self.unknown
+            && let Some(method) = unknown.methods.learn(&unknown.path)
+        {
+            self.is_of(method);
+        }
+    }
+
+    fn become_method(&mut self, method: Known, name_so_far: &str) {
+        self.method.count_active(&self.instrumentation, -1);
+        method.count_active(&self.instrumentation, 1);
+        self.method = method;
+        let name = self.method.name();
+        self.set_attributes(|| [self.method.attribute()]);
+        if self.has_span && name != name_so_far {
+            self.context.span().update_name(name);
+        }
+    }
+
+    /// Adds attributes to the span, if it records. What goes wrong in making them is no matter of the RPC's.
+    pub(crate) fn set_attributes<I>(&self, make: impl FnOnce() -> I)
+    where
+        I: IntoIterator<Item = KeyValue>,
+    {
+        if self.has_span {
+            set_attributes(&self.context, make);
+        }
+    }
+
+    /// How it ends if it is dropped now. The first word counts.
+    pub(crate) fn foresee(&mut self, code: Code, message: &str) {
+        self.foreseen.get_or_insert_with(|| (code, message.to_owned()));
+    }
+
+    pub(crate) fn is_foreseen(&self) -> bool {
+        self.foreseen.is_some()
+    }
+
+    /// What has been foreseen.
+    pub(crate) fn foreseen(&mut self) -> Option<(Code, String)> {
+        self.foreseen.take()
+    }
+
+    /// Closes the RPC's books. The first end counts; an RPC that has ended stays as it is.
+    pub(crate) fn end(&mut self, outcome: Outcome<'_>) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        let elapsed = self.start.instant.elapsed();
+        self.method.count_active(&self.instrumentation, -1);
+        self.method
+            .record_duration(&self.instrumentation, elapsed.as_secs_f64(), outcome);
+        if self.has_span {
+            self.end_span(elapsed, outcome);
+        }
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Whether the caller's deadline has passed.
+    pub(crate) fn is_late(&self) -> bool {
+        self.timeout
+            .is_some_and(|timeout| deadline::has_passed(timeout, self.start.instant.elapsed()))
+    }
+
+    fn end_span(&self, elapsed: Duration, outcome: Outcome<'_>) {
+        let span = self.context.span();
+        if span.is_recording() {
+            if let Some(unknown) = &self.unknown {
+                span.update_name(self.method.span_name());
+                span.set_attribute(self.method.attribute());
+                let original = name_in(&unknown.path).to_owned();
+                span.set_attribute(KeyValue::new(semconv::RPC_METHOD_ORIGINAL, original));
+            }
+            span.set_attribute(KeyValue::new(semconv::RPC_STATUS_CODE, outcome.code_name()));
+            if let Some(error) = outcome.error_type(self.side()) {
+                span.set_attribute(KeyValue::new(semconv::ERROR_TYPE, error));
+            }
+            if let Some(status) = outcome.span_status(self.side()) {
+                span.set_status(status);
+            }
+        }
+        // The clock of the duration, so that the span is exactly as long as the duration says.
+        span.end_with_timestamp(self.start.time + elapsed);
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        if let Some((code, message)) = self.foreseen.take() {
+            self.end(Outcome::new(code, &message));
+        } else if self.is_late() {
+            self.end(Outcome::DEADLINE_EXCEEDED);
+        } else {
+            self.end(Outcome::CANCELLED);
+        }
+    }
+}
+
+/// Adds attributes to the span in `context`, if it records.
+pub(crate) fn set_attributes<I>(context: &Context, make: impl FnOnce() -> I)
+where
+    I: IntoIterator<Item = KeyValue>,
+{
+    let span = context.span();
+    if span.is_recording()
+        && let Ok(attributes) = Panic::catch(|| make().into_iter().collect::<Vec<_>>())
+    {
+        span.set_attributes(attributes);
+    }
+}

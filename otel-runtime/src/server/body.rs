@@ -1,0 +1,90 @@
+//! The body of a response, which a server's RPC lasts as long as.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use http::{Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use super::running::{self, Running};
+use crate::call::Call;
+use crate::{response, wire};
+
+pin_project! {
+    /// A response body that carries its RPC to the end: what [`ServerLayer`](crate::ServerLayer) makes of a service's response bodies.
+    #[derive(Debug)]
+    #[must_use = "bodies do nothing unless polled"]
+    pub struct ServerBody<B> {
+        // Empty only while it is being dropped.
+        #[pin]
+        body: Option<B>,
+        running: Option<Running>,
+        status: StatusCode,
+    }
+
+    impl<B> PinnedDrop for ServerBody<B> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            running::run(this.running, &mut || this.body.set(None));
+        }
+    }
+}
+
+impl<B: Body> ServerBody<B> {
+    pub(super) fn begin(response: Response<B>, mut running: Option<Running>) -> Response<Self> {
+        let (parts, body) = response.into_parts();
+        let status = parts.status;
+        if let Some(Running::Call(call)) = &mut running {
+            response::headers(call, &parts, body.is_end_stream());
+        }
+        let body = ServerBody {
+            body: Some(body),
+            running,
+            status,
+        };
+        Response::from_parts(parts, body)
+    }
+}
+
+fn call(running: &mut Option<Running>) -> Option<&mut Call> {
+    match running {
+        Some(Running::Call(call)) => Some(call),
+        _ => None,
+    }
+}
+
+impl<B: Body<Error: 'static>> Body for ServerBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let mut this = self.project();
+        let mut polled = Poll::Pending;
+        running::run(this.running, &mut || {
+            if let Some(body) = this.body.as_mut().as_pin_mut() {
+                polled = body.poll_frame(cx);
+            }
+        });
+        if let (Poll::Ready(frame), Some(call)) = (&polled, call(this.running)) {
+            match frame {
+                Some(Ok(frame)) => {
+                    if let Some(trailers) = frame.trailers_ref() {
+                        response::trailers(call, trailers);
+                    }
+                }
+                Some(Err(error)) => call.end(wire::failed(error).outcome()),
+                None => response::no_more(call, *this.status),
+            }
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or_else(SizeHint::default, Body::size_hint)
+    }
+}

@@ -1,0 +1,331 @@
+//! The layer around a server's services: every RPC that comes in on the wire, whether it reaches a handler or not.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use http::{Request, Response};
+use http_body::Body;
+use opentelemetry::KeyValue;
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::arrival::{Arrival, Sockets};
+use super::begin::Begin;
+use super::body::ServerBody;
+use super::running::{self, Running};
+use crate::call::Unknown;
+use crate::capture::{Captured, Names};
+use crate::filter::Filter;
+use crate::instrumentation::{Chosen, Instrumentation};
+use crate::methods::Methods;
+use crate::panic::Panic;
+use crate::request::RpcRequest;
+use crate::wire;
+
+type Predicate = Arc<dyn Fn(&RpcRequest<'_>) -> bool + Send + Sync>;
+type MakeAttributes = Arc<dyn Fn(&RpcRequest<'_>) -> Vec<KeyValue> + Send + Sync>;
+
+/// Records every gRPC request that a server gets, whoever answers it.
+///
+/// A handler never learns of an RPC to an unknown method, of one that an interceptor rejects, of a message that cannot be decoded or is too large, nor of a reply that cannot be encoded.
+/// This layer does: it stands between the connection and the services, and takes an RPC's status from what goes back on the wire, at the end of the response body. What it records, and
+/// under which names, is in the [crate's documentation](crate#what-every-rpc-emits).
+///
+/// # Example
+///
+/// ```no_run
+/// use examples::helloworld::greeter_server::GreeterServer;
+/// use otel_runtime::ServerLayer;
+/// use otel_runtime::filter::{health_check, not};
+/// use tonic::transport::Server;
+/// # use examples::helloworld::{HelloReply, HelloRequest, greeter_server::Greeter};
+/// # use tonic::{Request, Response, Status};
+/// # struct MyGreeter;
+/// # #[otel_runtime::traced_service]
+/// # #[tonic::async_trait]
+/// # impl Greeter for MyGreeter {
+/// #     async fn say_hello(&self, _: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
+/// #         Ok(Response::new(HelloReply::default()))
+/// #     }
+/// # }
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// Server::builder()
+///     .layer(ServerLayer::new().filter(not(health_check())))
+///     .add_service(GreeterServer::new(MyGreeter))
+///     .serve("127.0.0.1:50051".parse()?)
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// It works in any tower stack that serves tonic. What is not gRPC (a `content-type` that is not `application/grpc`) passes through untouched. For grpc-web, let `tonic_web::GrpcWebLayer` stand
+/// outside (before it in the order of `layer` calls), so that what comes to this layer is gRPC.
+///
+/// # With annotated services
+///
+/// Where a service has [`#[traced_service]`](crate::traced_service) as well, there is one span and one duration for each RPC: the layer begins and ends it, and the attribute adds what only it knows,
+/// its fields, the headers that it lists, its names, and how a response stream that is dropped had ended. What the attribute says of `public_endpoint` and `instrumentation`
+/// is then for the layer to say. A layer in between that moves requests to another task makes them two.
+///
+/// # Names
+///
+/// Anybody can send a request with any path, so a path is the name of a span or of a metric point only if it is that of a method that exists. The layer knows those of
+/// annotated services; those that it is [told](Self::methods); and those that have answered with anything but a bare status, which an interceptor or the router may give to any path at all.
+/// An RPC of any other has the span name `grpc`, `rpc.method` = `_OTHER` and, on the span only, `rpc.method_original`.
+///
+/// A method that is not known when its first request comes becomes known as that is handled. So a sampler sees the `rpc.method` of all its RPCs but the first (whose span's name it sees).
+/// A layer learns at most 2,000 methods by itself.
+#[derive(Clone, Debug)]
+pub struct ServerLayer {
+    settings: Arc<Settings>,
+    methods: Arc<Methods>,
+}
+
+#[derive(Clone)]
+struct Settings {
+    filters: Vec<Filter>,
+    public_endpoint: Option<Predicate>,
+    captured: Arc<Captured>,
+    span_attributes: Option<MakeAttributes>,
+    instrumentation: Option<Instrumentation>,
+}
+
+impl Default for ServerLayer {
+    fn default() -> Self {
+        ServerLayer::new()
+    }
+}
+
+impl ServerLayer {
+    /// A layer that records every RPC, with the global providers.
+    #[must_use]
+    pub fn new() -> Self {
+        ServerLayer {
+            settings: Arc::new(Settings {
+                filters: Vec::new(),
+                public_endpoint: None,
+                captured: Arc::default(),
+                span_attributes: None,
+                instrumentation: None,
+            }),
+            methods: Arc::new(Methods::served()),
+        }
+    }
+
+    /// Records only the RPCs that the [filter](crate::filter), too, records.
+    #[must_use]
+    pub fn filter(self, filter: Filter) -> Self {
+        self.with(|settings| settings.filters.push(filter))
+    }
+
+    /// Callers are strangers: each RPC starts a trace of its own, with one link to the caller's span, if there is one.
+    #[must_use]
+    pub fn public_endpoint(self) -> Self {
+        self.public_endpoint_if(|_| true)
+    }
+
+    /// The callers of those requests are strangers for which the function says `true`. One for which it panics comes from a stranger.
+    #[must_use]
+    pub fn public_endpoint_if(self, is_public: impl Fn(&RpcRequest<'_>) -> bool + Send + Sync + 'static) -> Self {
+        self.with(|settings| settings.public_endpoint = Some(Arc::new(is_public)))
+    }
+
+    /// The request headers that become attributes of the span, `rpc.request.header.<name>`, and never another.
+    #[must_use]
+    pub fn request_headers(self, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
+        self.with(|settings| Arc::make_mut(&mut settings.captured).request_headers = Names::request_headers(names))
+    }
+
+    /// The response headers that become attributes of the span, `rpc.response.header.<name>`, and never another.
+    #[must_use]
+    pub fn response_headers(self, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
+        self.with(|settings| Arc::make_mut(&mut settings.captured).response_headers = Names::response_headers(names))
+    }
+
+    /// The response trailers that become attributes of the span, `rpc.response.trailer.<name>`, and never another.
+    #[must_use]
+    pub fn response_trailers(self, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
+        self.with(|settings| Arc::make_mut(&mut settings.captured).response_trailers = Names::response_trailers(names))
+    }
+
+    /// Adds attributes to each span that records, from its request. If the function panics, it has none.
+    #[must_use]
+    pub fn span_attributes<I>(self, attributes: impl Fn(&RpcRequest<'_>) -> I + Send + Sync + 'static) -> Self
+    where
+        I: IntoIterator<Item = KeyValue>,
+    {
+        self.with(|settings| {
+            settings.span_attributes = Some(Arc::new(move |request| attributes(request).into_iter().collect()));
+        })
+    }
+
+    /// Methods that exist, by their full names: `grpc.health.v1.Health/Check`.
+    #[must_use]
+    pub fn methods(self, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
+        for name in names {
+            let name = name.as_ref();
+            let name = name.strip_prefix('/').unwrap_or(name);
+            self.methods.learn(&format!("/{name}"));
+        }
+        self
+    }
+
+    /// Records with these providers and this propagator, instead of the global ones.
+    #[must_use]
+    pub fn instrumentation(self, instrumentation: Instrumentation) -> Self {
+        self.with(|settings| settings.instrumentation = Some(instrumentation))
+    }
+
+    fn with(mut self, set: impl FnOnce(&mut Settings)) -> Self {
+        set(Arc::make_mut(&mut self.settings));
+        self
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").finish_non_exhaustive()
+    }
+}
+
+impl<S> Layer<S> for ServerLayer {
+    type Service = ServerService<S>;
+
+    fn layer(&self, inner: S) -> ServerService<S> {
+        ServerService {
+            inner,
+            layer: self.clone(),
+        }
+    }
+}
+
+/// What [`ServerLayer`] makes of a service.
+#[derive(Clone, Debug)]
+pub struct ServerService<S> {
+    inner: S,
+    layer: ServerLayer,
+}
+
+impl<S, B, R> Service<Request<B>> for ServerService<S>
+where
+    S: Service<Request<B>, Response = Response<R>, Error: 'static>,
+    R: Body,
+{
+    type Response = Response<ServerBody<R>>;
+    type Error = S::Error;
+    type Future = ServerFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let mut running = self.layer.begin(&mut request);
+        let mut request = Some(request);
+        let mut future = None;
+        running::run(&mut running, &mut || {
+            future = request.take().map(|request| self.inner.call(request));
+        });
+        ServerFuture { future, running }
+    }
+}
+
+impl ServerLayer {
+    /// What is to run for a request. `None` where that is not gRPC.
+    fn begin<B>(&self, request: &mut Request<B>) -> Option<Running> {
+        if !wire::is_grpc(request.headers()) {
+            return None;
+        }
+        let settings = &*self.settings;
+        let sockets = Sockets::of(request);
+        let seen = RpcRequest::of(request);
+        let arrival = Arrival::on_the_wire(request, sockets);
+        if !settings.filters.iter().all(|filter| filter.records(&seen)) || arrival.is_own_export(seen.path()) {
+            return Some(Running::Ignored(Box::from(seen.path())));
+        }
+        let path = seen.path();
+        let known = self.methods.get(path);
+        let unknown = known.is_none().then(|| Unknown {
+            path: Box::from(path),
+            methods: Arc::clone(&self.methods),
+        });
+        let is_public = settings
+            .public_endpoint
+            .as_ref()
+            .is_some_and(|is_public| Panic::catch(|| is_public(&seen)).unwrap_or(true));
+        let begin = Begin {
+            method: known.unwrap_or_else(|| self.methods.other()),
+            unknown,
+            instrumentation: settings.instrumentation.as_ref().map_or_else(
+                || Chosen::Global(Instrumentation::global()),
+                |own| Chosen::Own(own.clone()),
+            ),
+            public_endpoint: is_public,
+            request_headers: &settings.captured.request_headers,
+            layer: Some(Arc::clone(&settings.captured)),
+        };
+        let call = begin.call(&arrival);
+        if let Some(attributes) = &settings.span_attributes {
+            call.set_attributes(|| attributes(&seen));
+        }
+        Some(Running::Call(call))
+    }
+}
+
+pin_project! {
+    /// The future of a response, with its RPC.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct ServerFuture<F> {
+        // Empty once it has nothing left to run.
+        #[pin]
+        future: Option<F>,
+        running: Option<Running>,
+    }
+
+    impl<F> PinnedDrop for ServerFuture<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if this.future.is_some() {
+                running::run(this.running, &mut || this.future.set(None));
+            }
+        }
+    }
+}
+
+impl<F, R, E> Future for ServerFuture<F>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+    R: Body,
+    E: 'static,
+{
+    type Output = Result<Response<ServerBody<R>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let mut polled = Poll::Pending;
+        running::run(this.running, &mut || {
+            // Nobody polls a future again that has returned; if somebody does, it stays pending.
+            if let Some(future) = this.future.as_mut().as_pin_mut() {
+                polled = future.poll(cx);
+            }
+        });
+        let result = ready!(polled);
+        running::run(this.running, &mut || this.future.set(None));
+        let mut running = this.running.take();
+        Poll::Ready(match result {
+            Ok(response) => Ok(ServerBody::begin(response, running)),
+            Err(error) => {
+                if let Some(Running::Call(call)) = &mut running {
+                    call.end(wire::failed(&error).outcome());
+                }
+                Err(error)
+            }
+        })
+    }
+}
