@@ -2,6 +2,7 @@
 
 mod call;
 mod capture;
+mod client;
 mod deadline;
 mod field;
 pub mod filter;
@@ -185,6 +186,9 @@ pub mod __private;
 /// The attribute adds none. A panic of the handler is recorded, and goes on.
 pub use otel_macros::traced_service;
 
+#[cfg(feature = "channel")]
+pub use client::TracedChannel;
+pub use client::{ClientBody, ClientFuture, ClientLayer, ClientService};
 pub use filter::Filter;
 pub use instrumentation::{Instrumentation, InstrumentationBuilder};
 pub use request::RpcRequest;

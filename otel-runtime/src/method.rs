@@ -76,11 +76,6 @@ impl Method {
         KeyValue::new(semconv::RPC_METHOD, self.name)
     }
 
-    /// `server.address` and `server.port` of a client's target.
-    pub(crate) fn target(&self) -> &[KeyValue] {
-        &self.target
-    }
-
     /// Adds to the number of its RPCs that are under way.
     pub(crate) fn count_active(&self, instrumentation: &Instrumentation, change: i64) {
         instrumentation

@@ -18,7 +18,7 @@ const MOST_LEARNED: usize = 2000;
 #[derive(Debug)]
 pub(crate) struct Methods {
     side: Side,
-    target: Box<[KeyValue]>,
+    target: Arc<[KeyValue]>,
     by_path: RwLock<HashMap<Box<str>, Known>>,
     /// The method of what is not known.
     other: Known,
@@ -36,7 +36,7 @@ impl Methods {
     fn new(side: Side, target: &[KeyValue]) -> Self {
         Methods {
             side,
-            target: Box::from(target),
+            target: Arc::from(target),
             by_path: RwLock::default(),
             other: Known::Layer(Arc::new(make(side, semconv::OTHER, None, target))),
         }
@@ -64,6 +64,19 @@ impl Methods {
     /// Knows this path from now on as that of the method it names, and gives that; `None` where there are too many already.
     pub(crate) fn learn(&self, path: &str) -> Option<Known> {
         self.learn_as(path, name_in(path))
+    }
+
+    /// Knows the methods with these full names.
+    pub(crate) fn learn_names(&self, names: impl IntoIterator<Item: AsRef<str>>) {
+        for name in names {
+            let name = name_in(name.as_ref());
+            self.learn(&format!("/{name}"));
+        }
+    }
+
+    /// `server.address` and `server.port` of a client's target.
+    pub(crate) fn target(&self) -> &Arc<[KeyValue]> {
+        &self.target
     }
 
     /// The same, for a method whose name is known.

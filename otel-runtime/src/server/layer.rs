@@ -167,11 +167,7 @@ impl ServerLayer {
     /// Methods that exist, by their full names: `grpc.health.v1.Health/Check`.
     #[must_use]
     pub fn methods(self, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
-        for name in names {
-            let name = name.as_ref();
-            let name = name.strip_prefix('/').unwrap_or(name);
-            self.methods.learn(&format!("/{name}"));
-        }
+        self.methods.learn_names(names);
         self
     }
 

@@ -7,7 +7,7 @@ mod body;
 mod handler;
 mod layer;
 mod rpc;
-mod running;
+pub(crate) mod running;
 mod slot;
 mod stream;
 

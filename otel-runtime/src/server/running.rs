@@ -58,14 +58,12 @@ pub(super) fn run(place: &mut Option<Running>, run: &mut dyn FnMut()) {
 }
 
 /// Runs what is no part of the RPC that this thread is running.
-pub(crate) fn outside(run: &mut dyn FnMut()) {
+pub(crate) fn outside(run: &mut dyn FnMut()) -> Result<(), Panic> {
     let mut nothing = None;
     swap(&mut nothing);
     let result = Panic::catch(run);
     swap(&mut nothing);
-    if let Err(panic) = result {
-        panic.resume()
-    }
+    result
 }
 
 /// Puts what is in `place` into the thread's, and what was there into `place`. A thread that is ending has none.

@@ -1,0 +1,347 @@
+//! The layer around a channel: every RPC that goes out.
+
+use std::error::Error;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Poll, ready};
+
+use http::{Request, Response};
+use http_body::Body;
+use opentelemetry::{Context, KeyValue};
+use pin_project_lite::pin_project;
+use tonic::{GrpcMethod, Status};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::body::ClientBody;
+use super::target::Target;
+use crate::call::{Beginning, Call, Start, Unknown};
+use crate::capture::{Captured, Names};
+use crate::filter::Filter;
+use crate::instrumentation::{Chosen, Instrumentation};
+use crate::method::Known;
+use crate::methods::Methods;
+use crate::request::RpcRequest;
+use crate::server::running;
+use crate::status::Outcome;
+use crate::{deadline, response, wire};
+
+type MakeAttributes = Arc<dyn Fn(&RpcRequest<'_>) -> Vec<KeyValue> + Send + Sync>;
+
+/// Records every RPC of a client, and carries its trace on to the server.
+///
+/// It stands around a `tonic::transport::Channel`, a balanced one, or any other service that a generated client takes, and gives each RPC a CLIENT span below the current one, which it writes into
+/// the request's metadata with the propagator, in place of what a caller has left there. What it records, and under which names, is in the [crate's documentation](crate#what-every-rpc-emits).
+/// The RPC ends with the trailers, or when the response or its stream is dropped.
+///
+/// # Example
+///
+/// In one line, from an `Endpoint`, there is `TracedChannel`. With options, around a channel of one's own:
+///
+/// ```no_run
+/// use examples::helloworld::{HelloRequest, greeter_client::GreeterClient};
+/// use otel_runtime::ClientLayer;
+/// use tonic::transport::Endpoint;
+/// use tower::ServiceBuilder;
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let channel = Endpoint::from_static("http://greeter.example:50051").connect().await?;
+/// let channel = ServiceBuilder::new()
+///     .layer(ClientLayer::new("greeter.example:50051").request_headers(["x-tenant"]))
+///     .service(channel);
+/// let mut client = GreeterClient::new(channel);
+/// client.say_hello(HelloRequest { name: "Ada".into() }).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Retries and timeouts
+///
+/// A layer outside of this one (before it in a `ServiceBuilder`) makes several RPCs out of one, each with a span and a duration of its own; the server sees each below its own span.
+/// A retry inside (behind it) stays one RPC, whose span covers all attempts, as the conventions have it for a logical call.
+/// A timeout outside drops the RPC, which is then `CANCELLED`, or `DEADLINE_EXCEEDED` where its `grpc-timeout` (`Request::set_timeout`) has passed. One inside ends it with an error, and
+/// `error.type` tells: `timed_out`.
+///
+/// # Errors
+///
+/// The service's error becomes the `tonic::Status` that a generated client would make of it anyway, with the error as its source. An RPC that gets no response has that status code, and the
+/// `error.type` of what is behind it: `connection_refused`, `connection_reset`, `connection_aborted`, `not_connected`, `address_not_available`, `host_unreachable`, `network_unreachable`,
+/// `network_down`, `broken_pipe`, `timed_out`, `unexpected_eof`, `not_found` (no such Unix socket), `permission_denied`, `invalid_data` (TLS), `connect_error` (any other, of a connection that cannot be made).
+/// Where none of them is known it is the code. When tonic's own timer for the deadline is up, tonic says `CANCELLED` to the caller; span and metrics say `DEADLINE_EXCEEDED`.
+///
+/// A reply that the generated client cannot decode is not known here: it drops the response, which is `CANCELLED`.
+///
+/// # Names
+///
+/// The method's name is that in the `GrpcMethod` extension, which generated clients set. A request without it is one to a path that somebody else has chosen, for a proxy perhaps:
+/// its span is named `grpc`, with `rpc.method` = `_OTHER` and, on the span only, `rpc.method_original`, unless the layer is [told](Self::methods) of that method, or a server has answered it with
+/// more than a bare status.
+///
+/// # Telemetry's own calls
+///
+/// Where telemetry is suppressed (`opentelemetry::Context::is_telemetry_suppressed`), as it is while an exporter exports, nothing is recorded, and no metadata is written.
+#[derive(Clone, Debug)]
+pub struct ClientLayer {
+    settings: Arc<Settings>,
+    methods: Arc<Methods>,
+}
+
+#[derive(Clone)]
+struct Settings {
+    filters: Vec<Filter>,
+    captured: Arc<Captured>,
+    span_attributes: Option<MakeAttributes>,
+    instrumentation: Option<Instrumentation>,
+}
+
+impl ClientLayer {
+    /// A layer for a channel to this target, with the global providers.
+    ///
+    /// The target is what the channel is told to connect to, never what that resolves to. It becomes `server.address` and `server.port`: `http://greeter.example:50051`, `greeter.example:50051`,
+    /// `dns:///greeter.example:50051`, `[2001:db8::1]:50051`, `unix:///run/greeter.sock`, and whatever else [gRPC names](https://github.com/grpc/grpc/blob/master/doc/naming.md).
+    /// One that cannot be read so is the address as it is. For a balanced channel it is the name of the servers as a whole.
+    pub fn new(target: impl AsRef<str>) -> Self {
+        ClientLayer {
+            settings: Arc::new(Settings {
+                filters: Vec::new(),
+                captured: Arc::default(),
+                span_attributes: None,
+                instrumentation: None,
+            }),
+            methods: Arc::new(Methods::called(&Target::parse(target.as_ref()).attributes())),
+        }
+    }
+
+    /// Records only the RPCs that the [filter](crate::filter), too, records. The others carry the current trace on all the same.
+    #[must_use]
+    pub fn filter(self, filter: Filter) -> Self {
+        self.with(|settings| settings.filters.push(filter))
+    }
+
+    /// The request headers that become attributes of the span, `rpc.request.header.<name>`, and never another.
+    #[must_use]
+    pub fn request_headers(self, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
+        self.with(|settings| Arc::make_mut(&mut settings.captured).request_headers = Names::request_headers(names))
+    }
+
+    /// The response headers that become attributes of the span, `rpc.response.header.<name>`, and never another.
+    #[must_use]
+    pub fn response_headers(self, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
+        self.with(|settings| Arc::make_mut(&mut settings.captured).response_headers = Names::response_headers(names))
+    }
+
+    /// The response trailers that become attributes of the span, `rpc.response.trailer.<name>`, and never another.
+    #[must_use]
+    pub fn response_trailers(self, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
+        self.with(|settings| Arc::make_mut(&mut settings.captured).response_trailers = Names::response_trailers(names))
+    }
+
+    /// Adds attributes to each span that records, from its request. If the function panics, it has none.
+    #[must_use]
+    pub fn span_attributes<I>(self, attributes: impl Fn(&RpcRequest<'_>) -> I + Send + Sync + 'static) -> Self
+    where
+        I: IntoIterator<Item = KeyValue>,
+    {
+        self.with(|settings| {
+            settings.span_attributes = Some(Arc::new(move |request| attributes(request).into_iter().collect()));
+        })
+    }
+
+    /// Methods that exist, by their full names, for requests without a `GrpcMethod`: `grpc.health.v1.Health/Check`.
+    #[must_use]
+    pub fn methods(self, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
+        self.methods.learn_names(names);
+        self
+    }
+
+    /// Records with these providers and this propagator, instead of the global ones.
+    #[must_use]
+    pub fn instrumentation(self, instrumentation: Instrumentation) -> Self {
+        self.with(|settings| settings.instrumentation = Some(instrumentation))
+    }
+
+    fn with(mut self, set: impl FnOnce(&mut Settings)) -> Self {
+        set(Arc::make_mut(&mut self.settings));
+        self
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").finish_non_exhaustive()
+    }
+}
+
+impl<S> Layer<S> for ClientLayer {
+    type Service = ClientService<S>;
+
+    fn layer(&self, inner: S) -> ClientService<S> {
+        ClientService {
+            inner,
+            layer: self.clone(),
+        }
+    }
+}
+
+/// What [`ClientLayer`] makes of a channel.
+#[derive(Clone, Debug)]
+pub struct ClientService<S> {
+    inner: S,
+    layer: ClientLayer,
+}
+
+impl<S, B, R> Service<Request<B>> for ClientService<S>
+where
+    S: Service<Request<B>, Response = Response<R>, Error: Into<Box<dyn Error + Send + Sync>>>,
+    R: Body,
+{
+    type Response = Response<ClientBody<R>>;
+    type Error = Status;
+    type Future = ClientFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut std::task::Context<'_>) -> Poll<Result<(), Status>> {
+        self.inner
+            .poll_ready(cx)
+            .map_err(|error| Status::from_error(error.into()))
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let mut call = self.layer.begin(&mut request);
+        let mut request = Some(request);
+        let mut future = None;
+        run(&mut call, &mut || {
+            future = request.take().map(|request| self.inner.call(request));
+        });
+        ClientFuture { future, call }
+    }
+}
+
+impl ClientLayer {
+    /// Begins the RPC of a request, and writes its context into the metadata. `None` for one that is not recorded.
+    fn begin<B>(&self, request: &mut Request<B>) -> Option<Box<Call>> {
+        let context = Context::current();
+        if context.is_telemetry_suppressed() {
+            return None;
+        }
+        let settings = &*self.settings;
+        let instrumentation = settings.instrumentation.as_ref().map_or_else(
+            || Chosen::Global(Instrumentation::global()),
+            |own| Chosen::Own(own.clone()),
+        );
+        let seen = RpcRequest::of(request);
+        if !settings.filters.iter().all(|filter| filter.records(&seen)) {
+            instrumentation.inject(&context, request.headers_mut());
+            return None;
+        }
+        let (method, unknown) = self.method_of(&seen);
+        let target = Arc::clone(self.methods.target());
+        let beginning = Beginning {
+            start: Start::now(),
+            method,
+            unknown,
+            instrumentation,
+            context,
+            parent: None,
+            link: None,
+            timeout: deadline::grpc_timeout(request.headers()),
+            layer: Some(Arc::clone(&settings.captured)),
+        };
+        let call = Call::start(beginning, || target.iter().cloned());
+        if !settings.captured.request_headers.is_empty() {
+            call.set_attributes(|| settings.captured.request_headers.attributes(seen.headers()));
+        }
+        if let Some(attributes) = &settings.span_attributes {
+            call.set_attributes(|| attributes(&seen));
+        }
+        call.instrumentation().inject(call.context(), request.headers_mut());
+        Some(call)
+    }
+
+    fn method_of(&self, request: &RpcRequest<'_>) -> (Known, Option<Unknown>) {
+        let path = request.path();
+        let known = self.methods.get(path).or_else(|| {
+            let method = request.extensions().get::<GrpcMethod<'_>>()?;
+            self.methods
+                .learn_as(path, &format!("{}/{}", method.service(), method.method()))
+        });
+        match known {
+            Some(method) => (method, None),
+            None => (
+                self.methods.other(),
+                Some(Unknown {
+                    path: Box::from(path),
+                    methods: Arc::clone(&self.methods),
+                }),
+            ),
+        }
+    }
+}
+
+/// Runs the channel's code in the RPC's context. It is no part of an RPC that this thread serves: what it calls, within the process perhaps, is another. A panic ends the RPC and goes on.
+fn run(call: &mut Option<Box<Call>>, run: &mut dyn FnMut()) {
+    let Some(call) = call else { return run() };
+    let result = {
+        let _current = call.context().clone().attach();
+        running::outside(run)
+    };
+    if let Err(panic) = result {
+        call.end(Outcome::panicked(panic.message()));
+        panic.resume()
+    }
+}
+
+pin_project! {
+    /// The future of a response, with its RPC.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct ClientFuture<F> {
+        // Empty once it has nothing left to run.
+        #[pin]
+        future: Option<F>,
+        call: Option<Box<Call>>,
+    }
+
+    impl<F> PinnedDrop for ClientFuture<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if this.future.is_some() {
+                run(this.call, &mut || this.future.set(None));
+            }
+        }
+    }
+}
+
+impl<F, R, E> Future for ClientFuture<F>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+    R: Body,
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Output = Result<Response<ClientBody<R>>, Status>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let mut polled = Poll::Pending;
+        run(this.call, &mut || {
+            // Nobody polls a future again that has returned; if somebody does, it stays pending.
+            if let Some(future) = this.future.as_mut().as_pin_mut() {
+                polled = future.poll(cx);
+            }
+        });
+        let result = ready!(polled);
+        run(this.call, &mut || this.future.set(None));
+        let mut call = this.call.take();
+        Poll::Ready(match result {
+            Ok(response) => Ok(ClientBody::begin(response, call)),
+            Err(error) => {
+                let status = Status::from_error(error.into());
+                if let Some(call) = &mut call {
+                    response::end(call, wire::not_answered(&status).outcome());
+                }
+                Err(status)
+            }
+        })
+    }
+}

@@ -1,0 +1,174 @@
+//! What a channel is told to connect to: `server.address` and `server.port`.
+
+use std::net::{Ipv6Addr, SocketAddr};
+
+use opentelemetry::{KeyValue, StringValue, Value};
+
+use crate::semconv;
+
+/// A target, read as [gRPC names it](https://github.com/grpc/grpc/blob/master/doc/naming.md), and as URLs do.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Target {
+    address: String,
+    port: Option<u16>,
+}
+
+impl Target {
+    /// Of a target that cannot be read, all of it is the address: it still tells one group of servers from another.
+    pub(super) fn parse(target: &str) -> Self {
+        Target::read(target.trim()).unwrap_or_else(|| Target::whole(target.trim()))
+    }
+
+    pub(super) fn attributes(&self) -> Vec<KeyValue> {
+        let address = (!self.address.is_empty()).then(|| {
+            // Shared by all of the channel's spans and metric points.
+            let address = StringValue::from(std::sync::Arc::<str>::from(&*self.address));
+            KeyValue::new(semconv::SERVER_ADDRESS, Value::String(address))
+        });
+        let port = self
+            .port
+            .map(|port| KeyValue::new(semconv::SERVER_PORT, i64::from(port)));
+        address.into_iter().chain(port).collect()
+    }
+
+    fn read(target: &str) -> Option<Self> {
+        let Some((scheme, rest)) = target.split_once(':') else {
+            return Target::host_and_port(target);
+        };
+        // `//authority/` names the server that resolves the name.
+        let name = rest
+            .strip_prefix("//")
+            .map_or(rest, |rest| rest.split_once('/').map_or("", |(_, name)| name));
+        match scheme {
+            "http" => Target::url(rest, 80),
+            "https" => Target::url(rest, 443),
+            "dns" | "ipv4" | "ipv6" => Target::host_and_port(name),
+            "unix" => Some(Target::whole(rest.strip_prefix("//").unwrap_or(rest))),
+            "unix-abstract" => Some(Target::whole(rest)),
+            _ => Target::host_and_port(target),
+        }
+    }
+
+    fn url(rest: &str, default_port: u16) -> Option<Self> {
+        let authority = rest.strip_prefix("//")?.split(['/', '?', '#']).next()?;
+        let server = authority.rsplit_once('@').map_or(authority, |(_, server)| server);
+        let mut target = Target::host_and_port(server)?;
+        target.port.get_or_insert(default_port);
+        Some(target)
+    }
+
+    /// `host`, `host:port`, `[IPv6]`, `[IPv6]:port`, or an IPv6 address as it is.
+    fn host_and_port(server: &str) -> Option<Self> {
+        if let Ok(address) = server.parse::<Ipv6Addr>() {
+            return Some(Target::whole(&address.to_string()));
+        }
+        if let Ok(SocketAddr::V6(socket)) = server.parse() {
+            return Some(Target {
+                address: socket.ip().to_string(),
+                port: Some(socket.port()),
+            });
+        }
+        if let Some(address) = server.strip_prefix('[').and_then(|server| server.strip_suffix(']')) {
+            return address
+                .parse::<Ipv6Addr>()
+                .ok()
+                .map(|address| Target::whole(&address.to_string()));
+        }
+        let (host, port) = match server.split_once(':') {
+            Some((host, port)) => (host, Some(port.parse().ok()?)),
+            None => (server, None),
+        };
+        let is_host = !host.is_empty() && !host.contains(['/', ',', '[', ']', '@', '?', '#', ' ']);
+        is_host.then(|| Target {
+            address: host.to_owned(),
+            port,
+        })
+    }
+
+    fn whole(target: &str) -> Self {
+        Target {
+            address: target.to_owned(),
+            port: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_of_a_target() {
+        for (target, address, port) in [
+            ("greeter.example:50051", "greeter.example", Some(50051)),
+            ("greeter.example", "greeter.example", None),
+            ("localhost:1", "localhost", Some(1)),
+            ("192.0.2.7:50051", "192.0.2.7", Some(50051)),
+            ("[2001:db8::1]:50051", "2001:db8::1", Some(50051)),
+            ("[2001:db8::1]", "2001:db8::1", None),
+            ("2001:db8::1", "2001:db8::1", None),
+            ("http://greeter.example:50051", "greeter.example", Some(50051)),
+            ("http://greeter.example:50051/a/b?c", "greeter.example", Some(50051)),
+            ("http://greeter.example", "greeter.example", Some(80)),
+            ("https://greeter.example", "greeter.example", Some(443)),
+            ("https://[::1]:8443", "::1", Some(8443)),
+            ("http://user:secret@greeter.example:1", "greeter.example", Some(1)),
+            ("dns:greeter.example:50051", "greeter.example", Some(50051)),
+            ("dns:greeter.example", "greeter.example", None),
+            ("dns:///greeter.example:50051", "greeter.example", Some(50051)),
+            ("dns://8.8.8.8/greeter.example:50051", "greeter.example", Some(50051)),
+            (
+                "dns://[2001:4860::8888]:53/greeter.example:443",
+                "greeter.example",
+                Some(443),
+            ),
+            ("ipv4:192.0.2.7:50051", "192.0.2.7", Some(50051)),
+            ("ipv4:192.0.2.7", "192.0.2.7", None),
+            ("ipv6:[2001:db8::1]:50051", "2001:db8::1", Some(50051)),
+            ("ipv6:2001:db8::1", "2001:db8::1", None),
+            ("unix:///run/greeter.sock", "/run/greeter.sock", None),
+            ("unix:/run/greeter.sock", "/run/greeter.sock", None),
+            ("unix:greeter.sock", "greeter.sock", None),
+            ("unix-abstract:greeter", "greeter", None),
+            (" greeter.example:50051 ", "greeter.example", Some(50051)),
+        ] {
+            let expected = Target {
+                address: address.to_owned(),
+                port,
+            };
+            assert_eq!(Target::parse(target), expected, "{target}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_the_address() {
+        for target in [
+            "xds:///greeter",
+            "zookeeper://zk.example:2181/greeter",
+            "ipv4:192.0.2.7:50051,192.0.2.8:50051",
+            "greeter.example:fifty",
+            "greeter.example:99999",
+            "http:greeter.example",
+            "http://",
+            "dns://8.8.8.8",
+            "[2001:db8::1",
+            "[greeter.example]:1",
+            ":50051",
+            "a b:1",
+        ] {
+            assert_eq!(Target::parse(target), Target::whole(target), "{target}");
+        }
+    }
+
+    #[test]
+    fn attributes_have_no_empty_value() {
+        assert_eq!(Target::parse("").attributes(), []);
+        assert_eq!(
+            Target::parse("greeter.example:50051").attributes(),
+            [
+                KeyValue::new("server.address", "greeter.example"),
+                KeyValue::new("server.port", 50051)
+            ]
+        );
+    }
+}
