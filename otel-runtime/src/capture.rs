@@ -73,7 +73,7 @@ impl Names {
                 .inspect_err(|_| {
                     tracing::warn!(
                         "{name:?} is no name of a header, and is not recorded: write one such as \"x-tenant\""
-                    )
+                    );
                 })
                 .ok()
         });

@@ -1,14 +1,15 @@
-//! The future of a handler.
+//! The future of a handler, inside its RPC.
 
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::task::{self, Poll, ready};
+use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use opentelemetry::KeyValue;
 use pin_project_lite::pin_project;
 use tonic::{Response, Status};
 
+use super::running;
 use super::slot::Slot;
 use super::stream::TracedStream;
 
@@ -30,7 +31,6 @@ impl<T> Reply for Result<Response<T>, Status> {
 #[derive(Debug)]
 #[must_use = "an RPC that is dropped is recorded as cancelled"]
 pub struct TypedCall<R> {
-    /// Empty inside another RPC's handler, whose call it is.
     call: Slot,
     returns: PhantomData<fn() -> R>,
 }
@@ -54,8 +54,11 @@ impl<R> TypedCall<R> {
     where
         F: Future<Output = R>,
     {
+        let (entry, exit) = Entry::new(self.call);
         StreamHandler {
-            handler: Handler::new(self.call, handler),
+            entry,
+            future: handler,
+            exit,
         }
     }
 }
@@ -67,23 +70,28 @@ type BoxStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send + 'stati
 ///
 /// A trait, so that the inherent method of the same name, which is for boxed streams, goes before it. That way the response's type decides, whatever alias hides it.
 pub trait Respond {
-    /// The message.
-    type Message;
+    /// What the handler returns.
+    type Reply;
 
     /// Runs `handler` as the RPC.
     fn respond<F>(self, handler: F) -> Handler<F>
     where
-        F: Future<Output = Result<Response<Self::Message>, Status>>;
+        F: Future<Output = Self::Reply>;
 }
 
 impl<T> Respond for TypedCall<Result<Response<T>, Status>> {
-    type Message = T;
+    type Reply = Result<Response<T>, Status>;
 
     fn respond<F>(self, handler: F) -> Handler<F>
     where
-        F: Future<Output = Result<Response<T>, Status>>,
+        F: Future<Output = Self::Reply>,
     {
-        Handler::new(self.call, handler)
+        let (entry, exit) = Entry::new(self.call);
+        Handler {
+            entry,
+            future: handler,
+            exit,
+        }
     }
 }
 
@@ -103,49 +111,11 @@ pin_project! {
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct Handler<F> {
-        // Empty once it has nothing left to run.
+        // In this order they are dropped.
+        entry: Entry,
         #[pin]
-        future: Option<F>,
-        call: Slot,
-    }
-
-    impl<F> PinnedDrop for Handler<F> {
-        fn drop(this: Pin<&mut Self>) {
-            let mut this = this.project();
-            if this.future.is_some() {
-                this.call.run(&mut || this.future.set(None));
-            }
-        }
-    }
-}
-
-impl<F> Handler<F> {
-    fn new(call: Slot, future: F) -> Self {
-        Handler {
-            future: Some(future),
-            call,
-        }
-    }
-
-    /// Polls the handler inside its RPC.
-    fn poll_in_call<T>(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<F::Output>
-    where
-        F: Future<Output = Result<Response<T>, Status>>,
-    {
-        let mut this = self.project();
-        let mut polled = Poll::Pending;
-        this.call.run(&mut || {
-            // Nobody polls a future again that has returned; if somebody does, it stays pending.
-            if let Some(future) = this.future.as_mut().as_pin_mut() {
-                polled = future.poll(cx);
-            }
-        });
-        if let Poll::Ready(result) = &polled {
-            this.call
-                .returned(result.as_ref().map(|response| response.metadata().as_ref()));
-            this.future.set(None);
-        }
-        polled
+        future: F,
+        exit: Exit,
     }
 }
 
@@ -155,11 +125,9 @@ where
 {
     type Output = F::Output;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<F::Output> {
-        let result = ready!(self.as_mut().poll_in_call(cx));
-        // A failure has ended it already.
-        self.project().call.succeed();
-        Poll::Ready(result)
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        poll_to_message(this.entry, this.future, this.exit, cx)
     }
 }
 
@@ -168,8 +136,11 @@ pin_project! {
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct StreamHandler<F> {
+        // In this order they are dropped.
+        entry: Entry,
         #[pin]
-        handler: Handler<F>,
+        future: F,
+        exit: Exit,
     }
 }
 
@@ -180,10 +151,94 @@ where
 {
     type Output = Result<Response<TracedStream<S>>, Status>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
-        let mut handler = self.project().handler;
-        let response = ready!(handler.as_mut().poll_in_call(cx))?;
-        let call = handler.project().call.leave();
-        Poll::Ready(Ok(response.map(|stream| TracedStream::new(call, stream))))
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        poll_to_stream(this.entry, this.future, this.exit, cx)
+    }
+}
+
+// What follows knows a handler by what it returns only, so that it is not compiled again for each method of a service.
+
+fn poll_to_message<T>(
+    entry: &mut Entry,
+    handler: Pin<&mut dyn Future<Output = Result<Response<T>, Status>>>,
+    exit: &mut Exit,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Response<T>, Status>> {
+    let result = ready!(poll(entry, handler, exit, cx));
+    // A failure has ended it already.
+    entry.slot.succeed();
+    Poll::Ready(result)
+}
+
+fn poll_to_stream<S: Stream>(
+    entry: &mut Entry,
+    handler: Pin<&mut dyn Future<Output = Result<Response<S>, Status>>>,
+    exit: &mut Exit,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Response<TracedStream<S>>, Status>> {
+    let response = ready!(poll(entry, handler, exit, cx))?;
+    let call = entry.slot.leave();
+    Poll::Ready(Ok(response.map(|stream| TracedStream::new(call, stream))))
+}
+
+/// Polls the handler inside its RPC.
+fn poll<T>(
+    entry: &mut Entry,
+    mut handler: Pin<&mut dyn Future<Output = Result<Response<T>, Status>>>,
+    exit: &mut Exit,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Response<T>, Status>> {
+    let mut polled = Poll::Pending;
+    entry.slot.run(&mut || polled = handler.as_mut().poll(cx));
+    if let Poll::Ready(result) = &polled {
+        // An `async` block that has returned has dropped all that it had.
+        entry.has_returned(exit);
+        let response = result.as_ref();
+        entry
+            .slot
+            .returned(response.map(|response| response.metadata().as_ref()));
+    }
+    polled
+}
+
+/// The RPC, in front of its handler. Where a handler that has not returned is dropped, this is dropped first, and makes the RPC's context the current one.
+#[derive(Debug)]
+struct Entry {
+    slot: Slot,
+    is_needed: bool,
+}
+
+impl Entry {
+    fn new(slot: Slot) -> (Self, Exit) {
+        let is_needed = slot.is_own();
+        (Entry { slot, is_needed }, Exit { is_needed })
+    }
+
+    fn has_returned(&mut self, exit: &mut Exit) {
+        self.is_needed = false;
+        exit.is_needed = false;
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if self.is_needed {
+            running::enter_to_drop(self.slot.leave());
+        }
+    }
+}
+
+/// Behind the handler. It is dropped last, and ends the RPC.
+#[derive(Debug)]
+struct Exit {
+    is_needed: bool,
+}
+
+impl Drop for Exit {
+    fn drop(&mut self) {
+        if self.is_needed {
+            running::exit_from_drop();
+        }
     }
 }

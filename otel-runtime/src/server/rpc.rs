@@ -143,7 +143,7 @@ impl Rpc {
         }
     }
 
-    fn place(&'static self, running: Option<&mut Running>, request: &Arrival<'_>) -> Place {
+    fn place(&'static self, running: &mut Option<Running>, request: &Arrival<'_>) -> Place {
         match running {
             None if request.uri.is_some_and(|uri| request.is_own_export(uri.path())) => Place::Part,
             None => Place::New,

@@ -4,8 +4,9 @@
 
 use std::cell::RefCell;
 
-use opentelemetry::Context;
+use opentelemetry::{Context, ContextGuard};
 
+use super::slot::Slot;
 use crate::call::Call;
 use crate::panic::Panic;
 use crate::status::Outcome;
@@ -57,6 +58,55 @@ pub(super) fn run(place: &mut Option<Running>, run: &mut dyn FnMut()) {
     }
 }
 
+/// A handler that is being dropped inside its RPC. The code that drops it is not called from here, as that is which [`run`] runs, so what that keeps on its stack is kept here.
+struct Dropping {
+    /// What the thread was running before.
+    outer: Option<Running>,
+    _current: Option<ContextGuard>,
+    was_panicking: bool,
+}
+
+thread_local! {
+    static DROPPING: RefCell<Vec<Dropping>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Makes an RPC what this thread runs, until [`exit_from_drop`].
+pub(super) fn enter_to_drop(slot: Slot) {
+    let mut running = slot.into_running();
+    let current = running
+        .as_ref()
+        .and_then(Running::context)
+        .cloned()
+        .map(Context::attach);
+    swap(&mut running);
+    let dropping = Dropping {
+        outer: running,
+        _current: current,
+        was_panicking: std::thread::panicking(),
+    };
+    let _ = DROPPING.try_with(|all| all.borrow_mut().push(dropping));
+}
+
+/// Ends the RPC of the handler that has been dropped. If it panicked, what it said is not known here.
+pub(super) fn exit_from_drop() {
+    let dropping = DROPPING.try_with(|all| all.borrow_mut().pop()).ok().flatten();
+    let Some(Dropping {
+        mut outer,
+        was_panicking,
+        _current,
+    }) = dropping
+    else {
+        return;
+    };
+    swap(&mut outer);
+    if let Some(Running::Call(mut call)) = outer
+        && std::thread::panicking()
+        && !was_panicking
+    {
+        call.end(Outcome::panicked("the handler panicked when it was dropped"));
+    }
+}
+
 /// Runs what is no part of the RPC that this thread is running.
 pub(crate) fn outside(run: &mut dyn FnMut()) -> Result<(), Panic> {
     let mut nothing = None;
@@ -72,8 +122,8 @@ fn swap(place: &mut Option<Running>) {
 }
 
 /// Asks what this thread is running. `ask` must not run anybody's code: it would find the thread's place taken.
-pub(super) fn with<T>(ask: impl FnOnce(Option<&mut Running>) -> T) -> Option<T> {
-    RUNNING.try_with(|running| ask(running.borrow_mut().as_mut())).ok()
+pub(super) fn with<T>(ask: impl FnOnce(&mut Option<Running>) -> T) -> Option<T> {
+    RUNNING.try_with(|running| ask(&mut running.borrow_mut())).ok()
 }
 
 /// The RPC that this thread is running, if it is recorded.

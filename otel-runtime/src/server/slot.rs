@@ -39,6 +39,19 @@ impl Slot {
         }
     }
 
+    /// Whether it is the handler's own RPC.
+    pub(super) fn is_own(&self) -> bool {
+        matches!(self, Slot::Own { .. })
+    }
+
+    /// The handler's own RPC, which is to go on elsewhere.
+    pub(super) fn into_running(mut self) -> Option<Running> {
+        match &mut self {
+            Slot::Own { running, .. } => running.take(),
+            Slot::Joined { .. } | Slot::Empty => None,
+        }
+    }
+
     /// Adds attributes to the span of the RPC that the handler is in, whosever that is, if it records.
     pub(super) fn set_attributes<I>(&self, make: impl FnOnce() -> I)
     where
