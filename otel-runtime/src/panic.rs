@@ -25,21 +25,26 @@ impl Panic {
         }
     }
 
-    /// The conventions' event for it, to wherever `tracing` events go. A log bridge makes it a log record of the current context's trace.
-    ///
-    /// A subscriber that panics in turn must not take the place of the panic it was told of.
+    /// [Logs](tell) it.
     pub(crate) fn log(&self) {
-        let _ = Panic::catch(|| {
-            tracing::event!(
-                name: "rpc.server.call.exception",
-                tracing::Level::ERROR,
-                "exception.type" = semconv::PANIC,
-                "exception.message" = self.message()
-            );
-        });
+        tell(self.message());
     }
 
     pub(crate) fn resume(self) -> ! {
         resume_unwind(self.0)
     }
+}
+
+/// The conventions' event for a panic, to wherever `tracing` events go. A log bridge makes it a log record of the current context's trace.
+///
+/// A subscriber that panics in turn must not take the place of the panic it was told of.
+pub(crate) fn tell(message: &str) {
+    let _ = Panic::catch(|| {
+        tracing::event!(
+            name: "rpc.server.call.exception",
+            tracing::Level::ERROR,
+            "exception.type" = semconv::PANIC,
+            "exception.message" = message
+        );
+    });
 }

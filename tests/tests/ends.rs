@@ -36,6 +36,10 @@ impl Unary for Obedient {
                 self.waiting.notify_one();
                 std::future::pending().await
             }
+            "panic when dropped" => {
+                let _complaint = PanicsWhenDropped;
+                std::future::pending().await
+            }
             "panic" => panic!("the sky has fallen"),
             "panic with a number" => panic!("{} skies have fallen", 7),
             "panic with a value" => std::panic::panic_any(7),
@@ -310,6 +314,26 @@ mod it_panicked {
         let payload = catch(|| drop(replies));
         assert_eq!(payload.downcast_ref(), Some(&"too late to complain"));
         assert_panicked(&only_span(&telemetry).await, &telemetry, "too late to complain");
+    }
+
+    #[tokio::test]
+    async fn when_its_handler_was_dropped() {
+        let telemetry = Telemetry::start();
+        let service = Obedient::default();
+        let mut call = Unary::call(&service, Request::new(Message::from("panic when dropped")));
+        assert!(
+            call.as_mut()
+                .poll(&mut Context::from_waker(std::task::Waker::noop()))
+                .is_pending()
+        );
+        let payload = catch(|| drop(call));
+        assert_eq!(payload.downcast_ref(), Some(&"too late to complain"));
+        // Nothing tells what it said.
+        assert_panicked(
+            &only_span(&telemetry).await,
+            &telemetry,
+            "the handler panicked while it was dropped",
+        );
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use opentelemetry::{Context, ContextGuard};
 
 use super::slot::Slot;
 use crate::call::Call;
-use crate::panic::Panic;
+use crate::panic::{self, Panic};
 use crate::status::Outcome;
 
 thread_local! {
@@ -62,7 +62,7 @@ pub(super) fn run(place: &mut Option<Running>, run: &mut dyn FnMut()) {
 struct Dropping {
     /// What the thread was running before.
     outer: Option<Running>,
-    _current: Option<ContextGuard>,
+    current: Option<ContextGuard>,
     was_panicking: bool,
 }
 
@@ -81,29 +81,33 @@ pub(super) fn enter_to_drop(slot: Slot) {
     swap(&mut running);
     let dropping = Dropping {
         outer: running,
-        _current: current,
+        current,
         was_panicking: std::thread::panicking(),
     };
     let _ = DROPPING.try_with(|all| all.borrow_mut().push(dropping));
 }
 
-/// Ends the RPC of the handler that has been dropped. If it panicked, what it said is not known here.
+/// Ends the RPC of the handler that has been dropped. If that panicked, what it said is not known here.
 pub(super) fn exit_from_drop() {
+    const MESSAGE: &str = "the handler panicked while it was dropped";
+
     let dropping = DROPPING.try_with(|all| all.borrow_mut().pop()).ok().flatten();
     let Some(Dropping {
-        mut outer,
+        outer: mut running,
+        current,
         was_panicking,
-        _current,
     }) = dropping
     else {
         return;
     };
-    swap(&mut outer);
-    if let Some(Running::Call(mut call)) = outer
+    swap(&mut running);
+    if let Some(Running::Call(call)) = &mut running
         && std::thread::panicking()
         && !was_panicking
     {
-        call.end(Outcome::panicked("the handler panicked when it was dropped"));
+        panic::tell(MESSAGE);
+        drop(current);
+        call.end(Outcome::panicked(MESSAGE));
     }
 }
 
