@@ -12,8 +12,9 @@ use crate::instrumentation::Chosen;
 use crate::method::Known;
 use crate::methods::{Methods, name_in};
 use crate::panic::Panic;
+use crate::sizes::Sizes;
 use crate::status::{Outcome, Side};
-use crate::{deadline, semconv};
+use crate::{deadline, legacy, semconv};
 
 /// The moment when an RPC started, by the clock that measures and by the one that tells the time.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +54,8 @@ pub(crate) struct Beginning {
     pub(crate) timeout: Option<Duration>,
     /// What the layer takes up that begins it, where one does.
     pub(crate) layer: Option<Arc<Captured>>,
+    /// Where somebody asks for the sizes of its messages.
+    pub(crate) sizes: Option<Arc<Sizes>>,
 }
 
 /// The span, the clock and the place in active requests of one RPC.
@@ -72,6 +75,7 @@ pub(crate) struct Call {
     timeout: Option<Duration>,
     /// What the layer takes up that began it, where one did.
     layer: Option<Arc<Captured>>,
+    sizes: Option<Arc<Sizes>>,
     /// Whether the handler has joined the layer's RPC.
     is_joined: bool,
     /// How it ends if nobody says more: the handler has said so, and what it said is on its way.
@@ -95,6 +99,7 @@ impl Call {
             link,
             timeout,
             layer,
+            sizes,
         } = beginning;
         let span = instrumentation.start_span(parent.as_ref().unwrap_or(&context), || {
             // There is room for what the end adds.
@@ -104,6 +109,9 @@ impl Call {
             let mut builder = match &unknown {
                 None => {
                     all.push(method.attribute());
+                    if instrumentation.legacy().is_some() {
+                        all.extend(legacy::span_attributes(&method));
+                    }
                     SpanBuilder::from_name(method.span_name())
                 }
                 Some(unknown) => SpanBuilder::from_name(name_in(&unknown.path).to_owned()),
@@ -133,6 +141,7 @@ impl Call {
             start,
             timeout,
             layer,
+            sizes,
             is_joined: false,
             foreseen: None,
             ended: false,
@@ -168,6 +177,10 @@ impl Call {
         self.layer.as_ref()
     }
 
+    pub(crate) fn sizes(&self) -> Option<&Arc<Sizes>> {
+        self.sizes.as_ref()
+    }
+
     /// Makes a handler part of the layer's RPC. `false` where no layer began it, or another handler is part of it already.
     pub(crate) fn join(&mut self) -> bool {
         self.layer.is_some() && !std::mem::replace(&mut self.is_joined, true)
@@ -198,9 +211,15 @@ impl Call {
     fn become_method(&mut self, method: Known, name_so_far: &str) {
         self.method.count_active(&self.instrumentation, -1);
         method.count_active(&self.instrumentation, 1);
+        if let Some(sizes) = &self.sizes {
+            sizes.are_of(&method);
+        }
         self.method = method;
         let name = self.method.name();
         self.set_attributes(|| [self.method.attribute()]);
+        if self.instrumentation.legacy().is_some() {
+            self.set_attributes(|| legacy::span_attributes(&self.method));
+        }
         if self.has_span && name != name_so_far {
             self.context.span().update_name(name);
         }
@@ -236,9 +255,15 @@ impl Call {
             return;
         }
         let elapsed = self.start.instant.elapsed();
+        let seconds = elapsed.as_secs_f64();
         self.method.count_active(&self.instrumentation, -1);
-        self.method
-            .record_duration(&self.instrumentation, elapsed.as_secs_f64(), outcome);
+        self.method.record_duration(&self.instrumentation, seconds, outcome);
+        if let Some(legacy) = self.instrumentation.legacy() {
+            legacy.record_duration(&self.method, seconds, outcome);
+        }
+        if let Some(sizes) = &self.sizes {
+            sizes.end(&self.method, outcome);
+        }
         if self.has_span {
             self.end_span(elapsed, outcome);
         }
@@ -262,6 +287,12 @@ impl Call {
                 span.set_attribute(self.method.attribute());
                 let original = name_in(&unknown.path).to_owned();
                 span.set_attribute(KeyValue::new(semconv::RPC_METHOD_ORIGINAL, original));
+                if self.instrumentation.legacy().is_some() {
+                    span.set_attributes(legacy::span_attributes(&self.method));
+                }
+            }
+            if self.instrumentation.legacy().is_some() {
+                span.set_attribute(legacy::status_code(outcome));
             }
             span.set_attribute(KeyValue::new(semconv::RPC_STATUS_CODE, outcome.code_name()));
             if let Some(error) = outcome.error_type(self.side()) {

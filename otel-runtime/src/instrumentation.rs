@@ -10,11 +10,13 @@ use opentelemetry::global::{self, BoxedSpan, BoxedTracer};
 use opentelemetry::metrics::{Histogram, Meter, MeterProvider, UpDownCounter};
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::{Span, SpanBuilder, TraceContextExt, Tracer, TracerProvider};
-use opentelemetry::{Context, InstrumentationScope};
+use opentelemetry::{Context, InstrumentationScope, KeyValue};
 
+use crate::legacy::Legacy;
+use crate::method::Method;
 use crate::propagation::{self, Headers};
 use crate::semconv;
-use crate::status::Side;
+use crate::status::{Outcome, Side};
 
 /// Providers and a propagator for those who do not want the global ones: tests, and programs with more than one set-up of OpenTelemetry.
 ///
@@ -62,12 +64,21 @@ struct Parts {
     tracer_is_no_op: AtomicBool,
     server: Instruments,
     client: Instruments,
+    legacy: Option<Legacy>,
+    meter: Meter,
+    total_sizes: OnceLock<TotalSizes>,
 }
 
 /// What the RPCs of one side are counted and timed with.
 pub(crate) struct Instruments {
     pub(crate) call_duration: Histogram<f64>,
     pub(crate) active_requests: UpDownCounter<i64>,
+}
+
+/// gRPC's own metrics of the messages of a server's RPC.
+struct TotalSizes {
+    received: Histogram<u64>,
+    sent: Histogram<u64>,
 }
 
 impl Instrumentation {
@@ -119,6 +130,30 @@ impl Instrumentation {
         }
     }
 
+    /// What RPCs were measured with, if the environment asks for it.
+    pub(crate) fn legacy(&self) -> Option<&Legacy> {
+        self.0.legacy.as_ref()
+    }
+
+    /// Records how many bytes of messages one RPC of a server received and sent. The instruments are made by the first, so that nobody has them who does not ask for them.
+    pub(crate) fn record_total_sizes(&self, method: &Method, outcome: Outcome<'_>, received: u64, sent: u64) {
+        let sizes = self.0.total_sizes.get_or_init(|| TotalSizes {
+            received: total_size(&self.0.meter, &semconv::SERVER_CALL_RECEIVED_SIZE),
+            sent: total_size(&self.0.meter, &semconv::SERVER_CALL_SENT_SIZE),
+        });
+        let name = if method.is_other() {
+            semconv::GRPC_OTHER
+        } else {
+            method.name()
+        };
+        let attributes = [
+            KeyValue::new(semconv::GRPC_METHOD, name),
+            KeyValue::new(semconv::GRPC_STATUS, outcome.code_name()),
+        ];
+        sizes.received.record(received, &attributes);
+        sizes.sent.record(sent, &attributes);
+    }
+
     pub(crate) fn instruments(&self, side: Side) -> &Instruments {
         match side {
             Side::Server => &self.0.server,
@@ -145,7 +180,24 @@ pub struct InstrumentationBuilder {
     tracer: Option<BoxedTracer>,
     meter: Option<Meter>,
     propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
+    duration_boundaries: Option<Vec<f64>>,
 }
+
+/// The buckets that gRPC itself has for durations ([gRFC A66](https://github.com/grpc/proposal/blob/master/A66-otel-stats.md)), in seconds: finer than those of the semantic conventions.
+///
+/// # Example
+///
+/// ```
+/// use otel_runtime::{GRPC_DURATION_BOUNDARIES, Instrumentation};
+///
+/// let instrumentation = Instrumentation::builder().duration_boundaries(GRPC_DURATION_BOUNDARIES).build();
+/// # let _ = instrumentation;
+/// ```
+pub const GRPC_DURATION_BOUNDARIES: [f64; 41] = [
+    0.0, 0.00001, 0.00005, 0.0001, 0.0003, 0.0006, 0.0008, 0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.008, 0.01,
+    0.013, 0.016, 0.02, 0.025, 0.03, 0.04, 0.05, 0.065, 0.08, 0.1, 0.13, 0.16, 0.2, 0.25, 0.3, 0.4, 0.5, 0.65, 0.8,
+    1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0,
+];
 
 impl InstrumentationBuilder {
     /// Where spans go.
@@ -172,22 +224,35 @@ impl InstrumentationBuilder {
         self
     }
 
+    /// The upper bounds of the buckets of `rpc.server.call.duration` and `rpc.client.call.duration`, in seconds, instead of those that the semantic conventions advise.
+    #[must_use]
+    pub fn duration_boundaries(mut self, boundaries: impl Into<Vec<f64>>) -> Self {
+        self.duration_boundaries = Some(boundaries.into());
+        self
+    }
+
     /// Makes the instruments.
     #[must_use]
     pub fn build(self) -> Instrumentation {
         let meter = self.meter.unwrap_or_else(|| global::meter_with_scope(scope()));
+        let boundaries = self
+            .duration_boundaries
+            .unwrap_or_else(|| semconv::DURATION_BOUNDARIES.to_vec());
         Instrumentation(Arc::new(Parts {
             propagator: self.propagator,
             tracer: self.tracer.unwrap_or_else(|| global::tracer_with_scope(scope())),
             tracer_is_no_op: AtomicBool::new(false),
             server: Instruments {
-                call_duration: call_duration(&meter, &semconv::SERVER_CALL_DURATION),
+                call_duration: call_duration(&meter, &semconv::SERVER_CALL_DURATION, &boundaries),
                 active_requests: active_requests(&meter, &semconv::SERVER_ACTIVE_REQUESTS),
             },
             client: Instruments {
-                call_duration: call_duration(&meter, &semconv::CLIENT_CALL_DURATION),
+                call_duration: call_duration(&meter, &semconv::CLIENT_CALL_DURATION, &boundaries),
                 active_requests: active_requests(&meter, &semconv::CLIENT_ACTIVE_REQUESTS),
             },
+            legacy: Legacy::if_asked_for(&meter),
+            total_sizes: OnceLock::new(),
+            meter,
         }))
     }
 }
@@ -205,12 +270,21 @@ fn scope() -> InstrumentationScope {
         .build()
 }
 
-fn call_duration(meter: &Meter, instrument: &semconv::Instrument) -> Histogram<f64> {
+fn call_duration(meter: &Meter, instrument: &semconv::Instrument, boundaries: &[f64]) -> Histogram<f64> {
     meter
         .f64_histogram(instrument.name)
         .with_unit(instrument.unit)
         .with_description(instrument.description)
-        .with_boundaries(semconv::DURATION_BOUNDARIES.to_vec())
+        .with_boundaries(boundaries.to_vec())
+        .build()
+}
+
+fn total_size(meter: &Meter, instrument: &semconv::Instrument) -> Histogram<u64> {
+    meter
+        .u64_histogram(instrument.name)
+        .with_unit(instrument.unit)
+        .with_description(instrument.description)
+        .with_boundaries(semconv::SIZE_BOUNDARIES.to_vec())
         .build()
 }
 
@@ -227,6 +301,16 @@ fn active_requests(meter: &Meter, instrument: &semconv::Instrument) -> UpDownCou
 pub(crate) enum Chosen {
     Global(&'static Instrumentation),
     Own(Instrumentation),
+}
+
+impl Chosen {
+    /// The same once more, for what belongs to the same RPC.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Chosen::Global(instrumentation) => Chosen::Global(instrumentation),
+            Chosen::Own(instrumentation) => Chosen::Own(instrumentation.clone()),
+        }
+    }
 }
 
 impl Deref for Chosen {

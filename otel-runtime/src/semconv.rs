@@ -55,6 +55,44 @@ pub(crate) const CLIENT_ACTIVE_REQUESTS: Instrument = Instrument {
     description: "Number of active RPC client requests.",
 };
 
+/// gRPC's own: the conventions have none for sizes. They are off until somebody asks for them.
+pub(crate) const SERVER_CALL_RECEIVED_SIZE: Instrument = Instrument {
+    name: "grpc.server.call.rcvd_total_compressed_message_size",
+    unit: "By",
+    description: "Compressed message bytes received per server call.",
+};
+
+/// gRPC's own: the conventions have none for sizes. They are off until somebody asks for them.
+pub(crate) const SERVER_CALL_SENT_SIZE: Instrument = Instrument {
+    name: "grpc.server.call.sent_total_compressed_message_size",
+    unit: "By",
+    description: "Compressed message bytes sent per server call.",
+};
+
+/// `pkg.Service/Method`, or `other`.
+pub(crate) const GRPC_METHOD: &str = "grpc.method";
+/// The value of [`GRPC_METHOD`] of a method that nobody knows.
+pub(crate) const GRPC_OTHER: &str = "other";
+pub(crate) const GRPC_STATUS: &str = "grpc.status";
+
+/// The buckets that gRPC has for sizes ([gRFC A66](https://github.com/grpc/proposal/blob/master/A66-otel-stats.md)), in bytes.
+pub(crate) const SIZE_BOUNDARIES: [f64; 14] = [
+    0.0,
+    1024.0,
+    2048.0,
+    4096.0,
+    16384.0,
+    65536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+    67_108_864.0,
+    268_435_456.0,
+    1_073_741_824.0,
+    4_294_967_296.0,
+];
+
 /// The buckets that the conventions advise for durations, in seconds.
 pub(crate) const DURATION_BOUNDARIES: [f64; 14] = [
     0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
@@ -64,4 +102,55 @@ pub(crate) struct Instrument {
     pub(crate) name: &'static str,
     pub(crate) unit: &'static str,
     pub(crate) description: &'static str,
+}
+
+/// The names of v1.37 and before.
+pub(crate) mod legacy {
+    use super::Instrument;
+
+    pub(crate) const RPC_SYSTEM: &str = "rpc.system";
+    pub(crate) const RPC_SERVICE: &str = "rpc.service";
+    pub(crate) const RPC_GRPC_STATUS_CODE: &str = "rpc.grpc.status_code";
+
+    pub(crate) struct Instruments {
+        pub(crate) duration: Instrument,
+        pub(crate) request_size: Instrument,
+        pub(crate) response_size: Instrument,
+    }
+
+    pub(crate) const SERVER: Instruments = Instruments {
+        duration: Instrument {
+            name: "rpc.server.duration",
+            unit: "ms",
+            description: "Measures the duration of inbound RPC.",
+        },
+        request_size: Instrument {
+            name: "rpc.server.request.size",
+            unit: "By",
+            description: "Measures the size of RPC request messages.",
+        },
+        response_size: Instrument {
+            name: "rpc.server.response.size",
+            unit: "By",
+            description: "Measures the size of RPC response messages.",
+        },
+    };
+
+    pub(crate) const CLIENT: Instruments = Instruments {
+        duration: Instrument {
+            name: "rpc.client.duration",
+            unit: "ms",
+            description: "Measures the duration of outbound RPC.",
+        },
+        request_size: Instrument {
+            name: "rpc.client.request.size",
+            unit: "By",
+            description: "Measures the size of RPC request messages.",
+        },
+        response_size: Instrument {
+            name: "rpc.client.response.size",
+            unit: "By",
+            description: "Measures the size of RPC response messages.",
+        },
+    };
 }

@@ -9,6 +9,7 @@ use pin_project_lite::pin_project;
 use tonic::Status;
 
 use crate::call::Call;
+use crate::sizes::{Counter, Direction};
 use crate::{response, wire};
 
 pin_project! {
@@ -20,6 +21,7 @@ pin_project! {
         body: B,
         call: Option<Box<Call>>,
         status: StatusCode,
+        counter: Option<Counter>,
     }
 }
 
@@ -27,10 +29,18 @@ impl<B: Body> ClientBody<B> {
     pub(super) fn begin(response: Response<B>, mut call: Option<Box<Call>>) -> Response<Self> {
         let (parts, body) = response.into_parts();
         let status = parts.status;
+        let mut counter = None;
         if let Some(call) = &mut call {
             response::headers(call, &parts, body.is_end_stream());
+            counter = call.sizes().map(|sizes| sizes.counter(Direction::Received));
         }
-        Response::from_parts(parts, ClientBody { body, call, status })
+        let body = ClientBody {
+            body,
+            call,
+            status,
+            counter,
+        };
+        Response::from_parts(parts, body)
     }
 }
 
@@ -49,6 +59,9 @@ where
         if let (Poll::Ready(frame), Some(call)) = (&frame, this.call) {
             match frame {
                 Some(Ok(frame)) => {
+                    if let Some(counter) = this.counter {
+                        counter.pass(frame);
+                    }
                     if let Some(trailers) = frame.trailers_ref() {
                         response::trailers(call, trailers);
                     }

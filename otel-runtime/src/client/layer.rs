@@ -24,6 +24,7 @@ use crate::method::Known;
 use crate::methods::Methods;
 use crate::request::RpcRequest;
 use crate::server::running;
+use crate::sizes::{Direction, Sizes};
 use crate::status::Outcome;
 use crate::{deadline, response, wire};
 
@@ -195,6 +196,7 @@ pub struct ClientService<S> {
 impl<S, B, R> Service<Request<B>> for ClientService<S>
 where
     S: Service<Request<B>, Response = Response<R>, Error: Into<Box<dyn Error + Send + Sync>>>,
+    B: 'static,
     R: Body,
 {
     type Response = Response<ClientBody<R>>;
@@ -220,7 +222,7 @@ where
 
 impl ClientLayer {
     /// Begins the RPC of a request, and writes its context into the metadata. `None` for one that is not recorded.
-    fn begin<B>(&self, request: &mut Request<B>) -> Option<Box<Call>> {
+    fn begin<B: 'static>(&self, request: &mut Request<B>) -> Option<Box<Call>> {
         let context = Context::current();
         if context.is_telemetry_suppressed() {
             return None;
@@ -237,6 +239,7 @@ impl ClientLayer {
         }
         let (method, unknown) = self.method_of(&seen);
         let target = Arc::clone(self.methods.target());
+        let sizes = Sizes::if_wanted(&instrumentation, unknown.is_none().then_some(&method), false);
         let beginning = Beginning {
             start: Start::now(),
             method,
@@ -247,6 +250,7 @@ impl ClientLayer {
             link: None,
             timeout: deadline::grpc_timeout(request.headers()),
             layer: Some(Arc::clone(&settings.captured)),
+            sizes: sizes.clone(),
         };
         let call = Call::start(beginning, || target.iter().cloned());
         if !settings.captured.request_headers.is_empty() {
@@ -256,6 +260,9 @@ impl ClientLayer {
             call.set_attributes(|| attributes(&seen));
         }
         call.instrumentation().inject(call.context(), request.headers_mut());
+        if let Some(sizes) = sizes {
+            sizes.count_request(request.body_mut(), Direction::Sent);
+        }
         Some(call)
     }
 

@@ -12,6 +12,7 @@ use crate::capture::{Captured, Names};
 use crate::deadline;
 use crate::instrumentation::Chosen;
 use crate::method::Known;
+use crate::sizes::Sizes;
 
 /// An RPC that is about to start.
 pub(super) struct Begin<'a> {
@@ -21,6 +22,7 @@ pub(super) struct Begin<'a> {
     pub(super) public_endpoint: bool,
     pub(super) request_headers: &'a Names,
     pub(super) layer: Option<Arc<Captured>>,
+    pub(super) sizes: Option<Arc<Sizes>>,
 }
 
 impl Begin<'_> {
@@ -44,6 +46,7 @@ impl Begin<'_> {
             link,
             timeout: deadline::grpc_timeout(request.headers),
             layer: self.layer,
+            sizes: self.sizes,
         };
         let call = Call::start(beginning, || address::server(request.uri));
         call.set_attributes(|| {

@@ -9,6 +9,7 @@ use pin_project_lite::pin_project;
 
 use super::running::{self, Running};
 use crate::call::Call;
+use crate::sizes::{Counter, Direction};
 use crate::{response, wire};
 
 pin_project! {
@@ -21,6 +22,7 @@ pin_project! {
         body: Option<B>,
         running: Option<Running>,
         status: StatusCode,
+        counter: Option<Counter>,
     }
 
     impl<B> PinnedDrop for ServerBody<B> {
@@ -35,13 +37,16 @@ impl<B: Body> ServerBody<B> {
     pub(super) fn begin(response: Response<B>, mut running: Option<Running>) -> Response<Self> {
         let (parts, body) = response.into_parts();
         let status = parts.status;
-        if let Some(Running::Call(call)) = &mut running {
+        let mut counter = None;
+        if let Some(call) = call(&mut running) {
             response::headers(call, &parts, body.is_end_stream());
+            counter = call.sizes().map(|sizes| sizes.counter(Direction::Sent));
         }
         let body = ServerBody {
             body: Some(body),
             running,
             status,
+            counter,
         };
         Response::from_parts(parts, body)
     }
@@ -69,6 +74,9 @@ impl<B: Body<Error: 'static>> Body for ServerBody<B> {
         if let (Poll::Ready(frame), Some(call)) = (&polled, call(this.running)) {
             match frame {
                 Some(Ok(frame)) => {
+                    if let Some(counter) = this.counter {
+                        counter.pass(frame);
+                    }
                     if let Some(trailers) = frame.trailers_ref() {
                         response::trailers(call, trailers);
                     }

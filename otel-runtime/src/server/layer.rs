@@ -23,6 +23,7 @@ use crate::instrumentation::{Chosen, Instrumentation};
 use crate::methods::Methods;
 use crate::panic::Panic;
 use crate::request::RpcRequest;
+use crate::sizes::{Direction, Sizes};
 use crate::wire;
 
 type Predicate = Arc<dyn Fn(&RpcRequest<'_>) -> bool + Send + Sync>;
@@ -92,6 +93,7 @@ struct Settings {
     public_endpoint: Option<Predicate>,
     captured: Arc<Captured>,
     span_attributes: Option<MakeAttributes>,
+    message_sizes: bool,
     instrumentation: Option<Instrumentation>,
 }
 
@@ -111,6 +113,7 @@ impl ServerLayer {
                 public_endpoint: None,
                 captured: Arc::default(),
                 span_attributes: None,
+                message_sizes: false,
                 instrumentation: None,
             }),
             methods: Arc::new(Methods::served()),
@@ -164,6 +167,15 @@ impl ServerLayer {
         })
     }
 
+    /// Records gRPC's own metrics of messages, `grpc.server.call.rcvd_total_compressed_message_size` and `grpc.server.call.sent_total_compressed_message_size`: how many bytes of messages an
+    /// RPC received and sent in all, as they stand on the wire, compressed where they are. They have the attributes `grpc.method` (`other`, where the method is not known) and `grpc.status`.
+    ///
+    /// What is received can only be counted in a `tonic::body::Body`, which is what tonic's own server gives to its layers.
+    #[must_use]
+    pub fn message_sizes(self) -> Self {
+        self.with(|settings| settings.message_sizes = true)
+    }
+
     /// Methods that exist, by their full names: `grpc.health.v1.Health/Check`.
     #[must_use]
     pub fn methods(self, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
@@ -210,6 +222,7 @@ pub struct ServerService<S> {
 impl<S, B, R> Service<Request<B>> for ServerService<S>
 where
     S: Service<Request<B>, Response = Response<R>, Error: 'static>,
+    B: 'static,
     R: Body,
 {
     type Response = Response<ServerBody<R>>;
@@ -233,7 +246,7 @@ where
 
 impl ServerLayer {
     /// What is to run for a request. `None` where that is not gRPC.
-    fn begin<B>(&self, request: &mut Request<B>) -> Option<Running> {
+    fn begin<B: 'static>(&self, request: &mut Request<B>) -> Option<Running> {
         if !wire::is_grpc(request.headers()) {
             return None;
         }
@@ -254,20 +267,26 @@ impl ServerLayer {
             .public_endpoint
             .as_ref()
             .is_some_and(|is_public| Panic::catch(|| is_public(&seen)).unwrap_or(true));
+        let instrumentation = settings.instrumentation.as_ref().map_or_else(
+            || Chosen::Global(Instrumentation::global()),
+            |own| Chosen::Own(own.clone()),
+        );
+        let sizes = Sizes::if_wanted(&instrumentation, known.as_ref(), settings.message_sizes);
         let begin = Begin {
             method: known.unwrap_or_else(|| self.methods.other()),
             unknown,
-            instrumentation: settings.instrumentation.as_ref().map_or_else(
-                || Chosen::Global(Instrumentation::global()),
-                |own| Chosen::Own(own.clone()),
-            ),
+            instrumentation,
             public_endpoint: is_public,
             request_headers: &settings.captured.request_headers,
             layer: Some(Arc::clone(&settings.captured)),
+            sizes: sizes.clone(),
         };
         let call = begin.call(&arrival);
         if let Some(attributes) = &settings.span_attributes {
             call.set_attributes(|| attributes(&seen));
+        }
+        if let Some(sizes) = sizes {
+            sizes.count_request(request.body_mut(), Direction::Received);
         }
         Some(Running::Call(call))
     }

@@ -131,6 +131,7 @@ impl Rpc {
                     public_endpoint: self.public_endpoint,
                     request_headers: &captured.request_headers,
                     layer: None,
+                    sizes: None,
                 };
                 Slot::own(begin.call(request), captured)
             }
