@@ -1,12 +1,10 @@
 //! What the example programs share: the services, and what shows their telemetry.
 //!
 //! * [`services`] is what a user of `otel-runtime` writes: handlers, with `#[traced_service]` above them.
-//! * [`inject`] passes the trace on from one service to the next.
-//! * [`servers`] runs the services on loopback sockets.
+//! * [`servers`] runs the services on loopback sockets, with a `ServerLayer` around them.
 //! * [`telemetry`] installs OpenTelemetry's SDK and keeps what it collects in memory.
 //! * [`waterfall`] and [`metrics_table`] turn that into text.
 
-pub mod inject;
 pub mod metrics_table;
 pub mod servers;
 pub mod services;

@@ -4,9 +4,11 @@ use std::error::Error;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
+use otel_runtime::{ServerLayer, TracedChannel};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tonic::transport::server::{Router, TcpIncoming};
+use tonic::service::Routes;
+use tonic::transport::server::TcpIncoming;
 use tonic::transport::{self, Endpoint, Server};
 
 use crate::geocoder::geocoder_server::GeocoderServer;
@@ -27,11 +29,10 @@ impl Servers {
     ///
     /// When there is no port to be had.
     pub async fn start() -> Result<Self, Box<dyn Error + Send + Sync>> {
-        let geocoder = Running::start(Server::builder().add_service(GeocoderServer::new(PlaceNames)))?;
-        let channel = Endpoint::from_shared(format!("http://{}", geocoder.address))?
-            .connect()
-            .await?;
-        let route_guide = Running::start(Server::builder().add_service(RouteGuideServer::new(Guide::new(channel))))?;
+        let geocoder = Running::start(Routes::new(GeocoderServer::new(PlaceNames)))?;
+        let endpoint = Endpoint::from_shared(format!("http://{}", geocoder.address))?;
+        let guide = Guide::new(TracedChannel::connect(endpoint).await?);
+        let route_guide = Running::start(Routes::new(RouteGuideServer::new(guide)))?;
         Ok(Servers { route_guide, geocoder })
     }
 
@@ -68,11 +69,12 @@ struct Running {
 }
 
 impl Running {
-    fn start(router: Router) -> io::Result<Self> {
+    fn start(services: Routes) -> io::Result<Self> {
         // Without Nagle's algorithm, which holds small messages back for up to 40 ms.
         let incoming = TcpIncoming::bind((Ipv4Addr::LOCALHOST, 0).into())?.with_nodelay(Some(true));
         let address = incoming.local_addr()?;
         let (stop, stopped) = oneshot::channel::<()>();
+        let router = Server::builder().layer(ServerLayer::new()).add_routes(services);
         let server = tokio::spawn(router.serve_with_incoming_shutdown(incoming, async {
             // Stopped, or dropped: the end either way.
             let _ = stopped.await;

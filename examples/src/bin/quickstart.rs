@@ -6,17 +6,19 @@ use std::time::Duration;
 
 use examples::metrics_table::metrics_table;
 use examples::routeguide::route_guide_client::RouteGuideClient;
-use examples::routeguide::{Point, Rectangle, RouteNote};
+use examples::routeguide::{Feature, Point, Rectangle, RouteNote};
 use examples::servers::Servers;
 use examples::telemetry::Telemetry;
 use examples::waterfall::waterfall;
+use otel_runtime::TracedChannel;
 use tokio::time::timeout;
 use tokio_stream::{Stream, StreamExt};
-use tonic::transport::Channel;
-use tonic::{IntoRequest, Request, Status};
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::transport::Endpoint;
+use tonic::{GrpcMethod, IntoRequest, Request, Status};
 
 type BoxError = Box<dyn Error + Send + Sync>;
-type Client = RouteGuideClient<Channel>;
+type Client = RouteGuideClient<TracedChannel>;
 
 const MENDHAM: Point = point(407_838_351, -746_143_763);
 const STOCKTON: Point = point(403_966_326, -748_519_297);
@@ -49,11 +51,11 @@ fn is_broken_pipe(error: &BoxError) -> bool {
 async fn run(out: &mut io::Stdout) -> Result<(), BoxError> {
     let telemetry = Telemetry::install();
     let servers = Servers::start().await?;
-    let mut client = Client::connect(format!("http://{}", servers.route_guide())).await?;
+    let endpoint = Endpoint::from_shared(format!("http://{}", servers.route_guide()))?;
+    let channel = TracedChannel::connect(endpoint).await?;
 
     writeln!(out, "What the client calls, and what it gets:\n")?;
-    call_everything(&mut client, out).await?;
-    drop(client);
+    call_everything(channel, out).await?;
     servers.stop().await?;
 
     let colour = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();
@@ -62,18 +64,19 @@ async fn run(out: &mut io::Stdout) -> Result<(), BoxError> {
     writeln!(out, "\nThe trace of each call:\n\n{traces}\nThe metrics:\n\n{metrics}")?;
     writeln!(
         out,
-        "The services are in examples/src/services: `#[traced_service]` is all they need for this.\n\
-         The set-up of OpenTelemetry is in examples/src/telemetry.rs, the client in examples/src/bin/quickstart.rs."
+        "The services are in examples/src/services, with `#[traced_service]` above each; the servers, with a `ServerLayer`, in examples/src/servers.rs;\n\
+         the client, with a `TracedChannel`, in examples/src/bin/quickstart.rs; and the set-up of OpenTelemetry in examples/src/telemetry.rs."
     )?;
     Ok(())
 }
 
 /// One RPC of each kind, and one for each way in which an RPC can go wrong.
-async fn call_everything(client: &mut Client, out: &mut impl Write) -> io::Result<()> {
+async fn call_everything(channel: TracedChannel, out: &mut impl Write) -> io::Result<()> {
+    let client = &mut Client::new(channel.clone());
     let mut number = 0;
     let mut tell = |call: &str, got: String| {
         number += 1;
-        writeln!(out, "{number}  {call:42}  {got}")
+        writeln!(out, "{number:2}  {call:42}  {got}")
     };
     let patient = Duration::from_secs(60);
 
@@ -99,12 +102,31 @@ async fn call_everything(client: &mut Client, out: &mut impl Write) -> io::Resul
     tell(
         "GetFeature with a deadline of 150 ms",
         get_feature(client, request).await,
-    )
+    )?;
+    tell("GetWeather, which the server does not have", get_weather(channel).await)
 }
 
 async fn get_feature(client: &mut Client, request: impl IntoRequest<Point>) -> String {
     match client.get_feature(request).await {
         Ok(feature) => feature.into_inner().name,
+        Err(status) => failure(&status),
+    }
+}
+
+/// Calls a method that is none, as a client does that is newer than the server.
+async fn get_weather(channel: TracedChannel) -> String {
+    let mut client = tonic::client::Grpc::new(channel);
+    if let Err(error) = client.ready().await {
+        return failure(&error);
+    }
+    let mut request = Request::new(MENDHAM);
+    request
+        .extensions_mut()
+        .insert(GrpcMethod::new("routeguide.RouteGuide", "GetWeather"));
+    let path = PathAndQuery::from_static("/routeguide.RouteGuide/GetWeather");
+    let codec = tonic_prost::ProstCodec::<Point, Feature>::default();
+    match client.unary(request, path, codec).await {
+        Ok(weather) => weather.into_inner().name,
         Err(status) => failure(&status),
     }
 }

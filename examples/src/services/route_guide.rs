@@ -8,15 +8,12 @@ use std::time::Duration;
 use opentelemetry::context::FutureExt;
 use opentelemetry::trace::{TraceContextExt, Tracer};
 use opentelemetry::{Context, global};
-use otel_runtime::traced_service;
+use otel_runtime::{TracedChannel, traced_service};
 use tokio_stream::{Stream, StreamExt};
-use tonic::service::interceptor::InterceptedService;
-use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::geocoder::LookupRequest;
 use crate::geocoder::geocoder_client::GeocoderClient;
-use crate::inject::InjectContext;
 use crate::routeguide::route_guide_server::RouteGuide;
 use crate::routeguide::{Feature, Point, Rectangle, RouteNote, RouteSummary};
 
@@ -38,7 +35,7 @@ const fn point(latitude: i32, longitude: i32) -> Point {
 /// A [`RouteGuide`] that asks a geocoder for the names of its features.
 #[derive(Clone, Debug)]
 pub struct Guide {
-    geocoder: GeocoderClient<InterceptedService<Channel, InjectContext>>,
+    geocoder: GeocoderClient<TracedChannel>,
     /// The last note that was left at a place.
     notes: Arc<Mutex<HashMap<Point, RouteNote>>>,
 }
@@ -46,9 +43,9 @@ pub struct Guide {
 impl Guide {
     /// A guide that calls the geocoder at the other end of `channel`.
     #[must_use]
-    pub fn new(channel: Channel) -> Self {
+    pub fn new(channel: TracedChannel) -> Self {
         Guide {
-            geocoder: GeocoderClient::with_interceptor(channel, InjectContext),
+            geocoder: GeocoderClient::new(channel),
             notes: Arc::default(),
         }
     }
