@@ -6,11 +6,14 @@ use std::error::Error;
 use std::io::ErrorKind;
 
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 use percent_encoding::percent_decode;
 use tonic::{Code, ConnectError, Status, TimeoutExpired};
 
 use crate::status::Outcome;
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 /// Whether a request with these headers is gRPC: its content is `application/grpc`, with or without a format (`+proto`) and parameters.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
@@ -49,8 +52,8 @@ impl End {
 
 /// What the trailers of a response say, or its headers where they are its trailers, too. `None` where they say nothing.
 pub(crate) fn stated(headers: &HeaderMap) -> Option<(Code, Cow<'_, str>)> {
-    let code = Code::from_bytes(headers.get("grpc-status")?.as_bytes());
-    let message = headers.get("grpc-message").map_or(Cow::Borrowed(""), |message| {
+    let code = Code::from_bytes(headers.get(GRPC_STATUS)?.as_bytes());
+    let message = headers.get(GRPC_MESSAGE).map_or(Cow::Borrowed(""), |message| {
         percent_decode(message.as_bytes()).decode_utf8_lossy()
     });
     Some((code, message))

@@ -335,10 +335,12 @@ where
             // Nobody polls a future again that has returned; if somebody does, it stays pending.
             if let Some(future) = this.future.as_mut().as_pin_mut() {
                 polled = future.poll(cx);
+                if polled.is_ready() {
+                    this.future.set(None);
+                }
             }
         });
         let result = ready!(polled);
-        run(this.call, &mut || this.future.set(None));
         let mut call = this.call.take();
         Poll::Ready(match result {
             Ok(response) => Ok(ClientBody::begin(response, call)),

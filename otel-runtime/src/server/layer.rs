@@ -328,10 +328,12 @@ where
             // Nobody polls a future again that has returned; if somebody does, it stays pending.
             if let Some(future) = this.future.as_mut().as_pin_mut() {
                 polled = future.poll(cx);
+                if polled.is_ready() {
+                    this.future.set(None);
+                }
             }
         });
         let result = ready!(polled);
-        running::run(this.running, &mut || this.future.set(None));
         let mut running = this.running.take();
         Poll::Ready(match result {
             Ok(response) => Ok(ServerBody::begin(response, running)),
