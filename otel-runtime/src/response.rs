@@ -53,7 +53,11 @@ pub(crate) fn no_more(call: &mut Call, status: StatusCode) {
 /// Ends the RPC. Of a client's that was cancelled behind its deadline it is that which ended it: the server's clock runs out at the same time, and it calls that CANCELLED.
 pub(crate) fn end(call: &mut Call, outcome: Outcome<'_>) {
     let is_late = call.side() == Side::Client && outcome.code() == Code::Cancelled && call.is_late();
-    call.end(if is_late { Outcome::DEADLINE_EXCEEDED } else { outcome });
+    call.end(if is_late {
+        Outcome::new(Code::DeadlineExceeded, outcome.message())
+    } else {
+        outcome
+    });
 }
 
 fn take_up(call: &Call, headers: &HeaderMap, list: fn(&crate::capture::Captured) -> &crate::capture::Names) {
