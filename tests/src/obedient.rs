@@ -12,7 +12,7 @@ use tonic::codegen::{Service, http};
 use tonic::metadata::MetadataMap;
 use tonic::server::NamedService;
 use tonic::service::Routes;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::kinds::Message;
 use crate::kinds::bidi_server::{Bidi, BidiServer};
@@ -24,9 +24,10 @@ use crate::telemetry::Shared;
 /// Does what the text of the first message says, and replies with that text if it is none of these:
 ///
 /// * `fail`: fails with [`failure`], before any response;
+/// * `code 5`: fails with this code and the message `as asked: 5`, or succeeds with the code 0;
 /// * `wait`: never replies;
 /// * `panic`: panics;
-/// * `fail later`, `wait later`, `panic later`: the same, behind the first message of a stream.
+/// * `fail later`, `code 5 later`, …: the same, behind the first message of a stream.
 #[derive(Clone, Debug, Default)]
 pub struct Obedient {
     /// Told of each RPC that now waits.
@@ -84,7 +85,10 @@ impl Obedient {
                 self.waiting.notify_one();
                 std::future::pending().await
             }
-            _ => Ok(()),
+            _ => match text.strip_prefix("code ").and_then(|code| code.parse().ok()) {
+                None | Some(0) => Ok(()),
+                Some(code) => Err(Status::new(Code::from(code), format!("as asked: {code}"))),
+            },
         }
     }
 
