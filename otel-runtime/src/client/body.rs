@@ -8,18 +8,39 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tonic::Status;
 
+use super::layer::run;
 use crate::call::Call;
 use crate::{response, wire};
 
 pin_project! {
     /// A response body that carries its RPC to the end: what [`ClientLayer`](crate::ClientLayer) makes of a channel's response bodies.
+    ///
+    /// The default one is empty, and of no RPC: an interceptor around the channel (`with_interceptor` of a generated client) responds with it to what it rejects.
     #[derive(Debug)]
     #[must_use = "bodies do nothing unless polled"]
     pub struct ClientBody<B> {
+        // Empty by default, and while it is being dropped.
         #[pin]
-        body: B,
+        body: Option<B>,
         call: Option<Box<Call>>,
         status: StatusCode,
+    }
+
+    impl<B> PinnedDrop for ClientBody<B> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            run(this.call, &mut || this.body.set(None));
+        }
+    }
+}
+
+impl<B> Default for ClientBody<B> {
+    fn default() -> Self {
+        ClientBody {
+            body: None,
+            call: None,
+            status: StatusCode::OK,
+        }
     }
 }
 
@@ -30,7 +51,12 @@ impl<B: Body> ClientBody<B> {
         if let Some(call) = &mut call {
             response::headers(call, &parts, body.is_end_stream());
         }
-        Response::from_parts(parts, ClientBody { body, call, status })
+        let body = ClientBody {
+            body: Some(body),
+            call,
+            status,
+        };
+        Response::from_parts(parts, body)
     }
 }
 
@@ -41,11 +67,16 @@ where
     type Data = B::Data;
     type Error = Status;
 
-    // Not in the RPC's context, as its future is: what comes from a connection runs nobody's code.
+    // In the RPC, as its future is: what comes from a service of the same process is that service's code.
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, Status>>> {
-        let this = self.project();
-        let frame = this.body.poll_frame(cx);
-        let frame = frame.map(|frame| frame.map(|frame| frame.map_err(|error| Status::from_error(error.into()))));
+        let mut this = self.project();
+        let mut polled = Poll::Ready(None);
+        run(this.call, &mut || {
+            if let Some(body) = this.body.as_mut().as_pin_mut() {
+                polled = body.poll_frame(cx);
+            }
+        });
+        let frame = polled.map(|frame| frame.map(|frame| frame.map_err(|error| Status::from_error(error.into()))));
         if let (Poll::Ready(frame), Some(call)) = (&frame, this.call) {
             match frame {
                 Some(Ok(frame)) => {
@@ -61,10 +92,12 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }

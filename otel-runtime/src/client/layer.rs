@@ -280,7 +280,7 @@ impl ClientLayer {
 }
 
 /// Runs the channel's code in the RPC's context. It is no part of an RPC that this thread serves: what it calls, within the process perhaps, is another. A panic ends the RPC and goes on.
-fn run(call: &mut Option<Box<Call>>, run: &mut dyn FnMut()) {
+pub(super) fn run(call: &mut Option<Box<Call>>, run: &mut dyn FnMut()) {
     let Some(call) = call else { return run() };
     let result = {
         let _current = call.context().clone().attach();
