@@ -1,31 +1,11 @@
 //! What each of the 17 status codes means for the span and for the metric point of a client: all but OK are errors.
 
 use opentelemetry::trace::Status as SpanStatus;
-use tests::client::{Kind, call, client_attributes, connect};
+use tests::client::{CODES, Kind, call, client_attributes, connect};
 use tests::obedient::Obedient;
 use tests::server::serve;
 use tests::telemetry::{Telemetry, attributes};
 use tonic::{Code, Request};
-
-const CODES: [(Code, &str); 17] = [
-    (Code::Ok, "OK"),
-    (Code::Cancelled, "CANCELLED"),
-    (Code::Unknown, "UNKNOWN"),
-    (Code::InvalidArgument, "INVALID_ARGUMENT"),
-    (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
-    (Code::NotFound, "NOT_FOUND"),
-    (Code::AlreadyExists, "ALREADY_EXISTS"),
-    (Code::PermissionDenied, "PERMISSION_DENIED"),
-    (Code::ResourceExhausted, "RESOURCE_EXHAUSTED"),
-    (Code::FailedPrecondition, "FAILED_PRECONDITION"),
-    (Code::Aborted, "ABORTED"),
-    (Code::OutOfRange, "OUT_OF_RANGE"),
-    (Code::Unimplemented, "UNIMPLEMENTED"),
-    (Code::Internal, "INTERNAL"),
-    (Code::Unavailable, "UNAVAILABLE"),
-    (Code::DataLoss, "DATA_LOSS"),
-    (Code::Unauthenticated, "UNAUTHENTICATED"),
-];
 
 /// Has the service fail with each code, here or `later`, and asserts what the client makes of it.
 async fn each_code(kind: Kind, later: &str) {

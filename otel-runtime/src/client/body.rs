@@ -81,7 +81,7 @@ where
             match frame {
                 Some(Ok(frame)) => {
                     if let Some(trailers) = frame.trailers_ref() {
-                        response::trailers(call, trailers);
+                        response::trailers(call, trailers, *this.status);
                     }
                 }
                 Some(Err(status)) => response::end(call, wire::not_answered(status).outcome()),

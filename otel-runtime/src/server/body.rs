@@ -70,7 +70,7 @@ impl<B: Body<Error: 'static>> Body for ServerBody<B> {
             match frame {
                 Some(Ok(frame)) => {
                     if let Some(trailers) = frame.trailers_ref() {
-                        response::trailers(call, trailers);
+                        response::trailers(call, trailers, *this.status);
                     }
                 }
                 Some(Err(error)) => call.end(wire::failed(error).outcome()),
