@@ -7,7 +7,7 @@ use opentelemetry::propagation::text_map_propagator::FieldIter;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{FutureExt, SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use opentelemetry::{Array, Context, KeyValue, StringValue, Value};
-use opentelemetry_sdk::metrics::data::{ResourceMetrics, ScopeMetrics};
+use opentelemetry_sdk::metrics::data::{Metric, ResourceMetrics, ScopeMetrics};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use otel_runtime::filter::{any, health_check, method, not, service};
@@ -306,10 +306,7 @@ mod instrumentation {
         meters.force_flush().unwrap();
         let collected = metrics.get_finished_metrics().unwrap();
         let scopes = collected.iter().flat_map(ResourceMetrics::scope_metrics);
-        let mut names: Vec<_> = scopes
-            .flat_map(ScopeMetrics::metrics)
-            .map(|metric| metric.name())
-            .collect();
+        let mut names: Vec<_> = scopes.flat_map(ScopeMetrics::metrics).map(Metric::name).collect();
         names.sort_unstable();
         assert_eq!(names, ["rpc.client.active_requests", "rpc.client.call.duration"]);
 
