@@ -246,6 +246,8 @@ mod a_deadline {
     use super::*;
 
     const HOUR: Duration = Duration::from_secs(60 * 60);
+    /// Long enough for a response to come before it is over.
+    const TIMEOUT: Duration = Duration::from_millis(200);
 
     fn within(text: &'static str, timeout: Duration) -> Request<&'static str> {
         let mut request = Request::new(text);
@@ -255,7 +257,6 @@ mod a_deadline {
 
     #[tokio::test]
     async fn that_passes_while_replies_come_is_what_ended_them_when_they_are_dropped() {
-        const TIMEOUT: Duration = Duration::from_millis(50);
         let case = Case::new(Kind::ServerStream, Parent::None).await;
         let channel = connect(&case.server).await;
         // tonic watches over a deadline until the response comes, and no longer.
@@ -276,7 +277,7 @@ mod a_deadline {
 
         async fn call(&self, request: Request<Message>) -> Result<Response<Self::CallStream>, Status> {
             let end = tokio_stream::once(()).then(|()| async {
-                tokio::time::sleep(Duration::from_millis(60)).await;
+                tokio::time::sleep(TIMEOUT).await;
                 Err(Status::cancelled("too late"))
             });
             Ok(Response::new(Box::pin(
@@ -287,7 +288,7 @@ mod a_deadline {
 
     #[tokio::test]
     async fn that_has_passed_when_the_server_cancels_is_what_ended_it() {
-        for (timeout, code) in [(Duration::from_millis(50), "DEADLINE_EXCEEDED"), (HOUR, "CANCELLED")] {
+        for (timeout, code) in [(TIMEOUT, "DEADLINE_EXCEEDED"), (HOUR, "CANCELLED")] {
             let routes = Routes::new(ServerStreamServer::new(Watchful));
             let case = Case::with(Kind::ServerStream, Parent::None, Obedient::default(), routes).await;
             let status = case.call_with(within("", timeout)).await.unwrap_err();

@@ -253,9 +253,9 @@ mod span_attributes {
 mod instrumentation {
     use super::*;
 
-    /// Writes a span into a header of its own: `parent: TRACE SPAN`.
+    /// Writes a span into a header of its own: `parent: TRACE SPAN`. A second one it would write as well, if there were anything to write.
     #[derive(Debug)]
-    struct Homemade([String; 1]);
+    struct Homemade([String; 2]);
 
     impl TextMapPropagator for Homemade {
         fn inject_context(&self, context: &Context, injector: &mut dyn Injector) {
@@ -284,13 +284,17 @@ mod instrumentation {
         let instrumentation = Instrumentation::builder()
             .tracer_provider(&tracers)
             .meter_provider(&meters)
-            .propagator(Homemade(["parent".to_owned()]))
+            .propagator(Homemade(["parent".to_owned(), "parent-state".to_owned()]))
             .build();
 
         let obedient = Obedient::default();
         let server = serve(obedient.routes()).await;
         let channel = channel(&server, &layer().instrumentation(instrumentation));
-        call(channel, Kind::ServerStream, Request::new("hello")).await.unwrap();
+        let mut request = Request::new("hello");
+        for field in ["parent", "parent-state", "x-other"] {
+            request.metadata_mut().insert(field, MetadataValue::from_static("old"));
+        }
+        call(channel, Kind::ServerStream, request).await.unwrap();
 
         let [span] = &spans.get_finished_spans().unwrap()[..] else {
             panic!("expected one span")
@@ -302,6 +306,9 @@ mod instrumentation {
         let parent = format!("{} {}", context.trace_id(), context.span_id());
         assert_eq!(metadata.get("parent").unwrap(), parent.as_str());
         assert_eq!(metadata.get("traceparent"), None);
+        // It would be another span's.
+        assert_eq!(metadata.get("parent-state"), None);
+        assert_eq!(metadata.get("x-other").unwrap(), "old");
 
         meters.force_flush().unwrap();
         let collected = metrics.get_finished_metrics().unwrap();

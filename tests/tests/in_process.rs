@@ -24,7 +24,7 @@ use tower::Layer;
 /// Calls itself through a client, as often as the text has letters.
 struct Recursive;
 
-// Without tonic's router there is no path to learn the name from.
+// Where there is no router there is no path to learn the name from.
 #[traced_service(service = "kinds.Unary")]
 #[tonic::async_trait]
 impl Unary for Recursive {
@@ -37,8 +37,9 @@ impl Unary for Recursive {
     }
 }
 
-fn within() -> ClientService<UnaryServer<Recursive>> {
-    ClientLayer::new("within").layer(UnaryServer::new(Recursive))
+/// With tonic's router, which tells the handler the request's path: that of the RPC that it is called in.
+fn within() -> ClientService<Routes> {
+    ClientLayer::new("within").layer(Routes::new(UnaryServer::new(Recursive)).prepare())
 }
 
 fn only_child(spans: &[SpanData], parent: Option<&SpanData>) -> SpanData {
@@ -70,7 +71,8 @@ fn assert_alternating(spans: &[SpanData]) {
 #[tokio::test]
 async fn around_a_generated_server() {
     let telemetry = Telemetry::start();
-    let reply = UnaryClient::new(within()).call(Message::from("")).await.unwrap();
+    let service = ClientLayer::new("within").layer(UnaryServer::new(Recursive));
+    let reply = UnaryClient::new(service).call(Message::from("")).await.unwrap();
     assert_eq!(reply.into_inner().text, "the end");
 
     assert_alternating(&telemetry.spans(2).await);
