@@ -21,7 +21,7 @@ pub(crate) fn headers(call: &mut Call, response: &response::Parts, is_all: bool)
         return;
     };
     if is_all {
-        trailers(call, &response.headers);
+        trailers(call, &response.headers, response.status);
     } else {
         take_up(call, &response.headers, |captured| &captured.response_trailers);
         // A client looks no further for it.
@@ -33,12 +33,12 @@ pub(crate) fn headers(call: &mut Call, response: &response::Parts, is_all: bool)
     }
 }
 
-/// Takes up the trailers, with which the RPC ends.
-pub(crate) fn trailers(call: &mut Call, trailers: &HeaderMap) {
+/// Takes up the trailers, with which the RPC ends. `status` is that of the headers before.
+pub(crate) fn trailers(call: &mut Call, trailers: &HeaderMap, status: StatusCode) {
     take_up(call, trailers, |captured| &captured.response_trailers);
     match wire::stated(trailers) {
         Some((code, message)) => end(call, Outcome::new(code, &message)),
-        None => no_more(call, StatusCode::OK),
+        None => no_more(call, status),
     }
 }
 
@@ -53,7 +53,11 @@ pub(crate) fn no_more(call: &mut Call, status: StatusCode) {
 /// Ends the RPC. Of a client's that was cancelled behind its deadline it is that which ended it: the server's clock runs out at the same time, and it calls that CANCELLED.
 pub(crate) fn end(call: &mut Call, outcome: Outcome<'_>) {
     let is_late = call.side() == Side::Client && outcome.code() == Code::Cancelled && call.is_late();
-    call.end(if is_late { Outcome::DEADLINE_EXCEEDED } else { outcome });
+    call.end(if is_late {
+        Outcome::new(Code::DeadlineExceeded, outcome.message())
+    } else {
+        outcome
+    });
 }
 
 fn take_up(call: &Call, headers: &HeaderMap, list: fn(&crate::capture::Captured) -> &crate::capture::Names) {

@@ -58,6 +58,10 @@ impl<'a> Outcome<'a> {
         self.code
     }
 
+    pub(crate) const fn message(self) -> &'a str {
+        self.message
+    }
+
     /// `rpc.status_code`.
     pub(crate) const fn code_name(self) -> &'static str {
         match self.code {

@@ -117,7 +117,7 @@ pub(crate) fn not_answered(status: &Status) -> End {
             end.cause = Some("connect_error");
         } else if source.is::<tower::timeout::error::Elapsed>() {
             end.cause = Some("timed_out");
-        } else if let Some(error) = source.downcast_ref::<std::io::Error>() {
+        } else if let Some(error) = io_error(source) {
             end.cause = kind(error.kind()).or(end.cause);
         }
     }
@@ -127,6 +127,12 @@ pub(crate) fn not_answered(status: &Status) -> End {
 /// An error and what it is due to, from the outermost to the innermost.
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
+}
+
+/// The connection's error that this is, or that ended an HTTP/2 stream: that one does not call it its source.
+fn io_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a std::io::Error> {
+    let of_stream = || error.downcast_ref::<h2::Error>()?.get_io();
+    error.downcast_ref().or_else(of_stream)
 }
 
 fn kind(kind: ErrorKind) -> Option<&'static str> {

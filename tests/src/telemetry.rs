@@ -281,16 +281,7 @@ impl Metrics {
     /// The points of `rpc.server.call.duration`: attributes, count and sum.
     #[must_use]
     pub fn durations(&self) -> Vec<(Attributes, u64, f64)> {
-        let Some(metric) = self.instrument("rpc.server.call.duration") else {
-            return Vec::new();
-        };
-        let AggregatedMetrics::F64(MetricData::Histogram(histogram)) = metric.data() else {
-            panic!("not a histogram of f64: {metric:?}")
-        };
-        let points = histogram.data_points().filter(|point| point.count() > 0);
-        points
-            .map(|point| (attributes(point.attributes()), point.count(), point.sum()))
-            .collect()
+        self.histogram("rpc.server.call.duration")
     }
 
     /// How many durations were recorded, whatever their attributes.
@@ -302,7 +293,56 @@ impl Metrics {
     /// The points of `rpc.server.active_requests`.
     #[must_use]
     pub fn active_requests(&self) -> Vec<(Attributes, i64)> {
-        let Some(metric) = self.instrument("rpc.server.active_requests") else {
+        self.sum("rpc.server.active_requests")
+    }
+
+    /// The sum of all active requests.
+    #[must_use]
+    pub fn active_request_count(&self) -> i64 {
+        self.active_requests().iter().map(|(_, value)| value).sum()
+    }
+
+    /// The points of `rpc.client.call.duration`: attributes, count and sum.
+    #[must_use]
+    pub fn client_durations(&self) -> Vec<(Attributes, u64, f64)> {
+        self.histogram("rpc.client.call.duration")
+    }
+
+    /// How many durations clients have recorded, whatever their attributes.
+    #[must_use]
+    pub fn client_duration_count(&self) -> u64 {
+        self.client_durations().iter().map(|(_, count, _)| count).sum()
+    }
+
+    /// The points of `rpc.client.active_requests`.
+    #[must_use]
+    pub fn client_active_requests(&self) -> Vec<(Attributes, i64)> {
+        self.sum("rpc.client.active_requests")
+    }
+
+    /// The sum of all active requests of clients.
+    #[must_use]
+    pub fn client_active_request_count(&self) -> i64 {
+        self.client_active_requests().iter().map(|(_, value)| value).sum()
+    }
+
+    /// The points of a histogram that have a value: attributes, count and sum.
+    fn histogram(&self, name: &str) -> Vec<(Attributes, u64, f64)> {
+        let Some(metric) = self.instrument(name) else {
+            return Vec::new();
+        };
+        let AggregatedMetrics::F64(MetricData::Histogram(histogram)) = metric.data() else {
+            panic!("not a histogram of f64: {metric:?}")
+        };
+        let points = histogram.data_points().filter(|point| point.count() > 0);
+        points
+            .map(|point| (attributes(point.attributes()), point.count(), point.sum()))
+            .collect()
+    }
+
+    /// The points of an up-down counter.
+    fn sum(&self, name: &str) -> Vec<(Attributes, i64)> {
+        let Some(metric) = self.instrument(name) else {
             return Vec::new();
         };
         let AggregatedMetrics::I64(MetricData::Sum(sum)) = metric.data() else {
@@ -312,12 +352,6 @@ impl Metrics {
         sum.data_points()
             .map(|point| (attributes(point.attributes()), point.value()))
             .collect()
-    }
-
-    /// The sum of all active requests.
-    #[must_use]
-    pub fn active_request_count(&self) -> i64 {
-        self.active_requests().iter().map(|(_, value)| value).sum()
     }
 }
 

@@ -8,20 +8,42 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tonic::Status;
 
+use super::layer::run;
 use crate::call::Call;
 use crate::sizes::{Counter, Direction};
 use crate::{response, wire};
 
 pin_project! {
     /// A response body that carries its RPC to the end: what [`ClientLayer`](crate::ClientLayer) makes of a channel's response bodies.
+    ///
+    /// The default one is empty, and of no RPC: an interceptor around the channel (`with_interceptor` of a generated client) responds with it to what it rejects.
     #[derive(Debug)]
     #[must_use = "bodies do nothing unless polled"]
     pub struct ClientBody<B> {
+        // Empty by default, and while it is being dropped.
         #[pin]
-        body: B,
+        body: Option<B>,
         call: Option<Box<Call>>,
         status: StatusCode,
         counter: Option<Counter>,
+    }
+
+    impl<B> PinnedDrop for ClientBody<B> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            run(this.call, &mut || this.body.set(None));
+        }
+    }
+}
+
+impl<B> Default for ClientBody<B> {
+    fn default() -> Self {
+        ClientBody {
+            body: None,
+            call: None,
+            status: StatusCode::OK,
+            counter: None,
+        }
     }
 }
 
@@ -35,7 +57,7 @@ impl<B: Body> ClientBody<B> {
             counter = call.sizes().map(|sizes| sizes.counter(Direction::Received));
         }
         let body = ClientBody {
-            body,
+            body: Some(body),
             call,
             status,
             counter,
@@ -51,11 +73,16 @@ where
     type Data = B::Data;
     type Error = Status;
 
-    // Not in the RPC's context, as its future is: what comes from a connection runs nobody's code.
+    // In the RPC, as its future is: what comes from a service of the same process is that service's code.
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, Status>>> {
-        let this = self.project();
-        let frame = this.body.poll_frame(cx);
-        let frame = frame.map(|frame| frame.map(|frame| frame.map_err(|error| Status::from_error(error.into()))));
+        let mut this = self.project();
+        let mut polled = Poll::Ready(None);
+        run(this.call, &mut || {
+            if let Some(body) = this.body.as_mut().as_pin_mut() {
+                polled = body.poll_frame(cx);
+            }
+        });
+        let frame = polled.map(|frame| frame.map(|frame| frame.map_err(|error| Status::from_error(error.into()))));
         if let (Poll::Ready(frame), Some(call)) = (&frame, this.call) {
             match frame {
                 Some(Ok(frame)) => {
@@ -63,7 +90,7 @@ where
                         counter.pass(frame);
                     }
                     if let Some(trailers) = frame.trailers_ref() {
-                        response::trailers(call, trailers);
+                        response::trailers(call, trailers, *this.status);
                     }
                 }
                 Some(Err(status)) => response::end(call, wire::not_answered(status).outcome()),
@@ -74,10 +101,12 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }

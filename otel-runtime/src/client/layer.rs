@@ -67,7 +67,7 @@ type MakeAttributes = Arc<dyn Fn(&RpcRequest<'_>) -> Vec<KeyValue> + Send + Sync
 ///
 /// # Errors
 ///
-/// The service's error becomes the `tonic::Status` that a generated client would make of it anyway, with the error as its source. An RPC that gets no response has that status code, and the
+/// The service's error becomes the `tonic::Status` that a generated client would make of it anyway, with the error as its source. An RPC that gets no response, or half of one, has that status code, and the
 /// `error.type` of what is behind it: `connection_refused`, `connection_reset`, `connection_aborted`, `not_connected`, `address_not_available`, `host_unreachable`, `network_unreachable`,
 /// `network_down`, `broken_pipe`, `timed_out`, `unexpected_eof`, `not_found` (no such Unix socket), `permission_denied`, `invalid_data` (TLS), `connect_error` (any other, of a connection that cannot be made).
 /// Where none of them is known it is the code. When tonic's own timer for the deadline is up, tonic says `CANCELLED` to the caller; span and metrics say `DEADLINE_EXCEEDED`.
@@ -287,7 +287,7 @@ impl ClientLayer {
 }
 
 /// Runs the channel's code in the RPC's context. It is no part of an RPC that this thread serves: what it calls, within the process perhaps, is another. A panic ends the RPC and goes on.
-fn run(call: &mut Option<Box<Call>>, run: &mut dyn FnMut()) {
+pub(super) fn run(call: &mut Option<Box<Call>>, run: &mut dyn FnMut()) {
     let Some(call) = call else { return run() };
     let result = {
         let _current = call.context().clone().attach();

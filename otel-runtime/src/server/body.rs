@@ -78,7 +78,7 @@ impl<B: Body<Error: 'static>> Body for ServerBody<B> {
                         counter.pass(frame);
                     }
                     if let Some(trailers) = frame.trailers_ref() {
-                        response::trailers(call, trailers);
+                        response::trailers(call, trailers, *this.status);
                     }
                 }
                 Some(Err(error)) => call.end(wire::failed(error).outcome()),

@@ -1,0 +1,170 @@
+//! Clients that are recorded, and RPCs of all four kinds.
+
+use std::net::SocketAddr;
+
+use otel_runtime::TracedChannel;
+use tokio::net::TcpListener;
+use tonic::body::Body;
+use tonic::client::GrpcService;
+use tonic::codegen::{Body as HttpBody, Bytes, StdError};
+use tonic::transport::Endpoint;
+use tonic::{Code, Request, Status, Streaming};
+
+use crate::kinds::Message;
+use crate::kinds::bidi_client::BidiClient;
+use crate::kinds::client_stream_client::ClientStreamClient;
+use crate::kinds::server_stream_client::ServerStreamClient;
+use crate::kinds::unary_client::UnaryClient;
+use crate::server::Running;
+use crate::telemetry::{Attributes, expected};
+
+/// A kind of RPC, and the service of [`kinds`](crate::kinds) that has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Kind {
+    Unary,
+    ServerStream,
+    ClientStream,
+    Bidi,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Kind; 4] = [Kind::Unary, Kind::ServerStream, Kind::ClientStream, Kind::Bidi];
+
+    /// The full name of its method.
+    #[must_use]
+    pub fn method(self) -> &'static str {
+        match self {
+            Kind::Unary => "kinds.Unary/Call",
+            Kind::ServerStream => "kinds.ServerStream/Call",
+            Kind::ClientStream => "kinds.ClientStream/Call",
+            Kind::Bidi => "kinds.Bidi/Call",
+        }
+    }
+
+    /// Whether it replies with a stream.
+    #[must_use]
+    pub fn replies_with_a_stream(self) -> bool {
+        matches!(self, Kind::ServerStream | Kind::Bidi)
+    }
+}
+
+/// The codes, and their names on the wire of telemetry.
+pub const CODES: [(Code, &str); 17] = [
+    (Code::Ok, "OK"),
+    (Code::Cancelled, "CANCELLED"),
+    (Code::Unknown, "UNKNOWN"),
+    (Code::InvalidArgument, "INVALID_ARGUMENT"),
+    (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
+    (Code::NotFound, "NOT_FOUND"),
+    (Code::AlreadyExists, "ALREADY_EXISTS"),
+    (Code::PermissionDenied, "PERMISSION_DENIED"),
+    (Code::ResourceExhausted, "RESOURCE_EXHAUSTED"),
+    (Code::FailedPrecondition, "FAILED_PRECONDITION"),
+    (Code::Aborted, "ABORTED"),
+    (Code::OutOfRange, "OUT_OF_RANGE"),
+    (Code::Unimplemented, "UNIMPLEMENTED"),
+    (Code::Internal, "INTERNAL"),
+    (Code::Unavailable, "UNAVAILABLE"),
+    (Code::DataLoss, "DATA_LOSS"),
+    (Code::Unauthenticated, "UNAUTHENTICATED"),
+];
+
+/// The name of a code.
+#[must_use]
+pub fn code_name(code: Code) -> &'static str {
+    CODES[code as usize].1
+}
+
+/// The endpoint of a server of ours.
+#[must_use]
+pub fn endpoint(address: SocketAddr) -> Endpoint {
+    Endpoint::from_shared(format!("http://{address}")).unwrap()
+}
+
+/// A connection to `server` that is recorded.
+pub async fn connect(server: &Running) -> TracedChannel {
+    TracedChannel::connect(endpoint(server.address)).await.unwrap()
+}
+
+/// The address of a port where nobody listens.
+pub async fn nobody() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    listener.local_addr().unwrap()
+}
+
+/// Sends one message, and reads all that comes back: how many messages that is.
+///
+/// # Errors
+///
+/// The RPC's.
+pub async fn call<T>(channel: T, kind: Kind, request: Request<&str>) -> Result<usize, Status>
+where
+    T: GrpcService<Body, Error: Into<StdError>>,
+    T::ResponseBody: HttpBody<Data = Bytes, Error: Into<StdError> + Send> + Send + 'static,
+{
+    match kind {
+        Kind::Unary => {
+            let request = request.map(Message::from);
+            UnaryClient::new(channel).call(request).await.map(|_| 1)
+        }
+        Kind::ClientStream => {
+            let request = request.map(|text| tokio_stream::once(Message::from(text)));
+            ClientStreamClient::new(channel).call(request).await.map(|_| 1)
+        }
+        Kind::ServerStream | Kind::Bidi => read(&mut open(channel, kind, request).await?).await,
+    }
+}
+
+/// Sends one message, and leaves the stream that comes back to be read.
+///
+/// # Errors
+///
+/// The RPC's, if it fails before there is a stream.
+pub async fn open<T>(channel: T, kind: Kind, request: Request<&str>) -> Result<Streaming<Message>, Status>
+where
+    T: GrpcService<Body, Error: Into<StdError>>,
+    T::ResponseBody: HttpBody<Data = Bytes, Error: Into<StdError> + Send> + Send + 'static,
+{
+    let response = match kind {
+        Kind::ServerStream => {
+            let request = request.map(Message::from);
+            ServerStreamClient::new(channel).call(request).await?
+        }
+        Kind::Bidi => {
+            let request = request.map(|text| tokio_stream::once(Message::from(text)));
+            BidiClient::new(channel).call(request).await?
+        }
+        Kind::Unary | Kind::ClientStream => panic!("{kind:?} has no stream"),
+    };
+    Ok(response.into_inner())
+}
+
+/// Reads to the end: how many messages there were.
+///
+/// # Errors
+///
+/// The RPC's.
+pub async fn read(replies: &mut Streaming<Message>) -> Result<usize, Status> {
+    let mut count = 0;
+    while replies.message().await?.is_some() {
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// The attributes of a client's span and of its duration: they are the same.
+#[must_use]
+pub fn client_attributes(method: &str, server: SocketAddr, code: &str, error: Option<&str>) -> Attributes {
+    let (address, port) = (server.ip().to_string(), server.port().to_string());
+    let mut attributes = expected([
+        ("rpc.system.name", "grpc"),
+        ("rpc.method", method),
+        ("rpc.status_code", code),
+        ("server.address", &address),
+        ("server.port", &port),
+    ]);
+    attributes.extend(error.map(|error| ("error.type".to_owned(), error.to_owned())));
+    attributes
+}

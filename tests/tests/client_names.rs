@@ -1,0 +1,150 @@
+//! What a client's RPC is called: by its generated client, or else by what is known of its path, and never by whatever path somebody makes up.
+
+use opentelemetry_sdk::trace::SpanData;
+use otel_runtime::{ClientLayer, TracedChannel};
+use tests::client::{connect, endpoint};
+use tests::kinds::Message;
+use tests::kinds::unary_client::UnaryClient;
+use tests::obedient::Obedient;
+use tests::server::serve;
+use tests::telemetry::{Attributes, Telemetry, attributes, expected};
+use tonic::client::Grpc;
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::{Code, Request, Status};
+use tonic_prost::ProstCodec;
+use tower::Layer;
+
+/// A call as generated code makes it, without telling which method that is.
+async fn by_path(channel: TracedChannel, path: &str, text: &str) -> Result<String, Status> {
+    let mut grpc = Grpc::new(channel);
+    grpc.ready().await.unwrap();
+    let path = PathAndQuery::try_from(path).unwrap();
+    let request = Request::new(Message::from(text));
+    let reply = grpc
+        .unary::<_, Message, _>(request, path, ProstCodec::default())
+        .await?;
+    Ok(reply.into_inner().text)
+}
+
+/// The span's name, and of its attributes those that tell it.
+fn names(span: &SpanData) -> (&str, Attributes) {
+    let mut found = attributes(&span.attributes);
+    found.retain(|key, _| key.starts_with("rpc.method"));
+    (&span.name, found)
+}
+
+/// The methods of the points of both instruments; those of active requests where some are left are none.
+fn labels(telemetry: &Telemetry) -> Vec<(String, u64)> {
+    let metrics = telemetry.metrics();
+    assert_eq!(metrics.client_active_request_count(), 0);
+    let points = metrics.client_durations();
+    points
+        .into_iter()
+        .map(|(point, count, _)| {
+            assert!(!point.contains_key("rpc.method_original"));
+            (point["rpc.method"].clone(), count)
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_generated_client_tells_it_below_any_prefix() {
+    let telemetry = Telemetry::start();
+    let server = serve(Obedient::default().routes()).await;
+    let origin = format!("http://{}/behind/a/proxy", server.address).parse().unwrap();
+    let mut client = UnaryClient::with_origin(connect(&server).await, origin);
+    let status = client.call(Message::from("")).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unimplemented);
+
+    let span = telemetry.span().await;
+    let method = expected([("rpc.method", "kinds.Unary/Call")]);
+    assert_eq!(names(&span), ("kinds.Unary/Call", method));
+    assert_eq!(labels(&telemetry), [("kinds.Unary/Call".to_owned(), 1)]);
+}
+
+#[tokio::test]
+async fn a_path_that_nobody_answers_for_is_other() {
+    let telemetry = Telemetry::start();
+    let server = serve(Obedient::default().routes()).await;
+    let channel = connect(&server).await;
+    for path in ["/made.up/Method", "/kinds.Unary/MadeUp"] {
+        let status = by_path(channel.clone(), path, "").await.unwrap_err();
+        assert_eq!(status.code(), Code::Unimplemented);
+    }
+    // A bare status may come from anything on the way.
+    by_path(channel, "/kinds.Unary/Call", "fail").await.unwrap_err();
+
+    let spans = telemetry.spans(3).await;
+    for (span, original) in spans
+        .iter()
+        .zip(["made.up/Method", "kinds.Unary/MadeUp", "kinds.Unary/Call"])
+    {
+        let method = expected([("rpc.method", "_OTHER"), ("rpc.method_original", original)]);
+        assert_eq!(names(span), ("grpc", method));
+    }
+    let mut labels = labels(&telemetry);
+    labels.sort();
+    labels.dedup_by_key(|(method, _)| method.clone());
+    assert_eq!(labels.len(), 1);
+    assert_eq!(labels[0].0, "_OTHER");
+}
+
+#[tokio::test]
+async fn a_path_that_a_service_answers_for_is_a_method() {
+    let telemetry = Telemetry::start();
+    let server = serve(Obedient::default().routes()).await;
+    let channel = connect(&server).await;
+    assert_eq!(
+        by_path(channel.clone(), "/kinds.Unary/Call", "hello").await.unwrap(),
+        "hello"
+    );
+    // From now on, whatever comes.
+    by_path(channel, "/kinds.Unary/Call", "fail").await.unwrap_err();
+
+    let method = expected([("rpc.method", "kinds.Unary/Call")]);
+    for span in &telemetry.spans(2).await {
+        assert_eq!(names(span), ("kinds.Unary/Call", method.clone()));
+    }
+    let labels = labels(&telemetry);
+    assert!(
+        labels.iter().all(|(method, _)| method == "kinds.Unary/Call"),
+        "{labels:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_path_that_the_layer_is_told_of_is_a_method() {
+    let telemetry = Telemetry::start();
+    let server = serve(Obedient::default().routes()).await;
+    let layer = ClientLayer::new("told").methods(["kinds.Unary/Call", "/kinds.Bidi/Call"]);
+    let channel = layer.layer(endpoint(server.address).connect_lazy());
+    by_path(channel.clone(), "/kinds.Unary/Call", "fail").await.unwrap_err();
+    by_path(channel.clone(), "/kinds.Bidi/Call", "fail").await.unwrap_err();
+    by_path(channel, "/kinds.ServerStream/Call", "fail").await.unwrap_err();
+
+    let spans = telemetry.spans(3).await;
+    let found: Vec<_> = spans.iter().map(|span| names(span).0).collect();
+    assert_eq!(found, ["kinds.Unary/Call", "kinds.Bidi/Call", "grpc"]);
+}
+
+#[tokio::test]
+async fn a_thousand_made_up_paths_make_no_label() {
+    let telemetry = Telemetry::start();
+    let server = serve(Obedient::default().routes()).await;
+    let channel = connect(&server).await;
+    for number in 0..1000 {
+        let path = format!("/made.up{number}/Method{number}");
+        by_path(channel.clone(), &path, "").await.unwrap_err();
+    }
+    telemetry.spans(1000).await;
+    let metrics = telemetry.metrics();
+    let [(point, 1000, _)] = &metrics.client_durations()[..] else {
+        panic!("{metrics:?}")
+    };
+    assert_eq!(point["rpc.method"], "_OTHER");
+    let active = metrics.client_active_requests();
+    assert!(
+        active.iter().all(|(point, _)| !point["rpc.method"].contains("made.up")),
+        "{active:?}"
+    );
+}

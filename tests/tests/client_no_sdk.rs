@@ -1,0 +1,87 @@
+//! Without an SDK a client works as without the layer, and its caller's context goes out with its requests.
+
+use opentelemetry::trace::{
+    FutureExt, SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer, TracerProvider,
+};
+use opentelemetry::{Context, global};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
+use tests::client::{Kind, call, connect};
+use tests::obedient::Obedient;
+use tests::server::serve;
+use tonic::metadata::MetadataMap;
+use tonic::{Code, Request};
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const PARENT: &str = "00f067aa0ba902b7";
+const LEFT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+/// Calls in this context with a `traceparent` already there, and returns the metadata that came.
+async fn sent(context: Context) -> MetadataMap {
+    global::set_text_map_propagator(TraceContextPropagator::new());
+    let service = Obedient::default();
+    let server = serve(service.routes()).await;
+    let mut request = Request::new("hello");
+    request.metadata_mut().insert("traceparent", LEFT.parse().unwrap());
+    let channel = connect(&server).await;
+    call(channel, Kind::Unary, request).with_context(context).await.unwrap();
+    service.only_metadata()
+}
+
+#[tokio::test]
+async fn the_callers_context_goes_out() {
+    let (trace, span) = (TraceId::from_hex(TRACE).unwrap(), SpanId::from_hex(PARENT).unwrap());
+    let caller = SpanContext::new(trace, span, TraceFlags::SAMPLED, true, TraceState::default());
+    let metadata = sent(Context::new().with_remote_span_context(caller)).await;
+    let sent: Vec<_> = metadata.get_all("traceparent").iter().collect();
+    assert_eq!(sent, [format!("00-{TRACE}-{PARENT}-01").as_str()]);
+}
+
+#[tokio::test]
+async fn where_there_is_none_the_request_goes_out_as_it_is() {
+    let metadata = sent(Context::new()).await;
+    let sent: Vec<_> = metadata.get_all("traceparent").iter().collect();
+    assert_eq!(sent, [LEFT]);
+}
+
+#[tokio::test]
+async fn the_callers_own_span_stays_its_own() {
+    let spans = InMemorySpanExporter::default();
+    let provider = SdkTracerProvider::builder().with_simple_exporter(spans.clone()).build();
+    let own = Context::new().with_span(provider.tracer("of the caller").start("own"));
+    let id = own.span().span_context().span_id();
+    let metadata = sent(own.clone()).await;
+    assert!(
+        metadata
+            .get("traceparent")
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .contains(&id.to_string())
+    );
+
+    assert_eq!(spans.get_finished_spans().unwrap().len(), 0);
+    own.span().end();
+    let [span] = &spans.get_finished_spans().unwrap()[..] else {
+        panic!("expected one span")
+    };
+    assert_eq!(span.attributes, []);
+}
+
+#[tokio::test]
+async fn each_kind_works_however_it_ends() {
+    let service = Obedient::default();
+    let server = serve(service.routes_of_streams()).await;
+    let channel = connect(&server).await;
+    for kind in Kind::ALL {
+        assert_eq!(call(channel.clone(), kind, Request::new("hello")).await.unwrap(), 1);
+        for text in ["fail", "fail later"] {
+            let status = call(channel.clone(), kind, Request::new(text)).await.unwrap_err();
+            assert_eq!(status.code(), Code::NotFound, "{kind:?}");
+        }
+        tokio::select! {
+            result = call(channel.clone(), kind, Request::new("wait later")) => panic!("it does not end: {result:?}"),
+            () = service.waiting.notified() => {}
+        }
+    }
+}

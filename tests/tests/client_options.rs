@@ -1,0 +1,337 @@
+//! The options of a client's layer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use opentelemetry::propagation::text_map_propagator::FieldIter;
+use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
+use opentelemetry::trace::{FutureExt, SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
+use opentelemetry::{Array, Context, KeyValue, StringValue, Value};
+use opentelemetry_sdk::metrics::data::{Metric, ResourceMetrics, ScopeMetrics};
+use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
+use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
+use otel_runtime::filter::{any, health_check, method, not, service};
+use otel_runtime::{ClientLayer, Filter, Instrumentation, TracedChannel};
+use tests::client::{Kind, call, endpoint};
+use tests::kinds::Message;
+use tests::kinds::unary_server::{Unary, UnaryServer};
+use tests::obedient::Obedient;
+use tests::server::{Running, serve};
+use tests::telemetry::{Telemetry, attributes};
+use tonic::metadata::{MetadataMap, MetadataValue};
+use tonic::service::Routes;
+use tonic::{Code, Request, Response, Status};
+use tower::Layer;
+
+fn channel(server: &Running, layer: &ClientLayer) -> TracedChannel {
+    layer.layer(endpoint(server.address).connect_lazy())
+}
+
+fn layer() -> ClientLayer {
+    ClientLayer::new("greeter.example:50051")
+}
+
+fn caller(flags: TraceFlags) -> Context {
+    let trace = TraceId::from_hex("4bf92f3577b34da6a3ce929d0e0e4736").unwrap();
+    let span = SpanId::from_hex("00f067aa0ba902b7").unwrap();
+    Context::new().with_remote_span_context(SpanContext::new(trace, span, flags, true, TraceState::default()))
+}
+
+mod filters {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_left_out_is_not_recorded_and_carries_the_current_trace_on() {
+        let telemetry = Telemetry::start();
+        let obedient = Obedient::default();
+        let server = serve(obedient.routes()).await;
+        let channel = channel(&server, &layer().filter(not(service("kinds.Unary"))));
+        let mut request = Request::new("hello");
+        let old = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        request.metadata_mut().insert("traceparent", old.parse().unwrap());
+        let call = call(channel, Kind::Unary, request).with_context(caller(TraceFlags::SAMPLED));
+        call.await.unwrap();
+
+        telemetry.spans(0).await;
+        assert_eq!(telemetry.metrics().client_duration_count(), 0);
+        assert_eq!(telemetry.metrics().client_active_request_count(), 0);
+        assert_eq!(
+            obedient.only_metadata().get("traceparent").unwrap(),
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        );
+    }
+
+    #[tokio::test]
+    async fn without_a_current_trace_nothing_is_sent() {
+        let telemetry = Telemetry::start();
+        let obedient = Obedient::default();
+        let server = serve(obedient.routes()).await;
+        let channel = channel(&server, &layer().filter(health_check()));
+        call(channel, Kind::Unary, Request::new("hello")).await.unwrap();
+        telemetry.spans(0).await;
+        assert_eq!(obedient.only_metadata().get("traceparent"), None);
+    }
+
+    #[tokio::test]
+    async fn all_of_them_have_a_say() {
+        let telemetry = Telemetry::start();
+        let server = serve(Obedient::default().routes()).await;
+        let layer = layer()
+            .filter(not(method("kinds.Bidi/Call")))
+            .filter(any([service("kinds.Bidi"), service("kinds.Unary")]))
+            .filter(Filter::new(|_| panic!("one that panics records")));
+        let channel = channel(&server, &layer);
+        for kind in Kind::ALL {
+            call(channel.clone(), kind, Request::new("hello")).await.unwrap();
+        }
+        assert_eq!(telemetry.span().await.name, "kinds.Unary/Call");
+        assert_eq!(telemetry.metrics().client_duration_count(), 1);
+    }
+}
+
+mod headers {
+    use super::*;
+
+    struct Talkative;
+
+    fn metadata(name: &'static str) -> MetadataMap {
+        let mut metadata = MetadataMap::new();
+        metadata.append(name, MetadataValue::from_static("one"));
+        metadata.append(name, MetadataValue::from_static("two"));
+        metadata.insert("x-secret", MetadataValue::from_static("secret"));
+        metadata.insert_bin("trace-bin", MetadataValue::from_bytes(&[0, 1]));
+        metadata
+    }
+
+    #[tonic::async_trait]
+    impl Unary for Talkative {
+        async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
+            if request.get_ref().text == "fail" {
+                let trailers = metadata("x-retry-after");
+                return Err(Status::with_metadata(Code::Internal, "failed", trailers));
+            }
+            let mut response = Response::new(request.into_inner());
+            *response.metadata_mut() = metadata("x-served-by");
+            Ok(response)
+        }
+    }
+
+    fn request(text: &'static str) -> Request<&'static str> {
+        let mut request = Request::new(text);
+        *request.metadata_mut() = metadata("x-tenant");
+        request
+            .metadata_mut()
+            .insert("authorization", MetadataValue::from_static("secret"));
+        request
+    }
+
+    /// The attributes that headers became.
+    fn captured(span: &SpanData) -> Vec<(&str, Vec<&str>)> {
+        let captured = span.attributes.iter().filter_map(|attribute| match &attribute.value {
+            Value::Array(Array::String(values)) => {
+                let values = values.iter().map(StringValue::as_str).collect();
+                Some((attribute.key.as_str(), values))
+            }
+            _ => None,
+        });
+        captured.collect()
+    }
+
+    #[tokio::test]
+    async fn that_are_listed_and_never_another() {
+        let telemetry = Telemetry::start();
+        let server = serve(Routes::new(UnaryServer::new(Talkative))).await;
+        let layer = layer()
+            .request_headers(["X-Tenant", "trace-bin", "x-missing"])
+            .response_headers(["X-Served-By", "trace-bin"])
+            .response_trailers(["X-Retry-After", "trace-bin"]);
+        let channel = channel(&server, &layer);
+        call(channel.clone(), Kind::Unary, request("hello")).await.unwrap();
+        call(channel, Kind::Unary, request("fail")).await.unwrap_err();
+
+        let spans = telemetry.spans(2).await;
+        let both = ["one", "two"];
+        let of_request = [
+            ("rpc.request.header.x-tenant", both.to_vec()),
+            ("rpc.request.header.trace-bin", vec!["AAE="]),
+        ];
+        let of_response = [
+            ("rpc.response.header.x-served-by", both.to_vec()),
+            ("rpc.response.header.trace-bin", vec!["AAE="]),
+        ];
+        let of_failure = [
+            ("rpc.response.trailer.x-retry-after", both.to_vec()),
+            ("rpc.response.trailer.trace-bin", vec!["AAE="]),
+        ];
+        assert_eq!(captured(&spans[0]), [of_request.clone(), of_response].concat());
+        assert_eq!(captured(&spans[1]), [of_request, of_failure].concat());
+        for span in &spans {
+            assert!(!format!("{span:?}").contains("secret"));
+        }
+        let metrics = format!("{:?}", telemetry.metrics());
+        assert!(!metrics.contains("x-tenant") && !metrics.contains("secret"));
+    }
+
+    #[tokio::test]
+    async fn none_by_default() {
+        let telemetry = Telemetry::start();
+        let server = serve(Routes::new(UnaryServer::new(Talkative))).await;
+        let channel = channel(&server, &layer());
+        call(channel, Kind::Unary, request("hello")).await.unwrap();
+        assert_eq!(captured(&telemetry.span().await), []);
+    }
+}
+
+mod span_attributes {
+    use super::*;
+
+    #[tokio::test]
+    async fn are_made_from_the_request_for_the_span_alone() {
+        let telemetry = Telemetry::start();
+        let server = serve(Obedient::default().routes()).await;
+        let layer = layer().span_attributes(|request| {
+            let agent = request
+                .headers()
+                .get("x-tenant")
+                .map(|tenant| tenant.to_str().unwrap().to_owned());
+            [
+                KeyValue::new("tenant", agent.unwrap_or_default()),
+                KeyValue::new("method", format!("{} of {}", request.method(), request.service())),
+            ]
+        });
+        let mut request = Request::new("hello");
+        request
+            .metadata_mut()
+            .insert("x-tenant", MetadataValue::from_static("a"));
+        call(channel(&server, &layer), Kind::Unary, request).await.unwrap();
+
+        let found = attributes(&telemetry.span().await.attributes);
+        assert_eq!(found["tenant"], "a");
+        assert_eq!(found["method"], "Call of kinds.Unary");
+        let [(point, 1, _)] = &telemetry.metrics().client_durations()[..] else {
+            panic!("expected one point")
+        };
+        assert!(!point.contains_key("tenant"));
+    }
+
+    #[tokio::test]
+    async fn are_not_made_for_a_span_that_does_not_record() {
+        let telemetry = Telemetry::start();
+        let server = serve(Obedient::default().routes()).await;
+        let evaluated = Arc::new(AtomicUsize::new(0));
+        let layer = layer().span_attributes({
+            let evaluated = Arc::clone(&evaluated);
+            move |_| {
+                evaluated.fetch_add(1, Ordering::Relaxed);
+                []
+            }
+        });
+        let channel = channel(&server, &layer);
+        let unsampled = call(channel.clone(), Kind::Unary, Request::new("hello"));
+        unsampled.with_context(caller(TraceFlags::NOT_SAMPLED)).await.unwrap();
+        assert_eq!(evaluated.load(Ordering::Relaxed), 0);
+        call(channel, Kind::Unary, Request::new("hello")).await.unwrap();
+        assert_eq!(evaluated.load(Ordering::Relaxed), 1);
+        telemetry.span().await;
+    }
+
+    #[tokio::test]
+    async fn are_none_where_making_them_panics() {
+        fn attributes_of(request: &otel_runtime::RpcRequest<'_>) -> Vec<KeyValue> {
+            panic!("no attributes for {}", request.path())
+        }
+        let telemetry = Telemetry::start();
+        let server = serve(Obedient::default().routes()).await;
+        let channel = channel(&server, &layer().span_attributes(attributes_of));
+        call(channel, Kind::Unary, Request::new("hello")).await.unwrap();
+        let found = attributes(&telemetry.span().await.attributes);
+        assert_eq!(found["rpc.status_code"], "OK");
+        assert_eq!(found.len(), 5, "{found:?}");
+    }
+}
+
+mod instrumentation {
+    use super::*;
+
+    /// Writes a span into a header of its own: `parent: TRACE SPAN`. A second one it would write as well, if there were anything to write.
+    #[derive(Debug)]
+    struct Homemade([String; 2]);
+
+    impl TextMapPropagator for Homemade {
+        fn inject_context(&self, context: &Context, injector: &mut dyn Injector) {
+            let span = context.span().span_context().clone();
+            injector.set("parent", format!("{} {}", span.trace_id(), span.span_id()));
+        }
+
+        fn extract_with_context(&self, context: &Context, _: &dyn Extractor) -> Context {
+            context.clone()
+        }
+
+        fn fields(&self) -> FieldIter<'_> {
+            FieldIter::new(&self.0)
+        }
+    }
+
+    #[tokio::test]
+    async fn is_what_it_was_given() {
+        let global = Telemetry::start();
+        let spans = InMemorySpanExporter::default();
+        let tracers = SdkTracerProvider::builder().with_simple_exporter(spans.clone()).build();
+        let metrics = InMemoryMetricExporter::default();
+        let meters = SdkMeterProvider::builder()
+            .with_reader(PeriodicReader::builder(metrics.clone()).build())
+            .build();
+        let instrumentation = Instrumentation::builder()
+            .tracer_provider(&tracers)
+            .meter_provider(&meters)
+            .propagator(Homemade(["parent".to_owned(), "parent-state".to_owned()]))
+            .build();
+
+        let obedient = Obedient::default();
+        let server = serve(obedient.routes()).await;
+        let channel = channel(&server, &layer().instrumentation(instrumentation));
+        let mut request = Request::new("hello");
+        for field in ["parent", "parent-state", "x-other"] {
+            request.metadata_mut().insert(field, MetadataValue::from_static("old"));
+        }
+        call(channel, Kind::ServerStream, request).await.unwrap();
+
+        let [span] = &spans.get_finished_spans().unwrap()[..] else {
+            panic!("expected one span")
+        };
+        assert_eq!(span.name, "kinds.ServerStream/Call");
+        assert_eq!(span.instrumentation_scope.name(), "otel-runtime");
+        let metadata = obedient.only_metadata();
+        let context = &span.span_context;
+        let parent = format!("{} {}", context.trace_id(), context.span_id());
+        assert_eq!(metadata.get("parent").unwrap(), parent.as_str());
+        assert_eq!(metadata.get("traceparent"), None);
+        // It would be another span's.
+        assert_eq!(metadata.get("parent-state"), None);
+        assert_eq!(metadata.get("x-other").unwrap(), "old");
+
+        meters.force_flush().unwrap();
+        let collected = metrics.get_finished_metrics().unwrap();
+        let scopes = collected.iter().flat_map(ResourceMetrics::scope_metrics);
+        let mut names: Vec<_> = scopes.flat_map(ScopeMetrics::metrics).map(Metric::name).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["rpc.client.active_requests", "rpc.client.call.duration"]);
+
+        global.spans(0).await;
+        assert_eq!(global.metrics().client_duration_count(), 0);
+    }
+}
+
+#[tokio::test]
+async fn clones_of_a_layer_can_be_told_apart() {
+    let telemetry = Telemetry::start();
+    let server = serve(Obedient::default().routes()).await;
+    let records = layer();
+    let records_nothing = records.clone().filter(Filter::new(|_| false));
+    for layer in [records, records_nothing] {
+        call(channel(&server, &layer), Kind::Unary, Request::new("hello"))
+            .await
+            .unwrap();
+    }
+    telemetry.span().await;
+}

@@ -1,0 +1,45 @@
+//! What each of the 17 status codes means for the span and for the metric point of a client: all but OK are errors.
+
+use opentelemetry::trace::Status as SpanStatus;
+use tests::client::{CODES, Kind, call, client_attributes, connect};
+use tests::obedient::Obedient;
+use tests::server::serve;
+use tests::telemetry::{Telemetry, attributes};
+use tonic::{Code, Request};
+
+/// Has the service fail with each code, here or `later`, and asserts what the client makes of it.
+async fn each_code(kind: Kind, later: &str) {
+    let telemetry = Telemetry::start();
+    let server = serve(Obedient::default().routes()).await;
+    let channel = connect(&server).await;
+    for (code, _) in CODES {
+        let text = format!("code {}{later}", code as i32);
+        let result = call(channel.clone(), kind, Request::new(text.as_str())).await;
+        assert_eq!(result.map_or_else(|status| status.code(), |_| Code::Ok), code);
+    }
+
+    let spans = telemetry.spans(CODES.len()).await;
+    let points = telemetry.metrics().client_durations();
+    assert_eq!(points.len(), CODES.len());
+    for ((code, name), span) in CODES.into_iter().zip(spans) {
+        let (error, status) = match code {
+            Code::Ok => (None, SpanStatus::Unset),
+            _ => (Some(name), SpanStatus::error(format!("as asked: {}", code as i32))),
+        };
+        let expected = client_attributes(kind.method(), server.address, name, error);
+        assert_eq!(attributes(&span.attributes), expected);
+        assert_eq!(span.status, status, "{name}");
+        let counts: Vec<_> = points.iter().filter(|(point, ..)| *point == expected).collect();
+        assert!(matches!(counts[..], [(_, 1, _)]), "{name}: {counts:?}");
+    }
+}
+
+#[tokio::test]
+async fn in_place_of_a_response() {
+    each_code(Kind::Unary, "").await;
+}
+
+#[tokio::test]
+async fn at_the_end_of_a_stream() {
+    each_code(Kind::ServerStream, " later").await;
+}

@@ -1,0 +1,108 @@
+//! However many messages go either way, a client's streaming RPC is one span, one duration, and one request in the server.
+
+use std::pin::Pin;
+
+use opentelemetry::trace::SpanKind;
+use otel_runtime::traced_service;
+use tests::client::{Kind, client_attributes, connect, read};
+use tests::kinds::Message;
+use tests::kinds::bidi_client::BidiClient;
+use tests::kinds::bidi_server::{Bidi, BidiServer};
+use tests::server::serve;
+use tests::telemetry::{Telemetry, attributes};
+use tokio::sync::mpsc;
+use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::service::Routes;
+use tonic::{Request, Response, Status, Streaming};
+
+type Messages = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
+
+/// Reads as many messages as come, and then replies with as many as the first one says.
+struct Counts;
+
+#[traced_service]
+#[tonic::async_trait]
+impl Bidi for Counts {
+    type CallStream = Messages;
+
+    async fn call(&self, request: Request<Streaming<Message>>) -> Result<Response<Self::CallStream>, Status> {
+        let mut messages = request.into_inner();
+        let first = messages.message().await?.unwrap_or_default();
+        let came = 1 + read(&mut messages).await?;
+        let replies = first.text.parse().unwrap_or_default();
+        let reply = Message::from(came.to_string().as_str());
+        Ok(Response::new(Box::pin(tokio_stream::iter(vec![Ok(reply); replies]))))
+    }
+}
+
+#[tokio::test]
+async fn from_one_to_three_messages_each_way_are_one_span_each_side() {
+    for sent in 1..=3 {
+        for replied in 1..=3 {
+            let telemetry = Telemetry::start();
+            let server = serve(Routes::new(BidiServer::new(Counts))).await;
+            let messages = vec![Message::from(replied.to_string().as_str()); sent];
+            let call = BidiClient::new(connect(&server).await)
+                .call(tokio_stream::iter(messages))
+                .await;
+            let mut replies = call.unwrap().into_inner();
+            assert_eq!(replies.message().await.unwrap().unwrap().text, sent.to_string());
+            assert_eq!(read(&mut replies).await.unwrap(), replied - 1);
+
+            let spans = telemetry.spans(2).await;
+            let [client] = &spans
+                .iter()
+                .filter(|span| span.span_kind == SpanKind::Client)
+                .collect::<Vec<_>>()[..]
+            else {
+                panic!("{spans:?}")
+            };
+            let expected = client_attributes(Kind::Bidi.method(), server.address, "OK", None);
+            assert_eq!(attributes(&client.attributes), expected);
+            assert_eq!(client.events.len(), 0, "messages are no events");
+            let metrics = telemetry.metrics();
+            assert_eq!((metrics.client_duration_count(), metrics.duration_count()), (1, 1));
+            assert_eq!(
+                (metrics.client_active_request_count(), metrics.active_request_count()),
+                (0, 0)
+            );
+        }
+    }
+}
+
+/// Replies to each message as it comes.
+struct Echo;
+
+#[tonic::async_trait]
+impl Bidi for Echo {
+    type CallStream = Messages;
+
+    async fn call(&self, request: Request<Streaming<Message>>) -> Result<Response<Self::CallStream>, Status> {
+        Ok(Response::new(Box::pin(request.into_inner())))
+    }
+}
+
+#[tokio::test]
+async fn it_lasts_until_the_replies_end() {
+    let telemetry = Telemetry::start();
+    let server = serve(Routes::new(BidiServer::new(Echo))).await;
+    let (say, said) = mpsc::channel(1);
+    let call = BidiClient::new(connect(&server).await)
+        .call(ReceiverStream::new(said))
+        .await;
+    let mut replies = call.unwrap().into_inner();
+    for text in ["a", "b"] {
+        say.send(Message::from(text)).await.unwrap();
+        assert_eq!(replies.message().await.unwrap().unwrap().text, text);
+        assert_eq!(telemetry.ended_spans().len(), 0);
+        assert_eq!(telemetry.metrics().client_active_request_count(), 1);
+    }
+    drop(say);
+    assert!(replies.message().await.unwrap().is_none());
+    // Not dropped, and over.
+    assert_eq!(attributes(&telemetry.span().await.attributes)["rpc.status_code"], "OK");
+    assert_eq!(telemetry.metrics().client_active_request_count(), 0);
+    drop(replies);
+    telemetry.span().await;
+}

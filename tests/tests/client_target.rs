@@ -1,0 +1,121 @@
+//! `server.address` and `server.port` of a client: what the channel was told to connect to, never what that resolves to.
+
+use opentelemetry_sdk::trace::SpanData;
+use otel_runtime::{ClientLayer, TracedChannel};
+use tests::client::endpoint;
+use tests::kinds::Message;
+use tests::kinds::unary_client::UnaryClient;
+use tests::obedient::Obedient;
+use tests::server::serve;
+use tests::telemetry::{Attributes, Telemetry, attributes, expected};
+use tokio_stream::wrappers::UnixListenerStream;
+use tonic::transport::{Channel, Endpoint, Server};
+use tower::Layer;
+
+async fn hello(channel: TracedChannel) {
+    UnaryClient::new(channel).call(Message::from("hello")).await.unwrap();
+}
+
+/// What tells the server and the network on the span, which the duration tells as well.
+fn addresses(telemetry: &Telemetry, span: &SpanData) -> Attributes {
+    let found = attributes(&span.attributes);
+    let durations = telemetry.metrics().client_durations();
+    assert_eq!(durations.len(), 1, "{durations:?}");
+    assert_eq!(durations[0].0, found);
+    let addresses = found.into_iter().filter(|(key, _)| !key.starts_with("rpc."));
+    addresses.collect()
+}
+
+#[tokio::test]
+async fn an_address_is_itself() {
+    let telemetry = Telemetry::start();
+    let server = serve(Obedient::default().routes()).await;
+    hello(TracedChannel::connect(endpoint(server.address)).await.unwrap()).await;
+
+    let span = telemetry.span().await;
+    let port = server.address.port().to_string();
+    assert_eq!(
+        addresses(&telemetry, &span),
+        expected([("server.address", "127.0.0.1"), ("server.port", &port)])
+    );
+}
+
+#[tokio::test]
+async fn a_name_stays_a_name() {
+    let telemetry = Telemetry::start();
+    let server = serve(Obedient::default().routes()).await;
+    let port = server.address.port().to_string();
+    let endpoint = Endpoint::from_shared(format!("http://localhost:{port}")).unwrap();
+    hello(TracedChannel::connect_lazy(&endpoint)).await;
+
+    let span = telemetry.span().await;
+    assert_eq!(
+        addresses(&telemetry, &span),
+        expected([("server.address", "localhost"), ("server.port", &port)])
+    );
+}
+
+#[tokio::test]
+async fn the_origin_that_requests_name_is_not_the_target() {
+    let telemetry = Telemetry::start();
+    let server = serve(Obedient::default().routes()).await;
+    let port = server.address.port().to_string();
+    let endpoint = endpoint(server.address).origin("http://greeter.example".parse().unwrap());
+    hello(TracedChannel::connect(endpoint).await.unwrap()).await;
+
+    let span = telemetry.span().await;
+    assert_eq!(
+        addresses(&telemetry, &span),
+        expected([("server.address", "127.0.0.1"), ("server.port", &port)])
+    );
+}
+
+#[tokio::test]
+async fn a_unix_socket_is_a_path() {
+    let telemetry = Telemetry::start();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("greeter.sock");
+    let path = path.to_str().unwrap();
+    let listener = tokio::net::UnixListener::bind(path).unwrap();
+    let server = Server::builder().add_routes(Obedient::default().routes());
+    let server = tokio::spawn(server.serve_with_incoming(UnixListenerStream::new(listener)));
+
+    let target = format!("unix://{path}");
+    let endpoint = Endpoint::from_shared(target.clone()).unwrap();
+    hello(ClientLayer::new(&target).layer(endpoint.connect().await.unwrap())).await;
+    let span = telemetry.span().await;
+    assert_eq!(addresses(&telemetry, &span), expected([("server.address", path)]));
+    drop(telemetry);
+
+    // An endpoint does not tell it, and what it shows instead is nobody's address.
+    let telemetry = Telemetry::start();
+    hello(TracedChannel::connect(endpoint).await.unwrap()).await;
+    let span = telemetry.span().await;
+    assert_eq!(addresses(&telemetry, &span), expected([]));
+    server.abort();
+}
+
+#[tokio::test]
+async fn of_many_servers_it_is_their_name() {
+    let telemetry = Telemetry::start();
+    let services = [Obedient::default(), Obedient::default()];
+    let servers = [serve(services[0].routes()).await, serve(services[1].routes()).await];
+    let balanced = Channel::balance_list(servers.iter().map(|server| endpoint(server.address)));
+    let channel = ClientLayer::new("dns:///greeter.example:50051").layer(balanced);
+    // Which one gets a call is left to chance.
+    let mut calls = 0;
+    while services
+        .iter()
+        .any(|service| service.metadata.lock().unwrap().is_empty())
+    {
+        assert!(calls < 10_000, "one of them is never reached");
+        hello(channel.clone()).await;
+        calls += 1;
+    }
+
+    let spans = telemetry.spans(calls).await;
+    let server = expected([("server.address", "greeter.example"), ("server.port", "50051")]);
+    assert_eq!(addresses(&telemetry, &spans[0]), server);
+    let first = attributes(&spans[0].attributes);
+    assert!(spans.iter().all(|span| attributes(&span.attributes) == first));
+}

@@ -1,0 +1,83 @@
+//! Where telemetry is suppressed, as it is while telemetry itself is sent, a client's RPC leaves no trace of itself.
+
+use opentelemetry::Context;
+use opentelemetry::trace::{FutureExt, SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
+use tests::client::{Kind, call, connect};
+use tests::obedient::Obedient;
+use tests::server::{Running, serve};
+use tests::telemetry::Telemetry;
+use tonic::Request;
+
+/// A context with the span of an exporter's caller.
+fn caller() -> Context {
+    let trace = TraceId::from_hex("4bf92f3577b34da6a3ce929d0e0e4736").unwrap();
+    let span = SpanId::from_hex("00f067aa0ba902b7").unwrap();
+    let span = SpanContext::new(trace, span, TraceFlags::SAMPLED, true, TraceState::default());
+    Context::new().with_remote_span_context(span)
+}
+
+async fn start() -> (Telemetry, Obedient, Running) {
+    let telemetry = Telemetry::start();
+    let service = Obedient::default();
+    let server = serve(service.routes()).await;
+    (telemetry, service, server)
+}
+
+async fn assert_no_trace(telemetry: &Telemetry, service: &Obedient, calls: usize) {
+    telemetry.spans(0).await;
+    let metrics = telemetry.metrics();
+    assert_eq!(metrics.client_duration_count(), 0);
+    assert!(metrics.client_active_requests().iter().all(|(_, count)| *count == 0));
+    let metadata = service.metadata.lock().unwrap();
+    assert_eq!(metadata.len(), calls);
+    assert!(
+        metadata.iter().all(|metadata| !metadata.contains_key("traceparent")),
+        "{metadata:?}"
+    );
+}
+
+/// On one thread throughout, as the guard is that thread's.
+#[tokio::test]
+async fn by_a_guard_of_the_scope() {
+    let (telemetry, service, server) = start().await;
+    let channel = connect(&server).await;
+    {
+        let _caller = caller().attach();
+        let _suppressed = Context::enter_telemetry_suppressed_scope();
+        for kind in Kind::ALL {
+            call(channel.clone(), kind, Request::new("hello")).await.unwrap();
+            call(channel.clone(), kind, Request::new("fail")).await.unwrap_err();
+        }
+    }
+    assert_no_trace(&telemetry, &service, 8).await;
+
+    // And it ends with its scope.
+    call(channel, Kind::Unary, Request::new("hello")).await.unwrap();
+    telemetry.span().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_task_that_was_given_the_context() {
+    let (telemetry, service, server) = start().await;
+    let channel = connect(&server).await;
+    let tasks = Kind::ALL.map(|kind| {
+        let call = call(channel.clone(), kind, Request::new("hello"));
+        tokio::spawn(call.with_context(caller().with_telemetry_suppressed()))
+    });
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+    assert_no_trace(&telemetry, &service, 4).await;
+}
+
+#[tokio::test]
+async fn when_dropped_on_the_way() {
+    let (telemetry, service, server) = start().await;
+    let channel = connect(&server).await;
+    let call = call(channel, Kind::Unary, Request::new("wait"));
+    tokio::select! {
+        result = call.with_context(caller().with_telemetry_suppressed()) => panic!("it does not end: {result:?}"),
+        () = service.waiting.notified() => {}
+    }
+    assert_no_trace(&telemetry, &service, 1).await;
+}
