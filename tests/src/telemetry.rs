@@ -191,6 +191,34 @@ impl Telemetry {
         Metrics(INSTALLED.metrics.get_finished_metrics().unwrap())
     }
 
+    /// Waits until `count` durations have been recorded, for RPCs without a span to wait for; asserts that there are no others, and that no RPC is active.
+    pub async fn durations(&self, count: u64) -> Vec<Attributes> {
+        let mut durations = Vec::new();
+        let mut active = Vec::new();
+        let wait = async {
+            loop {
+                let metrics = self.metrics();
+                for (point, count, _) in metrics.durations() {
+                    durations.extend((0..count).map(|_| point.clone()));
+                }
+                active = metrics.active_requests();
+                active.retain(|(_, active)| *active != 0);
+                if durations.len() as u64 >= count && active.is_empty() {
+                    return;
+                }
+                // An instrument tells nobody that it has been written to.
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let in_time = tokio::time::timeout(PATIENCE, wait).await.is_ok();
+        assert!(
+            in_time,
+            "waited for {count} durations, found {durations:?}, and {active:?} are active"
+        );
+        assert_eq!(durations.len() as u64, count, "{durations:?}");
+        durations
+    }
+
     /// The log records of the test.
     #[must_use]
     pub fn logs(&self) -> Vec<Log> {
