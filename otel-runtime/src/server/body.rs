@@ -71,6 +71,9 @@ impl<B: Body<Error: 'static>> Body for ServerBody<B> {
                 Some(Ok(frame)) => {
                     if let Some(trailers) = frame.trailers_ref() {
                         response::trailers(call, trailers);
+                    } else if this.body.as_ref().as_pin_ref().is_some_and(|body| body.is_end_stream()) {
+                        // Nobody asks it for more.
+                        response::no_more(call, *this.status);
                     }
                 }
                 Some(Err(error)) => call.end(wire::failed(error).outcome()),
