@@ -33,7 +33,7 @@ pub const STREAMING: [&str; 2] = ["kinds.ServerStream/Call", "kinds.Bidi/Call"];
 /// Does what a text says:
 ///
 /// * a number: fails with that code, and a message that names it; with 0 it succeeds,
-/// * `wait`: never comes back,
+/// * `wait`: comes back when it is [released](Obedient::release),
 /// * `panic`: panics,
 /// * `span`: makes a span, `child`,
 /// * anything else: succeeds.
@@ -42,6 +42,7 @@ pub const STREAMING: [&str; 2] = ["kinds.ServerStream/Call", "kinds.Bidi/Call"];
 #[derive(Clone, Debug, Default)]
 pub struct Obedient {
     waiting: Arc<Notify>,
+    released: Arc<Notify>,
 }
 
 type Messages = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
@@ -52,13 +53,18 @@ impl Obedient {
         self.waiting.notified().await;
     }
 
+    /// Lets one call that waits come back.
+    pub fn release(&self) {
+        self.released.notify_one();
+    }
+
     async fn obey(&self, text: &str) -> Result<Message, Status> {
         // What is done on a later poll belongs to the RPC, too.
         tokio::task::yield_now().await;
         match text {
             "wait" => {
                 self.waiting.notify_one();
-                std::future::pending().await
+                self.released.notified().await;
             }
             "panic" => panic!("as asked"),
             "span" => global::tracer("app").start("child").end(),
