@@ -10,6 +10,7 @@ use tonic_prost::ProstCodec;
 use crate::kinds::Message;
 
 /// A request of one message.
+#[must_use]
 pub fn request(text: &str) -> Request<Message> {
     Request::new(Message::from(text))
 }

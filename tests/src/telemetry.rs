@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use opentelemetry::trace::{SpanId, TraceId};
+use opentelemetry::trace::{Link, SpanId, SpanKind, TraceId, TraceState};
 use opentelemetry::{Context, KeyValue, global};
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_sdk::error::OTelSdkResult;
@@ -14,7 +14,10 @@ use opentelemetry_sdk::metrics::{
     InMemoryMetricExporter, InMemoryMetricExporterBuilder, PeriodicReader, SdkMeterProvider, Temporality,
 };
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
-use opentelemetry_sdk::trace::{InMemorySpanExporter, Sampler, SdkTracerProvider, Span, SpanData, SpanProcessor};
+use opentelemetry_sdk::trace::{
+    InMemorySpanExporter, Sampler, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample, Span, SpanData,
+    SpanProcessor,
+};
 use tokio::sync::watch;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, filter};
@@ -279,6 +282,15 @@ pub fn expected<const N: usize>(attributes: [(&str, &str); N]) -> Attributes {
         .collect()
 }
 
+/// The names of all instruments in a collection.
+#[must_use]
+pub fn instrument_names(collected: &[ResourceMetrics]) -> Vec<&str> {
+    let scopes = collected.iter().flat_map(ResourceMetrics::scope_metrics);
+    let mut names: Vec<_> = scopes.flat_map(ScopeMetrics::metrics).map(Metric::name).collect();
+    names.sort_unstable();
+    names
+}
+
 /// One collection of all instruments.
 #[derive(Debug)]
 pub struct Metrics(Vec<ResourceMetrics>);
@@ -300,10 +312,7 @@ impl Metrics {
     /// The names of all instruments that have a value.
     #[must_use]
     pub fn names(&self) -> Vec<&str> {
-        let scopes = self.0.iter().flat_map(ResourceMetrics::scope_metrics);
-        let mut names: Vec<_> = scopes.flat_map(ScopeMetrics::metrics).map(Metric::name).collect();
-        names.sort_unstable();
-        names
+        instrument_names(&self.0)
     }
 
     /// The points of `rpc.server.call.duration`: attributes, count and sum.
@@ -346,6 +355,45 @@ impl Metrics {
     #[must_use]
     pub fn active_request_count(&self) -> i64 {
         self.active_requests().iter().map(|(_, value)| value).sum()
+    }
+}
+
+/// Decides the same of each span, and remembers what it was asked: name, kind and attributes.
+#[derive(Clone, Debug)]
+pub struct Curious {
+    decision: SamplingDecision,
+    /// What it was asked.
+    pub asked: Shared<Vec<(String, SpanKind, Attributes)>>,
+}
+
+impl Curious {
+    /// One that has not been asked yet.
+    #[must_use]
+    pub fn new(decision: SamplingDecision) -> Self {
+        Curious {
+            decision,
+            asked: Shared::default(),
+        }
+    }
+}
+
+impl ShouldSample for Curious {
+    fn should_sample(
+        &self,
+        _: Option<&Context>,
+        _: TraceId,
+        name: &str,
+        kind: &SpanKind,
+        found: &[KeyValue],
+        _: &[Link],
+    ) -> SamplingResult {
+        let asked = (name.to_owned(), kind.clone(), attributes(found));
+        self.asked.lock().unwrap().push(asked);
+        SamplingResult {
+            decision: self.decision.clone(),
+            attributes: Vec::new(),
+            trace_state: TraceState::default(),
+        }
     }
 }
 

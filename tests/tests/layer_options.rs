@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use opentelemetry::trace::{SpanId, TraceContextExt, TraceId};
 use opentelemetry::{Array, Context, KeyValue, StringValue, Value};
-use opentelemetry_sdk::metrics::data::{ResourceMetrics, ScopeMetrics};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
@@ -15,7 +14,7 @@ use tests::kinds::Message;
 use tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
 use tests::obedient::{Annotated, Obedient, Plain};
 use tests::server::serve_with;
-use tests::telemetry::{Shared, Telemetry, attributes};
+use tests::telemetry::{Shared, Telemetry, attributes, instrument_names};
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::service::{InterceptorLayer, Routes};
 use tonic::transport::Server;
@@ -311,7 +310,7 @@ mod instrumentation {
                 .build();
             let layer = ServerLayer::new().instrumentation(own);
             let mut request = in_a_trace("01");
-            request.get_mut().text = "".to_owned();
+            request.get_mut().text.clear();
             call_in(layer, routes(&Obedient::default()), request).await;
 
             let [span] = &spans.get_finished_spans().unwrap()[..] else {
@@ -321,13 +320,10 @@ mod instrumentation {
             assert_eq!(span.parent_span_id, SpanId::from_hex(PARENT).unwrap());
             meters.force_flush().unwrap();
             let collected = metrics.get_finished_metrics().unwrap();
-            let names = collected
-                .iter()
-                .flat_map(ResourceMetrics::scope_metrics)
-                .flat_map(ScopeMetrics::metrics);
-            let mut names: Vec<_> = names.map(|metric| metric.name().to_owned()).collect();
-            names.sort();
-            assert_eq!(names, ["rpc.server.active_requests", "rpc.server.call.duration"]);
+            assert_eq!(
+                instrument_names(&collected),
+                ["rpc.server.active_requests", "rpc.server.call.duration"]
+            );
 
             global.spans(0).await;
             global.durations(0).await;

@@ -11,6 +11,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
 use otel_runtime::{Instrumentation, ServerLayer, traced_service};
+use tests::obedient::SetUp;
 use tests::server::{Running, serve, serve_with};
 use tests::telemetry::{Shared, Telemetry};
 use tonic::service::Routes;
@@ -73,13 +74,6 @@ impl SpanExporter for Late {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-enum SetUp {
-    Attribute,
-    Layer,
-    Both,
-}
-
 /// A process that serves a collector, and records what it does there.
 struct Process {
     collected: Collected,
@@ -139,7 +133,7 @@ impl Process {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn are_not_recorded() {
-    for set_up in [SetUp::Attribute, SetUp::Layer, SetUp::Both] {
+    for set_up in SetUp::ALL {
         println!("{set_up:?}");
         let telemetry = Telemetry::start();
         let process = Process::start(set_up).await;
@@ -147,7 +141,7 @@ async fn are_not_recorded() {
         process.export().await;
 
         assert_eq!(process.collected(), ["work"]);
-        let agents = process.collected.agents.lock().unwrap();
+        let agents = std::mem::take(&mut *process.collected.agents.lock().unwrap());
         let [agent] = &agents[..] else {
             panic!("expected one export: {agents:?}")
         };
@@ -158,7 +152,7 @@ async fn are_not_recorded() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn but_those_of_an_ordinary_client_are() {
-    for set_up in [SetUp::Attribute, SetUp::Layer, SetUp::Both] {
+    for set_up in SetUp::ALL {
         println!("{set_up:?}");
         let telemetry = Telemetry::start();
         let process = Process::start(set_up).await;
@@ -175,7 +169,7 @@ async fn but_those_of_an_ordinary_client_are() {
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn and_those_of_an_exporter_on_another_host() {
-    for set_up in [SetUp::Attribute, SetUp::Layer, SetUp::Both] {
+    for set_up in SetUp::ALL {
         println!("{set_up:?}");
         let telemetry = Telemetry::start();
         let process = Process::start(set_up).await;

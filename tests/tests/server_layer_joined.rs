@@ -6,14 +6,12 @@ use std::task::{self, Poll};
 use opentelemetry::trace::{SpanId, Status as SpanStatus};
 use opentelemetry::{Array, StringValue, Value};
 use opentelemetry_sdk::trace::SpanData;
-use otel_runtime::{ServerLayer, TracedStream, traced_service};
+use otel_runtime::{ServerLayer, traced_service};
 use tests::client::{call, call_to_end, request};
 use tests::kinds::Message;
 use tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
 use tests::kinds::unary_server::{Unary, UnaryServer};
 use tests::names::Nothing;
-use tests::names::http_cache_client::HttpCacheClient;
-use tests::names::http_cache_server::{HttpCache, HttpCacheServer};
 use tests::names::odd_client::OddClient;
 use tests::names::odd_server::{Odd, OddServer};
 use tests::obedient::{Annotated, Obedient};
@@ -256,144 +254,6 @@ mod a_stream_that_is_dropped {
     async fn is_one_whose_caller_went_away_for_the_layer_alone() {
         let routes = Routes::new(ServerStreamServer::new(Plain));
         assert_eq!(after_its_last_item(routes).await, "CANCELLED");
-    }
-}
-
-mod a_service_in_a_service {
-    use super::*;
-
-    struct Inner;
-
-    #[traced_service]
-    #[tonic::async_trait]
-    impl Unary for Inner {
-        #[traced(fields(added.by = "inner"))]
-        async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
-            if request.get_ref().text.is_empty() {
-                return Err(Status::internal("empty"));
-            }
-            Ok(Response::new(request.into_inner()))
-        }
-    }
-
-    type Messages = tokio_stream::Iter<std::vec::IntoIter<Result<Message, Status>>>;
-
-    #[traced_service]
-    #[tonic::async_trait]
-    impl ServerStream for Inner {
-        type CallStream = Messages;
-
-        async fn call(&self, request: Request<Message>) -> Result<Response<Self::CallStream>, Status> {
-            let items = vec![Ok(request.into_inner()), Err(Status::data_loss("torn"))];
-            Ok(Response::new(tokio_stream::iter(items)))
-        }
-    }
-
-    #[traced_service]
-    #[tonic::async_trait]
-    impl HttpCache for Inner {
-        async fn put_kv(&self, _: Request<Nothing>) -> Result<Response<Nothing>, Status> {
-            Ok(Response::new(Nothing {}))
-        }
-    }
-
-    struct Outer(Inner);
-
-    #[traced_service]
-    #[tonic::async_trait]
-    impl Unary for Outer {
-        #[traced(fields(added.first = "outer"))]
-        async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
-            let (metadata, extensions, message) = request.into_parts();
-            // Another service's method, with the request that came here and with one of its own.
-            let question = Request::from_parts(metadata.clone(), extensions.clone(), Nothing {});
-            self.0.put_kv(question).await?;
-            self.0.put_kv(Request::new(Nothing {})).await?;
-            Unary::call(&self.0, Request::from_parts(metadata, extensions, message)).await
-        }
-    }
-
-    #[traced_service]
-    #[tonic::async_trait]
-    impl ServerStream for Outer {
-        type CallStream = TracedStream<Messages>;
-
-        async fn call(&self, request: Request<Message>) -> Result<Response<Self::CallStream>, Status> {
-            ServerStream::call(&self.0, request).await
-        }
-    }
-
-    #[tokio::test]
-    async fn is_part_of_its_rpc() {
-        for (text, code) in [("hello", "OK"), ("", "INTERNAL")] {
-            let telemetry = Telemetry::start();
-            let server = serve_in_layer(Routes::new(UnaryServer::new(Outer(Inner)))).await;
-            call_to_end(server.channel().await, "kinds.Unary/Call", request(text)).await;
-            let (span, found) = only_span(&telemetry).await;
-            assert_eq!(span.name, "kinds.Unary/Call");
-            assert_eq!(found["rpc.status_code"], code);
-            assert_eq!(found["added.first"], "outer");
-            assert_eq!(found["added.by"], "inner");
-        }
-    }
-
-    #[tokio::test]
-    async fn is_part_of_its_rpc_with_its_stream() {
-        let telemetry = Telemetry::start();
-        let server = serve_in_layer(Routes::new(ServerStreamServer::new(Outer(Inner)))).await;
-        call_to_end(server.channel().await, "kinds.ServerStream/Call", request("hello")).await;
-        let (span, found) = only_span(&telemetry).await;
-        assert_eq!(span.name, "kinds.ServerStream/Call");
-        assert_eq!(found["rpc.status_code"], "DATA_LOSS");
-    }
-
-    /// Calls another service in the process, through its generated client and server, without a socket and a router.
-    struct Gateway;
-
-    #[traced_service]
-    #[tonic::async_trait]
-    impl Unary for Gateway {
-        async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
-            let mut client = HttpCacheClient::new(HttpCacheServer::new(Inner));
-            client.put_kv(Nothing {}).await?;
-            Ok(Response::new(request.into_inner()))
-        }
-    }
-
-    #[tokio::test]
-    async fn but_not_behind_a_client() {
-        let telemetry = Telemetry::start();
-        let server = serve_in_layer(Routes::new(UnaryServer::new(Gateway))).await;
-        call_to_end(server.channel().await, "kinds.Unary/Call", request("")).await;
-        let spans = telemetry.spans(2).await;
-        let [inner, outer] = &spans[..] else { unreachable!() };
-        assert_eq!((&*outer.name, &*inner.name), ("kinds.Unary/Call", "HttpCache/PutKv"));
-        assert_eq!(inner.parent_span_id, outer.span_context.span_id());
-        telemetry.durations(2).await;
-    }
-
-    #[tokio::test]
-    async fn nor_behind_a_client_and_a_layer_of_its_own() {
-        struct Nested;
-
-        #[traced_service]
-        #[tonic::async_trait]
-        impl Unary for Nested {
-            async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
-                let server = ServerLayer::new().layer(HttpCacheServer::new(Inner));
-                HttpCacheClient::new(server).put_kv(Nothing {}).await?;
-                Ok(Response::new(request.into_inner()))
-            }
-        }
-
-        let telemetry = Telemetry::start();
-        let server = serve_in_layer(Routes::new(UnaryServer::new(Nested))).await;
-        call_to_end(server.channel().await, "kinds.Unary/Call", request("")).await;
-        let spans = telemetry.spans(2).await;
-        let [inner, outer] = &spans[..] else { unreachable!() };
-        assert_eq!(outer.name, "kinds.Unary/Call");
-        assert_eq!(inner.parent_span_id, outer.span_context.span_id());
-        telemetry.durations(2).await;
     }
 }
 

@@ -1,43 +1,16 @@
 //! `ServerLayer` gives each RPC its method's name once that is known to be one's; and what a sampler sees of it.
 
-use opentelemetry::trace::{Link, SpanKind, TraceId, TraceState};
-use opentelemetry::{Context, KeyValue};
-use opentelemetry_sdk::trace::{
-    InMemorySpanExporter, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample,
-};
+use opentelemetry::trace::SpanKind;
+use opentelemetry_sdk::trace::{InMemorySpanExporter, SamplingDecision, SdkTracerProvider};
 use otel_runtime::{Instrumentation, ServerLayer};
 use tests::client::{call_to_end, request};
 use tests::obedient::{Annotated, Obedient, Plain, RPCS};
 use tests::server::{Running, serve_with};
-use tests::telemetry::{Attributes, Shared, Telemetry, attributes};
+use tests::telemetry::{Curious, Telemetry, attributes};
 use tonic::service::Routes;
 use tonic::transport::Server;
 
 const RPC: &str = "kinds.Unary/Call";
-
-/// Samples everything, and remembers what it was asked.
-#[derive(Clone, Debug, Default)]
-struct Curious(Shared<Vec<(String, SpanKind, Attributes)>>);
-
-impl ShouldSample for Curious {
-    fn should_sample(
-        &self,
-        _: Option<&Context>,
-        _: TraceId,
-        name: &str,
-        kind: &SpanKind,
-        found: &[KeyValue],
-        _: &[Link],
-    ) -> SamplingResult {
-        let asked = (name.to_owned(), kind.clone(), attributes(found));
-        self.0.lock().unwrap().push(asked);
-        SamplingResult {
-            decision: SamplingDecision::RecordAndSample,
-            attributes: Vec::new(),
-            trace_state: TraceState::default(),
-        }
-    }
-}
 
 /// A span, as far as it tells the method: its name, `rpc.method` and `rpc.method_original`.
 type Named = (String, String, Option<String>);
@@ -53,7 +26,7 @@ fn other(path: &str) -> Named {
 /// Calls with each text in turn. What the spans are named, what the sampler was asked, and the methods of the durations.
 async fn names(layer: ServerLayer, routes: Routes, rpc: &str, texts: &[&str]) -> (Vec<Named>, Vec<Option<String>>) {
     let telemetry = Telemetry::start();
-    let curious = Curious::default();
+    let curious = Curious::new(SamplingDecision::RecordAndSample);
     let exporter = InMemorySpanExporter::default();
     let tracers = SdkTracerProvider::builder()
         .with_sampler(curious.clone())
@@ -77,7 +50,7 @@ async fn names(layer: ServerLayer, routes: Routes, rpc: &str, texts: &[&str]) ->
     of_spans.sort_unstable();
     assert_eq!(of_points, of_spans);
 
-    let asked = curious.0.lock().unwrap();
+    let asked = curious.asked.lock().unwrap();
     let asked = asked.iter().map(|(name, kind, attributes)| {
         assert_eq!((&**name, kind), (rpc, &SpanKind::Server));
         assert_eq!(attributes["rpc.system.name"], "grpc");
