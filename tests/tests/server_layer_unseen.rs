@@ -304,6 +304,27 @@ mod a_response_that_is_not_grpc {
     }
 }
 
+/// The connection takes the error, and resets the stream.
+#[tokio::test]
+async fn a_body_that_breaks_off() {
+    let telemetry = Telemetry::start();
+    let broken = || async {
+        let first = tokio_stream::once(Ok("a piece"));
+        let torn = tokio_stream::once(Err(std::io::Error::other("the disk is full")));
+        axum::body::Body::from_stream(tokio_stream::StreamExt::chain(first, torn))
+    };
+    let server = serve_in_layer(Routes::from(axum::Router::new().fallback(broken))).await;
+    let (_, status) = read_to_end(call(server.channel().await, "a.B/C", request("")).await).await;
+    assert_eq!(status.code(), Code::Internal);
+    let recorded = Recorded {
+        method: "_OTHER",
+        original: Some("a.B/C"),
+        code: "INTERNAL",
+        error: Some("the disk is full"),
+    };
+    recorded.assert_is_all_of(&telemetry).await;
+}
+
 /// Below the layer something else failed than a service. The caller gets what tonic makes of that.
 mod an_error_instead_of_a_response {
     use std::time::Duration;

@@ -76,7 +76,7 @@ impl<B: Body<Error: 'static>> Body for ServerBody<B> {
                         response::no_more(call, *this.status);
                     }
                 }
-                Some(Err(error)) => call.end(wire::failed(error).outcome()),
+                Some(Err(error)) => call.end(wire::broken_off(error).outcome()),
                 None => response::no_more(call, *this.status),
             }
         }
