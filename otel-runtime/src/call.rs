@@ -273,10 +273,13 @@ impl Call {
         self.ended
     }
 
-    /// Whether the caller's deadline has passed.
+    /// Whether the caller's deadline has passed. A client is that caller, and its clock the one that counts.
     pub(crate) fn is_late(&self) -> bool {
-        self.timeout
-            .is_some_and(|timeout| deadline::has_passed(timeout, self.start.instant.elapsed()))
+        let elapsed = self.start.instant.elapsed();
+        self.timeout.is_some_and(|timeout| match self.side() {
+            Side::Client => elapsed >= timeout,
+            Side::Server => deadline::has_passed(timeout, elapsed),
+        })
     }
 
     fn end_span(&self, elapsed: Duration, outcome: Outcome<'_>) {

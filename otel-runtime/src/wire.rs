@@ -100,6 +100,14 @@ pub(crate) fn failed(error: &dyn Any) -> End {
     End::new(Code::Internal, error.to_string())
 }
 
+/// How an RPC ended whose response body has an error instead of trailers: whatever that says, the caller gets a stream that is reset, which is INTERNAL in gRPC.
+pub(crate) fn broken_off(error: &dyn Any) -> End {
+    End {
+        code: Code::Internal,
+        ..failed(error)
+    }
+}
+
 /// How an RPC ended that the client got an error for, not a response.
 ///
 /// `error.type` is the error's kind, where it tells one: `connection_refused`, `timed_out`. Where it does not, it is the code, as for any other.

@@ -5,7 +5,9 @@
 
 pub mod client;
 pub mod obedient;
+pub mod rpc;
 pub mod server;
+pub mod set_ups;
 pub mod telemetry;
 
 /// One service for each kind of RPC.

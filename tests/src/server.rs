@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tonic::body::Body as TonicBody;
+use tonic::codegen::{Body, Bytes, Service, StdError, http};
 use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Endpoint, Server};
+use tower_layer::Layer;
 
 /// How long a test waits for what must come. Long, since it only counts where a test fails.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -33,10 +36,21 @@ impl Running {
 
 /// Serves on a free port of the loopback interface.
 pub async fn serve(routes: Routes) -> Running {
+    serve_with(Server::builder(), routes).await
+}
+
+/// The same, with a server of the test's own: with layers, say.
+pub async fn serve_with<L, S, B>(mut server: Server<L>, routes: Routes) -> Running
+where
+    L: Layer<Routes, Service = S> + Clone + Send + 'static,
+    S: Service<http::Request<TonicBody>, Response = http::Response<B>, Error: Into<StdError> + Send, Future: Send>,
+    S: Clone + Send + 'static,
+    B: Body<Data = Bytes, Error: Into<StdError>> + Send + 'static,
+{
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = Server::builder().add_routes(routes);
+    let server = server.add_routes(routes);
     tokio::spawn(
         server.serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), async {
             let _ = stopped.await;

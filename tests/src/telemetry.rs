@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use opentelemetry::trace::{SpanId, TraceId};
+use opentelemetry::trace::{Link, SpanId, SpanKind, TraceId, TraceState};
 use opentelemetry::{Context, KeyValue, global};
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_sdk::error::OTelSdkResult;
@@ -14,7 +14,10 @@ use opentelemetry_sdk::metrics::{
     InMemoryMetricExporter, InMemoryMetricExporterBuilder, PeriodicReader, SdkMeterProvider, Temporality,
 };
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
-use opentelemetry_sdk::trace::{InMemorySpanExporter, Sampler, SdkTracerProvider, Span, SpanData, SpanProcessor};
+use opentelemetry_sdk::trace::{
+    InMemorySpanExporter, Sampler, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample, Span, SpanData,
+    SpanProcessor,
+};
 use tokio::sync::watch;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, filter};
@@ -191,6 +194,34 @@ impl Telemetry {
         Metrics(INSTALLED.metrics.get_finished_metrics().unwrap())
     }
 
+    /// Waits until `count` durations have been recorded, for RPCs without a span to wait for; asserts that there are no others, and that no RPC is active.
+    pub async fn durations(&self, count: u64) -> Vec<Attributes> {
+        let mut durations = Vec::new();
+        let mut active = Vec::new();
+        let wait = async {
+            loop {
+                let metrics = self.metrics();
+                for (point, count, _) in metrics.durations() {
+                    durations.extend((0..count).map(|_| point.clone()));
+                }
+                active = metrics.active_requests();
+                active.retain(|(_, active)| *active != 0);
+                if durations.len() as u64 >= count && active.is_empty() {
+                    return;
+                }
+                // An instrument tells nobody that it has been written to.
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let in_time = tokio::time::timeout(PATIENCE, wait).await.is_ok();
+        assert!(
+            in_time,
+            "waited for {count} durations, found {durations:?}, and {active:?} are active"
+        );
+        assert_eq!(durations.len() as u64, count, "{durations:?}");
+        durations
+    }
+
     /// The log records of the test.
     #[must_use]
     pub fn logs(&self) -> Vec<Log> {
@@ -251,6 +282,15 @@ pub fn expected<const N: usize>(attributes: [(&str, &str); N]) -> Attributes {
         .collect()
 }
 
+/// The names of all instruments in a collection.
+#[must_use]
+pub fn instrument_names(collected: &[ResourceMetrics]) -> Vec<&str> {
+    let scopes = collected.iter().flat_map(ResourceMetrics::scope_metrics);
+    let mut names: Vec<_> = scopes.flat_map(ScopeMetrics::metrics).map(Metric::name).collect();
+    names.sort_unstable();
+    names
+}
+
 /// One collection of all instruments.
 #[derive(Debug)]
 pub struct Metrics(Vec<ResourceMetrics>);
@@ -272,10 +312,7 @@ impl Metrics {
     /// The names of all instruments that have a value.
     #[must_use]
     pub fn names(&self) -> Vec<&str> {
-        let scopes = self.0.iter().flat_map(ResourceMetrics::scope_metrics);
-        let mut names: Vec<_> = scopes.flat_map(ScopeMetrics::metrics).map(Metric::name).collect();
-        names.sort_unstable();
-        names
+        instrument_names(&self.0)
     }
 
     /// The points of `rpc.server.call.duration`: attributes, count and sum.
@@ -352,6 +389,45 @@ impl Metrics {
         sum.data_points()
             .map(|point| (attributes(point.attributes()), point.value()))
             .collect()
+    }
+}
+
+/// Decides the same of each span, and remembers what it was asked: name, kind and attributes.
+#[derive(Clone, Debug)]
+pub struct Curious {
+    decision: SamplingDecision,
+    /// What it was asked.
+    pub asked: Shared<Vec<(String, SpanKind, Attributes)>>,
+}
+
+impl Curious {
+    /// One that has not been asked yet.
+    #[must_use]
+    pub fn new(decision: SamplingDecision) -> Self {
+        Curious {
+            decision,
+            asked: Shared::default(),
+        }
+    }
+}
+
+impl ShouldSample for Curious {
+    fn should_sample(
+        &self,
+        _: Option<&Context>,
+        _: TraceId,
+        name: &str,
+        kind: &SpanKind,
+        found: &[KeyValue],
+        _: &[Link],
+    ) -> SamplingResult {
+        let asked = (name.to_owned(), kind.clone(), attributes(found));
+        self.asked.lock().unwrap().push(asked);
+        SamplingResult {
+            decision: self.decision.clone(),
+            attributes: Vec::new(),
+            trace_state: TraceState::default(),
+        }
     }
 }
 

@@ -1,30 +1,28 @@
 //! However many RPCs end in whatever ways, the books balance: what started has ended, once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use otel_runtime::traced_service;
+use otel_runtime::{ServerLayer, traced_service};
 use tests::kinds::Message;
-use tests::kinds::bidi_client::BidiClient;
 use tests::kinds::bidi_server::{Bidi, BidiServer};
-use tests::kinds::client_stream_client::ClientStreamClient;
 use tests::kinds::client_stream_server::{ClientStream, ClientStreamServer};
-use tests::kinds::server_stream_client::ServerStreamClient;
 use tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
-use tests::kinds::unary_client::UnaryClient;
 use tests::kinds::unary_server::{Unary, UnaryServer};
-use tests::server::serve;
+use tests::rpc::{call_to_end, request};
+use tests::server::{Running, serve, serve_with};
+use tests::set_ups::RPCS;
 use tests::telemetry::{Attributes, Telemetry, attributes};
 use tokio::task::JoinSet;
 use tokio_stream::{Stream, StreamExt};
-use tonic::service::Routes;
-use tonic::transport::Channel;
+use tonic::service::{InterceptorLayer, Routes};
+use tonic::transport::{Channel, Server};
 use tonic::{Request, Response, Status, Streaming};
 
-const RPCS: u64 = 10_000;
+const CALLS: u64 = 10_000;
 const AT_ONCE: u64 = 8;
 
 /// Counts the calls that reach it, and does as the request says.
@@ -119,35 +117,22 @@ impl Numbers {
     }
 }
 
-async fn call(channel: Channel, kind: u64, text: &str) {
-    let message = Message::from(text);
-    let _ = match kind {
-        0 => UnaryClient::new(channel).call(message).await.map(drop),
-        1 => match ServerStreamClient::new(channel).call(message).await {
-            Ok(replies) => read(replies.into_inner()).await,
-            Err(status) => Err(status),
-        },
-        2 => ClientStreamClient::new(channel)
-            .call(tokio_stream::once(message))
-            .await
-            .map(drop),
-        _ => match BidiClient::new(channel).call(tokio_stream::once(message)).await {
-            Ok(replies) => read(replies.into_inner()).await,
-            Err(status) => Err(status),
-        },
-    };
+/// Which ways an RPC may go wrong, beside those that the attribute sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Faults {
+    OfHandlers,
+    OfTheWire,
 }
 
-async fn read(mut replies: Streaming<Message>) -> Result<(), Status> {
-    while replies.message().await?.is_some() {}
-    Ok(())
-}
+/// Asks an interceptor to turn the RPC away.
+const TURN_AWAY: &str = "x-turn-away";
 
-/// One in a hundred panics, three in ten are given up at a random moment, one in ten fails.
-async fn one(channel: Channel, numbers: &mut Numbers) {
-    let kind = numbers.below(4);
+/// One in a hundred panics, three in ten are given up at a random moment, one in ten fails; and one in ten of those on the wire never reaches a handler.
+async fn one(channel: Channel, numbers: &mut Numbers, faults: Faults) {
+    let rpc = RPCS[usize::try_from(numbers.below(4)).unwrap()];
+    let call = |rpc: &'static str, text| call_to_end(channel.clone(), rpc, request(text));
     match numbers.below(100) {
-        0 => call(channel, kind, "panic").await,
+        0 => drop(call(rpc, "panic").await),
         1..31 => {
             let text = if numbers.below(2) == 0 { "hang" } else { "" };
             let moment = if text == "hang" {
@@ -155,36 +140,71 @@ async fn one(channel: Channel, numbers: &mut Numbers) {
             } else {
                 numbers.below(600)
             };
-            let _ = tokio::time::timeout(Duration::from_micros(moment), call(channel, kind, text)).await;
+            let _ = tokio::time::timeout(Duration::from_micros(moment), call(rpc, text)).await;
         }
-        31..41 => call(channel, kind, "fail").await,
-        _ => call(channel, kind, "").await,
+        31..41 => drop(call(rpc, "fail").await),
+        41..46 if faults == Faults::OfTheWire => drop(call("kinds.Unary/Nothing", "").await),
+        46..51 if faults == Faults::OfTheWire => {
+            let mut request = request("");
+            request.metadata_mut().insert(TURN_AWAY, "please".parse().unwrap());
+            drop(call_to_end(channel, rpc, request).await);
+        }
+        _ => drop(call(rpc, "").await),
     }
 }
 
-async fn drive(service: Mixed) {
+fn turn_away(request: Request<()>) -> Result<Request<()>, Status> {
+    if request.metadata().contains_key(TURN_AWAY) {
+        Err(Status::unauthenticated("as asked"))
+    } else {
+        Ok(request)
+    }
+}
+
+/// Serves what `faults` need. The number counts the RPCs that are to be recorded.
+async fn serve_counted(faults: Faults) -> (Running, Arc<AtomicU64>) {
+    let service = Mixed::default();
     let routes = Routes::new(UnaryServer::new(service.clone()))
         .add_service(ServerStreamServer::new(service.clone()))
         .add_service(ClientStreamServer::new(service.clone()))
-        .add_service(BidiServer::new(service));
-    let server = serve(routes).await;
+        .add_service(BidiServer::new(service.clone()));
+    if faults == Faults::OfHandlers {
+        return (serve(routes).await, service.calls);
+    }
+    let arrived = Arc::new(AtomicU64::new(0));
+    let count = {
+        let arrived = Arc::clone(&arrived);
+        move |request: Request<()>| {
+            arrived.fetch_add(1, Ordering::Relaxed);
+            Ok(request)
+        }
+    };
+    let server = Server::builder()
+        .layer(InterceptorLayer::new(count))
+        .layer(ServerLayer::new().methods(RPCS))
+        .layer(InterceptorLayer::new(turn_away));
+    (serve_with(server, routes).await, arrived)
+}
+
+async fn drive(faults: Faults) -> Arc<AtomicU64> {
+    let (server, arrived) = serve_counted(faults).await;
     let mut workers = JoinSet::new();
     for worker in 1..=AT_ONCE {
         let channel = server.channel().await;
         workers.spawn(async move {
             let mut numbers = Numbers(worker.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-            for _ in 0..RPCS / AT_ONCE {
-                one(channel.clone(), &mut numbers).await;
+            for _ in 0..CALLS / AT_ONCE {
+                one(channel.clone(), &mut numbers, faults).await;
             }
         });
     }
     while let Some(worker) = workers.join_next().await {
         worker.unwrap();
     }
+    arrived
 }
 
-#[test]
-fn after_ten_thousand_mixed_rpcs() {
+fn after_ten_thousand_mixed_rpcs(faults: Faults, methods: &[&str], ends: &[(&str, Option<&str>)]) {
     // A hundred backtraces of panics that are meant to be would hide one that is not.
     std::panic::set_hook(Box::new(|panic| {
         if panic.payload().downcast_ref() != Some(&"as asked") {
@@ -192,54 +212,77 @@ fn after_ten_thousand_mixed_rpcs() {
         }
     }));
     let telemetry = Telemetry::start();
-    let service = Mixed::default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(drive(service.clone()));
+    let arrived = runtime.block_on(drive(faults));
     // Whatever is still going on ends with its task.
     drop(runtime);
 
-    let rpcs = service.calls.load(Ordering::Relaxed);
+    let rpcs = arrived.load(Ordering::Relaxed);
     let spans = telemetry.ended_spans();
     let metrics = telemetry.metrics();
     assert_eq!(telemetry.started() as u64, rpcs);
     assert_eq!(spans.len() as u64, rpcs);
     assert_eq!(metrics.duration_count(), rpcs);
     // Only those that were given up before they arrived are missing.
-    assert!(rpcs <= RPCS && rpcs > RPCS * 8 / 10, "{rpcs} RPCs reached the service");
+    assert!(rpcs <= CALLS && rpcs > CALLS * 8 / 10, "{rpcs} RPCs arrived");
 
-    let active = metrics.active_requests();
-    assert_eq!(active.len(), 4);
-    for (method, active) in active {
+    for (method, active) in metrics.active_requests() {
         assert_eq!(active, 0, "{method:?}");
     }
+    let points = metrics.durations();
+    let measured: BTreeSet<_> = points.iter().map(|(point, ..)| &*point["rpc.method"]).collect();
+    assert_eq!(measured, methods.iter().copied().collect());
 
     // Each kind of end did occur, and spans and metrics agree on how often.
-    let ends = |found: &Attributes| (found["rpc.status_code"].clone(), found.get("error.type").cloned());
+    let ended = |found: &Attributes| (found["rpc.status_code"].clone(), found.get("error.type").cloned());
     let mut by_end = BTreeMap::new();
     for span in &spans {
-        *by_end.entry(ends(&attributes(&span.attributes))).or_insert(0) += 1;
+        *by_end.entry(ended(&attributes(&span.attributes))).or_insert(0) += 1;
     }
     let mut measured = BTreeMap::new();
-    for (point, count, _) in metrics.durations() {
-        *measured.entry(ends(&point)).or_insert(0) += count;
+    for (point, count, _) in &points {
+        *measured.entry(ended(point)).or_insert(0) += count;
     }
     assert_eq!(by_end, measured);
-    let kinds: Vec<_> = by_end
+    let found: Vec<_> = by_end
         .keys()
         .map(|(code, error)| (code.as_str(), error.as_deref()))
         .collect();
-    assert_eq!(
-        kinds,
-        [
+    assert_eq!(found, ends, "{by_end:?}");
+}
+
+#[test]
+fn with_the_attribute() {
+    after_ten_thousand_mixed_rpcs(
+        Faults::OfHandlers,
+        &RPCS,
+        &[
             ("CANCELLED", None),
             ("INTERNAL", Some("INTERNAL")),
             ("OK", None),
-            ("UNKNOWN", Some("panic"))
+            ("UNKNOWN", Some("panic")),
         ],
-        "{by_end:?}"
+    );
+}
+
+#[test]
+fn with_the_layer_around_it() {
+    let mut methods = vec!["_OTHER"];
+    methods.extend(RPCS);
+    after_ten_thousand_mixed_rpcs(
+        Faults::OfTheWire,
+        &methods,
+        &[
+            ("CANCELLED", None),
+            ("INTERNAL", Some("INTERNAL")),
+            ("OK", None),
+            ("UNAUTHENTICATED", None),
+            ("UNIMPLEMENTED", Some("UNIMPLEMENTED")),
+            ("UNKNOWN", Some("panic")),
+        ],
     );
 }

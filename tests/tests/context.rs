@@ -3,11 +3,10 @@
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 
-use examples::inject::InjectContext;
 use opentelemetry::trace::{Span, SpanId, SpanKind, TraceContextExt, Tracer};
 use opentelemetry::{Context, global};
 use opentelemetry_sdk::trace::SpanData;
-use otel_runtime::traced_service;
+use otel_runtime::{ClientLayer, filter, traced_service};
 use tests::kinds::Message;
 use tests::kinds::server_stream_client::ServerStreamClient;
 use tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
@@ -22,6 +21,7 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::service::Routes;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
+use tower::Layer;
 
 /// Does one of each thing that should end up in the trace.
 #[derive(Clone)]
@@ -35,7 +35,11 @@ impl Busy {
         instrumented().await;
         // On another poll than the first.
         tokio::task::yield_now().await;
-        let mut client = HttpCacheClient::with_interceptor(self.downstream, InjectContext);
+        // A client that carries the trace on, and is no part of it.
+        let channel = ClientLayer::new("downstream")
+            .filter(filter::any([]))
+            .layer(self.downstream);
+        let mut client = HttpCacheClient::new(channel);
         client.put_kv(Nothing {}).await?;
         tracing::info!("work is done");
         Ok(Message::from("done"))

@@ -3,7 +3,6 @@
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use opentelemetry::{Context, propagation::text_map_propagator::FieldIter};
-use opentelemetry_sdk::metrics::data::{ResourceMetrics, ScopeMetrics};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
 use otel_runtime::{Instrumentation, traced_service};
@@ -11,7 +10,7 @@ use tests::kinds::Message;
 use tests::kinds::server_stream_client::ServerStreamClient;
 use tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
 use tests::server::serve;
-use tests::telemetry::Telemetry;
+use tests::telemetry::{Telemetry, instrument_names};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
@@ -92,13 +91,10 @@ async fn spans_metrics_and_propagation_are_those_it_was_given() {
 
     meters.force_flush().unwrap();
     let collected = metrics.get_finished_metrics().unwrap();
-    let names = collected
-        .iter()
-        .flat_map(ResourceMetrics::scope_metrics)
-        .flat_map(ScopeMetrics::metrics);
-    let mut names: Vec<_> = names.map(|metric| metric.name().to_owned()).collect();
-    names.sort();
-    assert_eq!(names, ["rpc.server.active_requests", "rpc.server.call.duration"]);
+    assert_eq!(
+        instrument_names(&collected),
+        ["rpc.server.active_requests", "rpc.server.call.duration"]
+    );
 
     global.spans(0).await;
     assert_eq!(global.metrics().duration_count(), 0);

@@ -2,45 +2,17 @@
 
 use std::sync::{Arc, Mutex};
 
-use opentelemetry::trace::{Link, SpanKind, TraceContextExt, TraceId, TraceState};
-use opentelemetry::{Context, KeyValue, global};
-use opentelemetry_sdk::trace::{
-    InMemorySpanExporter, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample,
-};
+use opentelemetry::trace::{SpanKind, TraceContextExt};
+use opentelemetry::{Context, global};
+use opentelemetry_sdk::trace::{InMemorySpanExporter, SamplingDecision, SdkTracerProvider};
 use otel_runtime::traced_service;
 use tests::kinds::Message;
 use tests::kinds::unary_client::UnaryClient;
 use tests::kinds::unary_server::{Unary, UnaryServer};
 use tests::server::serve;
-use tests::telemetry::{Attributes, Shared, attributes, expected};
+use tests::telemetry::{Curious, Shared, expected};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
-
-/// Samples nothing, and remembers what it was asked.
-#[derive(Clone, Debug, Default)]
-struct Curious(Shared<Vec<(String, SpanKind, Attributes)>>);
-
-impl ShouldSample for Curious {
-    fn should_sample(
-        &self,
-        _: Option<&Context>,
-        _: TraceId,
-        name: &str,
-        kind: &SpanKind,
-        found: &[KeyValue],
-        _: &[Link],
-    ) -> SamplingResult {
-        self.0
-            .lock()
-            .unwrap()
-            .push((name.to_owned(), kind.clone(), attributes(found)));
-        SamplingResult {
-            decision: SamplingDecision::Drop,
-            attributes: Vec::new(),
-            trace_state: TraceState::default(),
-        }
-    }
-}
 
 struct Sampled(Shared<Vec<bool>>);
 
@@ -60,7 +32,7 @@ impl Unary for Sampled {
 
 #[tokio::test]
 async fn a_sampler_sees_name_kind_method_and_server() {
-    let curious = Curious::default();
+    let curious = Curious::new(SamplingDecision::Drop);
     let spans = InMemorySpanExporter::default();
     let provider = SdkTracerProvider::builder()
         .with_sampler(curious.clone())
@@ -85,7 +57,7 @@ async fn a_sampler_sees_name_kind_method_and_server() {
             ("server.port", &port),
         ]),
     );
-    assert_eq!(*curious.0.lock().unwrap(), [asked]);
+    assert_eq!(*curious.asked.lock().unwrap(), [asked]);
     assert_eq!(*Mutex::lock(&sampled).unwrap(), [false]);
     assert_eq!(spans.get_finished_spans().unwrap().len(), 0);
 }

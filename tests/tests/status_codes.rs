@@ -1,13 +1,13 @@
-//! What each of the 17 status codes means for the span and for the metric point of a server.
+//! What each of the 17 status codes means for the span and for the metric point of a server, whoever records it.
 
 use opentelemetry::trace::Status as SpanStatus;
 use otel_runtime::traced_service;
 use tests::kinds::Message;
-use tests::kinds::server_stream_client::ServerStreamClient;
-use tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
 use tests::kinds::unary_client::UnaryClient;
 use tests::kinds::unary_server::{Unary, UnaryServer};
+use tests::rpc::{call_to_end, request};
 use tests::server::serve;
+use tests::set_ups::{Obedient, RPCS, STREAMING, SetUp};
 use tests::telemetry::{Attributes, Telemetry, attributes, expected};
 use tonic::service::Routes;
 use tonic::{Code, Request, Response, Status};
@@ -33,73 +33,49 @@ const CODES: [(Code, &str, bool); 17] = [
     (Code::Unauthenticated, "UNAUTHENTICATED", false),
 ];
 
-/// Fails with the code of the request, and a message that names the request.
-struct Fails;
-
-fn fail(request: &Request<Message>) -> Status {
-    let code: i32 = request.get_ref().text.parse().unwrap();
-    Status::new(Code::from(code), format!("as asked: {code}"))
-}
-
-#[traced_service]
-#[tonic::async_trait]
-impl Unary for Fails {
-    async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
-        match fail(&request) {
-            ok if ok.code() == Code::Ok => Ok(Response::new(request.into_inner())),
-            status => Err(status),
-        }
+async fn of_each_kind(set_up: SetUp) {
+    for rpc in RPCS {
+        each_is_as_the_conventions_say(set_up, rpc, "").await;
     }
 }
 
-#[traced_service]
-#[tonic::async_trait]
-impl ServerStream for Fails {
-    type CallStream = tokio_stream::Iter<std::vec::IntoIter<Result<Message, Status>>>;
-
-    async fn call(&self, request: Request<Message>) -> Result<Response<Self::CallStream>, Status> {
-        let status = fail(&request);
-        let mut items = vec![Ok(request.into_inner())];
-        if status.code() != Code::Ok {
-            items.push(Err(status));
-        }
-        Ok(Response::new(tokio_stream::iter(items)))
+async fn of_a_stream_that_ends_with_it(set_up: SetUp) {
+    for rpc in STREAMING {
+        each_is_as_the_conventions_say(set_up, rpc, "later ").await;
     }
 }
 
 #[tokio::test]
-async fn of_a_unary_rpc() {
-    let telemetry = Telemetry::start();
-    let server = serve(Routes::new(UnaryServer::new(Fails))).await;
-    let mut client = UnaryClient::new(server.channel().await);
-    for (code, ..) in CODES {
-        let text = (code as i32).to_string();
-        let result = client.call(Message { text }).await;
-        assert_eq!(result.map_or_else(|status| status.code(), |_| Code::Ok), code);
-    }
-    assert_as_the_conventions_say(&telemetry, "kinds.Unary/Call").await;
+async fn with_the_attribute() {
+    of_each_kind(SetUp::Attribute).await;
+    of_a_stream_that_ends_with_it(SetUp::Attribute).await;
 }
 
 #[tokio::test]
-async fn of_a_stream_that_ends_with_it() {
-    let telemetry = Telemetry::start();
-    let server = serve(Routes::new(ServerStreamServer::new(Fails))).await;
-    let mut client = ServerStreamClient::new(server.channel().await);
-    for (code, ..) in CODES {
-        let text = (code as i32).to_string();
-        let mut replies = client.call(Message { text }).await.unwrap().into_inner();
-        replies.message().await.unwrap().unwrap();
-        let end = replies.message().await;
-        assert_eq!(end.map_or_else(|status| status.code(), |_| Code::Ok), code);
-    }
-    assert_as_the_conventions_say(&telemetry, "kinds.ServerStream/Call").await;
+async fn with_the_layer() {
+    of_each_kind(SetUp::Layer).await;
+    of_a_stream_that_ends_with_it(SetUp::Layer).await;
 }
 
-async fn assert_as_the_conventions_say(telemetry: &Telemetry, method: &str) {
+#[tokio::test]
+async fn with_both() {
+    of_each_kind(SetUp::Both).await;
+    of_a_stream_that_ends_with_it(SetUp::Both).await;
+}
+
+async fn each_is_as_the_conventions_say(set_up: SetUp, rpc: &str, when: &str) {
+    let telemetry = Telemetry::start();
+    let server = set_up.serve(&Obedient::default()).await;
+    let channel = server.channel().await;
+    for (code, ..) in CODES {
+        let text = format!("{when}{}", code as i32);
+        let (_, status) = call_to_end(channel.clone(), rpc, request(&text)).await;
+        assert_eq!(status.code(), code);
+    }
+
     let spans = telemetry.spans(CODES.len()).await;
     let points = telemetry.metrics().durations();
     assert_eq!(points.len(), CODES.len());
-
     for ((code, name, is_error), span) in CODES.into_iter().zip(spans) {
         let found = attributes(&span.attributes);
         assert_eq!(found["rpc.status_code"], name);
@@ -118,7 +94,7 @@ async fn assert_as_the_conventions_say(telemetry: &Telemetry, method: &str) {
         let [(point, count, _)] = point[..] else {
             panic!("{name}: {point:?}")
         };
-        assert_eq!(*point, point_of(method, name, is_error));
+        assert_eq!(*point, point_of(rpc, name, is_error));
         assert_eq!(*count, 1);
     }
 }

@@ -1,6 +1,6 @@
-//! One RPC is one SERVER span, through however many annotated services it goes in the process.
+//! One RPC is one SERVER span, through however many annotated services it goes in the process, and with the layer around them all.
 
-use otel_runtime::{TracedStream, traced_service};
+use otel_runtime::{ServerLayer, TracedStream, traced_service};
 use tests::kinds::Message;
 use tests::kinds::server_stream_client::ServerStreamClient;
 use tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
@@ -9,10 +9,12 @@ use tests::kinds::unary_server::{Unary, UnaryServer};
 use tests::names::Nothing;
 use tests::names::http_cache_client::HttpCacheClient;
 use tests::names::http_cache_server::{HttpCache, HttpCacheServer};
-use tests::server::serve;
+use tests::server::{Running, serve, serve_with};
 use tests::telemetry::{Telemetry, attributes};
 use tonic::service::Routes;
+use tonic::transport::Server;
 use tonic::{Request, Response, Status};
+use tower_layer::Layer;
 
 type Messages = tokio_stream::Iter<std::vec::IntoIter<Result<Message, Status>>>;
 
@@ -74,39 +76,49 @@ impl ServerStream for Outer {
     }
 }
 
+/// Without the layer, and with it.
+async fn both(routes: impl Fn() -> Routes) -> [Running; 2] {
+    let in_layer = Server::builder().layer(ServerLayer::new());
+    [serve(routes()).await, serve_with(in_layer, routes()).await]
+}
+
+fn outer() -> Routes {
+    Routes::new(UnaryServer::new(Outer(Inner))).add_service(ServerStreamServer::new(Outer(Inner)))
+}
+
 #[tokio::test]
 async fn of_a_unary_rpc() {
-    let telemetry = Telemetry::start();
-    let server = serve(Routes::new(UnaryServer::new(Outer(Inner)))).await;
-    let mut client = UnaryClient::new(server.channel().await);
-    client.call(Message::from("hello")).await.unwrap();
-    client.call(Message::from("")).await.unwrap_err();
+    for server in both(outer).await {
+        let telemetry = Telemetry::start();
+        let mut client = UnaryClient::new(server.channel().await);
+        client.call(Message::from("hello")).await.unwrap();
+        client.call(Message::from("")).await.unwrap_err();
 
-    let spans = telemetry.spans(2).await;
-    for (span, code) in spans.iter().zip(["OK", "INTERNAL"]) {
-        assert_eq!(span.name, "kinds.Unary/Call");
-        let found = attributes(&span.attributes);
-        assert_eq!(found["rpc.status_code"], code);
-        assert_eq!(found["added.by"], "inner");
+        let spans = telemetry.spans(2).await;
+        for (span, code) in spans.iter().zip(["OK", "INTERNAL"]) {
+            assert_eq!(span.name, "kinds.Unary/Call");
+            let found = attributes(&span.attributes);
+            assert_eq!(found["rpc.status_code"], code);
+            assert_eq!(found["added.by"], "inner");
+        }
+        telemetry.durations(2).await;
     }
-    let metrics = telemetry.metrics();
-    assert_eq!(metrics.duration_count(), 2);
-    assert_eq!(metrics.active_request_count(), 0);
 }
 
 #[tokio::test]
 async fn of_a_stream() {
-    let telemetry = Telemetry::start();
-    let server = serve(Routes::new(ServerStreamServer::new(Outer(Inner)))).await;
-    let mut client = ServerStreamClient::new(server.channel().await);
-    let mut replies = client.call(Message::from("hello")).await.unwrap().into_inner();
-    replies.message().await.unwrap().unwrap();
-    replies.message().await.unwrap_err();
+    for server in both(outer).await {
+        let telemetry = Telemetry::start();
+        let mut client = ServerStreamClient::new(server.channel().await);
+        let mut replies = client.call(Message::from("hello")).await.unwrap().into_inner();
+        replies.message().await.unwrap().unwrap();
+        replies.message().await.unwrap_err();
 
-    let span = telemetry.span().await;
-    assert_eq!(span.name, "kinds.ServerStream/Call");
-    assert_eq!(attributes(&span.attributes)["rpc.status_code"], "DATA_LOSS");
-    assert_eq!(telemetry.metrics().duration_count(), 1);
+        let span = telemetry.span().await;
+        assert_eq!(span.name, "kinds.ServerStream/Call");
+        assert_eq!(attributes(&span.attributes)["rpc.status_code"], "DATA_LOSS");
+        telemetry.durations(1).await;
+    }
 }
 
 #[tokio::test]
@@ -139,15 +151,52 @@ impl Unary for Gateway {
 
 #[tokio::test]
 async fn but_an_rpc_through_a_client_is_one_of_its_own() {
-    let telemetry = Telemetry::start();
-    let server = serve(Routes::new(UnaryServer::new(Gateway))).await;
-    let mut client = UnaryClient::new(server.channel().await);
-    client.call(Message::from("hello")).await.unwrap();
+    for server in both(|| Routes::new(UnaryServer::new(Gateway))).await {
+        let telemetry = Telemetry::start();
+        let mut client = UnaryClient::new(server.channel().await);
+        client.call(Message::from("hello")).await.unwrap();
+        assert_are_two(&telemetry, "HttpCache/PutKv").await;
+    }
+}
 
+/// What only the one below calls: it learns its names.
+struct InLayer;
+
+#[traced_service]
+#[tonic::async_trait]
+impl HttpCache for InLayer {
+    async fn put_kv(&self, _: Request<Nothing>) -> Result<Response<Nothing>, Status> {
+        Ok(Response::new(Nothing {}))
+    }
+}
+
+/// The same, where what it calls has a layer of its own.
+struct LayeredGateway;
+
+#[traced_service]
+#[tonic::async_trait]
+impl Unary for LayeredGateway {
+    async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
+        let server = ServerLayer::new().layer(HttpCacheServer::new(InLayer));
+        HttpCacheClient::new(server).put_kv(Nothing {}).await?;
+        Ok(Response::new(request.into_inner()))
+    }
+}
+
+#[tokio::test]
+async fn and_so_is_one_through_a_client_and_a_layer() {
+    for server in both(|| Routes::new(UnaryServer::new(LayeredGateway))).await {
+        let telemetry = Telemetry::start();
+        let mut client = UnaryClient::new(server.channel().await);
+        client.call(Message::from("hello")).await.unwrap();
+        assert_are_two(&telemetry, "names.v1.HTTPCache/PutKV").await;
+    }
+}
+
+async fn assert_are_two(telemetry: &Telemetry, inner_name: &str) {
     let spans = telemetry.spans(2).await;
     let [inner, outer] = &spans[..] else { unreachable!() };
-    assert_eq!(outer.name, "kinds.Unary/Call");
-    assert_eq!(inner.name, "HttpCache/PutKv");
+    assert_eq!((&*outer.name, &*inner.name), ("kinds.Unary/Call", inner_name));
     assert_eq!(inner.parent_span_id, outer.span_context.span_id());
-    assert_eq!(telemetry.metrics().duration_count(), 2);
+    telemetry.durations(2).await;
 }

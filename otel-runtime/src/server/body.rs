@@ -14,10 +14,12 @@ use crate::{response, wire};
 
 pin_project! {
     /// A response body that carries its RPC to the end: what [`ServerLayer`](crate::ServerLayer) makes of a service's response bodies.
+    ///
+    /// The default one is empty, and of no RPC: an interceptor outside of the layer responds with it to what it rejects.
     #[derive(Debug)]
     #[must_use = "bodies do nothing unless polled"]
     pub struct ServerBody<B> {
-        // Empty only while it is being dropped.
+        // Empty by default, and while it is being dropped.
         #[pin]
         body: Option<B>,
         running: Option<Running>,
@@ -29,6 +31,17 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             running::run(this.running, &mut || this.body.set(None));
+        }
+    }
+}
+
+impl<B> Default for ServerBody<B> {
+    fn default() -> Self {
+        ServerBody {
+            body: None,
+            running: None,
+            status: StatusCode::OK,
+            counter: None,
         }
     }
 }
@@ -65,7 +78,7 @@ impl<B: Body<Error: 'static>> Body for ServerBody<B> {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut this = self.project();
-        let mut polled = Poll::Pending;
+        let mut polled = Poll::Ready(None);
         running::run(this.running, &mut || {
             if let Some(body) = this.body.as_mut().as_pin_mut() {
                 polled = body.poll_frame(cx);
@@ -79,9 +92,12 @@ impl<B: Body<Error: 'static>> Body for ServerBody<B> {
                     }
                     if let Some(trailers) = frame.trailers_ref() {
                         response::trailers(call, trailers, *this.status);
+                    } else if this.body.as_ref().as_pin_ref().is_some_and(|body| body.is_end_stream()) {
+                        // Nobody asks it for more.
+                        response::no_more(call, *this.status);
                     }
                 }
-                Some(Err(error)) => call.end(wire::failed(error).outcome()),
+                Some(Err(error)) => call.end(wire::broken_off(error).outcome()),
                 None => response::no_more(call, *this.status),
             }
         }
@@ -93,6 +109,8 @@ impl<B: Body<Error: 'static>> Body for ServerBody<B> {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map_or_else(SizeHint::default, Body::size_hint)
+        self.body
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }

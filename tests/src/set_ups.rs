@@ -1,0 +1,197 @@
+//! One service of each kind that does what the first message of a request says; with the attribute, and without.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use opentelemetry::global;
+use opentelemetry::trace::{Span, Tracer};
+use otel_runtime::{ServerLayer, traced_service};
+use tokio::sync::Notify;
+use tokio_stream::{Stream, StreamExt};
+use tonic::service::Routes;
+use tonic::transport::Server;
+use tonic::{Code, Request, Response, Status, Streaming};
+
+use crate::kinds::Message;
+use crate::kinds::bidi_server::{Bidi, BidiServer};
+use crate::kinds::client_stream_server::{ClientStream, ClientStreamServer};
+use crate::kinds::server_stream_server::{ServerStream, ServerStreamServer};
+use crate::kinds::unary_server::{Unary, UnaryServer};
+use crate::server::{Running, serve, serve_with};
+
+/// The RPCs, one of each kind.
+pub const RPCS: [&str; 4] = [
+    "kinds.Unary/Call",
+    "kinds.ServerStream/Call",
+    "kinds.ClientStream/Call",
+    "kinds.Bidi/Call",
+];
+
+/// Those of them whose response is a stream.
+pub const STREAMING: [&str; 2] = ["kinds.ServerStream/Call", "kinds.Bidi/Call"];
+
+/// Does what a text says:
+///
+/// * a number: fails with that code, and a message that names it; with 0 it succeeds,
+/// * `wait`: comes back when it is [released](Obedient::release),
+/// * `panic`: panics,
+/// * `span`: makes a span, `child`,
+/// * anything else: succeeds.
+///
+/// With `later ` before it, it does so after the first message of the response stream. Each response stream but that ends after one message.
+#[derive(Clone, Debug, Default)]
+pub struct Obedient {
+    waiting: Arc<Notify>,
+    released: Arc<Notify>,
+}
+
+type Messages = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
+
+impl Obedient {
+    /// Comes back when a call waits.
+    pub async fn waits(&self) {
+        self.waiting.notified().await;
+    }
+
+    /// Lets one call that waits come back.
+    pub fn release(&self) {
+        self.released.notify_one();
+    }
+
+    async fn obey(&self, text: &str) -> Result<Message, Status> {
+        // What is done on a later poll belongs to the RPC, too.
+        tokio::task::yield_now().await;
+        match text {
+            "wait" => {
+                self.waiting.notify_one();
+                self.released.notified().await;
+            }
+            "panic" => panic!("as asked"),
+            "span" => global::tracer("app").start("child").end(),
+            text => match text.parse() {
+                Ok(0) | Err(_) => {}
+                Ok(code) => return Err(Status::new(Code::from_i32(code), format!("as asked: {code}"))),
+            },
+        }
+        Ok(Message::from(text))
+    }
+
+    async fn unary(&self, message: Message) -> Result<Response<Message>, Status> {
+        Ok(Response::new(self.obey(&message.text).await?))
+    }
+
+    async fn stream(&self, message: Message) -> Result<Response<Messages>, Status> {
+        let Some(later) = message.text.strip_prefix("later ") else {
+            let message = self.obey(&message.text).await?;
+            return Ok(Response::new(Box::pin(tokio_stream::once(Ok(message)))));
+        };
+        let (obedient, later) = (self.clone(), later.to_owned());
+        let first = tokio_stream::once(Ok(Message::from("first")));
+        let second = tokio_stream::once(()).then(move |()| {
+            let (obedient, later) = (obedient.clone(), later.clone());
+            async move { obedient.obey(&later).await }
+        });
+        Ok(Response::new(Box::pin(first.chain(second))))
+    }
+}
+
+async fn first(request: Request<Streaming<Message>>) -> Result<Message, Status> {
+    let message = request.into_inner().message().await?;
+    message.ok_or_else(|| Status::invalid_argument("no message"))
+}
+
+macro_rules! services {
+    ($(#[$about:meta])* $name:ident, $(#[$attribute:meta])*) => {
+        $(#[$about])*
+        #[derive(Clone, Debug, Default)]
+        pub struct $name(pub Obedient);
+
+        $(#[$attribute])*
+        #[tonic::async_trait]
+        impl Unary for $name {
+            async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
+                self.0.unary(request.into_inner()).await
+            }
+        }
+
+        $(#[$attribute])*
+        #[tonic::async_trait]
+        impl ServerStream for $name {
+            type CallStream = Messages;
+
+            async fn call(&self, request: Request<Message>) -> Result<Response<Self::CallStream>, Status> {
+                self.0.stream(request.into_inner()).await
+            }
+        }
+
+        $(#[$attribute])*
+        #[tonic::async_trait]
+        impl ClientStream for $name {
+            async fn call(&self, request: Request<Streaming<Message>>) -> Result<Response<Message>, Status> {
+                self.0.unary(first(request).await?).await
+            }
+        }
+
+        $(#[$attribute])*
+        #[tonic::async_trait]
+        impl Bidi for $name {
+            type CallStream = Messages;
+
+            async fn call(&self, request: Request<Streaming<Message>>) -> Result<Response<Self::CallStream>, Status> {
+                self.0.stream(first(request).await?).await
+            }
+        }
+
+        impl $name {
+            /// All four services.
+            #[must_use]
+            pub fn routes(obedient: &Obedient) -> Routes {
+                let services = $name(obedient.clone());
+                Routes::new(UnaryServer::new(services.clone()))
+                    .add_service(ServerStreamServer::new(services.clone()))
+                    .add_service(ClientStreamServer::new(services.clone()))
+                    .add_service(BidiServer::new(services))
+            }
+        }
+    };
+}
+
+services! {
+    /// Without the attribute.
+    Plain,
+}
+
+services! {
+    /// With the attribute.
+    Annotated,
+    #[traced_service]
+}
+
+/// The ways of recording a server's RPCs. Whichever it is, an RPC that a handler answers is recorded the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetUp {
+    /// The attribute alone.
+    Attribute,
+    /// The layer alone, which is told the methods' names.
+    Layer,
+    /// The layer around the attribute.
+    Both,
+}
+
+impl SetUp {
+    /// All of them.
+    pub const ALL: [SetUp; 3] = [SetUp::Attribute, SetUp::Layer, SetUp::Both];
+
+    /// Serves all four services so.
+    pub async fn serve(self, obedient: &Obedient) -> Running {
+        let layer = ServerLayer::new();
+        match self {
+            SetUp::Attribute => serve(Annotated::routes(obedient)).await,
+            SetUp::Layer => {
+                let server = Server::builder().layer(layer.methods(RPCS));
+                serve_with(server, Plain::routes(obedient)).await
+            }
+            SetUp::Both => serve_with(Server::builder().layer(layer), Annotated::routes(obedient)).await,
+        }
+    }
+}

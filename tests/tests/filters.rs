@@ -1,0 +1,173 @@
+//! An RPC that a filter leaves out has neither a span nor metrics, not even where its service is annotated.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use otel_runtime::filter::{all, any, health_check, method, not, reflection, service, service_prefix};
+use otel_runtime::{Filter, RpcRequest, ServerLayer};
+use tests::rpc::{call, call_to_end, request};
+use tests::server::{Running, serve_with};
+use tests::set_ups::{Annotated, Obedient, Plain, RPCS};
+use tests::telemetry::Telemetry;
+use tonic::Code;
+use tonic::service::Routes;
+use tonic::transport::Server;
+
+async fn serve_filtered(filters: impl IntoIterator<Item = Filter>, routes: Routes) -> Running {
+    let layer = filters.into_iter().fold(ServerLayer::new(), ServerLayer::filter);
+    serve_with(Server::builder().layer(layer), routes).await
+}
+
+fn none() -> Filter {
+    Filter::new(|_| false)
+}
+
+async fn assert_nothing_is_recorded(telemetry: &Telemetry) {
+    // Neither ended nor started.
+    telemetry.spans(0).await;
+    telemetry.durations(0).await;
+    assert_eq!(telemetry.logs(), []);
+}
+
+#[tokio::test]
+async fn whatever_its_kind_and_its_end() {
+    for routes in [Plain::routes, Annotated::routes] {
+        for rpc in RPCS {
+            let telemetry = Telemetry::start();
+            let obedient = Obedient::default();
+            let server = serve_filtered([none()], routes(&obedient)).await;
+            let channel = server.channel().await;
+            for (text, code) in [("", Code::Ok), ("13", Code::Internal), ("5", Code::NotFound)] {
+                let (_, status) = call_to_end(channel.clone(), rpc, request(text)).await;
+                assert_eq!(status.code(), code);
+            }
+            tokio::select! {
+                reply = call(channel.clone(), rpc, request("wait")) => panic!("it does not reply: {reply:?}"),
+                () = obedient.waits() => {}
+            }
+            // With the connection, what was running on it has ended.
+            let (_, status) = call_to_end(channel, rpc, request("panic")).await;
+            assert_ne!(status.code(), Code::Ok);
+            assert_nothing_is_recorded(&telemetry).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_no_handler_sees() {
+    let telemetry = Telemetry::start();
+    let server = serve_filtered([none()], Annotated::routes(&Obedient::default())).await;
+    for rpc in ["kinds.Unary/Nothing", "made.Up/Call"] {
+        let (_, status) = call_to_end(server.channel().await, rpc, request("")).await;
+        assert_eq!(status.code(), Code::Unimplemented);
+    }
+    assert_nothing_is_recorded(&telemetry).await;
+}
+
+#[tokio::test]
+async fn but_what_its_handler_records_itself_is() {
+    let telemetry = Telemetry::start();
+    let server = serve_filtered([none()], Annotated::routes(&Obedient::default())).await;
+    call_to_end(server.channel().await, "kinds.Bidi/Call", request("later span")).await;
+    assert_eq!(telemetry.span().await.name, "child");
+    telemetry.durations(0).await;
+}
+
+/// The RPCs of all that are recorded, each called once.
+async fn recorded(filters: impl IntoIterator<Item = Filter>) -> Vec<String> {
+    const CALLED: [&str; 7] = [
+        "kinds.Unary/Call",
+        "kinds.ServerStream/Call",
+        "kinds.ClientStream/Call",
+        "kinds.Bidi/Call",
+        "grpc.health.v1.Health/Check",
+        "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+    ];
+    let telemetry = Telemetry::start();
+    let layer = filters.into_iter().fold(ServerLayer::new(), ServerLayer::filter);
+    let server = Server::builder().layer(layer.methods(CALLED));
+    let server = serve_with(server, Annotated::routes(&Obedient::default())).await;
+    let channel = server.channel().await;
+    for rpc in CALLED {
+        call_to_end(channel.clone(), rpc, request("")).await;
+    }
+    let spans = telemetry.ended_spans();
+    assert_eq!(spans.len(), telemetry.started());
+    let names: Vec<String> = spans.into_iter().map(|span| span.name.into_owned()).collect();
+    let mut measured = Vec::new();
+    for point in telemetry.durations(names.len() as u64).await {
+        measured.push(point["rpc.method"].clone());
+    }
+    measured.sort();
+    let mut sorted = names.clone();
+    sorted.sort();
+    assert_eq!(measured, sorted);
+    names
+}
+
+#[tokio::test]
+async fn of_a_service_or_a_method() {
+    assert_eq!(recorded([service("kinds.Unary")]).await, ["kinds.Unary/Call"]);
+    assert_eq!(recorded([method("kinds.Bidi/Call")]).await, ["kinds.Bidi/Call"]);
+    assert_eq!(recorded([service_prefix("kinds.")]).await, RPCS);
+    assert_eq!(recorded([health_check()]).await, ["grpc.health.v1.Health/Check"]);
+    assert_eq!(recorded([not(service_prefix("grpc."))]).await, RPCS);
+}
+
+#[tokio::test]
+async fn of_several_filters_each_has_to_agree() {
+    assert_eq!(recorded([not(health_check()), not(reflection())]).await, RPCS);
+    assert_eq!(
+        recorded([service_prefix("kinds."), not(method("kinds.Bidi/Call"))]).await,
+        ["kinds.Unary/Call", "kinds.ServerStream/Call", "kinds.ClientStream/Call"]
+    );
+    assert_eq!(
+        recorded([any([service("kinds.Bidi"), service("kinds.Unary")])]).await,
+        ["kinds.Unary/Call", "kinds.Bidi/Call"]
+    );
+    assert_eq!(
+        recorded([all([service("kinds.Bidi"), service("kinds.Unary")])]).await,
+        [""; 0]
+    );
+}
+
+#[tokio::test]
+async fn a_filter_of_ones_own_sees_the_request() {
+    let telemetry = Telemetry::start();
+    let own = Filter::new(|request: &RpcRequest<'_>| {
+        assert_eq!(request.path(), "/kinds.Unary/Call");
+        assert_eq!((request.service(), request.method()), ("kinds.Unary", "Call"));
+        request.headers().get("x-probe").is_none()
+    });
+    let server = serve_filtered([own], Annotated::routes(&Obedient::default())).await;
+    let channel = server.channel().await;
+    let mut probe = request("");
+    probe.metadata_mut().insert("x-probe", "1".parse().unwrap());
+    call_to_end(channel.clone(), "kinds.Unary/Call", probe).await;
+    assert_nothing_is_recorded(&telemetry).await;
+    call_to_end(channel, "kinds.Unary/Call", request("")).await;
+    telemetry.span().await;
+    telemetry.durations(1).await;
+}
+
+#[tokio::test]
+async fn a_filter_that_panics_records() {
+    for routes in [Plain::routes, Annotated::routes] {
+        let telemetry = Telemetry::start();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let panics = {
+            let asked = Arc::clone(&asked);
+            Filter::new(move |_| {
+                asked.fetch_add(1, Ordering::Relaxed);
+                panic!("as asked")
+            })
+        };
+        let server = serve_filtered([panics], routes(&Obedient::default())).await;
+        let (_, status) = call_to_end(server.channel().await, "kinds.Unary/Call", request("")).await;
+        assert_eq!(status.code(), Code::Ok);
+        assert_eq!(telemetry.span().await.name, "kinds.Unary/Call");
+        telemetry.durations(1).await;
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+    }
+}

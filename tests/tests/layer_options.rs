@@ -1,0 +1,355 @@
+//! The options of `ServerLayer`, on services with the attribute and without.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use opentelemetry::trace::{SpanId, TraceContextExt, TraceId};
+use opentelemetry::{Array, Context, KeyValue, StringValue, Value};
+use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
+use otel_runtime::{Instrumentation, RpcRequest, ServerLayer};
+use tests::kinds::Message;
+use tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
+use tests::rpc::{call_to_end, request};
+use tests::server::serve_with;
+use tests::set_ups::{Annotated, Obedient, Plain};
+use tests::telemetry::{Shared, Telemetry, attributes, instrument_names};
+use tonic::metadata::{MetadataMap, MetadataValue};
+use tonic::service::{InterceptorLayer, Routes};
+use tonic::transport::Server;
+use tonic::{Code, Request, Response, Status};
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const PARENT: &str = "00f067aa0ba902b7";
+const RPC: &str = "kinds.ServerStream/Call";
+
+fn both() -> [Routes; 2] {
+    let obedient = Obedient::default();
+    [Plain::routes(&obedient), Annotated::routes(&obedient)]
+}
+
+/// A request in a trace, sampled (`01`) or not (`00`).
+fn in_a_trace(flags: &str) -> Request<Message> {
+    let mut request = request("later span");
+    let traceparent = format!("00-{TRACE}-{PARENT}-{flags}");
+    request
+        .metadata_mut()
+        .insert("traceparent", traceparent.parse().unwrap());
+    request
+}
+
+async fn call_in(layer: ServerLayer, routes: Routes, request: Request<Message>) {
+    let server = serve_with(Server::builder().layer(layer), routes).await;
+    let (_, status) = call_to_end(server.channel().await, RPC, request).await;
+    assert_eq!(status.code(), Code::Ok);
+}
+
+mod public_endpoint {
+    use super::*;
+
+    fn assert_is_linked_to_the_caller(span: &SpanData) {
+        assert_eq!(span.parent_span_id, SpanId::INVALID);
+        assert_ne!(span.span_context.trace_id(), TraceId::from_hex(TRACE).unwrap());
+        let [link] = &span.links[..] else {
+            panic!("expected one link: {:?}", span.links)
+        };
+        assert_eq!(link.span_context.trace_id(), TraceId::from_hex(TRACE).unwrap());
+        assert_eq!(link.span_context.span_id(), SpanId::from_hex(PARENT).unwrap());
+        assert!(link.span_context.is_remote());
+    }
+
+    fn assert_is_child_of_the_caller(span: &SpanData) {
+        assert_eq!(span.parent_span_id, SpanId::from_hex(PARENT).unwrap());
+        assert_eq!(span.span_context.trace_id(), TraceId::from_hex(TRACE).unwrap());
+        assert_eq!(span.links.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn starts_a_trace_with_a_link_to_the_caller_sampled_or_not() {
+        for flags in ["00", "01"] {
+            for routes in both() {
+                let telemetry = Telemetry::start();
+                call_in(ServerLayer::new().public_endpoint(), routes, in_a_trace(flags)).await;
+                let spans = telemetry.spans(2).await;
+                let [child, span] = &spans[..] else { unreachable!() };
+                assert_is_linked_to_the_caller(span);
+                assert!(span.span_context.is_sampled());
+                // What is made inside is part of the new trace.
+                assert_eq!(child.parent_span_id, span.span_context.span_id());
+                assert_eq!(child.span_context.trace_id(), span.span_context.trace_id());
+                telemetry.durations(1).await;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn has_no_link_where_there_is_no_caller() {
+        let telemetry = Telemetry::start();
+        let [routes, _] = both();
+        call_in(ServerLayer::new().public_endpoint(), routes, request("")).await;
+        let span = telemetry.span().await;
+        assert_eq!(span.parent_span_id, SpanId::INVALID);
+        assert_eq!(span.links.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn may_depend_on_the_request() {
+        for (tenant, is_public) in [("ours", false), ("theirs", true), ("panic", true)] {
+            let telemetry = Telemetry::start();
+            let layer = ServerLayer::new().public_endpoint_if(|request: &RpcRequest<'_>| {
+                let tenant = request.headers()["x-tenant"].to_str().unwrap();
+                assert!(tenant != "panic", "as asked");
+                tenant == "theirs"
+            });
+            let mut request = in_a_trace("01");
+            request.metadata_mut().insert("x-tenant", tenant.parse().unwrap());
+            let [_, routes] = both();
+            call_in(layer, routes, request).await;
+            let span = telemetry.spans(2).await.remove(1);
+            if is_public {
+                assert_is_linked_to_the_caller(&span);
+            } else {
+                assert_is_child_of_the_caller(&span);
+            }
+        }
+    }
+}
+
+mod header_lists {
+    use super::*;
+
+    struct Talkative;
+
+    fn failure() -> Status {
+        let mut metadata = MetadataMap::new();
+        metadata.append("x-retry-after", MetadataValue::from_static("7"));
+        metadata.append("x-retry-after", MetadataValue::from_static("8"));
+        metadata.insert("x-secret", MetadataValue::from_static("secret"));
+        metadata.insert_bin("why-bin", MetadataValue::from_bytes(&[1]));
+        Status::with_metadata(Code::Internal, "torn", metadata)
+    }
+
+    #[tonic::async_trait]
+    impl ServerStream for Talkative {
+        type CallStream = tokio_stream::Once<Result<Message, Status>>;
+
+        async fn call(&self, request: Request<Message>) -> Result<Response<Self::CallStream>, Status> {
+            if request.get_ref().text == "fail" {
+                return Err(failure());
+            }
+            let mut response = Response::new(tokio_stream::once(Err(failure())));
+            let metadata = response.metadata_mut();
+            metadata.insert("x-served-by", MetadataValue::from_static("north"));
+            metadata.insert("set-cookie", MetadataValue::from_static("secret"));
+            Ok(response)
+        }
+    }
+
+    fn attribute(name: &str, values: &[&'static str]) -> (String, Value) {
+        let values = values.iter().map(|value| StringValue::from(*value)).collect();
+        (name.to_owned(), Value::Array(Array::String(values)))
+    }
+
+    /// What headers became in one RPC.
+    async fn captured(layer: ServerLayer, text: &str) -> Vec<(String, Value)> {
+        let telemetry = Telemetry::start();
+        let layer = layer.methods([RPC]);
+        let routes = Routes::new(ServerStreamServer::new(Talkative));
+        let server = serve_with(Server::builder().layer(layer), routes).await;
+        let mut request = request(text);
+        let metadata = request.metadata_mut();
+        metadata.append("x-tenant", MetadataValue::from_static("a"));
+        metadata.append("x-tenant", MetadataValue::from_static("b"));
+        metadata.insert_bin("trace-bin", MetadataValue::from_bytes(&[0, 1]));
+        metadata.insert("authorization", MetadataValue::from_static("secret"));
+        let (_, status) = call_to_end(server.channel().await, RPC, request).await;
+        assert_eq!(status.code(), Code::Internal);
+
+        let span = telemetry.span().await;
+        let mut captured: Vec<_> = span
+            .attributes
+            .into_iter()
+            .map(|attribute| (attribute.key.to_string(), attribute.value))
+            .collect();
+        for (key, value) in &captured {
+            assert!(!format!("{value:?}").contains("secret"), "{key}");
+        }
+        captured.retain(|(key, _)| key.contains("header.") || key.contains("trailer."));
+        // The names of headers are no labels.
+        for point in telemetry.durations(1).await {
+            assert_eq!(point.len(), 4);
+        }
+        captured
+    }
+
+    fn lists() -> ServerLayer {
+        // Names have no case in HTTP; in attributes they are lower case.
+        ServerLayer::new()
+            .request_headers(["X-Tenant", "trace-bin", "x-missing"])
+            .response_headers(["x-served-by"])
+            .response_trailers(["X-RETRY-AFTER", "why-bin"])
+    }
+
+    #[tokio::test]
+    async fn take_up_what_is_listed() {
+        assert_eq!(
+            captured(lists(), "").await,
+            [
+                attribute("rpc.request.header.x-tenant", &["a", "b"]),
+                attribute("rpc.request.header.trace-bin", &["AAE="]),
+                attribute("rpc.response.header.x-served-by", &["north"]),
+                attribute("rpc.response.trailer.x-retry-after", &["7", "8"]),
+                attribute("rpc.response.trailer.why-bin", &["AQ=="]),
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn take_up_trailers_from_headers_that_are_trailers() {
+        assert_eq!(
+            captured(lists(), "fail").await,
+            [
+                attribute("rpc.request.header.x-tenant", &["a", "b"]),
+                attribute("rpc.request.header.trace-bin", &["AAE="]),
+                attribute("rpc.response.trailer.x-retry-after", &["7", "8"]),
+                attribute("rpc.response.trailer.why-bin", &["AQ=="]),
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn take_up_nothing_by_themselves() {
+        assert_eq!(captured(ServerLayer::new(), "").await, []);
+        assert_eq!(captured(ServerLayer::new(), "fail").await, []);
+    }
+
+    /// What no handler sees has headers, too.
+    #[tokio::test]
+    async fn take_up_what_an_interceptor_answers() {
+        let telemetry = Telemetry::start();
+        let layer = InterceptorLayer::new(|_: Request<()>| Err(failure()));
+        let server = Server::builder().layer(lists()).layer(layer);
+        let server = serve_with(server, Routes::new(ServerStreamServer::new(Talkative))).await;
+        call_to_end(server.channel().await, RPC, request("")).await;
+        let found = attributes(&telemetry.span().await.attributes);
+        assert_eq!(found["rpc.response.trailer.x-retry-after"], r#"["7","8"]"#);
+        assert_eq!(found.get("rpc.response.trailer.x-secret"), None);
+    }
+}
+
+mod span_attributes {
+    use super::*;
+
+    fn agent(request: &RpcRequest<'_>) -> Option<KeyValue> {
+        let agent = request.headers().get("x-agent")?.to_str().ok()?;
+        Some(KeyValue::new("agent", agent.to_owned()))
+    }
+
+    #[tokio::test]
+    async fn are_added_to_the_span_and_to_nothing_else() {
+        for routes in both() {
+            let telemetry = Telemetry::start();
+            let mut request = request("");
+            request.metadata_mut().insert("x-agent", "curl".parse().unwrap());
+            call_in(ServerLayer::new().span_attributes(agent), routes, request).await;
+            assert_eq!(attributes(&telemetry.span().await.attributes)["agent"], "curl");
+            assert!(!telemetry.durations(1).await[0].contains_key("agent"));
+        }
+    }
+
+    #[tokio::test]
+    async fn are_not_made_for_a_span_that_does_not_record() {
+        for (flags, expected) in [("00", 0), ("01", 1)] {
+            let telemetry = Telemetry::start();
+            let asked = Arc::new(AtomicUsize::new(0));
+            let count = Arc::clone(&asked);
+            let layer = ServerLayer::new().span_attributes(move |_| {
+                count.fetch_add(1, Ordering::Relaxed);
+                []
+            });
+            let [routes, _] = both();
+            call_in(layer, routes, in_a_trace(flags)).await;
+            telemetry.durations(1).await;
+            assert_eq!(asked.load(Ordering::Relaxed), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn are_missing_where_making_them_panics_and_nothing_else_is() {
+        for routes in both() {
+            let telemetry = Telemetry::start();
+            let layer = ServerLayer::new().span_attributes(|_| -> Vec<KeyValue> { panic!("as asked") });
+            call_in(layer, routes, request("")).await;
+            let span = telemetry.span().await;
+            assert_eq!(span.name, RPC);
+            assert_eq!(attributes(&span.attributes)["rpc.status_code"], "OK");
+            assert_eq!(telemetry.durations(1).await[0]["rpc.status_code"], "OK");
+            assert_eq!(telemetry.logs(), []);
+        }
+    }
+}
+
+mod instrumentation {
+    use super::*;
+
+    #[tokio::test]
+    async fn records_with_its_own_providers_and_nothing_with_the_global_ones() {
+        for routes in [Plain::routes, Annotated::routes] {
+            let global = Telemetry::start();
+            let spans = InMemorySpanExporter::default();
+            let tracers = SdkTracerProvider::builder().with_simple_exporter(spans.clone()).build();
+            let metrics = InMemoryMetricExporter::default();
+            let meters = SdkMeterProvider::builder()
+                .with_reader(PeriodicReader::builder(metrics.clone()).build())
+                .build();
+            let own = Instrumentation::builder()
+                .tracer_provider(&tracers)
+                .meter_provider(&meters)
+                .propagator(TraceContextPropagator::new())
+                .build();
+            let layer = ServerLayer::new().instrumentation(own);
+            let mut request = in_a_trace("01");
+            request.get_mut().text.clear();
+            call_in(layer, routes(&Obedient::default()), request).await;
+
+            let [span] = &spans.get_finished_spans().unwrap()[..] else {
+                panic!("expected one span")
+            };
+            assert_eq!(span.name, RPC);
+            assert_eq!(span.parent_span_id, SpanId::from_hex(PARENT).unwrap());
+            meters.force_flush().unwrap();
+            let collected = metrics.get_finished_metrics().unwrap();
+            assert_eq!(
+                instrument_names(&collected),
+                ["rpc.server.active_requests", "rpc.server.call.duration"]
+            );
+
+            global.spans(0).await;
+            global.durations(0).await;
+        }
+    }
+
+    /// Without a span of its own an RPC goes on in its caller's.
+    #[tokio::test]
+    async fn without_an_sdk_hands_the_callers_context_on() {
+        let _turn = Telemetry::start();
+        let none = opentelemetry::trace::noop::NoopTracerProvider::new();
+        let seen = Shared::<Option<Context>>::default();
+        let intercept = {
+            let seen = Arc::clone(&seen);
+            move |request: Request<()>| {
+                *seen.lock().unwrap() = Some(Context::current());
+                Ok(request)
+            }
+        };
+        let own = Instrumentation::builder().tracer_provider(&none).build();
+        let layer = ServerLayer::new().instrumentation(own);
+        let server = Server::builder().layer(layer).layer(InterceptorLayer::new(intercept));
+        let [_, routes] = both();
+        let server = serve_with(server, routes).await;
+        call_to_end(server.channel().await, RPC, in_a_trace("01")).await;
+        let seen = seen.lock().unwrap().take().unwrap();
+        assert_eq!(seen.span().span_context().span_id(), SpanId::from_hex(PARENT).unwrap());
+    }
+}

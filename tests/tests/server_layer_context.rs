@@ -1,0 +1,97 @@
+//! Inside `ServerLayer` the RPC's context is current: in interceptors, in handlers and in response streams, also of services without the attribute.
+
+use opentelemetry::baggage::BaggageExt;
+use opentelemetry::trace::{Span, TraceContextExt, TraceId, Tracer};
+use opentelemetry::{Context, global};
+use opentelemetry_sdk::trace::SpanData;
+use otel_runtime::ServerLayer;
+use tests::rpc::{call_to_end, request};
+use tests::server::serve_with;
+use tests::set_ups::{Obedient, Plain, RPCS, STREAMING, SetUp};
+use tests::telemetry::{Shared, Telemetry};
+use tonic::service::InterceptorLayer;
+use tonic::transport::Server;
+use tonic::{Code, Request};
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const PARENT: &str = "00f067aa0ba902b7";
+
+fn in_a_trace(text: &str) -> Request<tests::kinds::Message> {
+    let mut request = request(text);
+    let traceparent = format!("00-{TRACE}-{PARENT}-01");
+    request
+        .metadata_mut()
+        .insert("traceparent", traceparent.parse().unwrap());
+    request.metadata_mut().insert("baggage", "user=ada".parse().unwrap());
+    request
+}
+
+fn assert_is_child_of(rpc: &SpanData, child: &SpanData) {
+    assert_eq!(child.parent_span_id, rpc.span_context.span_id());
+    assert_eq!(child.span_context.trace_id(), rpc.span_context.trace_id());
+    assert_eq!(child.span_context.trace_id(), TraceId::from_hex(TRACE).unwrap());
+}
+
+async fn a_span_made_there_is_a_child(text: &str, rpcs: &[&str]) {
+    for set_up in SetUp::ALL {
+        for rpc in rpcs {
+            let telemetry = Telemetry::start();
+            let server = set_up.serve(&Obedient::default()).await;
+            let (_, status) = call_to_end(server.channel().await, rpc, in_a_trace(text)).await;
+            assert_eq!(status.code(), Code::Ok);
+
+            let spans = telemetry.spans(2).await;
+            let [child, span] = &spans[..] else { unreachable!() };
+            assert_eq!((&*child.name, &*span.name), ("child", *rpc));
+            assert_is_child_of(span, child);
+        }
+    }
+}
+
+#[tokio::test]
+async fn in_a_handler() {
+    a_span_made_there_is_a_child("span", &RPCS).await;
+}
+
+#[tokio::test]
+async fn in_a_response_stream() {
+    a_span_made_there_is_a_child("later span", &STREAMING).await;
+}
+
+#[tokio::test]
+async fn in_an_interceptor() {
+    let telemetry = Telemetry::start();
+    let seen = Shared::<Option<Context>>::default();
+    let intercept = {
+        let seen = seen.clone();
+        move |request: Request<()>| {
+            *seen.lock().unwrap() = Some(Context::current());
+            global::tracer("app").start("intercepted").end();
+            Ok(request)
+        }
+    };
+    let layer = ServerLayer::new().methods(RPCS);
+    let server = Server::builder().layer(layer).layer(InterceptorLayer::new(intercept));
+    let server = serve_with(server, Plain::routes(&Obedient::default())).await;
+    call_to_end(server.channel().await, "kinds.Unary/Call", in_a_trace("")).await;
+
+    let spans = telemetry.spans(2).await;
+    let [intercepted, rpc] = &spans[..] else { unreachable!() };
+    assert_eq!((&*intercepted.name, &*rpc.name), ("intercepted", "kinds.Unary/Call"));
+    assert_is_child_of(rpc, intercepted);
+    let seen = seen.lock().unwrap().take().unwrap();
+    assert_eq!(*seen.span().span_context(), rpc.span_context);
+    assert_eq!(
+        seen.baggage().get("user").map(ToString::to_string).as_deref(),
+        Some("ada")
+    );
+}
+
+#[tokio::test]
+async fn and_not_outside() {
+    let _telemetry = Telemetry::start();
+    let server = SetUp::Both.serve(&Obedient::default()).await;
+    // The server's tasks run on this thread, too.
+    call_to_end(server.channel().await, "kinds.Bidi/Call", in_a_trace("later span")).await;
+    assert!(!Context::current().has_active_span());
+}
