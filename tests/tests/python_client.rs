@@ -38,8 +38,8 @@ async fn a_python_client_and_our_server_make_one_trace() {
         (&json!("nothing to see here"), &json!("NOT_FOUND"))
     );
 
-    // Each of the three calls is searched for, and each of the four features is given its name.
-    let spans = telemetry.spans(3 + 3 + 4).await;
+    // Each of the three calls is searched for, and each of the four features is given its name, by a client's call of another server.
+    let spans = telemetry.spans(3 + 3 + 4 + 4).await;
     assert_one_trace(&spans, found, "routeguide.RouteGuide/GetFeature", 1);
     assert_one_trace(&spans, listed, "routeguide.RouteGuide/ListFeatures", 3);
     assert_one_trace(&spans, missing, "routeguide.RouteGuide/GetFeature", 0);
@@ -59,11 +59,17 @@ fn assert_one_trace(spans: &[SpanData], call: &Value, name: &str, lookups: usize
     assert_server_span(server, trace, call["code"].as_str().unwrap());
 
     let below = children(spans, server.span_context.span_id());
-    let (nested, own): (Vec<_>, Vec<_>) = below.into_iter().partition(|span| span.parent_span_is_remote);
-    assert_eq!(nested.len(), lookups);
-    for span in nested {
-        assert_eq!(span.name, "geocoder.Geocoder/Lookup");
-        assert_server_span(span, trace, "OK");
+    assert!(below.iter().all(|span| !span.parent_span_is_remote));
+    let (calls, own): (Vec<_>, Vec<_>) = below.into_iter().partition(|span| span.span_kind == SpanKind::Client);
+    assert_eq!(calls.len(), lookups);
+    for call in calls {
+        assert_eq!(call.name, "geocoder.Geocoder/Lookup");
+        let [answer] = &children(spans, call.span_context.span_id())[..] else {
+            panic!("not one span below {call:?}: {spans:#?}")
+        };
+        assert_eq!(answer.name, call.name);
+        assert!(answer.parent_span_is_remote);
+        assert_server_span(answer, trace, "OK");
     }
     assert_eq!(own.len(), 1);
     assert_eq!(own[0].name, "search-features");
