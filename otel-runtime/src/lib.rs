@@ -10,6 +10,7 @@ mod instrumentation;
 mod legacy;
 mod method;
 mod methods;
+mod options;
 mod panic;
 mod propagation;
 mod request;

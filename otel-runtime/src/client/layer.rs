@@ -1,7 +1,6 @@
 //! The layer around a channel: every RPC that goes out.
 
 use std::error::Error;
-use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Poll, ready};
@@ -17,18 +16,14 @@ use tower_service::Service;
 use super::body::ClientBody;
 use super::target::Target;
 use crate::call::{Beginning, Call, Start, Unknown};
-use crate::capture::{Captured, Names};
-use crate::filter::Filter;
-use crate::instrumentation::{Chosen, Instrumentation};
 use crate::method::Known;
 use crate::methods::Methods;
+use crate::options::{Options, options};
 use crate::request::RpcRequest;
 use crate::server::running;
 use crate::sizes::{Direction, Sizes};
 use crate::status::Outcome;
 use crate::{deadline, response, wire};
-
-type MakeAttributes = Arc<dyn Fn(&RpcRequest<'_>) -> Vec<KeyValue> + Send + Sync>;
 
 /// Records every RPC of a client, and carries its trace on to the server.
 ///
@@ -80,21 +75,17 @@ type MakeAttributes = Arc<dyn Fn(&RpcRequest<'_>) -> Vec<KeyValue> + Send + Sync
 /// its span is named `grpc`, with `rpc.method` = `_OTHER` and, on the span only, `rpc.method_original`, unless the layer is [told](Self::methods) of that method, or a server has answered it with
 /// more than a bare status.
 ///
+/// # Filters
+///
+/// An RPC that a [filter](Self::filter) leaves out carries the current trace on all the same.
+///
 /// # Telemetry's own calls
 ///
 /// Where telemetry is suppressed (`opentelemetry::Context::is_telemetry_suppressed`), as it is while an exporter exports, nothing is recorded, and no metadata is written.
 #[derive(Clone, Debug)]
 pub struct ClientLayer {
-    settings: Arc<Settings>,
+    options: Arc<Options>,
     methods: Arc<Methods>,
-}
-
-#[derive(Clone)]
-struct Settings {
-    filters: Vec<Filter>,
-    captured: Arc<Captured>,
-    span_attributes: Option<MakeAttributes>,
-    instrumentation: Option<Instrumentation>,
 }
 
 impl ClientLayer {
@@ -105,75 +96,13 @@ impl ClientLayer {
     /// One that cannot be read so is the address as it is. For a balanced channel it is the name of the servers as a whole.
     pub fn new(target: impl AsRef<str>) -> Self {
         ClientLayer {
-            settings: Arc::new(Settings {
-                filters: Vec::new(),
-                captured: Arc::default(),
-                span_attributes: None,
-                instrumentation: None,
-            }),
+            options: Arc::default(),
             methods: Arc::new(Methods::called(&Target::parse(target.as_ref()).attributes())),
         }
     }
-
-    /// Records only the RPCs that the [filter](crate::filter), too, records. The others carry the current trace on all the same.
-    #[must_use]
-    pub fn filter(self, filter: Filter) -> Self {
-        self.with(|settings| settings.filters.push(filter))
-    }
-
-    /// The request headers that become attributes of the span, `rpc.request.header.<name>`, and never another.
-    #[must_use]
-    pub fn request_headers(self, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
-        self.with(|settings| Arc::make_mut(&mut settings.captured).request_headers = Names::request_headers(names))
-    }
-
-    /// The response headers that become attributes of the span, `rpc.response.header.<name>`, and never another.
-    #[must_use]
-    pub fn response_headers(self, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
-        self.with(|settings| Arc::make_mut(&mut settings.captured).response_headers = Names::response_headers(names))
-    }
-
-    /// The response trailers that become attributes of the span, `rpc.response.trailer.<name>`, and never another.
-    #[must_use]
-    pub fn response_trailers(self, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
-        self.with(|settings| Arc::make_mut(&mut settings.captured).response_trailers = Names::response_trailers(names))
-    }
-
-    /// Adds attributes to each span that records, from its request. If the function panics, it has none.
-    #[must_use]
-    pub fn span_attributes<I>(self, attributes: impl Fn(&RpcRequest<'_>) -> I + Send + Sync + 'static) -> Self
-    where
-        I: IntoIterator<Item = KeyValue>,
-    {
-        self.with(|settings| {
-            settings.span_attributes = Some(Arc::new(move |request| attributes(request).into_iter().collect()));
-        })
-    }
-
-    /// Methods that exist, by their full names, for requests without a `GrpcMethod`: `grpc.health.v1.Health/Check`.
-    #[must_use]
-    pub fn methods(self, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
-        self.methods.learn_names(names);
-        self
-    }
-
-    /// Records with these providers and this propagator, instead of the global ones.
-    #[must_use]
-    pub fn instrumentation(self, instrumentation: Instrumentation) -> Self {
-        self.with(|settings| settings.instrumentation = Some(instrumentation))
-    }
-
-    fn with(mut self, set: impl FnOnce(&mut Settings)) -> Self {
-        set(Arc::make_mut(&mut self.settings));
-        self
-    }
 }
 
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings").finish_non_exhaustive()
-    }
-}
+options! { ClientLayer }
 
 impl<S> Layer<S> for ClientLayer {
     type Service = ClientService<S>;
@@ -227,13 +156,11 @@ impl ClientLayer {
         if context.is_telemetry_suppressed() {
             return None;
         }
-        let settings = &*self.settings;
-        let instrumentation = settings.instrumentation.as_ref().map_or_else(
-            || Chosen::Global(Instrumentation::global()),
-            |own| Chosen::Own(own.clone()),
-        );
+        let options = &*self.options;
+        let instrumentation = options.instrumentation();
         let seen = RpcRequest::of(request);
-        if !settings.filters.iter().all(|filter| filter.records(&seen)) {
+        if !options.record(&seen) {
+            // The trace goes on all the same.
             instrumentation.inject(&context, request.headers_mut());
             return None;
         }
@@ -249,16 +176,14 @@ impl ClientLayer {
             parent: None,
             link: None,
             timeout: deadline::grpc_timeout(request.headers()),
-            layer: Some(Arc::clone(&settings.captured)),
+            layer: Some(Arc::clone(&options.captured)),
             sizes: sizes.clone(),
         };
         let call = Call::start(beginning, || target.iter().cloned());
-        if !settings.captured.request_headers.is_empty() {
-            call.set_attributes(|| settings.captured.request_headers.attributes(seen.headers()));
+        if !options.captured.request_headers.is_empty() {
+            call.set_attributes(|| options.captured.request_headers.attributes(seen.headers()));
         }
-        if let Some(attributes) = &settings.span_attributes {
-            call.set_attributes(|| attributes(&seen));
-        }
+        options.annotate(&call, &seen);
         call.instrumentation().inject(call.context(), request.headers_mut());
         if let Some(sizes) = sizes {
             sizes.count_request(request.body_mut(), Direction::Sent);

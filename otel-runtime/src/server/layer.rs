@@ -17,17 +17,14 @@ use super::begin::Begin;
 use super::body::ServerBody;
 use super::running::{self, Running};
 use crate::call::Unknown;
-use crate::capture::{Captured, Names};
-use crate::filter::Filter;
-use crate::instrumentation::{Chosen, Instrumentation};
 use crate::methods::Methods;
+use crate::options::{Options, options};
 use crate::panic::Panic;
 use crate::request::RpcRequest;
 use crate::sizes::{Direction, Sizes};
 use crate::wire;
 
 type Predicate = Arc<dyn Fn(&RpcRequest<'_>) -> bool + Send + Sync>;
-type MakeAttributes = Arc<dyn Fn(&RpcRequest<'_>) -> Vec<KeyValue> + Send + Sync>;
 
 /// Records every gRPC request that a server gets, whoever answers it.
 ///
@@ -81,20 +78,12 @@ type MakeAttributes = Arc<dyn Fn(&RpcRequest<'_>) -> Vec<KeyValue> + Send + Sync
 ///
 /// A method that is not known when its first request comes becomes known as that is handled. So a sampler sees the `rpc.method` of all its RPCs but the first (whose span's name it sees).
 /// A layer learns at most 2,000 methods by itself.
-#[derive(Clone, Debug)]
-pub struct ServerLayer {
-    settings: Arc<Settings>,
-    methods: Arc<Methods>,
-}
-
 #[derive(Clone)]
-struct Settings {
-    filters: Vec<Filter>,
+pub struct ServerLayer {
+    options: Arc<Options>,
     public_endpoint: Option<Predicate>,
-    captured: Arc<Captured>,
-    span_attributes: Option<MakeAttributes>,
     message_sizes: bool,
-    instrumentation: Option<Instrumentation>,
+    methods: Arc<Methods>,
 }
 
 impl Default for ServerLayer {
@@ -108,22 +97,11 @@ impl ServerLayer {
     #[must_use]
     pub fn new() -> Self {
         ServerLayer {
-            settings: Arc::new(Settings {
-                filters: Vec::new(),
-                public_endpoint: None,
-                captured: Arc::default(),
-                span_attributes: None,
-                message_sizes: false,
-                instrumentation: None,
-            }),
+            options: Arc::default(),
+            public_endpoint: None,
+            message_sizes: false,
             methods: Arc::new(Methods::served()),
         }
-    }
-
-    /// Records only the RPCs that the [filter](crate::filter), too, records.
-    #[must_use]
-    pub fn filter(self, filter: Filter) -> Self {
-        self.with(|settings| settings.filters.push(filter))
     }
 
     /// Callers are strangers: each RPC starts a trace of its own, with one link to the caller's span, if there is one.
@@ -134,37 +112,9 @@ impl ServerLayer {
 
     /// The callers of those requests are strangers for which the function says `true`. One for which it panics comes from a stranger.
     #[must_use]
-    pub fn public_endpoint_if(self, is_public: impl Fn(&RpcRequest<'_>) -> bool + Send + Sync + 'static) -> Self {
-        self.with(|settings| settings.public_endpoint = Some(Arc::new(is_public)))
-    }
-
-    /// The request headers that become attributes of the span, `rpc.request.header.<name>`, and never another.
-    #[must_use]
-    pub fn request_headers(self, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
-        self.with(|settings| Arc::make_mut(&mut settings.captured).request_headers = Names::request_headers(names))
-    }
-
-    /// The response headers that become attributes of the span, `rpc.response.header.<name>`, and never another.
-    #[must_use]
-    pub fn response_headers(self, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
-        self.with(|settings| Arc::make_mut(&mut settings.captured).response_headers = Names::response_headers(names))
-    }
-
-    /// The response trailers that become attributes of the span, `rpc.response.trailer.<name>`, and never another.
-    #[must_use]
-    pub fn response_trailers(self, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
-        self.with(|settings| Arc::make_mut(&mut settings.captured).response_trailers = Names::response_trailers(names))
-    }
-
-    /// Adds attributes to each span that records, from its request. If the function panics, it has none.
-    #[must_use]
-    pub fn span_attributes<I>(self, attributes: impl Fn(&RpcRequest<'_>) -> I + Send + Sync + 'static) -> Self
-    where
-        I: IntoIterator<Item = KeyValue>,
-    {
-        self.with(|settings| {
-            settings.span_attributes = Some(Arc::new(move |request| attributes(request).into_iter().collect()));
-        })
+    pub fn public_endpoint_if(mut self, is_public: impl Fn(&RpcRequest<'_>) -> bool + Send + Sync + 'static) -> Self {
+        self.public_endpoint = Some(Arc::new(is_public));
+        self
     }
 
     /// Records gRPC's own metrics of messages, `grpc.server.call.rcvd_total_compressed_message_size` and `grpc.server.call.sent_total_compressed_message_size`: how many bytes of messages an
@@ -172,32 +122,17 @@ impl ServerLayer {
     ///
     /// What is received can only be counted in a `tonic::body::Body`, which is what tonic's own server gives to its layers.
     #[must_use]
-    pub fn message_sizes(self) -> Self {
-        self.with(|settings| settings.message_sizes = true)
-    }
-
-    /// Methods that exist, by their full names: `grpc.health.v1.Health/Check`.
-    #[must_use]
-    pub fn methods(self, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
-        self.methods.learn_names(names);
-        self
-    }
-
-    /// Records with these providers and this propagator, instead of the global ones.
-    #[must_use]
-    pub fn instrumentation(self, instrumentation: Instrumentation) -> Self {
-        self.with(|settings| settings.instrumentation = Some(instrumentation))
-    }
-
-    fn with(mut self, set: impl FnOnce(&mut Settings)) -> Self {
-        set(Arc::make_mut(&mut self.settings));
+    pub fn message_sizes(mut self) -> Self {
+        self.message_sizes = true;
         self
     }
 }
 
-impl fmt::Debug for Settings {
+options! { ServerLayer }
+
+impl fmt::Debug for ServerLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings").finish_non_exhaustive()
+        f.debug_struct("ServerLayer").finish_non_exhaustive()
     }
 }
 
@@ -250,11 +185,11 @@ impl ServerLayer {
         if !wire::is_grpc(request.headers()) {
             return None;
         }
-        let settings = &*self.settings;
+        let options = &*self.options;
         let sockets = Sockets::of(request);
         let seen = RpcRequest::of(request);
         let arrival = Arrival::on_the_wire(request, sockets);
-        if !settings.filters.iter().all(|filter| filter.records(&seen)) || arrival.is_own_export(seen.path()) {
+        if !options.record(&seen) || arrival.is_own_export(seen.path()) {
             return Some(Running::Ignored(Box::from(seen.path())));
         }
         let path = seen.path();
@@ -263,28 +198,23 @@ impl ServerLayer {
             path: Box::from(path),
             methods: Arc::clone(&self.methods),
         });
-        let is_public = settings
+        let is_public = self
             .public_endpoint
             .as_ref()
             .is_some_and(|is_public| Panic::catch(|| is_public(&seen)).unwrap_or(true));
-        let instrumentation = settings.instrumentation.as_ref().map_or_else(
-            || Chosen::Global(Instrumentation::global()),
-            |own| Chosen::Own(own.clone()),
-        );
-        let sizes = Sizes::if_wanted(&instrumentation, known.as_ref(), settings.message_sizes);
+        let instrumentation = options.instrumentation();
+        let sizes = Sizes::if_wanted(&instrumentation, known.as_ref(), self.message_sizes);
         let begin = Begin {
             method: known.unwrap_or_else(|| self.methods.other()),
             unknown,
             instrumentation,
             public_endpoint: is_public,
-            request_headers: &settings.captured.request_headers,
-            layer: Some(Arc::clone(&settings.captured)),
+            request_headers: &options.captured.request_headers,
+            layer: Some(Arc::clone(&options.captured)),
             sizes: sizes.clone(),
         };
         let call = begin.call(&arrival);
-        if let Some(attributes) = &settings.span_attributes {
-            call.set_attributes(|| attributes(&seen));
-        }
+        options.annotate(&call, &seen);
         if let Some(sizes) = sizes {
             sizes.count_request(request.body_mut(), Direction::Received);
         }
