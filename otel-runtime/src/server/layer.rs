@@ -81,6 +81,11 @@ type MakeAttributes = Arc<dyn Fn(&RpcRequest<'_>) -> Vec<KeyValue> + Send + Sync
 ///
 /// A method that is not known when its first request comes becomes known as that is handled. So a sampler sees the `rpc.method` of all its RPCs but the first (whose span's name it sees).
 /// A layer learns at most 2,000 methods by itself.
+///
+/// # Telemetry about telemetry
+///
+/// A process may serve an OTLP collector and export to it. What a Rust OTLP exporter on the same host sends there is not recorded, and telemetry is suppressed while it is handled: each export
+/// would make one more. The attribute does the same.
 #[derive(Clone, Debug)]
 pub struct ServerLayer {
     settings: Arc<Settings>,
@@ -254,7 +259,10 @@ impl ServerLayer {
         let sockets = Sockets::of(request);
         let seen = RpcRequest::of(request);
         let arrival = Arrival::on_the_wire(request, sockets);
-        if !settings.filters.iter().all(|filter| filter.records(&seen)) || arrival.is_own_export(seen.path()) {
+        if arrival.is_own_export(seen.path()) {
+            return Some(Running::own_export(seen.path()));
+        }
+        if !settings.filters.iter().all(|filter| filter.records(&seen)) {
             return Some(Running::Ignored(Box::from(seen.path())));
         }
         let path = seen.path();

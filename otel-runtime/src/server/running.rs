@@ -22,13 +22,20 @@ pub(super) enum Running {
     Call(Box<Call>),
     /// An RPC with this path that its filter leaves out.
     Ignored(Box<str>),
+    /// An export with this path, of what this process has recorded. Whatever was recorded in there would be one more to export, so telemetry is suppressed in its context.
+    OwnExport(Box<str>, Context),
 }
 
 impl Running {
+    pub(super) fn own_export(path: &str) -> Self {
+        Running::OwnExport(Box::from(path), Context::current().with_telemetry_suppressed())
+    }
+
     fn context(&self) -> Option<&Context> {
         match self {
             Running::Call(call) => Some(call.context()),
             Running::Ignored(_) => None,
+            Running::OwnExport(_, context) => Some(context),
         }
     }
 }
