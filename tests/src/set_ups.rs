@@ -34,8 +34,10 @@ pub const STREAMING: [&str; 2] = ["kinds.ServerStream/Call", "kinds.Bidi/Call"];
 ///
 /// * a number: fails with that code, and a message that names it; with 0 it succeeds,
 /// * `wait`: comes back when it is [released](Obedient::release),
+/// * `hold`: the same, and when it is dropped it makes a span, `child`,
 /// * `panic`: panics,
 /// * `span`: makes a span, `child`,
+/// * `torn`: a response stream of one message fails right behind it,
 /// * anything else: succeeds.
 ///
 /// With `later ` before it, it does so after the first message of the response stream. Each response stream but that ends after one message.
@@ -62,12 +64,13 @@ impl Obedient {
         // What is done on a later poll belongs to the RPC, too.
         tokio::task::yield_now().await;
         match text {
-            "wait" => {
+            "wait" | "hold" => {
+                let _held = (text == "hold").then(|| Held);
                 self.waiting.notify_one();
                 self.released.notified().await;
             }
             "panic" => panic!("as asked"),
-            "span" => global::tracer("app").start("child").end(),
+            "span" => drop(Held),
             text => match text.parse() {
                 Ok(0) | Err(_) => {}
                 Ok(code) => return Err(Status::new(Code::from_i32(code), format!("as asked: {code}"))),
@@ -81,6 +84,10 @@ impl Obedient {
     }
 
     async fn stream(&self, message: Message) -> Result<Response<Messages>, Status> {
+        if message.text == "torn" {
+            let torn = [Ok(message), Err(Status::data_loss("torn"))];
+            return Ok(Response::new(Box::pin(tokio_stream::iter(torn))));
+        }
         let Some(later) = message.text.strip_prefix("later ") else {
             let message = self.obey(&message.text).await?;
             return Ok(Response::new(Box::pin(tokio_stream::once(Ok(message)))));
@@ -92,6 +99,14 @@ impl Obedient {
             async move { obedient.obey(&later).await }
         });
         Ok(Response::new(Box::pin(first.chain(second))))
+    }
+}
+
+struct Held;
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        global::tracer("app").start("child").end();
     }
 }
 

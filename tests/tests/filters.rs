@@ -68,8 +68,19 @@ async fn what_no_handler_sees() {
 async fn but_what_its_handler_records_itself_is() {
     let telemetry = Telemetry::start();
     let server = serve_filtered([none()], Annotated::routes(&Obedient::default())).await;
-    call_to_end(server.channel().await, "kinds.Bidi/Call", request("later span")).await;
-    assert_eq!(telemetry.span().await.name, "child");
+    let mut request = request("later span");
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    request.metadata_mut().insert("traceparent", parent.parse().unwrap());
+    call_to_end(server.channel().await, "kinds.Bidi/Call", request).await;
+
+    // In the caller's trace, which goes on through it.
+    let child = telemetry.span().await;
+    assert_eq!(child.name, "child");
+    assert_eq!(
+        child.span_context.trace_id().to_string(),
+        "4bf92f3577b34da6a3ce929d0e0e4736"
+    );
+    assert_eq!(child.parent_span_id.to_string(), "00f067aa0ba902b7");
     telemetry.durations(0).await;
 }
 

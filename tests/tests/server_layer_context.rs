@@ -58,6 +58,34 @@ async fn in_a_response_stream() {
     a_span_made_there_is_a_child("later span", &STREAMING).await;
 }
 
+async fn a_span_made_there_when_it_is_dropped_is_a_child(text: &str, rpcs: &[&str]) {
+    for set_up in SetUp::ALL {
+        for rpc in rpcs {
+            let telemetry = Telemetry::start();
+            let obedient = Obedient::default();
+            let server = set_up.serve(&obedient).await;
+            tokio::select! {
+                end = call_to_end(server.channel().await, rpc, in_a_trace(text)) => panic!("it does not end: {end:?}"),
+                () = obedient.waits() => {}
+            }
+            let spans = telemetry.spans(2).await;
+            let [child, span] = &spans[..] else { unreachable!() };
+            assert_eq!((&*child.name, &*span.name), ("child", *rpc));
+            assert_is_child_of(span, child);
+        }
+    }
+}
+
+#[tokio::test]
+async fn in_a_handler_that_is_dropped() {
+    a_span_made_there_when_it_is_dropped_is_a_child("hold", &RPCS).await;
+}
+
+#[tokio::test]
+async fn in_a_response_stream_that_is_dropped() {
+    a_span_made_there_when_it_is_dropped_is_a_child("later hold", &STREAMING).await;
+}
+
 #[tokio::test]
 async fn in_an_interceptor() {
     let telemetry = Telemetry::start();

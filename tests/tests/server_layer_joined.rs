@@ -257,6 +257,46 @@ mod a_stream_that_is_dropped {
     }
 }
 
+/// A handler tells how its RPC ends as it returns. If the response is given up on its way, that is how it ended all the same.
+mod a_response_that_is_dropped_on_its_way {
+    use http_body_util::BodyExt;
+    use tests::set_ups::Plain;
+    use tonic::codegen::http;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    /// Takes the first frame of the response, which is data, and no trailers.
+    async fn after_its_data(routes: Routes, rpc: &str, text: &str) -> String {
+        let telemetry = Telemetry::start();
+        let length = u8::try_from(text.len()).unwrap();
+        let message = [&[0, 0, 0, 0, length + 2, 0x0a, length][..], text.as_bytes()].concat();
+        let request = http::Request::post(format!("http://localhost/{rpc}"))
+            .header("content-type", "application/grpc")
+            .body(tonic::body::Body::new(http_body_util::Full::from(message)))
+            .unwrap();
+        let layered = ServerLayer::new().methods([rpc]).layer(routes.prepare());
+        let mut body = layered.oneshot(request).await.unwrap().into_body();
+        assert!(body.frame().await.unwrap().unwrap().is_data());
+        drop(body);
+        only_span(&telemetry).await.1.remove("rpc.status_code").unwrap()
+    }
+
+    #[tokio::test]
+    async fn has_ended_as_its_handler_says() {
+        let annotated = || Annotated::routes(&Obedient::default());
+        assert_eq!(after_its_data(annotated(), "kinds.Unary/Call", "").await, "OK");
+        let rpc = "kinds.ServerStream/Call";
+        assert_eq!(after_its_data(annotated(), rpc, "torn").await, "DATA_LOSS");
+    }
+
+    #[tokio::test]
+    async fn was_given_up_by_its_caller_for_the_layer_alone() {
+        let plain = Plain::routes(&Obedient::default());
+        assert_eq!(after_its_data(plain, "kinds.Unary/Call", "").await, "CANCELLED");
+    }
+}
+
 /// Without tonic's router nothing tells the handler its path.
 mod a_service_without_a_router {
     use super::*;
@@ -383,4 +423,16 @@ async fn rpcs_at_once_on_one_connection_do_not_mix() {
     assert_eq!(codes("UNAVAILABLE"), (6, 6));
     assert_eq!(codes("DATA_LOSS"), (5, 5));
     assert_eq!(codes("UNAUTHENTICATED"), (5, 5));
+}
+
+#[tokio::test]
+async fn two_layers_are_one() {
+    let telemetry = Telemetry::start();
+    let inner = ServerLayer::new().request_headers(["x-inner"]);
+    let server = Server::builder().layer(ServerLayer::new()).layer(inner);
+    let server = serve_with(server, Annotated::routes(&Obedient::default())).await;
+    let (_, status) = call_to_end(server.channel().await, "kinds.Unary/Call", request("5")).await;
+    assert_eq!(status.code(), Code::NotFound);
+    assert_eq!(telemetry.span().await.name, "kinds.Unary/Call");
+    telemetry.durations(1).await;
 }

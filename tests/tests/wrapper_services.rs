@@ -20,7 +20,7 @@ type Messages = tokio_stream::Iter<std::vec::IntoIter<Result<Message, Status>>>;
 
 struct Inner;
 
-#[traced_service]
+#[traced_service(request_headers("x-tenant"))]
 #[tonic::async_trait]
 impl Unary for Inner {
     #[traced(fields(added.by = "inner"))]
@@ -54,7 +54,7 @@ impl HttpCache for Inner {
 
 struct Outer(Inner);
 
-#[traced_service]
+#[traced_service(request_headers("x-tenant"))]
 #[tonic::async_trait]
 impl Unary for Outer {
     async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
@@ -91,8 +91,11 @@ async fn of_a_unary_rpc() {
     for server in both(outer).await {
         let telemetry = Telemetry::start();
         let mut client = UnaryClient::new(server.channel().await);
-        client.call(Message::from("hello")).await.unwrap();
-        client.call(Message::from("")).await.unwrap_err();
+        for text in ["hello", ""] {
+            let mut request = Request::new(Message::from(text));
+            request.metadata_mut().insert("x-tenant", "a".parse().unwrap());
+            assert_eq!(client.call(request).await.is_err(), text.is_empty());
+        }
 
         let spans = telemetry.spans(2).await;
         for (span, code) in spans.iter().zip(["OK", "INTERNAL"]) {
@@ -100,6 +103,8 @@ async fn of_a_unary_rpc() {
             let found = attributes(&span.attributes);
             assert_eq!(found["rpc.status_code"], code);
             assert_eq!(found["added.by"], "inner");
+            // Both list it, and it is there once.
+            assert_eq!(found["rpc.request.header.x-tenant"], r#"["a"]"#);
         }
         telemetry.durations(2).await;
     }

@@ -2,21 +2,26 @@
 
 use std::net::SocketAddr;
 
+use http::HeaderMap;
+use http::header::HOST;
+use http::uri::Authority;
 use opentelemetry::KeyValue;
 use tonic::Extensions;
 
 use crate::semconv;
 
-/// `server.address` and `server.port`: the host and port of `:authority`, never the socket's.
-pub(super) fn server(uri: Option<&http::Uri>) -> impl Iterator<Item = KeyValue> {
-    let authority = uri.and_then(http::Uri::authority);
+/// `server.address` and `server.port`: the host and port of `:authority`, or of its predecessor in HTTP/1.1, `host`; never the socket's.
+pub(super) fn server(uri: Option<&http::Uri>, headers: &HeaderMap) -> impl Iterator<Item = KeyValue> {
+    let host = || Authority::try_from(headers.get(HOST)?.as_bytes()).ok();
+    let authority = uri.and_then(|uri| uri.authority().cloned().or_else(host));
+    let authority = authority.as_ref();
     // RFC 3986 writes an IPv6 address in brackets; they are not part of the address.
     let host = authority.map(|authority| authority.host().trim_start_matches('[').trim_end_matches(']'));
     let address = host
         .filter(|host| !host.is_empty())
         .map(|host| KeyValue::new(semconv::SERVER_ADDRESS, host.to_owned()));
     let port = authority
-        .and_then(http::uri::Authority::port_u16)
+        .and_then(Authority::port_u16)
         .map(|port| KeyValue::new(semconv::SERVER_PORT, i64::from(port)));
     address.into_iter().chain(port)
 }
@@ -53,7 +58,25 @@ mod tests {
     use super::*;
 
     fn server_of(uri: &'static str) -> Vec<KeyValue> {
-        server(Some(&http::Uri::from_static(uri))).collect()
+        server(Some(&http::Uri::from_static(uri)), &HeaderMap::new()).collect()
+    }
+
+    #[test]
+    fn where_there_is_no_authority_the_host_header_tells() {
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, "greeter.example:8080".parse().unwrap());
+        let of = |uri: &'static str| server(Some(&http::Uri::from_static(uri)), &headers).collect::<Vec<_>>();
+        let expected = |host: &'static str, port| {
+            [
+                KeyValue::new("server.address", host),
+                KeyValue::new("server.port", port),
+            ]
+        };
+        assert_eq!(of("/a/b"), expected("greeter.example", 8080));
+        assert_eq!(of("http://other.example:1/a/b"), expected("other.example", 1));
+        headers.insert(HOST, "no host at all".parse().unwrap());
+        let uri = http::Uri::from_static("/a/b");
+        assert_eq!(server(Some(&uri), &headers).count(), 0);
     }
 
     #[test]
@@ -74,7 +97,7 @@ mod tests {
             [address("greeter.example"), port(1)]
         );
         assert_eq!(server_of("/a/b"), []);
-        assert_eq!(server(None).count(), 0);
+        assert_eq!(server(None, &HeaderMap::new()).count(), 0);
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl Begin<'_> {
             layer: self.layer,
             sizes: self.sizes,
         };
-        let call = Call::start(beginning, || address::server(request.uri));
+        let call = Call::start(beginning, || address::server(request.uri, request.headers));
         call.set_attributes(|| {
             let peer = address::peer(request.sockets.peer, request.extensions);
             peer.chain(self.request_headers.attributes(request.headers))

@@ -78,6 +78,11 @@ type Predicate = Arc<dyn Fn(&RpcRequest<'_>) -> bool + Send + Sync>;
 ///
 /// A method that is not known when its first request comes becomes known as that is handled. So a sampler sees the `rpc.method` of all its RPCs but the first (whose span's name it sees).
 /// A layer learns at most 2,000 methods by itself.
+///
+/// # Telemetry about telemetry
+///
+/// A process may serve an OTLP collector and export to it. What a Rust OTLP exporter on the same host sends there is not recorded, and telemetry is suppressed while it is handled: each export
+/// would make one more. The attribute does the same.
 #[derive(Clone)]
 pub struct ServerLayer {
     options: Arc<Options>,
@@ -188,11 +193,19 @@ impl ServerLayer {
         let options = &*self.options;
         let sockets = Sockets::of(request);
         let seen = RpcRequest::of(request);
-        let arrival = Arrival::on_the_wire(request, sockets);
-        if !options.record(&seen) || arrival.is_own_export(seen.path()) {
-            return Some(Running::Ignored(Box::from(seen.path())));
-        }
         let path = seen.path();
+        if running::is_running(path) {
+            // Another layer, further out, has begun it.
+            return None;
+        }
+        let arrival = Arrival::on_the_wire(request, sockets);
+        if arrival.is_own_export(path) {
+            return Some(Running::own_export(path));
+        }
+        let instrumentation = options.instrumentation();
+        if !options.record(&seen) {
+            return Some(Running::left_out(path, instrumentation.extract(arrival.headers)));
+        }
         let known = self.methods.get(path);
         let unknown = known.is_none().then(|| Unknown {
             path: Box::from(path),
@@ -202,7 +215,6 @@ impl ServerLayer {
             .public_endpoint
             .as_ref()
             .is_some_and(|is_public| Panic::catch(|| is_public(&seen)).unwrap_or(true));
-        let instrumentation = options.instrumentation();
         let sizes = Sizes::if_wanted(&instrumentation, known.as_ref(), self.message_sizes);
         let begin = Begin {
             method: known.unwrap_or_else(|| self.methods.other()),

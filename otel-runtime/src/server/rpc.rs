@@ -141,14 +141,17 @@ impl Rpc {
                 slot
             }
             Place::Part => Slot::Empty,
+            Place::OwnExport(path) => Slot::of(Running::own_export(path), captured),
         }
     }
 
-    fn place(&'static self, running: &mut Option<Running>, request: &Arrival<'_>) -> Place {
+    fn place<'a>(&'static self, running: &mut Option<Running>, request: &Arrival<'a>) -> Place<'a> {
         match running {
-            None if request.uri.is_some_and(|uri| request.is_own_export(uri.path())) => Place::Part,
-            None => Place::New,
-            Some(Running::Ignored(path)) => {
+            None => match request.uri.map(Uri::path) {
+                Some(path) if request.is_own_export(path) => Place::OwnExport(path),
+                _ => Place::New,
+            },
+            Some(Running::LeftOut(path, _)) => {
                 if self.is_for(path, request) || is_part_of(Some(path), request) {
                     Place::Part
                 } else {
@@ -198,13 +201,15 @@ impl Rpc {
 }
 
 /// What a request to a handler is.
-enum Place {
+enum Place<'a> {
     /// An RPC that nobody has begun.
     New,
     /// The RPC that a layer has begun.
     Joined,
     /// Part of an RPC that a handler has, or that is left out.
     Part,
+    /// An RPC with this path that exports what this process has recorded.
+    OwnExport(&'a str),
 }
 
 /// Whether a request that comes while an RPC is running is still that RPC's: an annotated service that hands its request to another, or that calls a handler directly.

@@ -20,17 +20,40 @@ thread_local! {
 pub(super) enum Running {
     /// An RPC that is recorded.
     Call(Box<Call>),
-    /// An RPC with this path that its filter leaves out.
-    Ignored(Box<str>),
+    /// An RPC with this path that is not recorded, and the context that it runs in all the same.
+    LeftOut(Box<str>, Context),
 }
 
 impl Running {
-    fn context(&self) -> Option<&Context> {
+    /// An RPC that a filter leaves out. The caller's trace goes on through it.
+    pub(super) fn left_out(path: &str, caller: Context) -> Self {
+        Running::LeftOut(Box::from(path), caller)
+    }
+
+    /// An export of what this process has recorded. Whatever was recorded in there would be one more to export, so telemetry is suppressed.
+    pub(super) fn own_export(path: &str) -> Self {
+        Running::LeftOut(Box::from(path), Context::current().with_telemetry_suppressed())
+    }
+
+    /// The path of its request, as far as it is known.
+    fn path(&self) -> Option<&str> {
         match self {
-            Running::Call(call) => Some(call.context()),
-            Running::Ignored(_) => None,
+            Running::Call(call) => call.path(),
+            Running::LeftOut(path, _) => Some(path),
         }
     }
+
+    fn context(&self) -> &Context {
+        match self {
+            Running::Call(call) => call.context(),
+            Running::LeftOut(_, context) => context,
+        }
+    }
+}
+
+/// Whether this thread is running an RPC with this path.
+pub(super) fn is_running(path: &str) -> bool {
+    with(|running| running.as_ref().is_some_and(|running| running.path() == Some(path))).unwrap_or(false)
 }
 
 /// Runs the service's own code inside the RPC in `place`, if there is one. A panic ends the RPC and goes on.
@@ -41,7 +64,7 @@ pub(super) fn run(place: &mut Option<Running>, run: &mut dyn FnMut()) {
         return run();
     };
     let result = {
-        let _current = running.context().cloned().map(Context::attach);
+        let _current = running.context().clone().attach();
         swap(place);
         let result = Panic::catch(run);
         swap(place);
@@ -73,11 +96,7 @@ thread_local! {
 /// Makes an RPC what this thread runs, until [`exit_from_drop`].
 pub(super) fn enter_to_drop(slot: Slot) {
     let mut running = slot.into_running();
-    let current = running
-        .as_ref()
-        .and_then(Running::context)
-        .cloned()
-        .map(Context::attach);
+    let current = running.as_ref().map(|running| running.context().clone().attach());
     swap(&mut running);
     let dropping = Dropping {
         outer: running,

@@ -25,8 +25,12 @@ pub(super) enum Slot {
 
 impl Slot {
     pub(super) fn own(call: Box<Call>, captured: &'static Captured) -> Self {
+        Slot::of(Running::Call(call), captured)
+    }
+
+    pub(super) fn of(running: Running, captured: &'static Captured) -> Self {
         Slot::Own {
-            running: Some(Running::Call(call)),
+            running: Some(running),
             captured,
         }
     }
