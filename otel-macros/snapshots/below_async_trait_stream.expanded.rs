@@ -28,19 +28,20 @@ impl Chat for MyChat {
         'life0: 'async_trait,
         Self: 'async_trait,
     {
-        Box::pin(async move {
+        Box::pin({
             static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::learn(
                 "Chat",
                 "Talk",
             );
             __RPC
-                .start::<
+                .returning::<
                     Result<
                         Response<::otel_runtime::__private::Untraced<Self::TalkStream>>,
                         Status,
                     >,
-                >(&request)
+                >()
                 .respond_stream(async move {
+                    __RPC.start(&request);
                     if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                         Result<
                             Response<
@@ -67,7 +68,6 @@ impl Chat for MyChat {
                     };
                     #[allow(unreachable_code)] __ret
                 })
-                .await
         })
     }
 }

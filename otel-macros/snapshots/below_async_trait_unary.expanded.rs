@@ -26,15 +26,16 @@ impl Greeter for MyGreeter {
         'life0: 'async_trait,
         Self: 'async_trait,
     {
-        Box::pin(async move {
+        Box::pin({
             use ::otel_runtime::__private::Respond as _;
             static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::learn(
                 "Greeter",
                 "SayHello",
             );
             __RPC
-                .start::<Result<Response<HelloReply>, Status>>(&request)
+                .returning::<Result<Response<HelloReply>, Status>>()
                 .respond(async move {
+                    __RPC.start(&request);
                     if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                         Result<Response<HelloReply>, Status>,
                     > {
@@ -48,7 +49,6 @@ impl Greeter for MyGreeter {
                     };
                     #[allow(unreachable_code)] __ret
                 })
-                .await
         })
     }
     #[allow(
@@ -77,15 +77,16 @@ impl Greeter for MyGreeter {
         'life0: 'async_trait,
         Self: 'async_trait,
     {
-        Box::pin(async move {
+        Box::pin({
             use ::otel_runtime::__private::Respond as _;
             static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::learn(
                 "Greeter",
                 "Forget",
             );
             __RPC
-                .start::<Result<Response<HelloReply>, Status>>(&__arg1)
+                .returning::<Result<Response<HelloReply>, Status>>()
                 .respond(async move {
+                    __RPC.start(&__arg1);
                     if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                         Result<Response<HelloReply>, Status>,
                     > {
@@ -98,7 +99,6 @@ impl Greeter for MyGreeter {
                     };
                     #[allow(unreachable_code)] __ret
                 })
-                .await
         })
     }
 }

@@ -13,13 +13,14 @@ impl RouteGuide for MyRouteGuide {
             "RouteChat",
         );
         __RPC
-            .start::<
+            .returning::<
                 Result<
                     Response<::otel_runtime::__private::Untraced<Self::RouteChatStream>>,
                     Status,
                 >,
-            >(&request)
+            >()
             .respond_stream(async move {
+                __RPC.start(&request);
                 if false {
                     return ::otel_runtime::__private::returns::<
                         Result<

@@ -10,8 +10,9 @@ impl RouteGuide for MyRouteGuide {
             "RecordRoute",
         );
         __RPC
-            .start::<Result<Response<RouteSummary>, Status>>(&request)
+            .returning::<Result<Response<RouteSummary>, Status>>()
             .respond(async move {
+                __RPC.start(&request);
                 if false {
                     return ::otel_runtime::__private::returns::<
                         Result<Response<RouteSummary>, Status>,

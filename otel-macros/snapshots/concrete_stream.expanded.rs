@@ -13,15 +13,16 @@ impl RouteGuide for MyRouteGuide {
             "RouteChat",
         );
         __RPC
-            .start::<
+            .returning::<
                 ::core::result::Result<
                     ::otel_runtime::__private::Response<
                         ::otel_runtime::__private::Untraced<Self::RouteChatStream>,
                     >,
                     ::otel_runtime::__private::Status,
                 >,
-            >(&request)
+            >()
             .respond_stream(async move {
+                __RPC.start(&request);
                 if false {
                     return ::otel_runtime::__private::returns::<
                         ::core::result::Result<

@@ -11,8 +11,9 @@ impl RouteGuide for MyRouteGuide {
             "GetFeature",
         );
         __RPC
-            .start::<Result<Response<Feature>, Status>>(&request)
+            .returning::<Result<Response<Feature>, Status>>()
             .respond(async move {
+                __RPC.start(&request);
                 if false {
                     return my_framework::telemetry::__private::returns::<
                         Result<Response<Feature>, Status>,
@@ -31,7 +32,7 @@ impl RouteGuide for MyRouteGuide {
             "RouteChat",
         );
         __RPC
-            .start::<
+            .returning::<
                 Result<
                     Response<
                         my_framework::telemetry::__private::Untraced<
@@ -40,8 +41,9 @@ impl RouteGuide for MyRouteGuide {
                     >,
                     Status,
                 >,
-            >(&request)
+            >()
             .respond_stream(async move {
+                __RPC.start(&request);
                 if false {
                     return my_framework::telemetry::__private::returns::<
                         Result<

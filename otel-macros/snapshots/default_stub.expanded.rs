@@ -10,8 +10,9 @@ impl RouteGuide for MyRouteGuide {
             "ListFeatures",
         );
         __RPC
-            .start::<Result<Response<BoxStream<Feature>>, Status>>(&request)
+            .returning::<Result<Response<BoxStream<Feature>>, Status>>()
             .respond(async move {
+                __RPC.start(&request);
                 if false {
                     return ::otel_runtime::__private::returns::<
                         Result<Response<BoxStream<Feature>>, Status>,

@@ -5,15 +5,16 @@ impl Greeter for MyGreeter {
     ) -> Pin<
         Box<dyn Future<Output = Result<Response<HelloReply>, Status>> + Send + 'a>,
     > {
-        ::std::boxed::Box::pin(async move {
+        ::std::boxed::Box::pin({
             use ::otel_runtime::__private::Respond as _;
             static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::learn(
                 "Greeter",
                 "SayHello",
             );
             __RPC
-                .start::<Result<Response<HelloReply>, Status>>(&request)
+                .returning::<Result<Response<HelloReply>, Status>>()
                 .respond(async move {
+                    __RPC.start(&request);
                     if false {
                         return ::otel_runtime::__private::returns::<
                             Result<Response<HelloReply>, Status>,
@@ -35,7 +36,6 @@ impl Greeter for MyGreeter {
                     })()
                         .await
                 })
-                .await
         })
     }
 }

@@ -10,15 +10,17 @@ impl Greeter for MyGreeter {
             "SayHello",
         );
         __RPC
-            .start::<Result<Response<HelloReply>, Status>>(&request)
-            .with_attributes(|| [
-                ::otel_runtime::__private::attribute(
-                    "tenant.id",
-                    request.get_ref().tenant.as_str(),
-                ),
-                ::otel_runtime::__private::attribute("zone", self.zone),
-            ])
+            .returning::<Result<Response<HelloReply>, Status>>()
             .respond(async move {
+                __RPC
+                    .start(&request)
+                    .with_attributes(|| [
+                        ::otel_runtime::__private::attribute(
+                            "tenant.id",
+                            request.get_ref().tenant.as_str(),
+                        ),
+                        ::otel_runtime::__private::attribute("zone", self.zone),
+                    ]);
                 if false {
                     return ::otel_runtime::__private::returns::<
                         Result<Response<HelloReply>, Status>,

@@ -8,8 +8,9 @@ impl Cache for MyCache {
             )
             .named("PutKV");
         __RPC
-            .start::<Result<Response<()>, Status>>(&request)
+            .returning::<Result<Response<()>, Status>>()
             .respond(async move {
+                __RPC.start(&request);
                 if false {
                     return ::otel_runtime::__private::returns::<
                         Result<Response<()>, Status>,

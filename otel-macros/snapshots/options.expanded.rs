@@ -15,17 +15,17 @@ impl greeter_server::Greeter for MyGreeter {
             .request_headers(&["x-tenant", "trace-bin"])
             .response_trailers(&["x-retry-after"]);
         __RPC
-            .start_with::<
-                Result<Response<HelloReply>, Status>,
-            >(&request, &self.instrumentation)
-            .with_attributes(|| [
-                ::otel_runtime::__private::attribute(
-                    "tenant.id",
-                    request.get_ref().tenant.as_str(),
-                ),
-                ::otel_runtime::__private::attribute("zone", self.zone),
-            ])
+            .returning::<Result<Response<HelloReply>, Status>>()
             .respond(async move {
+                __RPC
+                    .start_with(&request, &self.instrumentation)
+                    .with_attributes(|| [
+                        ::otel_runtime::__private::attribute(
+                            "tenant.id",
+                            request.get_ref().tenant.as_str(),
+                        ),
+                        ::otel_runtime::__private::attribute("zone", self.zone),
+                    ]);
                 if false {
                     return ::otel_runtime::__private::returns::<
                         Result<Response<HelloReply>, Status>,

@@ -12,15 +12,16 @@ impl RouteGuide for MyRouteGuide {
             "ListFeatures",
         );
         __RPC
-            .start::<
+            .returning::<
                 Result<
                     Response<
                         ::otel_runtime::__private::Untraced<Self::ListFeaturesStream>,
                     >,
                     Status,
                 >,
-            >(&request)
+            >()
             .respond_stream(async move {
+                __RPC.start(&request);
                 if false {
                     return ::otel_runtime::__private::returns::<
                         Result<

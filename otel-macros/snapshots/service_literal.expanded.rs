@@ -10,8 +10,9 @@ impl Greeter for MyGreeter {
             "SayHello",
         );
         __RPC
-            .start::<Result<Response<HelloReply>, Status>>(&request)
+            .returning::<Result<Response<HelloReply>, Status>>()
             .respond(async move {
+                __RPC.start(&request);
                 if false {
                     return ::otel_runtime::__private::returns::<
                         Result<Response<HelloReply>, Status>,

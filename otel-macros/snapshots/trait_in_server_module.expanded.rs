@@ -11,8 +11,9 @@ impl proto::greeter_server::Greeter for MyGreeter {
             )
             .of_module(::otel_runtime::__private::service_name!(proto::greeter_server));
         __RPC
-            .start::<Result<Response<HelloReply>, Status>>(&request)
+            .returning::<Result<Response<HelloReply>, Status>>()
             .respond(async move {
+                __RPC.start(&request);
                 if false {
                     return ::otel_runtime::__private::returns::<
                         Result<Response<HelloReply>, Status>,

@@ -1,6 +1,6 @@
 //! The second of the two stages: one method, after all its other attributes.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::Parser;
 use syn::{Error, FnArg, Ident, ImplItemFn, Pat, PatIdent, PatType, Result, parse_quote};
@@ -24,11 +24,13 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
 //     async fn say_hello(&self, request: Request<HelloRequest>) -> R {
 //         use ::otel_runtime::__private::Respond as _;
 //         static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::of(greeter_server::SERVICE_NAME, "SayHello");
-//         __RPC.start::<R>(&request).respond(async move {
+//         __RPC.returning::<R>().respond(async move {
+//             __RPC.start(&request);
 //             if false { return ::otel_runtime::__private::returns::<R>(); }
 //             BODY
 //         }).await
 //     }
+// What `#[async_trait]` has made of the method already is `Box::pin(async move { BODY })`: there the new block takes the place of that one, and nobody awaits it.
 //
 // The `return` that never runs gives the block its type from the inside. From the outside (`let r: R`, `-> R`, a turbofish) the
 // compiler does not coerce `Ok(Response::new(Box::pin(stream)))` to it (rust-lang/rust#145105). What async_trait leaves starts with
@@ -58,32 +60,37 @@ fn instrument(args: TokenStream, item: TokenStream) -> Result<ImplItemFn> {
     let shown_at_output = shown_at(output);
     let output = stream_types.unwrap(output.to_token_stream());
     let (import, respond) = if streams {
-        (None, quote!(respond_stream))
+        (None, "respond_stream")
     } else {
-        (Some(quote!(use #runtime::__private::Respond as _;)), quote!(respond))
+        (Some(quote!(use #runtime::__private::Respond as _;)), "respond")
     };
     let reference = quote_spanned!(shown_at(&request)=> &);
     let start = match instrumentation {
-        None => quote_spanned!(shown_at_output=> __RPC.start::<#output>(#reference #request)),
+        None => quote!(__RPC.start(#reference #request)),
         Some(with) => {
             let with = quote_spanned!(shown_at(&with)=> &#with);
-            quote_spanned!(shown_at_output=> __RPC.start_with::<#output>(#reference #request, #with))
+            quote!(__RPC.start_with(#reference #request, #with))
         }
     };
+    let returning = quote_spanned!(shown_at_output=> __RPC.returning::<#output>());
     let attributes = fields.iter().map(|field| field.attribute(runtime));
     let with_attributes = (!fields.is_empty()).then(|| quote!(.with_attributes(|| [#(#attributes),*])));
-    let instrument = |statements| {
+    let instrument = |statements, span| {
         let statements = stream_types.unwrap(statements);
         let typed = (!shape::are_typed(&statements))
             .then(|| quote!(if false { return #runtime::__private::returns::<#output>(); }));
+        // What there is to say of the block as a whole, that it is not `Send` perhaps, is said of the method.
+        let mut body = Group::new(
+            Delimiter::Brace,
+            quote!(#start #with_attributes; #typed #destructure #statements),
+        );
+        body.set_span(span);
+        let respond = Ident::new(respond, span);
+        let future = quote_spanned!(span=> #returning.#respond(async move #body));
         quote! {
             #import
             static __RPC: #runtime::__private::Rpc = #runtime::__private::Rpc::#constructor;
-            #start #with_attributes .#respond(async move {
-                #typed
-                #destructure
-                #statements
-            }).await
+            #future
         }
     };
     let statements = source::statements(&method.block);

@@ -29,28 +29,30 @@ pub(crate) fn output(sig: &mut Signature) -> Option<&mut Type> {
 // Input: as above, or, once another attribute has been there after async_trait:
 //     fn say_hello<…>(…) -> F { STATEMENTS }
 //
-// Output: the method's statements, with `rewrite(BODY)` for the BODY whose awaiting is the RPC. For the last, a BODY is made:
-//     Box::pin(async move { (move || -> F { STATEMENTS })().await })
+// Output: the method's statements, with the future `rewrite(BODY, span of its `async`)` for the BODY whose awaiting is the RPC, or for `async move { BODY }`. For the last, a BODY is made:
+//     Box::pin({ rewrite((move || -> F { STATEMENTS })().await) })
 pub(crate) fn rewrite_body(
     sig: &Signature,
     statements: TokenStream,
-    rewrite: impl FnOnce(TokenStream) -> TokenStream,
+    rewrite: impl FnOnce(TokenStream, Span) -> TokenStream,
 ) -> TokenStream {
-    if sig.asyncness.is_some() {
-        return rewrite(statements);
+    if let Some(r#async) = &sig.asyncness {
+        let future = rewrite(statements, shown_at(r#async));
+        return quote!(#future.await);
     }
     let mut tokens: Vec<TokenTree> = statements.into_iter().collect();
-    if let Some((argument, mut future)) = boxed_async_block(&mut tokens)
-        && let Some(TokenTree::Group(body)) = future.last_mut()
-    {
-        *body = regroup(body, rewrite(body.stream()));
-        *argument = regroup(argument, future.into_iter().collect());
+    if let Some((argument, span, body)) = boxed_async_block(&mut tokens) {
+        let future = rewrite(body, span);
+        *argument = regroup(argument, quote!({ #future }));
         return tokens.into_iter().collect();
     }
     let returns = &sig.output;
     // A closure, so that a `return` among the statements stays one.
-    let body = rewrite(quote!((move || #returns { #(#tokens)* })().await));
-    quote!(::std::boxed::Box::pin(async move { #body }))
+    let future = rewrite(
+        quote!((move || #returns { #(#tokens)* })().await),
+        shown_at(&sig.fn_token),
+    );
+    quote!(::std::boxed::Box::pin({ #future }))
 }
 
 /// Whether the statements start with the `return` that gives them their type in what `async_trait` makes: `if let ::core::option::Option::Some(__ret) = …`.
@@ -112,8 +114,8 @@ fn arguments(arguments: &mut PathArguments) -> Option<&mut AngleBracketedGeneric
     }
 }
 
-/// `(async move { BODY })` of statements that end with `Box::pin(async move { BODY })`, and what is in it.
-fn boxed_async_block(statements: &mut [TokenTree]) -> Option<(&mut Group, Vec<TokenTree>)> {
+/// `(async move { BODY })` of statements that end with `Box::pin(async move { BODY })`, with its `async` and its BODY.
+fn boxed_async_block(statements: &mut [TokenTree]) -> Option<(&mut Group, Span, TokenStream)> {
     let [
         ..,
         TokenTree::Ident(r#box),
@@ -127,10 +129,12 @@ fn boxed_async_block(statements: &mut [TokenTree]) -> Option<(&mut Group, Vec<To
     };
     let future: Vec<TokenTree> = argument.stream().into_iter().collect();
     match &future[..] {
-        [TokenTree::Ident(r#async), TokenTree::Ident(r#move), TokenTree::Group(_)]
-            if r#box == "Box" && pin == "pin" && r#async == "async" && r#move == "move" =>
-        {
-            Some((argument, future))
+        [
+            TokenTree::Ident(r#async),
+            TokenTree::Ident(r#move),
+            TokenTree::Group(body),
+        ] if r#box == "Box" && pin == "pin" && r#async == "async" && r#move == "move" => {
+            Some((argument, shown_at(r#async), body.stream()))
         }
         _ => None,
     }

@@ -19,47 +19,50 @@ use super::stream::TracedStream;
     label = "expected `Result<tonic::Response<T>, tonic::Status>`"
 )]
 pub trait Reply: Sized {
-    /// The RPC whose handler returns this: [`TypedCall<Self>`]. Named from here, so that where `Self` is no reply the compiler says that and nothing more.
-    type Call: From<TypedCall<Self>>;
+    /// [`Returning<Self>`]. Named from here, so that where `Self` is no reply the compiler says that and nothing more.
+    type Returning: From<Returning<Self>>;
 }
 
 impl<T> Reply for Result<Response<T>, Status> {
-    type Call = TypedCall<Self>;
+    type Returning = Returning<Self>;
 }
 
-/// An RPC that has started, and whose handler returns `R`.
+/// Runs handlers that return `R`. They start their RPC by themselves, with [`Rpc::start`](super::Rpc::start), before they do anything else.
 #[derive(Debug)]
-#[must_use = "an RPC that is dropped is recorded as cancelled"]
-pub struct TypedCall<R> {
-    call: Slot,
-    returns: PhantomData<fn() -> R>,
+pub struct Returning<R>(PhantomData<fn() -> R>);
+
+impl<R> Returning<R> {
+    pub(super) fn new() -> Self {
+        Returning(PhantomData)
+    }
 }
 
-impl<R> TypedCall<R> {
-    pub(super) fn new(call: Slot) -> Self {
-        TypedCall {
-            call,
-            returns: PhantomData,
-        }
-    }
-
-    /// Adds attributes to the span, if it records.
-    pub fn with_attributes<const N: usize>(self, attributes: impl FnOnce() -> [Option<KeyValue>; N]) -> Self {
-        self.call.set_attributes(|| attributes().into_iter().flatten());
-        self
-    }
-
+impl<S: Stream> Returning<Result<Response<S>, Status>> {
     /// Runs the handler of an RPC whose response is a stream.
-    pub fn respond_stream<F>(self, handler: F) -> StreamHandler<F>
+    ///
+    /// That its future is `Send` is said here, as it is of [`Respond::respond`]. If the compiler had to find that out for each method, from all that the future is made of, it would take twice as long.
+    #[allow(clippy::unused_self)]
+    pub fn respond_stream<F>(self, handler: F) -> impl Future<Output = Result<Response<TracedStream<S>>, Status>> + Send
     where
-        F: Future<Output = R>,
+        F: Future<Output = Result<Response<S>, Status>> + Send,
     {
-        let (entry, exit) = Entry::new(self.call);
         StreamHandler {
-            entry,
+            entry: Entry::new(),
             future: handler,
-            exit,
+            exit: Exit::new(),
         }
+    }
+}
+
+/// An RPC that has started, and is what this thread runs.
+#[derive(Debug)]
+pub struct Started;
+
+#[allow(clippy::unused_self)]
+impl Started {
+    /// Adds attributes to the span, if it records.
+    pub fn with_attributes<const N: usize>(self, attributes: impl FnOnce() -> [Option<KeyValue>; N]) {
+        running::set_attributes(|| attributes().into_iter().flatten());
     }
 }
 
@@ -74,32 +77,31 @@ pub trait Respond {
     type Reply;
 
     /// Runs `handler` as the RPC.
-    fn respond<F>(self, handler: F) -> Handler<F>
+    fn respond<F>(self, handler: F) -> impl Future<Output = Self::Reply> + Send
     where
-        F: Future<Output = Self::Reply>;
+        F: Future<Output = Self::Reply> + Send;
 }
 
-impl<T> Respond for TypedCall<Result<Response<T>, Status>> {
+impl<T> Respond for Returning<Result<Response<T>, Status>> {
     type Reply = Result<Response<T>, Status>;
 
-    fn respond<F>(self, handler: F) -> Handler<F>
+    fn respond<F>(self, handler: F) -> impl Future<Output = Self::Reply> + Send
     where
-        F: Future<Output = Self::Reply>,
+        F: Future<Output = Self::Reply> + Send,
     {
-        let (entry, exit) = Entry::new(self.call);
         Handler {
-            entry,
+            entry: Entry::new(),
             future: handler,
-            exit,
+            exit: Exit::new(),
         }
     }
 }
 
-impl<T: 'static> TypedCall<Result<Response<BoxStream<T>>, Status>> {
+impl<T: 'static> Returning<Result<Response<BoxStream<T>>, Status>> {
     /// Runs the handler of an RPC whose response is a boxed stream, and boxes it again, traced.
     pub async fn respond<F>(self, handler: F) -> Result<Response<BoxStream<T>>, Status>
     where
-        F: Future<Output = Result<Response<BoxStream<T>>, Status>>,
+        F: Future<Output = Result<Response<BoxStream<T>>, Status>> + Send,
     {
         let response = self.respond_stream(handler).await?;
         Ok(response.map(|stream| Box::pin(stream) as BoxStream<T>))
@@ -110,7 +112,7 @@ pin_project! {
     /// The future of a handler whose RPC ends with it.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
-    pub struct Handler<F> {
+    struct Handler<F> {
         // In this order they are dropped.
         entry: Entry,
         #[pin]
@@ -135,7 +137,7 @@ pin_project! {
     /// The future of a handler whose RPC ends with its response stream.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
-    pub struct StreamHandler<F> {
+    struct StreamHandler<F> {
         // In this order they are dropped.
         entry: Entry,
         #[pin]
@@ -182,7 +184,7 @@ fn poll_to_stream<S: Stream>(
     Poll::Ready(Ok(response.map(|stream| TracedStream::new(call, stream))))
 }
 
-/// Polls the handler inside its RPC.
+/// Polls the handler inside its RPC, which it starts itself when it is polled for the first time.
 fn poll<T>(
     entry: &mut Entry,
     mut handler: Pin<&mut dyn Future<Output = Result<Response<T>, Status>>>,
@@ -190,10 +192,18 @@ fn poll<T>(
     cx: &mut Context<'_>,
 ) -> Poll<Result<Response<T>, Status>> {
     let mut polled = Poll::Pending;
-    entry.slot.run(&mut || polled = handler.as_mut().poll(cx));
+    let mut run = || polled = handler.as_mut().poll(cx);
+    if entry.has_started {
+        entry.slot.run(&mut run);
+    } else {
+        entry.has_started = true;
+        entry.slot = running::run_to_start(&mut run);
+    }
+    // An `async` block that has returned has dropped all that it had.
+    let is_needed = polled.is_pending() && entry.slot.is_own();
+    entry.is_needed = is_needed;
+    exit.is_needed = is_needed;
     if let Poll::Ready(result) = &polled {
-        // An `async` block that has returned has dropped all that it had.
-        entry.has_returned(exit);
         let response = result.as_ref();
         entry
             .slot
@@ -206,25 +216,24 @@ fn poll<T>(
 #[derive(Debug)]
 struct Entry {
     slot: Slot,
+    has_started: bool,
     is_needed: bool,
 }
 
 impl Entry {
-    fn new(slot: Slot) -> (Self, Exit) {
-        let is_needed = slot.is_own();
-        (Entry { slot, is_needed }, Exit { is_needed })
-    }
-
-    fn has_returned(&mut self, exit: &mut Exit) {
-        self.is_needed = false;
-        exit.is_needed = false;
+    fn new() -> Self {
+        Entry {
+            slot: Slot::Empty,
+            has_started: false,
+            is_needed: false,
+        }
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
         if self.is_needed {
-            running::enter_to_drop(self.slot.leave());
+            running::enter(self.slot.leave());
         }
     }
 }
@@ -233,6 +242,12 @@ impl Drop for Entry {
 #[derive(Debug)]
 struct Exit {
     is_needed: bool,
+}
+
+impl Exit {
+    fn new() -> Self {
+        Exit { is_needed: false }
+    }
 }
 
 impl Drop for Exit {

@@ -7,7 +7,7 @@ use tonic::Request;
 
 use super::arrival::Arrival;
 use super::begin::Begin;
-use super::handler::{Reply, TypedCall};
+use super::handler::{Reply, Returning, Started};
 use super::running::{self, Running};
 use super::slot::Slot;
 use crate::capture::{Captured, Captures};
@@ -104,20 +104,21 @@ impl Rpc {
         self
     }
 
-    /// Starts the RPC that `request` is for. `R` is what its handler returns.
-    pub fn start<R: Reply>(&'static self, request: &Request<impl Sized>) -> R::Call {
-        let slot = self.slot(&Arrival::of(request), || Chosen::Global(Instrumentation::global()));
-        TypedCall::new(slot).into()
+    /// What runs this method's handlers, which return `R`.
+    pub fn returning<R: Reply>(&'static self) -> R::Returning {
+        Returning::new().into()
+    }
+
+    /// Starts the RPC that `request` is for: the first thing that a handler does. It ends with what runs the handler.
+    pub fn start(&'static self, request: &Request<impl Sized>) -> Started {
+        running::enter(self.slot(&Arrival::of(request), || Chosen::Global(Instrumentation::global())));
+        Started
     }
 
     /// The same, recorded with `instrumentation`.
-    pub fn start_with<R: Reply>(
-        &'static self,
-        request: &Request<impl Sized>,
-        instrumentation: &Instrumentation,
-    ) -> R::Call {
-        let slot = self.slot(&Arrival::of(request), || Chosen::Own(instrumentation.clone()));
-        TypedCall::new(slot).into()
+    pub fn start_with(&'static self, request: &Request<impl Sized>, instrumentation: &Instrumentation) -> Started {
+        running::enter(self.slot(&Arrival::of(request), || Chosen::Own(instrumentation.clone())));
+        Started
     }
 
     fn slot(&'static self, request: &Arrival<'_>, choose: impl FnOnce() -> Chosen) -> Slot {

@@ -4,10 +4,10 @@
 
 use std::cell::RefCell;
 
-use opentelemetry::{Context, ContextGuard};
+use opentelemetry::{Context, ContextGuard, KeyValue};
 
 use super::slot::Slot;
-use crate::call::Call;
+use crate::call::{self, Call};
 use crate::panic::{self, Panic};
 use crate::status::Outcome;
 
@@ -81,8 +81,9 @@ pub(super) fn run(place: &mut Option<Running>, run: &mut dyn FnMut()) {
     }
 }
 
-/// A handler that is being dropped inside its RPC. The code that drops it is not called from here, as that is which [`run`] runs, so what that keeps on its stack is kept here.
-struct Dropping {
+/// An RPC that this thread has entered and not left. Where the code that runs in there is not called from here, as that is which [`run`] runs, what that keeps on its stack is kept here.
+struct Entered {
+    slot: Slot,
     /// What the thread was running before.
     outer: Option<Running>,
     current: Option<ContextGuard>,
@@ -90,43 +91,77 @@ struct Dropping {
 }
 
 thread_local! {
-    static DROPPING: RefCell<Vec<Dropping>> = const { RefCell::new(Vec::new()) };
+    static ENTERED: RefCell<Vec<Entered>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Makes an RPC what this thread runs, until [`exit_from_drop`].
-pub(super) fn enter_to_drop(slot: Slot) {
-    let mut running = slot.into_running();
-    let current = running.as_ref().map(|running| running.context().clone().attach());
-    swap(&mut running);
-    let dropping = Dropping {
+/// Makes an RPC what this thread runs, until [`exit`]. Where it is not the handler's own, it is that already.
+pub(super) fn enter(mut slot: Slot) {
+    let mut running = slot.take_running();
+    let mut current = None;
+    if let Some(running) = &running {
+        current = Some(running.context().clone().attach());
+    }
+    if current.is_some() {
+        swap(&mut running);
+    }
+    let entered = Entered {
+        slot,
         outer: running,
         current,
         was_panicking: std::thread::panicking(),
     };
-    let _ = DROPPING.try_with(|all| all.borrow_mut().push(dropping));
+    let _ = ENTERED.try_with(|all| all.borrow_mut().push(entered));
 }
 
-/// Ends the RPC of the handler that has been dropped. If that panicked, what it said is not known here.
+/// Leaves the RPC that was entered last. Its context is current for as long as its guard lives.
+fn exit() -> Option<Entered> {
+    let mut entered = ENTERED.try_with(|all| all.borrow_mut().pop()).ok()??;
+    if entered.current.is_some() {
+        swap(&mut entered.outer);
+        entered.slot.put_running(entered.outer.take());
+    }
+    Some(entered)
+}
+
+/// Runs what [enters](enter) an RPC by itself, and leaves that. A panic ends the RPC and goes on.
+pub(super) fn run_to_start(run: &mut dyn FnMut()) -> Slot {
+    let depth = || ENTERED.try_with(|all| all.borrow().len()).unwrap_or(0);
+    let before = depth();
+    let result = Panic::catch(run);
+    let entered = if depth() > before { exit() } else { None };
+    let Some(Entered { mut slot, current, .. }) = entered else {
+        return result.map_or_else(|panic| panic.resume(), |()| Slot::Empty);
+    };
+    match result {
+        Ok(()) => slot,
+        Err(panic) => {
+            if slot.is_own() {
+                panic.log();
+            }
+            drop(current);
+            slot.panic(panic.message());
+            panic.resume()
+        }
+    }
+}
+
+/// Leaves the RPC that was entered for the drop of its handler, and ends it. If that panicked, what it said is not known here.
 pub(super) fn exit_from_drop() {
     const MESSAGE: &str = "the handler panicked while it was dropped";
 
-    let dropping = DROPPING.try_with(|all| all.borrow_mut().pop()).ok().flatten();
-    let Some(Dropping {
-        outer: mut running,
+    let Some(Entered {
+        mut slot,
         current,
         was_panicking,
-    }) = dropping
+        ..
+    }) = exit()
     else {
         return;
     };
-    swap(&mut running);
-    if let Some(Running::Call(call)) = &mut running
-        && std::thread::panicking()
-        && !was_panicking
-    {
+    if std::thread::panicking() && !was_panicking {
         panic::tell(MESSAGE);
         drop(current);
-        call.end(Outcome::panicked(MESSAGE));
+        slot.panic(MESSAGE);
     }
 }
 
@@ -158,7 +193,13 @@ pub(super) fn with_call<T>(ask: impl FnOnce(&mut Call) -> T) -> Option<T> {
     .flatten()
 }
 
-/// The context of the RPC that this thread is running, if it has a span.
-pub(super) fn context() -> Option<Context> {
-    with_call(|call| call.has_span().then(|| call.context().clone())).flatten()
+/// Adds attributes to the span of the RPC that this thread is running, whosever that is, if it records.
+pub(super) fn set_attributes<I>(make: impl FnOnce() -> I)
+where
+    I: IntoIterator<Item = KeyValue>,
+{
+    let context = with_call(|call| call.has_span().then(|| call.context().clone()));
+    if let Some(context) = context.flatten() {
+        call::set_attributes(&context, make);
+    }
 }

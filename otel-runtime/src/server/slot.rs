@@ -5,7 +5,7 @@ use opentelemetry::{Key, KeyValue};
 use tonic::{Code, Status};
 
 use super::running::{self, Running};
-use crate::call::{Call, set_attributes};
+use crate::call::Call;
 use crate::capture::{Captured, Names};
 use crate::status::Outcome;
 
@@ -48,31 +48,24 @@ impl Slot {
         matches!(self, Slot::Own { .. })
     }
 
-    /// The handler's own RPC, which is to go on elsewhere.
-    pub(super) fn into_running(mut self) -> Option<Running> {
-        match &mut self {
+    /// Takes out the handler's own RPC, for as long as the thread runs it.
+    pub(super) fn take_running(&mut self) -> Option<Running> {
+        match self {
             Slot::Own { running, .. } => running.take(),
             Slot::Joined { .. } | Slot::Empty => None,
         }
     }
 
-    /// Adds attributes to the span of the RPC that the handler is in, whosever that is, if it records.
-    pub(super) fn set_attributes<I>(&self, make: impl FnOnce() -> I)
-    where
-        I: IntoIterator<Item = KeyValue>,
-    {
-        match self {
-            Slot::Own { .. } => {
-                if let Some(call) = self.call() {
-                    call.set_attributes(make);
-                }
-            }
-            Slot::Joined { .. } | Slot::Empty => {
-                if let Some(context) = running::context() {
-                    set_attributes(&context, make);
-                }
-            }
+    /// Puts it back.
+    pub(super) fn put_running(&mut self, is_back: Option<Running>) {
+        if let Slot::Own { running, .. } = self {
+            *running = is_back;
         }
+    }
+
+    /// Ends the RPC of a handler that has panicked.
+    pub(super) fn panic(&mut self, message: &str) {
+        self.end(Outcome::panicked(message));
     }
 
     /// Takes up the headers of the request that an RPC has which a layer began.
@@ -126,6 +119,22 @@ impl Slot {
     /// Lets the RPC go on elsewhere.
     pub(super) fn leave(&mut self) -> Self {
         std::mem::replace(self, Slot::Empty)
+    }
+
+    /// Adds attributes to the span of the RPC, if it records.
+    fn set_attributes<I>(&self, make: impl FnOnce() -> I)
+    where
+        I: IntoIterator<Item = KeyValue>,
+    {
+        match self {
+            Slot::Own { .. } => {
+                if let Some(call) = self.call() {
+                    call.set_attributes(make);
+                }
+            }
+            Slot::Joined { .. } => running::set_attributes(make),
+            Slot::Empty => {}
+        }
     }
 
     fn call(&self) -> Option<&Call> {
