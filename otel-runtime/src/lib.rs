@@ -11,7 +11,7 @@ mod legacy;
 mod method;
 mod methods;
 mod panic;
-mod propagation;
+pub mod propagation;
 mod request;
 mod response;
 mod semconv;

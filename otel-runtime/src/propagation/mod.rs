@@ -1,0 +1,107 @@
+//! How a context travels: one line to write one into headers, and one to read one from them.
+//!
+//! RPCs through this crate's layers and attribute need none of it. It is for calls made by hand, and for the messages of a queue.
+//!
+//! # Example
+//!
+//! ```
+//! use opentelemetry_sdk::propagation::TraceContextPropagator;
+//! use otel_runtime::propagation;
+//! use tonic::metadata::MetadataMap;
+//!
+//! // Once, in `main`.
+//! opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+//!
+//! // Whoever receives a message …
+//! let mut metadata = MetadataMap::new();
+//! metadata.insert("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap());
+//! let context = propagation::extract(&metadata);
+//!
+//! // … and makes a call because of it.
+//! let mut headers = http::HeaderMap::new();
+//! propagation::inject(&context, &mut headers);
+//! assert_eq!(headers["traceparent"], "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+//! ```
+
+mod carrier;
+
+use opentelemetry::propagation::TextMapPropagator;
+use opentelemetry::trace::TraceContextExt;
+use opentelemetry::{Context, global};
+
+pub use carrier::Carrier;
+pub(crate) use carrier::Headers;
+
+/// Writes the span and the baggage of `context` into `carrier`, with the global propagator.
+///
+/// They take the place of those that another context left there. Without a span in `context`, those stay.
+///
+/// # Example
+///
+/// ```
+/// use opentelemetry::Context;
+/// use otel_runtime::propagation;
+///
+/// # let rpc = Context::current();
+/// // In a task of its own, where the RPC's context is no longer the current one.
+/// let mut request = tonic::Request::new(());
+/// propagation::inject(&rpc, request.metadata_mut());
+/// ```
+pub fn inject(context: &Context, carrier: &mut impl Carrier) {
+    global::get_text_map_propagator(|propagator| replace(propagator, context, carrier));
+}
+
+/// Writes the span and the baggage of the current context into `carrier`, with the global propagator, as [`inject`] does.
+///
+/// # Example
+///
+/// ```
+/// use otel_runtime::propagation;
+///
+/// let mut request = http::Request::get("https://example.com/").body(()).unwrap();
+/// propagation::inject_current(request.headers_mut());
+/// ```
+pub fn inject_current(carrier: &mut impl Carrier) {
+    Context::map_current(|current| inject(current, carrier));
+}
+
+/// The current context with the span and the baggage that the global propagator finds in `carrier`.
+///
+/// Where it finds none, or malformed ones, those of the current context stay.
+///
+/// # Example
+///
+/// ```
+/// use std::collections::HashMap;
+///
+/// use opentelemetry::trace::{FutureExt, TraceContextExt};
+/// use otel_runtime::propagation;
+///
+/// async fn handle(message_headers: HashMap<String, String>) {
+///     let sender = propagation::extract(&message_headers);
+///     // The spans made in here are children of the sender's.
+///     async { /* … */ }.with_context(sender).await;
+/// }
+/// # let _ = handle;
+/// ```
+#[must_use]
+pub fn extract(carrier: &impl Carrier) -> Context {
+    let extractor = carrier.extractor();
+    global::get_text_map_propagator(|propagator| propagator.extract(&extractor))
+}
+
+/// Where baggage travels. A caller may have filled it by hand, and it does not belong to a span.
+const BAGGAGE: &str = "baggage";
+
+/// Writes the span and the baggage in `context` into `carrier`, in place of the span that another context left there.
+///
+/// Without a span in `context` there is nothing to replace one with, and what is there stays.
+pub(crate) fn replace(propagator: &dyn TextMapPropagator, context: &Context, carrier: &mut impl Carrier) {
+    if context.span().span_context().is_valid() {
+        // A `tracestate` without its `traceparent` would be another trace's.
+        for field in propagator.fields().filter(|field| *field != BAGGAGE) {
+            carrier.remove_field(field);
+        }
+    }
+    propagator.inject_context(context, &mut carrier.injector());
+}
