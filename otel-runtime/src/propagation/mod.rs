@@ -1,36 +1,53 @@
-//! How a context travels: one line to write one into headers, and one to read one from them.
+//! How a context travels: formats of headers, and one line each to write a context into them and to read one.
 //!
-//! RPCs through this crate's layers and attribute need none of it. It is for calls made by hand, and for the messages of a queue.
+//! RPCs through this crate's layers and attribute need none of it. It is for calls made by hand, for the messages of a queue, and for formats other than the W3C's.
+//!
+//! | format | propagator | headers |
+//! |---|---|---|
+//! | [W3C Trace Context](https://www.w3.org/TR/trace-context/) | `opentelemetry_sdk`'s | `traceparent`, `tracestate` |
+//! | [W3C Baggage](https://www.w3.org/TR/baggage/) | `opentelemetry_sdk`'s | `baggage` |
+//! | [B3](https://github.com/openzipkin/b3-propagation) | [`B3Propagator::single`], [`B3Propagator::multi`] | `b3`, `x-b3-…` |
+//! | [Jaeger](https://www.jaegertracing.io/sdk-migration/#propagation-format) | [`JaegerPropagator`] | `uber-trace-id`, `uberctx-…` |
+//! | [Google Cloud Trace](https://cloud.google.com/trace/docs/trace-context#legacy-http-header) | [`GoogleCloudPropagator`] | `x-cloud-trace-context` |
 //!
 //! # Example
 //!
 //! ```
-//! use opentelemetry_sdk::propagation::TraceContextPropagator;
-//! use otel_runtime::propagation;
+//! use otel_runtime::propagation::{self, B3Propagator};
 //! use tonic::metadata::MetadataMap;
 //!
 //! // Once, in `main`.
-//! opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+//! opentelemetry::global::set_text_map_propagator(B3Propagator::single());
 //!
 //! // Whoever receives a message …
 //! let mut metadata = MetadataMap::new();
-//! metadata.insert("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap());
+//! metadata.insert("b3", "80f198ee56343ba864fe8b2a57d3eff7-05e3ac9a4f6e3b90-1".parse().unwrap());
 //! let context = propagation::extract(&metadata);
 //!
 //! // … and makes a call because of it.
 //! let mut headers = http::HeaderMap::new();
 //! propagation::inject(&context, &mut headers);
-//! assert_eq!(headers["traceparent"], "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+//! assert_eq!(headers["b3"], "80f198ee56343ba864fe8b2a57d3eff7-05e3ac9a4f6e3b90-1");
 //! ```
 
+mod b3;
 mod carrier;
+mod google_cloud;
+mod jaeger;
+mod sampling;
+#[cfg(test)]
+mod tests;
 
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::TraceContextExt;
 use opentelemetry::{Context, global};
 
+pub use b3::B3Propagator;
 pub use carrier::Carrier;
 pub(crate) use carrier::Headers;
+pub use google_cloud::GoogleCloudPropagator;
+pub use jaeger::JaegerPropagator;
+pub use sampling::SamplingState;
 
 /// Writes the span and the baggage of `context` into `carrier`, with the global propagator.
 ///
@@ -101,6 +118,12 @@ pub(crate) fn replace(propagator: &dyn TextMapPropagator, context: &Context, car
         // A `tracestate` without its `traceparent` would be another trace's.
         for field in propagator.fields().filter(|field| *field != BAGGAGE) {
             carrier.remove_field(field);
+            // What is left of the other encoding of B3 would be read as well, and the single header before the ones written.
+            if field == b3::SINGLE || field == b3::TRACE_ID {
+                for field in b3::ALL {
+                    carrier.remove_field(field);
+                }
+            }
         }
     }
     propagator.inject_context(context, &mut carrier.injector());
