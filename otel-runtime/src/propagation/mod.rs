@@ -2,13 +2,16 @@
 //!
 //! RPCs through this crate's layers and attribute need none of it. It is for calls made by hand, for the messages of a queue, and for formats other than the W3C's.
 //!
-//! | format | propagator | headers |
-//! |---|---|---|
-//! | [W3C Trace Context](https://www.w3.org/TR/trace-context/) | `opentelemetry_sdk`'s | `traceparent`, `tracestate` |
-//! | [W3C Baggage](https://www.w3.org/TR/baggage/) | `opentelemetry_sdk`'s | `baggage` |
-//! | [B3](https://github.com/openzipkin/b3-propagation) | [`B3Propagator::single`], [`B3Propagator::multi`] | `b3`, `x-b3-…` |
-//! | [Jaeger](https://www.jaegertracing.io/sdk-migration/#propagation-format) | [`JaegerPropagator`] | `uber-trace-id`, `uberctx-…` |
-//! | [Google Cloud Trace](https://cloud.google.com/trace/docs/trace-context#legacy-http-header) | [`GoogleCloudPropagator`] | `x-cloud-trace-context` |
+//! | format | propagator | in `OTEL_PROPAGATORS` | headers |
+//! |---|---|---|---|
+//! | [W3C Trace Context](https://www.w3.org/TR/trace-context/) | `opentelemetry_sdk`'s | `tracecontext` | `traceparent`, `tracestate` |
+//! | [W3C Baggage](https://www.w3.org/TR/baggage/) | `opentelemetry_sdk`'s | `baggage` | `baggage` |
+//! | [B3](https://github.com/openzipkin/b3-propagation) | [`B3Propagator::single`], [`B3Propagator::multi`] | `b3`, `b3multi` | `b3`, `x-b3-…` |
+//! | [Jaeger](https://www.jaegertracing.io/sdk-migration/#propagation-format) | [`JaegerPropagator`] | `jaeger` | `uber-trace-id`, `uberctx-…` |
+//! | [Google Cloud Trace](https://cloud.google.com/trace/docs/trace-context#legacy-http-header) | [`GoogleCloudPropagator`] | `gcp` | `x-cloud-trace-context` |
+//! | [AWS X-Ray](https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader) | `XRayPropagator`, with the cargo feature `xray` | `xray` | `x-amzn-trace-id` |
+//!
+//! With the cargo feature `propagators`, `from_env` makes one of the names in the environment variable `OTEL_PROPAGATORS`, and `from_names` of any such list.
 //!
 //! # Example
 //!
@@ -34,9 +37,13 @@ mod b3;
 mod carrier;
 mod google_cloud;
 mod jaeger;
+#[cfg(feature = "propagators")]
+mod names;
 mod sampling;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "xray")]
+mod xray;
 
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::TraceContextExt;
@@ -47,7 +54,11 @@ pub use carrier::Carrier;
 pub(crate) use carrier::Headers;
 pub use google_cloud::GoogleCloudPropagator;
 pub use jaeger::JaegerPropagator;
+#[cfg(feature = "propagators")]
+pub use names::{from_env, from_names};
 pub use sampling::SamplingState;
+#[cfg(feature = "xray")]
+pub use xray::XRayPropagator;
 
 /// Writes the span and the baggage of `context` into `carrier`, with the global propagator.
 ///
