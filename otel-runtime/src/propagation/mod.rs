@@ -57,6 +57,7 @@ pub use jaeger::JaegerPropagator;
 #[cfg(feature = "propagators")]
 pub use names::{from_env, from_names};
 pub use sampling::SamplingState;
+pub(crate) use sampling::without_caller;
 #[cfg(feature = "xray")]
 pub use xray::XRayPropagator;
 

@@ -37,16 +37,16 @@ impl SamplingState {
     /// That of the context's span; without a span, what the caller said of the trace that is to begin here, if anything.
     #[must_use]
     pub fn of(context: &Context) -> Option<Self> {
-        let received = context.get::<Received>();
+        let said = said(context);
         let span = context.span();
         let span = span.span_context();
         if !span.is_valid() {
-            return received.filter(|received| received.is_of_no_span()).map(|it| it.state);
+            return said.filter(|said| said.is_of_no_span()).map(|said| said.state);
         }
-        match received {
-            Some(received) if received.makes_debug(span) => Some(SamplingState::Debug),
+        match said {
+            Some(said) if said.makes_debug(span) => Some(SamplingState::Debug),
             _ if span.is_sampled() => Some(SamplingState::Accept),
-            Some(received) if received.defers(span) => Some(SamplingState::Defer),
+            Some(said) if said.defers(span) => Some(SamplingState::Defer),
             _ => Some(SamplingState::Deny),
         }
     }
@@ -60,14 +60,31 @@ impl SamplingState {
     }
 }
 
-/// A value of contexts: what a caller said, and of which span. The contexts made from such a one keep it, and not all of them are of the same trace.
-struct Received {
+/// What a caller said, and of which span. The contexts made from such a one keep it, and not all of them are of the same trace.
+struct Said {
     state: SamplingState,
     trace_id: TraceId,
     span_id: SpanId,
 }
 
-impl Received {
+/// A value of contexts. They can take another value, but not lose one.
+struct Received(Option<Said>);
+
+fn said(context: &Context) -> Option<&Said> {
+    context.get::<Received>()?.0.as_ref()
+}
+
+/// `context` without a caller: neither the caller's span nor what the caller said of sampling.
+pub(crate) fn without_caller(context: &Context) -> Context {
+    let context = context.with_remote_span_context(SpanContext::NONE);
+    if said(&context).is_some() {
+        context.with_value(Received(None))
+    } else {
+        context
+    }
+}
+
+impl Said {
     fn is_of_no_span(&self) -> bool {
         self.trace_id == TraceId::INVALID
     }
@@ -103,16 +120,19 @@ pub(super) fn with_remote_span(
     with_state(&context.with_remote_span_context(span), state, trace_id, span_id)
 }
 
-/// `context` with what the caller said of a span, where a span's flags do not say as much.
+/// `context` with what the caller said of a span, or of none.
 pub(super) fn with_state(context: &Context, state: SamplingState, trace_id: TraceId, span_id: SpanId) -> Context {
-    match state {
-        SamplingState::Accept | SamplingState::Deny if trace_id != TraceId::INVALID => context.clone(),
-        _ => context.with_value(Received {
-            state,
-            trace_id,
-            span_id,
-        }),
+    let said_before = said(context);
+    let is_in_flags = matches!(state, SamplingState::Accept | SamplingState::Deny) && trace_id != TraceId::INVALID;
+    // What another propagator read of the same trace may be more: debug.
+    if is_in_flags && said_before.is_none_or(|before| before.trace_id == trace_id) {
+        return context.clone();
     }
+    context.with_value(Received(Some(Said {
+        state,
+        trace_id,
+        span_id,
+    })))
 }
 
 /// The id that 1 to 32 hexadecimal digits stand for.

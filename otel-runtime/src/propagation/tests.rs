@@ -236,6 +236,30 @@ fn b3_has_debug_for_the_trace_and_defers_until_a_span_has_been_started() {
 }
 
 #[test]
+fn what_a_caller_said_goes_with_the_caller() {
+    let b3 = B3Propagator::single();
+    let header = |context: &Context, value: &str| b3.extract_with_context(context, &headers([("b3", value)]));
+    let accepted = "80f198ee56343ba864fe8b2a57d3eff7-05e3ac9a4f6e3b90-1";
+    for before in ["d", "463ac35c9f6413ad48485a3953bb6124-a2fb4a1d1a96d312-d"] {
+        let debug = header(&Context::new(), before);
+        assert_eq!(SamplingState::of(&debug), Some(SamplingState::Debug));
+        let next = header(&debug, accepted);
+        assert_eq!(SamplingState::of(&next), Some(SamplingState::Accept), "the next caller");
+        let ours = SpanContext::new(7.into(), 7.into(), TraceFlags::SAMPLED, false, TraceState::NONE);
+        let stranger = without_caller(&debug);
+        assert_eq!(SamplingState::of(&stranger), None);
+        let stranger = stranger.with_remote_span_context(ours);
+        assert_eq!(SamplingState::of(&stranger), Some(SamplingState::Accept), "a stranger");
+    }
+    let same = header(&header(&Context::new(), &accepted.replace("-1", "-d")), accepted);
+    assert_eq!(
+        SamplingState::of(&same),
+        Some(SamplingState::Debug),
+        "of two propagators"
+    );
+}
+
+#[test]
 fn b3_rejects_what_is_malformed() {
     for value in [
         "",
