@@ -68,11 +68,13 @@ fn span(context: &Context) -> (u128, u64, bool) {
 
 fn read(propagator: &impl TextMapPropagator, headers: &Headers) -> Option<(u128, u64, SamplingState)> {
     let context = propagator.extract_with_context(&Context::new(), headers);
-    let (trace_id, span_id, _) = span(&context);
+    let (trace_id, span_id, sampled) = span(&context);
     let is_remote = context.span().span_context().is_remote();
     let state = SamplingState::of(&context);
     context.has_active_span().then(|| {
         assert!(is_remote);
+        let is_sampled = matches!(state, Some(SamplingState::Accept | SamplingState::Debug));
+        assert_eq!(sampled, is_sampled, "what samplers see");
         (trace_id, span_id, state.unwrap())
     })
 }
@@ -363,6 +365,8 @@ fn jaeger_reads_what_its_specification_allows() {
         "1:2:parent:1",
         "180f198ee56343ba864fe8b2a57d3eff7:2:0:1",
         "1:105e3ac9a4f6e3b90:0:1",
+        "000000000000000000000000000000001:2:0:1",
+        "1:00000000000000002:0:1",
         "1:2:0:1%ff",
     ] {
         assert_eq!(read(&jaeger, &headers([("uber-trace-id", value)])), None, "{value:?}");
