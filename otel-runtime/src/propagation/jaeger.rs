@@ -29,7 +29,7 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 /// Ids may be shorter than they should be, and the whole value URL-encoded. The debug flag means sampled, and is passed on. The parent is dropped, and written as `0`.
 ///
 /// Baggage is [OpenTelemetry's](opentelemetry::baggage), without the metadata of its entries; what is read is added to what is there. Headers have no case, so a key that came
-/// as `userId` is `userid`. OpenTelemetry regards the format as deprecated, and so does Jaeger: it is for those who have it already.
+/// as `userId` is `userid`. OpenTelemetry regards the format as deprecated: it is for those who have it already.
 ///
 /// # Example
 ///

@@ -8,7 +8,7 @@
 //! | [W3C Baggage](https://www.w3.org/TR/baggage/) | `opentelemetry_sdk`'s | `baggage` | `baggage` |
 //! | [B3](https://github.com/openzipkin/b3-propagation) | [`B3Propagator::single`], [`B3Propagator::multi`] | `b3`, `b3multi` | `b3`, `x-b3-…` |
 //! | [Jaeger](https://www.jaegertracing.io/sdk-migration/#propagation-format) | [`JaegerPropagator`] | `jaeger` | `uber-trace-id`, `uberctx-…` |
-//! | [Google Cloud Trace](https://cloud.google.com/trace/docs/trace-context#legacy-http-header) | [`GoogleCloudPropagator`] | `gcp` | `x-cloud-trace-context` |
+//! | [Google Cloud Trace](https://cloud.google.com/trace/docs/trace-context) | [`GoogleCloudPropagator`] | `gcp` | `x-cloud-trace-context` |
 //! | [AWS X-Ray](https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader) | `XRayPropagator`, with the cargo feature `xray` | `xray` | `x-amzn-trace-id` |
 //!
 //! With the cargo feature `propagators`, `from_env` makes one of the names in the environment variable `OTEL_PROPAGATORS`, and `from_names` of any such list.
