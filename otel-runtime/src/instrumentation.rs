@@ -98,7 +98,7 @@ impl Instrumentation {
     ///
     /// It starts from the current context, not from an empty one, so that what the layers around a service put there (a suppression of telemetry, say) stays.
     pub(crate) fn extract(&self, headers: &HeaderMap) -> Context {
-        let (current, headers) = (Context::current(), Headers(headers));
+        let (current, headers) = (Context::current(), Headers::new(headers));
         match &self.0.propagator {
             Some(propagator) => propagator.extract_with_context(&current, &headers),
             None => global::get_text_map_propagator(|propagator| propagator.extract_with_context(&current, &headers)),

@@ -12,7 +12,7 @@ mod method;
 mod methods;
 mod options;
 mod panic;
-mod propagation;
+pub mod propagation;
 mod request;
 mod response;
 mod semconv;

@@ -65,6 +65,25 @@ async fn a_well_formed_traceparent_is_the_parent() {
     assert!(!seen.span().span_context().is_remote());
 }
 
+/// HTTP lets a caller, or a proxy, write a list in as many lines as it likes.
+#[tokio::test]
+async fn a_list_of_several_lines_is_read_to_its_end() {
+    let telemetry = Telemetry::start();
+    let seen = call_with(&[
+        ("traceparent", &traceparent("01")),
+        ("tracestate", "vendor=1"),
+        ("tracestate", "other=2,third=3"),
+        ("baggage", "tenant=blue"),
+        ("baggage", "zone=eu;property"),
+    ])
+    .await;
+
+    let span = telemetry.span().await;
+    assert_eq!(span.span_context.trace_state().header(), "vendor=1,other=2,third=3");
+    assert_eq!(seen.baggage().get("tenant").unwrap().as_str(), "blue");
+    assert_eq!(seen.baggage().get("zone").unwrap().as_str(), "eu");
+}
+
 #[tokio::test]
 async fn the_random_flag_does_not_hide_the_sampled_one() {
     let telemetry = Telemetry::start();

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use opentelemetry::Context;
 use opentelemetry::baggage::BaggageExt;
 use opentelemetry::trace::{SpanId, TraceContextExt, TraceId};
-use otel_runtime::traced_service;
+use otel_runtime::propagation::{B3Propagator, SamplingState};
+use otel_runtime::{Instrumentation, traced_service};
 use tests::kinds::Message;
 use tests::kinds::unary_client::UnaryClient;
 use tests::kinds::unary_server::{Unary, UnaryServer};
@@ -77,5 +78,38 @@ async fn a_caller_without_a_trace_is_not_linked_to() {
         let span = telemetry.span().await;
         assert_eq!(span.parent_span_id, SpanId::INVALID);
         assert_eq!(span.links.len(), 0);
+    }
+}
+
+struct PublicToB3 {
+    seen: Shared<Vec<Option<SamplingState>>>,
+    instrumentation: Instrumentation,
+}
+
+#[traced_service(public_endpoint, instrumentation = self.instrumentation)]
+#[tonic::async_trait]
+impl Unary for PublicToB3 {
+    async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
+        self.seen.lock().unwrap().push(SamplingState::of(&Context::current()));
+        Ok(Response::new(request.into_inner()))
+    }
+}
+
+#[tokio::test]
+async fn a_caller_who_debugs_does_not_make_others_debug() {
+    for b3 in ["d", &format!("{TRACE}-{PARENT}-d")] {
+        let telemetry = Telemetry::start();
+        let seen = Shared::default();
+        let service = PublicToB3 {
+            seen: Arc::clone(&seen),
+            instrumentation: Instrumentation::builder().propagator(B3Propagator::single()).build(),
+        };
+        let server = serve(Routes::new(UnaryServer::new(service))).await;
+        let mut request = Request::new(Message::from(""));
+        request.metadata_mut().insert("b3", b3.parse().unwrap());
+        UnaryClient::new(server.channel().await).call(request).await.unwrap();
+
+        assert_eq!(telemetry.span().await.parent_span_id, SpanId::INVALID);
+        assert_eq!(*seen.lock().unwrap(), [Some(SamplingState::Accept)], "{b3}");
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use opentelemetry::Context;
-use opentelemetry::trace::{Link, SpanContext, TraceContextExt};
+use opentelemetry::trace::{Link, TraceContextExt};
 
 use super::address;
 use super::arrival::Arrival;
@@ -12,6 +12,7 @@ use crate::capture::{Captured, Names};
 use crate::deadline;
 use crate::instrumentation::Chosen;
 use crate::method::Known;
+use crate::propagation;
 use crate::sizes::Sizes;
 
 /// An RPC that is about to start.
@@ -32,7 +33,7 @@ impl Begin<'_> {
         let stranger = self.public_endpoint.then(|| Stranger::new(&caller));
         let context = match &stranger {
             // What gets no span of ours must not go on with the stranger's.
-            Some(_) => caller.with_remote_span_context(SpanContext::NONE),
+            Some(_) => propagation::without_caller(&caller),
             None => caller,
         };
         let (parent, link) = stranger.map_or((None, None), |stranger| (Some(stranger.root), stranger.link));
