@@ -4,6 +4,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 cargo_deny_version=0.20.2
+cargo_hack_version=0.6.46
+
+# Where the tools are that this script installs: cargo finds its commands on the path.
+export PATH="$PWD/target/tools/bin:$PATH"
 
 step() {
     printf '\n== %s\n' "$*"
@@ -29,20 +33,31 @@ packaged() {
     cargo package --quiet --locked --allow-dirty --package otel-macros --package otel-runtime
 }
 
-licences_and_versions() {
-    local tools=target/tools
-    if [ "$("$tools/bin/cargo-deny" --version 2>/dev/null)" != "cargo-deny $cargo_deny_version" ]; then
-        cargo install --quiet --locked --root "$tools" "cargo-deny@$cargo_deny_version"
+# Makes `cargo COMMAND` one of this version.
+command_of() {
+    local command=$1 version=$2
+    if [ "$(cargo "$command" --version 2>/dev/null)" != "cargo-$command $version" ]; then
+        cargo install --quiet --locked --root target/tools "cargo-$command@$version"
     fi
-    "$tools/bin/cargo-deny" --locked check bans licenses sources
+}
+
+licences_and_versions() {
+    command_of deny "$cargo_deny_version"
+    cargo deny --locked check bans licenses sources
+}
+
+# Features add up: the runtime builds with none, with each, and with each two of them.
+features() {
+    command_of hack "$cargo_hack_version"
+    cargo hack clippy --package otel-runtime --lib --feature-powerset --depth 2 --locked -- -D warnings
 }
 
 step cargo fmt --all --check
 step cargo fmt --manifest-path test-beds/Cargo.toml --check
 step cargo clippy --workspace --all-targets --locked -- -D warnings
-step cargo clippy --package otel-runtime --lib --no-default-features --locked -- -D warnings
 step cargo clippy --manifest-path test-beds/Cargo.toml --all-targets --locked -- -D warnings
 step documented
 step quickstart_shows_all_traces
+step features
 step packaged
 step licences_and_versions
