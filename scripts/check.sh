@@ -41,6 +41,7 @@ step cargo fmt --all --check
 step cargo fmt --manifest-path test-beds/Cargo.toml --check
 step cargo clippy --workspace --all-targets --locked -- -D warnings
 step cargo clippy --package otel-runtime --lib --no-default-features --locked -- -D warnings
+step cargo clippy --package otel-runtime --lib --no-default-features --features console --locked -- -D warnings
 step cargo clippy --manifest-path test-beds/Cargo.toml --all-targets --locked -- -D warnings
 step documented
 step quickstart_shows_all_traces
