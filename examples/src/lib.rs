@@ -3,13 +3,10 @@
 //! * [`services`] is what a user of `otel-runtime` writes: handlers, with `#[traced_service]` above them.
 //! * [`servers`] runs the services on loopback sockets, with a `ServerLayer` around them.
 //! * [`telemetry`] installs OpenTelemetry's SDK and keeps what it collects in memory.
-//! * [`waterfall`] and [`metrics_table`] turn that into text.
 
-pub mod metrics_table;
 pub mod servers;
 pub mod services;
 pub mod telemetry;
-pub mod waterfall;
 
 /// The service that every gRPC tutorial starts with; the README's too.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]

@@ -19,6 +19,8 @@ mod semconv;
 mod server;
 mod sizes;
 mod status;
+#[cfg(feature = "console")]
+pub mod telemetry;
 mod wire;
 
 #[doc(hidden)]

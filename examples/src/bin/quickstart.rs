@@ -1,16 +1,15 @@
 //! Two traced services, a client that calls them, and what OpenTelemetry has to tell about it: `cargo run -p examples`.
 
 use std::error::Error;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::time::Duration;
 
-use examples::metrics_table::metrics_table;
 use examples::routeguide::route_guide_client::RouteGuideClient;
 use examples::routeguide::{Feature, Point, Rectangle, RouteNote};
 use examples::servers::Servers;
 use examples::telemetry::Telemetry;
-use examples::waterfall::waterfall;
 use otel_runtime::TracedChannel;
+use otel_runtime::telemetry::console::{metrics_table, stdout_has_colour, waterfall};
 use tokio::time::timeout;
 use tokio_stream::{Stream, StreamExt};
 use tonic::codegen::http::uri::PathAndQuery;
@@ -58,8 +57,7 @@ async fn run(out: &mut io::Stdout) -> Result<(), BoxError> {
     call_everything(channel, out).await?;
     servers.stop().await?;
 
-    let colour = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let traces = waterfall(&telemetry.spans().await, colour);
+    let traces = waterfall(&telemetry.spans().await, stdout_has_colour());
     let metrics = metrics_table(&telemetry.metrics()?);
     writeln!(out, "\nThe trace of each call:\n\n{traces}\nThe metrics:\n\n{metrics}")?;
     writeln!(

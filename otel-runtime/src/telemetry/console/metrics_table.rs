@@ -8,6 +8,8 @@ use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric, MetricData, ResourceMetrics, ScopeMetrics};
 
+use super::text::clean;
+
 /// The attributes whose columns come first. Others follow by name.
 const FIRST: [&str; 3] = ["rpc.method", "rpc.status_code", "error.type"];
 
@@ -17,7 +19,30 @@ const NOT_SHOWN: &str = "rpc.system.name";
 /// A line below the header, and none elsewhere.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
-/// Draws the histograms, sums and gauges in `metrics`.
+/// Draws a table for each instrument in `metrics`, with a row for each combination of attributes.
+///
+/// Histograms have a count, a mean and a maximum, sums and gauges the value as it is now. Seconds are written in the unit that suits their size. The attribute `rpc.system.name` has no column.
+///
+/// # Example
+///
+/// ```
+/// use opentelemetry::{KeyValue, metrics::MeterProvider};
+/// use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
+/// use otel_runtime::telemetry::console::metrics_table;
+///
+/// let metrics = InMemoryMetricExporter::default();
+/// let provider = SdkMeterProvider::builder().with_reader(PeriodicReader::builder(metrics.clone()).build()).build();
+/// let counter = provider.meter("shop").u64_counter("orders").with_description("What was sold.").build();
+/// counter.add(2, &[KeyValue::new("item", "tea")]);
+/// provider.force_flush().unwrap();
+///
+/// let drawn = metrics_table(&metrics.get_finished_metrics().unwrap()[0]);
+/// assert_eq!(drawn, "orders: What was sold.\n item   now\n────────────\n tea      2\n");
+/// ```
+///
+/// # Panics
+///
+/// Never.
 #[must_use]
 pub fn metrics_table(metrics: &ResourceMetrics) -> String {
     let mut text = String::new();
@@ -25,10 +50,19 @@ pub fn metrics_table(metrics: &ResourceMetrics) -> String {
     for (index, metric) in all.enumerate() {
         let gap = if index > 0 { "\n" } else { "" };
         // Writing to a string does not fail.
-        let _ = writeln!(text, "{gap}{}: {}", metric.name(), metric.description());
+        let _ = writeln!(text, "{gap}{}", heading(metric));
         let _ = writeln!(text, "{}", Series::of(metric).table().trim_fmt());
     }
     text
+}
+
+fn heading(metric: &Metric) -> String {
+    let (name, description) = (clean(metric.name()), clean(metric.description()));
+    if description.is_empty() {
+        name.into_owned()
+    } else {
+        format!("{name}: {description}")
+    }
 }
 
 /// What one instrument has measured.
@@ -60,16 +94,22 @@ impl Series {
         let show = |value| quantity(number(value), unit);
         match data {
             MetricData::Histogram(histogram) => Series {
-                values: &["count", "mean", "max"],
+                values: DISTRIBUTION,
                 points: histogram
                     .data_points()
                     .map(|point| Point {
                         attributes: point.attributes().cloned().collect(),
-                        values: vec![
-                            point.count().to_string(),
-                            quantity(mean(number(point.sum()), point.count()), unit),
-                            point.max().map(show).unwrap_or_default(),
-                        ],
+                        values: distribution(point.count(), number(point.sum()), point.max().map(show), unit),
+                    })
+                    .collect(),
+            },
+            MetricData::ExponentialHistogram(histogram) => Series {
+                values: DISTRIBUTION,
+                points: histogram
+                    .data_points()
+                    .map(|point| Point {
+                        attributes: point.attributes().cloned().collect(),
+                        values: distribution(point.count() as u64, number(point.sum()), point.max().map(show), unit),
                     })
                     .collect(),
             },
@@ -93,11 +133,6 @@ impl Series {
                     })
                     .collect(),
             },
-            // Its buckets are made for machines.
-            MetricData::ExponentialHistogram(_) => Series {
-                values: &[],
-                points: Vec::new(),
-            },
         }
     }
 
@@ -108,7 +143,11 @@ impl Series {
         rows.sort();
         let mut table = Table::new();
         table.load_style(STYLE);
-        table.set_header(keys.iter().copied().chain(self.values.iter().copied()));
+        table.set_header(
+            keys.iter()
+                .map(|key| clean(key))
+                .chain(self.values.iter().map(|value| clean(value))),
+        );
         table.add_rows(rows);
         for column in table.column_iter_mut().skip(keys.len()) {
             column.set_cell_alignment(CellAlignment::Right);
@@ -130,10 +169,24 @@ impl Point {
     fn row(&self, keys: &[&str]) -> Vec<String> {
         let attribute = |key: &&str| {
             let found = self.attributes.iter().find(|attribute| attribute.key.as_str() == *key);
-            found.map(|attribute| attribute.value.to_string()).unwrap_or_default()
+            found
+                .map(|attribute| clean(&attribute.value.as_str()).into_owned())
+                .unwrap_or_default()
         };
         keys.iter().map(attribute).chain(self.values.iter().cloned()).collect()
     }
+}
+
+/// The columns of a histogram. Its buckets are made for machines.
+const DISTRIBUTION: &[&str] = &["count", "mean", "max"];
+
+fn distribution(count: u64, sum: f64, max: Option<String>, unit: &str) -> Vec<String> {
+    let mean = if count == 0 {
+        String::new()
+    } else {
+        quantity(mean(sum, count), unit)
+    };
+    vec![count.to_string(), mean, max.unwrap_or_default()]
 }
 
 #[expect(clippy::cast_precision_loss, reason = "as above")]

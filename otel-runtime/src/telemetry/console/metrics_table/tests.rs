@@ -2,7 +2,9 @@
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Meter, MeterProvider};
-use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
+use opentelemetry_sdk::metrics::{
+    Aggregation, InMemoryMetricExporter, Instrument, PeriodicReader, SdkMeterProvider, Stream,
+};
 
 use super::metrics_table;
 
@@ -10,7 +12,18 @@ use super::metrics_table;
 fn assert_draws(measure: impl FnOnce(&Meter), expected: &str) {
     let exporter = InMemoryMetricExporter::default();
     let reader = PeriodicReader::builder(exporter.clone()).build();
-    let provider = SdkMeterProvider::builder().with_reader(reader).build();
+    let exponential = |instrument: &Instrument| {
+        let aggregation = Aggregation::Base2ExponentialHistogram {
+            max_size: 160,
+            max_scale: 20,
+            record_min_max: true,
+        };
+        (instrument.name() == "exponential").then(|| Stream::builder().with_aggregation(aggregation).build().unwrap())
+    };
+    let provider = SdkMeterProvider::builder()
+        .with_reader(reader)
+        .with_view(exponential)
+        .build();
     measure(&provider.meter("test"));
     provider.force_flush().expect("nothing stands in its way");
     let metrics = exporter
@@ -81,6 +94,39 @@ load: Now, too.
  now
 ─────
  0.5
+",
+    );
+}
+
+#[test]
+fn an_exponential_histogram_is_a_histogram_like_any_other() {
+    assert_draws(
+        |meter| {
+            let histogram = meter.u64_histogram("exponential").build();
+            histogram.record(1, &[]);
+            histogram.record(4, &[]);
+        },
+        "
+exponential
+ count   mean   max
+────────────────────
+     2    2.5     4
+",
+    );
+}
+
+#[test]
+fn what_callers_wrote_does_not_move_the_cursor() {
+    assert_draws(
+        |meter| {
+            let counter = meter.u64_counter("c").with_description("a\nb").build();
+            counter.add(1, &[KeyValue::new("k\x1b", "v\n\x1b[2J")]);
+        },
+        "
+c: a\\nb
+ k\\u{1b}        now
+────────────────────
+ v\\n\\u{1b}[2J     1
 ",
     );
 }

@@ -2,36 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
-use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
-use opentelemetry::{InstrumentationScope, KeyValue};
-use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
+use opentelemetry::KeyValue;
+use opentelemetry::trace::{SpanKind, Status};
+use opentelemetry_sdk::trace::SpanData;
 
 use super::waterfall;
-
-/// A span of trace 1, from one millisecond to another.
-fn span(id: u64, parent: u64, name: &'static str, kind: SpanKind, (from, to): (u64, u64)) -> SpanData {
-    let at = |millis| SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000) + Duration::from_millis(millis);
-    SpanData {
-        span_context: context(1, id),
-        parent_span_id: SpanId::from(parent),
-        parent_span_is_remote: false,
-        span_kind: kind,
-        name: name.into(),
-        start_time: at(from),
-        end_time: at(to),
-        attributes: Vec::new(),
-        dropped_attributes_count: 0,
-        events: SpanEvents::default(),
-        links: SpanLinks::default(),
-        status: Status::Unset,
-        instrumentation_scope: InstrumentationScope::default(),
-    }
-}
-
-fn context(trace: u128, span: u64) -> SpanContext {
-    let flags = TraceFlags::SAMPLED;
-    SpanContext::new(TraceId::from(trace), SpanId::from(span), flags, false, TraceState::NONE)
-}
+use crate::telemetry::console::by_hand::{context, span};
 
 fn with_code(mut span: SpanData, code: &'static str) -> SpanData {
     span.attributes.push(KeyValue::new("rpc.status_code", code));
@@ -190,4 +166,80 @@ fn colours_only_where_they_are_wanted() {
          root  server        0.0ns  \x1b[31m✗ INTERNAL\x1b[0m  \x1b[31m▏\x1b[0m\n\
          \x1b[2m   \x1b[0m\x1b[31mit broke\x1b[0m\n"
     );
+}
+
+#[test]
+fn what_callers_wrote_neither_breaks_lines_nor_moves_the_cursor() {
+    let mut span = failed(
+        span(1, 0, "", SpanKind::Server, (0, 0)),
+        "a\tb",
+        "a\tb",
+        "it broke\r\nin \x1b[2Jtwo",
+    );
+    span.name = "two\nlines".into();
+    assert_draws(
+        &[span],
+        "
+trace 1 00000000000000000000000000000001
+two\\nlines  server        0.0ns  ✗ a\\tb  ▏
+   it broke
+   in \\u{1b}[2Jtwo
+",
+    );
+}
+
+#[test]
+fn spans_above_themselves_are_drawn_once() {
+    let spans = [
+        span(1, 0, "root", SpanKind::Server, (0, 30)),
+        span(2, 2, "own parent", SpanKind::Internal, (0, 30)),
+        span(3, 4, "chicken", SpanKind::Internal, (0, 30)),
+        span(4, 3, "egg", SpanKind::Internal, (0, 30)),
+    ];
+    assert_draws(
+        &spans,
+        "
+trace 1 00000000000000000000000000000001
+root           server       30.0ms    ██████████████████████████████
+(missing parent 0000000000000002)
+└─ own parent  internal     30.0ms    ██████████████████████████████
+(missing parent 0000000000000004)
+└─ chicken     internal     30.0ms    ██████████████████████████████
+   └─ egg      internal     30.0ms    ██████████████████████████████
+",
+    );
+}
+
+#[test]
+fn two_spans_with_one_id_do_not_double_what_is_below() {
+    let spans = [
+        span(1, 0, "root", SpanKind::Server, (0, 30)),
+        span(1, 0, "root again", SpanKind::Server, (0, 30)),
+        span(2, 1, "child", SpanKind::Internal, (0, 30)),
+    ];
+    let drawn = waterfall(&spans, false);
+    assert_eq!(drawn.matches("child").count(), 1, "{drawn}");
+}
+
+#[test]
+fn a_trace_may_be_deeper_than_the_stack() {
+    let deep: Vec<_> = (1..=2000)
+        .map(|id| span(id, id - 1, "deeper", SpanKind::Internal, (0, 30)))
+        .collect();
+    let draw = std::thread::Builder::new().stack_size(128 * 1024);
+    let drawn = draw.spawn(move || waterfall(&deep, false)).unwrap().join().unwrap();
+    assert_eq!(drawn.lines().count(), 2001);
+}
+
+#[test]
+fn impossible_times_are_drawn_somehow() {
+    let backwards = span(1, 0, "backwards", SpanKind::Server, (30, 0));
+    let far = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(i64::MAX as u64));
+    let mut endless = span(2, 1, "endless", SpanKind::Internal, (0, 0));
+    endless.end_time = far.unwrap_or(endless.end_time);
+    let mut early = span(3, 1, "early", SpanKind::Internal, (0, 0));
+    early.start_time = SystemTime::UNIX_EPOCH
+        .checked_sub(Duration::from_secs(i64::MAX as u64))
+        .unwrap_or(SystemTime::UNIX_EPOCH);
+    assert_eq!(waterfall(&[backwards, endless, early], false).lines().count(), 4);
 }

@@ -1,0 +1,207 @@
+//! Spans come one by one, children before their parents. This is where they wait until their trace can be drawn.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use opentelemetry::trace::{SpanId, TraceId};
+use opentelemetry_sdk::trace::SpanData;
+
+use super::waterfall::{Above, Trace, draw};
+
+/// How many spans wait at most, and the names of how many that were drawn are kept.
+const LIMIT: usize = 4096;
+
+/// What is known of the traces of a process.
+#[derive(Default)]
+pub(super) struct Traces {
+    waiting: Aged<Vec<SpanData>>,
+    waiting_spans: usize,
+    drawn: Aged<Drawn>,
+    drawn_spans: usize,
+    count: usize,
+}
+
+/// What is kept of a trace that was drawn, or of which a part was.
+#[derive(Default)]
+struct Drawn {
+    number: usize,
+    names: Above,
+}
+
+/// A trace, or the next part of it.
+struct Part {
+    number: usize,
+    continued: bool,
+    spans: Vec<SpanData>,
+    above: Above,
+}
+
+impl Traces {
+    /// Takes spans that have ended, and draws the traces that this completes.
+    ///
+    /// That is as far as this process can know: a span can be drawn once those above it have ended, up to one that has no parent, or a remote one. Spans that come after their parents are drawn as they come.
+    pub(super) fn add(&mut self, spans: Vec<SpanData>, colour: bool) -> String {
+        let mut completed = HashSet::new();
+        for span in spans {
+            let id = span.span_context.trace_id();
+            if self.can_be_drawn(&span) {
+                completed.insert(id);
+            }
+            self.waiting.entry(id).push(span);
+            self.waiting_spans += 1;
+        }
+        let mut parts: Vec<_> = completed.into_iter().map(|id| (id, self.complete(id))).collect();
+        // Of what never becomes complete, the oldest goes first.
+        while self.waiting_spans > LIMIT {
+            let Some((id, spans)) = self.waiting.take_oldest() else {
+                break;
+            };
+            self.waiting_spans -= spans.len();
+            parts.push((id, spans));
+        }
+        self.draw(parts, colour)
+    }
+
+    /// Draws whatever waits.
+    pub(super) fn rest(&mut self, colour: bool) -> String {
+        let mut parts = Vec::new();
+        while let Some(part) = self.waiting.take_oldest() {
+            parts.push(part);
+        }
+        self.waiting_spans = 0;
+        self.draw(parts, colour)
+    }
+
+    /// Whether there is nothing to wait for above the span.
+    fn can_be_drawn(&self, span: &SpanData) -> bool {
+        span.parent_span_id == SpanId::INVALID
+            || span.parent_span_is_remote
+            || self
+                .drawn
+                .get(span.span_context.trace_id())
+                .is_some_and(|drawn| drawn.names.contains_key(&span.parent_span_id))
+    }
+
+    /// Takes the spans of a trace that can be drawn, and those below them.
+    fn complete(&mut self, id: TraceId) -> Vec<SpanData> {
+        let Some(spans) = self.waiting.take(id) else {
+            return Vec::new();
+        };
+        let mut below: HashMap<SpanId, Vec<usize>> = HashMap::new();
+        let mut complete = vec![false; spans.len()];
+        let mut next = Vec::new();
+        for (index, span) in spans.iter().enumerate() {
+            if self.can_be_drawn(span) {
+                next.push(index);
+            } else {
+                below.entry(span.parent_span_id).or_default().push(index);
+            }
+        }
+        while let Some(index) = next.pop() {
+            complete[index] = true;
+            next.extend(below.remove(&spans[index].span_context.span_id()).into_iter().flatten());
+        }
+        let mut complete = complete.into_iter();
+        let (complete, waiting): (Vec<_>, Vec<_>) =
+            spans.into_iter().partition(|_| complete.next().unwrap_or_default());
+        self.waiting_spans -= complete.len();
+        if !waiting.is_empty() {
+            *self.waiting.entry(id) = waiting;
+        }
+        complete
+    }
+
+    fn draw(&mut self, mut parts: Vec<(TraceId, Vec<SpanData>)>, colour: bool) -> String {
+        parts.sort_by_key(|(_, spans)| spans.iter().map(|span| span.start_time).min());
+        let parts: Vec<Part> = parts.into_iter().map(|(id, spans)| self.remember(id, spans)).collect();
+        while self.drawn_spans > LIMIT {
+            let Some((_, drawn)) = self.drawn.take_oldest() else {
+                break;
+            };
+            self.drawn_spans -= drawn.names.len();
+        }
+        let traces: Vec<Trace<'_>> = parts.iter().map(Part::trace).collect();
+        let mut text = draw(&traces, colour);
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text
+    }
+
+    fn remember(&mut self, id: TraceId, spans: Vec<SpanData>) -> Part {
+        let drawn = self.drawn.entry(id);
+        let continued = drawn.number > 0;
+        if !continued {
+            self.count += 1;
+            drawn.number = self.count;
+        }
+        let parents = spans.iter().map(|span| span.parent_span_id);
+        let above = parents
+            .filter_map(|parent| Some((parent, drawn.names.get(&parent)?.clone())))
+            .collect();
+        for span in &spans {
+            let before = drawn.names.insert(span.span_context.span_id(), span.name.clone());
+            self.drawn_spans += usize::from(before.is_none());
+        }
+        Part {
+            number: drawn.number,
+            continued,
+            spans,
+            above,
+        }
+    }
+}
+
+impl Part {
+    fn trace(&self) -> Trace<'_> {
+        let heading = format!("trace {}", self.number);
+        let remark = if self.continued { "continued" } else { "" };
+        Trace::new(heading, remark, self.spans.iter().collect(), &self.above)
+    }
+}
+
+/// A map that knows which of its entries is the oldest.
+struct Aged<V> {
+    entries: HashMap<TraceId, (u64, V)>,
+    by_age: BTreeMap<u64, TraceId>,
+    next: u64,
+}
+
+impl<V> Default for Aged<V> {
+    fn default() -> Self {
+        Aged {
+            entries: HashMap::new(),
+            by_age: BTreeMap::new(),
+            next: 0,
+        }
+    }
+}
+
+impl<V: Default> Aged<V> {
+    fn entry(&mut self, id: TraceId) -> &mut V {
+        let (_, value) = self.entries.entry(id).or_insert_with(|| {
+            let age = self.next;
+            self.next += 1;
+            self.by_age.insert(age, id);
+            (age, V::default())
+        });
+        value
+    }
+
+    fn get(&self, id: TraceId) -> Option<&V> {
+        self.entries.get(&id).map(|(_, value)| value)
+    }
+
+    fn take(&mut self, id: TraceId) -> Option<V> {
+        let (age, value) = self.entries.remove(&id)?;
+        self.by_age.remove(&age);
+        Some(value)
+    }
+
+    fn take_oldest(&mut self) -> Option<(TraceId, V)> {
+        let id = *self.by_age.first_key_value()?.1;
+        Some((id, self.take(id)?))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,3 @@
+//! Gets a service's telemetry out.
+
+pub mod console;
