@@ -6,7 +6,7 @@ impl Greeter for MyGreeter {
     ) -> Result<Response<HelloReply>, Status> {
         self.greet(request).await
     }
-    fn say_goodbye(
+    async fn say_goodbye(
         &self,
         request: Request<HelloRequest>,
     ) -> Result<Response<HelloReply>, Status> {

@@ -3,7 +3,7 @@ use tonic::{Request, Response, Status};
 
 #[tonic::async_trait]
 trait Greeter {
-    fn say_hello(&self, _: Request<()>) -> Result<Response<()>, Status>;
+    async fn say_hello(&self, _: Request<()>) -> Result<Response<()>, Status>;
     async fn say_goodbye(&self) -> Result<Response<()>, Status>;
     async fn say_nothing(&self, _: Request<()>);
 }
