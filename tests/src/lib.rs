@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod obedient;
+pub mod python;
 pub mod rpc;
 pub mod server;
 pub mod set_ups;

@@ -1,23 +1,18 @@
 //! A client in another language, traced by OpenTelemetry's own instrumentation, and our server: one trace, whose ends fit.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::{fs, process};
+use std::path::Path;
 
 use examples::servers::Servers;
 use opentelemetry::trace::{SpanId, SpanKind, TraceId};
 use opentelemetry_sdk::trace::SpanData;
 use serde_json::{Value, json};
+use tests::python;
 use tests::telemetry::{Telemetry, attributes};
 use tokio::task::spawn_blocking;
 
-const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/python");
-const PROTO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/proto");
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_python_client_and_our_server_make_one_trace() {
-    let python = python();
+    let python = python::interpreter(env!("CARGO_TARGET_TMPDIR"));
     let telemetry = Telemetry::start();
     let servers = Servers::start().await.unwrap();
     let address = servers.route_guide().to_string();
@@ -88,53 +83,6 @@ fn children(spans: &[SpanData], parent: SpanId) -> Vec<&SpanData> {
 
 /// What the client tells of each of its calls.
 fn run_client(python: &Path, address: &str) -> Vec<Value> {
-    let output = output_of(
-        Command::new(python)
-            .arg(format!("{PYTHON}/client.py"))
-            .args([address, PROTO])
-            // Neither a proxy nor the reader's own settings of OpenTelemetry are to have a say.
-            .env_clear(),
-    );
+    let output = python::output_of(python::program(python, "client.py").args([address, python::PROTO]));
     output.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-/// The interpreter of a virtual environment that has what the client needs. It is made when it is missing, or made for other versions.
-fn python() -> PathBuf {
-    let requirements = format!("{PYTHON}/requirements.txt");
-    let version = output_of(Command::new("python3").arg("--version"));
-    let mut key = DefaultHasher::new();
-    (fs::read(&requirements).unwrap(), version).hash(&mut key);
-    let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("python-{:016x}", key.finish()));
-
-    if !venv.exists() {
-        // It gets its name once it is complete, so one that an interrupted run left behind is never used.
-        let unfinished = venv.with_extension(process::id().to_string());
-        output_of(Command::new("python3").args(["-m", "venv"]).arg(&unfinished));
-        output_of(
-            Command::new(unfinished.join("bin/python"))
-                .args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input"])
-                .args(["--only-binary", ":all:", "--requirement", &requirements]),
-        );
-        let renamed = fs::rename(&unfinished, &venv);
-        assert!(renamed.is_ok() || venv.exists(), "no {}: {renamed:?}", venv.display());
-    }
-    venv.join("bin/python")
-}
-
-/// What the command prints. This test needs Python 3 with its `venv` module, and a package index to install from: it fails where one is missing.
-fn output_of(command: &mut Command) -> String {
-    let output = match command.output() {
-        Ok(output) => output,
-        Err(error) => panic!("cannot run {command:?}: {error}; this test needs Python 3"),
-    };
-    let (stdout, stderr) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
-    assert!(
-        output.status.success(),
-        "{command:?} failed with {}:\n{stdout}\n{stderr}",
-        output.status
-    );
-    stdout.into_owned()
 }
