@@ -112,7 +112,7 @@ fn hand_off(args: &Args, traced: Traced, name: &Name, stream_types: &StreamTypes
     let handoff = Handoff {
         constructor: quote!(#constructor #named #of_every_method),
         streams: stream.is_some(),
-        stream_types: stream_types.clone(),
+        stream_types: stream_types.mentioned_in(method),
         fields: traced.fields.unwrap_or_default(),
         instrumentation: args.instrumentation.clone(),
     };

@@ -15,7 +15,7 @@ pub(crate) struct Handoff {
     pub(crate) constructor: TokenStream,
     /// Whether the response is of a stream type that the impl names.
     pub(crate) streams: bool,
-    /// All the response stream types of the impl: any method may mention any of them. With them, where the runtime is.
+    /// The response stream types of the impl that the method mentions, which need not be its own. With them, where the runtime is.
     pub(crate) stream_types: StreamTypes,
     /// The span attributes of the method's own.
     pub(crate) fields: Vec<Field>,

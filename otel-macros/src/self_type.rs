@@ -1,8 +1,9 @@
 //! Reads `Self::ChatStream` in a method as the type its author gave it, before it was wrapped.
 
 use proc_macro2::{Delimiter, Ident, Punct, Spacing, TokenStream, TokenTree};
-use quote::quote;
-use syn::Path;
+use quote::{ToTokens, quote};
+use syn::ext::IdentExt;
+use syn::{ImplItemFn, Path};
 
 use crate::shape::regroup;
 
@@ -15,6 +16,19 @@ pub(crate) struct StreamTypes {
 }
 
 impl StreamTypes {
+    /// Those whose names stand somewhere in the method. Read as text, which the compiler makes in no time, while it takes its time over each token that a macro looks at.
+    pub(crate) fn mentioned_in(&self, method: &ImplItemFn) -> Self {
+        let text = method.to_token_stream().to_string();
+        let names = self
+            .names
+            .iter()
+            .filter(|name| text.contains(&name.unraw().to_string()));
+        StreamTypes {
+            names: names.cloned().collect(),
+            runtime: self.runtime.clone(),
+        }
+    }
+
     // Input:
     //     Ok(Response::new(Box::pin(stream) as Self::ChatStream))
     //

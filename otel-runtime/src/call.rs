@@ -273,13 +273,10 @@ impl Call {
         self.ended
     }
 
-    /// Whether the caller's deadline has passed. A client is that caller, and its clock the one that counts.
+    /// Whether the caller's deadline has passed.
     pub(crate) fn is_late(&self) -> bool {
-        let elapsed = self.start.instant.elapsed();
-        self.timeout.is_some_and(|timeout| match self.side() {
-            Side::Client => elapsed >= timeout,
-            Side::Server => deadline::has_passed(timeout, elapsed),
-        })
+        self.timeout
+            .is_some_and(|timeout| deadline::has_passed(self.side(), timeout, self.start.instant.elapsed()))
     }
 
     fn end_span(&self, elapsed: Duration, outcome: Outcome<'_>) {

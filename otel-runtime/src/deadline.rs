@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName};
 
+use crate::status::Side;
+
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// How much sooner than a handler's own clock says the deadline may have come.
@@ -37,9 +39,12 @@ fn parse(value: &[u8]) -> Option<Duration> {
     }
 }
 
-/// Whether a handler that was dropped after `elapsed` was dropped because of its `timeout`.
-pub(crate) fn has_passed(timeout: Duration, elapsed: Duration) -> bool {
-    elapsed + MAX_SLACK.min(timeout / 2) >= timeout
+/// Whether an RPC that was given up after `elapsed` was given up because of its `timeout`. A client is the caller itself, and its clock the one that counts.
+pub(crate) fn has_passed(side: Side, timeout: Duration, elapsed: Duration) -> bool {
+    match side {
+        Side::Client => elapsed >= timeout,
+        Side::Server => elapsed + MAX_SLACK.min(timeout / 2) >= timeout,
+    }
 }
 
 #[cfg(test)]
@@ -80,10 +85,18 @@ mod tests {
     #[test]
     fn the_slack_shrinks_with_the_deadline() {
         let millis = Duration::from_millis;
+        let has_passed = |timeout, elapsed| has_passed(Side::Server, timeout, elapsed);
         assert!(has_passed(millis(1000), millis(900)));
         assert!(!has_passed(millis(1000), millis(899)));
         assert!(has_passed(millis(60), millis(30)));
         assert!(!has_passed(millis(60), millis(29)));
         assert!(has_passed(Duration::ZERO, Duration::ZERO));
+    }
+
+    #[test]
+    fn a_client_needs_no_slack() {
+        let millis = Duration::from_millis;
+        assert!(has_passed(Side::Client, millis(1000), millis(1000)));
+        assert!(!has_passed(Side::Client, millis(1000), millis(999)));
     }
 }
