@@ -70,11 +70,13 @@ pub mod __private;
 ///   By default it is that on the wire.
 /// * `skip(say_hello, …)`: methods without span and metrics.
 /// * `public_endpoint`: callers are strangers. Each RPC starts a trace of its own, with one link to the caller's span, if there is one; so a caller decides neither which trace it is part of nor
-///   whether it is sampled. Baggage still reaches the handler.
+///   whether it is sampled. Baggage still reaches the handler. Behind a [`ServerLayer`], which begins the RPC, that is
+///   for [the layer](ServerLayer::public_endpoint) to say.
 /// * `request_headers("x-tenant", …)`, `response_headers(…)`, `response_trailers(…)`: the headers, and the trailers of a failure, that become attributes of the span: `rpc.request.header.x-tenant`
 ///   and so on, each a list of strings. Lower case, as in HTTP/2; nothing that is not listed is ever recorded. The values of a header whose name ends in `-bin`, and those that are not UTF-8,
 ///   are written in base64.
-/// * `instrumentation = self.instrumentation`: an [`Instrumentation`] to record with, instead of the global providers. Any expression for one; it sees `self`.
+/// * `instrumentation = self.instrumentation`: an [`Instrumentation`] to record with, instead of the global providers. Any expression for one; it sees `self`. Behind a [`ServerLayer`] it is
+///   [the layer's](ServerLayer::instrumentation) that counts.
 /// * `crate = path::to::otel_runtime`: where this crate is, for those who re-export it. By default `::otel_runtime`.
 ///
 /// ```

@@ -11,8 +11,8 @@ use crate::method::{Known, Method};
 use crate::semconv;
 use crate::status::Side;
 
-/// How many methods a layer learns by itself. A program has fewer; what answers to any path at all, a proxy say, must not fill the memory with them.
-const MOST_LEARNED: usize = 2000;
+/// How many methods a layer knows. A program has fewer; what answers to any path at all, a proxy say, must not fill the memory with them.
+const MOST_KNOWN: usize = 2000;
 
 /// The methods that a layer knows.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl Methods {
     /// Knows this path from now on as that of `method`.
     pub(crate) fn insert(&self, path: &str, method: Known) {
         let mut methods = self.by_path.write().unwrap_or_else(PoisonError::into_inner);
-        if methods.len() < MOST_LEARNED {
+        if methods.len() < MOST_KNOWN {
             methods.entry(Box::from(path)).or_insert(method);
         }
     }
@@ -64,6 +64,19 @@ impl Methods {
     /// Knows this path from now on as that of the method it names, and gives that; `None` where there are too many already.
     pub(crate) fn learn(&self, path: &str) -> Option<Known> {
         self.learn_as(path, name_in(path))
+    }
+
+    /// The same, for a method whose name is known.
+    pub(crate) fn learn_as(&self, path: &str, name: &str) -> Option<Known> {
+        if let Some(known) = self.get(path) {
+            return Some(known);
+        }
+        let is_full = self.by_path.read().unwrap_or_else(PoisonError::into_inner).len() >= MOST_KNOWN;
+        (!is_full).then(|| {
+            let method = Known::Layer(Arc::new(make(self.side, name, Some(path), &self.target)));
+            self.insert(path, method.clone());
+            method
+        })
     }
 
     /// Knows the methods with these full names.
@@ -77,19 +90,6 @@ impl Methods {
     /// `server.address` and `server.port` of a client's target.
     pub(crate) fn target(&self) -> &Arc<[KeyValue]> {
         &self.target
-    }
-
-    /// The same, for a method whose name is known.
-    pub(crate) fn learn_as(&self, path: &str, name: &str) -> Option<Known> {
-        if let Some(known) = self.get(path) {
-            return Some(known);
-        }
-        let is_full = self.by_path.read().unwrap_or_else(PoisonError::into_inner).len() >= MOST_LEARNED;
-        (!is_full).then(|| {
-            let method = Known::Layer(Arc::new(make(self.side, name, Some(path), &self.target)));
-            self.insert(path, method.clone());
-            method
-        })
     }
 }
 
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn there_is_an_end_to_what_is_learnt() {
         let methods = Methods::served();
-        for number in 0..MOST_LEARNED {
+        for number in 0..MOST_KNOWN {
             assert!(methods.learn(&format!("/a.B/C{number}")).is_some());
         }
         assert!(methods.learn("/a.B/OneTooMany").is_none());

@@ -1,0 +1,74 @@
+//! What holds of every propagator and any headers: property tests.
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+use super::*;
+
+fn id_strings() -> impl Strategy<Value = (u128, u64, bool)> {
+    (1..=u128::MAX, 1..=u64::MAX, any::<bool>())
+}
+
+proptest! {
+    #[test]
+    fn any_span_comes_back((trace_id, span_id, sampled) in id_strings()) {
+        for (propagator, ..) in all() {
+            let headers = written(&*propagator, &with_span(trace_id, span_id, sampled));
+            let read = propagator.extract_with_context(&Context::new(), &headers);
+            prop_assert_eq!(span(&read), (trace_id, span_id, sampled), "{:?}", headers);
+            prop_assert_eq!(written(&*propagator, &read), headers);
+        }
+    }
+
+    #[test]
+    fn jaeger_baggage_comes_back(value in any::<String>().prop_filter("too long", |value| value.len() < 1000)) {
+        let context = Context::new().with_baggage([opentelemetry::KeyValue::new("key", value.clone())]);
+        let jaeger = JaegerPropagator::new();
+        let mut headers = HeaderMap::new();
+        replace(&jaeger, &context, &mut headers);
+        let read = jaeger.extract_with_context(&Context::new(), &headers.extractor());
+        prop_assert_eq!(read.baggage().get("key").map(ToString::to_string), Some(value));
+    }
+
+    #[test]
+    fn any_value_is_read_or_not(value in any::<String>()) {
+        for (propagator, name, _) in all() {
+            is_read_or_not(&*propagator, &headers([(name, &value)]))?;
+        }
+    }
+
+    #[test]
+    fn any_values_of_b3_are_read_or_not(
+        trace in "[0-9a-fA-F+]{0,33}", span in "[0-9a-f]{15,17}", sampled in "|.|true|false|1|0", flags in "|.|1",
+    ) {
+        let fields = [("x-b3-traceid", &trace), ("x-b3-spanid", &span), ("x-b3-sampled", &sampled), ("x-b3-flags", &flags)];
+        let fields = fields.map(|(name, value)| (name, value.as_str()));
+        is_read_or_not(&B3Propagator::multi(), &headers(fields))?;
+    }
+
+    #[test]
+    fn a_changed_value_is_read_or_not(
+        at in any::<Index>(), inserted in proptest::option::of(any::<char>()), removed in 0..4_usize,
+    ) {
+        for (propagator, name, value) in all() {
+            let mut value: Vec<char> = value.chars().collect();
+            let at = at.index(value.len());
+            let end = value.len().min(at + removed);
+            value.splice(at..end, inserted);
+            is_read_or_not(&*propagator, &headers([(name, &String::from_iter(value))]))?;
+        }
+    }
+}
+
+/// What is read is a span, and what is passed on of it is read as the same.
+fn is_read_or_not(propagator: &dyn TextMapPropagator, headers: &Headers) -> Result<(), TestCaseError> {
+    let read = propagator.extract_with_context(&Context::new(), headers);
+    let state = SamplingState::of(&read);
+    let (trace_id, span_id, _) = span(&read);
+    prop_assert_eq!(trace_id == 0, span_id == 0, "{:?}", headers);
+    let passed_on = written(propagator, &read);
+    let again = propagator.extract_with_context(&Context::new(), &passed_on);
+    prop_assert_eq!(span(&again), span(&read), "{:?} as {:?}", headers, passed_on);
+    prop_assert_eq!(SamplingState::of(&again), state, "{:?} as {:?}", headers, passed_on);
+    Ok(())
+}
