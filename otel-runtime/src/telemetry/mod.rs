@@ -1,3 +1,8 @@
 //! Gets a service's telemetry out.
 
 pub mod console;
+#[cfg(feature = "telemetry")]
+mod set_up;
+
+#[cfg(feature = "telemetry")]
+pub use set_up::{Builder, Exporter, InitError, ShutdownError, Signal, Telemetry, builder, init};

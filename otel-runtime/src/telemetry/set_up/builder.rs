@@ -1,0 +1,141 @@
+//! What a program says of its telemetry.
+
+use std::fmt;
+use std::time::Duration;
+
+use opentelemetry::{KeyValue, Value};
+use opentelemetry_sdk::logs::LoggerProviderBuilder;
+use opentelemetry_sdk::metrics::MeterProviderBuilder;
+use opentelemetry_sdk::trace::{ShouldSample, TracerProviderBuilder};
+
+use super::exporter::Exporter;
+use super::{InitError, Telemetry};
+
+/// Sets up traces, metrics and logs: [`builder`](super::builder) makes one.
+///
+/// What is said here wins over what the environment says.
+#[must_use = "nothing is set up before `init`"]
+#[derive(Default)]
+pub struct Builder {
+    pub(super) attributes: Vec<KeyValue>,
+    pub(super) traces: Option<Vec<Exporter>>,
+    pub(super) metrics: Option<Vec<Exporter>>,
+    pub(super) logs: Option<Vec<Exporter>>,
+    pub(super) console_json: bool,
+    pub(super) sampler: Option<Box<dyn ShouldSample>>,
+    pub(super) metric_interval: Option<Duration>,
+    pub(super) tracer_provider: Option<Box<dyn FnOnce(TracerProviderBuilder) -> TracerProviderBuilder>>,
+    pub(super) meter_provider: Option<Box<dyn FnOnce(MeterProviderBuilder) -> MeterProviderBuilder>>,
+    pub(super) logger_provider: Option<Box<dyn FnOnce(LoggerProviderBuilder) -> LoggerProviderBuilder>>,
+}
+
+impl Builder {
+    /// `service.name`: what the service is called. By default `OTEL_SERVICE_NAME`, else `service.name` in `OTEL_RESOURCE_ATTRIBUTES`, else `unknown_service:` and the program's name.
+    pub fn service_name(self, name: impl Into<Value>) -> Self {
+        self.attribute(KeyValue::new("service.name", name))
+    }
+
+    /// `service.version`: mostly `env!("CARGO_PKG_VERSION")`.
+    pub fn version(self, version: impl Into<Value>) -> Self {
+        self.attribute(KeyValue::new("service.version", version))
+    }
+
+    /// `service.namespace`: what the services of one group have in common, whose names are unique in it.
+    pub fn namespace(self, namespace: impl Into<Value>) -> Self {
+        self.attribute(KeyValue::new("service.namespace", namespace))
+    }
+
+    /// `service.instance.id`: which of the running copies this is. By default a random UUID.
+    pub fn instance_id(self, id: impl Into<Value>) -> Self {
+        self.attribute(KeyValue::new("service.instance.id", id))
+    }
+
+    /// Any other attribute of the [resource](https://opentelemetry.io/docs/specs/semconv/resource/): what describes the service as a whole.
+    pub fn attribute(mut self, attribute: KeyValue) -> Self {
+        self.attributes.push(attribute);
+        self
+    }
+
+    /// Where spans go: nowhere, where the list is empty. By default `OTEL_TRACES_EXPORTER`.
+    pub fn traces(mut self, exporters: impl IntoIterator<Item = Exporter>) -> Self {
+        self.traces = Some(exporters.into_iter().collect());
+        self
+    }
+
+    /// Where metrics go: nowhere, where the list is empty. By default `OTEL_METRICS_EXPORTER`.
+    pub fn metrics(mut self, exporters: impl IntoIterator<Item = Exporter>) -> Self {
+        self.metrics = Some(exporters.into_iter().collect());
+        self
+    }
+
+    /// Where log records go: nowhere, where the list is empty. By default `OTEL_LOGS_EXPORTER`.
+    pub fn logs(mut self, exporters: impl IntoIterator<Item = Exporter>) -> Self {
+        self.logs = Some(exporters.into_iter().collect());
+        self
+    }
+
+    /// The console's exporters write [JSON](super::console#json), one object a line, not what people read.
+    pub fn console_json(mut self) -> Self {
+        self.console_json = true;
+        self
+    }
+
+    /// Which traces are recorded. By default `OTEL_TRACES_SAMPLER`, else all, where the caller does not say otherwise.
+    pub fn sampler(mut self, sampler: impl ShouldSample + 'static) -> Self {
+        self.sampler = Some(Box::new(sampler));
+        self
+    }
+
+    /// How often metrics are exported. By default `OTEL_METRIC_EXPORT_INTERVAL`, else every minute.
+    pub fn metric_interval(mut self, interval: Duration) -> Self {
+        self.metric_interval = Some(interval);
+        self
+    }
+
+    /// What else the tracer provider is to have: span processors and exporters of your own, an id generator. It comes last, so it has the last word.
+    pub fn tracer_provider(
+        mut self,
+        configure: impl FnOnce(TracerProviderBuilder) -> TracerProviderBuilder + 'static,
+    ) -> Self {
+        self.tracer_provider = Some(Box::new(configure));
+        self
+    }
+
+    /// What else the meter provider is to have: views, and readers of your own.
+    pub fn meter_provider(
+        mut self,
+        configure: impl FnOnce(MeterProviderBuilder) -> MeterProviderBuilder + 'static,
+    ) -> Self {
+        self.meter_provider = Some(Box::new(configure));
+        self
+    }
+
+    /// What else the logger provider is to have: processors and exporters of your own.
+    pub fn logger_provider(
+        mut self,
+        configure: impl FnOnce(LoggerProviderBuilder) -> LoggerProviderBuilder + 'static,
+    ) -> Self {
+        self.logger_provider = Some(Box::new(configure));
+        self
+    }
+
+    /// Sets up.
+    ///
+    /// # Errors
+    ///
+    /// Where what the environment or the program asks for cannot be had; the text says which variable that is, and what to do.
+    pub fn init(self) -> Result<Telemetry, InitError> {
+        super::init::init(self)
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("attributes", &self.attributes)
+            .field("traces", &self.traces)
+            .field("metrics", &self.metrics)
+            .field("logs", &self.logs)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,52 @@
+//! Sets up, in order.
+
+use std::sync::Arc;
+
+use opentelemetry::global;
+
+use super::environment::Environment;
+use super::exporter::Exporter;
+use super::signal::Signal;
+use super::{Builder, InitError, Providers, Telemetry, logs, metrics, resource, traces};
+use crate::propagation;
+
+pub(super) fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
+    let environment = Environment::of_this_process();
+    let providers = if environment.boolean("OTEL_SDK_DISABLED") {
+        Providers::default()
+    } else {
+        providers(&mut builder, &environment)?
+    };
+
+    // Nothing can fail from here on, so an error leaves nothing behind.
+    if let Some(tracers) = &providers.tracers {
+        global::set_tracer_provider(tracers.clone());
+    }
+    if let Some(meters) = &providers.meters {
+        global::set_meter_provider(meters.clone());
+    }
+    // It warns of names that it does not know, and there is somebody to hear it now.
+    global::set_text_map_propagator(propagation::from_env());
+    for warning in environment.into_warnings() {
+        tracing::warn!("{warning}");
+    }
+    Ok(Telemetry {
+        providers: Arc::new(providers),
+    })
+}
+
+fn providers(builder: &mut Builder, environment: &Environment) -> Result<Providers, InitError> {
+    let resource = resource::resource(builder, environment);
+    let to = Exporter::of(Signal::Traces, builder.traces.take(), environment)?;
+    let tracers = traces::provider(&to, builder, environment, &resource)?;
+    let to = Exporter::of(Signal::Metrics, builder.metrics.take(), environment)?;
+    let meters = metrics::provider(&to, builder, environment, &resource)?;
+    let to = Exporter::of(Signal::Logs, builder.logs.take(), environment)?;
+    let loggers = logs::provider(&to, builder, environment, &resource)?;
+    Ok(Providers {
+        tracers,
+        meters,
+        loggers,
+        ..Providers::default()
+    })
+}
