@@ -77,9 +77,22 @@ impl Environment {
         number
     }
 
-    /// A duration, in milliseconds.
-    pub(super) fn milliseconds(&self, name: &str, instead: Duration) -> Option<Duration> {
-        self.number(name, instead.as_millis()).map(Duration::from_millis)
+    /// A number above 0. What is none is told, and the default used.
+    pub(super) fn positive(&self, name: &str, default: usize) -> usize {
+        match self.number(name, default) {
+            Some(0) => {
+                self.warn(name, "0", format_args!("is too small; used instead: {default}"));
+                default
+            }
+            Some(number) => number,
+            None => default,
+        }
+    }
+
+    /// The same in milliseconds.
+    pub(super) fn positive_milliseconds(&self, name: &str, default: Duration) -> Duration {
+        let default = usize::try_from(default.as_millis()).unwrap_or(usize::MAX);
+        Duration::from_millis(self.positive(name, default) as u64)
     }
 
     /// One of a few known words. What is none of them is told, and `instead` is what is used then.
@@ -112,5 +125,72 @@ impl Environment {
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Environment").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_true_is_true() {
+        for (value, is_true, is_told) in [
+            ("true", true, false),
+            ("TRUE", true, false),
+            ("True", true, false),
+            ("false", false, false),
+            ("", false, false),
+            ("1", false, true),
+            ("yes", false, true),
+        ] {
+            let environment = Environment::of([("OTEL_SDK_DISABLED", value)]);
+            assert_eq!(environment.boolean("OTEL_SDK_DISABLED"), is_true, "{value:?}");
+            let expected = format!(r#"OTEL_SDK_DISABLED={value:?} is neither "true" nor "false"; used instead: false"#);
+            let expected = if is_told { vec![expected] } else { vec![] };
+            assert_eq!(environment.into_warnings(), expected);
+        }
+        assert!(!Environment::of([]).boolean("OTEL_SDK_DISABLED"));
+    }
+
+    #[test]
+    fn words_have_no_case_and_the_unknown_is_told() {
+        let known = [("grpc", 1), ("http/protobuf", 2)];
+        let read = |value: &str| {
+            let environment = Environment::of([("PROTOCOL", value)]);
+            (
+                environment.one_of("PROTOCOL", &known, "grpc"),
+                environment.into_warnings(),
+            )
+        };
+        assert_eq!(read("GRPC"), (Some(1), vec![]));
+        assert_eq!(read(" http/Protobuf "), (Some(2), vec![]));
+        assert_eq!(read(""), (None, vec![]));
+        let warning = r#"PROTOCOL="carrier pigeon" is none of grpc, http/protobuf; used instead: grpc"#;
+        assert_eq!(read("carrier pigeon"), (None, vec![warning.to_owned()]));
+    }
+
+    #[test]
+    fn a_warning_is_told_once() {
+        let environment = Environment::of([("SIZE", "big")]);
+        assert_eq!(environment.positive("SIZE", 5), 5);
+        assert_eq!(environment.positive("SIZE", 5), 5);
+        assert_eq!(
+            environment.into_warnings(),
+            [r#"SIZE="big" is not a valid number; used instead: 5"#]
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_not_utf_8_is_told_and_ignored() {
+        use std::os::unix::ffi::OsStringExt;
+
+        let environment = Environment {
+            value_of: Box::new(|_| Some(OsString::from_vec(vec![b'a', 0xff]))),
+            warnings: RefCell::default(),
+        };
+        assert_eq!(environment.text("OTEL_SERVICE_NAME"), None);
+        let expected = "OTEL_SERVICE_NAME=\"a\u{fffd}\" is not UTF-8; it is ignored";
+        assert_eq!(environment.into_warnings(), [expected]);
     }
 }

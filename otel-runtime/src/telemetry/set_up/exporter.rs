@@ -45,13 +45,12 @@ impl Exporter {
         by_program: Option<Vec<Exporter>>,
         environment: &Environment,
     ) -> Result<Vec<Exporter>, InitError> {
-        if let Some(mut exporters) = by_program {
-            exporters.dedup();
+        if let Some(exporters) = by_program {
             #[cfg(feature = "prometheus")]
             if signal != Signal::Metrics && exporters.contains(&Exporter::Prometheus) {
                 return Err(InitError::new(format!("Prometheus takes metrics, no {signal}")));
             }
-            return Ok(exporters);
+            return Ok(each_once(exporters));
         }
         let variable = format!("OTEL_{}_EXPORTER", signal.in_variables());
         let Some(list) = environment.text(&variable) else {
@@ -59,6 +58,16 @@ impl Exporter {
         };
         parse(signal, &variable, &list, environment)
     }
+}
+
+fn each_once(exporters: Vec<Exporter>) -> Vec<Exporter> {
+    let mut once = Vec::with_capacity(exporters.len());
+    for exporter in exporters {
+        if !once.contains(&exporter) {
+            once.push(exporter);
+        }
+    }
+    once
 }
 
 fn parse(signal: Signal, variable: &str, list: &str, environment: &Environment) -> Result<Vec<Exporter>, InitError> {
@@ -85,10 +94,9 @@ fn parse(signal: Signal, variable: &str, list: &str, environment: &Environment) 
                 continue;
             }
         };
-        if !exporters.contains(&exporter) {
-            exporters.push(exporter);
-        }
+        exporters.push(exporter);
     }
+    let mut exporters = each_once(exporters);
     if is_none && !exporters.is_empty() {
         unknown.push("\"none\" beside others".to_owned());
     }
@@ -119,4 +127,85 @@ fn missing(variable: &str, list: &str, feature: &str) -> InitError {
         list,
         format_args!("needs the cargo feature `{feature}` of otel-runtime"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(signal: Signal, variable: &str, value: &str) -> (Vec<Exporter>, Vec<String>) {
+        let environment = Environment::of([(variable, value)]);
+        let exporters = Exporter::of(signal, None, &environment).unwrap();
+        (exporters, environment.into_warnings())
+    }
+
+    #[test]
+    fn names_have_no_case_and_count_once() {
+        for value in ["console", " Console , CONSOLE,", "console,console"] {
+            let (exporters, warnings) = of(Signal::Traces, "OTEL_TRACES_EXPORTER", value);
+            assert_eq!(exporters, [Exporter::Console], "{value:?}");
+            assert_eq!(warnings, [] as [&str; 0]);
+        }
+        for value in ["none", "NONE", "none,none"] {
+            let (exporters, warnings) = of(Signal::Logs, "OTEL_LOGS_EXPORTER", value);
+            assert_eq!(exporters, [], "{value:?}");
+            assert_eq!(warnings, [] as [&str; 0]);
+        }
+        for value in ["", ",", " "] {
+            let (exporters, warnings) = of(Signal::Metrics, "OTEL_METRICS_EXPORTER", value);
+            assert_eq!(exporters, [DEFAULT], "{value:?}");
+            assert_eq!(warnings, [] as [&str; 0]);
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_is_told_and_left_out() {
+        let (exporters, warnings) = of(Signal::Traces, "OTEL_TRACES_EXPORTER", "zipkin,console,prometheus");
+        assert_eq!(exporters, [Exporter::Console]);
+        let expected = r#"OTEL_TRACES_EXPORTER="zipkin,console,prometheus" names exporters of traces that are not known: "zipkin", "prometheus"; used instead: console"#;
+        assert_eq!(warnings, [expected]);
+        let (exporters, warnings) = of(Signal::Logs, "OTEL_LOGS_EXPORTER", "loki");
+        assert_eq!(exporters, [DEFAULT]);
+        assert_eq!(warnings.len(), 1);
+        let (exporters, warnings) = of(Signal::Logs, "OTEL_LOGS_EXPORTER", "none,console");
+        assert_eq!(exporters, [Exporter::Console]);
+        assert!(warnings[0].contains("\"none\" beside others"), "{warnings:?}");
+    }
+
+    #[test]
+    fn the_program_has_the_first_word() {
+        let environment = Environment::of([("OTEL_TRACES_EXPORTER", "zipkin")]);
+        let twice = vec![Exporter::Console, Exporter::Console];
+        assert_eq!(
+            Exporter::of(Signal::Traces, Some(twice), &environment).unwrap(),
+            [Exporter::Console]
+        );
+        assert_eq!(Exporter::of(Signal::Traces, Some(vec![]), &environment).unwrap(), []);
+        assert_eq!(
+            environment.into_warnings(),
+            [] as [&str; 0],
+            "what is not read is not told"
+        );
+    }
+
+    #[cfg(not(feature = "otlp"))]
+    #[test]
+    fn what_is_not_compiled_in_is_an_error() {
+        let environment = Environment::of([("OTEL_TRACES_EXPORTER", "otlp")]);
+        let error = Exporter::of(Signal::Traces, None, &environment).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            r#"OTEL_TRACES_EXPORTER="otlp" needs the cargo feature `otlp` of otel-runtime"#
+        );
+    }
+
+    #[cfg(feature = "prometheus")]
+    #[test]
+    fn prometheus_takes_metrics() {
+        let (exporters, _) = of(Signal::Metrics, "OTEL_METRICS_EXPORTER", "prometheus");
+        assert_eq!(exporters, [Exporter::Prometheus]);
+        let environment = Environment::of([]);
+        let error = Exporter::of(Signal::Logs, Some(vec![Exporter::Prometheus]), &environment).unwrap_err();
+        assert_eq!(error.to_string(), "Prometheus takes metrics, no logs");
+    }
 }

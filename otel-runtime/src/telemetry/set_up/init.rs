@@ -7,7 +7,7 @@ use opentelemetry::global;
 use super::environment::Environment;
 use super::exporter::Exporter;
 use super::signal::Signal;
-use super::{Builder, InitError, Providers, Telemetry, logs, metrics, resource, traces};
+use super::{Builder, InitError, Providers, Telemetry, logs, metrics, resource, traces, unsupported};
 use crate::propagation;
 
 pub(super) fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
@@ -36,7 +36,8 @@ pub(super) fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
 }
 
 fn providers(builder: &mut Builder, environment: &Environment) -> Result<Providers, InitError> {
-    let resource = resource::resource(builder, environment);
+    unsupported::warn(environment);
+    let resource = resource::resource(std::mem::take(&mut builder.attributes), environment);
     let to = Exporter::of(Signal::Traces, builder.traces.take(), environment)?;
     let tracers = traces::provider(&to, builder, environment, &resource)?;
     let to = Exporter::of(Signal::Metrics, builder.metrics.take(), environment)?;

@@ -1,13 +1,12 @@
 //! The logger provider.
 
-use std::time::Duration;
-
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::{
     BatchConfig, BatchConfigBuilder, BatchLogProcessor, LogExporter, LoggerProviderBuilder, SdkLoggerProvider,
 };
 
 use super::super::console::ConsoleLogExporter;
+use super::batches::Batches;
 use super::environment::Environment;
 use super::exporter::Exporter;
 use super::{Builder, InitError};
@@ -50,13 +49,10 @@ fn batched(
 }
 
 fn batches(environment: &Environment) -> BatchConfig {
-    let delay = environment.milliseconds("OTEL_BLRP_SCHEDULE_DELAY", Duration::from_secs(1));
-    let queue = environment.number("OTEL_BLRP_MAX_QUEUE_SIZE", 2048);
-    let batch = environment.number("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", 512);
-    let _ = environment.milliseconds("OTEL_BLRP_EXPORT_TIMEOUT", Duration::from_secs(30));
+    let Batches { delay, queue, size } = Batches::of_log_records(environment);
     BatchConfigBuilder::default()
-        .with_scheduled_delay(delay.unwrap_or(Duration::from_secs(1)))
-        .with_max_queue_size(queue.unwrap_or(2048))
-        .with_max_export_batch_size(batch.unwrap_or(512))
+        .with_scheduled_delay(delay)
+        .with_max_queue_size(queue)
+        .with_max_export_batch_size(size)
         .build()
 }

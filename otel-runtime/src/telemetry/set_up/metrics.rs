@@ -50,16 +50,29 @@ fn periodic(
 }
 
 fn interval(builder: &Builder, environment: &Environment) -> Duration {
-    if let Some(interval) = builder.metric_interval {
-        return interval;
-    }
-    let variable = "OTEL_METRIC_EXPORT_INTERVAL";
-    match environment.milliseconds(variable, INTERVAL) {
-        Some(Duration::ZERO) => {
-            environment.warn(variable, "0", "is no interval; used instead: 60000");
-            INTERVAL
+    builder
+        .metric_interval
+        .unwrap_or_else(|| environment.positive_milliseconds("OTEL_METRIC_EXPORT_INTERVAL", INTERVAL))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interval_is_the_programs_then_the_environments_then_a_minute() {
+        let variable = "OTEL_METRIC_EXPORT_INTERVAL";
+        let unsaid = Builder::default();
+        assert_eq!(interval(&unsaid, &Environment::of([])), Duration::from_secs(60));
+        let environment = Environment::of([(variable, "10000")]);
+        assert_eq!(interval(&unsaid, &environment), Duration::from_secs(10));
+        let said = Builder::default().metric_interval(Duration::from_secs(1));
+        assert_eq!(interval(&said, &environment), Duration::from_secs(1));
+        for (value, reason) in [("0", "is too small"), ("often", "is not a valid number")] {
+            let environment = Environment::of([(variable, value)]);
+            assert_eq!(interval(&unsaid, &environment), INTERVAL);
+            let expected = format!("{variable}={value:?} {reason}; used instead: 60000");
+            assert_eq!(environment.into_warnings(), [expected]);
         }
-        Some(interval) => interval,
-        None => INTERVAL,
     }
 }

@@ -1,5 +1,6 @@
 //! Traces, metrics and logs with one line, by the variables that OpenTelemetry's specification has for it.
 
+mod batches;
 mod builder;
 mod environment;
 mod error;
@@ -11,6 +12,7 @@ mod resource;
 mod shutdown;
 mod signal;
 mod traces;
+mod unsupported;
 
 use std::sync::{Arc, OnceLock};
 

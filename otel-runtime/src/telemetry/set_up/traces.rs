@@ -1,7 +1,5 @@
 //! The tracer provider.
 
-use std::time::Duration;
-
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{
     BatchConfig, BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider, SpanExporter, SpanLimits,
@@ -9,6 +7,7 @@ use opentelemetry_sdk::trace::{
 };
 
 use super::super::console::ConsoleSpanExporter;
+use super::batches::Batches;
 use super::environment::Environment;
 use super::exporter::Exporter;
 use super::{Builder, InitError};
@@ -59,14 +58,11 @@ fn batched(
 }
 
 fn batches(environment: &Environment) -> BatchConfig {
-    let delay = environment.milliseconds("OTEL_BSP_SCHEDULE_DELAY", Duration::from_secs(5));
-    let queue = environment.number("OTEL_BSP_MAX_QUEUE_SIZE", 2048);
-    let batch = environment.number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512);
-    let _ = environment.milliseconds("OTEL_BSP_EXPORT_TIMEOUT", Duration::from_secs(30));
+    let Batches { delay, queue, size } = Batches::of_spans(environment);
     BatchConfigBuilder::default()
-        .with_scheduled_delay(delay.unwrap_or(Duration::from_secs(5)))
-        .with_max_queue_size(queue.unwrap_or(2048))
-        .with_max_export_batch_size(batch.unwrap_or(512))
+        .with_scheduled_delay(delay)
+        .with_max_queue_size(queue)
+        .with_max_export_batch_size(size)
         .build()
 }
 
@@ -115,13 +111,110 @@ fn ratio(environment: &Environment) -> f64 {
     1.0
 }
 
+/// The SDK reads some of these itself, silently where they are malformed.
 fn limits(environment: &Environment) -> SpanLimits {
-    let mut limits = SpanLimits::default();
-    let number = |name: &str, otherwise: u32| environment.number(name, otherwise).unwrap_or(otherwise);
-    limits.max_attributes_per_span = number("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", limits.max_attributes_per_span);
-    limits.max_events_per_span = number("OTEL_SPAN_EVENT_COUNT_LIMIT", limits.max_events_per_span);
-    limits.max_links_per_span = number("OTEL_SPAN_LINK_COUNT_LIMIT", limits.max_links_per_span);
-    limits.max_attributes_per_event = number("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", limits.max_attributes_per_event);
-    limits.max_attributes_per_link = number("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", limits.max_attributes_per_link);
-    limits
+    let limit = |variable, default: u32| environment.number(variable, default).unwrap_or(default);
+    let default = SpanLimits::default();
+    // For all that has attributes, where nothing more special is said.
+    let attributes = limit("OTEL_ATTRIBUTE_COUNT_LIMIT", default.max_attributes_per_span);
+    SpanLimits {
+        max_attributes_per_span: limit("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", attributes),
+        max_events_per_span: limit("OTEL_SPAN_EVENT_COUNT_LIMIT", default.max_events_per_span),
+        max_links_per_span: limit("OTEL_SPAN_LINK_COUNT_LIMIT", default.max_links_per_span),
+        max_attributes_per_event: limit("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", default.max_attributes_per_event),
+        max_attributes_per_link: limit("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", default.max_attributes_per_link),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sampler_of<const N: usize>(variables: [(&str, &str); N]) -> (String, Vec<String>) {
+        let environment = Environment::of(variables);
+        let sampler = format!("{:?}", sampler(&environment));
+        (sampler, environment.into_warnings())
+    }
+
+    #[test]
+    fn each_sampler_has_its_name_in_any_case() {
+        for (name, expected) in [
+            ("always_on", "AlwaysOn"),
+            ("ALWAYS_OFF", "AlwaysOff"),
+            ("TraceIdRatio", "TraceIdRatioBased(0.25)"),
+            ("parentbased_always_on", "ParentBased(AlwaysOn)"),
+            ("ParentBased_Always_Off", "ParentBased(AlwaysOff)"),
+            ("parentbased_traceidratio", "ParentBased(TraceIdRatioBased(0.25))"),
+            ("", "ParentBased(AlwaysOn)"),
+        ] {
+            let variables = [("OTEL_TRACES_SAMPLER", name), ("OTEL_TRACES_SAMPLER_ARG", "0.25")];
+            assert_eq!(sampler_of(variables), (expected.to_owned(), vec![]), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_sampler_that_there_is_not_is_told() {
+        for name in ["sometimes", "jaeger_remote", "xray"] {
+            let (sampler, warnings) = sampler_of([("OTEL_TRACES_SAMPLER", name)]);
+            assert_eq!(sampler, "ParentBased(AlwaysOn)");
+            let expected = format!(
+                "OTEL_TRACES_SAMPLER={name:?} is none of always_on, always_off, traceidratio, parentbased_always_on, \
+                 parentbased_always_off, parentbased_traceidratio; used instead: parentbased_always_on"
+            );
+            assert_eq!(warnings, [expected]);
+        }
+    }
+
+    #[test]
+    fn a_ratio_is_between_0_and_1() {
+        let ratio = |value| {
+            sampler_of([
+                ("OTEL_TRACES_SAMPLER", "traceidratio"),
+                ("OTEL_TRACES_SAMPLER_ARG", value),
+            ])
+        };
+        assert_eq!(ratio("0"), ("TraceIdRatioBased(0.0)".to_owned(), vec![]));
+        assert_eq!(ratio(""), ("TraceIdRatioBased(1.0)".to_owned(), vec![]), "the default");
+        for (value, told, reason) in [
+            ("half", "half", "is not a valid number"),
+            ("1.5", "1.5", "is not between 0 and 1"),
+            ("-1", "-1", "is not between 0 and 1"),
+            ("nan", "NaN", "is not between 0 and 1"),
+        ] {
+            let warning = format!("OTEL_TRACES_SAMPLER_ARG={told:?} {reason}; used instead: 1.0");
+            assert_eq!(ratio(value), ("TraceIdRatioBased(1.0)".to_owned(), vec![warning]));
+        }
+        let unread = [
+            ("OTEL_TRACES_SAMPLER", "always_on"),
+            ("OTEL_TRACES_SAMPLER_ARG", "half"),
+        ];
+        assert_eq!(
+            sampler_of(unread),
+            ("AlwaysOn".to_owned(), vec![]),
+            "nobody asks for it"
+        );
+    }
+
+    #[test]
+    fn limits_are_read_one_by_one() {
+        let environment = Environment::of([
+            ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "1"),
+            ("OTEL_ATTRIBUTE_COUNT_LIMIT", "9"),
+            ("OTEL_SPAN_EVENT_COUNT_LIMIT", "2"),
+            ("OTEL_SPAN_LINK_COUNT_LIMIT", "3"),
+            ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "4"),
+            ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "many"),
+        ]);
+        let limits = limits(&environment);
+        assert_eq!(limits.max_attributes_per_span, 1, "the more special one");
+        assert_eq!(limits.max_events_per_span, 2);
+        assert_eq!(limits.max_links_per_span, 3);
+        assert_eq!(limits.max_attributes_per_event, 4);
+        assert_eq!(limits.max_attributes_per_link, 128);
+        let expected = r#"OTEL_LINK_ATTRIBUTE_COUNT_LIMIT="many" is not a valid number; used instead: 128"#;
+        assert_eq!(environment.into_warnings(), [expected]);
+
+        let general = Environment::of([("OTEL_ATTRIBUTE_COUNT_LIMIT", "9")]);
+        assert_eq!(super::limits(&general).max_attributes_per_span, 9);
+    }
 }
