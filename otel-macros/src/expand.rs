@@ -41,10 +41,10 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     match trait_path {
         Some(trait_path) if errors.is_empty() => {
             instrument(&args, options, &trait_path, &mut service);
-            service.into_token_stream()
+            source::tokens(service)
         }
         // The impl stays as it was: one mistake makes one error, and no others behind it.
-        _ => with_errors(service.into_token_stream(), &errors),
+        _ => with_errors(source::tokens(service), &errors),
     }
 }
 

@@ -1,6 +1,7 @@
 //! How arguments are read: each on its own, so that a mistake in one does not hide those in the next.
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::{Error, Ident, Result, Token, parenthesized};
@@ -14,15 +15,25 @@ pub(crate) fn arguments(
 ) {
     for argument in split_at_commas(tokens) {
         let parse = |input: ParseStream<'_>| {
-            let name = input
+            let argument;
+            parenthesized!(argument in input);
+            let name = argument
                 .call(Ident::parse_any)
                 .map_err(|error| Error::new(error.span(), format!("expected one of {}", quoted(known))))?;
-            parse(&name, input)
+            parse(&name, &argument)
         };
-        if let Err(error) = parse.parse2(argument) {
+        if let Err(error) = parse.parse2(ending_with_itself(argument)) {
             errors.push(error);
         }
     }
+}
+
+/// The argument in parentheses that stand where its last token stands. What is missing behind that is then shown there, and not at the whole attribute.
+fn ending_with_itself(argument: TokenStream) -> TokenStream {
+    let last = argument.clone().into_iter().last().expect("an argument is not empty");
+    let mut group = Group::new(Delimiter::Parenthesis, argument);
+    group.set_span(last.span());
+    group.into_token_stream()
 }
 
 pub(crate) fn unknown<T>(name: &Ident, known: &[&str]) -> Result<T> {
@@ -35,11 +46,18 @@ pub(crate) fn unknown<T>(name: &Ident, known: &[&str]) -> Result<T> {
     Err(Error::new(name.span(), message))
 }
 
-/// The candidate that was most likely meant by `name`. Further away it is another word.
+/// The candidate that was most likely meant by `name`. Further away it is another word, if it is not the only one that starts so.
 pub(crate) fn nearest<'a>(name: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let distance = |candidate: &&str| strsim::damerau_levenshtein(candidate, name);
     let nearest = candidates.iter().copied().min_by_key(distance);
-    nearest.filter(|nearest| distance(nearest) <= name.len().div_ceil(3))
+    nearest
+        .filter(|nearest| distance(nearest) <= name.len().div_ceil(3))
+        .or_else(|| only_one_that_starts_with(name, candidates))
+}
+
+fn only_one_that_starts_with<'a>(name: &str, candidates: &[&'a str]) -> Option<&'a str> {
+    let mut longer = candidates.iter().copied().filter(|candidate| candidate.starts_with(name));
+    longer.next().filter(|_| longer.next().is_none())
 }
 
 pub(crate) fn quoted(names: &[&str]) -> String {
@@ -119,4 +137,26 @@ fn split_at_commas(tokens: TokenStream) -> Vec<TokenStream> {
     }
     arguments.retain(|argument| !argument.is_empty());
     arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn a_slip_of_the_finger_has_one_nearest_name() {
+        let names = ["service", "skip", "request_headers", "response_headers", "response_trailers"];
+        assert_eq!(nearest("servcie", &names), Some("service"));
+        assert_eq!(nearest("skipp", &names), Some("skip"));
+        assert_eq!(nearest("response_header", &names), Some("response_headers"));
+        assert_eq!(nearest("level", &names), None);
+    }
+
+    #[test]
+    fn half_a_word_means_the_only_one_that_starts_so() {
+        let names = ["service", "skip", "request_headers", "response_headers", "response_trailers"];
+        assert_eq!(nearest("serv", &names), Some("service"));
+        assert_eq!(nearest("request", &names), Some("request_headers"));
+        assert_eq!(nearest("response", &names), None);
+    }
 }

@@ -1,6 +1,6 @@
 //! Reads an impl without reading its methods' statements. They stay the tokens they were, also where they are not Rust: half-typed, for one.
 
-use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::parse::discouraged::Speculative;
 use syn::parse::{ParseStream, Parser};
@@ -9,7 +9,7 @@ use syn::{
     Attribute, Block, Expr, FnModifiers, ImplItem, ImplItemFn, ItemImpl, Result, Signature, Stmt, Visibility, braced,
 };
 
-/// An impl whose methods have their statements in one [`Expr::Verbatim`].
+/// An impl whose methods have their bodies, braces and all, in one [`Expr::Verbatim`]. [`tokens`] are what it was read from.
 pub(crate) fn service(item: TokenStream) -> Result<ItemImpl> {
     let mut head: Vec<TokenTree> = item.into_iter().collect();
     let Some(TokenTree::Group(body)) = head.pop_if(|last| is_braced(last)) else {
@@ -31,22 +31,49 @@ pub(crate) fn service(item: TokenStream) -> Result<ItemImpl> {
     Ok(service)
 }
 
+/// What [`service`] has read, with what has changed in it.
+///
+/// Braces that syn makes anew stand at one place, and not at two. The compiler has then a second look at a half-typed body, and says everything again, elsewhere.
+pub(crate) fn tokens(mut service: ItemImpl) -> TokenStream {
+    for item in &mut service.items {
+        if let ImplItem::Fn(method) = item {
+            *item = ImplItem::Verbatim(with_its_own_braces(method));
+        }
+    }
+    service.into_token_stream()
+}
+
+fn with_its_own_braces(method: &mut ImplItemFn) -> TokenStream {
+    let body = statements(&method.block);
+    method.block.stmts.clear();
+    let mut tokens: Vec<TokenTree> = method.to_token_stream().into_iter().collect();
+    tokens.pop_if(|last| is_braced(last));
+    tokens.into_iter().chain(body).collect()
+}
+
 /// A method that has its statements in one [`Expr::Verbatim`].
 pub(crate) fn method(input: ParseStream<'_>) -> Result<ImplItemFn> {
-    let mut attrs = input.call(Attribute::parse_outer)?;
+    let mut method = input.call(head)?;
+    let body;
+    let brace_token = braced!(body in input);
+    method.attrs.extend(body.call(Attribute::parse_inner)?);
+    method.block = verbatim(brace_token, body.parse()?);
+    Ok(method)
+}
+
+/// A method up to its body.
+fn head(input: ParseStream<'_>) -> Result<ImplItemFn> {
+    let attrs = input.call(Attribute::parse_outer)?;
     let vis: Visibility = input.parse()?;
     let mut modifiers = FnModifiers::default();
     modifiers.defaultness = input.parse()?;
     let sig: Signature = input.parse()?;
-    let body;
-    let brace_token = braced!(body in input);
-    attrs.extend(body.call(Attribute::parse_inner)?);
     Ok(ImplItemFn {
         attrs,
         vis,
         modifiers,
         sig,
-        block: verbatim(brace_token, body.parse()?),
+        block: verbatim(Brace::default(), TokenStream::new()),
     })
 }
 
@@ -64,7 +91,10 @@ pub(crate) fn statements(block: &Block) -> TokenStream {
 
 fn impl_item(input: ParseStream<'_>) -> Result<ImplItem> {
     let ahead = input.fork();
-    if let Ok(method) = method(&ahead) {
+    if let Ok(mut method) = head(&ahead)
+        && ahead.peek(Brace)
+    {
+        method.block = verbatim(Brace::default(), ahead.parse::<Group>()?.into_token_stream());
         input.advance_to(&ahead);
         return Ok(ImplItem::Fn(method));
     }
@@ -78,7 +108,6 @@ fn is_braced(token: &TokenTree) -> bool {
 #[cfg(test)]
 mod tests {
     use proc_macro2::{TokenStream, TokenTree};
-    use quote::ToTokens;
     use syn::{ImplItem, parse_quote};
 
     use crate::{expand, method, source};
@@ -109,10 +138,9 @@ mod tests {
         let [ImplItem::Fn(say_hello), ImplItem::Fn(_)] = &service.items[..] else {
             panic!("two methods")
         };
-        let handoff = &say_hello.attrs[0].meta.require_list().unwrap().tokens;
         let mut say_hello = say_hello.clone();
-        say_hello.attrs.clear();
-        let text = method::expand(handoff.clone(), say_hello.to_token_stream()).to_string();
+        let handoff = say_hello.attrs.remove(0).meta.require_list().unwrap().tokens.clone();
+        let text = method::expand(handoff, source::with_its_own_braces(&mut say_hello)).to_string();
         assert!(text.ends_with("let name = request . }) . await }"), "{text}");
         assert!(!text.contains("compile_error"), "{text}");
     }
@@ -145,7 +173,7 @@ mod tests {
             }
         };
         let service = source::service(tokens.clone()).unwrap();
-        assert_eq!(service.to_token_stream().to_string(), tokens.to_string());
+        assert_eq!(source::tokens(service).to_string(), tokens.to_string());
         assert!(matches!(tokens.into_iter().last(), Some(TokenTree::Group(_))));
     }
 }
