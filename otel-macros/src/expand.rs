@@ -117,8 +117,11 @@ fn hand_off(args: &Args, traced: Traced, name: &Name, stream_types: &StreamTypes
         instrumentation: args.instrumentation.clone(),
     };
     let runtime = &stream_types.runtime;
-    // Last, so that it sees what the method's other attributes have made of it.
+    // Last, so that it sees what the method's other attributes have made of it. Behind it only what the compiler would forget when a macro comes after.
+    let is_forgotten = |attribute: &mut Attribute| attribute.path().is_ident("define_opaque");
+    let forgotten: Vec<Attribute> = method.attrs.extract_if(.., is_forgotten).collect();
     method.attrs.push(parse_quote!(#[#runtime::__private::rpc(#handoff)]));
+    method.attrs.extend(forgotten);
 }
 
 /// `TracedStream<X>`, blamed on `X` where that is not a stream.

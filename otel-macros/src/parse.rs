@@ -56,7 +56,10 @@ pub(crate) fn nearest<'a>(name: &str, candidates: &[&'a str]) -> Option<&'a str>
 }
 
 fn only_one_that_starts_with<'a>(name: &str, candidates: &[&'a str]) -> Option<&'a str> {
-    let mut longer = candidates.iter().copied().filter(|candidate| candidate.starts_with(name));
+    let mut longer = candidates
+        .iter()
+        .copied()
+        .filter(|candidate| candidate.starts_with(name));
     longer.next().filter(|_| longer.next().is_none())
 }
 
@@ -145,7 +148,13 @@ mod tests {
 
     #[test]
     fn a_slip_of_the_finger_has_one_nearest_name() {
-        let names = ["service", "skip", "request_headers", "response_headers", "response_trailers"];
+        let names = [
+            "service",
+            "skip",
+            "request_headers",
+            "response_headers",
+            "response_trailers",
+        ];
         assert_eq!(nearest("servcie", &names), Some("service"));
         assert_eq!(nearest("skipp", &names), Some("skip"));
         assert_eq!(nearest("response_header", &names), Some("response_headers"));
@@ -154,7 +163,13 @@ mod tests {
 
     #[test]
     fn half_a_word_means_the_only_one_that_starts_so() {
-        let names = ["service", "skip", "request_headers", "response_headers", "response_trailers"];
+        let names = [
+            "service",
+            "skip",
+            "request_headers",
+            "response_headers",
+            "response_trailers",
+        ];
         assert_eq!(nearest("serv", &names), Some("service"));
         assert_eq!(nearest("request", &names), Some("request_headers"));
         assert_eq!(nearest("response", &names), None);

@@ -1,4 +1,8 @@
 //! Reads an impl without reading its methods' statements. They stay the tokens they were, also where they are not Rust: half-typed, for one.
+//!
+//! rust-analyzer (1.95) mends most half-typed bodies before a macro sees them, and then it completes `self.`, knows types and goes to definitions in all methods of
+//! the impl, as it does without the attribute. What it cannot mend makes `#[async_trait]` give up on the whole impl, also without us. A mistake in an
+//! argument costs nothing of that, as the impl is handed on as it was.
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::{ToTokens, quote};

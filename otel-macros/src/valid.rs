@@ -1,6 +1,7 @@
 //! Whether the impl is one of a gRPC service. Each mistake is one error, on the smallest thing the user wrote.
 
-use proc_macro2::Span;
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::{Attribute, Error, FnArg, ImplItem, ImplItemFn, ItemImpl, Path, ReceiverKind, Type};
 
@@ -105,8 +106,11 @@ fn check_signature(method: &ImplItemFn) -> Result<(), Error> {
 fn check_shape(method: &mut ImplItemFn) -> Result<(), Error> {
     let name = method.sig.ident.clone();
     let is_async = method.sig.asyncness.is_some();
-    if shape::output(&mut method.sig).is_some() {
-        return Ok(());
+    if let Some(output) = shape::output(&mut method.sig) {
+        return match first_impl_trait(output.to_token_stream()) {
+            None => Ok(()),
+            Some(r#impl) => Err(Error::new(r#impl, UNNAMED)),
+        };
     }
     // The trait wants an `async fn` here, as every one that tonic generates: with this one no longer missing, the compiler has nothing to add.
     method.sig.asyncness.get_or_insert_with(Default::default);
@@ -118,4 +122,15 @@ fn check_shape(method: &mut ImplItemFn) -> Result<(), Error> {
             format!("`{name}` is neither an `async fn` nor what `#[async_trait]` makes of one")
         },
     ))
+}
+
+const UNNAMED: &str = "the response's type needs a name, which `impl Trait` has not; box the stream: `Pin<Box<dyn Stream<Item = …> + Send>>`";
+
+/// The `impl` of a type that has no name, and so cannot be written once more.
+fn first_impl_trait(ty: TokenStream) -> Option<Span> {
+    ty.into_iter().find_map(|token| match token {
+        TokenTree::Ident(word) if word == "impl" => Some(word.span()),
+        TokenTree::Group(group) => first_impl_trait(group.stream()),
+        _ => None,
+    })
 }
