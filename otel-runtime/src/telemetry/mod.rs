@@ -5,4 +5,4 @@ pub mod console;
 mod set_up;
 
 #[cfg(feature = "telemetry")]
-pub use set_up::{Builder, Exporter, InitError, ShutdownError, Signal, Telemetry, builder, init};
+pub use set_up::{Builder, Exporter, InitError, LogLines, ShutdownError, Signal, Telemetry, builder, init};

@@ -76,7 +76,7 @@ mod logs;
 mod metrics;
 mod metrics_table;
 mod spans;
-mod text;
+pub(super) mod text;
 mod traces;
 mod waterfall;
 

@@ -19,13 +19,13 @@ fn has_colour(is_terminal: bool, no_color: Option<&OsStr>) -> bool {
 }
 
 /// In UTC, with microseconds: `2026-01-31T23:59:59.999999Z`. `None` for times after the year 9999, or before -9999.
-pub(super) fn time(time: SystemTime) -> Option<String> {
+pub(in super::super) fn time(time: SystemTime) -> Option<String> {
     let time = Timestamp::try_from(time).ok()?;
     Some(format!("{time:.6}"))
 }
 
 /// The text without control characters: they come from callers, who are not to move the cursor or to make lines of their own.
-pub(super) fn clean(text: &str) -> Cow<'_, str> {
+pub(in super::super) fn clean(text: &str) -> Cow<'_, str> {
     if !text.contains(char::is_control) {
         return Cow::Borrowed(text);
     }
@@ -42,24 +42,24 @@ pub(super) fn clean(text: &str) -> Cow<'_, str> {
 
 /// Colours, where they are wanted.
 #[derive(Clone, Copy)]
-pub(super) struct Paint {
-    pub(super) colour: bool,
+pub(in super::super) struct Paint {
+    pub(in super::super) colour: bool,
 }
 
 impl Paint {
-    pub(super) fn bold(self, text: &str) -> String {
+    pub(in super::super) fn bold(self, text: &str) -> String {
         self.with("1", text)
     }
 
-    pub(super) fn dim(self, text: &str) -> String {
+    pub(in super::super) fn dim(self, text: &str) -> String {
         self.with("2", text)
     }
 
-    pub(super) fn error(self, text: &str, failed: bool) -> String {
+    pub(in super::super) fn error(self, text: &str, failed: bool) -> String {
         if failed { self.with("31", text) } else { text.to_owned() }
     }
 
-    pub(super) fn warning(self, text: &str) -> String {
+    pub(in super::super) fn warning(self, text: &str) -> String {
         self.with("33", text)
     }
 

@@ -9,7 +9,7 @@ use opentelemetry_sdk::metrics::MeterProviderBuilder;
 use opentelemetry_sdk::trace::{ShouldSample, TracerProviderBuilder};
 
 use super::exporter::Exporter;
-use super::{InitError, Telemetry};
+use super::{InitError, LogLines, Telemetry};
 
 /// Sets up traces, metrics and logs: [`builder`](super::builder) makes one.
 ///
@@ -22,6 +22,8 @@ pub struct Builder {
     pub(super) metrics: Option<Vec<Exporter>>,
     pub(super) logs: Option<Vec<Exporter>>,
     pub(super) console_json: bool,
+    pub(super) log_lines: Option<LogLines>,
+    pub(super) without_subscriber: bool,
     pub(super) sampler: Option<Box<dyn ShouldSample>>,
     pub(super) metric_interval: Option<Duration>,
     pub(super) tracer_provider: Option<Box<dyn FnOnce(TracerProviderBuilder) -> TracerProviderBuilder>>,
@@ -77,6 +79,18 @@ impl Builder {
     /// The console's exporters write [JSON](super::console#json), one object a line, not what people read.
     pub fn console_json(mut self) -> Self {
         self.console_json = true;
+        self
+    }
+
+    /// How `tracing`'s events are written to stdout, beside where [`logs`](Self::logs) go. By default [for people](LogLines::Human), and not at all where the console's exporter writes them there.
+    pub fn log_lines(mut self, lines: LogLines) -> Self {
+        self.log_lines = Some(lines);
+        self
+    }
+
+    /// The program sets a `tracing` subscriber of its own, [of these layers](Telemetry#layers-for-a-subscriber-of-your-own) and others. Otherwise that is done here.
+    pub fn without_subscriber(mut self) -> Self {
+        self.without_subscriber = true;
         self
     }
 

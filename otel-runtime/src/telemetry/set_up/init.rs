@@ -7,6 +7,7 @@ use opentelemetry::global;
 use super::environment::Environment;
 use super::exporter::Exporter;
 use super::signal::Signal;
+use super::subscriber::{self, Directives, Layers, LogLines};
 use super::{Builder, InitError, Providers, Telemetry, logs, metrics, resource, traces, unsupported};
 use crate::propagation;
 
@@ -17,6 +18,16 @@ pub(super) fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
     } else {
         providers(&mut builder, &environment)?
     };
+
+    let layers = Layers {
+        tracers: providers.tracers.clone(),
+        loggers: providers.loggers.clone(),
+        directives: Directives::of(&environment),
+        lines: builder.log_lines.unwrap_or_default(),
+    };
+    if !builder.without_subscriber {
+        subscriber::install(&layers)?;
+    }
 
     // Nothing can fail from here on, so an error leaves nothing behind.
     if let Some(tracers) = &providers.tracers {
@@ -32,6 +43,7 @@ pub(super) fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
     }
     Ok(Telemetry {
         providers: Arc::new(providers),
+        layers,
     })
 }
 
@@ -43,6 +55,10 @@ fn providers(builder: &mut Builder, environment: &Environment) -> Result<Provide
     let to = Exporter::of(Signal::Metrics, builder.metrics.take(), environment)?;
     let meters = metrics::provider(&to, builder, environment, &resource)?;
     let to = Exporter::of(Signal::Logs, builder.logs.take(), environment)?;
+    if to.contains(&Exporter::Console) {
+        // Each record would be there twice.
+        builder.log_lines.get_or_insert(LogLines::Off);
+    }
     let loggers = logs::provider(&to, builder, environment, &resource)?;
     Ok(Providers {
         tracers,

@@ -8,9 +8,11 @@ mod exporter;
 mod init;
 mod logs;
 mod metrics;
+mod noise;
 mod resource;
 mod shutdown;
 mod signal;
+mod subscriber;
 mod traces;
 mod unsupported;
 
@@ -25,6 +27,8 @@ pub use self::error::InitError;
 pub use self::exporter::Exporter;
 pub use self::shutdown::ShutdownError;
 pub use self::signal::Signal;
+use self::subscriber::Layers;
+pub use self::subscriber::LogLines;
 
 /// Sets up traces, metrics and logs as the environment says.
 ///
@@ -49,6 +53,7 @@ pub fn builder() -> Builder {
 #[derive(Debug)]
 pub struct Telemetry {
     providers: Arc<Providers>,
+    layers: Layers,
 }
 
 /// What is there to be shut down: `None` is a signal that goes nowhere.

@@ -1,0 +1,26 @@
+//! What the forms of lines have in common.
+
+use std::time::SystemTime;
+
+use opentelemetry::Context;
+use opentelemetry::trace::{SpanContext, TraceContextExt};
+use tracing::field::Field;
+
+use super::super::super::console::text;
+
+/// The span that an event belongs to, which is that of the log record, too: the current one.
+pub(super) fn current_span() -> Option<SpanContext> {
+    let span = Context::map_current(|context| context.span().span_context().clone());
+    span.is_valid().then_some(span)
+}
+
+/// As it stands in the code; `None` for what the `log` crate's records bring along, which is in the event's metadata.
+pub(super) fn name_of(field: &Field) -> Option<&'static str> {
+    let name = field.name();
+    let name = name.strip_prefix("r#").unwrap_or(name);
+    (!name.starts_with("log.")).then_some(name)
+}
+
+pub(super) fn now() -> String {
+    text::time(SystemTime::now()).unwrap_or_default()
+}

@@ -1,0 +1,59 @@
+//! Which events and spans are for which layer.
+
+use opentelemetry::Context;
+use tracing::{Metadata, Subscriber};
+use tracing_subscriber::filter::{FilterExt, FilterFn, LevelFilter, filter_fn};
+use tracing_subscriber::layer::{Context as SubscriberContext, Filter};
+use tracing_subscriber::registry::LookupSpan;
+
+use super::super::noise::is_noise;
+use super::Directives;
+
+impl Directives {
+    /// Of lines.
+    pub(super) fn of_lines<S>(&self) -> impl Filter<S> + use<S>
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        self.filter().and(matching(|metadata| !is_noise(metadata)))
+    }
+
+    /// Of log records.
+    pub(super) fn of_logs<S>(&self) -> impl Filter<S> + use<S>
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        self.of_lines().and(NotSuppressed)
+    }
+
+    /// Of spans, in which `RUST_LOG=warn` is to tear no holes.
+    pub(super) fn of_spans<S>(&self) -> impl Filter<S> + use<S>
+    where
+        S: Subscriber + for<'s> LookupSpan<'s>,
+    {
+        let verbose = LevelFilter::INFO.or(self.filter());
+        verbose.and(matching(is_span)).and(NotSuppressed)
+    }
+}
+
+fn is_span(metadata: &Metadata<'_>) -> bool {
+    metadata.is_span()
+}
+
+fn matching(condition: fn(&Metadata<'_>) -> bool) -> FilterFn<fn(&Metadata<'_>) -> bool> {
+    // Without a hint it would take that of the others away, and with it the cheap way to say no.
+    filter_fn(condition).with_max_level_hint(LevelFilter::TRACE)
+}
+
+/// Leaves out what the exporters do: a batch of spans that makes spans would never end.
+struct NotSuppressed;
+
+impl<S> Filter<S> for NotSuppressed {
+    fn enabled(&self, _: &Metadata<'_>, _: &SubscriberContext<'_, S>) -> bool {
+        !Context::is_current_telemetry_suppressed()
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(LevelFilter::TRACE)
+    }
+}
