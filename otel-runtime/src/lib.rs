@@ -19,6 +19,7 @@ mod semconv;
 mod server;
 mod sizes;
 mod status;
+pub mod task;
 #[cfg(feature = "console")]
 pub mod telemetry;
 mod wire;
