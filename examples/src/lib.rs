@@ -2,10 +2,12 @@
 //!
 //! * [`services`] is what a user of `otel-runtime` writes: handlers, with `#[traced_service]` above them.
 //! * [`servers`] runs the services on loopback sockets, with a `ServerLayer` around them.
+//! * [`stop`] waits for who wants the server to end.
 //! * [`telemetry`] installs OpenTelemetry's SDK and keeps what it collects in memory.
 
 pub mod servers;
 pub mod services;
+pub mod stop;
 pub mod telemetry;
 
 /// The service that every gRPC tutorial starts with; the README's too.
@@ -24,4 +26,10 @@ pub mod routeguide {
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
 pub mod geocoder {
     tonic::include_proto!("geocoder");
+}
+
+/// A shop, and the service that it calls to have its customers charged.
+#[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
+pub mod shop {
+    tonic::include_proto!("shop");
 }

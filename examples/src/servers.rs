@@ -1,4 +1,4 @@
-//! The two services, each behind a socket of its own.
+//! Services behind sockets of their own.
 
 use std::error::Error;
 use std::io;
@@ -60,16 +60,21 @@ impl Servers {
     }
 }
 
-/// A server in a task of its own.
+/// A server in a task of its own, with a [`ServerLayer`].
 #[derive(Debug)]
-struct Running {
+pub struct Running {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
     server: JoinHandle<Result<(), transport::Error>>,
 }
 
 impl Running {
-    fn start(services: Routes) -> io::Result<Self> {
+    /// Serves on a free port of the loopback interface.
+    ///
+    /// # Errors
+    ///
+    /// When there is no port to be had.
+    pub fn start(services: Routes) -> io::Result<Self> {
         // Without Nagle's algorithm, which holds small messages back for up to 40 ms.
         let incoming = TcpIncoming::bind((Ipv4Addr::LOCALHOST, 0).into())?.with_nodelay(Some(true));
         let address = incoming.local_addr()?;
@@ -82,7 +87,18 @@ impl Running {
         Ok(Running { address, stop, server })
     }
 
-    async fn stop(self) -> Result<(), Box<dyn Error + Send + Sync>> {
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Lets the RPCs that are being handled come to their end, and stops.
+    ///
+    /// # Errors
+    ///
+    /// When the server has failed.
+    pub async fn stop(self) -> Result<(), Box<dyn Error + Send + Sync>> {
         drop(self.stop);
         Ok(self.server.await??)
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::{KeyValue, Value};
 use opentelemetry_sdk::logs::LoggerProviderBuilder;
 use opentelemetry_sdk::metrics::MeterProviderBuilder;
@@ -26,6 +27,7 @@ pub struct Builder {
     pub(super) without_subscriber: bool,
     pub(super) sampler: Option<Box<dyn ShouldSample>>,
     pub(super) metric_interval: Option<Duration>,
+    pub(super) propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
     pub(super) tracer_provider: Option<Box<dyn FnOnce(TracerProviderBuilder) -> TracerProviderBuilder>>,
     pub(super) meter_provider: Option<Box<dyn FnOnce(MeterProviderBuilder) -> MeterProviderBuilder>>,
     pub(super) logger_provider: Option<Box<dyn FnOnce(LoggerProviderBuilder) -> LoggerProviderBuilder>>,
@@ -103,6 +105,19 @@ impl Builder {
     /// How often metrics are exported. By default `OTEL_METRIC_EXPORT_INTERVAL`, else every minute.
     pub fn metric_interval(mut self, interval: Duration) -> Self {
         self.metric_interval = Some(interval);
+        self
+    }
+
+    /// How the context travels between services. By default what `OTEL_PROPAGATORS` says, else W3C's trace context and baggage: see [`propagation`](crate::propagation).
+    ///
+    /// ```
+    /// use otel_runtime::{propagation, telemetry};
+    ///
+    /// let builder = telemetry::builder().propagator(propagation::from_names("gcp,tracecontext,baggage"));
+    /// # drop(builder);
+    /// ```
+    pub fn propagator(mut self, propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
+        self.propagator = Some(Box::new(propagator));
         self
     }
 

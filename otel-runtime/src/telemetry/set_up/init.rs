@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use opentelemetry::global;
+use opentelemetry::propagation::TextMapCompositePropagator;
 
 use super::environment::Environment;
 use super::exporter::Exporter;
@@ -36,8 +37,11 @@ pub(super) fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
     if let Some(meters) = &providers.meters {
         global::set_meter_provider(meters.clone());
     }
-    // It warns of names that it does not know, and there is somebody to hear it now.
-    global::set_text_map_propagator(propagation::from_env());
+    global::set_text_map_propagator(match builder.propagator.take() {
+        Some(propagator) => TextMapCompositePropagator::new(vec![propagator]),
+        // It warns of names that it does not know, and there is somebody to hear it now.
+        None => propagation::from_env(),
+    });
     for warning in environment.into_warnings() {
         tracing::warn!("{warning}");
     }

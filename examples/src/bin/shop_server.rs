@@ -1,0 +1,47 @@
+//! A shop and its cashier, with traces, metrics and logs, until Ctrl-C or SIGTERM: `cargo run -p examples --bin shop_server`.
+//!
+//! Telemetry goes where the environment says. Without a collector: `OTEL_TRACES_EXPORTER=console OTEL_METRICS_EXPORTER=console OTEL_LOGS_EXPORTER=none`.
+//! `PORT` is where the shop listens, 50051 by default.
+
+use std::env;
+use std::error::Error;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use examples::services::{Cashier, Storefront};
+use examples::shop::payment_server::PaymentServer;
+use examples::shop::shop_server::ShopServer;
+use examples::stop;
+use otel_runtime::{ServerLayer, TracedChannel, telemetry};
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Endpoint, Server};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+    let telemetry = telemetry::builder()
+        .service_name("shop")
+        .version(env!("CARGO_PKG_VERSION"))
+        .init()?;
+
+    let port = env::var("PORT").map_or(Ok(50051), |port| port.parse())?;
+    let incoming = TcpIncoming::bind((Ipv4Addr::LOCALHOST, port).into())?.with_nodelay(Some(true));
+    let address = incoming.local_addr()?;
+    // In this example both services are in one server, and the shop calls it over the network.
+    let cashier = TracedChannel::connect_lazy(&Endpoint::from_shared(format!("http://{address}"))?);
+    tracing::info!(%address, "open");
+    Server::builder()
+        .layer(ServerLayer::new())
+        .add_service(ShopServer::new(Storefront::new(cashier)))
+        .add_service(PaymentServer::new(Cashier))
+        .serve_with_incoming_shutdown(incoming, async {
+            if let Err(error) = stop::requested().await {
+                tracing::error!("cannot be told to stop, so stops now: {error}");
+            }
+        })
+        .await?;
+    tracing::info!("closed");
+
+    // What the last RPCs recorded goes out, and if it cannot, the service ends nevertheless.
+    telemetry.shutdown(Duration::from_secs(5)).await?;
+    Ok(())
+}
