@@ -1,13 +1,20 @@
-//! A service of one line of telemetry, which tests run in processes of its own with environment variables of theirs.
+//! A service with one line of telemetry, which tests run in a process of its own with environment variables of theirs.
 //!
-//! It serves on loopback, calls itself through a traced channel as often as its first argument says, once by default, and ends. It prints nothing of its own but, on stderr, what went wrong.
+//! It serves on loopback, calls itself through a traced channel, and ends. It prints nothing of its own but, on stderr, what went wrong. Its arguments:
+//!
+//! * a number: how often it calls itself, once by default;
+//! * `json`: what goes to the console is JSON;
+//! * `until-eof`: it says `ready` on stderr when it has called, and ends when its stdin does.
 
+use std::io::{self, Read};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use examples::helloworld::greeter_client::GreeterClient;
 use examples::helloworld::greeter_server::{Greeter, GreeterServer};
 use examples::helloworld::{HelloReply, HelloRequest};
+use opentelemetry::KeyValue;
+use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState, get_active_span};
 use otel_runtime::{TracedChannel, telemetry, traced_service};
 use tests::server::serve;
 use tonic::service::Routes;
@@ -22,16 +29,42 @@ impl Greeter for MyGreeter {
     async fn say_hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
         let HelloRequest { name } = request.into_inner();
         tracing::info!(name, "greeting");
+        get_active_span(|span| {
+            for number in 1..=3 {
+                span.add_event(
+                    format!("event {number}"),
+                    vec![KeyValue::new("a", 1), KeyValue::new("b", 2)],
+                );
+                span.add_link(linked(), vec![KeyValue::new("a", 1), KeyValue::new("b", 2)]);
+            }
+        });
         Ok(Response::new(HelloReply {
             message: format!("Hello, {name}!"),
         }))
     }
 }
 
+fn linked() -> SpanContext {
+    let (trace, span) = (TraceId::from(1), SpanId::from(1));
+    SpanContext::new(trace, span, TraceFlags::SAMPLED, true, TraceState::NONE)
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    let calls = std::env::args().nth(1).map_or(1, |calls| calls.parse().unwrap());
-    let telemetry = match telemetry::init() {
+    let (mut calls, mut is_json, mut until_eof) = (1, false, false);
+    for argument in std::env::args().skip(1) {
+        match argument.as_str() {
+            "json" => is_json = true,
+            "until-eof" => until_eof = true,
+            number => calls = number.parse().unwrap(),
+        }
+    }
+    let telemetry = if is_json {
+        telemetry::builder().console_json().init()
+    } else {
+        telemetry::init()
+    };
+    let telemetry = match telemetry {
         Ok(telemetry) => telemetry,
         Err(error) => {
             eprintln!("init: {error}");
@@ -43,6 +76,11 @@ async fn main() -> ExitCode {
     let mut client = GreeterClient::new(TracedChannel::connect(endpoint).await.unwrap());
     for _ in 0..calls {
         client.say_hello(HelloRequest { name: "Ada".into() }).await.unwrap();
+    }
+    if until_eof {
+        eprintln!("ready");
+        let read = tokio::task::spawn_blocking(|| io::stdin().read_to_end(&mut Vec::new()));
+        read.await.unwrap().unwrap();
     }
     drop(server);
     if let Err(error) = telemetry.shutdown(Duration::from_secs(5)).await {

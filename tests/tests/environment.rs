@@ -1,0 +1,236 @@
+//! What `telemetry::init()` makes of the environment: of the variables that are not about OTLP, one by one, as they show on the console.
+
+use serde_json::Value;
+use tests::child::{self, Ended};
+
+const TO_CONSOLE: [(&str, &str); 3] = [
+    ("OTEL_TRACES_EXPORTER", "console"),
+    ("OTEL_METRICS_EXPORTER", "none"),
+    ("OTEL_LOGS_EXPORTER", "none"),
+];
+
+/// A service that calls itself once, with its traces on the console as JSON, and these variables besides.
+fn service(variables: &[(&str, &str)]) -> Ended {
+    let variables = TO_CONSOLE.iter().chain(variables).copied();
+    child::run(env!("CARGO_BIN_EXE_service"), &["json"], variables)
+}
+
+/// The spans that it wrote: the server's, then the client's.
+fn spans(ended: &Ended) -> Vec<Value> {
+    assert!(ended.success, "{ended:?}");
+    let objects = ended.stdout.lines().filter(|line| line.starts_with("{\"name\""));
+    let mut spans: Vec<Value> = objects.map(|line| serde_json::from_str(line).unwrap()).collect();
+    spans.sort_by_key(|span| span["kind"].as_str().map(|kind| kind != "SpanKind.SERVER"));
+    spans
+}
+
+/// The lines that are not JSON: the log, without the times.
+fn log(ended: &Ended) -> Vec<&str> {
+    let lines = ended.stdout.lines().filter(|line| !line.starts_with('{'));
+    lines
+        .filter_map(|line| line.split_once(' '))
+        .map(|(_, line)| line.trim_start())
+        .collect()
+}
+
+fn warnings(ended: &Ended) -> Vec<&str> {
+    let warnings = log(ended).into_iter();
+    warnings
+        .filter_map(|line| line.strip_prefix("WARN otel_runtime::telemetry: "))
+        .collect()
+}
+
+fn resource<'s>(span: &'s Value, attribute: &str) -> &'s Value {
+    &span["resource"]["attributes"][attribute]
+}
+
+#[test]
+fn nothing_but_the_exporter_said_everything_has_its_default() {
+    let ended = service(&[]);
+    let [server, client] = spans(&ended).try_into().unwrap();
+    assert_eq!(server["name"], "helloworld.Greeter/SayHello");
+    assert_eq!(client["name"], "helloworld.Greeter/SayHello");
+    assert_eq!(server["parent_id"], client["context"]["span_id"], "tracecontext");
+    assert_eq!(resource(&server, "service.name"), "unknown_service:service");
+    assert_eq!(resource(&server, "telemetry.sdk.language"), "rust");
+    assert_eq!(resource(&server, "host.arch").is_string(), true);
+    assert_eq!(resource(&server, "process.pid").is_i64(), true);
+    assert_eq!(resource(&server, "process.command_args"), &Value::Null);
+    assert_eq!(server["events"].as_array().unwrap().len(), 3);
+    assert_eq!(server["links"].as_array().unwrap().len(), 3);
+    assert_eq!(server["attributes"]["rpc.system"], Value::Null);
+    assert_eq!(warnings(&ended), [] as [&str; 0]);
+    assert_eq!(ended.stderr, "");
+}
+
+#[test]
+fn sdk_disabled() {
+    for value in ["true", "TRUE"] {
+        let ended = service(&[("OTEL_SDK_DISABLED", value)]);
+        assert_eq!(spans(&ended), [] as [Value; 0], "{value}");
+        let lines = log(&ended).join("\n");
+        assert!(
+            lines.contains("greeting"),
+            "the program's log has nothing to do with it: {lines}"
+        );
+    }
+    let ended = service(&[("OTEL_SDK_DISABLED", "")]);
+    assert_eq!(spans(&ended).len(), 2);
+    let ended = service(&[("OTEL_SDK_DISABLED", "1")]);
+    assert_eq!(spans(&ended).len(), 2);
+    assert_eq!(
+        warnings(&ended),
+        [r#"OTEL_SDK_DISABLED="1" is neither "true" nor "false"; used instead: false"#]
+    );
+}
+
+#[test]
+fn service_name_and_resource_attributes() {
+    let attributes = ("OTEL_RESOURCE_ATTRIBUTES", "service.name=shop,team=pay%2Cments");
+    let [server, _] = spans(&service(&[attributes])).try_into().unwrap();
+    assert_eq!(resource(&server, "service.name"), "shop");
+    assert_eq!(resource(&server, "team"), "pay,ments");
+    let [server, _] = spans(&service(&[attributes, ("OTEL_SERVICE_NAME", "till")]))
+        .try_into()
+        .unwrap();
+    assert_eq!(resource(&server, "service.name"), "till");
+    let [server, _] = spans(&service(&[attributes, ("OTEL_SERVICE_NAME", "")]))
+        .try_into()
+        .unwrap();
+    assert_eq!(resource(&server, "service.name"), "shop");
+
+    let ended = service(&[("OTEL_RESOURCE_ATTRIBUTES", "service.name=shop,team")]);
+    let [server, _] = spans(&ended).try_into().unwrap();
+    assert_eq!(resource(&server, "service.name"), "unknown_service:service");
+    let expected =
+        r#"OTEL_RESOURCE_ATTRIBUTES="service.name=shop,team" has no "=" in "team"; it is ignored as a whole"#;
+    assert_eq!(warnings(&ended), [expected]);
+}
+
+#[test]
+fn propagators() {
+    // The client and the server of one process agree on whatever it is, so its absence is what shows.
+    for (names, is_one_trace) in [
+        ("b3", true),
+        ("GCP, jaeger", true),
+        ("xray", true),
+        ("baggage", false),
+        ("none", false),
+    ] {
+        let ended = service(&[("OTEL_PROPAGATORS", names)]);
+        let [server, client] = spans(&ended).try_into().unwrap();
+        let same = server["context"]["trace_id"] == client["context"]["trace_id"];
+        assert_eq!(same, is_one_trace, "{names}");
+        assert_eq!(warnings(&ended), [] as [&str; 0]);
+    }
+    let ended = service(&[("OTEL_PROPAGATORS", "ottrace,b3")]);
+    let [server, client] = spans(&ended).try_into().unwrap();
+    assert_eq!(server["parent_id"], client["context"]["span_id"]);
+    let told = log(&ended).join("\n");
+    let expected = r#"OTEL_PROPAGATORS="ottrace,b3": "ottrace" is no propagator; used instead: b3"#;
+    assert!(told.contains(expected), "{told}");
+}
+
+#[test]
+fn sampler() {
+    for (name, argument, count) in [
+        ("always_on", "", 2),
+        ("ALWAYS_OFF", "", 0),
+        ("parentbased_always_off", "", 0),
+        ("ParentBased_TraceIdRatio", "0", 0),
+        ("traceidratio", "1", 2),
+        ("", "", 2),
+    ] {
+        let ended = service(&[("OTEL_TRACES_SAMPLER", name), ("OTEL_TRACES_SAMPLER_ARG", argument)]);
+        assert_eq!(spans(&ended).len(), count, "{name} {argument}");
+        assert_eq!(warnings(&ended), [] as [&str; 0]);
+    }
+    let ended = service(&[
+        ("OTEL_TRACES_SAMPLER", "traceidratio"),
+        ("OTEL_TRACES_SAMPLER_ARG", "2"),
+    ]);
+    assert_eq!(spans(&ended).len(), 2);
+    let expected = r#"OTEL_TRACES_SAMPLER_ARG="2" is not between 0 and 1; used instead: 1.0"#;
+    assert_eq!(warnings(&ended), [expected]);
+    let ended = service(&[("OTEL_TRACES_SAMPLER", "jaeger_remote")]);
+    assert_eq!(spans(&ended).len(), 2);
+    assert_eq!(warnings(&ended).len(), 1);
+}
+
+#[test]
+fn exporters() {
+    // `none`, and names in any case, some of them twice.
+    let ended = service(&[("OTEL_TRACES_EXPORTER", "None")]);
+    assert_eq!(spans(&ended), [] as [Value; 0]);
+    let ended = service(&[("OTEL_TRACES_EXPORTER", "Console,CONSOLE, ,zipkin")]);
+    assert_eq!(spans(&ended).len(), 2, "each span once");
+    let expected = r#"OTEL_TRACES_EXPORTER="Console,CONSOLE, ,zipkin" names exporters of traces that are not known: "zipkin"; used instead: console"#;
+    assert_eq!(warnings(&ended), [expected]);
+
+    let ended = service(&[("OTEL_TRACES_EXPORTER", "none"), ("OTEL_METRICS_EXPORTER", "console")]);
+    let metrics: Vec<Value> = ended
+        .stdout
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
+    let metric = |name| metrics.iter().find(|metric| metric["name"] == name).unwrap();
+    assert_eq!(metric("rpc.server.call.duration")["points"][0]["count"], 1);
+    assert_eq!(metric("rpc.client.call.duration")["points"][0]["count"], 1);
+
+    // The log record takes the place of the line.
+    let ended = service(&[("OTEL_TRACES_EXPORTER", "none"), ("OTEL_LOGS_EXPORTER", "console")]);
+    let records: Vec<Value> = ended
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let greetings: Vec<&Value> = records.iter().filter(|record| record["body"] == "greeting").collect();
+    let [greeting] = greetings[..] else {
+        panic!("{records:?}")
+    };
+    assert_eq!(greeting["attributes"]["name"], "Ada");
+    assert_eq!(greeting["severity_text"], "INFO");
+}
+
+#[test]
+fn span_limits() {
+    let ended = service(&[
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "2"),
+        ("OTEL_SPAN_EVENT_COUNT_LIMIT", "1"),
+        ("OTEL_SPAN_LINK_COUNT_LIMIT", "2"),
+        ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "1"),
+        ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "0"),
+    ]);
+    let [server, _] = spans(&ended).try_into().unwrap();
+    assert_eq!(server["attributes"].as_object().unwrap().len(), 2);
+    assert_eq!(server["events"].as_array().unwrap().len(), 1);
+    assert_eq!(server["events"][0]["attributes"].as_object().unwrap().len(), 1);
+    assert_eq!(server["links"].as_array().unwrap().len(), 2);
+    assert_eq!(server["links"][0]["attributes"].as_object().unwrap().len(), 0);
+
+    let ended = service(&[
+        ("OTEL_SPAN_EVENT_COUNT_LIMIT", "few"),
+        ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "9"),
+    ]);
+    let [server, _] = spans(&ended).try_into().unwrap();
+    assert_eq!(server["events"].as_array().unwrap().len(), 3);
+    assert_eq!(
+        warnings(&ended),
+        [
+            r#"OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT="9" is not supported by OpenTelemetry's SDK for Rust; it is ignored"#,
+            r#"OTEL_SPAN_EVENT_COUNT_LIMIT="few" is not a valid number; used instead: 128"#,
+        ]
+    );
+}
+
+#[test]
+fn semconv_stability_opt_in() {
+    let [server, client] = spans(&service(&[("OTEL_SEMCONV_STABILITY_OPT_IN", "http, rpc/dup")]))
+        .try_into()
+        .unwrap();
+    for span in [server, client] {
+        assert_eq!(span["attributes"]["rpc.system.name"], "grpc");
+        assert_eq!(span["attributes"]["rpc.system"], "grpc");
+        assert_eq!(span["attributes"]["rpc.grpc.status_code"], 0);
+    }
+}
