@@ -10,6 +10,7 @@ pub mod python;
 pub mod rpc;
 pub mod server;
 pub mod set_ups;
+pub mod talkative;
 pub mod telemetry;
 
 /// One service for each kind of RPC.

@@ -150,9 +150,16 @@ impl Builder {
 
     /// Sets up.
     ///
+    /// # `tracing`
+    ///
+    /// A `tracing` subscriber is installed, for all of the process, of [three layers](Telemetry#layers-for-a-subscriber-of-your-own): events become log records and lines on stdout, spans become
+    /// OpenTelemetry's. What the `log` crate is told becomes events, too, if it has no other logger. The environment variable `RUST_LOG` says which events these are, in the
+    /// [syntax](tracing_subscriber::filter::EnvFilter#directives) that all of Rust has for it: `RUST_LOG=warn`, `RUST_LOG=info,greeter=debug`. By default it is `info`; a directive that cannot be read is told and ignored.
+    ///
     /// # Errors
     ///
-    /// Where what the environment or the program asks for cannot be had; the text says which variable that is, and what to do.
+    /// Where what the environment or the program asks for cannot be had; the text says which variable that is, and what to do. Or where there is a `tracing` subscriber
+    /// already: then nothing is set up.
     pub fn init(self) -> Result<Telemetry, InitError> {
         super::init::init(self)
     }

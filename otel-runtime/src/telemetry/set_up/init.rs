@@ -1,5 +1,6 @@
 //! Sets up, in order.
 
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use opentelemetry::global;
@@ -43,7 +44,7 @@ pub(super) fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
         None => propagation::from_env(),
     });
     for warning in environment.into_warnings() {
-        tracing::warn!("{warning}");
+        tell(&warning);
     }
     Ok(Telemetry {
         providers: Arc::new(providers),
@@ -70,4 +71,14 @@ fn providers(builder: &mut Builder, environment: &Environment) -> Result<Provide
         loggers,
         ..Providers::default()
     })
+}
+
+/// Where the program sets the subscriber later on, there is nobody to hear a warning yet.
+fn tell(warning: &str) {
+    if tracing::dispatcher::has_been_set() {
+        tracing::warn!(target: "otel_runtime::telemetry", "{warning}");
+    } else {
+        // Without a panic where stderr is closed.
+        let _ = writeln!(io::stderr(), "{warning}");
+    }
 }

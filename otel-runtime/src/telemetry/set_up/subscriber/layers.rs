@@ -54,8 +54,37 @@ impl Layers {
 }
 
 /// # Layers for a subscriber of your own
+///
+/// For programs that have set up [`without_subscriber`](super::super::Builder::without_subscriber). Each layer has its filters, by [`RUST_LOG`](super::super::Builder::init), so they go with any others;
+/// one that has nothing to do, since its signal goes nowhere, does nothing. Of each there should be one.
+///
+/// ```
+/// use otel_runtime::telemetry;
+/// use tracing_subscriber::{Layer, filter::LevelFilter, fmt, prelude::*};
+///
+/// # // Nobody is to be found at the other end.
+/// # let none: [telemetry::Exporter; 0] = [];
+/// # let builder = telemetry::builder().traces(none).metrics(none).logs(none);
+/// # macro_rules! telemetry_builder { () => { builder } }
+/// # let telemetry =
+/// # telemetry_builder!().without_subscriber().init()?;
+/// # /*
+/// let telemetry = telemetry::builder().without_subscriber().init()?;
+/// # */
+/// tracing_subscriber::registry()
+///     .with(telemetry.logs_layer())
+///     .with(telemetry.spans_layer())
+///     .with(telemetry.lines_layer())
+///     // …and what this is about:
+///     .with(fmt::layer().with_writer(std::io::stderr).with_filter(LevelFilter::ERROR))
+///     .init();
+/// # Ok::<(), telemetry::InitError>(())
+/// ```
 impl Telemetry {
-    /// Makes log records of `tracing`'s events.
+    /// Makes log records of `tracing`'s events, those that `RUST_LOG` lets through, for [where logs go](super::super::Builder::logs).
+    ///
+    /// A record has the ids of the current OpenTelemetry span: in a handler, and in its response stream, of the RPC's. The message is its body, the fields are its attributes.
+    /// What happens where telemetry is [suppressed](opentelemetry::Context::is_current_telemetry_suppressed), in an exporter, leaves no record.
     #[must_use = "a layer does nothing before it is part of a subscriber"]
     pub fn logs_layer<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
     where
@@ -64,7 +93,10 @@ impl Telemetry {
         self.layers.logs()
     }
 
-    /// Makes OpenTelemetry's spans of `tracing`'s.
+    /// Makes OpenTelemetry's spans of `tracing`'s, those that `#[instrument]` makes, say, for [where traces go](super::super::Builder::traces).
+    ///
+    /// They are children of the current OpenTelemetry span: in a handler of the RPC's. They are there from the level INFO on, and below that where `RUST_LOG` enables them; `RUST_LOG=warn` does not take them out of
+    /// traces. Beside their fields they have `code.file.path`, `code.line.number` and `code.module.name`. Events are log records, not events of spans. What happens where telemetry is suppressed leaves no span.
     #[must_use = "a layer does nothing before it is part of a subscriber"]
     pub fn spans_layer<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
     where
@@ -73,7 +105,7 @@ impl Telemetry {
         self.layers.spans()
     }
 
-    /// Writes `tracing`'s events to stdout.
+    /// Writes `tracing`'s events, those that `RUST_LOG` lets through, to stdout, [as the program says](super::super::Builder::log_lines).
     #[must_use = "a layer does nothing before it is part of a subscriber"]
     pub fn lines_layer<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
     where

@@ -1,0 +1,61 @@
+//! `tracing` spans of the user's code are spans of the RPC's trace, whatever `RUST_LOG` says of events.
+
+use serde_json::{Value, json};
+use tests::talkative::{Said, talk};
+
+fn said(rust_log: &str) -> Said {
+    talk(env!("CARGO_BIN_EXE_talkative"), "off", [("RUST_LOG", rust_log)])
+}
+
+/// Asserts that each is the parent of the next, and the first has none.
+fn assert_one_below_the_other(said: &Said, names: &[&str]) {
+    let mut parent = &Value::Null;
+    let trace = &said.span(names[0]).unwrap()["context"]["trace_id"];
+    for name in names {
+        let span = said.span(name).unwrap();
+        assert_eq!(&span["parent_id"], parent, "{name}");
+        assert_eq!(&span["context"]["trace_id"], trace, "{name}");
+        parent = &span["context"]["span_id"];
+    }
+}
+
+#[test]
+fn they_are_below_the_rpc_and_above_native_ones() {
+    for rust_log in ["info", "warn", "off"] {
+        let said = said(rust_log);
+        assert_one_below_the_other(&said, &["kinds.Unary/Call", "instrumented", "native"]);
+        assert_one_below_the_other(&said, &["kinds.Unary/Call", "instrumented", "quiet"]);
+        assert!(said.span("verbose").is_none());
+    }
+}
+
+#[test]
+fn verbose_ones_are_there_where_rust_log_enables_them() {
+    for rust_log in ["debug", "warn,talkative=debug", "off,[verbose]=debug"] {
+        assert_one_below_the_other(
+            &said(rust_log),
+            &["kinds.Unary/Call", "instrumented", "verbose", "quiet"],
+        );
+    }
+}
+
+#[test]
+fn they_have_their_fields_and_their_place_and_no_events() {
+    let said = said("debug");
+    let span = said.span("instrumented").unwrap();
+    let mut attributes = span["attributes"].clone();
+    assert!(
+        attributes
+            .as_object_mut()
+            .unwrap()
+            .remove("code.line.number")
+            .unwrap()
+            .is_u64()
+    );
+    assert_eq!(
+        attributes,
+        json!({ "attempt": "1", "code.file.path": "tests/src/bin/talkative.rs", "code.module.name": "talkative" })
+    );
+    assert_eq!(span["events"], json!([]));
+    assert_eq!(span["scope"]["name"], "tracing");
+}

@@ -1,0 +1,77 @@
+//! What is logged in an RPC has the ids of the RPC's trace, on stdout as in the log record; what is logged outside has none.
+
+use serde_json::{Value, json};
+use tests::talkative::{Said, talk};
+
+fn said() -> Said {
+    talk(env!("CARGO_BIN_EXE_talkative"), "json", [])
+}
+
+/// The ids of a log record, as a line has them.
+fn of_record(record: &Value) -> Value {
+    let id = |key: &str| record[key].as_str().map(|id| id.strip_prefix("0x").unwrap());
+    let flags = record["trace_flags"].as_u64().map(|flags| format!("{flags:02x}"));
+    json!({ "trace_id": id("trace_id"), "span_id": id("span_id"), "trace_flags": flags })
+}
+
+/// The ids of a line, with `null` for those that are not there.
+fn of_line(line: &Value) -> Value {
+    json!({ "trace_id": line["trace_id"], "span_id": line["span_id"], "trace_flags": line["trace_flags"] })
+}
+
+/// The ids of what is logged in a span.
+fn of_span(span: &Value) -> Value {
+    let id = |key: &str| span["context"][key].as_str().unwrap().strip_prefix("0x").unwrap();
+    json!({ "trace_id": id("trace_id"), "span_id": id("span_id"), "trace_flags": "01" })
+}
+
+fn assert_all_in(said: &Said, span: &str, messages: &[&str]) {
+    let expected = of_span(said.span(span).unwrap());
+    for message in messages {
+        assert_eq!(of_line(said.line(message).unwrap()), expected, "{message}");
+        assert_eq!(of_record(said.record(message).unwrap()), expected, "{message}");
+    }
+}
+
+#[test]
+fn in_a_handler() {
+    assert_all_in(&said(), "kinds.Unary/Call", &["in a handler"]);
+}
+
+#[test]
+fn in_an_instrumented_function() {
+    assert_all_in(&said(), "instrumented", &["in an instrumented function"]);
+}
+
+#[test]
+fn in_a_response_stream() {
+    assert_all_in(&said(), "kinds.ServerStream/Call", &["in a response stream"]);
+}
+
+const CARRIED: [&str; 3] = ["in a task", "on a thread for what blocks", "on a thread"];
+
+#[test]
+fn where_the_context_is_carried() {
+    assert_all_in(&said(), "kinds.Unary/Call", &CARRIED);
+}
+
+#[test]
+fn with_its_baggage() {
+    let said = said();
+    for message in CARRIED {
+        assert_eq!(said.line(message).unwrap()["fields"]["user"], "ada", "{message}");
+    }
+}
+
+#[test]
+fn and_nowhere_else() {
+    let said = said();
+    for message in ["outside", "in a task that carries nothing"] {
+        let line = said.line(message).unwrap().as_object().unwrap();
+        for id in ["trace_id", "span_id", "trace_flags"] {
+            assert!(!line.contains_key(id), "{line:?}");
+        }
+        let none = json!({ "trace_id": null, "span_id": null, "trace_flags": null });
+        assert_eq!(of_record(said.record(message).unwrap()), none);
+    }
+}

@@ -1,0 +1,165 @@
+//! Log lines on stdout: for people, for programs, or none.
+
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+use tests::talkative::{Said, talk};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_talkative");
+
+fn said(lines: &str) -> Said {
+    talk(PROGRAM, lines, [("OTEL_LOGS_EXPORTER", "none")])
+}
+
+/// `2026-01-31T23:59:59.999999Z`
+fn assert_is_time(text: &str) {
+    let shape: String = text
+        .chars()
+        .map(|character| if character.is_ascii_digit() { '0' } else { character })
+        .collect();
+    assert_eq!(shape, "0000-00-00T00:00:00.000000Z");
+}
+
+/// The JSON objects of a target, without their times, which are fine.
+fn of_target(said: &Said, target: &str) -> Vec<Value> {
+    let lines = said.lines.iter().filter(|line| line["target"] == target);
+    lines
+        .cloned()
+        .map(|mut line| {
+            let time = line.as_object_mut().unwrap().remove("timestamp").unwrap();
+            assert_is_time(time.as_str().unwrap());
+            line
+        })
+        .collect()
+}
+
+#[test]
+fn json_has_all_fields_with_their_types() {
+    let lines = of_target(&said("json"), "fields");
+    assert_eq!(
+        lines,
+        [
+            json!({
+                "level": "ERROR",
+                "target": "fields",
+                "message": "many and\nfields",
+                "fields": {
+                    "text": "a \"quoted\"\ntext",
+                    "shown": "as it is\n",
+                    "debugged": "Some(1)",
+                    "signed": -1,
+                    "unsigned": u64::MAX,
+                    "float": 0.5,
+                    "not_a_number": "NaN",
+                    "endless": "-Infinity",
+                    "truth": true,
+                    "error": "an error occurred when formatting an argument",
+                    "timestamp": "ours",
+                    "trace_id": "ours",
+                    "level": 7,
+                    "type": "raw",
+                    "dotted.name": 1,
+                },
+            }),
+            json!({ "level": "INFO", "target": "fields", "message": "", "fields": { "only": "a field" } }),
+            json!({ "level": "INFO", "target": "fields", "message": "of the log crate", "fields": {} }),
+        ]
+    );
+}
+
+#[test]
+fn json_is_all_that_is_there() {
+    assert_eq!(said("json").text, [""; 0]);
+}
+
+/// The lines with a text, without their times, which are fine.
+fn with<'a>(said: &'a Said, text: &str) -> Vec<&'a str> {
+    let lines = said.text.iter().filter(|line| line.contains(text));
+    lines
+        .map(|line| {
+            let (time, rest) = line.split_once(' ').unwrap();
+            assert_is_time(time);
+            rest
+        })
+        .collect()
+}
+
+#[test]
+fn people_read_all_fields_in_one_line() {
+    assert_eq!(
+        with(&said("human"), "fields: "),
+        [
+            "ERROR fields: many and\\nfields text=\"a \\\"quoted\\\"\\ntext\" shown=as it is\\n debugged=Some(1) signed=-1 \
+             unsigned=18446744073709551615 float=0.5 not_a_number=NaN endless=-inf truth=true \
+             error=an error occurred when formatting an argument timestamp=\"ours\" trace_id=\"ours\" level=7 type=\"raw\" dotted.name=1",
+            " INFO fields: only=\"a field\"",
+            " INFO fields: of the log crate",
+        ]
+    );
+}
+
+#[test]
+fn people_read_the_beginning_of_the_trace_s_id() {
+    let said = said("human");
+    let trace = |span: &str| said.span(span).unwrap()["context"]["trace_id"].as_str().unwrap()[2..10].to_owned();
+    let (unary, streaming) = (trace("kinds.Unary/Call"), trace("kinds.ServerStream/Call"));
+    assert_eq!(with(&said, "outside"), [" INFO talkative: outside"]);
+    assert_eq!(
+        with(&said, "in a handler"),
+        [format!(" INFO {unary} talkative: in a handler")]
+    );
+    assert_eq!(
+        with(&said, "in an instrumented"),
+        [format!(
+            " WARN {unary} instrumented{{attempt=1}}: talkative: in an instrumented function"
+        )]
+    );
+    assert_eq!(
+        with(&said, "in a response stream"),
+        [format!(" INFO {streaming} talkative: in a response stream")]
+    );
+}
+
+#[test]
+fn by_default_they_are_for_people() {
+    assert_eq!(with(&said("default"), "outside"), [" INFO talkative: outside"]);
+}
+
+#[test]
+fn there_are_none_where_the_program_says_so() {
+    let said = said("off");
+    assert_eq!((said.text, said.lines), (vec![], vec![]));
+}
+
+#[test]
+fn there_are_none_beside_log_records_on_the_console() {
+    let said = talk(PROGRAM, "default", []);
+    assert!(said.record("outside").is_some());
+    assert_eq!((said.text, said.lines), (vec![], vec![]));
+}
+
+#[test]
+fn they_are_there_where_the_sdk_is_disabled() {
+    let said = talk(PROGRAM, "default", [("OTEL_SDK_DISABLED", "true")]);
+    assert_eq!(with(&said, "outside"), [" INFO talkative: outside"]);
+    assert_eq!(with(&said, "in a handler"), [" INFO talkative: in a handler"]);
+    assert_eq!((said.records, said.spans), (vec![], vec![]));
+}
+
+#[test]
+fn nobody_has_to_read_them() {
+    for lines in ["human", "json"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let child = Command::new(PROGRAM)
+            .arg(lines)
+            .env_clear()
+            .envs(["TRACES", "METRICS", "LOGS"].map(|signal| (format!("OTEL_{signal}_EXPORTER"), "none")))
+            .stdin(Stdio::null())
+            .stdout(writer)
+            .output()
+            .unwrap();
+        assert!(child.status.success());
+        assert_eq!(String::from_utf8(child.stderr).unwrap(), "");
+    }
+}

@@ -1,0 +1,99 @@
+//! `RUST_LOG` says which events become lines and log records, and takes no span out of a trace.
+
+use serde_json::Value;
+use tests::talkative::{Said, talk};
+
+fn said(rust_log: &str) -> Said {
+    talk(env!("CARGO_BIN_EXE_talkative"), "json", [("RUST_LOG", rust_log)])
+}
+
+/// An event of each level and target, as far as there are any, in the order in which they happen.
+const EVENTS: [&str; 4] = [
+    "outside",
+    "details",
+    "in an instrumented function",
+    "in a verbose function",
+];
+
+fn assert_heard(rust_log: &str, expected: &[&str]) -> Said {
+    let said = said(rust_log);
+    let heard = |objects: &[Value], key: &str| -> Vec<String> {
+        let messages = objects.iter().filter_map(|object| object[key].as_str());
+        let ours = messages.filter(|message| EVENTS.contains(message));
+        ours.map(str::to_owned).collect()
+    };
+    assert_eq!(
+        heard(&said.lines, "message"),
+        expected,
+        "lines with RUST_LOG={rust_log}"
+    );
+    assert_eq!(
+        heard(&said.records, "body"),
+        expected,
+        "records with RUST_LOG={rust_log}"
+    );
+    said
+}
+
+#[test]
+fn by_default_it_is_info() {
+    let info = ["outside", "in an instrumented function"];
+    let said = talk(env!("CARGO_BIN_EXE_talkative"), "json", []);
+    assert!(said.line("outside").is_some());
+    assert!(said.line("details").is_none());
+    for rust_log in ["", "info"] {
+        assert_heard(rust_log, &info);
+    }
+}
+
+#[test]
+fn a_level_is_for_all() {
+    assert_heard("debug", &EVENTS);
+    assert_heard("TRACE", &EVENTS);
+    assert_heard("warn", &["in an instrumented function"]);
+    assert_heard("off", &[]);
+}
+
+#[test]
+fn a_directive_is_for_a_target() {
+    assert_heard(
+        "info,details=debug",
+        &["outside", "details", "in an instrumented function"],
+    );
+    assert_heard("details=debug", &["details"]);
+    assert_heard(
+        "warn,talkative=debug",
+        &["outside", "in an instrumented function", "in a verbose function"],
+    );
+}
+
+#[test]
+fn a_directive_is_for_a_span() {
+    assert_heard("off,[verbose]=debug", &["in a verbose function"]);
+}
+
+#[test]
+fn one_that_cannot_be_read_is_told_and_ignored() {
+    let warning = |list: &str| {
+        format!(
+            "RUST_LOG={list:?} has a directive that cannot be read, \"details=loud\": error parsing level filter: expected one of \
+             \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\", or a number 0-5; it is ignored"
+        )
+    };
+    let expectations: [(&str, &[&str]); 3] = [
+        ("details=loud", &["outside", "in an instrumented function"]),
+        ("warn,details=loud", &["in an instrumented function"]),
+        ("debug, details=loud", &EVENTS),
+    ];
+    for (rust_log, expected) in expectations {
+        let said = assert_heard(rust_log, expected);
+        let line = said.line(&warning(rust_log)).unwrap();
+        assert_eq!(
+            (&line["level"], &line["target"]),
+            (&"WARN".into(), &"otel_runtime::telemetry".into())
+        );
+        assert!(said.record(&warning(rust_log)).is_some());
+        // And not by the parser.
+        assert_eq!(said.stderr, "");
+    }
+}

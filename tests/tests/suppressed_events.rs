@@ -1,0 +1,16 @@
+//! Where telemetry is suppressed, as it is in exporters, `tracing` makes no telemetry; but lines tell people.
+
+use serde_json::Value;
+use tests::talkative::talk;
+
+#[test]
+fn neither_log_records_nor_spans() {
+    for rust_log in ["info", "trace"] {
+        let said = talk(env!("CARGO_BIN_EXE_talkative"), "json", [("RUST_LOG", rust_log)]);
+        assert!(said.line("suppressed").is_some());
+        let text = |objects: &[Value]| objects.iter().map(Value::to_string).collect::<String>();
+        assert!(!text(&said.records).contains("suppressed"));
+        assert!(!text(&said.spans).contains("suppressed"));
+        assert!(said.record("outside").is_some());
+    }
+}
