@@ -1,0 +1,43 @@
+//! Layers of signals that go nowhere take nothing away from others.
+//!
+//! One test: a process is set up once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use otel_runtime::telemetry::{self, LogLines};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+
+#[derive(Clone, Default)]
+struct Count(Arc<AtomicUsize>);
+
+impl<S: Subscriber> Layer<S> for Count {
+    fn on_event(&self, _: &Event<'_>, _: Context<'_, S>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn the_program_s_layer_hears_all() {
+    let telemetry = telemetry::builder()
+        .traces([])
+        .metrics([])
+        .logs([])
+        .log_lines(LogLines::Off)
+        .without_subscriber()
+        .init()
+        .unwrap();
+    let count = Count::default();
+    tracing_subscriber::registry()
+        .with(telemetry.logs_layer())
+        .with(telemetry.spans_layer())
+        .with(telemetry.lines_layer())
+        .with(count.clone())
+        .init();
+    tracing::trace!("one");
+    tracing::error!("two");
+    assert_eq!(count.0.load(Ordering::Relaxed), 2);
+}

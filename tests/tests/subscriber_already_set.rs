@@ -1,0 +1,51 @@
+//! Where the program has a `tracing` subscriber, `init` says what to write, and sets up nothing.
+//!
+//! One test: the subscriber, and what `init` would have set, are all of the process's.
+
+use opentelemetry::trace::{Span, Tracer};
+use opentelemetry::{Context, global};
+use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
+use otel_runtime::telemetry;
+use std::collections::HashMap;
+use std::error::Error;
+
+#[test]
+fn nothing_is_set_up() {
+    tracing::subscriber::set_global_default(tracing_subscriber::registry()).unwrap();
+    let before = InMemorySpanExporter::default();
+    global::set_tracer_provider(
+        SdkTracerProvider::builder()
+            .with_simple_exporter(before.clone())
+            .build(),
+    );
+
+    let spans = InMemorySpanExporter::default();
+    let added = spans.clone();
+    let error = telemetry::builder()
+        .traces([])
+        .metrics([])
+        .logs([])
+        .tracer_provider(|provider| provider.with_simple_exporter(added))
+        .init()
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the program has set a `tracing` subscriber already. Either leave that to `telemetry::init()`, or write \
+         `let telemetry = telemetry::builder().without_subscriber().init()?;` before it, and give it the layers \
+         `.with(telemetry.logs_layer()).with(telemetry.spans_layer())`"
+    );
+    assert_eq!(
+        error.source().unwrap().to_string(),
+        "a global default trace dispatcher has already been set"
+    );
+
+    let mut span = global::tracer("app").start("span");
+    let mut carrier = HashMap::new();
+    let context =
+        opentelemetry::trace::TraceContextExt::with_remote_span_context(&Context::new(), span.span_context().clone());
+    global::get_text_map_propagator(|propagator| propagator.inject_context(&context, &mut carrier));
+    span.end();
+    assert_eq!(before.get_finished_spans().unwrap().len(), 1);
+    assert!(spans.get_finished_spans().unwrap().is_empty());
+    assert!(carrier.is_empty(), "{carrier:?}");
+}
