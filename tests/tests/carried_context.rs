@@ -17,8 +17,10 @@ fn enter() -> (SpanId, ContextGuard) {
     (id, context.attach())
 }
 
-/// What is current: the span, `user` in the baggage, and the name of `tracing`'s span.
-fn current() -> (SpanId, Option<String>, Option<&'static str>) {
+/// The span, `user` in the baggage, and the name of `tracing`'s span.
+type Current = (SpanId, Option<String>, Option<&'static str>);
+
+fn current() -> Current {
     let (span, user) = Context::map_current(|context| {
         let user = context.baggage().get("user").map(ToString::to_string);
         (context.span().span_context().span_id(), user)
@@ -30,7 +32,7 @@ fn current() -> (SpanId, Option<String>, Option<&'static str>) {
     )
 }
 
-fn nothing() -> (SpanId, Option<String>, Option<&'static str>) {
+fn nothing() -> Current {
     (SpanId::INVALID, None, None)
 }
 
@@ -81,7 +83,7 @@ async fn with_the_span_of_tracing() {
 }
 
 /// Says what is current when it is dropped.
-struct Dropped(Shared<Option<(SpanId, Option<String>, Option<&'static str>)>>);
+struct Dropped(Shared<Option<Current>>);
 
 impl Drop for Dropped {
     fn drop(&mut self) {

@@ -73,6 +73,13 @@ fn a_directive_is_for_a_span() {
 }
 
 #[test]
+fn what_the_sdk_says_again_with_each_batch_is_never_heard() {
+    let said = said("trace");
+    assert!(said.line("each batch fails").is_none());
+    assert!(said.record("each batch fails").is_none());
+}
+
+#[test]
 fn one_that_cannot_be_read_is_told_and_ignored() {
     let warning = |list: &str| {
         format!(

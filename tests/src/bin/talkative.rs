@@ -112,6 +112,7 @@ fn fields() {
         "and"
     );
     tracing::event!(target: "fields", tracing::Level::INFO, only = "a field");
+    tracing::event!(name: "greeting.sent", target: "named", tracing::Level::INFO, log.iostream = "stdout");
     log::info!(target: "fields", "of the log crate");
 }
 
@@ -130,6 +131,7 @@ async fn main() {
     tracing::debug!(target: "details", "details");
     fields();
     suppressed();
+    tracing::error!(name: "BatchSpanProcessor.ExportError", "each batch fails");
 
     let server = serve(Routes::new(UnaryServer::new(Talkative)).add_service(ServerStreamServer::new(Talkative))).await;
     let mut request = Request::new(Message::default());

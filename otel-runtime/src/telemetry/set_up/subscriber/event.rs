@@ -14,11 +14,16 @@ pub(super) fn current_span() -> Option<SpanContext> {
     span.is_valid().then_some(span)
 }
 
-/// As it stands in the code; `None` for what the `log` crate's records bring along, which is in the event's metadata.
+/// What the `log` crate's records bring along among their fields. It is in the event's metadata, too.
+pub(super) fn is_of_log(name: &str) -> bool {
+    matches!(name, "log.target" | "log.module_path" | "log.file" | "log.line")
+}
+
+/// As it stands in the code; `None` for what is no field of the program's.
 pub(super) fn name_of(field: &Field) -> Option<&'static str> {
     let name = field.name();
     let name = name.strip_prefix("r#").unwrap_or(name);
-    (!name.starts_with("log.")).then_some(name)
+    (!is_of_log(name)).then_some(name)
 }
 
 pub(super) fn now() -> String {

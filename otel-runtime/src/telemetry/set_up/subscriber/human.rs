@@ -123,3 +123,84 @@ impl Visit for Written<'_> {
         self.put(field, &format!("{value:?}"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags, TraceState};
+    use opentelemetry::{Context, SpanId, TraceId};
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Buffer {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is written, each line without its time.
+    fn written(colour: bool, work: impl FnOnce()) -> Vec<String> {
+        let buffer = Buffer::default();
+        let writer = buffer.clone();
+        let layer = tracing_subscriber::fmt::layer()
+            .with_writer(move || writer.clone())
+            .event_format(Human::new(colour))
+            .fmt_fields(HumanFields);
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), work);
+        let text = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
+        let lines = text.lines().map(|line| line.split_once("Z").unwrap().1.to_owned());
+        lines.collect()
+    }
+
+    fn work() {
+        let id = TraceId::from(0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736_u128);
+        let span = SpanContext::new(id, SpanId::from(1), TraceFlags::SAMPLED, true, TraceState::NONE);
+        let _context = Context::new().with_remote_span_context(span).attach();
+        let _outer = tracing::info_span!("outer", of = tracing::field::Empty).entered();
+        tracing::Span::current().record("of", "a\nline");
+        let _inner = tracing::info_span!("inner").entered();
+        tracing::error!(target: "t", "\x1b[2Jerror");
+        tracing::warn!(target: "t", "warning");
+        tracing::info!(target: "t", "information");
+        tracing::debug!(target: "t", "detail");
+    }
+
+    #[test]
+    fn spans_are_there_with_their_fields() {
+        assert_eq!(
+            written(false, work),
+            [
+                " ERROR 4bf92f35 outer{of=\"a\\nline\"}:inner: t: \\u{1b}[2Jerror",
+                "  WARN 4bf92f35 outer{of=\"a\\nline\"}:inner: t: warning",
+                "  INFO 4bf92f35 outer{of=\"a\\nline\"}:inner: t: information",
+                " DEBUG 4bf92f35 outer{of=\"a\\nline\"}:inner: t: detail",
+            ]
+        );
+    }
+
+    #[test]
+    fn colour_says_what_matters() {
+        let dim = |text: &str| format!("\x1b[2m{text}\x1b[0m");
+        let spans = "\x1b[1mouter\x1b[0m{of=\"a\\nline\"}:\x1b[1minner\x1b[0m:";
+        let rest = |text: &str| format!("{} {spans} {} {text}", dim("4bf92f35"), dim("t:"));
+        assert_eq!(
+            written(true, work),
+            [
+                format!("\x1b[0m \x1b[31mERROR\x1b[0m {}", rest("\\u{1b}[2Jerror")),
+                format!("\x1b[0m \x1b[33m WARN\x1b[0m {}", rest("warning")),
+                format!("\x1b[0m  INFO {}", rest("information")),
+                format!("\x1b[0m {} {}", dim("DEBUG"), rest("detail")),
+            ]
+        );
+    }
+}

@@ -9,6 +9,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::super::Telemetry;
+use super::records::Loggers;
 use super::{Directives, LogLines};
 
 /// What the layers are made of.
@@ -25,8 +26,10 @@ impl Layers {
     where
         S: Subscriber + for<'s> LookupSpan<'s> + Send + Sync,
     {
-        let loggers = self.loggers.as_ref();
-        loggers.map(|loggers| OpenTelemetryTracingBridge::new(loggers).with_filter(self.directives.of_logs()))
+        self.loggers.clone().map(|loggers| {
+            let bridge = OpenTelemetryTracingBridge::new(&Loggers(loggers));
+            bridge.with_filter(self.directives.of_logs())
+        })
     }
 
     pub(super) fn spans<S>(&self) -> impl Layer<S> + Send + Sync + use<S>

@@ -7,6 +7,7 @@ mod human;
 mod json;
 mod layers;
 mod lines;
+mod records;
 
 pub(super) use directives::Directives;
 pub(super) use layers::Layers;

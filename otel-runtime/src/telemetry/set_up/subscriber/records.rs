@@ -1,0 +1,127 @@
+//! Log records by the specification: what the bridge makes of events, and the rest of the way.
+//!
+//! It calls an event that has no name `event src/main.rs:42`, but only a record that is an
+//! [event](https://opentelemetry.io/docs/specs/otel/logs/data-model/#field-eventname) has a name; and records of the `log` crate have the target `log`, with their own among their attributes.
+
+use std::borrow::Cow;
+use std::time::SystemTime;
+
+use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider, Severity};
+use opentelemetry::{InstrumentationScope, Key, SpanId, TraceFlags, TraceId};
+use opentelemetry_sdk::logs::{SdkLogRecord, SdkLogger, SdkLoggerProvider};
+
+use super::event::is_of_log;
+
+/// The SDK's, for the bridge.
+pub(super) struct Loggers(pub(super) SdkLoggerProvider);
+
+pub(super) struct Records(SdkLogger);
+
+pub(super) struct Record(SdkLogRecord);
+
+impl LoggerProvider for Loggers {
+    type Logger = Records;
+
+    fn logger_with_scope(&self, scope: InstrumentationScope) -> Records {
+        Records(self.0.logger_with_scope(scope))
+    }
+}
+
+impl Logger for Records {
+    type LogRecord = Record;
+
+    fn create_log_record(&self) -> Record {
+        Record(self.0.create_log_record())
+    }
+
+    fn emit(&self, record: Record) {
+        self.0.emit(record.0);
+    }
+
+    fn event_enabled(&self, level: Severity, target: &str, name: Option<&str>) -> bool {
+        self.0.event_enabled(level, target, name)
+    }
+}
+
+impl LogRecord for Record {
+    fn set_event_name(&mut self, name: &'static str) {
+        if !is_made_up(name) {
+            self.0.set_event_name(name);
+        }
+    }
+
+    fn add_attribute<K: Into<Key>, V: Into<AnyValue>>(&mut self, key: K, value: V) {
+        let (key, value) = (key.into(), value.into());
+        if !is_of_log(key.as_str()) {
+            self.0.add_attribute(key, value);
+        } else if let ("log.target", AnyValue::String(target)) = (key.as_str(), value) {
+            self.0.set_target(String::from(target));
+        }
+    }
+
+    fn add_attributes<I, K, V>(&mut self, attributes: I)
+    where
+        I: IntoIterator<Item = (K, V)>,
+        K: Into<Key>,
+        V: Into<AnyValue>,
+    {
+        for (key, value) in attributes {
+            self.add_attribute(key, value);
+        }
+    }
+
+    fn set_target<T: Into<Cow<'static, str>>>(&mut self, target: T) {
+        self.0.set_target(target);
+    }
+
+    fn set_timestamp(&mut self, timestamp: SystemTime) {
+        self.0.set_timestamp(timestamp);
+    }
+
+    fn set_observed_timestamp(&mut self, timestamp: SystemTime) {
+        self.0.set_observed_timestamp(timestamp);
+    }
+
+    fn set_severity_text(&mut self, text: &'static str) {
+        self.0.set_severity_text(text);
+    }
+
+    fn set_severity_number(&mut self, number: Severity) {
+        self.0.set_severity_number(number);
+    }
+
+    fn set_body(&mut self, body: AnyValue) {
+        self.0.set_body(body);
+    }
+
+    fn set_trace_context(&mut self, trace_id: TraceId, span_id: SpanId, trace_flags: Option<TraceFlags>) {
+        self.0.set_trace_context(trace_id, span_id, trace_flags);
+    }
+}
+
+/// `event src/main.rs:42` is what `tracing` calls an event without a name, and `log event` what `tracing-log` calls each.
+fn is_made_up(name: &str) -> bool {
+    let place = name.strip_prefix("event ").and_then(|place| place.rsplit_once(':'));
+    name == "log event" || place.is_some_and(|(_, line)| line.parse::<u32>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_given_is_kept() {
+        for made_up in ["event src/main.rs:42", "event C:\\main.rs:1", "log event"] {
+            assert!(is_made_up(made_up), "{made_up}");
+        }
+        for given in [
+            "rpc.server.call.exception",
+            "event",
+            "event of the day",
+            "event: 42",
+            "log",
+        ] {
+            assert!(!is_made_up(given), "{given}");
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Log records have what the specification gives them: severity, body, typed attributes; a name where the event has one; and the target of the `log` crate's records.
+
+use serde_json::{Value, json};
+use tests::talkative::talk;
+
+fn of_target(target: &str) -> Vec<Value> {
+    let said = talk(env!("CARGO_BIN_EXE_talkative"), "off", []);
+    let records = said.records.iter().filter(|record| record["target"] == target);
+    let parts = ["event_name", "severity_text", "severity_number", "body", "attributes"];
+    records
+        .map(|record| parts.map(|part| record[part].clone()).into())
+        .collect()
+}
+
+#[test]
+fn all_is_there_with_its_type() {
+    assert_eq!(
+        of_target("fields"),
+        [
+            json!(["", "ERROR", 17, "many and\nfields", {
+                "text": "a \"quoted\"\ntext",
+                "shown": "as it is\n",
+                "debugged": "Some(1)",
+                "signed": -1,
+                // An attribute is an i64 or none.
+                "unsigned": "18446744073709551615",
+                "float": 0.5,
+                "not_a_number": "NaN",
+                "endless": "-Infinity",
+                "truth": true,
+                "exception.message": "an error occurred when formatting an argument",
+                "timestamp": "ours",
+                "trace_id": "ours",
+                "level": 7,
+                "type": "raw",
+                "dotted.name": 1,
+            }]),
+            json!(["", "INFO", 9, null, { "only": "a field" }]),
+            json!(["", "INFO", 9, "of the log crate", {}]),
+        ]
+    );
+}
+
+#[test]
+fn an_event_has_its_name() {
+    assert_eq!(
+        of_target("named"),
+        [json!(["greeting.sent", "INFO", 9, null, { "log.iostream": "stdout" }])]
+    );
+}
