@@ -86,6 +86,7 @@ impl ServerStream for Talkative {
 fn suppressed() {
     let _suppressed = Context::enter_telemetry_suppressed_scope();
     let _span = tracing::info_span!("suppressed").entered();
+    drop(tracing::info_span!(parent: None, "suppressed, without a parent").entered());
     tracing::info!("suppressed");
 }
 

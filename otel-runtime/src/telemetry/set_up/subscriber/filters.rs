@@ -10,20 +10,12 @@ use super::super::noise::is_noise;
 use super::Directives;
 
 impl Directives {
-    /// Of lines.
-    pub(super) fn of_lines<S>(&self) -> impl Filter<S> + use<S>
+    /// Of lines and log records.
+    pub(super) fn of_events<S>(&self) -> impl Filter<S> + use<S>
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
         self.filter().and(matching(|metadata| !is_noise(metadata)))
-    }
-
-    /// Of log records.
-    pub(super) fn of_logs<S>(&self) -> impl Filter<S> + use<S>
-    where
-        S: Subscriber + for<'s> LookupSpan<'s>,
-    {
-        self.of_lines().and(NotSuppressed)
     }
 
     /// Of spans, in which `RUST_LOG=warn` is to tear no holes.
@@ -45,7 +37,8 @@ fn matching(condition: fn(&Metadata<'_>) -> bool) -> FilterFn<fn(&Metadata<'_>) 
     filter_fn(condition).with_max_level_hint(LevelFilter::TRACE)
 }
 
-/// Leaves out what the exporters do: a batch of spans that makes spans would never end.
+/// Leaves out what the exporters do: a batch of spans that makes spans would never end. The SDK sees to that, of log records as well, but for spans that say that they have no parent: these are not told of the
+/// current context.
 struct NotSuppressed;
 
 impl<S> Filter<S> for NotSuppressed {

@@ -28,7 +28,7 @@ impl Layers {
     {
         self.loggers.clone().map(|loggers| {
             let bridge = OpenTelemetryTracingBridge::new(&Loggers(loggers));
-            bridge.with_filter(self.directives.of_logs())
+            bridge.with_filter(self.directives.of_events())
         })
     }
 
@@ -52,7 +52,7 @@ impl Layers {
         S: Subscriber + for<'s> LookupSpan<'s> + Send + Sync,
     {
         let lines = self.lines.layer();
-        lines.map(|lines| lines.with_filter(self.directives.of_lines()))
+        lines.map(|lines| lines.with_filter(self.directives.of_events()))
     }
 }
 
