@@ -158,7 +158,7 @@ mod tests {
             .fmt_fields(HumanFields);
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), work);
         let text = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
-        let lines = text.lines().map(|line| line.split_once("Z").unwrap().1.to_owned());
+        let lines = text.lines().map(|line| line.split_once('Z').unwrap().1.to_owned());
         lines.collect()
     }
 
