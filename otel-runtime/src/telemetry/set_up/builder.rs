@@ -10,6 +10,8 @@ use opentelemetry_sdk::metrics::MeterProviderBuilder;
 use opentelemetry_sdk::trace::{ShouldSample, TracerProviderBuilder};
 
 use super::exporter::Exporter;
+#[cfg(feature = "otlp")]
+use super::otlp::Protocol;
 use super::{InitError, LogLines, Telemetry};
 
 /// Sets up traces, metrics and logs: [`builder`](super::builder) makes one.
@@ -25,6 +27,8 @@ pub struct Builder {
     pub(super) console_json: bool,
     pub(super) log_lines: Option<LogLines>,
     pub(super) without_subscriber: bool,
+    #[cfg(feature = "otlp")]
+    pub(super) otlp: super::otlp::Otlp,
     pub(super) sampler: Option<Box<dyn ShouldSample>>,
     pub(super) metric_interval: Option<Duration>,
     pub(super) propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
@@ -93,6 +97,28 @@ impl Builder {
     /// The program sets a `tracing` subscriber of its own, [of these layers](Telemetry#layers-for-a-subscriber-of-your-own) and others. Otherwise that is done here.
     pub fn without_subscriber(mut self) -> Self {
         self.without_subscriber = true;
+        self
+    }
+
+    /// Where the exporter `otlp` sends all signals: `http://collector:4317`, say; over HTTP, `/v1/traces`, `/v1/metrics` and `/v1/logs` are appended. By default `OTEL_EXPORTER_OTLP_ENDPOINT`, or a signal's own, else a
+    /// [collector on this host](Protocol).
+    #[cfg(feature = "otlp")]
+    pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
+        self.otlp.options.endpoint = Some(endpoint.into());
+        self
+    }
+
+    /// How the exporter `otlp` sends all signals. By default `OTEL_EXPORTER_OTLP_PROTOCOL`, or a signal's own, else [`Protocol::Grpc`].
+    #[cfg(feature = "otlp")]
+    pub fn protocol(mut self, protocol: Protocol) -> Self {
+        self.otlp.options.protocol = Some(protocol);
+        self
+    }
+
+    /// A header that goes with everything that the exporter `otlp` sends, over those of `OTEL_EXPORTER_OTLP_HEADERS`: a key for whoever receives it, say.
+    #[cfg(feature = "otlp")]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.otlp.options.headers.push((name.into(), value.into()));
         self
     }
 

@@ -49,6 +49,7 @@ impl Environment {
     }
 
     /// The first of these variables that is set: of a signal's own and the general one, say. With its name, for messages.
+    #[cfg_attr(not(feature = "otlp"), allow(dead_code))]
     pub(super) fn first_of<'n, const N: usize>(&self, names: [&'n str; N]) -> Option<(&'n str, String)> {
         names.into_iter().find_map(|name| Some((name, self.text(name)?)))
     }

@@ -23,6 +23,7 @@ impl InitError {
         InitError::new(format!("{name}={value:?} {what}"))
     }
 
+    #[cfg_attr(not(feature = "otlp"), allow(dead_code))]
     pub(super) fn because(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self

@@ -69,6 +69,8 @@ fn providers(builder: &mut Builder, environment: &Environment) -> Result<Provide
         tracers,
         meters,
         loggers,
+        #[cfg(feature = "otlp")]
+        tallies: std::mem::take(&mut builder.otlp.tallies),
         ..Providers::default()
     })
 }

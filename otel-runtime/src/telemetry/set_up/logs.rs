@@ -29,6 +29,10 @@ pub(super) fn provider(
         provider = match exporter {
             Exporter::Console if builder.console_json => batched(provider, ConsoleLogExporter::json(), environment),
             Exporter::Console => batched(provider, ConsoleLogExporter::human(), environment),
+            #[cfg(feature = "otlp")]
+            Exporter::Otlp => builder.otlp.logs(provider, batches(environment), environment)?,
+            #[allow(unreachable_patterns)]
+            other => unreachable!("{other:?} takes no log records"),
         };
     }
     if let Some(configure) = configure {

@@ -33,6 +33,10 @@ pub(super) fn provider(
         provider = match exporter {
             Exporter::Console if builder.console_json => periodic(provider, ConsoleMetricExporter::json(), interval),
             Exporter::Console => periodic(provider, ConsoleMetricExporter::human(), interval),
+            #[cfg(feature = "otlp")]
+            Exporter::Otlp => builder.otlp.metrics(provider, interval, environment)?,
+            #[allow(unreachable_patterns)]
+            other => unreachable!("{other:?} takes no metrics"),
         };
     }
     if let Some(configure) = configure {

@@ -1,5 +1,7 @@
 //! Traces, metrics and logs with one line, by the variables that OpenTelemetry's specification has for it.
 
+#[cfg(feature = "otlp")]
+mod background;
 mod batches;
 mod builder;
 mod environment;
@@ -9,14 +11,18 @@ mod init;
 mod logs;
 mod metrics;
 mod noise;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod resource;
 mod shutdown;
 mod signal;
 mod subscriber;
+#[cfg_attr(not(feature = "otlp"), allow(dead_code))]
+mod tally;
 mod traces;
 mod unsupported;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
@@ -25,10 +31,14 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 pub use self::builder::Builder;
 pub use self::error::InitError;
 pub use self::exporter::Exporter;
+#[cfg(feature = "otlp")]
+pub use self::otlp::Protocol;
+use self::shutdown::Progress;
 pub use self::shutdown::ShutdownError;
 pub use self::signal::Signal;
 use self::subscriber::Layers;
 pub use self::subscriber::LogLines;
+use self::tally::Tally;
 
 /// Sets up traces, metrics and logs as the environment says.
 ///
@@ -62,6 +72,7 @@ struct Providers {
     tracers: Option<SdkTracerProvider>,
     meters: Option<SdkMeterProvider>,
     loggers: Option<SdkLoggerProvider>,
-    /// How the shutdown went, once there was one.
-    shut_down: OnceLock<Result<(), ShutdownError>>,
+    /// The books of those that go to an OTLP receiver.
+    tallies: Vec<Arc<Tally>>,
+    shutdown: Progress,
 }

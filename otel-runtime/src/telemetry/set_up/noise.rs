@@ -2,12 +2,15 @@
 
 use tracing::Metadata;
 
-/// Whether an event says what the exporters say themselves, and once: the SDK says it again with each batch.
+/// Whether an event says what is said elsewhere already, and once: the OTLP exporters say it again with each batch.
 pub(super) fn is_noise(metadata: &Metadata<'_>) -> bool {
-    const NAMES: [&str; 3] = [
-        "BatchLogProcessor.ExportError",
-        "BatchSpanProcessor.ExportError",
-        "PeriodicReader.ExportError",
+    const NAMES: [&str; 5] = [
+        "Export.Failed.DeadlineExceeded",
+        "Export.Failed.Exhausted",
+        "Export.Failed.NonRetryable",
+        "Export.InProgress.Throttled",
+        // Of a variable that the set-up has read itself, and warned of.
+        "Exporter.Config.InvalidEnvironmentVariable",
     ];
     NAMES.contains(&metadata.name())
 }

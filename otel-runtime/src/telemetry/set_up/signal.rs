@@ -17,6 +17,15 @@ pub enum Signal {
 impl Signal {
     pub(super) const ALL: [Signal; 3] = [Signal::Traces, Signal::Metrics, Signal::Logs];
 
+    /// What it consists of.
+    pub(super) fn things(self) -> &'static str {
+        match self {
+            Signal::Traces => "spans",
+            Signal::Metrics => "metric points",
+            Signal::Logs => "log records",
+        }
+    }
+
     /// As it stands in environment variables.
     pub(super) fn in_variables(self) -> &'static str {
         match self {

@@ -36,6 +36,8 @@ pub(super) fn provider(
         provider = match exporter {
             Exporter::Console if builder.console_json => batched(provider, ConsoleSpanExporter::json(), environment),
             Exporter::Console => batched(provider, ConsoleSpanExporter::human(), environment),
+            #[cfg(feature = "otlp")]
+            Exporter::Otlp => builder.otlp.spans(provider, batches(environment), environment)?,
             #[allow(unreachable_patterns)]
             other => unreachable!("{other:?} takes no spans"),
         };

@@ -1,0 +1,105 @@
+//! What carries OTLP over HTTP.
+
+use std::error::Error;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, USER_AGENT};
+use hyper_util::client::legacy::connect::HttpConnector;
+use opentelemetry_http::hyper::HyperClient;
+use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+
+use super::tls::Tls;
+
+#[cfg(not(feature = "tls"))]
+type Connector = HttpConnector;
+#[cfg(feature = "tls")]
+type Connector = hyper_rustls::HttpsConnector<HttpConnector>;
+
+/// Why the last request failed, which the exporter does not say.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LastCause(Arc<Mutex<Option<String>>>);
+
+impl LastCause {
+    pub(super) fn take(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn set(&self, cause: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = cause;
+    }
+}
+
+/// Sends these headers, whatever the exporter has read in the environment.
+#[derive(Debug)]
+pub(super) struct Client {
+    inner: HyperClient<Connector>,
+    headers: HeaderMap,
+    last_cause: LastCause,
+}
+
+impl Client {
+    /// `tls` is there for `https`.
+    pub(super) fn new(headers: HeaderMap, timeout: Duration, tls: Option<&Tls>, last_cause: LastCause) -> Self {
+        Client {
+            inner: HyperClient::new(connector(tls), timeout, None),
+            headers,
+            last_cause,
+        }
+    }
+}
+
+#[cfg(not(feature = "tls"))]
+fn connector(_: Option<&Tls>) -> Connector {
+    HttpConnector::new()
+}
+
+#[cfg(feature = "tls")]
+fn connector(tls: Option<&Tls>) -> Connector {
+    // Without one the endpoint is no `https`, and it is not used.
+    let config = tls.map_or_else(Tls::that_trusts_nobody, Tls::for_http);
+    let connector = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(config);
+    connector.https_or_http().enable_http1().build()
+}
+
+#[async_trait]
+impl HttpClient for Client {
+    async fn send_bytes(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        replace_headers(request.headers_mut(), &self.headers);
+        let outcome = self.inner.send_bytes(request).await;
+        self.last_cause.set(match &outcome {
+            Ok(response) if response.status().is_success() => None,
+            Ok(response) => Some(response.status().to_string()),
+            Err(error) => Some(chain(error.as_ref())),
+        });
+        outcome
+    }
+}
+
+/// Only what the exporter says of its messages, and of itself, stays.
+pub(super) fn replace_headers(headers: &mut HeaderMap, by: &HeaderMap) {
+    let mut kept = HeaderMap::new();
+    for name in [CONTENT_TYPE, CONTENT_ENCODING, USER_AGENT] {
+        if let Some(value) = headers.remove(&name) {
+            kept.insert(name, value);
+        }
+    }
+    kept.extend(by.clone());
+    *headers = kept;
+}
+
+/// An error with its causes, which say what the error itself often does not.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,4 @@
+//! Without the cargo feature `tls` there is none.
+
+/// None of them ever is.
+pub(super) type Tls = std::convert::Infallible;

@@ -1,0 +1,84 @@
+//! The official exporters, told everything explicitly: they read the environment, too, by other rules.
+
+use http::HeaderMap;
+use opentelemetry_otlp::{
+    Compression, ExporterBuildError, LogExporter, MetricExporter, SpanExporter, WithExportConfig, WithHttpConfig,
+    WithTonicConfig,
+};
+use opentelemetry_sdk::metrics::Temporality;
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Status};
+
+use super::http_client::{Client, LastCause, replace_headers};
+use super::protocol::Protocol;
+use super::settings::Settings;
+
+pub(super) fn spans(settings: &Settings, last_cause: &LastCause) -> Result<SpanExporter, ExporterBuildError> {
+    let builder = SpanExporter::builder();
+    match settings.protocol {
+        Protocol::Grpc => over_grpc(builder.with_tonic(), settings).build(),
+        Protocol::HttpProtobuf => over_http(builder.with_http(), settings, last_cause).build(),
+    }
+}
+
+pub(super) fn metrics(
+    settings: &Settings,
+    temporality: Temporality,
+    last_cause: &LastCause,
+) -> Result<MetricExporter, ExporterBuildError> {
+    let builder = MetricExporter::builder().with_temporality(temporality);
+    match settings.protocol {
+        Protocol::Grpc => over_grpc(builder.with_tonic(), settings).build(),
+        Protocol::HttpProtobuf => over_http(builder.with_http(), settings, last_cause).build(),
+    }
+}
+
+pub(super) fn logs(settings: &Settings, last_cause: &LastCause) -> Result<LogExporter, ExporterBuildError> {
+    let builder = LogExporter::builder();
+    match settings.protocol {
+        Protocol::Grpc => over_grpc(builder.with_tonic(), settings).build(),
+        Protocol::HttpProtobuf => over_http(builder.with_http(), settings, last_cause).build(),
+    }
+}
+
+fn over_grpc<B: WithExportConfig + WithTonicConfig>(builder: B, settings: &Settings) -> B {
+    let mut builder = builder
+        .with_protocol(opentelemetry_otlp::Protocol::Grpc)
+        .with_endpoint(settings.endpoint.to_string())
+        .with_timeout(settings.timeout)
+        .with_interceptor(only_these(settings.headers.clone()));
+    if settings.is_compressed {
+        builder = builder.with_compression(Compression::Gzip);
+    }
+    #[cfg(feature = "tls")]
+    if let Some(tls) = &settings.tls {
+        builder = builder.with_tls_config(tls.for_grpc());
+    }
+    builder
+}
+
+fn over_http<B: WithExportConfig + WithHttpConfig>(builder: B, settings: &Settings, last_cause: &LastCause) -> B {
+    let headers = settings.headers.clone();
+    let client = Client::new(headers, settings.timeout, settings.tls.as_ref(), last_cause.clone());
+    let mut builder = builder
+        .with_protocol(opentelemetry_otlp::Protocol::HttpBinary)
+        .with_endpoint(settings.endpoint.to_string())
+        .with_timeout(settings.timeout)
+        .with_http_client(client);
+    if settings.is_compressed {
+        builder = builder.with_compression(Compression::Gzip);
+    }
+    builder
+}
+
+/// Goes over what the exporter has put there, which is after it has read the environment.
+// tonic's interceptors fail with a `Status`, however large that is.
+#[allow(clippy::result_large_err)]
+fn only_these(headers: HeaderMap) -> impl FnMut(Request<()>) -> Result<Request<()>, Status> + Clone {
+    move |request| {
+        let (metadata, extensions, ()) = request.into_parts();
+        let mut metadata = metadata.into_headers();
+        replace_headers(&mut metadata, &headers);
+        Ok(Request::from_parts(MetadataMap::from_headers(metadata), extensions, ()))
+    }
+}
