@@ -29,6 +29,8 @@ pub struct Builder {
     pub(super) without_subscriber: bool,
     #[cfg(feature = "otlp")]
     pub(super) otlp: super::otlp::Otlp,
+    #[cfg(feature = "prometheus")]
+    pub(super) prometheus: super::prometheus::Prometheus,
     pub(super) sampler: Option<Box<dyn ShouldSample>>,
     pub(super) metric_interval: Option<Duration>,
     pub(super) propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
@@ -79,6 +81,33 @@ impl Builder {
     /// Where log records go: nowhere, where the list is empty. By default `OTEL_LOGS_EXPORTER`.
     pub fn logs(mut self, exporters: impl IntoIterator<Item = Exporter>) -> Self {
         self.logs = Some(exporters.into_iter().collect());
+        self
+    }
+
+    /// Where Prometheus is to scrape this service, where metrics go to [`Exporter::Prometheus`], at `/metrics`; port 0 is a free one, which
+    /// [`Telemetry::prometheus_address`] tells. By default `OTEL_EXPORTER_PROMETHEUS_HOST`, else `localhost`, and `OTEL_EXPORTER_PROMETHEUS_PORT`, else 9464.
+    ///
+    /// Names and text are those of the crate [`opentelemetry-prometheus`](https://docs.rs/opentelemetry-prometheus): `rpc.server.call.duration` is `rpc_server_call_duration_seconds` there.
+    ///
+    /// ```
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use otel_runtime::telemetry::{self, Exporter};
+    ///
+    /// let telemetry = telemetry::builder()
+    ///     .metrics([Exporter::Prometheus])
+    ///     .prometheus_address("127.0.0.1:0".parse()?)
+    ///     # .traces([])
+    ///     # .logs([])
+    ///     .init()?;
+    /// let address = telemetry.prometheus_address().expect("metrics go to Prometheus");
+    /// println!("curl http://{address}/metrics");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "prometheus")]
+    pub fn prometheus_address(mut self, address: std::net::SocketAddr) -> Self {
+        self.prometheus.address = Some(address);
         self
     }
 

@@ -70,6 +70,8 @@ fn each_once(exporters: Vec<Exporter>) -> Vec<Exporter> {
     once
 }
 
+// With everything compiled in there is nothing to miss.
+#[cfg_attr(all(feature = "otlp", feature = "prometheus"), allow(clippy::unnecessary_wraps))]
 fn parse(signal: Signal, variable: &str, list: &str, environment: &Environment) -> Result<Vec<Exporter>, InitError> {
     let mut exporters = Vec::new();
     let mut unknown = Vec::new();

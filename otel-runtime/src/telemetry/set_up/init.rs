@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
+#[cfg(feature = "prometheus")]
+use std::sync::Mutex;
 
 use opentelemetry::global;
 use opentelemetry::propagation::TextMapCompositePropagator;
@@ -71,6 +73,10 @@ fn providers(builder: &mut Builder, environment: &Environment) -> Result<Provide
         loggers,
         #[cfg(feature = "otlp")]
         tallies: std::mem::take(&mut builder.otlp.tallies),
+        #[cfg(feature = "prometheus")]
+        prometheus_address: builder.prometheus.endpoint.as_ref().map(|endpoint| endpoint.address),
+        #[cfg(feature = "prometheus")]
+        prometheus: Mutex::new(builder.prometheus.endpoint.take()),
         ..Providers::default()
     })
 }

@@ -16,7 +16,7 @@ const INTERVAL: Duration = Duration::from_secs(60);
 
 /// `None` where metrics go nowhere.
 // The console alone always works.
-#[cfg_attr(not(feature = "otlp"), allow(clippy::unnecessary_wraps))]
+#[cfg_attr(not(any(feature = "otlp", feature = "prometheus")), allow(clippy::unnecessary_wraps))]
 pub(super) fn provider(
     exporters: &[Exporter],
     builder: &mut Builder,
@@ -35,8 +35,8 @@ pub(super) fn provider(
             Exporter::Console => periodic(provider, ConsoleMetricExporter::human(), interval),
             #[cfg(feature = "otlp")]
             Exporter::Otlp => builder.otlp.metrics(provider, interval, environment)?,
-            #[allow(unreachable_patterns)]
-            other => unreachable!("{other:?} takes no metrics"),
+            #[cfg(feature = "prometheus")]
+            Exporter::Prometheus => builder.prometheus.metrics(provider, environment)?,
         };
     }
     if let Some(configure) = configure {

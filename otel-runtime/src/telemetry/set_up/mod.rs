@@ -1,6 +1,7 @@
 //! Traces, metrics and logs with one line, by the variables that OpenTelemetry's specification has for it.
 
-#[cfg(feature = "otlp")]
+#[cfg(any(feature = "otlp", feature = "prometheus"))]
+#[cfg_attr(not(feature = "otlp"), allow(dead_code))]
 mod background;
 mod batches;
 mod builder;
@@ -13,6 +14,8 @@ mod metrics;
 mod noise;
 #[cfg(feature = "otlp")]
 mod otlp;
+#[cfg(feature = "prometheus")]
+mod prometheus;
 mod resource;
 mod shutdown;
 mod signal;
@@ -22,7 +25,11 @@ mod tally;
 mod traces;
 mod unsupported;
 
+#[cfg(feature = "prometheus")]
+use std::net::SocketAddr;
 use std::sync::Arc;
+#[cfg(feature = "prometheus")]
+use std::sync::Mutex;
 
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
@@ -66,6 +73,15 @@ pub struct Telemetry {
     layers: Layers,
 }
 
+impl Telemetry {
+    /// Where Prometheus can scrape this service, at `/metrics`: `None` where metrics do not go to [`Exporter::Prometheus`].
+    #[cfg(feature = "prometheus")]
+    #[must_use]
+    pub fn prometheus_address(&self) -> Option<SocketAddr> {
+        self.providers.prometheus_address
+    }
+}
+
 /// What is there to be shut down: `None` is a signal that goes nowhere.
 #[derive(Debug, Default)]
 struct Providers {
@@ -74,5 +90,10 @@ struct Providers {
     loggers: Option<SdkLoggerProvider>,
     /// The books of those that go to an OTLP receiver.
     tallies: Vec<Arc<Tally>>,
+    #[cfg(feature = "prometheus")]
+    prometheus_address: Option<SocketAddr>,
+    /// Until the shutdown.
+    #[cfg(feature = "prometheus")]
+    prometheus: Mutex<Option<prometheus::Endpoint>>,
     shutdown: Progress,
 }

@@ -2,15 +2,17 @@
 
 use tracing::Metadata;
 
-/// Whether an event says what is said elsewhere already, and once: the OTLP exporters say it again with each batch.
+/// Whether an event says what is said elsewhere already, and once, where the OTLP exporters say it again with each batch; or that the set-up has done what it is there for.
 pub(super) fn is_noise(metadata: &Metadata<'_>) -> bool {
-    const NAMES: [&str; 5] = [
+    const NAMES: [&str; 7] = [
         "Export.Failed.DeadlineExceeded",
         "Export.Failed.Exhausted",
         "Export.Failed.NonRetryable",
         "Export.InProgress.Throttled",
         // Of a variable that the set-up has read itself, and warned of.
         "Exporter.Config.InvalidEnvironmentVariable",
+        "MeterProvider.GlobalSet",
+        "TracerProvider.GlobalSet",
     ];
     NAMES.contains(&metadata.name())
 }

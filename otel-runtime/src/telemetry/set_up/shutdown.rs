@@ -147,6 +147,8 @@ impl Providers {
                         .map(|loggers| job(move || loggers.shutdown_with_timeout(limit))),
                 ],
             );
+            #[cfg(feature = "prometheus")]
+            drop(self.prometheus.lock().unwrap_or_else(PoisonError::into_inner).take());
             for tally in &self.tallies {
                 tally.wait_until_closed(deadline);
                 // The books know more than the SDK, which may have stopped waiting before the time was up.

@@ -1,0 +1,179 @@
+//! `OTEL_METRICS_EXPORTER=prometheus`: a scrape endpoint with the metrics of the RPCs.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use examples::helloworld::greeter_client::GreeterClient;
+use examples::helloworld::greeter_server::{Greeter, GreeterServer};
+use examples::helloworld::{HelloReply, HelloRequest};
+use otel_runtime::telemetry::{self, Exporter};
+use otel_runtime::traced_service;
+use tests::child;
+use tests::server::{PATIENCE, serve};
+use tonic::service::Routes;
+use tonic::{Request, Response, Status};
+
+struct MyGreeter;
+
+#[traced_service]
+#[tonic::async_trait]
+impl Greeter for MyGreeter {
+    async fn say_hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
+        match request.into_inner().name.as_str() {
+            "" => Err(Status::internal("nobody")),
+            name => Ok(Response::new(HelloReply { message: name.into() })),
+        }
+    }
+}
+
+/// What an HTTP client gets: the head and the body of the answer.
+fn fetch(address: SocketAddr, request: &str) -> (String, String) {
+    let mut connection = TcpStream::connect(address).unwrap();
+    connection.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(
+        connection,
+        "{request} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.to_ascii_lowercase(), body.to_owned())
+}
+
+fn has(metrics: &str, name: &str, labels: &[&str], value: &str) -> bool {
+    metrics.lines().any(|line| {
+        line.starts_with(&format!("{name}{{"))
+            && labels.iter().all(|label| line.contains(label))
+            && line.ends_with(&format!("}} {value}"))
+    })
+}
+
+// One test in this file: the set-up is the process's.
+#[tokio::test]
+async fn metrics_of_rpcs_can_be_scraped_until_the_shutdown() {
+    let telemetry = telemetry::builder()
+        .service_name("greeter")
+        .traces([])
+        .metrics([Exporter::Prometheus])
+        .logs([])
+        .prometheus_address("127.0.0.1:0".parse().unwrap())
+        .init()
+        .unwrap();
+    let address = telemetry.prometheus_address().unwrap();
+
+    let server = serve(Routes::new(GreeterServer::new(MyGreeter))).await;
+    let mut client = GreeterClient::new(server.channel().await);
+    for name in ["Ada", "Bob", ""] {
+        let _ = client.say_hello(HelloRequest { name: name.into() }).await;
+    }
+
+    let (head, metrics) = tokio::task::spawn_blocking(move || fetch(address, "GET /metrics"))
+        .await
+        .unwrap();
+    assert!(head.starts_with("http/1.1 200 ok"), "{head}");
+    assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
+    let ok = [
+        r#"rpc_method="helloworld.Greeter/SayHello""#,
+        r#"rpc_system_name="grpc""#,
+        r#"rpc_status_code="OK""#,
+    ];
+    assert!(
+        has(&metrics, "rpc_server_call_duration_seconds_count", &ok, "2"),
+        "{metrics}"
+    );
+    let failed = [r#"rpc_status_code="INTERNAL""#, r#"error_type="INTERNAL""#];
+    assert!(
+        has(&metrics, "rpc_server_call_duration_seconds_count", &failed, "1"),
+        "{metrics}"
+    );
+    assert!(
+        has(
+            &metrics,
+            "rpc_server_call_duration_seconds_bucket",
+            &[r#"le="0.005""#, ok[2]],
+            "2"
+        ),
+        "{metrics}"
+    );
+    assert!(has(&metrics, "rpc_server_active_requests", &ok[..2], "0"), "{metrics}");
+    assert!(
+        has(&metrics, "target_info", &[r#"service_name="greeter""#], "1"),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains("# TYPE rpc_server_call_duration_seconds histogram"),
+        "{metrics}"
+    );
+    assert!(metrics.contains("# TYPE rpc_server_active_requests gauge"), "{metrics}");
+
+    let elsewhere = tokio::task::spawn_blocking(move || (fetch(address, "GET /"), fetch(address, "POST /metrics")));
+    let ((nothing, _), (not_allowed, _)) = elsewhere.await.unwrap();
+    assert!(nothing.starts_with("http/1.1 404"), "{nothing}");
+    assert!(not_allowed.starts_with("http/1.1 405"), "{not_allowed}");
+
+    telemetry.shutdown(Duration::from_secs(5)).await.unwrap();
+    assert_eq!(telemetry.prometheus_address(), Some(address));
+    let closed = tokio::task::spawn_blocking(move || {
+        // It is the thread's to close the socket, which it does as soon as it is told.
+        let started = std::time::Instant::now();
+        while TcpListener::bind(address).is_err() {
+            assert!(started.elapsed() < PATIENCE, "still there");
+            std::thread::yield_now();
+        }
+    });
+    closed.await.unwrap();
+}
+
+#[test]
+fn host_and_port_are_the_environments() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let run = |host, port| {
+        let variables = [
+            ("OTEL_TRACES_EXPORTER", "none"),
+            ("OTEL_METRICS_EXPORTER", "prometheus"),
+            ("OTEL_LOGS_EXPORTER", "none"),
+            ("OTEL_EXPORTER_PROMETHEUS_HOST", host),
+            ("OTEL_EXPORTER_PROMETHEUS_PORT", port),
+        ];
+        child::run(env!("CARGO_BIN_EXE_service"), &[], variables)
+    };
+    let ended = run("127.0.0.1", &port);
+    assert!(!ended.success);
+    let expected = format!(
+        "init: no Prometheus can scrape this service at OTEL_EXPORTER_PROMETHEUS_HOST=\"127.0.0.1\", \
+         OTEL_EXPORTER_PROMETHEUS_PORT=\"{port}\": Address already in use (os error 98)\n"
+    );
+    assert_eq!(ended.stderr, expected);
+
+    let ended = run("127.0.0.1", "0");
+    assert!(ended.success, "{ended:?}");
+    let ended = run("nowhere.invalid", "0");
+    assert!(
+        ended
+            .stderr
+            .contains("OTEL_EXPORTER_PROMETHEUS_HOST=\"nowhere.invalid\""),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn a_port_that_is_none_is_told() {
+    // 9464 may be taken, but then that is the error.
+    let variables = [
+        ("OTEL_TRACES_EXPORTER", "none"),
+        ("OTEL_METRICS_EXPORTER", "prometheus"),
+        ("OTEL_LOGS_EXPORTER", "none"),
+        ("OTEL_EXPORTER_PROMETHEUS_HOST", ""),
+        ("OTEL_EXPORTER_PROMETHEUS_PORT", "http"),
+    ];
+    let ended = child::run(env!("CARGO_BIN_EXE_service"), &[], variables);
+    let told = r#"OTEL_EXPORTER_PROMETHEUS_PORT="http" is not a valid number; used instead: 9464"#;
+    let failed = r#"OTEL_EXPORTER_PROMETHEUS_HOST="localhost", OTEL_EXPORTER_PROMETHEUS_PORT="9464""#;
+    assert!(
+        ended.stdout.contains(told) || ended.stderr.contains(failed),
+        "{ended:?}"
+    );
+}
