@@ -1,4 +1,4 @@
-//! Log records have what the specification gives them: severity, body, typed attributes; a name where the event has one; and the target of the `log` crate's records.
+//! Log records have what the specification gives them: time, severity, body, typed attributes; a name where the event has one; and the target of the `log` crate's records.
 
 use serde_json::{Value, json};
 use tests::talkative::talk;
@@ -6,6 +6,7 @@ use tests::talkative::talk;
 fn of_target(target: &str) -> Vec<Value> {
     let said = talk(env!("CARGO_BIN_EXE_talkative"), "off", []);
     let records = said.records.iter().filter(|record| record["target"] == target);
+    let records = records.inspect(|record| assert!(record["timestamp"].is_string(), "{record}"));
     let parts = ["event_name", "severity_text", "severity_number", "body", "attributes"];
     records
         .map(|record| parts.map(|part| record[part].clone()).into())

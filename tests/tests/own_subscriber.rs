@@ -1,6 +1,6 @@
 //! The layers of `Telemetry` go with others into a subscriber of the program's own, and filter what is theirs only.
 //!
-//! One test: a process is set up once.
+//! A process is set up once, so what follows is one test, and one of another process.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,6 +9,7 @@ use opentelemetry::{Context, global};
 use opentelemetry_sdk::logs::{InMemoryLogExporter, SdkLogRecord};
 use opentelemetry_sdk::trace::InMemorySpanExporter;
 use otel_runtime::telemetry;
+use tests::talkative::talk;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::LevelFilter;
@@ -85,4 +86,19 @@ fn each_layer_has_its_filters() {
     };
     assert_eq!((&*span.name, span.parent_span_id), ("span", outer_id));
     assert_eq!((&*outer.name, outer.span_context.span_id()), ("outer", outer_id));
+}
+
+#[test]
+fn before_it_is_set_warnings_go_to_stderr() {
+    let said = talk(
+        env!("CARGO_BIN_EXE_talkative"),
+        "nobody",
+        [("RUST_LOG", "details=loud")],
+    );
+    assert_eq!((said.text, said.lines, said.records), (vec![], vec![], vec![]));
+    let lines: Vec<&str> = said.stderr.lines().collect();
+    assert!(
+        matches!(lines[..], [warning] if warning.starts_with("RUST_LOG=\"details=loud\" has a directive that cannot be read")),
+        "{lines:?}"
+    );
 }

@@ -30,7 +30,7 @@ fn nothing_is_set_up() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the program has set a `tracing` subscriber already. Either leave that to `telemetry::init()`, or write \
+        "there is a `tracing` subscriber already. Either leave it to `telemetry::init()`, called once, or write \
          `let telemetry = telemetry::builder().without_subscriber().init()?;` before it, and give it the layers \
          `.with(telemetry.logs_layer()).with(telemetry.spans_layer())`"
     );

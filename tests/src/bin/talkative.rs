@@ -1,6 +1,6 @@
 //! A service that logs wherever one can, which tests run in processes of its own with environment variables of theirs.
 //!
-//! Its first argument says how log lines look: `human`, `json`, `off`, or `default`. The console's exporters write JSON, so that tests can read what becomes of the same events.
+//! Its first argument says how log lines look: `human`, `json`, `off`, or `default`; or `nobody` is to hear anything. The console's exporters write JSON, so that tests can read what becomes of the same events.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -125,6 +125,7 @@ async fn main() {
         "human" => builder.log_lines(LogLines::Human),
         "json" => builder.log_lines(LogLines::Json),
         "off" => builder.log_lines(LogLines::Off),
+        "nobody" => builder.without_subscriber(),
         _ => builder,
     };
     let telemetry = builder.init().unwrap();

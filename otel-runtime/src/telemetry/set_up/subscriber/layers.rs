@@ -61,19 +61,11 @@ impl Layers {
 /// For programs that have set up [`without_subscriber`](super::super::Builder::without_subscriber). Each layer has its filters, by [`RUST_LOG`](super::super::Builder::init), so they go with any others;
 /// one that has nothing to do, since its signal goes nowhere, does nothing. Of each there should be one.
 ///
-/// ```
+/// ```no_run
 /// use otel_runtime::telemetry;
 /// use tracing_subscriber::{Layer, filter::LevelFilter, fmt, prelude::*};
 ///
-/// # // Nobody is to be found at the other end.
-/// # let none: [telemetry::Exporter; 0] = [];
-/// # let builder = telemetry::builder().traces(none).metrics(none).logs(none);
-/// # macro_rules! telemetry_builder { () => { builder } }
-/// # let telemetry =
-/// # telemetry_builder!().without_subscriber().init()?;
-/// # /*
 /// let telemetry = telemetry::builder().without_subscriber().init()?;
-/// # */
 /// tracing_subscriber::registry()
 ///     .with(telemetry.logs_layer())
 ///     .with(telemetry.spans_layer())

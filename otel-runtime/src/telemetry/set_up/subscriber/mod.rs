@@ -30,7 +30,7 @@ pub(super) fn install(layers: &Layers) -> Result<(), InitError> {
         .with(layers.spans())
         .with(layers.lines());
     tracing::subscriber::set_global_default(subscriber).map_err(|error| {
-        let message = "the program has set a `tracing` subscriber already. Either leave that to `telemetry::init()`, or write \
+        let message = "there is a `tracing` subscriber already. Either leave it to `telemetry::init()`, called once, or write \
             `let telemetry = telemetry::builder().without_subscriber().init()?;` before it, and give it the layers \
             `.with(telemetry.logs_layer()).with(telemetry.spans_layer())`";
         InitError::new(message).because(error)

@@ -1,7 +1,8 @@
 //! Log records by the specification: what the bridge makes of events, and the rest of the way.
 //!
 //! It calls an event that has no name `event src/main.rs:42`, but only a record that is an
-//! [event](https://opentelemetry.io/docs/specs/otel/logs/data-model/#field-eventname) has a name; and records of the `log` crate have the target `log`, with their own among their attributes.
+//! [event](https://opentelemetry.io/docs/specs/otel/logs/data-model/#field-eventname) has a name; records of the `log` crate have the target `log`, with their own among their
+//! attributes; and the time is left to be that at which the SDK sees them, which backends show as the year 1970.
 
 use std::borrow::Cow;
 use std::time::SystemTime;
@@ -31,7 +32,9 @@ impl Logger for Records {
     type LogRecord = Record;
 
     fn create_log_record(&self) -> Record {
-        Record(self.0.create_log_record())
+        let mut record = self.0.create_log_record();
+        record.set_timestamp(SystemTime::now());
+        Record(record)
     }
 
     fn emit(&self, record: Record) {
