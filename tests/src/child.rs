@@ -1,6 +1,7 @@
 //! A program of this package in a process of its own: environment variables are a process's, and read once.
 
-use std::process::{Command, Stdio};
+use std::io::{BufRead, BufReader, Lines, Read, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 /// What a program printed, and how it ended.
 #[derive(Debug)]
@@ -27,5 +28,83 @@ pub fn run<'v>(program: &str, arguments: &[&str], variables: impl IntoIterator<I
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
         success: output.status.success(),
+    }
+}
+
+/// A program that does what it is told, line by line: `driven`.
+#[derive(Debug)]
+pub struct Driven {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    /// What it has written to stdout beside its answers.
+    pub log: Vec<String>,
+}
+
+impl Driven {
+    /// Starts it. It answers once it is ready, or why it never will be.
+    #[must_use]
+    pub fn start<'v>(
+        program: &str,
+        arguments: &[&str],
+        variables: impl IntoIterator<Item = (&'v str, &'v str)>,
+    ) -> (Self, String) {
+        let mut child = Command::new(program)
+            .args(arguments)
+            .env_clear()
+            .envs(variables)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut driven = Driven {
+            child,
+            lines,
+            log: Vec::new(),
+        };
+        let ready = driven.answer();
+        (driven, ready)
+    }
+
+    /// Tells it something, and waits for the answer.
+    pub fn tell(&mut self, line: &str) -> String {
+        let stdin: &mut ChildStdin = self.child.stdin.as_mut().unwrap();
+        writeln!(stdin, "{line}").unwrap();
+        self.answer()
+    }
+
+    fn answer(&mut self) -> String {
+        for line in &mut self.lines {
+            let line = line.unwrap();
+            if let Some(answer) = line.strip_prefix("> ") {
+                return answer.to_owned();
+            }
+            self.log.push(line);
+        }
+        let mut stderr = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        panic!("it ends instead of answering: {stderr}");
+    }
+
+    /// Lets it end, and gives all that it has written to stdout beside its answers.
+    #[must_use]
+    pub fn end(mut self) -> Vec<String> {
+        drop(self.child.stdin.take());
+        let rest = self.lines.by_ref().map(Result::unwrap);
+        self.log.extend(rest.filter(|line| !line.starts_with("> ")));
+        let mut stderr = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        let status = self.child.wait().unwrap();
+        assert!(status.success() && stderr.is_empty(), "{status}: {stderr}");
+        std::mem::take(&mut self.log)
+    }
+}
+
+impl Drop for Driven {
+    fn drop(&mut self) {
+        // Of a test that has failed; else it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod child;
 pub mod client;
+pub mod collector;
 pub mod obedient;
 pub mod python;
 pub mod rpc;

@@ -1,0 +1,92 @@
+//! A program that does what it is told, line by line, and answers each with a line that begins with `> `. What telemetry makes of that, its tests look at.
+//!
+//! Its first argument says what runs it: `bare` for no runtime, `current_thread` or `multi_thread` for tokio's. Those after it are what it says itself: `endpoint=…`, `protocol=…`, `header=NAME:VALUE`.
+//!
+//! | line | what is done |
+//! |---|---|
+//! | `spans 3`, `logs 3`, `counters 3` | so many spans, log records, counters with a point each are made |
+//! | `flush 500`, `shutdown 500` | with that limit in milliseconds; the answer says how long it took, and the error |
+//! | `drop` | telemetry is dropped |
+
+use std::io::{self, BufRead};
+use std::time::{Duration, Instant};
+
+use futures_executor::block_on;
+use opentelemetry::global;
+use opentelemetry::trace::{Span, Tracer};
+use otel_runtime::telemetry::{self, Builder, Protocol, ShutdownError, Signal};
+use tokio::runtime;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    match arguments.next().as_deref() {
+        Some("current_thread") => {
+            let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async { drive(arguments) });
+        }
+        Some("multi_thread") => {
+            let runtime = runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+            runtime.block_on(async { drive(arguments) });
+        }
+        _ => drive(arguments),
+    }
+}
+
+fn drive(arguments: impl Iterator<Item = String>) {
+    let mut telemetry = match arguments.fold(telemetry::builder(), said).init() {
+        Ok(telemetry) => Some(telemetry),
+        Err(error) => return println!("> {error}"),
+    };
+    println!("> ready");
+    for line in io::stdin().lock().lines() {
+        let line = line.unwrap();
+        let (what, number) = line.split_once(' ').unwrap_or((&line, "0"));
+        let number: u32 = number.parse().unwrap();
+        let limit = Duration::from_millis(number.into());
+        let begun = Instant::now();
+        match what {
+            "spans" => (0..number).for_each(|_| global::tracer("driven").start("made").end()),
+            "logs" => (0..number).for_each(|_| tracing::info!("made")),
+            "counters" => (0..number).for_each(|index| {
+                let counter = global::meter("driven").u64_counter(format!("made.{index}")).build();
+                counter.add(1, &[]);
+            }),
+            "flush" => {
+                answer(begun, block_on(telemetry.as_ref().unwrap().flush(limit)));
+                continue;
+            }
+            "shutdown" => {
+                answer(begun, block_on(telemetry.as_ref().unwrap().shutdown(limit)));
+                continue;
+            }
+            "drop" => drop(telemetry.take()),
+            other => panic!("{other}?"),
+        }
+        println!("> done {}", begun.elapsed().as_millis());
+    }
+}
+
+fn said(builder: Builder, argument: String) -> Builder {
+    match argument.split_once('=').unwrap() {
+        ("endpoint", endpoint) => builder.endpoint(endpoint),
+        ("protocol", "grpc") => builder.protocol(Protocol::Grpc),
+        ("protocol", _) => builder.protocol(Protocol::HttpProtobuf),
+        ("header", header) => {
+            let (name, value) = header.split_once(':').unwrap();
+            builder.header(name, value)
+        }
+        (other, _) => panic!("{other}?"),
+    }
+}
+
+/// How it ended, after how many milliseconds, and how much of each signal was lost.
+fn answer(begun: Instant, outcome: Result<(), ShutdownError>) {
+    let took = begun.elapsed().as_millis();
+    match outcome {
+        Ok(()) => println!("> ok {took}"),
+        Err(error) => {
+            let lost = [Signal::Traces, Signal::Metrics, Signal::Logs].map(|signal| error.lost(signal));
+            println!("> error {took} {lost:?} {error}");
+        }
+    }
+}

@@ -1,0 +1,413 @@
+//! Something that OTLP is sent to: it keeps all that comes, by gRPC or HTTP, and can be made to do it badly.
+
+use std::io::Read;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Response as HttpResponse};
+use axum::routing::post;
+use flate2::read::GzDecoder;
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
+use opentelemetry_proto::tonic::collector::logs::v1::{
+    ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
+    MetricsService, MetricsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsPartialSuccess, ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
+use opentelemetry_proto::tonic::metrics::v1::Metric;
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message;
+use tokio::runtime::{self, Runtime};
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tonic::codec::CompressionEncoding;
+use tonic::service::Routes;
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Server, ServerTlsConfig};
+use tonic::{Request, Response, Status};
+
+use crate::server::PATIENCE;
+
+/// A collector on a free port of the loopback interface, until it is dropped. It runs on threads of its own, so tests may block.
+#[derive(Debug)]
+pub struct Collector {
+    /// Where it listens, by gRPC and HTTP alike.
+    pub address: SocketAddr,
+    shared: Arc<Shared>,
+    runtime: Option<Runtime>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    received: watch::Sender<Vec<Received>>,
+    behaviour: Mutex<Behaviour>,
+}
+
+/// What it does with what comes.
+#[derive(Clone, Debug)]
+pub enum Behaviour {
+    /// Keeps it, and says so.
+    Keep,
+    /// Says nothing at all, and keeps nothing.
+    Hang,
+    /// Keeps it, and takes its time.
+    Slow(Duration),
+    /// `UNAVAILABLE`, or 503.
+    Unavailable,
+    /// `INVALID_ARGUMENT`, or 400: not worth another attempt.
+    Refuse,
+    /// Says that it has not taken so many.
+    Reject(i64),
+}
+
+/// One message that has come.
+#[derive(Clone, Debug)]
+pub struct Received {
+    /// The path: of the URL, or of the method.
+    pub path: String,
+    /// The request's headers.
+    pub headers: HeaderMap,
+    /// What is in it.
+    pub content: Content,
+}
+
+/// What is in a message.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// Of `/v1/traces`.
+    Traces(ExportTraceServiceRequest),
+    /// Of `/v1/metrics`.
+    Metrics(ExportMetricsServiceRequest),
+    /// Of `/v1/logs`.
+    Logs(ExportLogsServiceRequest),
+}
+
+impl Collector {
+    /// Without TLS.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::run(None)
+    }
+
+    /// With TLS.
+    #[must_use]
+    pub fn start_with(tls: ServerTlsConfig) -> Self {
+        Self::run(Some(tls))
+    }
+
+    fn run(tls: Option<ServerTlsConfig>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared {
+            received: watch::Sender::default(),
+            behaviour: Mutex::new(Behaviour::Keep),
+        });
+        let runtime = runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let routes = routes(&shared);
+        runtime.spawn(async move {
+            let incoming = TcpIncoming::from(tokio::net::TcpListener::from_std(listener).unwrap());
+            let mut server = Server::builder().accept_http1(true);
+            if let Some(tls) = tls {
+                server = server.tls_config(tls).unwrap();
+            }
+            let server = server.add_routes(routes).serve_with_incoming(incoming);
+            server.await.unwrap();
+        });
+        Collector {
+            address,
+            shared,
+            runtime: Some(runtime),
+        }
+    }
+
+    /// Its URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// From now on.
+    pub fn behave(&self, behaviour: Behaviour) {
+        *self.shared.behaviour.lock().unwrap() = behaviour;
+    }
+
+    /// All that has come so far.
+    #[must_use]
+    pub fn received(&self) -> Vec<Received> {
+        self.shared.received.borrow().clone()
+    }
+
+    /// The same, once it is so.
+    pub fn wait_until(&self, condition: impl FnMut(&Vec<Received>) -> bool) -> Vec<Received> {
+        let mut received = self.shared.received.subscribe();
+        let waiting = async {
+            timeout(PATIENCE, received.wait_for(condition))
+                .await
+                .map(|found| found.unwrap().clone())
+        };
+        let runtime = self.runtime.as_ref().expect("it runs until it is dropped");
+        runtime.block_on(waiting).expect("it does not come")
+    }
+
+    /// The spans that have come.
+    #[must_use]
+    pub fn spans(&self) -> Vec<Span> {
+        self.received()
+            .into_iter()
+            .flat_map(|received| received.spans())
+            .collect()
+    }
+
+    /// The log records that have come.
+    #[must_use]
+    pub fn log_records(&self) -> Vec<LogRecord> {
+        self.received()
+            .into_iter()
+            .flat_map(|received| received.log_records())
+            .collect()
+    }
+
+    /// The metrics that have come.
+    #[must_use]
+    pub fn metrics(&self) -> Vec<Metric> {
+        self.received()
+            .into_iter()
+            .flat_map(|received| received.metrics())
+            .collect()
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        // What hangs would be waited for.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Where nobody listens.
+#[must_use]
+pub fn nobody() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+impl Received {
+    /// Its spans.
+    #[must_use]
+    pub fn spans(&self) -> Vec<Span> {
+        let Content::Traces(request) = &self.content else {
+            return Vec::new();
+        };
+        let scopes = request.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
+        scopes.flat_map(|scope| scope.spans.clone()).collect()
+    }
+
+    /// Its log records.
+    #[must_use]
+    pub fn log_records(&self) -> Vec<LogRecord> {
+        let Content::Logs(request) = &self.content else {
+            return Vec::new();
+        };
+        let scopes = request.resource_logs.iter().flat_map(|resource| &resource.scope_logs);
+        scopes.flat_map(|scope| scope.log_records.clone()).collect()
+    }
+
+    /// Its metrics.
+    #[must_use]
+    pub fn metrics(&self) -> Vec<Metric> {
+        let Content::Metrics(request) = &self.content else {
+            return Vec::new();
+        };
+        let scopes = request
+            .resource_metrics
+            .iter()
+            .flat_map(|resource| &resource.scope_metrics);
+        scopes.flat_map(|scope| scope.metrics.clone()).collect()
+    }
+
+    /// A header, as text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+}
+
+/// How many points a metric has.
+#[must_use]
+pub fn points(metric: &Metric) -> usize {
+    match metric.data.as_ref().unwrap() {
+        Data::Gauge(gauge) => gauge.data_points.len(),
+        Data::Sum(sum) => sum.data_points.len(),
+        Data::Histogram(histogram) => histogram.data_points.len(),
+        Data::ExponentialHistogram(histogram) => histogram.data_points.len(),
+        Data::Summary(summary) => summary.data_points.len(),
+    }
+}
+
+fn routes(shared: &Arc<Shared>) -> Routes {
+    macro_rules! grpc {
+        ($server:ident) => {
+            $server::new(Grpc(Arc::clone(shared)))
+                .accept_compressed(CompressionEncoding::Gzip)
+                .max_decoding_message_size(usize::MAX)
+        };
+    }
+    let grpc = Routes::new(grpc!(TraceServiceServer))
+        .add_service(grpc!(MetricsServiceServer))
+        .add_service(grpc!(LogsServiceServer));
+    let http = Arc::clone(shared);
+    // Whatever the path, what is in it is told by how that ends.
+    let http = post(move |uri: Uri, headers: HeaderMap, body: Bytes| {
+        let shared = Arc::clone(&http);
+        async move { over_http(&shared, &uri, headers, body).await }
+    });
+    let mut router = grpc.into_axum_router();
+    for path in ["/v1/{signal}", "/{prefix}/v1/{signal}", "/own/{signal}"] {
+        router = router.route(path, http.clone());
+    }
+    Routes::from(router)
+}
+
+impl Shared {
+    /// What to answer: how many are rejected, or not at all.
+    async fn take(&self, path: &str, headers: HeaderMap, content: Content) -> Option<i64> {
+        let behaviour = self.behaviour.lock().unwrap().clone();
+        let rejected = match behaviour {
+            Behaviour::Keep => 0,
+            Behaviour::Hang => std::future::pending().await,
+            Behaviour::Slow(pause) => {
+                tokio::time::sleep(pause).await;
+                0
+            }
+            Behaviour::Reject(count) => count,
+            Behaviour::Unavailable | Behaviour::Refuse => return None,
+        };
+        let path = path.to_owned();
+        self.received
+            .send_modify(|received| received.push(Received { path, headers, content }));
+        Some(rejected)
+    }
+
+    fn is_for_good(&self) -> bool {
+        matches!(*self.behaviour.lock().unwrap(), Behaviour::Refuse)
+    }
+}
+
+struct Grpc(Arc<Shared>);
+
+/// Each of the three is the same with other names.
+macro_rules! service {
+    ($service:ident, $method:literal, $content:ident, $request:ident, $response:ident, $answer:ident) => {
+        #[tonic::async_trait]
+        impl $service for Grpc {
+            async fn export(&self, request: Request<$request>) -> Result<Response<$response>, Status> {
+                let (metadata, _, message) = request.into_parts();
+                let content = Content::$content(message);
+                match self.0.take($method, metadata.into_headers(), content).await {
+                    Some(rejected) => Ok(Response::new($answer(rejected))),
+                    None if self.0.is_for_good() => Err(Status::invalid_argument("of the test")),
+                    None => Err(Status::unavailable("of the test")),
+                }
+            }
+        }
+    };
+}
+
+service!(
+    TraceService,
+    "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+    Traces,
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+    of_traces
+);
+service!(
+    MetricsService,
+    "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+    Metrics,
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+    of_metrics
+);
+service!(
+    LogsService,
+    "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+    Logs,
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+    of_logs
+);
+
+const WHY: &str = "too many";
+
+fn of_traces(rejected: i64) -> ExportTraceServiceResponse {
+    let partial_success = (rejected > 0).then(|| ExportTracePartialSuccess {
+        rejected_spans: rejected,
+        error_message: WHY.to_owned(),
+    });
+    ExportTraceServiceResponse { partial_success }
+}
+
+fn of_metrics(rejected: i64) -> ExportMetricsServiceResponse {
+    let partial_success = (rejected > 0).then(|| ExportMetricsPartialSuccess {
+        rejected_data_points: rejected,
+        error_message: WHY.to_owned(),
+    });
+    ExportMetricsServiceResponse { partial_success }
+}
+
+fn of_logs(rejected: i64) -> ExportLogsServiceResponse {
+    let partial_success = (rejected > 0).then(|| ExportLogsPartialSuccess {
+        rejected_log_records: rejected,
+        error_message: WHY.to_owned(),
+    });
+    ExportLogsServiceResponse { partial_success }
+}
+
+async fn over_http(shared: &Shared, uri: &Uri, headers: HeaderMap, body: Bytes) -> HttpResponse {
+    let mut message = body.to_vec();
+    if headers
+        .get("content-encoding")
+        .is_some_and(|encoding| encoding == "gzip")
+    {
+        let mut unzipped = Vec::new();
+        GzDecoder::new(&message[..]).read_to_end(&mut unzipped).unwrap();
+        message = unzipped;
+    }
+    let message = &message[..];
+    let path = uri.path();
+    let (content, answer): (_, fn(i64) -> Vec<u8>) = match path.rsplit('/').next() {
+        Some("traces") => (Content::Traces(Message::decode(message).unwrap()), |rejected| {
+            of_traces(rejected).encode_to_vec()
+        }),
+        Some("metrics") => (Content::Metrics(Message::decode(message).unwrap()), |rejected| {
+            of_metrics(rejected).encode_to_vec()
+        }),
+        _ => (Content::Logs(Message::decode(message).unwrap()), |rejected| {
+            of_logs(rejected).encode_to_vec()
+        }),
+    };
+    match shared.take(path, headers, content).await {
+        Some(rejected) => ([("content-type", "application/x-protobuf")], answer(rejected)).into_response(),
+        None if shared.is_for_good() => StatusCode::BAD_REQUEST.into_response(),
+        None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}

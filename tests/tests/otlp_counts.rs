@@ -1,0 +1,115 @@
+//! What is made before the shutdown arrives, all of it, whatever the program runs on, and however it is sent.
+
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use tests::child::Driven;
+use tests::collector::{Collector, Content, points};
+
+const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
+
+fn assert_all_arrived(collector: &Collector, spans: usize, logs: usize, counters: usize) {
+    assert_eq!(
+        collector.spans().iter().filter(|span| span.name == "made").count(),
+        spans
+    );
+    assert_eq!(logged(collector, "made"), logs);
+    let metrics = collector
+        .metrics()
+        .into_iter()
+        .filter(|metric| metric.name.starts_with("made."));
+    assert_eq!(metrics.map(|metric| points(&metric)).sum::<usize>(), counters);
+}
+
+/// How many log records say that. The SDK has some of its own.
+fn logged(collector: &Collector, text: &str) -> usize {
+    let bodies = collector
+        .log_records()
+        .into_iter()
+        .filter_map(|record| record.body?.value);
+    bodies
+        .filter(|body| *body == Value::StringValue(text.to_owned()))
+        .count()
+}
+
+#[test]
+fn by_either_protocol_and_on_any_runtime() {
+    for protocol in ["grpc", "http/protobuf"] {
+        for runtime in ["bare", "current_thread", "multi_thread"] {
+            println!("{protocol} {runtime}");
+            let collector = Collector::start();
+            let variables = [
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", &*collector.url()),
+                ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+            ];
+            let (mut driven, ready) = Driven::start(DRIVEN, &[runtime], variables);
+            assert_eq!(ready, "ready");
+            // More than a batch of each, and less than a queue.
+            for line in ["spans 1500", "logs 1200", "counters 30"] {
+                driven.tell(line);
+            }
+            let answer = driven.tell("shutdown 20000");
+            assert!(answer.starts_with("ok "), "{answer}");
+            assert_all_arrived(&collector, 1500, 1200, 30);
+            // Idempotent, and at no cost.
+            assert!(driven.tell("shutdown 20000").starts_with("ok "));
+            drop(driven.end());
+            assert_all_arrived(&collector, 1500, 1200, 30);
+        }
+    }
+}
+
+#[test]
+fn when_telemetry_is_dropped_on_any_runtime() {
+    for runtime in ["bare", "current_thread", "multi_thread"] {
+        println!("{runtime}");
+        let collector = Collector::start();
+        let url = collector.url();
+        let (mut driven, _) = Driven::start(DRIVEN, &[runtime], [("OTEL_EXPORTER_OTLP_ENDPOINT", &*url)]);
+        for line in ["spans 700", "logs 5", "counters 5", "drop"] {
+            driven.tell(line);
+        }
+        assert_all_arrived(&collector, 700, 5, 5);
+    }
+}
+
+#[test]
+fn when_it_is_flushed_and_again() {
+    let collector = Collector::start();
+    let url = collector.url();
+    let (mut driven, _) = Driven::start(DRIVEN, &["multi_thread"], [("OTEL_EXPORTER_OTLP_ENDPOINT", &*url)]);
+    for round in 1..=2 {
+        for line in ["spans 10", "logs 10"] {
+            driven.tell(line);
+        }
+        let answer = driven.tell("flush 20000");
+        assert!(answer.starts_with("ok "), "{answer}");
+        assert_all_arrived(&collector, 10 * round, 10 * round, 0);
+    }
+    driven.tell("counters 3");
+    assert!(driven.tell("flush 20000").starts_with("ok "));
+    assert_all_arrived(&collector, 20, 20, 3);
+}
+
+#[test]
+fn with_one_line_a_service_sends_all_three() {
+    let collector = Collector::start();
+    let url = collector.url();
+    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*url), ("OTEL_SERVICE_NAME", "greeter")];
+    let ended = tests::child::run(env!("CARGO_BIN_EXE_service"), &["25"], variables);
+    assert!(ended.success, "{}", ended.stderr);
+    assert_eq!(collector.spans().len(), 50, "a client's and a server's each");
+    assert_eq!(logged(&collector, "greeting"), 25);
+    let names: Vec<String> = collector.metrics().into_iter().map(|metric| metric.name).collect();
+    assert!(names.contains(&"rpc.server.call.duration".to_owned()), "{names:?}");
+    for received in collector.received() {
+        let resource = match received.content {
+            Content::Traces(traces) => traces.resource_spans[0].resource.clone(),
+            Content::Metrics(metrics) => metrics.resource_metrics[0].resource.clone(),
+            Content::Logs(logs) => logs.resource_logs[0].resource.clone(),
+        };
+        let attributes = resource.unwrap().attributes;
+        assert!(
+            attributes.iter().any(|attribute| attribute.key == "service.name"),
+            "{attributes:?}"
+        );
+    }
+}

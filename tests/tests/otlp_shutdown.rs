@@ -1,0 +1,192 @@
+//! A shutdown takes no longer than it may, and says what was lost and why, whatever the receiver does.
+
+use std::time::Duration;
+
+use tests::child::Driven;
+use tests::collector::{Behaviour, Collector, nobody};
+
+const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
+/// Only what a test makes is logged.
+const ONLY_OURS: (&str, &str) = ("RUST_LOG", "off,driven=info");
+
+fn start(endpoint: &str, protocol: &str) -> Driven {
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+        ONLY_OURS,
+    ];
+    let (driven, ready) = Driven::start(DRIVEN, &["current_thread"], variables);
+    assert_eq!(ready, "ready");
+    driven
+}
+
+fn make(driven: &mut Driven) {
+    for line in ["spans 20", "logs 10", "counters 3"] {
+        driven.tell(line);
+    }
+}
+
+/// Milliseconds, and the rest.
+fn error(answer: &str) -> (u64, String) {
+    let rest = answer.strip_prefix("error ").unwrap_or_else(|| panic!("{answer}"));
+    let (took, text) = rest.split_once(' ').unwrap();
+    (took.parse().unwrap(), text.to_owned())
+}
+
+#[test]
+fn where_nobody_listens() {
+    for protocol in ["grpc", "http/protobuf"] {
+        let address = nobody();
+        let mut driven = start(&format!("http://{address}"), protocol);
+        make(&mut driven);
+        let (took, text) = error(&driven.tell("shutdown 5000"));
+        assert!(took < 5000, "it does not wait for what will not be: {took} ms");
+        let path = |signal| {
+            if protocol == "grpc" {
+                String::new()
+            } else {
+                format!("/v1/{signal}")
+            }
+        };
+        for (signal, lost) in [
+            ("traces", "20 of 20 spans"),
+            ("metrics", "3 of 3 metric points"),
+            ("logs", "10 of 10 log records"),
+        ] {
+            let expected = format!("{signal}: {lost} did not arrive at http://{address}{} (", path(signal));
+            assert!(text.contains(&expected), "{text}");
+        }
+        assert!(text.starts_with("[20, 3, 10] telemetry was lost: traces: "), "{text}");
+        assert_eq!(text.matches("Connection refused").count(), 3, "{text}");
+        // Each call tells the same.
+        assert_eq!(error(&driven.tell("shutdown 5000")).1, text);
+    }
+}
+
+#[test]
+fn where_nobody_answers() {
+    for protocol in ["grpc", "http/protobuf"] {
+        let collector = Collector::start();
+        collector.behave(Behaviour::Hang);
+        let mut driven = start(&collector.url(), protocol);
+        make(&mut driven);
+        let (took, text) = error(&driven.tell("shutdown 300"));
+        assert!((290..2000).contains(&took), "{took} ms");
+        assert!(text.starts_with("[20, 3, 10] "), "{text}");
+        let not_known = text.contains("20 were not sent within 300ms") || text.contains("no answer within");
+        assert!(not_known, "{text}");
+    }
+}
+
+#[test]
+fn where_the_answer_takes_its_time() {
+    let collector = Collector::start();
+    collector.behave(Behaviour::Slow(Duration::from_millis(300)));
+    let mut driven = start(&collector.url(), "grpc");
+    make(&mut driven);
+    let answer = driven.tell("shutdown 20000");
+    assert!(answer.starts_with("ok "), "{answer}");
+    assert_eq!(collector.spans().len(), 20);
+}
+
+/// The SDK's reader of metrics gives up after five seconds, whatever it is told.
+#[test]
+fn where_the_answer_takes_longer_than_the_sdk_waits() {
+    let collector = Collector::start();
+    collector.behave(Behaviour::Slow(Duration::from_millis(5500)));
+    let mut driven = start(&collector.url(), "grpc");
+    driven.tell("counters 3");
+    let answer = driven.tell("shutdown 30000");
+    assert!(answer.starts_with("ok "), "{answer}");
+}
+
+#[test]
+fn where_the_answer_is_an_error() {
+    for (protocol, behaviour, expected) in [
+        ("grpc", Behaviour::Unavailable, "Unavailable"),
+        ("http/protobuf", Behaviour::Unavailable, "503 Service Unavailable"),
+        ("grpc", Behaviour::Refuse, "InvalidArgument"),
+        ("http/protobuf", Behaviour::Refuse, "400 Bad Request"),
+    ] {
+        println!("{protocol} {behaviour:?}");
+        let collector = Collector::start();
+        collector.behave(behaviour);
+        let mut driven = start(&collector.url(), protocol);
+        make(&mut driven);
+        let (took, text) = error(&driven.tell("shutdown 10000"));
+        assert!(took < 10_000, "{took} ms");
+        assert!(text.starts_with("[20, 3, 10] "), "{text}");
+        assert_eq!(text.matches(expected).count(), 3, "{text}");
+    }
+}
+
+/// What finds the queue full is lost before anybody tries to send it.
+#[test]
+fn counts_what_found_the_queue_full() {
+    let collector = Collector::start();
+    let url = collector.url();
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &*url),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "64"),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "64"),
+        ("OTEL_BLRP_MAX_QUEUE_SIZE", "64"),
+        ("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "64"),
+        ONLY_OURS,
+    ];
+    let (mut driven, _) = Driven::start(DRIVEN, &["bare"], variables);
+    driven.tell("spans 20000");
+    driven.tell("logs 20000");
+    let answer = driven.tell("shutdown 20000");
+    let (spans, logs) = (collector.spans().len(), collector.log_records().len());
+    let (_, text) = error(&answer);
+    assert!(
+        text.starts_with(&format!("[{}, 0, {}] ", 20_000 - spans, 20_000 - logs)),
+        "{spans}, {logs}: {text}"
+    );
+    let expected = format!(
+        "traces: {} of 20000 spans did not arrive at {url} ({} found the queue full",
+        20_000 - spans,
+        20_000 - spans
+    );
+    assert!(text.contains(&expected), "{text}");
+}
+
+/// Something was lost long ago; what has arrived since does not make up for it.
+#[test]
+fn tells_what_was_lost_before() {
+    let collector = Collector::start();
+    collector.behave(Behaviour::Refuse);
+    let mut driven = start(&collector.url(), "grpc");
+    driven.tell("spans 7");
+    let (_, text) = error(&driven.tell("flush 20000"));
+    assert!(text.starts_with("[7, 0, 0] "), "{text}");
+    collector.behave(Behaviour::Keep);
+    driven.tell("spans 5");
+    let answer = driven.tell("flush 20000");
+    assert!(answer.starts_with("ok "), "a flush tells of itself: {answer}");
+    let (_, text) = error(&driven.tell("shutdown 20000"));
+    assert!(text.contains("traces: 7 of 12 spans did not arrive"), "{text}");
+    assert_eq!(collector.spans().len(), 5);
+}
+
+#[test]
+fn a_flush_keeps_to_its_limit() {
+    let collector = Collector::start();
+    collector.behave(Behaviour::Hang);
+    let mut driven = start(&collector.url(), "grpc");
+    make(&mut driven);
+    let (took, text) = error(&driven.tell("flush 200"));
+    assert!((190..2000).contains(&took), "{took} ms");
+    assert!(text.contains("not done within 200ms"), "{text}");
+}
+
+#[test]
+fn dropping_keeps_to_five_seconds() {
+    let collector = Collector::start();
+    collector.behave(Behaviour::Hang);
+    let mut driven = start(&collector.url(), "grpc");
+    make(&mut driven);
+    let answer = driven.tell("drop");
+    let took: u64 = answer.strip_prefix("done ").unwrap().parse().unwrap();
+    assert!((4900..8000).contains(&took), "{took} ms");
+}

@@ -1,0 +1,106 @@
+//! A receiver that fails is told of once, and so is that it works again.
+
+use tests::child::Driven;
+use tests::collector::{Behaviour, Collector};
+
+const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
+
+fn about(log: &[String], text: &str) -> usize {
+    log.iter().filter(|line| line.contains(text)).count()
+}
+
+#[test]
+fn not_with_each_batch() {
+    for protocol in ["grpc", "http/protobuf"] {
+        println!("{protocol}");
+        let collector = Collector::start();
+        collector.behave(Behaviour::Refuse);
+        let url = collector.url();
+        let variables = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &*url),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+            ("OTEL_METRICS_EXPORTER", "none"),
+            ("OTEL_LOGS_EXPORTER", "none"),
+        ];
+        let (mut driven, _) = Driven::start(DRIVEN, &["multi_thread"], variables);
+        for _ in 0..5 {
+            driven.tell("spans 2");
+            assert!(driven.tell("flush 20000").starts_with("error "));
+        }
+        collector.behave(Behaviour::Keep);
+        for _ in 0..5 {
+            driven.tell("spans 2");
+            assert!(driven.tell("flush 20000").starts_with("ok "));
+        }
+        driven.tell("shutdown 20000");
+        let log = driven.end();
+        let warnings: Vec<&String> = log
+            .iter()
+            .filter(|line| line.contains("WARN") || line.contains("ERROR"))
+            .collect();
+        let [lost, back] = &warnings[..] else {
+            panic!("{log:#?}")
+        };
+        assert!(
+            lost.contains("spans are lost, because ") && lost.contains(&url),
+            "{lost}"
+        );
+        assert!(
+            lost.contains(if protocol == "grpc" {
+                "InvalidArgument"
+            } else {
+                "400 Bad Request"
+            }),
+            "{lost}"
+        );
+        assert!(back.contains("answers again: 10 spans were lost in between"), "{back}");
+    }
+}
+
+/// Spans that end after the shutdown are not told of one by one.
+#[test]
+fn nor_with_each_span_that_comes_after_the_end() {
+    let collector = Collector::start();
+    let url = collector.url();
+    let (mut driven, _) = Driven::start(DRIVEN, &["multi_thread"], [("OTEL_EXPORTER_OTLP_ENDPOINT", &*url)]);
+    driven.tell("shutdown 20000");
+    driven.tell("spans 50");
+    driven.tell("logs 50");
+    assert!(
+        driven.tell("shutdown 20000").starts_with("ok "),
+        "it was there before them"
+    );
+    let log = driven.end();
+    assert_eq!(about(&log, "WARN") + about(&log, "ERROR"), 0, "{log:#?}");
+}
+
+/// Nothing that sending does becomes telemetry: it would have to be sent.
+#[test]
+fn and_sending_makes_nothing_to_send() {
+    let collector = Collector::start();
+    let url = collector.url();
+    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*url), ("RUST_LOG", "trace")];
+    let (mut driven, _) = Driven::start(DRIVEN, &["multi_thread"], variables);
+    for _ in 0..3 {
+        driven.tell("spans 1");
+        assert!(driven.tell("flush 20000").starts_with("ok "));
+    }
+    driven.tell("shutdown 20000");
+    let records = collector.log_records();
+    let of_transport = records.iter().filter(|record| {
+        let of = format!("{:?}", record.attributes);
+        ["h2", "hyper", "tonic", "tower"]
+            .iter()
+            .any(|name| of.contains(&format!("\"{name}")))
+    });
+    assert_eq!(of_transport.count(), 0, "{records:#?}");
+    let scopes = collector.received().into_iter().flat_map(|received| received.spans());
+    assert!(scopes.into_iter().all(|span| span.name == "made"));
+    // It is logged, where somebody asks for it.
+    let log = driven.end();
+    assert!(
+        log.iter().any(|line| line.contains("h2::") || line.contains("hyper")),
+        "{}",
+        log.len()
+    );
+}
