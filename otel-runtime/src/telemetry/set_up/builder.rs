@@ -111,7 +111,7 @@ impl Builder {
         self
     }
 
-    /// The console's exporters write [JSON](super::console#json), one object a line, not what people read.
+    /// The console's exporters write [JSON](crate::telemetry::console#json), one object a line, not what people read.
     pub fn console_json(mut self) -> Self {
         self.console_json = true;
         self
