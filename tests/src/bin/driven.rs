@@ -33,7 +33,10 @@ fn main() {
 }
 
 fn drive(arguments: impl Iterator<Item = String>) {
-    let mut telemetry = match arguments.fold(telemetry::builder(), said).init() {
+    let mut telemetry = match arguments
+        .fold(telemetry::builder(), |builder, argument| said(builder, &argument))
+        .init()
+    {
         Ok(telemetry) => Some(telemetry),
         Err(error) => return println!("> {error}"),
     };
@@ -66,7 +69,7 @@ fn drive(arguments: impl Iterator<Item = String>) {
     }
 }
 
-fn said(builder: Builder, argument: String) -> Builder {
+fn said(builder: Builder, argument: &str) -> Builder {
     match argument.split_once('=').unwrap() {
         ("endpoint", endpoint) => builder.endpoint(endpoint),
         ("protocol", "grpc") => builder.protocol(Protocol::Grpc),

@@ -129,8 +129,21 @@ impl Builder {
         self
     }
 
-    /// Where the exporter `otlp` sends all signals: `http://collector:4317`, say; over HTTP, `/v1/traces`, `/v1/metrics` and `/v1/logs` are appended. By default `OTEL_EXPORTER_OTLP_ENDPOINT`, or a signal's own, else a
+    /// Where the exporter [`otlp`](Exporter::Otlp) sends all signals: `http://collector:4317`, say; over HTTP, `/v1/traces`, `/v1/metrics` and `/v1/logs` are appended. By default `OTEL_EXPORTER_OTLP_ENDPOINT`, or a signal's own, else a
     /// [collector on this host](Protocol).
+    ///
+    /// ```
+    /// use otel_runtime::telemetry::{self, Protocol};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let telemetry = telemetry::builder()
+    ///     .endpoint("http://localhost:4318")
+    ///     .protocol(Protocol::HttpProtobuf)
+    ///     .header("api-key", "of the receiver")
+    ///     .init()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "otlp")]
     pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
         self.otlp.options.endpoint = Some(endpoint.into());

@@ -9,6 +9,28 @@ use super::signal::Signal;
 #[non_exhaustive]
 pub enum Exporter {
     /// `otlp`: to a collector, or whatever else speaks the [OpenTelemetry protocol](https://opentelemetry.io/docs/specs/otlp/).
+    ///
+    /// These variables have a form for all signals, and one for each that goes before it: `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, say. What is empty counts as unset.
+    ///
+    /// | `OTEL_EXPORTER_OTLP_…` | default | meaning |
+    /// |---|---|---|
+    /// | `PROTOCOL` | `grpc` | or `http/protobuf`: see [`Protocol`](super::Protocol) |
+    /// | `ENDPOINT` | `http://localhost:4317`, for `http/protobuf` `:4318` | over HTTP, `/v1/traces`, `/v1/metrics` and `/v1/logs` are appended to the general one; a signal's own is taken as it stands |
+    /// | `HEADERS` | none | `name=value,name=value`, with values percent-encoded: a key for whoever receives it, say |
+    /// | `TIMEOUT` | `10000` | milliseconds for a batch, with all attempts to send it |
+    /// | `COMPRESSION` | `none` | or `gzip` |
+    /// | `INSECURE` | `false` | whether a gRPC endpoint without a scheme, such as `collector:4317`, is `http` |
+    /// | `CERTIFICATE` | those that the system trusts | a PEM file with the certificates to trust |
+    /// | `CLIENT_CERTIFICATE`, `CLIENT_KEY` | none | PEM files with a certificate of one's own, and its key |
+    /// | `METRICS_TEMPORALITY_PREFERENCE` | `cumulative` | or `delta`, or `lowmemory` |
+    ///
+    /// `https` needs the cargo feature `tls`.
+    ///
+    /// Batches are sent from threads of their own, so a receiver that is slow, or not there, costs the service no time, and no memory beyond the queues: 2048 spans and 2048 log records
+    /// (`OTEL_BSP_MAX_QUEUE_SIZE`, `OTEL_BLRP_MAX_QUEUE_SIZE`), a batch of each, and the metrics of one export. What finds a queue full is lost. A receiver that fails is told of
+    /// once, with a warning, and so is that it works again; [`shutdown`](super::Telemetry::shutdown) says how much was lost in all.
+    ///
+    /// A receiver may take a message and [reject a part](https://opentelemetry.io/docs/specs/otlp/#partial-success) of it: the official exporter logs that, and what is rejected counts as arrived.
     #[cfg(feature = "otlp")]
     Otlp,
     /// `console`: to stdout, for people, or [as JSON](super::Builder::console_json).

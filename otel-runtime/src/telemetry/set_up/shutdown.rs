@@ -24,6 +24,22 @@ impl Telemetry {
     /// # Errors
     ///
     /// Where not everything that was ever recorded has arrived, or it is not known to have within `limit`, which is never exceeded. The error says how much that is, and why.
+    ///
+    /// ```
+    /// # use otel_runtime::telemetry::{self, Signal};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let telemetry = telemetry::builder()
+    /// #    .traces([]).metrics([]).logs([])
+    ///     .init()?;
+    /// // …
+    /// if let Err(error) = telemetry.shutdown(Duration::from_secs(5)).await {
+    ///     eprintln!("{error}; of spans it is {}", error.lost(Signal::Traces));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn shutdown(&self, limit: Duration) -> Result<(), ShutdownError> {
         let providers = Arc::clone(&self.providers);
         on_a_thread(move || providers.shut_down(limit)).await

@@ -4,9 +4,12 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Protocol {
-    /// `grpc`, the default: to port 4317, where nobody says otherwise.
+    /// `grpc`, the default: to `http://localhost:4317`, where nobody says otherwise.
+    ///
+    /// The [specification](https://opentelemetry.io/docs/specs/otel/protocol/exporter/#specify-protocol) has it that the default SHOULD be `http/protobuf`, unless there are good reasons for `grpc`: here the service
+    /// speaks gRPC anyway, so it is one protocol and one port less.
     Grpc,
-    /// `http/protobuf`: to port 4318, where nobody says otherwise.
+    /// `http/protobuf`: to `http://localhost:4318`, where nobody says otherwise.
     HttpProtobuf,
 }
 

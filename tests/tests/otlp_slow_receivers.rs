@@ -1,0 +1,36 @@
+//! A receiver that does badly costs the service nothing but telemetry: no reply is lost, and its queues stay bounded.
+
+use tests::child::run;
+use tests::collector::{Behaviour, Collector};
+
+const CALLS: &str = "10000";
+
+#[test]
+fn a_receiver_that_never_answers_costs_no_reply() {
+    let collector = Collector::start();
+    collector.behave(Behaviour::Hang);
+    let url = collector.url();
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &*url),
+        ("RUST_LOG", "off,service=info,otel_runtime=warn"),
+    ];
+    // It panics where a reply is missing, and gives telemetry five seconds at the end.
+    let ended = run(env!("CARGO_BIN_EXE_service"), &[CALLS], variables);
+    assert!(!ended.success);
+    assert!(
+        ended.stderr.starts_with("shutdown: telemetry was lost: "),
+        "{}",
+        ended.stderr
+    );
+    assert!(
+        ended.stderr.contains("traces: 20000 of 20000 spans did not arrive"),
+        "{}",
+        ended.stderr
+    );
+    assert!(
+        ended.stderr.contains("logs: 10000 of 10000 log records did not arrive"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+}
