@@ -3,10 +3,8 @@
 //! It serves on loopback, calls itself through a traced channel, and ends. It prints nothing of its own but, on stderr, what went wrong. Its arguments:
 //!
 //! * a number: how often it calls itself, once by default;
-//! * `json`: what goes to the console is JSON;
-//! * `until-eof`: it says `ready` on stderr when it has called, and ends when its stdin does.
+//! * `json`: what goes to the console is JSON.
 
-use std::io::{self, Read};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -51,11 +49,10 @@ fn linked() -> SpanContext {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let (mut calls, mut is_json, mut until_eof) = (1, false, false);
+    let (mut calls, mut is_json) = (1, false);
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
             "json" => is_json = true,
-            "until-eof" => until_eof = true,
             number => calls = number.parse().unwrap(),
         }
     }
@@ -76,11 +73,6 @@ async fn main() -> ExitCode {
     let mut client = GreeterClient::new(TracedChannel::connect(endpoint).await.unwrap());
     for _ in 0..calls {
         client.say_hello(HelloRequest { name: "Ada".into() }).await.unwrap();
-    }
-    if until_eof {
-        eprintln!("ready");
-        let read = tokio::task::spawn_blocking(|| io::stdin().read_to_end(&mut Vec::new()));
-        read.await.unwrap().unwrap();
     }
     drop(server);
     if let Err(error) = telemetry.shutdown(Duration::from_secs(5)).await {

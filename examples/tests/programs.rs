@@ -1,0 +1,206 @@
+//! The example programs, run as their readers run them.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use tests::child;
+use tests::collector::Collector;
+
+/// A shop on a free port, which sends to this collector.
+struct Shop {
+    server: Child,
+    port: String,
+    stdout: Box<dyn BufRead>,
+}
+
+impl Shop {
+    fn open(collector: &Collector) -> Self {
+        let mut server = Command::new(env!("CARGO_BIN_EXE_shop_server"))
+            .env_clear()
+            .envs([("PORT", "0"), ("OTEL_EXPORTER_OTLP_ENDPOINT", &*collector.url())])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(server.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let (_, address) = line
+            .trim_end()
+            .split_once("open address=")
+            .unwrap_or_else(|| panic!("{line}"));
+        let (_, port) = address.rsplit_once(':').unwrap();
+        Shop {
+            port: port.to_owned(),
+            stdout: Box::new(stdout),
+            server,
+        }
+    }
+
+    /// As Kubernetes does it. What it has logged.
+    fn close(mut self) -> String {
+        let id = self.server.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        let mut log = String::new();
+        self.stdout.read_to_string(&mut log).unwrap();
+        assert!(self.server.wait().unwrap().success(), "{log}");
+        log
+    }
+}
+
+impl Drop for Shop {
+    fn drop(&mut self) {
+        // Of a test that has failed; else it has ended.
+        let _ = self.server.kill();
+    }
+}
+
+fn named<'s>(spans: &'s [Span], name: &str) -> Vec<&'s Span> {
+    spans.iter().filter(|span| span.name == name).collect()
+}
+
+fn is_child(child: &Span, parent: &Span) -> bool {
+    child.trace_id == parent.trace_id && child.parent_span_id == parent.span_id
+}
+
+#[test]
+fn shop_server_and_client_send_all_three_signals_to_the_collector() {
+    let collector = Collector::start();
+    let shop = Shop::open(&collector);
+    let url = collector.url();
+    let client = child::run(
+        env!("CARGO_BIN_EXE_shop_client"),
+        &[],
+        [("PORT", &*shop.port), ("OTEL_EXPORTER_OTLP_ENDPOINT", &*url)],
+    );
+    assert!(client.success, "{client:?}");
+    let expected = "6 apple: 3\n\
+        1 unicorn: NotFound, no \"unicorn\" in stock\n\
+        0 apple: InvalidArgument, an order of nothing\n\
+        1 gold: FailedPrecondition, 2000 is more than 1000\n";
+    assert_eq!(client.stdout, expected);
+    let log = shop.close();
+    assert!(log.contains("closed"), "{log}");
+
+    // Everything is there when both have ended.
+    let spans = collector.spans();
+    assert_eq!(
+        named(&spans, "shop.Shop/PlaceOrder").len(),
+        8,
+        "a client's and a server's for each of four"
+    );
+    let apple = named(&spans, "buy apple");
+    let success = apple.iter().find(|root| {
+        named(&spans, "send-confirmation")
+            .iter()
+            .any(|span| span.trace_id == root.trace_id)
+    });
+    let root = *success.unwrap();
+    let trace: Vec<Span> = spans
+        .iter()
+        .filter(|span| span.trace_id == root.trace_id)
+        .cloned()
+        .collect();
+    let of_kind = |name: &str, kind: SpanKind| {
+        let found = trace.iter().find(|span| span.name == name && span.kind == kind as i32);
+        found.unwrap_or_else(|| panic!("no {name} in {trace:#?}"))
+    };
+    let call = of_kind("shop.Shop/PlaceOrder", SpanKind::Client);
+    let order = of_kind("shop.Shop/PlaceOrder", SpanKind::Server);
+    let charge = of_kind("shop.Payment/Charge", SpanKind::Client);
+    let charged = of_kind("shop.Payment/Charge", SpanKind::Server);
+    assert!(is_child(call, root) && is_child(order, call) && is_child(charge, order) && is_child(charged, charge));
+    assert!(is_child(of_kind("database-query", SpanKind::Client), order));
+    assert!(is_child(of_kind("process-business-logic", SpanKind::Internal), order));
+    assert!(is_child(of_kind("send-confirmation", SpanKind::Internal), order));
+    assert_eq!(trace.len(), 8);
+
+    let not_found = spans
+        .iter()
+        .filter(|span| span.events.iter().any(|event| event.name == "exception"));
+    let [not_found] = not_found.collect::<Vec<_>>()[..] else {
+        panic!("{spans:#?}")
+    };
+    assert_eq!(
+        (&*not_found.name, not_found.kind),
+        ("shop.Shop/PlaceOrder", SpanKind::Server as i32)
+    );
+
+    // The baggage went all the way, and the log records know their spans.
+    let records = collector.log_records();
+    let charging = records.iter().find(|record| {
+        let body = record.body.as_ref().and_then(|body| body.value.as_ref());
+        record.trace_id == root.trace_id && matches!(body, Some(Value::StringValue(text)) if text == "charging")
+    });
+    let charging = charging.unwrap();
+    assert_eq!(charging.span_id, charged.span_id);
+    let customer = charging
+        .attributes
+        .iter()
+        .find(|attribute| attribute.key == "customer")
+        .unwrap();
+    assert_eq!(
+        customer.value.as_ref().unwrap().value,
+        Some(Value::StringValue("ada".to_owned()))
+    );
+
+    let metrics = collector.metrics();
+    let metric = |name| {
+        metrics
+            .iter()
+            .find(|metric| metric.name == name)
+            .unwrap_or_else(|| panic!("no {name}"))
+    };
+    for name in [
+        "shop.orders",
+        "shop.order.value",
+        "rpc.server.call.duration",
+        "rpc.client.call.duration",
+    ] {
+        let _ = metric(name);
+    }
+    let Some(Data::Sum(in_progress)) = &metric("shop.orders.in_progress").data else {
+        panic!("no sum")
+    };
+    assert!(!in_progress.is_monotonic);
+    let now = in_progress.data_points[0].value;
+    assert_eq!(
+        now,
+        Some(opentelemetry_proto::tonic::metrics::v1::number_data_point::Value::AsInt(0))
+    );
+}
+
+#[test]
+fn background_task_carries_the_trace_into_three_of_four() {
+    let ended = child::run(env!("CARGO_BIN_EXE_background_task"), &[], []);
+    assert!(ended.success, "{ended:?}");
+    let traces: Vec<&str> = ended.stdout.split("\ntrace ").skip(1).collect();
+    let [of_rpc, alone] = traces[..] else {
+        panic!("{}", ended.stdout)
+    };
+    assert_eq!(of_rpc.matches("compress ").count(), 2, "{of_rpc}");
+    assert_eq!(of_rpc.matches("write_report ").count(), 1, "{of_rpc}");
+    assert!(of_rpc.contains("helloworld.Greeter/SayHello"));
+    assert_eq!(alone.matches("write_report ").count(), 1, "{alone}");
+    assert!(!alone.contains("helloworld.Greeter/SayHello"));
+}
+
+#[test]
+fn google_cloud_continues_the_load_balancers_trace() {
+    let ended = child::run(env!("CARGO_BIN_EXE_google_cloud"), &[], []);
+    assert!(ended.success, "{ended:?}");
+    let out = &ended.stdout;
+    let trace = "105445aa7843bc8bf206b12000100000";
+    assert!(
+        out.contains(&format!("outgoing calls carry x-cloud-trace-context: {trace}/")),
+        "{out}"
+    );
+    assert!(out.contains(&format!("You are in trace {trace}.")), "{out}");
+    assert!(
+        out.contains(&format!("trace 1 {trace}\n(remote parent 0000000000000001)")),
+        "{out}"
+    );
+}

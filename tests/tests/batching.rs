@@ -1,0 +1,138 @@
+//! `OTEL_BSP_*`, `OTEL_BLRP_*` and `OTEL_METRIC_EXPORT_INTERVAL`: when things are sent, and how many at once. A receiver looks at what really comes.
+
+use tests::child::Driven;
+use tests::collector::{Behaviour, Collector, Content, Received};
+
+const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
+/// Longer than any test.
+const NEVER: &str = "3600000";
+
+/// Everything waits for the end, but what is said otherwise.
+fn start(collector: &Collector, variables: &[(&str, &str)]) -> Driven {
+    let url = collector.url();
+    let waiting = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &*url),
+        ("OTEL_BSP_SCHEDULE_DELAY", NEVER),
+        ("OTEL_BLRP_SCHEDULE_DELAY", NEVER),
+        ("OTEL_METRIC_EXPORT_INTERVAL", NEVER),
+    ];
+    let variables = waiting.iter().chain(variables).copied();
+    let (driven, ready) = Driven::start(DRIVEN, &["bare"], variables);
+    assert_eq!(ready, "ready");
+    driven
+}
+
+fn has_spans(received: &[Received]) -> bool {
+    received.iter().any(|received| !received.spans().is_empty())
+}
+
+fn has_logs(received: &[Received]) -> bool {
+    received.iter().any(|received| !received.log_records().is_empty())
+}
+
+fn has_metrics(received: &[Received]) -> bool {
+    received.iter().any(|received| !received.metrics().is_empty())
+}
+
+#[test]
+fn a_delay_is_the_time_before_things_are_sent() {
+    for (variable, line, has_come) in [
+        (
+            "OTEL_BSP_SCHEDULE_DELAY",
+            "spans 3",
+            has_spans as fn(&[Received]) -> bool,
+        ),
+        ("OTEL_BLRP_SCHEDULE_DELAY", "logs 3", has_logs),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "counters 3", has_metrics),
+    ] {
+        let collector = Collector::start();
+        let mut driven = start(&collector, &[(variable, "10")]);
+        for line in ["spans 3", "logs 3", "counters 3"] {
+            driven.tell(line);
+        }
+        let received = collector.wait_until(|received| has_come(received));
+        for (others, has_come) in [
+            ("spans 3", has_spans as fn(&[Received]) -> bool),
+            ("logs 3", has_logs),
+            ("counters 3", has_metrics),
+        ] {
+            assert_eq!(has_come(&received), others == line, "{variable}: {others}");
+        }
+        assert!(driven.tell("shutdown 20000").starts_with("ok "));
+        let received = collector.received();
+        assert!(
+            has_spans(&received) && has_logs(&received) && has_metrics(&received),
+            "the rest at the end"
+        );
+        drop(driven.end());
+    }
+}
+
+#[test]
+fn metrics_are_sent_again_and_again() {
+    let collector = Collector::start();
+    let mut driven = start(&collector, &[("OTEL_METRIC_EXPORT_INTERVAL", "10")]);
+    driven.tell("counters 1");
+    let times = |received: &[Received]| {
+        received
+            .iter()
+            .filter(|received| !received.metrics().is_empty())
+            .count()
+    };
+    collector.wait_until(|received| times(received) >= 3);
+    assert!(driven.tell("shutdown 20000").starts_with("ok "));
+    drop(driven.end());
+}
+
+#[test]
+fn no_more_than_a_batch_is_sent_at_once() {
+    let collector = Collector::start();
+    let sizes = [
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4"),
+        ("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "3"),
+    ];
+    let mut driven = start(&collector, &sizes);
+    driven.tell("spans 10");
+    driven.tell("logs 7");
+    assert!(driven.tell("shutdown 20000").starts_with("ok "));
+    drop(driven.end());
+    let received = collector.received();
+    let spans = received
+        .iter()
+        .map(|received| received.spans().len())
+        .filter(|count| *count > 0);
+    let spans: Vec<usize> = spans.collect();
+    assert_eq!(spans.iter().sum::<usize>(), 10);
+    assert!(spans.iter().all(|count| *count <= 4), "{spans:?}");
+    let logs = received
+        .iter()
+        .filter(|received| matches!(received.content, Content::Logs(_)));
+    assert!(logs.clone().count() >= 3);
+    for request in logs {
+        assert!(request.log_records().len() <= 3);
+    }
+}
+
+#[test]
+fn no_more_than_the_queue_waits_and_the_rest_is_counted() {
+    for (variable, line) in [
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "spans 200"),
+        ("OTEL_BLRP_MAX_QUEUE_SIZE", "logs 200"),
+    ] {
+        let collector = Collector::start();
+        // The first of what is sent is not answered for a while, so what comes after it waits, or does not.
+        collector.behave(Behaviour::Hang);
+        let mut driven = start(&collector, &[(variable, "8"), ("OTEL_EXPORTER_OTLP_TIMEOUT", "200")]);
+        driven.tell(line);
+        collector.behave(Behaviour::Keep);
+        let answer = driven.tell("shutdown 20000");
+        assert!(answer.contains("found the queue full"), "{answer}");
+        let arrived = match line {
+            "spans 200" => collector.spans().len(),
+            _ => collector.log_records().len(),
+        };
+        // Those in the queue, and those that were taken out of it to be sent.
+        assert!(arrived <= 2 * 8, "{arrived}: {answer}");
+        drop(driven.end());
+    }
+}
