@@ -1,7 +1,7 @@
 //! Carries the context into tasks and threads.
 //!
-//! The context of an RPC (its span, so its trace, and its baggage) is current in the handler. It is not current in a task or on a thread that the handler starts: those begin with nothing. What
-//! happens there belongs to no trace, and the RPC's caller is forgotten:
+//! The context of an RPC (its span, so its trace, and its baggage) is current in the handler. It is not current in a task or on a thread that the handler starts: these begin with nothing. What
+//! happens there belongs to no trace, or to one of its own, and the baggage is lost:
 //!
 //! ```
 //! use opentelemetry::{Context, KeyValue, baggage::BaggageExt};
@@ -9,12 +9,10 @@
 //!
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), tokio::task::JoinError> {
-//! let of_the_rpc = Context::current_with_baggage([KeyValue::new("user", "ada")]);
-//! # let _guard = of_the_rpc.attach();
-//! # // A guard across an `await` is what the docs warn of; here nothing else runs on this thread.
+//! # let _guard = Context::current_with_baggage([KeyValue::new("user", "ada")]).attach();
 //! let user = || Context::map_current(|context| context.baggage().get("user").map(ToString::to_string));
 //!
-//! // Inside the handler:
+//! // In a handler, whose caller sent the baggage `user=ada`:
 //! assert_eq!(tokio::spawn(async move { user() }).await?, None);
 //! # #[cfg(feature = "spawn")]
 //! assert_eq!(task::spawn(async move { user() }).await?.as_deref(), Some("ada"));

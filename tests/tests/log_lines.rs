@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
+use tests::child;
 use tests::talkative::{Said, talk};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_talkative");
@@ -144,6 +145,13 @@ fn they_are_there_where_the_sdk_is_disabled() {
     assert_eq!(with(&said, "outside"), [" INFO talkative: outside"]);
     assert_eq!(with(&said, "in a handler"), [" INFO talkative: in a handler"]);
     assert_eq!((said.records, said.spans), (vec![], vec![]));
+}
+
+#[test]
+fn they_are_written_at_once() {
+    let ended = child::run(PROGRAM, &["human", "abort"], [("OTEL_LOGS_EXPORTER", "none")]);
+    assert!(!ended.success);
+    assert!(ended.stdout.ends_with(" INFO talkative: outside\n"), "{}", ended.stdout);
 }
 
 #[test]

@@ -73,7 +73,7 @@ fn a_directive_is_for_a_span() {
 }
 
 #[test]
-fn what_the_sdk_says_again_with_each_batch_is_never_heard() {
+fn what_is_said_again_with_each_batch_is_never_heard() {
     let said = said("trace");
     assert!(said.line("each batch fails").is_none());
     assert!(said.record("each batch fails").is_none());

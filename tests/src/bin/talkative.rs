@@ -1,6 +1,6 @@
 //! A service that logs wherever one can, which tests run in processes of its own with environment variables of theirs.
 //!
-//! Its first argument says how log lines look: `human`, `json`, `off`, or `default`; or `nobody` is to hear anything. The console's exporters write JSON, so that tests can read what becomes of the same events.
+//! Its first argument says how log lines look: `human`, `json`, `off`, or `default`; or `nobody` is to hear anything. Where its second is `abort`, its end is sudden. The console's exporters write JSON, so that tests can read what becomes of the same events.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -131,9 +131,12 @@ async fn main() {
     let telemetry = builder.init().unwrap();
     tracing::info!("outside");
     tracing::debug!(target: "details", "details");
+    if arguments.get(2).is_some_and(|argument| argument == "abort") {
+        std::process::abort();
+    }
     fields();
     suppressed();
-    tracing::error!(name: "BatchSpanProcessor.ExportError", "each batch fails");
+    tracing::error!(name: "Export.Failed.NonRetryable", "each batch fails");
 
     let server = serve(Routes::new(UnaryServer::new(Talkative)).add_service(ServerStreamServer::new(Talkative))).await;
     let mut request = Request::new(Message::default());

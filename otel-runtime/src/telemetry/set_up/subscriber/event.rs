@@ -19,11 +19,9 @@ pub(super) fn is_of_log(name: &str) -> bool {
     matches!(name, "log.target" | "log.module_path" | "log.file" | "log.line")
 }
 
-/// As it stands in the code; `None` for what is no field of the program's.
+/// `None` for what is no field of the program's.
 pub(super) fn name_of(field: &Field) -> Option<&'static str> {
-    let name = field.name();
-    let name = name.strip_prefix("r#").unwrap_or(name);
-    (!is_of_log(name)).then_some(name)
+    Some(field.name()).filter(|name| !is_of_log(name))
 }
 
 pub(super) fn now() -> String {
