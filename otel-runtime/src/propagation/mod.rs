@@ -38,7 +38,7 @@ mod carrier;
 mod google_cloud;
 mod jaeger;
 #[cfg(feature = "propagators")]
-mod names;
+pub(crate) mod names;
 mod sampling;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 
 use super::{B3Propagator, GoogleCloudPropagator, JaegerPropagator};
 
-const VARIABLE: &str = "OTEL_PROPAGATORS";
+pub(crate) const VARIABLE: &str = "OTEL_PROPAGATORS";
 const DEFAULT: [Name; 2] = [Name::TraceContext, Name::Baggage];
 
 /// The propagator that the environment variable `OTEL_PROPAGATORS` asks for: see [`from_names`]. It needs the cargo feature `propagators`.
@@ -46,11 +46,18 @@ pub fn from_env() -> TextMapCompositePropagator {
 /// ```
 #[must_use]
 pub fn from_names(names: &str) -> TextMapCompositePropagator {
-    let (names, warning) = parse(names);
+    let (propagator, warning) = read(names);
     if let Some(warning) = warning {
         tracing::warn!("{warning}");
     }
-    TextMapCompositePropagator::new(names.into_iter().map(Name::propagator).collect())
+    propagator
+}
+
+/// The same, with what is wrong with the list, for whoever knows better whom to tell.
+pub(crate) fn read(names: &str) -> (TextMapCompositePropagator, Option<String>) {
+    let (names, warning) = parse(names);
+    let propagators = names.into_iter().map(Name::propagator).collect();
+    (TextMapCompositePropagator::new(propagators), warning)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

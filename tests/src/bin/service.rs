@@ -3,10 +3,11 @@
 //! It serves on loopback, calls itself through a traced channel, and ends. It prints nothing of its own but, on stderr, what went wrong. Its arguments:
 //!
 //! * a number: how often it calls itself, once by default;
-//! * `json`: what goes to the console is JSON.
+//! * `json`: what goes to the console is JSON;
+//! * `times`: at the end it prints, behind `> `, how long its calls took and how much memory it has.
 
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use examples::helloworld::greeter_client::GreeterClient;
 use examples::helloworld::greeter_server::{Greeter, GreeterServer};
@@ -47,12 +48,23 @@ fn linked() -> SpanContext {
     SpanContext::new(trace, span, TraceFlags::SAMPLED, true, TraceState::NONE)
 }
 
+/// In microseconds and KiB.
+fn tell(mut times: Vec<Duration>) {
+    times.sort();
+    let quantile = |percent: usize| times[(times.len() - 1) * percent / 100].as_micros();
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak = peak.map_or("?", |peak| peak.trim().trim_end_matches(" kB"));
+    println!("> {} {} {} {peak}", times.len(), quantile(50), quantile(99));
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    let (mut calls, mut is_json) = (1, false);
+    let (mut calls, mut is_json, mut tells_times) = (1, false, false);
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
             "json" => is_json = true,
+            "times" => tells_times = true,
             number => calls = number.parse().unwrap(),
         }
     }
@@ -71,8 +83,14 @@ async fn main() -> ExitCode {
     let server = serve(Routes::new(GreeterServer::new(MyGreeter))).await;
     let endpoint = Endpoint::from_shared(format!("http://{}", server.address)).unwrap();
     let mut client = GreeterClient::new(TracedChannel::connect(endpoint).await.unwrap());
+    let mut times = Vec::with_capacity(calls);
     for _ in 0..calls {
+        let begun = Instant::now();
         client.say_hello(HelloRequest { name: "Ada".into() }).await.unwrap();
+        times.push(begun.elapsed());
+    }
+    if tells_times {
+        tell(times);
     }
     drop(server);
     if let Err(error) = telemetry.shutdown(Duration::from_secs(5)).await {

@@ -40,12 +40,14 @@ pub(super) fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
     if let Some(meters) = &providers.meters {
         global::set_meter_provider(meters.clone());
     }
-    global::set_text_map_propagator(match builder.propagator.take() {
-        Some(propagator) => TextMapCompositePropagator::new(vec![propagator]),
-        // It warns of names that it does not know, and there is somebody to hear it now.
-        None => propagation::from_env(),
-    });
-    for warning in environment.into_warnings() {
+    let (propagator, unknown_propagators) = if let Some(propagator) = builder.propagator.take() {
+        (TextMapCompositePropagator::new(vec![propagator]), None)
+    } else {
+        let names = environment.text(propagation::names::VARIABLE);
+        propagation::names::read(names.as_deref().unwrap_or_default())
+    };
+    global::set_text_map_propagator(propagator);
+    for warning in environment.into_warnings().into_iter().chain(unknown_propagators) {
         tell(&warning);
     }
     Ok(Telemetry {
