@@ -28,46 +28,42 @@ impl Chat for MyChat {
         'life0: 'async_trait,
         Self: 'async_trait,
     {
-        Box::pin({
-            static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::learn(
-                "Chat",
-                "Talk",
-            );
-            __RPC
-                .returning::<
+        static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::learn(
+            "Chat",
+            "Talk",
+        );
+        __RPC
+            .returning::<
+                Result<
+                    Response<::otel_runtime::__private::Untraced<Self::TalkStream>>,
+                    Status,
+                >,
+            >()
+            .respond_stream(async move {
+                __RPC.start(&request);
+                if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                     Result<
                         Response<::otel_runtime::__private::Untraced<Self::TalkStream>>,
                         Status,
                     >,
-                >()
-                .respond_stream(async move {
-                    __RPC.start(&request);
-                    if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                        Result<
-                            Response<
-                                ::otel_runtime::__private::Untraced<Self::TalkStream>,
-                            >,
-                            Status,
-                        >,
-                    > {
-                        #[allow(unreachable_code)] return __ret;
-                    }
-                    let __self = self;
-                    let mut request = request;
-                    let __ret: Result<
-                        Response<::otel_runtime::__private::Untraced<Self::TalkStream>>,
-                        Status,
-                    > = {
-                        let lines = request.get_mut();
-                        Ok(
-                            Response::new(
-                                Box::pin(__self.answer(lines))
-                                    as ::otel_runtime::__private::Untraced<Self::TalkStream>,
-                            ),
-                        )
-                    };
-                    #[allow(unreachable_code)] __ret
-                })
-        })
+                > {
+                    #[allow(unreachable_code)] return __ret;
+                }
+                let __self = self;
+                let mut request = request;
+                let __ret: Result<
+                    Response<::otel_runtime::__private::Untraced<Self::TalkStream>>,
+                    Status,
+                > = {
+                    let lines = request.get_mut();
+                    Ok(
+                        Response::new(
+                            Box::pin(__self.answer(lines))
+                                as ::otel_runtime::__private::Untraced<Self::TalkStream>,
+                        ),
+                    )
+                };
+                #[allow(unreachable_code)] __ret
+            })
     }
 }

@@ -26,30 +26,28 @@ impl Greeter for MyGreeter {
         'life0: 'async_trait,
         Self: 'async_trait,
     {
-        Box::pin({
-            use ::otel_runtime::__private::Respond as _;
-            static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::learn(
-                "Greeter",
-                "SayHello",
-            );
-            __RPC
-                .returning::<Result<Response<HelloReply>, Status>>()
-                .respond(async move {
-                    __RPC.start(&request);
-                    if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                        Result<Response<HelloReply>, Status>,
-                    > {
-                        #[allow(unreachable_code)] return __ret;
-                    }
-                    let __self = self;
-                    let request = request;
-                    let __ret: Result<Response<HelloReply>, Status> = {
-                        let name = __self.name_of(request).await?;
-                        Ok(Response::new(HelloReply { name }))
-                    };
-                    #[allow(unreachable_code)] __ret
-                })
-        })
+        use ::otel_runtime::__private::Respond as _;
+        static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::learn(
+            "Greeter",
+            "SayHello",
+        );
+        __RPC
+            .returning::<Result<Response<HelloReply>, Status>>()
+            .respond(async move {
+                __RPC.start(&request);
+                if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                    Result<Response<HelloReply>, Status>,
+                > {
+                    #[allow(unreachable_code)] return __ret;
+                }
+                let __self = self;
+                let request = request;
+                let __ret: Result<Response<HelloReply>, Status> = {
+                    let name = __self.name_of(request).await?;
+                    Ok(Response::new(HelloReply { name }))
+                };
+                #[allow(unreachable_code)] __ret
+            })
     }
     #[allow(
         elided_named_lifetimes,
@@ -77,28 +75,24 @@ impl Greeter for MyGreeter {
         'life0: 'async_trait,
         Self: 'async_trait,
     {
-        Box::pin({
-            use ::otel_runtime::__private::Respond as _;
-            static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::learn(
-                "Greeter",
-                "Forget",
-            );
-            __RPC
-                .returning::<Result<Response<HelloReply>, Status>>()
-                .respond(async move {
-                    __RPC.start(&__arg1);
-                    if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                        Result<Response<HelloReply>, Status>,
-                    > {
-                        #[allow(unreachable_code)] return __ret;
-                    }
-                    let __self = self;
-                    let __arg1 = __arg1;
-                    let __ret: Result<Response<HelloReply>, Status> = {
-                        Err(__self.gone())
-                    };
-                    #[allow(unreachable_code)] __ret
-                })
-        })
+        use ::otel_runtime::__private::Respond as _;
+        static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::learn(
+            "Greeter",
+            "Forget",
+        );
+        __RPC
+            .returning::<Result<Response<HelloReply>, Status>>()
+            .respond(async move {
+                __RPC.start(&__arg1);
+                if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                    Result<Response<HelloReply>, Status>,
+                > {
+                    #[allow(unreachable_code)] return __ret;
+                }
+                let __self = self;
+                let __arg1 = __arg1;
+                let __ret: Result<Response<HelloReply>, Status> = { Err(__self.gone()) };
+                #[allow(unreachable_code)] __ret
+            })
     }
 }

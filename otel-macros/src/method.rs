@@ -30,7 +30,7 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
 //             BODY
 //         }).await
 //     }
-// What `#[async_trait]` has made of the method already is `Box::pin(async move { BODY })`: there the new block takes the place of that one, and nobody awaits it.
+// What `#[async_trait]` has made of the method already is `Box::pin(async move { BODY })`. All this takes its place, and nobody awaits it: `respond` boxes likewise.
 //
 // The `return` that never runs gives the block its type from the inside. From the outside (`let r: R`, `-> R`, a turbofish) the
 // compiler does not coerce `Ok(Response::new(Box::pin(stream)))` to it (rust-lang/rust#145105). What async_trait leaves starts with

@@ -1,11 +1,11 @@
 //! Reads `Self::ChatStream` in a method as the type its author gave it, before it was wrapped.
 
-use proc_macro2::{Delimiter, Ident, Punct, Spacing, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Ident, Spacing, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::{ImplItemFn, Path};
 
-use crate::shape::regroup;
+use crate::shape::{is_path_separator, regroup};
 
 /// The response stream types of an impl, by name.
 #[derive(Clone)]
@@ -97,10 +97,6 @@ impl StreamTypes {
 fn is_self(stream: TokenStream) -> bool {
     let mut tokens = stream.into_iter();
     matches!((tokens.next(), tokens.next()), (Some(TokenTree::Ident(ident)), None) if ident == "Self")
-}
-
-fn is_path_separator(first: &Punct, second: &Punct) -> bool {
-    first.as_char() == ':' && first.spacing() == Spacing::Joint && second.as_char() == ':'
 }
 
 fn at_path_separator(tokens: &[TokenTree]) -> bool {

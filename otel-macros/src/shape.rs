@@ -1,6 +1,6 @@
 //! The two shapes in which an RPC method can reach us: as its author wrote it, and as `#[async_trait]` leaves it.
 
-use proc_macro2::{Group, Span, TokenStream, TokenTree};
+use proc_macro2::{Group, Punct, Spacing, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::spanned::Spanned;
 use syn::{
@@ -29,8 +29,8 @@ pub(crate) fn output(sig: &mut Signature) -> Option<&mut Type> {
 // Input: as above, or, once another attribute has been there after async_trait:
 //     fn say_hello<…>(…) -> F { STATEMENTS }
 //
-// Output: the method's statements, with the future `rewrite(BODY, span of its `async`)` for the BODY whose awaiting is the RPC, or for `async move { BODY }`. For the last, a BODY is made:
-//     Box::pin({ rewrite((move || -> F { STATEMENTS })().await) })
+// Output: the method's statements, with the future `rewrite(BODY, span of its `async`)`, which is boxed, for the BODY whose awaiting is the RPC, or for `Box::pin(async move { BODY })`. For the last, a BODY is made:
+//     rewrite((move || -> F { STATEMENTS })().await)
 pub(crate) fn rewrite_body(
     sig: &Signature,
     statements: TokenStream,
@@ -40,19 +40,21 @@ pub(crate) fn rewrite_body(
         let future = rewrite(statements, shown_at(r#async));
         return quote!(#future.await);
     }
-    let mut tokens: Vec<TokenTree> = statements.into_iter().collect();
-    if let Some((argument, span, body)) = boxed_async_block(&mut tokens) {
+    let tokens: Vec<TokenTree> = statements.into_iter().collect();
+    if let Some((before, span, body)) = boxed_async_block(&tokens) {
         let future = rewrite(body, span);
-        *argument = regroup(argument, quote!({ #future }));
-        return tokens.into_iter().collect();
+        return if before.is_empty() {
+            future
+        } else {
+            quote!(#(#before)* { #future })
+        };
     }
     let returns = &sig.output;
     // A closure, so that a `return` among the statements stays one.
-    let future = rewrite(
+    rewrite(
         quote!((move || #returns { #(#tokens)* })().await),
         shown_at(&sig.fn_token),
-    );
-    quote!(::std::boxed::Box::pin({ #future }))
+    )
 }
 
 /// Whether the statements start with the `return` that gives them their type in what `async_trait` makes: `if let ::core::option::Option::Some(__ret) = …`.
@@ -114,10 +116,10 @@ fn arguments(arguments: &mut PathArguments) -> Option<&mut AngleBracketedGeneric
     }
 }
 
-/// `(async move { BODY })` of statements that end with `Box::pin(async move { BODY })`, with its `async` and its BODY.
-fn boxed_async_block(statements: &mut [TokenTree]) -> Option<(&mut Group, Span, TokenStream)> {
+/// What comes before the `Box::pin(async move { BODY })` that statements end with, its `async`, and its BODY.
+fn boxed_async_block(statements: &[TokenTree]) -> Option<(&[TokenTree], Span, TokenStream)> {
     let [
-        ..,
+        before @ ..,
         TokenTree::Ident(r#box),
         TokenTree::Punct(_),
         TokenTree::Punct(_),
@@ -134,10 +136,27 @@ fn boxed_async_block(statements: &mut [TokenTree]) -> Option<(&mut Group, Span, 
             TokenTree::Ident(r#move),
             TokenTree::Group(body),
         ] if r#box == "Box" && pin == "pin" && r#async == "async" && r#move == "move" => {
-            Some((argument, shown_at(r#async), body.stream()))
+            Some((without_path(before), shown_at(r#async), body.stream()))
         }
         _ => None,
     }
+}
+
+/// Without the `::std::boxed::` at the end.
+fn without_path(tokens: &[TokenTree]) -> &[TokenTree] {
+    match tokens {
+        [rest @ .., TokenTree::Punct(first), TokenTree::Punct(second)] if is_path_separator(first, second) => {
+            match rest {
+                [rest @ .., TokenTree::Ident(segment)] if segment != "return" => without_path(rest),
+                _ => rest,
+            }
+        }
+        _ => tokens,
+    }
+}
+
+pub(crate) fn is_path_separator(first: &Punct, second: &Punct) -> bool {
+    first.as_char() == ':' && first.spacing() == Spacing::Joint && second.as_char() == ':'
 }
 
 /// Another inside for a group.
