@@ -179,7 +179,10 @@ fn headers() {
         let log = run(&[
             ("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url()),
             ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
-            ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=a%20b, X-Tenant = 7 ,secret,"),
+            (
+                "OTEL_EXPORTER_OTLP_HEADERS",
+                "api-key=a%20b, X-Tenant = 7 ,secret,,content-type=text/plain,content-encoding=br,te=x",
+            ),
             ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "own=1"),
             ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", ""),
         ]);
@@ -191,13 +194,17 @@ fn headers() {
                 _ => (Some("a b"), Some("7"), None),
             };
             assert_eq!((header("api-key"), header("x-tenant"), header("own")), expected);
+            // They would say wrong things of the message.
+            for (name, wrong) in [("content-type", "text/plain"), ("content-encoding", "br"), ("te", "x")] {
+                assert_ne!(header(name), Some(wrong));
+            }
             let values = received.headers.get_all("api-key").iter().count();
             assert!(values <= 1, "the exporter does not add its own reading of them");
         }
         let expected =
             "OTEL_EXPORTER_OTLP_HEADERS=\"…\" has no header that could be sent as its entry 3; it is left out";
         let warnings = warnings(&log);
-        assert!(warnings.len() == 1 && warnings[0].ends_with(expected), "{warnings:?}");
+        assert!(warnings.len() == 4 && warnings[0].ends_with(expected), "{warnings:?}");
         assert!(!log.iter().any(|line| line.contains("secret")), "it may be one");
     }
 }

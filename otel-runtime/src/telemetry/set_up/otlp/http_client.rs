@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, USER_AGENT};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use hyper_util::client::legacy::connect::HttpConnector;
 use opentelemetry_http::hyper::HyperClient;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
@@ -41,7 +41,17 @@ pub(super) struct Client {
 
 impl Client {
     /// `tls` is there for `https`.
-    pub(super) fn new(headers: HeaderMap, timeout: Duration, tls: Option<&Tls>, last_cause: LastCause) -> Self {
+    pub(super) fn new(
+        mut headers: HeaderMap,
+        is_compressed: bool,
+        timeout: Duration,
+        tls: Option<&Tls>,
+        last_cause: LastCause,
+    ) -> Self {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
+        if is_compressed {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
         Client {
             inner: HyperClient::new(connector(tls), timeout, None),
             headers,
@@ -77,16 +87,12 @@ impl HttpClient for Client {
     }
 }
 
-/// Only what the exporter says of its messages, and of itself, stays.
+/// Only what the exporter calls itself stays of what it has put there: it has read the environment by other rules.
 pub(super) fn replace_headers(headers: &mut HeaderMap, by: &HeaderMap) {
-    let mut kept = HeaderMap::new();
-    for name in [CONTENT_TYPE, CONTENT_ENCODING, USER_AGENT] {
-        if let Some(value) = headers.remove(&name) {
-            kept.insert(name, value);
-        }
-    }
-    kept.extend(by.clone());
-    *headers = kept;
+    let agent = headers.remove(USER_AGENT);
+    headers.clear();
+    headers.extend(agent.map(|agent| (USER_AGENT, agent)));
+    headers.extend(by.clone());
 }
 
 /// An error with its causes, which say what the error itself often does not.

@@ -1,5 +1,7 @@
 //! The official exporters, told everything explicitly: they read the environment, too, by other rules.
 
+use std::time::Duration;
+
 use http::HeaderMap;
 use opentelemetry_otlp::{
     Compression, ExporterBuildError, LogExporter, MetricExporter, SpanExporter, WithExportConfig, WithHttpConfig,
@@ -45,7 +47,7 @@ fn over_grpc<B: WithExportConfig + WithTonicConfig>(builder: B, settings: &Setti
     let mut builder = builder
         .with_protocol(opentelemetry_otlp::Protocol::Grpc)
         .with_endpoint(settings.endpoint.to_string())
-        .with_timeout(settings.timeout)
+        .with_timeout(later_than(settings.timeout))
         .with_interceptor(only_these(settings.headers.clone()));
     if settings.is_compressed {
         builder = builder.with_compression(Compression::Gzip);
@@ -59,16 +61,27 @@ fn over_grpc<B: WithExportConfig + WithTonicConfig>(builder: B, settings: &Setti
 
 fn over_http<B: WithExportConfig + WithHttpConfig>(builder: B, settings: &Settings, last_cause: &LastCause) -> B {
     let headers = settings.headers.clone();
-    let client = Client::new(headers, settings.timeout, settings.tls.as_ref(), last_cause.clone());
+    let client = Client::new(
+        headers,
+        settings.is_compressed,
+        later_than(settings.timeout),
+        settings.tls.as_ref(),
+        last_cause.clone(),
+    );
     let mut builder = builder
         .with_protocol(opentelemetry_otlp::Protocol::HttpBinary)
         .with_endpoint(settings.endpoint.to_string())
-        .with_timeout(settings.timeout)
+        .with_timeout(later_than(settings.timeout))
         .with_http_client(client);
     if settings.is_compressed {
         builder = builder.with_compression(Compression::Gzip);
     }
     builder
+}
+
+/// [`watched`](super::watched) sees to the timeout, for all attempts together and with a text that says so.
+fn later_than(timeout: Duration) -> Duration {
+    timeout + Duration::from_secs(1)
 }
 
 /// Goes over what the exporter has put there, which is after it has read the environment.
