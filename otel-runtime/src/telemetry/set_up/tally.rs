@@ -136,7 +136,9 @@ impl Tally {
         if waiting > 0 && books.is_closed {
             reasons.push(format!("{waiting} found the queue full, or came after the end"));
         } else if waiting > 0 {
-            reasons.push(format!("{waiting} were not sent within {limit:?}"));
+            reasons.push(format!(
+                "{waiting} were not sent within {limit:?}, or found the queue full"
+            ));
         }
         let (things, receiver, reasons) = (self.signal.things(), &self.receiver, reasons.join("; "));
         let text = format!("{lost} of {made} {things} did not arrive at {receiver} ({reasons})");

@@ -77,3 +77,59 @@ impl LogProcessor for Counted<BatchLogProcessor> {
         self.processor.set_resource(resource);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::KeyValue;
+    use opentelemetry::trace::{Link, Span as _, SpanKind, TraceId, TraceState, Tracer, TracerProvider};
+    use opentelemetry_sdk::trace::{
+        InMemorySpanExporter, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample,
+    };
+
+    use super::super::super::signal::Signal;
+    use super::*;
+
+    /// Has what is called `exported` recorded and exported, and all else recorded only.
+    #[derive(Clone, Debug)]
+    struct ByName;
+
+    impl ShouldSample for ByName {
+        fn should_sample(
+            &self,
+            _: Option<&Context>,
+            _: TraceId,
+            name: &str,
+            _: &SpanKind,
+            _: &[KeyValue],
+            _: &[Link],
+        ) -> SamplingResult {
+            let decision = match name {
+                "exported" => SamplingDecision::RecordAndSample,
+                _ => SamplingDecision::RecordOnly,
+            };
+            SamplingResult {
+                decision,
+                attributes: Vec::new(),
+                trace_state: TraceState::default(),
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_recorded_only_is_neither_exported_nor_counted() {
+        let exporter = InMemorySpanExporter::default();
+        let tally = Arc::new(Tally::new(Signal::Traces, "here".to_owned()));
+        let processor = BatchSpanProcessor::builder(exporter.clone()).build();
+        let provider = SdkTracerProvider::builder()
+            .with_sampler(ByName)
+            .with_span_processor(Counted::new(processor, Arc::clone(&tally)))
+            .build();
+        for name in ["exported", "recorded", "exported"] {
+            provider.tracer("test").start(name).end();
+        }
+        provider.force_flush().unwrap();
+        assert_eq!(exporter.get_finished_spans().unwrap().len(), 2);
+        let loss = tally.loss(Duration::ZERO).unwrap();
+        assert_eq!(loss.lost, 2, "the exporter of the test keeps no books");
+    }
+}
