@@ -117,6 +117,19 @@ fn shop_server_and_client_send_all_three_signals_to_the_collector() {
     assert!(is_child(of_kind("process-business-logic", SpanKind::Internal), order));
     assert!(is_child(of_kind("send-confirmation", SpanKind::Internal), order));
     assert_eq!(trace.len(), 8);
+    let attribute = |key| {
+        order
+            .attributes
+            .iter()
+            .find(|attribute| attribute.key == key)
+            .and_then(|attribute| attribute.value.clone()?.value)
+    };
+    assert_eq!(attribute("order.item"), Some(Value::StringValue("apple".to_owned())));
+    assert_eq!(attribute("order.quantity"), Some(Value::IntValue(6)));
+    assert!(matches!(
+        attribute("rpc.request.header.user-agent"),
+        Some(Value::ArrayValue(_))
+    ));
 
     let not_found = spans
         .iter()

@@ -60,9 +60,11 @@ impl Storefront {
     }
 }
 
-#[traced_service]
+// What customers say of themselves is worth a place in the trace, and nothing else that they send.
+#[traced_service(request_headers("user-agent"))]
 #[tonic::async_trait]
 impl Shop for Storefront {
+    #[traced(fields(order.item = request.get_ref().item.as_str(), order.quantity = request.get_ref().quantity))]
     async fn place_order(&self, request: Request<Order>) -> Result<Response<Receipt>, Status> {
         let order = request.into_inner();
         let _in_progress = InProgress::begin(&self.measures.in_progress);
