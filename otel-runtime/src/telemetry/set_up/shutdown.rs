@@ -62,7 +62,7 @@ impl Drop for Telemetry {
             return;
         }
         if let Err(error) = self.providers.shut_down(LIMIT_OF_DROP) {
-            tracing::error!("{error}");
+            tracing::error!(target: "otel_runtime::telemetry", "{error}");
         }
     }
 }

@@ -61,7 +61,7 @@ impl Tally {
         drop(books);
         if let Some(lost) = outage {
             let (receiver, things) = (&self.receiver, self.signal.things());
-            tracing::warn!("{receiver} answers again: {lost} {things} were lost in between");
+            tracing::warn!(target: "otel_runtime::telemetry", "{receiver} answers again: {lost} {things} were lost in between");
         }
     }
 
@@ -75,7 +75,7 @@ impl Tally {
         books.reason = Some(reason.to_owned());
         drop(books);
         if was_there {
-            tracing::warn!("{things} are lost, because {receiver} cannot be reached: {reason}; this is told once");
+            tracing::warn!(target: "otel_runtime::telemetry", "{things} are lost, because {receiver} cannot be reached: {reason}; this is told once");
         }
     }
 
