@@ -54,8 +54,10 @@ features() {
 
 step cargo fmt --all --check
 step cargo fmt --manifest-path test-beds/Cargo.toml --check
+step cargo fmt --manifest-path benches/Cargo.toml --check
 step cargo clippy --workspace --all-targets --locked -- -D warnings
 step cargo clippy --manifest-path test-beds/Cargo.toml --all-targets --locked -- -D warnings
+step cargo clippy --manifest-path benches/Cargo.toml --all-targets --all-features --locked -- -D warnings
 step documented
 step quickstart_shows_all_traces
 step features

@@ -1,0 +1,57 @@
+//! Instructions, as callgrind counts them.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::path::Path;
+use std::process::Command;
+
+use crate::allocations;
+
+/// The instructions of what the program measures, and those without the allocator's.
+pub(crate) fn instructions(program: &Path, arguments: &[String]) -> Result<(u64, u64), Box<dyn Error>> {
+    let out = std::env::temp_dir().join(format!("benches.{}.callgrind", std::process::id()));
+    let output = Command::new("valgrind")
+        .arg("--tool=callgrind")
+        .arg("--collect-atstart=no")
+        .arg("--toggle-collect=*measure::measured*")
+        .arg(format!("--callgrind-out-file={}", out.display()))
+        .arg(program)
+        .args(arguments)
+        .output()
+        .map_err(|error| format!("valgrind: {error}"))?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into());
+    }
+    let profile = std::fs::read_to_string(&out)?;
+    std::fs::remove_file(&out)?;
+    read(&profile).ok_or_else(|| "this is no profile of callgrind's".into())
+}
+
+/// The total, and the total without what the allocator's functions cost, and what they call.
+///
+/// The [format](https://valgrind.org/docs/manual/cl-format.html) names a function by a number, and tells the name with the number where it comes first. A call is three lines: who is called,
+/// how often, and, last in the third, what that cost in all.
+fn read(profile: &str) -> Option<(u64, u64)> {
+    let mut names = HashMap::new();
+    let (mut total, mut in_allocator) = (None, 0);
+    let mut lines = profile.lines();
+    let mut called = "";
+    while let Some(line) = lines.next() {
+        if let Some(function) = line.strip_prefix("fn=").or_else(|| line.strip_prefix("cfn=")) {
+            let (number, name) = function.split_once(' ').unwrap_or((function, ""));
+            if !name.is_empty() {
+                names.insert(number, name);
+            }
+            called = number;
+        } else if line.starts_with("calls=") {
+            let cost: u64 = lines.next()?.rsplit(' ').next()?.parse().ok()?;
+            if names.get(called)?.contains(allocations::FUNCTIONS) {
+                in_allocator += cost;
+            }
+        } else if let Some(sum) = line.strip_prefix("totals: ") {
+            total = sum.trim().parse().ok();
+        }
+    }
+    let total: u64 = total?;
+    Some((total, total - in_allocator))
+}

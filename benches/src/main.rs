@@ -1,0 +1,41 @@
+//! What an RPC costs that is traced: instructions, allocations and time, by otel-runtime and by everyone else.
+//!
+//! ```console
+//! $ scripts/bench.sh
+//! ```
+//!
+//! Each measurement is a process of its own (`one …`), so that what one peer makes global is not there for another. `table` and `guard` start those processes.
+
+mod allocations;
+mod by_hand;
+mod callgrind;
+mod chart;
+mod guard;
+mod measure;
+#[cfg(feature = "peers")]
+mod peers;
+mod report;
+mod rpc;
+mod sdk;
+mod service;
+mod variants;
+
+use std::path::Path;
+
+/// What tonic generates.
+#[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
+mod proto {
+    tonic::include_proto!("bench");
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["one", variant, mode, shape, how] => measure::one(variant, mode.parse()?, shape.parse()?, how),
+        ["table", directory] => report::table(Path::new(directory)),
+        ["guard", directory] => guard::check(Path::new(directory)),
+        ["guard", directory, "--update"] => guard::update(Path::new(directory)),
+        _ => Err("usage: benches table DIRECTORY | guard DIRECTORY [--update] | one VARIANT MODE SHAPE HOW".into()),
+    }
+}

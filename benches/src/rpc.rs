@@ -1,0 +1,259 @@
+//! One RPC in this process, from the request to the trailers of its response, without a socket or a runtime.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::str::FromStr;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version};
+use http_body::Frame;
+use http_body_util::{Full, StreamBody};
+use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags, TraceState};
+use tonic::body::Body;
+use tonic::transport::server::TcpConnectInfo;
+use tower::Service;
+
+use crate::proto::Message;
+use crate::proto::bench_client::BenchClient;
+use crate::sdk::Mode;
+
+pub(crate) const MESSAGES: usize = 100;
+const TEXT: &str = "Hello, world!";
+const TRACE: u128 = 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736;
+const PARENT: u64 = 0x00f0_67aa_0ba9_02b7;
+
+/// Makes an RPC.
+pub(crate) type Rpc = Box<dyn FnMut()>;
+
+/// What kind of RPC it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Unary,
+    /// A stream of [`MESSAGES`] messages.
+    Stream,
+    /// One that fails.
+    Error,
+}
+
+impl Shape {
+    pub(crate) const ALL: [Shape; 3] = [Shape::Unary, Shape::Stream, Shape::Error];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Shape::Unary => "unary",
+            Shape::Stream => "stream",
+            Shape::Error => "error",
+        }
+    }
+
+    fn path(self) -> &'static str {
+        match self {
+            Shape::Unary => "/bench.Bench/Unary",
+            Shape::Stream => "/bench.Bench/Stream",
+            Shape::Error => "/bench.Bench/Error",
+        }
+    }
+}
+
+impl FromStr for Shape {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let found = Shape::ALL.into_iter().find(|shape| shape.name() == name);
+        found.ok_or_else(|| format!("no shape {name}"))
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// What a future gives that waits for nobody. (tonic yields now and then.)
+fn now<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    for _ in 0..1000 {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return output;
+        }
+    }
+    panic!("nothing here has to wait")
+}
+
+/// Reads a body to its end, and gives the length of its data, and its `grpc-status`, if it has trailers.
+fn read<B>(body: B) -> (usize, Option<HeaderValue>)
+where
+    B: http_body::Body<Data = Bytes, Error: fmt::Debug>,
+{
+    let mut body = pin!(body);
+    let (mut length, mut status) = (0, None);
+    while let Some(frame) = now(std::future::poll_fn(|cx| body.as_mut().poll_frame(cx))) {
+        match frame.expect("a frame").into_data() {
+            Ok(data) => length += data.len(),
+            Err(frame) => {
+                status = frame
+                    .into_trailers()
+                    .ok()
+                    .and_then(|mut trailers| trailers.remove("grpc-status"));
+            }
+        }
+    }
+    (length, status)
+}
+
+/// A message as gRPC frames it.
+fn framed() -> Bytes {
+    let message = prost::Message::encode_to_vec(&Message { text: TEXT.to_owned() });
+    let length = u32::try_from(message.len()).expect("a short message");
+    [&[0][..], &length.to_be_bytes(), &message].concat().into()
+}
+
+/// RPCs to a server, of a caller with a span, that arrive as hyper hands them to tonic's layers: with an authority, and the address of the client's socket.
+pub(crate) fn to_server<S, B>(server: S, mode: Mode, shape: Shape) -> Rpc
+where
+    S: Service<Request<Body>, Response = Response<B>, Error: fmt::Debug> + 'static,
+    B: http_body::Body<Data = Bytes, Error: fmt::Debug>,
+{
+    let peer = TcpConnectInfo {
+        local_addr: Some(SocketAddr::from(([10, 0, 0, 1], 50051))),
+        remote_addr: Some(SocketAddr::from(([192, 0, 2, 7], 41952))),
+    };
+    calls(
+        server,
+        format!("http://bench.example:50051{}", shape.path()),
+        Some(peer),
+        mode,
+        shape,
+    )
+}
+
+/// The same, of which nothing tells the addresses of the server and of the client.
+pub(crate) fn to_server_without_addresses<S, B>(server: S, mode: Mode, shape: Shape) -> Rpc
+where
+    S: Service<Request<Body>, Response = Response<B>, Error: fmt::Debug> + 'static,
+    B: http_body::Body<Data = Bytes, Error: fmt::Debug>,
+{
+    calls(server, shape.path().to_owned(), None, mode, shape)
+}
+
+fn calls<S, B>(mut server: S, uri: String, peer: Option<TcpConnectInfo>, mode: Mode, shape: Shape) -> Rpc
+where
+    S: Service<Request<Body>, Response = Response<B>, Error: fmt::Debug> + 'static,
+    B: http_body::Body<Data = Bytes, Error: fmt::Debug>,
+{
+    let uri = Uri::try_from(uri).expect("a URI");
+    let mut headers = HeaderMap::new();
+    headers.insert("te", HeaderValue::from_static("trailers"));
+    headers.insert("content-type", HeaderValue::from_static("application/grpc"));
+    headers.insert("user-agent", HeaderValue::from_static("bench/1"));
+    let sampled = u8::from(mode.caller_is_sampled());
+    let parent = format!("00-{TRACE:032x}-{PARENT:016x}-{sampled:02x}");
+    headers.insert("traceparent", parent.parse().expect("a header"));
+    let message = framed();
+    let (expected_length, expected_status) = match shape {
+        Shape::Unary => (message.len(), "0"),
+        Shape::Stream => (message.len() * MESSAGES, "0"),
+        Shape::Error => (0, "5"),
+    };
+    Box::new(move || {
+        let mut request = Request::new(Body::new(Full::new(message.clone())));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = uri.clone();
+        *request.version_mut() = Version::HTTP_2;
+        *request.headers_mut() = headers.clone();
+        if let Some(peer) = &peer {
+            request.extensions_mut().insert(peer.clone());
+        }
+        now(std::future::poll_fn(|cx| server.poll_ready(cx))).expect("ready");
+        let response = now(server.call(request)).expect("a response");
+        let in_headers = response.headers().get("grpc-status").cloned();
+        let (length, in_trailers) = read(response.into_body());
+        let status = in_headers.or(in_trailers).expect("a status");
+        assert!(length == expected_length && status == expected_status);
+    })
+}
+
+/// RPCs of a client in the current context of a caller with a span. What answers them does the least that a server can do.
+pub(crate) fn of_client<S, B>(channel: S, mode: Mode, shape: Shape) -> Rpc
+where
+    S: Service<Request<Body>, Response = Response<B>, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
+    B: http_body::Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send> + Send + 'static,
+{
+    let uri = Uri::from_static("http://bench.example:50051");
+    let mut client = BenchClient::with_origin(channel, uri);
+    let flags = TraceFlags::default().with_sampled(mode.caller_is_sampled());
+    let caller = SpanContext::new(TRACE.into(), PARENT.into(), flags, true, TraceState::NONE);
+    let current = opentelemetry::Context::new().with_remote_span_context(caller);
+    let with_context = mode.has_spans();
+    let message = Message { text: TEXT.to_owned() };
+    Box::new(move || {
+        let _current = with_context.then(|| current.clone().attach());
+        let request = message.clone();
+        match shape {
+            Shape::Unary => {
+                let reply = now(client.unary(request)).expect("a reply");
+                assert_eq!(reply.into_inner().text, TEXT);
+            }
+            Shape::Stream => {
+                let mut replies = now(client.stream(request)).expect("replies").into_inner();
+                let mut count = 0;
+                while now(replies.message()).expect("a reply").is_some() {
+                    count += 1;
+                }
+                assert_eq!(count, MESSAGES);
+            }
+            Shape::Error => {
+                let status = now(client.error(request)).expect_err("an error");
+                assert_eq!(status.code(), tonic::Code::NotFound);
+            }
+        }
+    })
+}
+
+/// What answers a client: a response whose body is ready.
+#[derive(Clone)]
+pub(crate) struct Answers(Bytes);
+
+impl Answers {
+    pub(crate) fn new() -> Self {
+        Answers(framed())
+    }
+}
+
+impl Service<Request<Body>> for Answers {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = std::future::Ready<Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let path = request.uri().path();
+        let is = |shape: Shape| path == shape.path();
+        let count = if is(Shape::Stream) { MESSAGES } else { 1 };
+        let is_error = is(Shape::Error);
+        read(request.into_body());
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", HeaderValue::from_static("application/grpc"));
+        let body = if is_error {
+            headers.insert("grpc-status", HeaderValue::from_static("5"));
+            headers.insert("grpc-message", HeaderValue::from_static("no%20such%20thing"));
+            Body::empty()
+        } else {
+            let mut trailers = HeaderMap::new();
+            trailers.insert("grpc-status", HeaderValue::from_static("0"));
+            let data = std::iter::repeat_n(self.0.clone(), count).map(Frame::data);
+            let frames = data.chain(std::iter::once(Frame::trailers(trailers)));
+            Body::new(StreamBody::new(tokio_stream::iter(frames.map(Ok::<_, Infallible>))))
+        };
+        let mut response = Response::new(body);
+        *response.headers_mut() = headers;
+        std::future::ready(Ok(response))
+    }
+}

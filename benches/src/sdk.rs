@@ -1,0 +1,158 @@
+//! What is installed in a process: the SDK, with nothing behind it.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use opentelemetry::{Context, global};
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics};
+use opentelemetry_sdk::metrics::reader::MetricReader;
+use opentelemetry_sdk::metrics::{ManualReader, SdkMeterProvider};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, Span, SpanData, SpanProcessor};
+
+/// What is installed, and what the caller says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Spans and metrics; the caller's span is sampled, and so are ours.
+    Sampled,
+    /// Spans and metrics; the caller's span is not sampled, and the sampler decides that ours are not either.
+    NotSampled,
+    /// A meter provider, and neither a tracer provider nor a propagator.
+    MetricsOnly,
+    /// Nothing.
+    NoSdk,
+}
+
+impl Mode {
+    pub(crate) const ALL: [Mode; 4] = [Mode::Sampled, Mode::NotSampled, Mode::MetricsOnly, Mode::NoSdk];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Mode::Sampled => "sampled",
+            Mode::NotSampled => "not-sampled",
+            Mode::MetricsOnly => "metrics-only",
+            Mode::NoSdk => "no-sdk",
+        }
+    }
+
+    pub(crate) fn caller_is_sampled(self) -> bool {
+        self != Mode::NotSampled
+    }
+
+    pub(crate) fn has_spans(self) -> bool {
+        matches!(self, Mode::Sampled | Mode::NotSampled)
+    }
+
+    pub(crate) fn has_metrics(self) -> bool {
+        self != Mode::NoSdk
+    }
+}
+
+impl FromStr for Mode {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let found = Mode::ALL.into_iter().find(|mode| mode.name() == name);
+        found.ok_or_else(|| format!("no mode {name}"))
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// How many spans have ended.
+static SPANS: AtomicU64 = AtomicU64::new(0);
+
+/// Does nothing with a span but count it.
+#[derive(Debug)]
+struct Counts;
+
+impl SpanProcessor for Counts {
+    fn on_start(&self, _: &mut Span, _: &Context) {}
+
+    fn on_end(&self, _: SpanData) {
+        SPANS.fetch_add(1, Relaxed);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+/// A reader that is read once, at the end.
+#[derive(Clone, Debug)]
+struct Reader(Arc<ManualReader>);
+
+impl MetricReader for Reader {
+    fn register_pipeline(&self, pipeline: std::sync::Weak<opentelemetry_sdk::metrics::Pipeline>) {
+        self.0.register_pipeline(pipeline);
+    }
+
+    fn collect(&self, metrics: &mut ResourceMetrics) -> OTelSdkResult {
+        self.0.collect(metrics)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.0.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.0.shutdown_with_timeout(timeout)
+    }
+
+    fn temporality(&self, kind: opentelemetry_sdk::metrics::InstrumentKind) -> opentelemetry_sdk::metrics::Temporality {
+        self.0.temporality(kind)
+    }
+}
+
+/// What is installed in this process.
+pub(crate) struct Installed {
+    reader: Reader,
+}
+
+pub(crate) fn install(mode: Mode) -> Installed {
+    let reader = Reader(Arc::new(ManualReader::default()));
+    if mode.has_spans() {
+        let tracers = SdkTracerProvider::builder()
+            .with_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOn)))
+            .with_span_processor(Counts)
+            .build();
+        global::set_tracer_provider(tracers);
+        global::set_text_map_propagator(TraceContextPropagator::new());
+    }
+    if mode.has_metrics() {
+        let meters = SdkMeterProvider::builder().with_reader(reader.clone()).build();
+        global::set_meter_provider(meters);
+    }
+    Installed { reader }
+}
+
+impl Installed {
+    /// How many spans have ended, and how many durations have been recorded: a peer that is cheap because it has recorded nothing would show here.
+    pub(crate) fn recorded(&self) -> (u64, u64) {
+        let mut metrics = ResourceMetrics::default();
+        let _ = self.reader.collect(&mut metrics);
+        let all = metrics
+            .scope_metrics()
+            .flat_map(opentelemetry_sdk::metrics::data::ScopeMetrics::metrics);
+        let durations = all.map(|metric| match metric.data() {
+            AggregatedMetrics::F64(MetricData::Histogram(histogram)) => histogram
+                .data_points()
+                .map(opentelemetry_sdk::metrics::data::HistogramDataPoint::count)
+                .sum(),
+            _ => 0,
+        });
+        (SPANS.load(Relaxed), durations.sum())
+    }
+}

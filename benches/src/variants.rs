@@ -1,0 +1,117 @@
+//! Everything that is measured.
+
+use otel_runtime::{ClientLayer, ServerLayer};
+use tonic::service::Routes;
+use tower::Layer;
+
+use crate::by_hand::ByHand;
+use crate::proto::bench_server::BenchServer;
+use crate::rpc::{Answers, Rpc, Shape, of_client, to_server, to_server_without_addresses};
+use crate::sdk::Mode;
+use crate::service::{Bare, Traced};
+
+/// A way to trace an RPC, or none.
+pub(crate) struct Variant {
+    pub(crate) name: &'static str,
+    /// What it is compared with.
+    pub(crate) base: &'static str,
+    pub(crate) whose: Whose,
+    /// Whether instruments that are bound to their attributes make it another; of what traces nothing, the compiler does, which inlines other functions then.
+    pub(crate) can_be_bound: bool,
+    /// What it does not do that the others do. The whole truth is longer.
+    pub(crate) lacks: &'static str,
+    pub(crate) make: fn(Mode, Shape) -> Rpc,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// It traces nothing.
+    Nobodys,
+    Ours,
+    Others,
+}
+
+pub(crate) const BARE: &str = "bare";
+pub(crate) const BARE_WITHOUT_ADDRESSES: &str = "bare, no addresses";
+pub(crate) const BARE_CLIENT: &str = "bare client";
+
+impl Variant {
+    const fn ours(name: &'static str, base: &'static str, make: fn(Mode, Shape) -> Rpc) -> Self {
+        Variant {
+            name,
+            base,
+            whose: Whose::Ours,
+            can_be_bound: true,
+            lacks: "",
+            make,
+        }
+    }
+}
+
+pub(crate) fn all() -> Vec<Variant> {
+    let bare = |name, make| Variant {
+        name,
+        base: name,
+        whose: Whose::Nobodys,
+        can_be_bound: true,
+        lacks: "",
+        make,
+    };
+    let mut all = vec![
+        bare(BARE, |mode, shape| {
+            to_server(Routes::new(BenchServer::new(Bare)), mode, shape)
+        }),
+        Variant::ours("attribute", BARE, |mode, shape| {
+            to_server(Routes::new(BenchServer::new(Traced)), mode, shape)
+        }),
+        Variant::ours("attribute + ServerLayer", BARE, |mode, shape| {
+            to_server(
+                ServerLayer::new().layer(Routes::new(BenchServer::new(Traced))),
+                mode,
+                shape,
+            )
+        }),
+        Variant::ours("ServerLayer", BARE, |mode, shape| {
+            to_server(
+                ServerLayer::new().layer(Routes::new(BenchServer::new(Bare))),
+                mode,
+                shape,
+            )
+        }),
+        Variant {
+            name: "by hand",
+            base: BARE,
+            whose: Whose::Others,
+            can_be_bound: true,
+            lacks: "no server.address, no network.peer.*; a stream only up to its start; nothing of a handler that is dropped or panics",
+            make: |mode, shape| to_server(Routes::new(BenchServer::new(ByHand)), mode, shape),
+        },
+    ];
+    #[cfg(feature = "peers")]
+    all.extend(crate::peers::all());
+    // tonic's generated service without its router, called with less than a server gives it: what is left out of the telemetry then is two strings and two numbers.
+    all.extend([
+        bare(BARE_WITHOUT_ADDRESSES, |mode, shape| {
+            to_server_without_addresses(BenchServer::new(Bare), mode, shape)
+        }),
+        Variant::ours("attribute, no addresses", BARE_WITHOUT_ADDRESSES, |mode, shape| {
+            to_server_without_addresses(BenchServer::new(Traced), mode, shape)
+        }),
+        Variant::ours(
+            "attribute + ServerLayer, no addresses",
+            BARE_WITHOUT_ADDRESSES,
+            |mode, shape| to_server_without_addresses(ServerLayer::new().layer(BenchServer::new(Traced)), mode, shape),
+        ),
+        bare(BARE_CLIENT, |mode, shape| of_client(Answers::new(), mode, shape)),
+        Variant::ours("ClientLayer", BARE_CLIENT, |mode, shape| {
+            of_client(
+                ClientLayer::new("bench.example:50051").layer(Answers::new()),
+                mode,
+                shape,
+            )
+        }),
+    ]);
+    #[cfg(feature = "peers")]
+    all.extend(crate::peers::clients());
+    all
+}
