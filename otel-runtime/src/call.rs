@@ -131,7 +131,7 @@ impl Call {
             Some(span) => context.with_span(span),
             None => context,
         };
-        method.count_active(&instrumentation, 1);
+        method.with_points(&instrumentation, |points| points.count_active(1));
         Box::new(Call {
             method,
             unknown,
@@ -209,8 +209,9 @@ impl Call {
     }
 
     fn become_method(&mut self, method: Known, name_so_far: &str) {
-        self.method.count_active(&self.instrumentation, -1);
-        method.count_active(&self.instrumentation, 1);
+        self.method
+            .with_points(&self.instrumentation, |points| points.count_active(-1));
+        method.with_points(&self.instrumentation, |points| points.count_active(1));
         if let Some(sizes) = &self.sizes {
             sizes.are_of(&method);
         }
@@ -256,8 +257,10 @@ impl Call {
         }
         let elapsed = self.start.instant.elapsed();
         let seconds = elapsed.as_secs_f64();
-        self.method.count_active(&self.instrumentation, -1);
-        self.method.record_duration(&self.instrumentation, seconds, outcome);
+        self.method.with_points(&self.instrumentation, |points| {
+            points.count_active(-1);
+            points.record_duration(seconds, outcome);
+        });
         if let Some(legacy) = self.instrumentation.legacy() {
             legacy.record_duration(&self.method, seconds, outcome);
         }

@@ -2,22 +2,20 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderValue;
 
 use crate::status::Side;
-
-const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// How much sooner than a handler's own clock says the deadline may have come.
 ///
 /// tonic's timer runs from the arrival of the headers and the caller's from before that, while a handler starts when the request message has been read.
 const MAX_SLACK: Duration = Duration::from_millis(100);
 
-/// Reads `grpc-timeout`: up to eight digits and a unit, as the [gRPC protocol] has it. `None` for no or no valid deadline.
+/// Reads `grpc-timeout`: up to eight digits and a unit, as the [gRPC protocol] has it. `None` for no valid deadline.
 ///
 /// [gRPC protocol]: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
-pub(crate) fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
-    parse(headers.get(GRPC_TIMEOUT)?.as_bytes())
+pub(crate) fn grpc_timeout(header: &HeaderValue) -> Option<Duration> {
+    parse(header.as_bytes())
 }
 
 fn parse(value: &[u8]) -> Option<Duration> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use http::HeaderMap;
@@ -12,11 +12,14 @@ use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::{Span, SpanBuilder, TraceContextExt, Tracer, TracerProvider};
 use opentelemetry::{Context, InstrumentationScope, KeyValue};
 
+use crate::headers::Found;
 use crate::legacy::Legacy;
 use crate::method::Method;
+use crate::points::Instruments;
 use crate::propagation::{self, Headers};
 use crate::semconv;
 use crate::status::{Outcome, Side};
+use crate::traceparent::{self, Known};
 
 /// Providers and a propagator for those who do not want the global ones: tests, and programs with more than one set-up of OpenTelemetry.
 ///
@@ -62,17 +65,13 @@ struct Parts {
     tracer: BoxedTracer,
     /// Whether the tracer has shown that it is a no-op. It stays one: it belongs to the provider that it was made by.
     tracer_is_no_op: AtomicBool,
-    server: Instruments,
-    client: Instruments,
+    /// No other has it.
+    number: u64,
+    server: Arc<Instruments>,
+    client: Arc<Instruments>,
     legacy: Option<Legacy>,
     meter: Meter,
     total_sizes: OnceLock<TotalSizes>,
-}
-
-/// What the RPCs of one side are counted and timed with.
-pub(crate) struct Instruments {
-    pub(crate) call_duration: Histogram<f64>,
-    pub(crate) active_requests: UpDownCounter<i64>,
 }
 
 /// gRPC's own metrics of the messages of a server's RPC.
@@ -94,14 +93,18 @@ impl Instrumentation {
         GLOBAL.get_or_init(|| Instrumentation::builder().build())
     }
 
-    /// The current context with what the propagator finds in `headers`: the caller's span and baggage.
+    /// The current context with what the propagator finds in `headers`: the caller's span and baggage. `None` where it finds nothing, so that the current context stays.
     ///
     /// It starts from the current context, not from an empty one, so that what the layers around a service put there (a suppression of telemetry, say) stays.
-    pub(crate) fn extract(&self, headers: &HeaderMap) -> Context {
-        let (current, headers) = (Context::current(), Headers::new(headers));
+    pub(crate) fn extract(&self, headers: &HeaderMap, found: &Found<'_>) -> Option<Context> {
+        let extract = |propagator: &dyn TextMapPropagator| match traceparent::read(propagator, found) {
+            Known::Nothing => None,
+            Known::Caller(span) => Some(Context::map_current(|current| current.with_remote_span_context(span))),
+            Known::Unknown => Some(propagator.extract_with_context(&Context::current(), &Headers::new(headers))),
+        };
         match &self.0.propagator {
-            Some(propagator) => propagator.extract_with_context(&current, &headers),
-            None => global::get_text_map_propagator(|propagator| propagator.extract_with_context(&current, &headers)),
+            Some(propagator) => extract(&**propagator),
+            None => global::get_text_map_propagator(extract),
         }
     }
 
@@ -152,6 +155,11 @@ impl Instrumentation {
         ];
         sizes.received.record(received, &attributes);
         sizes.sent.record(sent, &attributes);
+    }
+
+    /// The same for its clones, and for no other.
+    pub(crate) fn number(&self) -> u64 {
+        self.0.number
     }
 
     pub(crate) fn instruments(&self, side: Side) -> &Instruments {
@@ -234,6 +242,8 @@ impl InstrumentationBuilder {
     /// Makes the instruments.
     #[must_use]
     pub fn build(self) -> Instrumentation {
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
+
         let meter = self.meter.unwrap_or_else(|| global::meter_with_scope(scope()));
         let boundaries = self
             .duration_boundaries
@@ -242,14 +252,17 @@ impl InstrumentationBuilder {
             propagator: self.propagator,
             tracer: self.tracer.unwrap_or_else(|| global::tracer_with_scope(scope())),
             tracer_is_no_op: AtomicBool::new(false),
-            server: Instruments {
-                call_duration: call_duration(&meter, &semconv::SERVER_CALL_DURATION, &boundaries),
-                active_requests: active_requests(&meter, &semconv::SERVER_ACTIVE_REQUESTS),
-            },
-            client: Instruments {
-                call_duration: call_duration(&meter, &semconv::CLIENT_CALL_DURATION, &boundaries),
-                active_requests: active_requests(&meter, &semconv::CLIENT_ACTIVE_REQUESTS),
-            },
+            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
+            server: Instruments::new(
+                &meter,
+                call_duration(&meter, &semconv::SERVER_CALL_DURATION, &boundaries),
+                active_requests(&meter, &semconv::SERVER_ACTIVE_REQUESTS),
+            ),
+            client: Instruments::new(
+                &meter,
+                call_duration(&meter, &semconv::CLIENT_CALL_DURATION, &boundaries),
+                active_requests(&meter, &semconv::CLIENT_ACTIVE_REQUESTS),
+            ),
             legacy: Legacy::if_asked_for(&meter),
             total_sizes: OnceLock::new(),
             meter,

@@ -6,12 +6,14 @@ mod client;
 mod deadline;
 mod field;
 pub mod filter;
+mod headers;
 mod instrumentation;
 mod legacy;
 mod method;
 mod methods;
 mod options;
 mod panic;
+mod points;
 pub mod propagation;
 mod request;
 mod response;
@@ -22,6 +24,7 @@ mod status;
 pub mod task;
 #[cfg(feature = "console")]
 pub mod telemetry;
+mod traceparent;
 mod wire;
 
 #[doc(hidden)]

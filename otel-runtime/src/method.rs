@@ -1,17 +1,18 @@
-//! A method, and what is made once for it: its name on the wire and the attributes of its spans and metric points.
+//! A method, and what is made once for it: its name on the wire, the attributes of its spans, its points in the metrics.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use opentelemetry::KeyValue;
 
 use crate::instrumentation::Instrumentation;
+use crate::points::Points;
 use crate::semconv;
-use crate::status::{Outcome, Side};
+use crate::status::Side;
 
 /// A method by its name, with everything about it that every RPC of it needs.
-#[derive(Debug)]
 pub(crate) struct Method {
     side: Side,
     /// `pkg.Service/Method`.
@@ -20,8 +21,8 @@ pub(crate) struct Method {
     path: Option<Box<str>>,
     /// `server.address` and `server.port` of a client's target. A server's metrics do not have them: its callers choose what they call it by.
     target: Box<[KeyValue]>,
-    active_requests: Box<[KeyValue]>,
-    call_duration: [OnceLock<Box<[KeyValue]>>; Outcome::COUNT],
+    /// With the number of the first instrumentation that it was recorded with, which is the only one of nearly every program. Others look their points up.
+    points: OnceLock<(u64, Arc<Points>)>,
 }
 
 impl Method {
@@ -42,8 +43,7 @@ impl Method {
             name,
             path: path.map(Box::from),
             target: Box::from(target),
-            active_requests: sorted(labels(name).to_vec()),
-            call_duration: [const { OnceLock::new() }; Outcome::COUNT],
+            points: OnceLock::new(),
         }
     }
 
@@ -76,49 +76,25 @@ impl Method {
         KeyValue::new(semconv::RPC_METHOD, self.name)
     }
 
-    /// Adds to the number of its RPCs that are under way.
-    pub(crate) fn count_active(&self, instrumentation: &Instrumentation, change: i64) {
-        instrumentation
-            .instruments(self.side)
-            .active_requests
-            .add(change, &self.active_requests);
-    }
-
-    /// Records the duration of one RPC, in seconds.
-    pub(crate) fn record_duration(&self, instrumentation: &Instrumentation, seconds: f64, outcome: Outcome<'_>) {
-        let histogram = &instrumentation.instruments(self.side).call_duration;
-        match outcome.index() {
-            Some(index) => {
-                let attributes = self.call_duration[index].get_or_init(|| self.ended(outcome));
-                histogram.record(seconds, attributes);
-            }
-            None => histogram.record(seconds, &self.ended(outcome)),
+    /// Asks its points in the metrics.
+    pub(crate) fn with_points(&self, instrumentation: &Instrumentation, ask: impl FnOnce(&Points)) {
+        let number = instrumentation.number();
+        let points = || {
+            instrumentation
+                .instruments(self.side)
+                .points(self.side, self.name, &self.target)
+        };
+        match self.points.get_or_init(|| (number, points())) {
+            (of, points) if *of == number => ask(points),
+            _ => ask(&points()),
         }
     }
+}
 
-    /// The attributes of an RPC that has ended.
-    fn ended(&self, outcome: Outcome<'_>) -> Box<[KeyValue]> {
-        let mut attributes = labels(self.name).to_vec();
-        attributes.extend_from_slice(&self.target);
-        attributes.push(KeyValue::new(semconv::RPC_STATUS_CODE, outcome.code_name()));
-        let error = outcome.error_type(self.side);
-        attributes.extend(error.map(|error| KeyValue::new(semconv::ERROR_TYPE, error)));
-        sorted(attributes)
+impl fmt::Debug for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Method").field(&self.side).field(&self.name).finish()
     }
-}
-
-/// The attributes that every metric point of a method has.
-fn labels(name: &'static str) -> [KeyValue; 2] {
-    [
-        KeyValue::new(semconv::RPC_SYSTEM_NAME, semconv::GRPC),
-        KeyValue::new(semconv::RPC_METHOD, name),
-    ]
-}
-
-/// Attributes of a metric point. The SDK finds a point faster when its attributes come sorted.
-fn sorted(mut attributes: Vec<KeyValue>) -> Box<[KeyValue]> {
-    attributes.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-    attributes.into_boxed_slice()
 }
 
 /// A name that is an attribute without a copy: it is kept for good, once for each name in the program.

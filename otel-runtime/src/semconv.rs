@@ -42,6 +42,9 @@ pub(crate) const SERVER_ACTIVE_REQUESTS: Instrument = Instrument {
     description: "Number of active RPC server requests.",
 };
 
+/// Nothing is measured with it: it is told that the metrics are being read.
+pub(crate) const READING: &str = "otel_runtime.reading";
+
 pub(crate) const CLIENT_CALL_DURATION: Instrument = Instrument {
     name: "rpc.client.call.duration",
     unit: "s",

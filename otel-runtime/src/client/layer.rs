@@ -16,6 +16,7 @@ use tower_service::Service;
 use super::body::ClientBody;
 use super::target::Target;
 use crate::call::{Beginning, Call, Start, Unknown};
+use crate::headers::Found;
 use crate::method::Known;
 use crate::methods::Methods;
 use crate::options::{Options, options};
@@ -175,7 +176,9 @@ impl ClientLayer {
             context,
             parent: None,
             link: None,
-            timeout: deadline::grpc_timeout(request.headers()),
+            timeout: Found::of(request.headers())
+                .grpc_timeout
+                .and_then(deadline::grpc_timeout),
             layer: Some(Arc::clone(&options.captured)),
             sizes: sizes.clone(),
         };

@@ -10,6 +10,7 @@ use super::arrival::Arrival;
 use crate::call::{Beginning, Call, Start, Unknown};
 use crate::capture::{Captured, Names};
 use crate::deadline;
+use crate::headers::Found;
 use crate::instrumentation::Chosen;
 use crate::method::Known;
 use crate::propagation;
@@ -29,7 +30,9 @@ pub(super) struct Begin<'a> {
 impl Begin<'_> {
     pub(super) fn call(self, request: &Arrival<'_>) -> Box<Call> {
         let start = Start::now();
-        let caller = self.instrumentation.extract(request.headers);
+        let found = Found::of(request.headers);
+        let caller = self.instrumentation.extract(request.headers, &found);
+        let caller = caller.unwrap_or_else(Context::current);
         let stranger = self.public_endpoint.then(|| Stranger::new(&caller));
         let context = match &stranger {
             // What gets no span of ours must not go on with the stranger's.
@@ -45,7 +48,7 @@ impl Begin<'_> {
             context,
             parent,
             link,
-            timeout: deadline::grpc_timeout(request.headers),
+            timeout: found.grpc_timeout.and_then(deadline::grpc_timeout),
             layer: self.layer,
             sizes: self.sizes,
         };

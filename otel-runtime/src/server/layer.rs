@@ -17,6 +17,7 @@ use super::begin::Begin;
 use super::body::ServerBody;
 use super::running::{self, Running};
 use crate::call::Unknown;
+use crate::headers::Found;
 use crate::methods::Methods;
 use crate::options::{Options, options};
 use crate::panic::Panic;
@@ -204,7 +205,11 @@ impl ServerLayer {
         }
         let instrumentation = options.instrumentation();
         if !options.record(&seen) {
-            return Some(Running::left_out(path, instrumentation.extract(arrival.headers)));
+            let caller = instrumentation.extract(arrival.headers, &Found::of(arrival.headers));
+            return Some(Running::left_out(
+                path,
+                caller.unwrap_or_else(opentelemetry::Context::current),
+            ));
         }
         let known = self.methods.get(path);
         let unknown = known.is_none().then(|| Unknown {

@@ -1,0 +1,28 @@
+//! What the headers of a request say to every RPC, found in one pass over them: to look each up by its name would cost several times as much.
+
+use http::{HeaderMap, HeaderValue};
+
+/// The headers of a request that every RPC looks for. Of several lines, the first.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Found<'a> {
+    pub(crate) traceparent: Option<&'a HeaderValue>,
+    pub(crate) grpc_timeout: Option<&'a HeaderValue>,
+    pub(crate) has_tracestate: bool,
+    pub(crate) has_baggage: bool,
+}
+
+impl<'a> Found<'a> {
+    pub(crate) fn of(headers: &'a HeaderMap) -> Self {
+        let mut found = Found::default();
+        for (name, value) in headers {
+            match name.as_str() {
+                "traceparent" => _ = found.traceparent.get_or_insert(value),
+                "grpc-timeout" => _ = found.grpc_timeout.get_or_insert(value),
+                "tracestate" => found.has_tracestate = true,
+                "baggage" => found.has_baggage = true,
+                _ => {}
+            }
+        }
+        found
+    }
+}
