@@ -1,36 +1,23 @@
 //! One RPC, from its start to whichever of its ends comes. Neither side's alone.
 
+use std::cell::RefCell;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use opentelemetry::trace::{Link, SpanBuilder, SpanKind, TraceContextExt};
+use opentelemetry::global::BoxedSpan;
+use opentelemetry::trace::{Link, SpanBuilder, SpanKind, SpanRef, TraceContextExt};
 use opentelemetry::{Context, KeyValue};
 use tonic::Code;
 
 use crate::capture::Captured;
-use crate::instrumentation::Chosen;
+use crate::instrumentation::{Chosen, Started};
 use crate::method::Known;
 use crate::methods::{Methods, name_in};
 use crate::panic::Panic;
 use crate::sizes::Sizes;
 use crate::status::{Outcome, Side};
 use crate::{deadline, legacy, semconv};
-
-/// The moment when an RPC started, by the clock that measures and by the one that tells the time.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Start {
-    instant: Instant,
-    time: SystemTime,
-}
-
-impl Start {
-    pub(crate) fn now() -> Self {
-        Start {
-            instant: Instant::now(),
-            time: SystemTime::now(),
-        }
-    }
-}
 
 /// A path that may be a method's, and the methods that it belongs to if it is.
 #[derive(Debug)]
@@ -41,13 +28,14 @@ pub(crate) struct Unknown {
 
 /// What a span is made of, beside its attributes.
 pub(crate) struct Beginning {
-    pub(crate) start: Start,
+    /// When it started, by the clock that measures.
+    pub(crate) start: Instant,
     pub(crate) method: Known,
     /// Where `method` stands for all that nobody knows.
     pub(crate) unknown: Option<Unknown>,
     pub(crate) instrumentation: Chosen,
-    /// What the span is put into.
-    pub(crate) context: Context,
+    /// What the span is put into, where that is not the current context.
+    pub(crate) context: Option<Context>,
     /// The span's parent, where that is not in `context`.
     pub(crate) parent: Option<Context>,
     pub(crate) link: Option<Link>,
@@ -56,6 +44,15 @@ pub(crate) struct Beginning {
     pub(crate) layer: Option<Arc<Captured>>,
     /// Where somebody asks for the sizes of its messages.
     pub(crate) sizes: Option<Arc<Sizes>>,
+}
+
+/// The attributes that a span starts with.
+pub(crate) trait Attributes {
+    /// Those that a sampler sees, beside `rpc.system.name` and `rpc.method`.
+    fn sampled_by(&self, attributes: &mut Vec<KeyValue>);
+
+    /// Those of a span that records.
+    fn recorded(&self, span: &mut BoxedSpan);
 }
 
 /// The span, the clock and the place in active requests of one RPC.
@@ -67,11 +64,13 @@ pub(crate) struct Call {
     method: Known,
     unknown: Option<Unknown>,
     instrumentation: Chosen,
-    /// Current while the RPC runs.
-    context: Context,
-    /// Whether `context` has a span of ours. It has not where no SDK is installed: the span in it is then another's, and not ours to end.
-    has_span: bool,
-    start: Start,
+    /// Current while the RPC runs. `None` where it has nothing that the current one has not: neither a span of ours nor a caller's.
+    context: Option<Context>,
+    /// Whether `context` has a span of ours that records.
+    records: bool,
+    start: Instant,
+    /// The same moment by the clock that tells the time, of a span that records.
+    time: SystemTime,
     timeout: Option<Duration>,
     /// What the layer takes up that began it, where one did.
     layer: Option<Arc<Captured>>,
@@ -84,24 +83,25 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// `attributes` are those that a sampler sees, beside `rpc.system.name` and `rpc.method`.
-    pub(crate) fn start<I>(beginning: Beginning, attributes: impl FnOnce() -> I) -> Box<Self>
-    where
-        I: IntoIterator<Item = KeyValue>,
-    {
+    #[inline]
+    pub(crate) fn start(beginning: Beginning, attributes: &dyn Attributes) -> Running {
         let Beginning {
             start,
             method,
             unknown,
             instrumentation,
-            context,
+            mut context,
             parent,
             link,
             timeout,
             layer,
             sizes,
         } = beginning;
-        let span = instrumentation.start_span(parent.as_ref().unwrap_or(&context), || {
+        let mut records = false;
+        let mut time = SystemTime::UNIX_EPOCH;
+        if instrumentation.makes_spans() {
+            time = SystemTime::now();
+            let around = context.take().unwrap_or_else(Context::current);
             // There is room for what the end adds.
             let mut all = Vec::with_capacity(8);
             all.push(KeyValue::new(semconv::RPC_SYSTEM_NAME, semconv::GRPC));
@@ -116,29 +116,35 @@ impl Call {
                 }
                 Some(unknown) => SpanBuilder::from_name(name_in(&unknown.path).to_owned()),
             };
-            all.extend(attributes());
+            attributes.sampled_by(&mut all);
             builder.span_kind = Some(match method.side() {
                 Side::Server => SpanKind::Server,
                 Side::Client => SpanKind::Client,
             });
-            builder.start_time = Some(start.time);
+            builder.start_time = Some(time);
             builder.attributes = Some(all);
             builder.links = link.map(|link| vec![link]);
-            builder
-        });
-        let has_span = span.is_some();
-        let context = match span {
-            Some(span) => context.with_span(span),
-            None => context,
-        };
+            context = Some(
+                match instrumentation.start_span(parent.as_ref().unwrap_or(&around), builder) {
+                    Some(Started::Recording(mut span)) => {
+                        records = true;
+                        attributes.recorded(&mut span);
+                        around.with_span(span)
+                    }
+                    Some(Started::Id(id)) => around.with_remote_span_context(id),
+                    None => around,
+                },
+            );
+        }
         method.with_points(&instrumentation, |points| points.count_active(1));
-        Box::new(Call {
+        Running::new(Call {
             method,
             unknown,
             instrumentation,
             context,
-            has_span,
+            records,
             start,
+            time,
             timeout,
             layer,
             sizes,
@@ -148,20 +154,26 @@ impl Call {
         })
     }
 
+    #[inline]
     pub(crate) fn side(&self) -> Side {
         self.method.side()
     }
 
-    pub(crate) fn context(&self) -> &Context {
-        &self.context
+    /// What is to be current while it runs, if that is not so anyway.
+    #[inline]
+    pub(crate) fn context(&self) -> Option<&Context> {
+        self.context.as_ref()
     }
 
+    /// The context of its span, if that records.
+    #[inline]
+    pub(crate) fn recording(&self) -> Option<&Context> {
+        self.context.as_ref().filter(|_| self.records)
+    }
+
+    #[inline]
     pub(crate) fn instrumentation(&self) -> &Chosen {
         &self.instrumentation
-    }
-
-    pub(crate) fn has_span(&self) -> bool {
-        self.has_span
     }
 
     /// The path of its request, as far as it is known.
@@ -173,10 +185,12 @@ impl Call {
     }
 
     /// What the layer takes up that began it, where one did.
+    #[inline]
     pub(crate) fn layer(&self) -> Option<&Arc<Captured>> {
         self.layer.as_ref()
     }
 
+    #[inline]
     pub(crate) fn sizes(&self) -> Option<&Arc<Sizes>> {
         self.sizes.as_ref()
     }
@@ -221,8 +235,10 @@ impl Call {
         if self.instrumentation.legacy().is_some() {
             self.set_attributes(|| legacy::span_attributes(&self.method));
         }
-        if self.has_span && name != name_so_far {
-            self.context.span().update_name(name);
+        if let Some(context) = self.recording()
+            && name != name_so_far
+        {
+            context.span().update_name(name);
         }
     }
 
@@ -231,8 +247,8 @@ impl Call {
     where
         I: IntoIterator<Item = KeyValue>,
     {
-        if self.has_span {
-            set_attributes(&self.context, make);
+        if let Some(context) = self.recording() {
+            set_attributes(context, make);
         }
     }
 
@@ -255,7 +271,7 @@ impl Call {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        let elapsed = self.start.instant.elapsed();
+        let elapsed = self.start.elapsed();
         let seconds = elapsed.as_secs_f64();
         self.method.with_points(&self.instrumentation, |points| {
             points.count_active(-1);
@@ -267,11 +283,12 @@ impl Call {
         if let Some(sizes) = &self.sizes {
             sizes.end(&self.method, outcome);
         }
-        if self.has_span {
-            self.end_span(elapsed, outcome);
+        if let Some(context) = self.recording() {
+            self.end_span(&context.span(), elapsed, outcome);
         }
     }
 
+    #[inline]
     pub(crate) fn has_ended(&self) -> bool {
         self.ended
     }
@@ -279,34 +296,32 @@ impl Call {
     /// Whether the caller's deadline has passed.
     pub(crate) fn is_late(&self) -> bool {
         self.timeout
-            .is_some_and(|timeout| deadline::has_passed(self.side(), timeout, self.start.instant.elapsed()))
+            .is_some_and(|timeout| deadline::has_passed(self.side(), timeout, self.start.elapsed()))
     }
 
-    fn end_span(&self, elapsed: Duration, outcome: Outcome<'_>) {
-        let span = self.context.span();
-        if span.is_recording() {
-            if let Some(unknown) = &self.unknown {
-                span.update_name(self.method.span_name());
-                span.set_attribute(self.method.attribute());
-                let original = name_in(&unknown.path).to_owned();
-                span.set_attribute(KeyValue::new(semconv::RPC_METHOD_ORIGINAL, original));
-                if self.instrumentation.legacy().is_some() {
-                    span.set_attributes(legacy::span_attributes(&self.method));
-                }
-            }
+    #[inline]
+    fn end_span(&self, span: &SpanRef<'_>, elapsed: Duration, outcome: Outcome<'_>) {
+        if let Some(unknown) = &self.unknown {
+            span.update_name(self.method.span_name());
+            span.set_attribute(self.method.attribute());
+            let original = name_in(&unknown.path).to_owned();
+            span.set_attribute(KeyValue::new(semconv::RPC_METHOD_ORIGINAL, original));
             if self.instrumentation.legacy().is_some() {
-                span.set_attribute(legacy::status_code(outcome));
-            }
-            span.set_attribute(KeyValue::new(semconv::RPC_STATUS_CODE, outcome.code_name()));
-            if let Some(error) = outcome.error_type(self.side()) {
-                span.set_attribute(KeyValue::new(semconv::ERROR_TYPE, error));
-            }
-            if let Some(status) = outcome.span_status(self.side()) {
-                span.set_status(status);
+                span.set_attributes(legacy::span_attributes(&self.method));
             }
         }
+        if self.instrumentation.legacy().is_some() {
+            span.set_attribute(legacy::status_code(outcome));
+        }
+        span.set_attribute(KeyValue::new(semconv::RPC_STATUS_CODE, outcome.code_name()));
+        if let Some(error) = outcome.error_type(self.side()) {
+            span.set_attribute(KeyValue::new(semconv::ERROR_TYPE, error));
+        }
+        if let Some(status) = outcome.span_status(self.side()) {
+            span.set_status(status);
+        }
         // The clock of the duration, so that the span is exactly as long as the duration says.
-        span.end_with_timestamp(self.start.time + elapsed);
+        span.end_with_timestamp(self.time + elapsed);
     }
 }
 
@@ -321,6 +336,63 @@ impl Drop for Call {
             self.end(Outcome::DEADLINE_EXCEEDED);
         } else {
             self.end(Outcome::CANCELLED);
+        }
+    }
+}
+
+/// A [`Call`] in a box. A box goes from one RPC to the next, so that none is allocated for each.
+#[derive(Debug)]
+pub(crate) struct Running(Option<Box<Option<Call>>>);
+
+/// How many empty boxes a thread keeps.
+const MOST_BOXES: usize = 32;
+
+thread_local! {
+    // What is kept are the boxes: nothing is in them.
+    #[allow(clippy::vec_box)]
+    static BOXES: RefCell<Vec<Box<Option<Call>>>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Running {
+    fn new(call: Call) -> Self {
+        match BOXES.try_with(|boxes| boxes.borrow_mut().pop()) {
+            Ok(Some(mut empty)) => {
+                *empty = Some(call);
+                Running(Some(empty))
+            }
+            _ => Running(Some(Box::new(Some(call)))),
+        }
+    }
+}
+
+impl Deref for Running {
+    type Target = Call;
+
+    #[inline]
+    fn deref(&self) -> &Call {
+        self.0.as_deref().and_then(Option::as_ref).expect(IN_ITS_BOX)
+    }
+}
+
+impl DerefMut for Running {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Call {
+        self.0.as_deref_mut().and_then(Option::as_mut).expect(IN_ITS_BOX)
+    }
+}
+
+const IN_ITS_BOX: &str = "a call stays in its box until that is dropped";
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(mut full) = self.0.take() {
+            *full = None;
+            let _ = BOXES.try_with(|boxes| {
+                let mut boxes = boxes.borrow_mut();
+                if boxes.len() < MOST_BOXES {
+                    boxes.push(full);
+                }
+            });
         }
     }
 }

@@ -12,6 +12,7 @@ pub(crate) struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
+    #[inline]
     pub(crate) fn of(headers: &'a HeaderMap) -> Self {
         let mut found = Found::default();
         for (name, value) in headers {

@@ -9,7 +9,7 @@ use http::HeaderMap;
 use opentelemetry::global::{self, BoxedSpan, BoxedTracer};
 use opentelemetry::metrics::{Histogram, Meter, MeterProvider, UpDownCounter};
 use opentelemetry::propagation::TextMapPropagator;
-use opentelemetry::trace::{Span, SpanBuilder, TraceContextExt, Tracer, TracerProvider};
+use opentelemetry::trace::{Span, SpanBuilder, SpanContext, TraceContextExt, Tracer, TracerProvider};
 use opentelemetry::{Context, InstrumentationScope, KeyValue};
 
 use crate::headers::Found;
@@ -108,32 +108,44 @@ impl Instrumentation {
         }
     }
 
-    /// Starts the span that `builder` describes, below the span in `parent`. `None` where no SDK is installed, and then nothing is described either.
-    pub(crate) fn start_span(&self, parent: &Context, builder: impl FnOnce() -> SpanBuilder) -> Option<BoxedSpan> {
-        let parts = &*self.0;
-        if parts.tracer_is_no_op.load(Ordering::Relaxed) {
+    /// Whether an SDK is installed, as far as is known.
+    #[inline]
+    pub(crate) fn makes_spans(&self) -> bool {
+        !self.0.tracer_is_no_op.load(Ordering::Relaxed)
+    }
+
+    /// Starts a span below the one in `parent`. `None` where telemetry is suppressed, and where it turns out that no SDK is installed.
+    #[inline]
+    pub(crate) fn start_span(&self, parent: &Context, builder: SpanBuilder) -> Option<Started> {
+        if parent.is_telemetry_suppressed() {
             return None;
         }
-        let span = parts.tracer.build_with_context(builder(), parent);
+        let span = self.0.tracer.build_with_context(builder, parent);
+        if span.is_recording() {
+            return Some(Started::Recording(span));
+        }
         if has_id_of_its_own(&span, parent) {
-            return Some(span);
+            return Some(Started::Id(span.span_context().clone()));
         }
-        // Where telemetry is suppressed, any tracer makes such a span.
-        if !parent.is_telemetry_suppressed() {
-            parts.tracer_is_no_op.store(true, Ordering::Relaxed);
-        }
+        self.0.tracer_is_no_op.store(true, Ordering::Relaxed);
         None
     }
 
     /// Lets the propagator write the span and the baggage in `context` into `headers`, in place of those that are there.
     pub(crate) fn inject(&self, context: &Context, headers: &mut HeaderMap) {
+        let mut inject = |propagator: &dyn TextMapPropagator| {
+            if !traceparent::write(propagator, context, headers) {
+                propagation::replace(propagator, context, headers);
+            }
+        };
         match &self.0.propagator {
-            Some(propagator) => propagation::replace(&**propagator, context, headers),
-            None => global::get_text_map_propagator(|propagator| propagation::replace(propagator, context, headers)),
+            Some(propagator) => inject(&**propagator),
+            None => global::get_text_map_propagator(inject),
         }
     }
 
     /// What RPCs were measured with, if the environment asks for it.
+    #[inline]
     pub(crate) fn legacy(&self) -> Option<&Legacy> {
         self.0.legacy.as_ref()
     }
@@ -158,10 +170,12 @@ impl Instrumentation {
     }
 
     /// The same for its clones, and for no other.
+    #[inline]
     pub(crate) fn number(&self) -> u64 {
         self.0.number
     }
 
+    #[inline]
     pub(crate) fn instruments(&self, side: Side) -> &Instruments {
         match side {
             Side::Server => &self.0.server,
@@ -174,6 +188,13 @@ impl fmt::Debug for Instrumentation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Instrumentation").finish_non_exhaustive()
     }
+}
+
+/// A span that has started.
+pub(crate) enum Started {
+    Recording(BoxedSpan),
+    /// One that takes nothing up. What goes on from it is its id.
+    Id(SpanContext),
 }
 
 /// Every tracer gives every span an id, sampled or not, but a no-op: its spans have their parent's, or none.
@@ -318,6 +339,7 @@ pub(crate) enum Chosen {
 
 impl Chosen {
     /// The same once more, for what belongs to the same RPC.
+    #[inline]
     pub(crate) fn again(&self) -> Self {
         match self {
             Chosen::Global(instrumentation) => Chosen::Global(instrumentation),
@@ -329,6 +351,7 @@ impl Chosen {
 impl Deref for Chosen {
     type Target = Instrumentation;
 
+    #[inline]
     fn deref(&self) -> &Instrumentation {
         match self {
             Chosen::Global(instrumentation) => instrumentation,

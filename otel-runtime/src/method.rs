@@ -32,8 +32,8 @@ impl Method {
     }
 
     /// A method of the server that a client calls.
-    pub(crate) fn called(name: &str, target: &[KeyValue]) -> Self {
-        Method::new(Side::Client, name, None, target)
+    pub(crate) fn called(name: &str, path: Option<&str>, target: &[KeyValue]) -> Self {
+        Method::new(Side::Client, name, path, target)
     }
 
     fn new(side: Side, name: &str, path: Option<&str>, target: &[KeyValue]) -> Self {
@@ -47,36 +47,43 @@ impl Method {
         }
     }
 
+    #[inline]
     pub(crate) fn side(&self) -> Side {
         self.side
     }
 
     /// `rpc.method`.
+    #[inline]
     pub(crate) fn name(&self) -> &'static str {
         self.name
     }
 
     /// The name of its spans.
+    #[inline]
     pub(crate) fn span_name(&self) -> &'static str {
         if self.is_other() { semconv::GRPC } else { self.name }
     }
 
     /// Whether it stands for all methods that nobody knows.
+    #[inline]
     pub(crate) fn is_other(&self) -> bool {
         self.name == semconv::OTHER
     }
 
     /// The path of its requests, where one has come with a path.
+    #[inline]
     pub(crate) fn path(&self) -> Option<&str> {
         self.path.as_deref()
     }
 
     /// `rpc.method`, of a span.
+    #[inline]
     pub(crate) fn attribute(&self) -> KeyValue {
         KeyValue::new(semconv::RPC_METHOD, self.name)
     }
 
     /// Asks its points in the metrics.
+    #[inline]
     pub(crate) fn with_points(&self, instrumentation: &Instrumentation, ask: impl FnOnce(&Points)) {
         let number = instrumentation.number();
         let points = || {
@@ -119,6 +126,7 @@ pub(crate) enum Known {
 impl Deref for Known {
     type Target = Method;
 
+    #[inline]
     fn deref(&self) -> &Method {
         match self {
             Known::Handler(method) => method,

@@ -48,6 +48,15 @@ impl Methods {
         methods.get(path).cloned()
     }
 
+    /// The same, where `last` is the one that was asked for last, and becomes the one that is asked for now.
+    pub(crate) fn get_or_last(&self, path: &str, last: &mut Option<Known>) -> Option<Known> {
+        match last {
+            Some(method) if method.path() == Some(path) => {}
+            _ => *last = self.get(path),
+        }
+        last.clone()
+    }
+
     /// What stands for all methods that are not known.
     pub(crate) fn other(&self) -> Known {
         self.other.clone()
@@ -96,7 +105,7 @@ impl Methods {
 fn make(side: Side, name: &str, path: Option<&str>, target: &[KeyValue]) -> Method {
     match side {
         Side::Server => Method::served(name, path),
-        Side::Client => Method::called(name, target),
+        Side::Client => Method::called(name, path, target),
     }
 }
 

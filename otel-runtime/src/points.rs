@@ -99,6 +99,7 @@ impl Points {
     }
 
     /// Adds to the number of RPCs that are under way.
+    #[inline]
     pub(crate) fn count_active(&self, change: i64) {
         self.active.change.fetch_add(change, Ordering::Relaxed);
     }
@@ -123,11 +124,13 @@ impl Points {
 
     #[cfg(feature = "bound-instruments")]
     #[allow(clippy::unused_self)]
+    #[inline]
     fn record(&self, seconds: f64, call_duration: &Bound) {
         call_duration.record(seconds);
     }
 
     #[cfg(not(feature = "bound-instruments"))]
+    #[inline]
     fn record(&self, seconds: f64, attributes: &Bound) {
         self.call_duration.record(seconds, attributes);
     }

@@ -11,7 +11,7 @@ use crate::wire;
 pub(crate) fn headers(call: &mut Call, response: &response::Parts, is_all: bool) {
     let Some((code, message)) = wire::stated(&response.headers) else {
         // Only a service answers so, of a method that it has.
-        if response.status == StatusCode::OK && wire::is_grpc(&response.headers) {
+        if call.is_unknown() && response.status == StatusCode::OK && wire::is_grpc(&response.headers) {
             call.is_of_a_method();
         }
         take_up(call, &response.headers, |captured| &captured.response_headers);

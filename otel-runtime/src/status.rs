@@ -63,6 +63,7 @@ impl<'a> Outcome<'a> {
     }
 
     /// `rpc.status_code`.
+    #[inline]
     pub(crate) const fn code_name(self) -> &'static str {
         match self.code {
             Code::Ok => "OK",
@@ -88,6 +89,7 @@ impl<'a> Outcome<'a> {
     /// `error.type`; `None` where the RPC did not fail.
     ///
     /// A client's RPC failed with every code but `OK`. Which codes are a server's own failures is the table of the gRPC conventions: the others tell the caller that it did something wrong.
+    #[inline]
     pub(crate) const fn error_type(self, side: Side) -> Option<&'static str> {
         match (self.code, side) {
             _ if self.cause.is_some() => self.cause,
@@ -113,6 +115,7 @@ impl<'a> Outcome<'a> {
     }
 
     /// A number below [`Outcome::COUNT`], the same for all outcomes with the same `rpc.status_code` and `error.type`. `None` for those that are too rare to be counted.
+    #[inline]
     pub(crate) fn index(self) -> Option<usize> {
         match self.cause {
             None => Some(self.code as usize),

@@ -1,13 +1,19 @@
-//! The caller's context, read in place where that is plain: a `traceparent` as everybody writes it, and the W3C's propagators to read it.
+//! The caller's context, read and written in place where that is plain: a `traceparent` as everybody writes it, and the W3C's propagators to read and to write it.
 //!
-//! What those do with such a header is known, and costs several times what it costs here. Whatever else there is, any other propagator and any other header, is read by the propagator.
+//! What those do with such a header is known, and costs several times what it costs here. Whatever else there is, any other propagator and any other header, is the propagator's.
 
 use std::fmt::{self, Write};
 
+use http::{HeaderMap, HeaderName, HeaderValue};
+use opentelemetry::Context;
+use opentelemetry::baggage::BaggageExt;
 use opentelemetry::propagation::TextMapPropagator;
-use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 
 use crate::headers::Found;
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// What is known of a request without asking the propagator.
 #[derive(Debug, PartialEq)]
@@ -21,12 +27,54 @@ pub(crate) enum Known {
 }
 
 /// What `propagator` would read.
+#[inline]
 pub(crate) fn read(propagator: &dyn TextMapPropagator, found: &Found<'_>) -> Known {
     match Kind::of(propagator) {
         Kind::Nothing => Known::Nothing,
         Kind::TraceContext => trace_context(found),
         Kind::TraceContextAndBaggage if !found.has_baggage => trace_context(found),
         Kind::TraceContextAndBaggage | Kind::Other => Known::Unknown,
+    }
+}
+
+/// Writes into `headers` what `propagator` would, in place of what is there. `false` where it is for the propagator to do.
+pub(crate) fn write(propagator: &dyn TextMapPropagator, context: &Context, headers: &mut HeaderMap) -> bool {
+    match Kind::of(propagator) {
+        Kind::Nothing => return true,
+        Kind::TraceContext => {}
+        Kind::TraceContextAndBaggage if context.baggage().is_empty() => {}
+        Kind::TraceContextAndBaggage | Kind::Other => return false,
+    }
+    let span = context.span();
+    let span = span.span_context();
+    if !span.is_valid() {
+        return true;
+    }
+    if *span.trace_state() != TraceState::NONE {
+        return false;
+    }
+    let Ok(traceparent) = HeaderValue::from_bytes(&format(span)) else {
+        return false;
+    };
+    headers.insert(TRACEPARENT, traceparent);
+    // It says so.
+    headers.insert(TRACESTATE, HeaderValue::from_static(""));
+    true
+}
+
+fn format(span: &SpanContext) -> [u8; 55] {
+    let mut header = *b"00-00000000000000000000000000000000-0000000000000000-00";
+    write_digits(&mut header[3..35], &span.trace_id().to_bytes());
+    write_digits(&mut header[36..52], &span.span_id().to_bytes());
+    header[54] += u8::from(span.is_sampled());
+    header
+}
+
+fn write_digits(digits: &mut [u8], bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 0xf)];
     }
 }
 
@@ -55,14 +103,14 @@ impl Kind {
     fn of(propagator: &dyn TextMapPropagator) -> Self {
         let mut kind = KindWriter(Kind::Other);
         let _ = write!(kind, "{propagator:?}");
-        let has_fields = |expected: &[&str]| {
-            let is_expected = |field| expected.contains(&field);
-            propagator.fields().all(is_expected) && propagator.fields().count() == expected.len()
-        };
+        let fields = || propagator.fields();
         let is_as_named = match kind.0 {
-            Kind::Nothing => has_fields(&[]),
-            Kind::TraceContext => has_fields(&["traceparent", "tracestate"]),
-            Kind::TraceContextAndBaggage => has_fields(&["traceparent", "tracestate", "baggage"]),
+            Kind::Nothing => fields().next().is_none(),
+            Kind::TraceContext => fields().eq(["traceparent", "tracestate"]),
+            // In any order.
+            Kind::TraceContextAndBaggage => {
+                fields().count() == 3 && fields().all(|field| ["traceparent", "tracestate", "baggage"].contains(&field))
+            }
             Kind::Other => true,
         };
         if is_as_named { kind.0 } else { Kind::Other }
@@ -90,51 +138,58 @@ fn parse(header: &[u8]) -> Option<SpanContext> {
     if !(header.starts_with(b"00-") && header[35] == b'-' && header[52] == b'-') {
         return None;
     }
-    let high = digits(&header[3..19])?;
-    let low = digits(&header[19..35])?;
-    let trace_id = TraceId::from(u128::from(high) << 64 | u128::from(low));
-    let span_id = SpanId::from(digits(&header[36..52])?);
-    let is_sampled = digits(&header[53..55])? & 1 == 1;
+    let sixteen_from = |at: usize| sixteen(header[at..at + 16].try_into().ok()?);
+    let trace_id = TraceId::from(u128::from(sixteen_from(3)?) << 64 | u128::from(sixteen_from(19)?));
+    let span_id = SpanId::from(sixteen_from(36)?);
+    // The two digits of the flags, behind six that stand for nothing.
+    let [first, second] = [u64::from(header[53]), u64::from(header[54])];
+    let is_sampled = eight(u64::from_be_bytes(*b"000000\0\0") | first << 8 | second)? & 1 == 1;
     let flags = TraceFlags::default().with_sampled(is_sampled);
     let span = SpanContext::new(trace_id, span_id, flags, true, TraceState::NONE);
     span.is_valid().then_some(span)
 }
 
-/// The number that up to 16 hexadecimal digits in lower case stand for.
-fn digits(hex: &[u8]) -> Option<u64> {
-    const NONE: u8 = 0xff;
-    const VALUES: [u8; 256] = {
-        let mut values = [NONE; 256];
-        let mut value = 0;
-        while value < 16 {
-            values[b"0123456789abcdef"[value as usize] as usize] = value;
-            value += 1;
-        }
-        values
-    };
-    let mut number = 0;
-    let mut all = 0;
-    for digit in hex {
-        let value = VALUES[usize::from(*digit)];
-        all |= value;
-        number = number << 4 | u64::from(value);
+/// The number that 16 hexadecimal digits in lower case stand for.
+fn sixteen(hex: &[u8; 16]) -> Option<u64> {
+    let (high, low) = hex.split_at(8);
+    let eight = |half: &[u8]| eight(u64::from_be_bytes(half.try_into().ok()?));
+    Some(eight(high)? << 32 | eight(low)?)
+}
+
+/// The number that eight hexadecimal digits in lower case stand for, all eight at a time.
+///
+/// ```text
+/// // Input: the digits, one a byte
+/// 30 30 66 30 36 37 61 61     "00f067aa"
+/// // Output
+/// 0x00f0_67aa
+/// ```
+fn eight(digits: u64) -> Option<u64> {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    // Of letters, and of no digit, the bit 0x40 is set: `a` is 0x61.
+    let values = (digits & (EACH * 0x0f)) + (digits >> 6 & EACH) * 9;
+    // Back again, which gives the same digits only if they were such, and none above `f`.
+    let is_letter = (values + EACH * 6) >> 4 & EACH;
+    let again = values + EACH * u64::from(b'0') + is_letter * u64::from(b'a' - b'0' - 10);
+    if again != digits || values & (EACH * 0xf0) != 0 {
+        return None;
     }
-    (all < 16).then_some(number)
+    let pairs = (values | values >> 4) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff;
+    Some((fours | fours >> 16) & 0xffff_ffff)
 }
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderMap, HeaderValue};
-    use opentelemetry::Context;
+    use opentelemetry::KeyValue;
     use opentelemetry::propagation::text_map_propagator::FieldIter;
     use opentelemetry::propagation::{Extractor, Injector, TextMapCompositePropagator};
-    use opentelemetry::trace::TraceContextExt;
     use opentelemetry::trace::noop::NoopTextMapPropagator;
     use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
     use proptest::prelude::*;
 
     use super::*;
-    use crate::propagation::{B3Propagator, Headers};
+    use crate::propagation::{self, B3Propagator, Headers};
 
     const PLAIN: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -234,6 +289,52 @@ mod tests {
         assert_eq!(assert_the_same(&both(), &headers(&[("b3", b"0")])), Known::Nothing);
     }
 
+    /// What is written here is what the propagator writes.
+    fn assert_the_same_is_written(propagator: &dyn TextMapPropagator, context: &Context) -> bool {
+        let before = headers(&[
+            ("traceparent", b"another"),
+            ("tracestate", b"a=1"),
+            ("tracestate", b"b=2"),
+        ]);
+        let (mut ours, mut theirs) = (before.clone(), before.clone());
+        let is_written = write(propagator, context, &mut ours);
+        propagation::replace(propagator, context, &mut theirs);
+        assert_eq!(ours, if is_written { theirs } else { before }, "{propagator:?}");
+        is_written
+    }
+
+    fn span(trace_id: u128, span_id: u64, flags: u8, state: &str) -> Context {
+        let (flags, state) = (TraceFlags::new(flags), state.parse().unwrap());
+        let span = SpanContext::new(trace_id.into(), span_id.into(), flags, false, state);
+        Context::new().with_remote_span_context(span)
+    }
+
+    #[test]
+    fn what_is_not_plain_is_the_propagators_to_write() {
+        let plain = span(1, 2, 1, "");
+        for (context, is_plain) in [
+            (Context::new(), true),
+            (plain.clone(), true),
+            (span(1, 2, 3, ""), true),
+            (span(0, 2, 1, ""), true),
+            (span(1, 2, 1, "a=1"), false),
+        ] {
+            assert!(assert_the_same_is_written(&NoopTextMapPropagator::new(), &context));
+            assert_eq!(
+                assert_the_same_is_written(&TraceContextPropagator::new(), &context),
+                is_plain
+            );
+            assert_eq!(assert_the_same_is_written(&both(), &context), is_plain);
+            assert!(!assert_the_same_is_written(&B3Propagator::single(), &context));
+        }
+        let with_baggage = plain.with_baggage([KeyValue::new("a", "1")]);
+        assert!(!assert_the_same_is_written(&both(), &with_baggage));
+        assert!(assert_the_same_is_written(
+            &TraceContextPropagator::new(),
+            &with_baggage
+        ));
+    }
+
     /// Says that it is another.
     struct Impostor(&'static str, Vec<String>);
 
@@ -275,8 +376,29 @@ mod tests {
         assert_eq!(of(&Impostor("Mine", vec![])), Kind::Other);
     }
 
+    #[test]
+    fn eight_digits_are_those_of_the_standard_library() {
+        for byte in 0..=u8::MAX {
+            for at in 0..8 {
+                let mut digits = *b"0123cdef";
+                digits[at] = byte;
+                let text = std::str::from_utf8(&digits).ok();
+                let is_plain = byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+                let expected = text
+                    .filter(|_| is_plain)
+                    .map(|text| u64::from_str_radix(text, 16).unwrap());
+                assert_eq!(eight(u64::from_be_bytes(digits)), expected, "{byte:#x} at {at}");
+            }
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(4096))]
+
+        #[test]
+        fn whatever_is_written(trace_id: u128, span_id: u64, flags: u8) {
+            assert_the_same_is_written(&TraceContextPropagator::new(), &span(trace_id, span_id, flags, ""));
+        }
 
         #[test]
         fn whatever_the_header_is(line in prop::collection::vec(any::<u8>(), 0..64)) {

@@ -53,6 +53,10 @@ impl End {
 /// What the trailers of a response say, or its headers where they are its trailers, too. `None` where they say nothing.
 pub(crate) fn stated(headers: &HeaderMap) -> Option<(Code, Cow<'_, str>)> {
     let code = Code::from_bytes(headers.get(GRPC_STATUS)?.as_bytes());
+    if code == Code::Ok {
+        // Nobody tells why it went well.
+        return Some((code, Cow::Borrowed("")));
+    }
     let message = headers.get(GRPC_MESSAGE).map_or(Cow::Borrowed(""), |message| {
         percent_decode(message.as_bytes()).decode_utf8_lossy()
     });

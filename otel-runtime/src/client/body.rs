@@ -9,7 +9,7 @@ use pin_project_lite::pin_project;
 use tonic::Status;
 
 use super::layer::run;
-use crate::call::Call;
+use crate::call::Running;
 use crate::sizes::{Counter, Direction};
 use crate::{response, wire};
 
@@ -23,7 +23,7 @@ pin_project! {
         // Empty by default, and while it is being dropped.
         #[pin]
         body: Option<B>,
-        call: Option<Box<Call>>,
+        call: Option<Running>,
         status: StatusCode,
         counter: Option<Counter>,
     }
@@ -48,7 +48,7 @@ impl<B> Default for ClientBody<B> {
 }
 
 impl<B: Body> ClientBody<B> {
-    pub(super) fn begin(response: Response<B>, mut call: Option<Box<Call>>) -> Response<Self> {
+    pub(super) fn begin(response: Response<B>, mut call: Option<Running>) -> Response<Self> {
         let (parts, body) = response.into_parts();
         let status = parts.status;
         let mut counter = None;

@@ -4,10 +4,13 @@ use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Poll, ready};
+use std::time::Instant;
 
 use http::{Request, Response};
 use http_body::Body;
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::global::BoxedSpan;
+use opentelemetry::trace::Span;
+use opentelemetry::{Context, ContextGuard, KeyValue};
 use pin_project_lite::pin_project;
 use tonic::{GrpcMethod, Status};
 use tower_layer::Layer;
@@ -15,11 +18,13 @@ use tower_service::Service;
 
 use super::body::ClientBody;
 use super::target::Target;
-use crate::call::{Beginning, Call, Start, Unknown};
+use crate::call::{Attributes, Beginning, Call, Running, Unknown};
+use crate::capture::Names;
 use crate::headers::Found;
 use crate::method::Known;
 use crate::methods::Methods;
 use crate::options::{Options, options};
+use crate::panic::Panic;
 use crate::request::RpcRequest;
 use crate::server::running;
 use crate::sizes::{Direction, Sizes};
@@ -112,6 +117,7 @@ impl<S> Layer<S> for ClientLayer {
         ClientService {
             inner,
             layer: self.clone(),
+            last: None,
         }
     }
 }
@@ -121,6 +127,8 @@ impl<S> Layer<S> for ClientLayer {
 pub struct ClientService<S> {
     inner: S,
     layer: ClientLayer,
+    /// The method of the last RPC: often that of the next as well, and then it need not be looked up.
+    last: Option<Known>,
 }
 
 impl<S, B, R> Service<Request<B>> for ClientService<S>
@@ -140,7 +148,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let mut call = self.layer.begin(&mut request);
+        let mut call = self.layer.begin(&mut request, &mut self.last);
         let mut request = Some(request);
         let mut future = None;
         run(&mut call, &mut || {
@@ -152,7 +160,7 @@ where
 
 impl ClientLayer {
     /// Begins the RPC of a request, and writes its context into the metadata. `None` for one that is not recorded.
-    fn begin<B: 'static>(&self, request: &mut Request<B>) -> Option<Box<Call>> {
+    fn begin<B: 'static>(&self, request: &mut Request<B>, last: &mut Option<Known>) -> Option<Running> {
         let context = Context::current();
         if context.is_telemetry_suppressed() {
             return None;
@@ -165,15 +173,14 @@ impl ClientLayer {
             instrumentation.inject(&context, request.headers_mut());
             return None;
         }
-        let (method, unknown) = self.method_of(&seen);
-        let target = Arc::clone(self.methods.target());
+        let (method, unknown) = self.method_of(&seen, last);
         let sizes = Sizes::if_wanted(&instrumentation, unknown.is_none().then_some(&method), false);
         let beginning = Beginning {
-            start: Start::now(),
+            start: Instant::now(),
             method,
             unknown,
             instrumentation,
-            context,
+            context: None,
             parent: None,
             link: None,
             timeout: Found::of(request.headers())
@@ -182,21 +189,27 @@ impl ClientLayer {
             layer: Some(Arc::clone(&options.captured)),
             sizes: sizes.clone(),
         };
-        let call = Call::start(beginning, || target.iter().cloned());
-        if !options.captured.request_headers.is_empty() {
-            call.set_attributes(|| options.captured.request_headers.attributes(seen.headers()));
-        }
+        let attributes = OfTarget {
+            target: self.methods.target(),
+            request: &seen,
+            headers: &options.captured.request_headers,
+        };
+        let call = Call::start(beginning, &attributes);
         options.annotate(&call, &seen);
-        call.instrumentation().inject(call.context(), request.headers_mut());
+        let instrumentation = call.instrumentation();
+        match call.context() {
+            Some(context) => instrumentation.inject(context, request.headers_mut()),
+            None => instrumentation.inject(&context, request.headers_mut()),
+        }
         if let Some(sizes) = sizes {
             sizes.count_request(request.body_mut(), Direction::Sent);
         }
         Some(call)
     }
 
-    fn method_of(&self, request: &RpcRequest<'_>) -> (Known, Option<Unknown>) {
+    fn method_of(&self, request: &RpcRequest<'_>, last: &mut Option<Known>) -> (Known, Option<Unknown>) {
         let path = request.path();
-        let known = self.methods.get(path).or_else(|| {
+        let known = self.methods.get_or_last(path, last).or_else(|| {
             let method = request.extensions().get::<GrpcMethod<'_>>()?;
             self.methods
                 .learn_as(path, &format!("{}/{}", method.service(), method.method()))
@@ -214,17 +227,41 @@ impl ClientLayer {
     }
 }
 
-/// Runs the channel's code in the RPC's context. It is no part of an RPC that this thread serves: what it calls, within the process perhaps, is another. A panic ends the RPC and goes on.
-pub(super) fn run(call: &mut Option<Box<Call>>, run: &mut dyn FnMut()) {
-    let Some(call) = call else { return run() };
-    let result = {
-        let _current = call.context().clone().attach();
-        running::outside(run)
-    };
-    if let Err(panic) = result {
-        call.end(Outcome::panicked(panic.message()));
-        panic.resume()
+/// What a request and the channel's target say.
+struct OfTarget<'a> {
+    target: &'a [KeyValue],
+    request: &'a RpcRequest<'a>,
+    /// Those that are listed.
+    headers: &'a Names,
+}
+
+impl Attributes for OfTarget<'_> {
+    fn sampled_by(&self, attributes: &mut Vec<KeyValue>) {
+        attributes.extend_from_slice(self.target);
     }
+
+    fn recorded(&self, span: &mut BoxedSpan) {
+        for attribute in self.headers.attributes(self.request.headers()) {
+            span.set_attribute(attribute);
+        }
+    }
+}
+
+/// Runs the channel's code in the RPC's context. It is no part of an RPC that this thread serves: what it calls, within the process perhaps, is another. A panic ends the RPC and goes on.
+pub(super) fn run(call: &mut Option<Running>, run: &mut dyn FnMut()) {
+    let Some(call) = call else { return run() };
+    let current = call.context().map(|context| context.clone().attach());
+    if let Err(panic) = running::outside(run) {
+        panicked(call, panic, current);
+    }
+}
+
+/// Ends an RPC in which the channel's code has panicked. The panic goes on.
+#[cold]
+fn panicked(call: &mut Call, panic: Panic, current: Option<ContextGuard>) -> ! {
+    drop(current);
+    call.end(Outcome::panicked(panic.message()));
+    panic.resume()
 }
 
 pin_project! {
@@ -235,7 +272,7 @@ pin_project! {
         // Empty once it has nothing left to run.
         #[pin]
         future: Option<F>,
-        call: Option<Box<Call>>,
+        call: Option<Running>,
     }
 
     impl<F> PinnedDrop for ClientFuture<F> {

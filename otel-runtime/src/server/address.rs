@@ -1,42 +1,110 @@
 //! The two ends of the connection: which name the caller asked for, and the socket it called from.
 
-use std::net::SocketAddr;
+use std::cell::RefCell;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
-use http::HeaderMap;
 use http::header::HOST;
 use http::uri::Authority;
-use opentelemetry::KeyValue;
+use http::{HeaderMap, Uri};
+use opentelemetry::trace::Span;
+use opentelemetry::{KeyValue, StringValue, Value};
 use tonic::Extensions;
 
 use crate::semconv;
 
-/// `server.address` and `server.port`: the host and port of `:authority`, or of its predecessor in HTTP/1.1, `host`; never the socket's.
-pub(super) fn server(uri: Option<&http::Uri>, headers: &HeaderMap) -> impl Iterator<Item = KeyValue> {
-    let host = || Authority::try_from(headers.get(HOST)?.as_bytes()).ok();
-    let authority = uri.and_then(|uri| uri.authority().cloned().or_else(host));
-    let authority = authority.as_ref();
-    // RFC 3986 writes an IPv6 address in brackets; they are not part of the address.
-    let host = authority.map(|authority| authority.host().trim_start_matches('[').trim_end_matches(']'));
-    let address = host
-        .filter(|host| !host.is_empty())
-        .map(|host| KeyValue::new(semconv::SERVER_ADDRESS, host.to_owned()));
-    let port = authority
-        .and_then(Authority::port_u16)
-        .map(|port| KeyValue::new(semconv::SERVER_PORT, i64::from(port)));
-    address.into_iter().chain(port)
+/// Adds `server.address` and `server.port`: the host and port of `:authority`, or of its predecessor in HTTP/1.1, `host`; never the socket's.
+pub(super) fn add_server(uri: Option<&Uri>, headers: &HeaderMap, attributes: &mut Vec<KeyValue>) {
+    let Some(uri) = uri else { return };
+    if let Some(authority) = uri.authority() {
+        add_authority(authority, attributes);
+    } else if let Some(host) = headers.get(HOST)
+        && let Ok(authority) = Authority::try_from(host.as_bytes())
+    {
+        add_authority(&authority, attributes);
+    }
 }
 
-/// `network.peer.address` and `network.peer.port`: the client's socket, over TCP, TLS, or a Unix domain socket whose client has a name.
-pub(super) fn peer(socket: Option<SocketAddr>, extensions: &Extensions) -> impl Iterator<Item = KeyValue> {
-    let address = match socket {
-        Some(socket) => Some(socket.ip().to_canonical().to_string()),
-        None => unix_peer(extensions),
+/// What one authority says. A server is called by few names, and by the same one many times.
+struct Server {
+    authority: Authority,
+    address: Option<Arc<str>>,
+    port: Option<u16>,
+}
+
+thread_local! {
+    /// What the last one said.
+    static LAST: RefCell<Option<Server>> = const { RefCell::new(None) };
+}
+
+fn add_authority(authority: &Authority, attributes: &mut Vec<KeyValue>) {
+    let _ = LAST.try_with(|last| {
+        let mut last = last.borrow_mut();
+        let server = match &mut *last {
+            Some(server) if server.authority.as_str() == authority.as_str() => server,
+            other => other.insert(Server::new(authority)),
+        };
+        if let Some(address) = &server.address {
+            let address = StringValue::from(Arc::clone(address));
+            attributes.push(KeyValue::new(semconv::SERVER_ADDRESS, Value::String(address)));
+        }
+        if let Some(port) = server.port {
+            attributes.push(KeyValue::new(semconv::SERVER_PORT, i64::from(port)));
+        }
+    });
+}
+
+impl Server {
+    fn new(authority: &Authority) -> Self {
+        // RFC 3986 writes an IPv6 address in brackets; they are not part of the address.
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+        Server {
+            authority: authority.clone(),
+            address: (!host.is_empty()).then(|| Arc::from(host)),
+            port: authority.port_u16(),
+        }
+    }
+}
+
+/// Adds `network.peer.address` and `network.peer.port`: the client's socket, over TCP, TLS, or a Unix domain socket whose client has a name.
+pub(super) fn add_peer(socket: Option<SocketAddr>, extensions: &Extensions, span: &mut impl Span) {
+    let Some(socket) = socket else {
+        if let Some(path) = unix_peer(extensions) {
+            span.set_attribute(KeyValue::new(semconv::NETWORK_PEER_ADDRESS, path));
+        }
+        return;
     };
-    let port = socket.map(|socket| KeyValue::new(semconv::NETWORK_PEER_PORT, i64::from(socket.port())));
-    address
-        .map(|address| KeyValue::new(semconv::NETWORK_PEER_ADDRESS, address))
-        .into_iter()
-        .chain(port)
+    let address = match socket.ip().to_canonical() {
+        IpAddr::V4(address) => dotted(address),
+        IpAddr::V6(address) => address.to_string(),
+    };
+    span.set_attribute(KeyValue::new(semconv::NETWORK_PEER_ADDRESS, address));
+    span.set_attribute(KeyValue::new(semconv::NETWORK_PEER_PORT, i64::from(socket.port())));
+}
+
+/// `192.0.2.7`. What std does for it costs as much as a span's start.
+fn dotted(address: Ipv4Addr) -> String {
+    let octets = address.octets();
+    let length: usize = octets
+        .iter()
+        .map(|octet| 2 + usize::from(*octet >= 10) + usize::from(*octet >= 100))
+        .sum();
+    // Exactly that long, so that it becomes an attribute as it is.
+    let mut text = String::with_capacity(length - 1);
+    for (index, octet) in octets.into_iter().enumerate() {
+        if index > 0 {
+            text.push('.');
+        }
+        let digit = |digit| char::from(b'0' + digit);
+        if octet >= 100 {
+            text.push(digit(octet / 100));
+        }
+        if octet >= 10 {
+            text.push(digit(octet / 10 % 10));
+        }
+        text.push(digit(octet % 10));
+    }
+    text
 }
 
 #[cfg(unix)]
@@ -55,17 +123,27 @@ fn unix_peer(_: &Extensions) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
+    use opentelemetry::trace::{SpanContext, Status};
+
     use super::*;
 
+    fn server(uri: Option<&Uri>, headers: &HeaderMap) -> Vec<KeyValue> {
+        let mut attributes = Vec::new();
+        add_server(uri, headers, &mut attributes);
+        attributes
+    }
+
     fn server_of(uri: &'static str) -> Vec<KeyValue> {
-        server(Some(&http::Uri::from_static(uri)), &HeaderMap::new()).collect()
+        server(Some(&Uri::from_static(uri)), &HeaderMap::new())
     }
 
     #[test]
     fn where_there_is_no_authority_the_host_header_tells() {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, "greeter.example:8080".parse().unwrap());
-        let of = |uri: &'static str| server(Some(&http::Uri::from_static(uri)), &headers).collect::<Vec<_>>();
+        let of = |uri: &'static str| server(Some(&Uri::from_static(uri)), &headers);
         let expected = |host: &'static str, port| {
             [
                 KeyValue::new("server.address", host),
@@ -75,8 +153,7 @@ mod tests {
         assert_eq!(of("/a/b"), expected("greeter.example", 8080));
         assert_eq!(of("http://other.example:1/a/b"), expected("other.example", 1));
         headers.insert(HOST, "no host at all".parse().unwrap());
-        let uri = http::Uri::from_static("/a/b");
-        assert_eq!(server(Some(&uri), &headers).count(), 0);
+        assert_eq!(server(Some(&Uri::from_static("/a/b")), &headers), []);
     }
 
     #[test]
@@ -97,16 +174,62 @@ mod tests {
             [address("greeter.example"), port(1)]
         );
         assert_eq!(server_of("/a/b"), []);
-        assert_eq!(server(None, &HeaderMap::new()).count(), 0);
+        assert_eq!(server(None, &HeaderMap::new()), []);
+    }
+
+    /// A span that only has attributes.
+    struct Attributes(Vec<KeyValue>);
+
+    impl Span for Attributes {
+        fn add_event_with_timestamp<T>(&mut self, _: T, _: SystemTime, _: Vec<KeyValue>) {}
+
+        fn span_context(&self) -> &SpanContext {
+            &SpanContext::NONE
+        }
+
+        fn is_recording(&self) -> bool {
+            true
+        }
+
+        fn set_attribute(&mut self, attribute: KeyValue) {
+            self.0.push(attribute);
+        }
+
+        fn set_status(&mut self, _: Status) {}
+
+        fn update_name<T>(&mut self, _: T) {}
+
+        fn add_link(&mut self, _: SpanContext, _: Vec<KeyValue>) {}
+
+        fn end_with_timestamp(&mut self, _: SystemTime) {}
+    }
+
+    fn peer(socket: Option<&str>) -> Vec<KeyValue> {
+        let socket = socket.map(|socket| socket.parse().unwrap());
+        let mut span = Attributes(Vec::new());
+        add_peer(socket, &Extensions::new(), &mut span);
+        span.0
     }
 
     #[test]
     fn an_ipv4_client_of_an_ipv6_socket_has_its_ipv4_address() {
-        let of = |socket: &str| -> Vec<KeyValue> { peer(Some(socket.parse().unwrap()), &Extensions::new()).collect() };
         let address = |address: &'static str| KeyValue::new("network.peer.address", address);
         let port = KeyValue::new("network.peer.port", 41952);
-        assert_eq!(of("[::ffff:192.0.2.7]:41952"), [address("192.0.2.7"), port.clone()]);
-        assert_eq!(of("[2001:db8::7]:41952"), [address("2001:db8::7"), port]);
-        assert_eq!(peer(None, &Extensions::new()).count(), 0);
+        assert_eq!(
+            peer(Some("[::ffff:192.0.2.7]:41952")),
+            [address("192.0.2.7"), port.clone()]
+        );
+        assert_eq!(peer(Some("[2001:db8::7]:41952")), [address("2001:db8::7"), port]);
+        assert_eq!(peer(None), []);
+    }
+
+    #[test]
+    fn an_address_is_written_as_std_writes_it() {
+        for octet in 0..=u8::MAX {
+            let address = Ipv4Addr::new(octet, 0, u8::MAX, octet);
+            let text = dotted(address);
+            assert_eq!(text, address.to_string());
+            assert_eq!(text.len(), text.capacity());
+        }
     }
 }

@@ -11,32 +11,35 @@ pub(super) struct Arrival<'a> {
     pub(super) headers: &'a HeaderMap,
     /// Path and authority, where they are known.
     pub(super) uri: Option<&'a Uri>,
-    pub(super) sockets: Sockets,
+    /// Asked for only where somebody wants to know: tonic looks them up.
+    sockets: &'a dyn Fn() -> Sockets,
     pub(super) extensions: &'a Extensions,
 }
 
 impl<'a> Arrival<'a> {
     /// What came to a handler.
-    pub(super) fn of<T>(request: &'a Request<T>) -> Self {
+    pub(super) fn of<T>(request: &'a Request<T>, sockets: &'a dyn Fn() -> Sockets) -> Self {
         Arrival {
             headers: request.metadata().as_ref(),
             uri: original_uri(request.extensions()),
-            sockets: Sockets {
-                peer: request.remote_addr(),
-                local: request.local_addr(),
-            },
+            sockets,
             extensions: request.extensions(),
         }
     }
 
     /// What came to a layer.
-    pub(super) fn on_the_wire<B>(request: &'a http::Request<B>, sockets: Sockets) -> Self {
+    pub(super) fn on_the_wire<B>(request: &'a http::Request<B>, sockets: &'a dyn Fn() -> Sockets) -> Self {
         Arrival {
             headers: request.headers(),
             uri: Some(request.uri()),
             sockets,
             extensions: request.extensions(),
         }
+    }
+
+    /// The client's end of its connection.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        (self.sockets)().peer
     }
 
     /// Whether a client made it, and not a call of the handler: gRPC has every request name its content.
@@ -49,29 +52,42 @@ impl<'a> Arrival<'a> {
     /// A process that serves a collector's services, and exports to them, would record each export, and export that, and so on. Its exporter cannot be told from that of another
     /// process, but it names itself, as the OTLP specification has it, and calls from this host's own address.
     pub(super) fn is_own_export(&self, path: &str) -> bool {
-        path.starts_with("/opentelemetry.proto.collector.")
+        may_export(path)
             && self
                 .headers
                 .get(USER_AGENT)
                 .is_some_and(|agent| agent.as_bytes().starts_with(b"OTel-OTLP-Exporter-Rust/"))
-            && self.sockets.are_of_one_host()
+            && (self.sockets)().are_of_one_host()
     }
 }
 
+/// Whether exporters send what they export to this path.
+pub(super) fn may_export(path: &str) -> bool {
+    path.starts_with("/opentelemetry.proto.collector.")
+}
+
 /// The two ends of a TCP connection. None, for any other and where they are not known.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Sockets {
     /// The client's.
-    pub(super) peer: Option<SocketAddr>,
+    peer: Option<SocketAddr>,
     local: Option<SocketAddr>,
 }
 
 impl Sockets {
-    /// tonic knows where they stand among the extensions, and says so of a request of its own.
-    pub(super) fn of<B>(request: &mut http::Request<B>) -> Self {
+    /// tonic knows where they stand among the extensions.
+    pub(super) fn of<T>(request: &Request<T>) -> Self {
+        Sockets {
+            peer: request.remote_addr(),
+            local: request.local_addr(),
+        }
+    }
+
+    /// The same for a request that is not tonic's: it lends one of tonic's its extensions.
+    pub(super) fn on_the_wire<B>(request: &mut http::Request<B>) -> Self {
         let mut carrier = Request::new(());
         std::mem::swap(carrier.extensions_mut(), request.extensions_mut());
-        let sockets = Arrival::of(&carrier).sockets;
+        let sockets = Sockets::of(&carrier);
         std::mem::swap(carrier.extensions_mut(), request.extensions_mut());
         sockets
     }

@@ -1,13 +1,15 @@
 //! The start of a server's RPC, in a handler or in a layer.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use opentelemetry::Context;
-use opentelemetry::trace::{Link, TraceContextExt};
+use opentelemetry::global::BoxedSpan;
+use opentelemetry::trace::{Link, Span, TraceContextExt};
+use opentelemetry::{Context, KeyValue};
 
 use super::address;
 use super::arrival::Arrival;
-use crate::call::{Beginning, Call, Start, Unknown};
+use crate::call::{Attributes, Beginning, Call, Running, Unknown};
 use crate::capture::{Captured, Names};
 use crate::deadline;
 use crate::headers::Found;
@@ -28,18 +30,19 @@ pub(super) struct Begin<'a> {
 }
 
 impl Begin<'_> {
-    pub(super) fn call(self, request: &Arrival<'_>) -> Box<Call> {
-        let start = Start::now();
+    #[inline]
+    pub(super) fn call(self, request: &Arrival<'_>) -> Running {
+        let start = Instant::now();
         let found = Found::of(request.headers);
         let caller = self.instrumentation.extract(request.headers, &found);
-        let caller = caller.unwrap_or_else(Context::current);
-        let stranger = self.public_endpoint.then(|| Stranger::new(&caller));
-        let context = match &stranger {
+        let (context, parent, link) = if self.public_endpoint {
+            let caller = caller.unwrap_or_else(Context::current);
+            let Stranger { root, link } = Stranger::new(&caller);
             // What gets no span of ours must not go on with the stranger's.
-            Some(_) => propagation::without_caller(&caller),
-            None => caller,
+            (Some(propagation::without_caller(&caller)), Some(root), link)
+        } else {
+            (caller, None, None)
         };
-        let (parent, link) = stranger.map_or((None, None), |stranger| (Some(stranger.root), stranger.link));
         let beginning = Beginning {
             start,
             method: self.method,
@@ -52,12 +55,31 @@ impl Begin<'_> {
             layer: self.layer,
             sizes: self.sizes,
         };
-        let call = Call::start(beginning, || address::server(request.uri, request.headers));
-        call.set_attributes(|| {
-            let peer = address::peer(request.sockets.peer, request.extensions);
-            peer.chain(self.request_headers.attributes(request.headers))
-        });
-        call
+        let attributes = OfRequest {
+            request,
+            headers: self.request_headers,
+        };
+        Call::start(beginning, &attributes)
+    }
+}
+
+/// What a request says of itself.
+struct OfRequest<'a> {
+    request: &'a Arrival<'a>,
+    /// Those that are listed.
+    headers: &'a Names,
+}
+
+impl Attributes for OfRequest<'_> {
+    fn sampled_by(&self, attributes: &mut Vec<KeyValue>) {
+        address::add_server(self.request.uri, self.request.headers, attributes);
+    }
+
+    fn recorded(&self, span: &mut BoxedSpan) {
+        address::add_peer(self.request.peer(), self.request.extensions, span);
+        for attribute in self.headers.attributes(self.request.headers) {
+            span.set_attribute(attribute);
+        }
     }
 }
 

@@ -12,12 +12,13 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::arrival::{Arrival, Sockets};
+use super::arrival::{Arrival, Sockets, may_export};
 use super::begin::Begin;
 use super::body::ServerBody;
 use super::running::{self, Running};
 use crate::call::Unknown;
 use crate::headers::Found;
+use crate::method::Known;
 use crate::methods::Methods;
 use crate::options::{Options, options};
 use crate::panic::Panic;
@@ -149,6 +150,7 @@ impl<S> Layer<S> for ServerLayer {
         ServerService {
             inner,
             layer: self.clone(),
+            last: None,
         }
     }
 }
@@ -158,6 +160,8 @@ impl<S> Layer<S> for ServerLayer {
 pub struct ServerService<S> {
     inner: S,
     layer: ServerLayer,
+    /// The method of the last RPC: often that of the next as well, and then it need not be looked up.
+    last: Option<Known>,
 }
 
 impl<S, B, R> Service<Request<B>> for ServerService<S>
@@ -175,7 +179,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let mut running = self.layer.begin(&mut request);
+        let mut running = self.layer.begin(&mut request, &mut self.last);
         let mut request = Some(request);
         let mut future = None;
         running::run(&mut running, &mut || {
@@ -187,23 +191,28 @@ where
 
 impl ServerLayer {
     /// What is to run for a request. `None` where that is not gRPC.
-    fn begin<B: 'static>(&self, request: &mut Request<B>) -> Option<Running> {
+    fn begin<B: 'static>(&self, request: &mut Request<B>, last: &mut Option<Known>) -> Option<Running> {
         if !wire::is_grpc(request.headers()) {
             return None;
         }
-        let options = &*self.options;
-        let sockets = Sockets::of(request);
-        let seen = RpcRequest::of(request);
-        let path = seen.path();
-        if running::is_running(path) {
+        if running::is_running(request.uri().path()) {
             // Another layer, further out, has begun it.
             return None;
         }
-        let arrival = Arrival::on_the_wire(request, sockets);
+        let options = &*self.options;
+        let instrumentation = options.instrumentation();
+        let sockets = if instrumentation.makes_spans() || may_export(request.uri().path()) {
+            Sockets::on_the_wire(request)
+        } else {
+            Sockets::default()
+        };
+        let seen = RpcRequest::of(request);
+        let path = seen.path();
+        let sockets = || sockets;
+        let arrival = Arrival::on_the_wire(request, &sockets);
         if arrival.is_own_export(path) {
             return Some(Running::own_export(path));
         }
-        let instrumentation = options.instrumentation();
         if !options.record(&seen) {
             let caller = instrumentation.extract(arrival.headers, &Found::of(arrival.headers));
             return Some(Running::left_out(
@@ -211,7 +220,7 @@ impl ServerLayer {
                 caller.unwrap_or_else(opentelemetry::Context::current),
             ));
         }
-        let known = self.methods.get(path);
+        let known = self.methods.get_or_last(path, last);
         let unknown = known.is_none().then(|| Unknown {
             path: Box::from(path),
             methods: Arc::clone(&self.methods),

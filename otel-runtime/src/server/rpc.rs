@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use http::Uri;
 use tonic::Request;
 
-use super::arrival::Arrival;
+use super::arrival::{Arrival, Sockets};
 use super::begin::Begin;
 use super::handler::{Reply, Returning, Started};
 use super::running::{self, Running};
@@ -111,24 +111,35 @@ impl Rpc {
 
     /// Starts the RPC that `request` is for: the first thing that a handler does. It ends with what runs the handler.
     pub fn start(&'static self, request: &Request<impl Sized>) -> Started {
-        running::enter(self.slot(&Arrival::of(request), || Chosen::Global(Instrumentation::global())));
+        let sockets = || Sockets::of(request);
+        self.enter(&Arrival::of(request, &sockets), None);
         Started
     }
 
     /// The same, recorded with `instrumentation`.
     pub fn start_with(&'static self, request: &Request<impl Sized>, instrumentation: &Instrumentation) -> Started {
-        running::enter(self.slot(&Arrival::of(request), || Chosen::Own(instrumentation.clone())));
+        let sockets = || Sockets::of(request);
+        self.enter(&Arrival::of(request, &sockets), Some(instrumentation));
         Started
     }
 
-    fn slot(&'static self, request: &Arrival<'_>, choose: impl FnOnce() -> Chosen) -> Slot {
+    // What follows knows no request's type, so that it is compiled once, not for each.
+
+    fn enter(&'static self, request: &Arrival<'_>, instrumentation: Option<&Instrumentation>) {
+        running::enter(self.slot(request, instrumentation));
+    }
+
+    fn slot(&'static self, request: &Arrival<'_>, instrumentation: Option<&Instrumentation>) -> Slot {
         let captured = self.captured.get_or_init(|| Captured::new(&self.captures));
         match running::with(|running| self.place(running, request)).unwrap_or(Place::New) {
             Place::New => {
                 let begin = Begin {
                     method: Known::Handler(self.method(request.uri.map(Uri::path))),
                     unknown: None,
-                    instrumentation: choose(),
+                    instrumentation: match instrumentation {
+                        Some(own) => Chosen::Own(own.clone()),
+                        None => Chosen::Global(Instrumentation::global()),
+                    },
                     public_endpoint: self.public_endpoint,
                     request_headers: &captured.request_headers,
                     layer: None,
@@ -152,7 +163,8 @@ impl Rpc {
                 Some(path) if request.is_own_export(path) => Place::OwnExport(path),
                 _ => Place::New,
             },
-            Some(Running::LeftOut(path, _)) => {
+            Some(Running::LeftOut(left_out)) => {
+                let path = &left_out.path;
                 if self.is_for(path, request) || is_part_of(Some(path), request) {
                     Place::Part
                 } else {

@@ -7,47 +7,65 @@ use std::cell::RefCell;
 use opentelemetry::{Context, ContextGuard, KeyValue};
 
 use super::slot::Slot;
-use crate::call::{self, Call};
+use crate::call::{self, Running as RunningCall};
 use crate::panic::{self, Panic};
 use crate::status::Outcome;
 
 thread_local! {
-    static RUNNING: RefCell<Option<Running>> = const { RefCell::new(None) };
+    static THREAD: RefCell<Thread> = const { RefCell::new(Thread { running: None, entered: None }) };
+}
+
+/// What a thread is at.
+struct Thread {
+    running: Option<Running>,
+    entered: Option<Entered>,
 }
 
 /// What a thread is running.
 #[derive(Debug)]
 pub(super) enum Running {
     /// An RPC that is recorded.
-    Call(Box<Call>),
-    /// An RPC with this path that is not recorded, and the context that it runs in all the same.
-    LeftOut(Box<str>, Context),
+    Call(RunningCall),
+    /// One that is not.
+    LeftOut(Box<LeftOut>),
+}
+
+/// An RPC with this path that is not recorded, and the context that it runs in all the same.
+#[derive(Debug)]
+pub(super) struct LeftOut {
+    pub(super) path: Box<str>,
+    context: Context,
 }
 
 impl Running {
     /// An RPC that a filter leaves out. The caller's trace goes on through it.
     pub(super) fn left_out(path: &str, caller: Context) -> Self {
-        Running::LeftOut(Box::from(path), caller)
+        Running::LeftOut(Box::new(LeftOut {
+            path: Box::from(path),
+            context: caller,
+        }))
     }
 
     /// An export of what this process has recorded. Whatever was recorded in there would be one more to export, so telemetry is suppressed.
     pub(super) fn own_export(path: &str) -> Self {
-        Running::LeftOut(Box::from(path), Context::current().with_telemetry_suppressed())
+        Running::left_out(path, Context::current().with_telemetry_suppressed())
     }
 
     /// The path of its request, as far as it is known.
     fn path(&self) -> Option<&str> {
         match self {
             Running::Call(call) => call.path(),
-            Running::LeftOut(path, _) => Some(path),
+            Running::LeftOut(left_out) => Some(&left_out.path),
         }
     }
 
-    fn context(&self) -> &Context {
-        match self {
+    /// Makes its context the current one, if it has one of its own.
+    fn attach(&self) -> Option<ContextGuard> {
+        let context = match self {
             Running::Call(call) => call.context(),
-            Running::LeftOut(_, context) => context,
-        }
+            Running::LeftOut(left_out) => Some(&left_out.context),
+        };
+        context.map(|context| context.clone().attach())
     }
 }
 
@@ -63,73 +81,81 @@ pub(super) fn run(place: &mut Option<Running>, run: &mut dyn FnMut()) {
     let Some(running) = place.as_ref() else {
         return run();
     };
-    let result = {
-        let _current = running.context().clone().attach();
-        swap(place);
-        let result = Panic::catch(run);
-        swap(place);
-        if let (Err(panic), Some(Running::Call(_))) = (&result, &*place) {
-            panic.log();
-        }
-        result
-    };
-    if let Err(panic) = result {
-        if let Some(Running::Call(call)) = place {
-            call.end(Outcome::panicked(panic.message()));
-        }
-        panic.resume()
+    let current = running.attach();
+    if let Err(panic) = inside(place, run) {
+        panicked(place, panic, current);
     }
+}
+
+/// Ends an RPC whose code has panicked. The panic goes on.
+#[cold]
+fn panicked(place: &mut Option<Running>, panic: Panic, current: Option<ContextGuard>) -> ! {
+    if let Some(Running::Call(call)) = place {
+        panic.log();
+        drop(current);
+        call.end(Outcome::panicked(panic.message()));
+    }
+    panic.resume()
 }
 
 /// An RPC that this thread has entered and not left. Where the code that runs in there is not called from here, as that is which [`run`] runs, what that keeps on its stack is kept here.
 struct Entered {
     slot: Slot,
-    /// What the thread was running before.
+    /// What the thread was running before. Where the RPC is not the handler's own, it runs that still.
     outer: Option<Running>,
     current: Option<ContextGuard>,
     was_panicking: bool,
-}
-
-thread_local! {
-    static ENTERED: RefCell<Vec<Entered>> = const { RefCell::new(Vec::new()) };
+    /// The one that was entered before, and not left.
+    before: Option<Box<Entered>>,
 }
 
 /// Makes an RPC what this thread runs, until [`exit`]. Where it is not the handler's own, it is that already.
 pub(super) fn enter(mut slot: Slot) {
-    let mut running = slot.take_running();
-    let mut current = None;
-    if let Some(running) = &running {
-        current = Some(running.context().clone().attach());
-    }
-    if current.is_some() {
-        swap(&mut running);
-    }
-    let entered = Entered {
-        slot,
-        outer: running,
-        current,
-        was_panicking: std::thread::panicking(),
-    };
-    let _ = ENTERED.try_with(|all| all.borrow_mut().push(entered));
+    let running = slot.take_running();
+    let current = running.as_ref().and_then(Running::attach);
+    let _ = THREAD.try_with(|thread| {
+        let thread = &mut *thread.borrow_mut();
+        let outer = running.and_then(|running| thread.running.replace(running));
+        thread.entered = Some(Entered {
+            slot,
+            outer,
+            current,
+            was_panicking: std::thread::panicking(),
+            before: thread.entered.take().map(Box::new),
+        });
+    });
 }
 
 /// Leaves the RPC that was entered last. Its context is current for as long as its guard lives.
+#[inline]
 fn exit() -> Option<Entered> {
-    let mut entered = ENTERED.try_with(|all| all.borrow_mut().pop()).ok()??;
-    if entered.current.is_some() {
-        swap(&mut entered.outer);
-        entered.slot.put_running(entered.outer.take());
+    THREAD.try_with(|thread| thread.borrow_mut().exit()).ok()?
+}
+
+impl Thread {
+    #[inline]
+    fn exit(&mut self) -> Option<Entered> {
+        let mut entered = self.entered.take()?;
+        self.entered = entered.before.take().map(|before| *before);
+        if entered.slot.is_own() {
+            let running = std::mem::replace(&mut self.running, entered.outer.take());
+            entered.slot.put_running(running);
+        }
+        Some(entered)
     }
-    Some(entered)
 }
 
 /// Runs what [enters](enter) an RPC by itself, and leaves that. A panic ends the RPC and goes on.
 pub(super) fn run_to_start(run: &mut dyn FnMut()) -> Slot {
-    let depth = || ENTERED.try_with(|all| all.borrow().len()).unwrap_or(0);
-    let before = depth();
+    let before = THREAD.try_with(|thread| thread.borrow_mut().entered.take());
     let result = Panic::catch(run);
-    let entered = if depth() > before { exit() } else { None };
-    let Some(Entered { mut slot, current, .. }) = entered else {
+    let entered = THREAD.try_with(|thread| {
+        let mut thread = thread.borrow_mut();
+        let entered = thread.exit();
+        thread.entered = before.unwrap_or(None);
+        entered
+    });
+    let Ok(Some(Entered { mut slot, current, .. })) = entered else {
         return result.map_or_else(|panic| panic.resume(), |()| Slot::Empty);
     };
     match result {
@@ -167,25 +193,29 @@ pub(super) fn exit_from_drop() {
 
 /// Runs what is no part of the RPC that this thread is running.
 pub(crate) fn outside(run: &mut dyn FnMut()) -> Result<(), Panic> {
-    let mut nothing = None;
-    swap(&mut nothing);
-    let result = Panic::catch(run);
-    swap(&mut nothing);
-    result
+    inside(&mut None, run)
 }
 
-/// Puts what is in `place` into the thread's, and what was there into `place`. A thread that is ending has none.
-fn swap(place: &mut Option<Running>) {
-    let _ = RUNNING.try_with(|running| std::mem::swap(&mut *running.borrow_mut(), place));
+/// Runs something while what is in `place` is what the thread runs. A thread that is ending runs nothing.
+#[inline]
+fn inside(place: &mut Option<Running>, run: &mut dyn FnMut()) -> Result<(), Panic> {
+    let result = THREAD.try_with(|thread| {
+        let swap = |place: &mut _| std::mem::swap(&mut thread.borrow_mut().running, place);
+        swap(place);
+        let result = Panic::catch(&mut *run);
+        swap(place);
+        result
+    });
+    result.unwrap_or_else(|_| Panic::catch(run))
 }
 
 /// Asks what this thread is running. `ask` must not run anybody's code: it would find the thread's place taken.
 pub(super) fn with<T>(ask: impl FnOnce(&mut Option<Running>) -> T) -> Option<T> {
-    RUNNING.try_with(|running| ask(&mut running.borrow_mut())).ok()
+    THREAD.try_with(|thread| ask(&mut thread.borrow_mut().running)).ok()
 }
 
 /// The RPC that this thread is running, if it is recorded.
-pub(super) fn with_call<T>(ask: impl FnOnce(&mut Call) -> T) -> Option<T> {
+pub(super) fn with_call<T>(ask: impl FnOnce(&mut call::Call) -> T) -> Option<T> {
     with(|running| match running {
         Some(Running::Call(call)) => Some(ask(call)),
         _ => None,
@@ -198,7 +228,7 @@ pub(super) fn set_attributes<I>(make: impl FnOnce() -> I)
 where
     I: IntoIterator<Item = KeyValue>,
 {
-    let context = with_call(|call| call.has_span().then(|| call.context().clone()));
+    let context = with_call(|call| call.recording().cloned());
     if let Some(context) = context.flatten() {
         call::set_attributes(&context, make);
     }

@@ -5,7 +5,7 @@ use opentelemetry::{Key, KeyValue};
 use tonic::{Code, Status};
 
 use super::running::{self, Running};
-use crate::call::Call;
+use crate::call::{self, Call};
 use crate::capture::{Captured, Names};
 use crate::status::Outcome;
 
@@ -24,10 +24,12 @@ pub(super) enum Slot {
 }
 
 impl Slot {
-    pub(super) fn own(call: Box<Call>, captured: &'static Captured) -> Self {
+    #[inline]
+    pub(super) fn own(call: call::Running, captured: &'static Captured) -> Self {
         Slot::of(Running::Call(call), captured)
     }
 
+    #[inline]
     pub(super) fn of(running: Running, captured: &'static Captured) -> Self {
         Slot::Own {
             running: Some(running),
@@ -36,6 +38,7 @@ impl Slot {
     }
 
     /// Runs the service's code inside the RPC.
+    #[inline]
     pub(super) fn run(&mut self, run: &mut dyn FnMut()) {
         match self {
             Slot::Own { running, .. } => running::run(running, run),
@@ -44,11 +47,13 @@ impl Slot {
     }
 
     /// Whether it is the handler's own RPC.
+    #[inline]
     pub(super) fn is_own(&self) -> bool {
         matches!(self, Slot::Own { .. })
     }
 
     /// Takes out the handler's own RPC, for as long as the thread runs it.
+    #[inline]
     pub(super) fn take_running(&mut self) -> Option<Running> {
         match self {
             Slot::Own { running, .. } => running.take(),
@@ -57,6 +62,7 @@ impl Slot {
     }
 
     /// Puts it back.
+    #[inline]
     pub(super) fn put_running(&mut self, is_back: Option<Running>) {
         if let Slot::Own { running, .. } = self {
             *running = is_back;
@@ -74,6 +80,7 @@ impl Slot {
     }
 
     /// Takes up what the handler returned: the headers of a response, or the end of the RPC.
+    #[inline]
     pub(super) fn returned(&mut self, result: Result<&HeaderMap, &Status>) {
         match result {
             Ok(headers) => self.take_up(|captured| &captured.response_headers, headers),
@@ -82,6 +89,7 @@ impl Slot {
     }
 
     /// The RPC has come to its end, as far as the handler can tell.
+    #[inline]
     pub(super) fn succeed(&mut self) {
         match self {
             Slot::Own { .. } => self.end(Outcome::OK),
@@ -108,6 +116,7 @@ impl Slot {
         }
     }
 
+    #[inline]
     pub(super) fn has_ended(&self) -> bool {
         match self {
             Slot::Own { .. } => self.call().is_none_or(Call::has_ended),
@@ -117,6 +126,7 @@ impl Slot {
     }
 
     /// Lets the RPC go on elsewhere.
+    #[inline]
     pub(super) fn leave(&mut self) -> Self {
         std::mem::replace(self, Slot::Empty)
     }
@@ -137,6 +147,7 @@ impl Slot {
         }
     }
 
+    #[inline]
     fn call(&self) -> Option<&Call> {
         match self {
             Slot::Own {
@@ -147,6 +158,7 @@ impl Slot {
         }
     }
 
+    #[inline]
     fn end(&mut self, outcome: Outcome<'_>) {
         if let Slot::Own {
             running: Some(Running::Call(call)),
@@ -158,6 +170,7 @@ impl Slot {
     }
 
     /// Makes attributes of the headers that are listed, without those that the layer has taken up.
+    #[inline]
     fn take_up(&self, list: fn(&Captured) -> &Names, headers: &HeaderMap) {
         match self {
             Slot::Own { captured, .. } if !list(captured).is_empty() => {

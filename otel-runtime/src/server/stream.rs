@@ -120,13 +120,16 @@ where
     type Item = Result<T, Status>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let mut this = self.project();
+        let this = self.project();
+        let Some(mut stream) = this.stream.as_pin_mut() else {
+            return Poll::Pending;
+        };
         let mut polled = Poll::Pending;
-        this.call.run(&mut || {
-            if let Some(stream) = this.stream.as_mut().as_pin_mut() {
-                polled = stream.poll_next(cx);
-            }
-        });
+        if this.call.is_own() {
+            this.call.run(&mut || polled = stream.as_mut().poll_next(cx));
+        } else {
+            polled = stream.poll_next(cx);
+        }
         match &polled {
             Poll::Ready(None) => this.call.succeed(),
             // tonic sends no further item.
