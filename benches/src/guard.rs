@@ -106,6 +106,14 @@ fn measure(directory: &Path) -> Result<Costs, Box<dyn Error>> {
                     bases.insert(variant.base, count(variant.base)?);
                 }
                 let (cost, base) = (count(variant.name)?, &bases[variant.base]);
+                // Nothing is cheap for having recorded nothing.
+                let recorded = (
+                    f64::from(u8::from(mode == Mode::Sampled)),
+                    f64::from(u8::from(mode.has_metrics())),
+                );
+                if (cost.spans, cost.durations) != recorded {
+                    return Err(format!("{}, {shape}, {mode}: {cost:?} of a span and a duration", variant.name).into());
+                }
                 let bound = if is_bound { ", bound" } else { "" };
                 costs.insert(
                     format!("{}{bound}, {shape}, {mode}", variant.name),

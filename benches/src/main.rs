@@ -10,6 +10,7 @@ mod allocations;
 mod by_hand;
 mod callgrind;
 mod chart;
+mod floor;
 mod guard;
 mod measure;
 #[cfg(feature = "peers")]

@@ -5,6 +5,7 @@ use tonic::service::Routes;
 use tower::Layer;
 
 use crate::by_hand::ByHand;
+use crate::floor::Floor;
 use crate::proto::bench_server::BenchServer;
 use crate::rpc::{Answers, Rpc, Shape, of_client, to_server, to_server_without_addresses};
 use crate::sdk::Mode;
@@ -97,6 +98,14 @@ pub(crate) fn all() -> Vec<Variant> {
         Variant::ours("attribute, no addresses", BARE_WITHOUT_ADDRESSES, |mode, shape| {
             to_server_without_addresses(BenchServer::new(Traced), mode, shape)
         }),
+        Variant {
+            name: "floor, no addresses",
+            base: BARE_WITHOUT_ADDRESSES,
+            whose: Whose::Others,
+            can_be_bound: true,
+            lacks: "no instrumentation but what its least would cost: the caller is not read, and a handler that waits, fails, panics or is dropped is none",
+            make: |mode, shape| to_server_without_addresses(BenchServer::new(Floor(mode)), mode, shape),
+        },
         Variant::ours(
             "attribute + ServerLayer, no addresses",
             BARE_WITHOUT_ADDRESSES,
