@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::metrics::v1::number_data_point;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use tests::child;
@@ -66,8 +67,8 @@ fn is_child(child: &Span, parent: &Span) -> bool {
     child.trace_id == parent.trace_id && child.parent_span_id == parent.span_id
 }
 
-#[test]
-fn shop_server_and_client_send_all_three_signals_to_the_collector() {
+/// What a collector has when a customer has been in the shop, and it has closed.
+fn after_a_day() -> Collector {
     let collector = Collector::start();
     let shop = Shop::open(&collector);
     let url = collector.url();
@@ -84,45 +85,47 @@ fn shop_server_and_client_send_all_three_signals_to_the_collector() {
     assert_eq!(client.stdout, expected);
     let log = shop.close();
     assert!(log.contains("closed"), "{log}");
+    collector
+}
 
-    // Everything is there when both have ended.
-    let spans = collector.spans();
-    assert_eq!(
-        named(&spans, "shop.Shop/PlaceOrder").len(),
-        8,
-        "a client's and a server's for each of four"
-    );
-    let apple = named(&spans, "buy apple");
-    let success = apple.iter().find(|root| {
-        named(&spans, "send-confirmation")
-            .iter()
-            .any(|span| span.trace_id == root.trace_id)
-    });
-    let root = *success.unwrap();
-    let trace: Vec<Span> = spans
-        .iter()
-        .filter(|span| span.trace_id == root.trace_id)
-        .cloned()
-        .collect();
-    let of_kind = |name: &str, kind: SpanKind| {
-        let found = trace.iter().find(|span| span.name == name && span.kind == kind as i32);
-        found.unwrap_or_else(|| panic!("no {name} in {trace:#?}"))
+/// Of the order that succeeded: only then is there a confirmation.
+fn trace_of_the_apples(collector: &Collector) -> Vec<Span> {
+    let mut spans = collector.spans();
+    let [confirmation] = named(&spans, "send-confirmation")[..] else {
+        panic!("{spans:#?}")
     };
-    let call = of_kind("shop.Shop/PlaceOrder", SpanKind::Client);
-    let order = of_kind("shop.Shop/PlaceOrder", SpanKind::Server);
-    let charge = of_kind("shop.Payment/Charge", SpanKind::Client);
-    let charged = of_kind("shop.Payment/Charge", SpanKind::Server);
+    let trace_id = confirmation.trace_id.clone();
+    spans.retain(|span| span.trace_id == trace_id);
+    spans
+}
+
+fn of_kind<'s>(trace: &'s [Span], name: &str, kind: SpanKind) -> &'s Span {
+    let found = trace.iter().find(|span| span.name == name && span.kind == kind as i32);
+    found.unwrap_or_else(|| panic!("no {name} in {trace:#?}"))
+}
+
+#[test]
+fn an_order_is_one_trace_through_the_customer_the_shop_and_the_cashier() {
+    let collector = after_a_day();
+    let calls = named(&collector.spans(), "shop.Shop/PlaceOrder").len();
+    assert_eq!(calls, 8, "a client's and a server's for each of four");
+
+    let trace = trace_of_the_apples(&collector);
+    let root = of_kind(&trace, "buy apple", SpanKind::Internal);
+    let call = of_kind(&trace, "shop.Shop/PlaceOrder", SpanKind::Client);
+    let order = of_kind(&trace, "shop.Shop/PlaceOrder", SpanKind::Server);
+    let charge = of_kind(&trace, "shop.Payment/Charge", SpanKind::Client);
+    let charged = of_kind(&trace, "shop.Payment/Charge", SpanKind::Server);
     assert!(is_child(call, root) && is_child(order, call) && is_child(charge, order) && is_child(charged, charge));
-    assert!(is_child(of_kind("database-query", SpanKind::Client), order));
-    assert!(is_child(of_kind("process-business-logic", SpanKind::Internal), order));
-    assert!(is_child(of_kind("send-confirmation", SpanKind::Internal), order));
+    let query = of_kind(&trace, "database-query", SpanKind::Client);
+    let logic = of_kind(&trace, "process-business-logic", SpanKind::Internal);
+    let confirmation = of_kind(&trace, "send-confirmation", SpanKind::Internal);
+    assert!(is_child(query, order) && is_child(logic, order) && is_child(confirmation, order));
     assert_eq!(trace.len(), 8);
+
     let attribute = |key| {
-        order
-            .attributes
-            .iter()
-            .find(|attribute| attribute.key == key)
-            .and_then(|attribute| attribute.value.clone()?.value)
+        let attribute = order.attributes.iter().find(|attribute| attribute.key == key);
+        attribute.and_then(|attribute| attribute.value.clone()?.value)
     };
     assert_eq!(attribute("order.item"), Some(Value::StringValue("apple".to_owned())));
     assert_eq!(attribute("order.quantity"), Some(Value::IntValue(6)));
@@ -130,42 +133,45 @@ fn shop_server_and_client_send_all_three_signals_to_the_collector() {
         attribute("rpc.request.header.user-agent"),
         Some(Value::ArrayValue(_))
     ));
+}
 
-    let not_found = spans
-        .iter()
-        .filter(|span| span.events.iter().any(|event| event.name == "exception"));
-    let [not_found] = not_found.collect::<Vec<_>>()[..] else {
+#[test]
+fn an_error_is_recorded_as_an_exception_on_the_rpcs_span() {
+    let spans = after_a_day().spans();
+    let is_exception = |span: &&Span| span.events.iter().any(|event| event.name == "exception");
+    let [span] = spans.iter().filter(is_exception).collect::<Vec<_>>()[..] else {
         panic!("{spans:#?}")
     };
     assert_eq!(
-        (&*not_found.name, not_found.kind),
+        (&*span.name, span.kind),
         ("shop.Shop/PlaceOrder", SpanKind::Server as i32)
     );
+}
 
-    // The baggage went all the way, and the log records know their spans.
+#[test]
+fn the_cashiers_log_record_has_its_span_and_the_customers_baggage() {
+    let collector = after_a_day();
+    let trace = trace_of_the_apples(&collector);
+    let charged = of_kind(&trace, "shop.Payment/Charge", SpanKind::Server);
     let records = collector.log_records();
-    let charging = records.iter().find(|record| {
+    let record = records.iter().find(|record| {
         let body = record.body.as_ref().and_then(|body| body.value.as_ref());
-        record.trace_id == root.trace_id && matches!(body, Some(Value::StringValue(text)) if text == "charging")
+        record.span_id == charged.span_id && matches!(body, Some(Value::StringValue(text)) if text == "charging")
     });
-    let charging = charging.unwrap();
-    assert_eq!(charging.span_id, charged.span_id);
-    let customer = charging
-        .attributes
-        .iter()
-        .find(|attribute| attribute.key == "customer")
-        .unwrap();
+    let attributes = &record.unwrap().attributes;
+    let customer = attributes.iter().find(|attribute| attribute.key == "customer").unwrap();
     assert_eq!(
         customer.value.as_ref().unwrap().value,
         Some(Value::StringValue("ada".to_owned()))
     );
+}
 
-    let metrics = collector.metrics();
+#[test]
+fn the_shops_metrics_stand_beside_those_of_its_rpcs() {
+    let metrics = after_a_day().metrics();
     let metric = |name| {
-        metrics
-            .iter()
-            .find(|metric| metric.name == name)
-            .unwrap_or_else(|| panic!("no {name}"))
+        let found = metrics.iter().find(|metric| metric.name == name);
+        found.unwrap_or_else(|| panic!("no {name}"))
     };
     for name in [
         "shop.orders",
@@ -180,10 +186,7 @@ fn shop_server_and_client_send_all_three_signals_to_the_collector() {
     };
     assert!(!in_progress.is_monotonic);
     let now = in_progress.data_points[0].value;
-    assert_eq!(
-        now,
-        Some(opentelemetry_proto::tonic::metrics::v1::number_data_point::Value::AsInt(0))
-    );
+    assert_eq!(now, Some(number_data_point::Value::AsInt(0)), "nothing is left over");
 }
 
 #[test]
