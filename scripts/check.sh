@@ -46,10 +46,12 @@ licences_and_versions() {
     cargo deny --locked check bans licenses sources
 }
 
-# Features add up: the runtime builds with none, with each, and with each two of them.
+# Features add up: the runtime builds with none, with each alone, and with each two. Those that others bring along are built alone only.
 features() {
+    local lints=(--package otel-runtime --lib --locked -- -D warnings)
     command_of hack "$cargo_hack_version"
-    cargo hack clippy --package otel-runtime --lib --feature-powerset --depth 2 --locked -- -D warnings
+    cargo hack clippy --each-feature "${lints[@]}"
+    cargo hack clippy --feature-powerset --depth 2 --exclude-features default,console,propagators,spawn,telemetry "${lints[@]}"
 }
 
 step cargo fmt --all --check
