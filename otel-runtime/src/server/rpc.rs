@@ -236,10 +236,13 @@ fn is_part_of(running: Option<&str>, request: &Arrival<'_>) -> bool {
 
 /// Whether a path ends with the name that is guessed to be `method`.
 fn is_spelling_of(method: &str, path: &str) -> bool {
-    let letters = |name: &str| name.replace('_', "").to_ascii_lowercase();
+    fn letters(name: &str) -> impl Iterator<Item = u8> {
+        let letters = name.bytes().filter(|letter| *letter != b'_');
+        letters.map(|letter| letter.to_ascii_lowercase())
+    }
     path.rsplit('/')
         .next()
-        .is_some_and(|last| letters(last) == letters(method))
+        .is_some_and(|last| letters(last).eq(letters(method)))
 }
 
 /// `pkg.Service` and `Method` of `/pkg.Service/Method`; of the end of the path, where the service is nested below another.

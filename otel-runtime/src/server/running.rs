@@ -147,12 +147,18 @@ impl Thread {
 
 /// Runs what [enters](enter) an RPC by itself, and leaves that. A panic ends the RPC and goes on.
 pub(super) fn run_to_start(run: &mut dyn FnMut()) -> Slot {
-    let before = THREAD.try_with(|thread| thread.borrow_mut().entered.take());
+    let before = THREAD.try_with(|thread| {
+        let entered = &mut thread.borrow_mut().entered;
+        // There is none, but where a handler calls another.
+        if entered.is_some() { entered.take() } else { None }
+    });
     let result = Panic::catch(run);
     let entered = THREAD.try_with(|thread| {
         let mut thread = thread.borrow_mut();
         let entered = thread.exit();
-        thread.entered = before.unwrap_or(None);
+        if let Ok(Some(before)) = before {
+            thread.entered = Some(before);
+        }
         entered
     });
     let Ok(Some(Entered { mut slot, current, .. })) = entered else {
