@@ -190,3 +190,27 @@ fn dropping_keeps_to_five_seconds() {
     let took: u64 = answer.strip_prefix("done ").unwrap().parse().unwrap();
     assert!((4900..8000).contains(&took), "{took} ms");
 }
+
+/// Cumulative metrics that arrive have in them what an outage kept from arriving; deltas have not.
+#[test]
+fn an_outage_that_is_over_has_cost_no_cumulative_metrics() {
+    for (temporality, answer) in [("cumulative", "ok "), ("delta", "error ")] {
+        let collector = Collector::start();
+        collector.behave(Behaviour::Refuse);
+        let url = collector.url();
+        let variables = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &*url),
+            ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", temporality),
+            ("OTEL_TRACES_EXPORTER", "none"),
+            ("OTEL_LOGS_EXPORTER", "none"),
+        ];
+        let (mut driven, _) = Driven::start(DRIVEN, &["multi_thread"], variables);
+        driven.tell("counters 2");
+        assert!(driven.tell("flush 20000").starts_with("error "));
+        collector.behave(Behaviour::Keep);
+        driven.tell("counters 1");
+        let told = driven.tell("shutdown 20000");
+        assert!(told.starts_with(answer), "{temporality}: {told}");
+        drop(driven.end());
+    }
+}

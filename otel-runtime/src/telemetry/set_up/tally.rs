@@ -65,6 +65,20 @@ impl Tally {
         }
     }
 
+    /// The receiver has what there is now, and that has all that was there before: cumulative metrics. An outage has cost nothing.
+    pub(super) fn caught_up(&self) {
+        let mut books = self.books();
+        books.arrived = self.made.load(Ordering::Relaxed);
+        books.failed = 0;
+        books.reason = None;
+        let outage = books.outage.take();
+        drop(books);
+        if outage.is_some() {
+            let (receiver, things) = (&self.receiver, self.signal.things());
+            tracing::warn!(target: "otel_runtime::telemetry", "{receiver} answers again: {things} are up to date");
+        }
+    }
+
     /// The receiver does not have it, and will not.
     pub(super) fn failed(&self, count: u64, reason: &str) {
         let (receiver, things) = (&self.receiver, self.signal.things());

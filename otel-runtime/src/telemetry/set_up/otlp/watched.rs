@@ -49,21 +49,28 @@ impl Watch {
     }
 
     async fn export(&self, count: u64, export: impl Future<Output = OTelSdkResult> + Send) {
+        if self.try_to(count, export).await {
+            self.tally.arrived(count);
+        }
+    }
+
+    /// Whether the receiver has it. Where it does not, that is in the tally.
+    async fn try_to(&self, count: u64, export: impl Future<Output = OTelSdkResult> + Send) -> bool {
         let background = self.background.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(background) = background else {
-            return self.tally.failed(count, "telemetry has been shut down");
+            self.tally.failed(count, "telemetry has been shut down");
+            return false;
         };
         let limit = self.tally.time_left(self.limit);
         let in_time = background.run(async { timeout(limit, export).await }).await;
         let last_cause = self.last_cause.take();
-        match in_time {
-            Ok(Ok(())) => self.tally.arrived(count),
-            Ok(Err(error)) => self.tally.failed(count, &last_cause.unwrap_or_else(|| text(error))),
-            Err(_) => {
-                let too_slow = || format!("no answer within {limit:?}");
-                self.tally.failed(count, &last_cause.unwrap_or_else(too_slow));
-            }
-        }
+        let failure = match in_time {
+            Ok(Ok(())) => return true,
+            Ok(Err(error)) => text(error),
+            Err(_) => format!("no answer within {limit:?}"),
+        };
+        self.tally.failed(count, &last_cause.unwrap_or(failure));
+        false
     }
 
     fn shut_down(&self) {
@@ -120,7 +127,14 @@ impl PushMetricExporter for Watched<OtlpMetricExporter> {
         let count = points::count(metrics);
         // Spans and log records are made long before, metric points now.
         self.by.tally.made(count);
-        self.by.export(count, self.exporter.export(metrics)).await;
+        let export = self.exporter.export(metrics);
+        if self.temporality() == Temporality::Cumulative {
+            if self.by.try_to(count, export).await {
+                self.by.tally.caught_up();
+            }
+        } else {
+            self.by.export(count, export).await;
+        }
         Ok(())
     }
 
