@@ -57,6 +57,29 @@ fn not_with_each_batch() {
     }
 }
 
+/// A receiver that takes a message, but not all that is in it, is told of by the exporter of OpenTelemetry's own crate. What it did not take counts as arrived: the crate says no more.
+#[test]
+fn partial_success_is_told() {
+    let collector = Collector::start();
+    collector.behave(Behaviour::Reject(3));
+    let url = collector.url();
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &*url),
+        ("OTEL_METRICS_EXPORTER", "none"),
+        ("OTEL_LOGS_EXPORTER", "none"),
+    ];
+    let (mut driven, _) = Driven::start(DRIVEN, &["multi_thread"], variables);
+    driven.tell("spans 5");
+    assert!(driven.tell("shutdown 20000").starts_with("ok "));
+    let log = driven.end();
+    let [told] = &log[..] else { panic!("{log:#?}") };
+    assert!(
+        told.contains("PartialSuccess") && told.contains("rejected_spans=3"),
+        "{told}"
+    );
+    assert!(told.contains("too many"), "{told}");
+}
+
 /// Spans that end after the shutdown are not told of one by one.
 #[test]
 fn nor_with_each_span_that_comes_after_the_end() {
