@@ -1,60 +1,81 @@
 """A gRPC client that OpenTelemetry's own instrumentation traces: `client.py ADDRESS PROTO_DIRECTORY`.
 
-Prints a line of JSON for each call: what it got, and the span that the instrumentation made of it.
+Reads what to call, `SERVICE|TEXT` or, with a deadline, `SERVICE|TEXT|SECONDS`, and answers with what it got. A call that is to wait it starts, and says so;
+it cancels it when told to.
 """
 
-import json
 import sys
+import threading
 
+import telemetry
 import grpc
-from opentelemetry import trace
-from opentelemetry.instrumentation.grpc import GrpcInstrumentorClient
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import format_span_id, format_trace_id
+from opentelemetry import baggage, context
+from opentelemetry.instrumentation.grpc import client_interceptor
+from opentelemetry.instrumentation.grpc.grpcext import intercept_channel
 
 address, proto_directory = sys.argv[1:]
 
-# Compiles the service when it is run.
+# Compiles the services when it is run.
 sys.path.insert(0, proto_directory)
-protos, services = grpc.protos_and_services("routeguide.proto")
+protos, services = grpc.protos_and_services("kinds.proto")
 
-exporter = InMemorySpanExporter()
-provider = TracerProvider()
-provider.add_span_processor(SimpleSpanProcessor(exporter))
-trace.set_tracer_provider(provider)
-GrpcInstrumentorClient().instrument()
+context.attach(baggage.set_baggage("user", "ada"))
 
 
-def tell(call, got, code=grpc.StatusCode.OK):
-    [span] = exporter.get_finished_spans()
-    exporter.clear()
-    line = {
-        "call": call,
-        "got": got,
-        "code": code.name,
-        "kind": span.kind.name,
-        "trace_id": format_trace_id(span.context.trace_id),
-        "span_id": format_span_id(span.context.span_id),
-    }
-    print(json.dumps(line))
+class Keep(grpc.UnaryStreamClientInterceptor):
+    """Keeps the last call, for what the instrumentation makes of a stream of replies is a generator: that can neither be cancelled nor asked for its status."""
+
+    def intercept_unary_stream(self, continuation, details, request):
+        self.call = continuation(details, request)
+        self.has_begun.set()
+        return self.call
 
 
-with grpc.insecure_channel(address) as channel:
-    guide = services.RouteGuideStub(channel)
+keep = Keep()
+# The instrumentation as `GrpcInstrumentorClient().instrument()` would put it around each channel; but beneath it that one.
+channel = intercept_channel(grpc.intercept_channel(grpc.insecure_channel(address), keep), client_interceptor())
+stubs = {
+    "Unary": services.UnaryStub(channel).Call.future,
+    "ServerStream": services.ServerStreamStub(channel).Call,
+    "ClientStream": services.ClientStreamStub(channel).Call.future,
+    "Bidi": services.BidiStub(channel).Call,
+}
 
-    feature = guide.GetFeature(protos.Point(latitude=407838351, longitude=-746143763), timeout=30)
-    tell("GetFeature", [feature.name])
 
-    area = protos.Rectangle(
-        lo=protos.Point(latitude=400000000, longitude=-750000000),
-        hi=protos.Point(latitude=409000000, longitude=-740000000),
-    )
-    features = guide.ListFeatures(area, timeout=30)
-    tell("ListFeatures", [feature.name for feature in features])
+def begin(service, text, timeout):
+    """The call, and what reads its replies to the end."""
+    message = protos.Message(text=text)
+    request = iter([message]) if service in ("ClientStream", "Bidi") else message
+    keep.has_begun = threading.Event()
+    replies = stubs[service](request, timeout=timeout)
+    got = []
 
-    try:
-        guide.GetFeature(protos.Point(latitude=0, longitude=0), timeout=30)
-    except grpc.RpcError as error:
-        tell("GetFeature", error.details(), error.code())
+    def read():
+        try:
+            if service in ("ServerStream", "Bidi"):
+                got.extend(message.text for message in replies)
+            else:
+                got.append(replies.result().text)
+        except (grpc.RpcError, grpc.FutureCancelledError):
+            pass
+
+    # In a thread of its own, and in the context of this one.
+    current = context.get_current()
+    reading = threading.Thread(target=lambda: (context.attach(current), read()))
+    reading.start()
+    if service == "ServerStream":
+        # The instrumentation makes the call when its first reply is read.
+        keep.has_begun.wait()
+    return (keep.call if service == "ServerStream" else replies), reading, got
+
+
+with channel:
+    for line in sys.stdin:
+        service, text, *deadline = line.rstrip("\n").split("|")
+        call, reading, got = begin(service, text, float(deadline[0]) if deadline else 30)
+        if text.endswith("wait") and not deadline:
+            telemetry.answer("waits")
+            sys.stdin.readline()
+            call.cancel()
+        reading.join()
+        telemetry.answer({"got": got, "code": call.code().name, "details": call.details()})

@@ -1,57 +1,73 @@
 """A gRPC server that OpenTelemetry's own instrumentation traces: `server.py PROTO_DIRECTORY`.
 
-Prints its address, and a line of JSON for each span that the instrumentation made. Stops when its standard input ends.
+It has a service for each kind of RPC, which does what the text of the first message says: a number is a code to fail with; `wait` waits until the client
+is gone, and tells the test that it does; with `later ` before it, that is done behind the first message of a stream. Anything else is the reply.
+
+Answers with its address, and stops when its standard input ends.
 """
 
-import json
 import sys
+import threading
 from concurrent import futures
 
+import telemetry  # Before the instrumentation.
 import grpc
-from opentelemetry import trace
 from opentelemetry.instrumentation.grpc import GrpcInstrumentorServer
-from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
-from opentelemetry.trace import format_span_id, format_trace_id
 
 [proto_directory] = sys.argv[1:]
 
-# Compiles the service when it is run.
+# Compiles the services when it is run.
 sys.path.insert(0, proto_directory)
-protos, services = grpc.protos_and_services("routeguide.proto")
+protos, services = grpc.protos_and_services("kinds.proto")
 
-
-class Tell(SpanProcessor):
-    def on_end(self, span):
-        line = {
-            "name": span.name,
-            "kind": span.kind.name,
-            "trace_id": format_trace_id(span.context.trace_id),
-            "parent": span.parent and format_span_id(span.parent.span_id),
-        }
-        print(json.dumps(line), flush=True)
-
-
-provider = TracerProvider()
-provider.add_span_processor(Tell())
-trace.set_tracer_provider(provider)
 GrpcInstrumentorServer().instrument()
+CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
-class Guide(services.RouteGuideServicer):
-    def GetFeature(self, request, context):
-        if request.latitude == 0:
-            context.abort(grpc.StatusCode.NOT_FOUND, "nothing to see here")
-        return protos.Feature(name="here", location=request)
+def obey(text, context):
+    if text == "wait":
+        gone = threading.Event()
+        if context.add_callback(gone.set):
+            telemetry.answer("waits")
+            gone.wait()
+    elif text.isdigit():
+        context.abort(CODES[int(text)], f"as asked: {text}")
+    return protos.Message(text=text)
 
-    def ListFeatures(self, request, context):
-        yield protos.Feature(name="south", location=request.lo)
-        yield protos.Feature(name="north", location=request.hi)
+
+def replies(text, context):
+    if text.startswith("later "):
+        yield protos.Message(text="first")
+    yield obey(text.removeprefix("later "), context)
+
+
+class Unary(services.UnaryServicer):
+    def Call(self, request, context):
+        return obey(request.text, context)
+
+
+class ServerStream(services.ServerStreamServicer):
+    def Call(self, request, context):
+        yield from replies(request.text, context)
+
+
+class ClientStream(services.ClientStreamServicer):
+    def Call(self, requests, context):
+        return obey(next(requests).text, context)
+
+
+class Bidi(services.BidiServicer):
+    def Call(self, requests, context):
+        yield from replies(next(requests).text, context)
 
 
 server = grpc.server(futures.ThreadPoolExecutor())
-services.add_RouteGuideServicer_to_server(Guide(), server)
+services.add_UnaryServicer_to_server(Unary(), server)
+services.add_ServerStreamServicer_to_server(ServerStream(), server)
+services.add_ClientStreamServicer_to_server(ClientStream(), server)
+services.add_BidiServicer_to_server(Bidi(), server)
 port = server.add_insecure_port("127.0.0.1:0")
 server.start()
-print(f"127.0.0.1:{port}", flush=True)
+telemetry.answer(f"127.0.0.1:{port}")
 sys.stdin.read()
 server.stop(grace=30).wait()

@@ -48,6 +48,18 @@ impl Driven {
         arguments: &[&str],
         variables: impl IntoIterator<Item = (&'v str, &'v str)>,
     ) -> (Self, String) {
+        let mut driven = Self::start_silent(program, arguments, variables);
+        let ready = driven.answer();
+        (driven, ready)
+    }
+
+    /// Starts one that says nothing of being ready.
+    #[must_use]
+    pub fn start_silent<'v>(
+        program: &str,
+        arguments: &[&str],
+        variables: impl IntoIterator<Item = (&'v str, &'v str)>,
+    ) -> Self {
         let mut child = Command::new(program)
             .args(arguments)
             .env_clear()
@@ -58,13 +70,11 @@ impl Driven {
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut driven = Driven {
+        Driven {
             child,
             lines,
             log: Vec::new(),
-        };
-        let ready = driven.answer();
-        (driven, ready)
+        }
     }
 
     /// Tells it something, and waits for the answer.
@@ -74,7 +84,8 @@ impl Driven {
         self.answer()
     }
 
-    fn answer(&mut self) -> String {
+    /// Waits for what it answers next.
+    pub fn answer(&mut self) -> String {
         for line in &mut self.lines {
             let line = line.unwrap();
             if let Some(answer) = line.strip_prefix("> ") {
@@ -88,7 +99,6 @@ impl Driven {
     }
 
     /// Lets it end, and gives all that it has written to stdout beside its answers.
-    #[must_use]
     pub fn end(mut self) -> Vec<String> {
         drop(self.child.stdin.take());
         let rest = self.lines.by_ref().map(Result::unwrap);

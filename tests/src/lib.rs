@@ -7,12 +7,13 @@ pub mod child;
 pub mod client;
 pub mod collector;
 pub mod obedient;
-pub mod python;
+pub mod peers;
 pub mod rpc;
 pub mod server;
 pub mod set_ups;
 pub mod talkative;
 pub mod telemetry;
+pub mod tools;
 
 /// One service for each kind of RPC.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]

@@ -1,0 +1,10 @@
+'use strict';
+// The services of kinds.proto, made when this is run.
+
+const path = require('node:path');
+const grpc = require('@grpc/grpc-js');
+const { loadSync } = require('@grpc/proto-loader');
+
+exports.load = (directory) => grpc.loadPackageDefinition(loadSync(path.join(directory, 'kinds.proto'))).kinds;
+
+exports.codeName = (code) => Object.keys(grpc.status).find((name) => grpc.status[name] === code);

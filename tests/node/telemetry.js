@@ -1,0 +1,20 @@
+'use strict';
+// What each program here begins with: its RPCs are traced by OpenTelemetry's own instrumentation, and its spans go to the collector, each as it ends.
+
+const { OTLPTraceExporter } = require('@opentelemetry/exporter-trace-otlp-proto');
+const { registerInstrumentations } = require('@opentelemetry/instrumentation');
+const { GrpcInstrumentation } = require('@opentelemetry/instrumentation-grpc');
+const { resourceFromAttributes } = require('@opentelemetry/resources');
+const { NodeTracerProvider, SimpleSpanProcessor } = require('@opentelemetry/sdk-trace-node');
+
+const provider = new NodeTracerProvider({
+  resource: resourceFromAttributes({ 'service.name': process.env.OTEL_SERVICE_NAME ?? 'node' }),
+  spanProcessors: [new SimpleSpanProcessor(new OTLPTraceExporter())],
+});
+provider.register();
+registerInstrumentations({ instrumentations: [new GrpcInstrumentation()] });
+
+// Answers the test, which reads lines.
+exports.answer = (said) => console.log('>', typeof said === 'string' ? said : JSON.stringify(said));
+
+exports.shutdown = () => provider.shutdown();

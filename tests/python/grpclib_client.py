@@ -1,0 +1,71 @@
+"""A gRPC client that nothing instruments: `grpclib_client.py ADDRESS PROTO_DIRECTORY`.
+
+It makes the metadata of each call by hand, out of a span that it makes by hand. Reads and answers as `client.py` does.
+"""
+
+import asyncio
+import sys
+
+import telemetry
+import grpc
+from grpclib import GRPCError, Status
+from grpclib.client import Channel, StreamStreamMethod, StreamUnaryMethod, UnaryStreamMethod, UnaryUnaryMethod
+from opentelemetry import propagate, trace
+
+address, proto_directory = sys.argv[1:]
+
+# Compiles the messages when it is run. They are the same for each library.
+sys.path.insert(0, proto_directory)
+protos = grpc.protos("kinds.proto")
+tracer = trace.get_tracer("by hand")
+
+KINDS = {
+    "Unary": UnaryUnaryMethod,
+    "ServerStream": UnaryStreamMethod,
+    "ClientStream": StreamUnaryMethod,
+    "Bidi": StreamStreamMethod,
+}
+
+
+async def line():
+    return (await asyncio.to_thread(sys.stdin.readline)).rstrip("\n")
+
+
+async def call(channel, service, text, timeout):
+    """What the call gets, and its status, which its span is told, too."""
+    method = KINDS[service](channel, f"/kinds.{service}/Call", protos.Message, protos.Message)
+    got, code, details = [], Status.OK, None
+    with tracer.start_as_current_span(f"by hand: {service}", kind=trace.SpanKind.CLIENT) as span:
+        metadata = {}
+        propagate.inject(metadata)
+        try:
+            async with method.open(metadata=metadata, timeout=timeout) as stream:
+                await stream.send_message(protos.Message(text=text), end=True)
+                async for message in stream:
+                    got.append(message.text)
+        except GRPCError as error:
+            code, details = error.status, error.message
+        except asyncio.TimeoutError:
+            code = Status.DEADLINE_EXCEEDED
+        except asyncio.CancelledError:
+            code = Status.CANCELLED
+        span.set_attribute("rpc.grpc.status_code", code.value)
+        if code != Status.OK:
+            span.set_status(trace.StatusCode.ERROR)
+    return {"got": got, "code": code.name, "details": details}
+
+
+async def main():
+    host, port = address.rsplit(":", 1)
+    async with Channel(host, int(port)) as channel:
+        while told := await line():
+            service, text, *deadline = told.split("|")
+            calling = asyncio.create_task(call(channel, service, text, float(deadline[0]) if deadline else 30))
+            if text.endswith("wait") and not deadline:
+                telemetry.answer("waits")
+                await line()
+                calling.cancel()
+            telemetry.answer(await calling)
+
+
+asyncio.run(main())
