@@ -4,6 +4,7 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
+use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use tokio::task::block_in_place;
@@ -11,7 +12,7 @@ use tonic::Code;
 
 use crate::child::Driven;
 use crate::client::Kind;
-use crate::collector::{Collector, Received};
+use crate::collector::{Collector, Content, Received};
 use crate::tools::{installed, output_of};
 
 const NEEDS_PYTHON: &str = "Python 3 with its module `venv`, and a package index for pip";
@@ -78,15 +79,15 @@ impl Language {
         }
     }
 
-    /// Starts one of its programs, which sends its spans to `collector`.
+    /// Starts one of its programs, which sends its spans to `collector`, as this service.
     #[must_use]
-    pub fn start(&self, program: &str, arguments: &[&str], collector: &Collector) -> Driven {
+    pub fn start(&self, service: &str, program: &str, arguments: &[&str], collector: &Collector) -> Driven {
         let program = format!("{}/{program}", self.programs);
         let arguments: Vec<_> = [&*program].iter().chain(arguments).copied().collect();
         let url = collector.url();
         let variables = self.variables.iter().map(|(name, value)| (*name, &**value));
         // Neither a proxy nor the reader's own settings of OpenTelemetry are to have a say.
-        let variables = variables.chain([("OTEL_EXPORTER_OTLP_ENDPOINT", &*url)]);
+        let variables = variables.chain([("OTEL_EXPORTER_OTLP_ENDPOINT", &*url), ("OTEL_SERVICE_NAME", service)]);
         Driven::start_silent(&self.interpreter, &arguments, variables)
     }
 }
@@ -166,10 +167,28 @@ pub fn spans(collector: &Collector, count: usize) -> Vec<Span> {
     spans
 }
 
+/// The spans of a message, each with the name of the service that sent it.
+#[must_use]
+pub fn spans_and_services(received: &Received) -> Vec<(String, Span)> {
+    let Content::Traces(request) = &received.content else {
+        return Vec::new();
+    };
+    let spans = request.resource_spans.iter().flat_map(|resource| {
+        let service = found(&resource.resource.as_ref().unwrap().attributes, "service.name").unwrap();
+        let spans = resource.scope_spans.iter().flat_map(|scope| scope.spans.clone());
+        spans.map(move |span| (service.clone(), span))
+    });
+    spans.collect()
+}
+
 /// An attribute of a span, as text.
 #[must_use]
 pub fn attribute(span: &Span, key: &str) -> Option<String> {
-    let found = span.attributes.iter().find(|attribute| attribute.key == key)?;
+    found(&span.attributes, key)
+}
+
+fn found(attributes: &[KeyValue], key: &str) -> Option<String> {
+    let found = attributes.iter().find(|attribute| attribute.key == key)?;
     match found.value.as_ref()?.value.as_ref()? {
         Value::StringValue(text) => Some(text.clone()),
         Value::IntValue(number) => Some(number.to_string()),

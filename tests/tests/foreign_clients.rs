@@ -36,7 +36,7 @@ async fn make_one_trace_with_our_server(language: &Language, program: &str) {
     let collector = Collector::start();
     let obedient = Obedient::default();
     let server = SetUp::Both.serve(&obedient).await;
-    let mut client = language.start(program, &[&server.address.to_string(), PROTO], &collector);
+    let mut client = language.start("peer", program, &[&server.address.to_string(), PROTO], &collector);
 
     let mut calls = 0;
     for kind in Kind::ALL {

@@ -43,7 +43,7 @@ async fn grpc_js_and_its_instrumentation() {
 async fn make_one_trace_with_our_client(language: &Language, program: &str, says: Says) {
     let telemetry = Telemetry::start();
     let collector = Collector::start();
-    let mut server = language.start(program, &[PROTO], &collector);
+    let mut server = language.start("peer", program, &[PROTO], &collector);
     let address = server.answer().parse().unwrap();
     let channel = TracedChannel::connect(endpoint(address)).await.unwrap();
 

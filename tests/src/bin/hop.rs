@@ -1,0 +1,61 @@
+//! A hop of a chain, with the one line of set-up: `hop [NEXT]`. It answers with what the next one answers, if it knows one; else with what it was asked, and
+//! what baggage says. It says where it listens, and stops when its standard input ends.
+
+use std::io::Read;
+use std::time::Duration;
+
+use opentelemetry::Context;
+use opentelemetry::baggage::BaggageExt;
+use otel_runtime::{ServerLayer, TracedChannel, telemetry, traced_service};
+use tests::kinds::Message;
+use tests::kinds::unary_client::UnaryClient;
+use tests::kinds::unary_server::{Unary, UnaryServer};
+use tests::server::serve_with;
+use tokio::task::spawn_blocking;
+use tonic::service::Routes;
+use tonic::transport::{Endpoint, Server};
+use tonic::{Request, Response, Status};
+
+struct Hop {
+    next: Option<UnaryClient<TracedChannel>>,
+}
+
+#[traced_service]
+#[tonic::async_trait]
+impl Unary for Hop {
+    async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
+        let message = request.into_inner();
+        if let Some(next) = &self.next {
+            return next.clone().call(message).await;
+        }
+        let user = Context::map_current(|context| context.baggage().get("user").map(ToString::to_string));
+        match message.text.as_str() {
+            "nobody" => Err(Status::not_found("nobody of that name")),
+            text => Ok(Response::new(Message::from(&*format!(
+                "{text} {}",
+                user.unwrap_or_default()
+            )))),
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() {
+    let telemetry = telemetry::init().unwrap();
+    let next = match std::env::args().nth(1) {
+        None => None,
+        Some(address) => {
+            let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+            Some(UnaryClient::new(TracedChannel::connect(endpoint).await.unwrap()))
+        }
+    };
+    let server = Server::builder().layer(ServerLayer::new());
+    let running = serve_with(server, Routes::new(UnaryServer::new(Hop { next }))).await;
+    println!("> {}", running.address);
+    spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()))
+        .await
+        .unwrap()
+        .unwrap();
+    drop(running);
+    telemetry.shutdown(Duration::from_secs(5)).await.unwrap();
+}
