@@ -26,12 +26,17 @@ pub struct Running {
 impl Running {
     /// A connection to it.
     pub async fn channel(&self) -> Channel {
-        Endpoint::from_shared(format!("http://{}", self.address))
-            .unwrap()
-            .connect()
-            .await
-            .unwrap()
+        channel_to(self.address).await
     }
+}
+
+/// A connection to a server in another process, say.
+pub async fn channel_to(address: SocketAddr) -> Channel {
+    Endpoint::from_shared(format!("http://{address}"))
+        .unwrap()
+        .connect()
+        .await
+        .unwrap()
 }
 
 /// Serves on a free port of the loopback interface.

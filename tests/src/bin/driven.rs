@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `spans 3`, `logs 3`, `counters 3` | so many spans, log records, counters with a point each are made |
 //! | `flush 500`, `shutdown 500` | with that limit in milliseconds; the answer says how long it took, and the error |
+//! | `serve` | a service of the tests is served with a `ServerLayer`, and the answer says where; with `multi_thread` only |
 //! | `drop` | telemetry is dropped |
 
 use std::io::{self, BufRead};
@@ -14,8 +15,13 @@ use std::time::{Duration, Instant};
 use futures_executor::block_on;
 use opentelemetry::global;
 use opentelemetry::trace::{Span, Tracer};
+use otel_runtime::ServerLayer;
 use otel_runtime::telemetry::{self, Builder, Protocol, ShutdownError, Signal};
-use tokio::runtime;
+use tests::obedient::Obedient;
+use tests::server::serve_with;
+use tokio::runtime::{self, Handle};
+use tokio::task;
+use tonic::transport::Server;
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -41,6 +47,7 @@ fn drive(arguments: impl Iterator<Item = String>) {
         Err(error) => return println!("> {error}"),
     };
     println!("> ready");
+    let mut servers = Vec::new();
     for line in io::stdin().lock().lines() {
         let line = line.unwrap();
         let (what, number) = line.split_once(' ').unwrap_or((&line, "0"));
@@ -60,6 +67,15 @@ fn drive(arguments: impl Iterator<Item = String>) {
             }
             "shutdown" => {
                 answer(begun, block_on(telemetry.as_ref().unwrap().shutdown(limit)));
+                continue;
+            }
+            "serve" => {
+                let routes = Obedient::default().routes();
+                let layer = Server::builder().layer(ServerLayer::new());
+                let serving = serve_with(layer, routes);
+                let server = task::block_in_place(|| Handle::current().block_on(serving));
+                println!("> {}", server.address);
+                servers.push(server);
                 continue;
             }
             "drop" => drop(telemetry.take()),

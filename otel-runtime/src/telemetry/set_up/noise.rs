@@ -2,9 +2,14 @@
 
 use tracing::Metadata;
 
-/// Whether an event says what is said elsewhere already, and once, where the OTLP exporters say it again with each batch; or that the set-up has done what it is there for.
+/// Whether an event says what is said elsewhere already, and once, where the OTLP exporters say it again with each batch; that the set-up has done what it is there for; or what a caller wants to be
+/// said, as often and as long as it likes: of malformed baggage there is an event with the whole header for each of its members.
 pub(super) fn is_noise(metadata: &Metadata<'_>) -> bool {
-    const NAMES: [&str; 7] = [
+    const NAMES: [&str; 11] = [
+        "BaggagePropagator.Extract.HeaderTooLarge",
+        "BaggagePropagator.Extract.InvalidFormat",
+        "BaggagePropagator.Extract.InvalidKeyValueFormat",
+        "BaggagePropagator.Extract.InvalidUTF8",
         "Export.Failed.DeadlineExceeded",
         "Export.Failed.Exhausted",
         "Export.Failed.NonRetryable",

@@ -1,0 +1,459 @@
+//! What a stranger can and cannot make a service do: each sentence of docs/trust.md, over a socket.
+
+use std::sync::{Arc, Mutex};
+
+use opentelemetry::Context;
+use opentelemetry::baggage::BaggageExt;
+use opentelemetry::propagation::TextMapPropagator;
+use opentelemetry::trace::{SpanId, TraceId};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{InMemorySpanExporter, Sampler, SdkTracerProvider, SpanData};
+use otel_runtime::{Instrumentation, ServerLayer, TracedChannel, traced_service};
+use tests::child::Driven;
+use tests::kinds::Message;
+use tests::kinds::unary_client::UnaryClient;
+use tests::kinds::unary_server::{Unary, UnaryServer};
+use tests::obedient::Obedient;
+use tests::rpc::{call_to_end, request};
+use tests::server::{channel_to, serve, serve_with};
+use tests::telemetry::{Shared, Telemetry, attributes};
+use tonic::metadata::MetadataMap;
+use tonic::service::Routes;
+use tonic::transport::{Endpoint, Server};
+use tonic::{Code, Request, Response, Status};
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const PARENT: &str = "00f067aa0ba902b7";
+const RPC: &str = "kinds.Unary/Call";
+/// What hyper, below tonic, takes of headers in all, unless the server says otherwise.
+const MOST_HEADERS: usize = 16 * 1024;
+
+fn traceparent(flags: &str) -> String {
+    format!("00-{TRACE}-{PARENT}-{flags}")
+}
+
+fn hostile(metadata: &[(&'static str, &str)]) -> Request<Message> {
+    let mut request = request("");
+    for (name, value) in metadata {
+        request.metadata_mut().append(*name, value.parse().unwrap());
+    }
+    request
+}
+
+/// A service of one's own, and the one behind it that it calls.
+struct Front {
+    seen: Shared<Option<Context>>,
+    behind: Option<UnaryClient<TracedChannel>>,
+    instrumentation: Instrumentation,
+}
+
+macro_rules! front {
+    ($name:ident $(, $public:ident)?) => {
+        struct $name(Front);
+
+        #[traced_service($($public,)? request_headers("x-tenant"), instrumentation = self.0.instrumentation)]
+        #[tonic::async_trait]
+        impl Unary for $name {
+            async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
+                *self.0.seen.lock().unwrap() = Some(Context::current());
+                if let Some(mut behind) = self.0.behind.clone() {
+                    behind.call(Message::from("")).await?;
+                }
+                Ok(Response::new(request.into_inner()))
+            }
+        }
+    };
+}
+
+front!(Private);
+front!(Public, public_endpoint);
+
+/// Who is told that the callers are strangers.
+#[derive(Clone, Copy, Debug)]
+enum Told {
+    Nobody,
+    TheAttribute,
+    TheLayer,
+}
+
+const STRANGERS: [Told; 2] = [Told::TheAttribute, Told::TheLayer];
+
+/// What becomes of one RPC.
+struct Outcome {
+    spans: Vec<SpanData>,
+    /// The context of the handler.
+    seen: Context,
+    /// What the service behind gets.
+    forwarded: MetadataMap,
+}
+
+/// A sampler that records nothing by itself, and what the caller asks for: production's, nearly.
+async fn call(told: Told, propagator: Option<TraceContextPropagator>, request: Request<Message>) -> Outcome {
+    let spans = InMemorySpanExporter::default();
+    let sampler = Sampler::ParentBased(Box::new(Sampler::AlwaysOff));
+    let tracers = SdkTracerProvider::builder()
+        .with_sampler(sampler)
+        .with_simple_exporter(spans.clone())
+        .build();
+    let mut instrumentation = Instrumentation::builder().tracer_provider(&tracers);
+    if let Some(propagator) = propagator {
+        instrumentation = instrumentation.propagator(propagator);
+    }
+    let instrumentation = instrumentation.build();
+    let backend = Obedient::default();
+    let behind = serve(backend.routes()).await;
+    let endpoint = Endpoint::from_shared(format!("http://{}", behind.address)).unwrap();
+    let seen = Arc::new(Mutex::new(None));
+    let front = Front {
+        seen: Arc::clone(&seen),
+        behind: Some(UnaryClient::new(TracedChannel::connect_lazy(&endpoint))),
+        instrumentation: instrumentation.clone(),
+    };
+    let routes = match told {
+        Told::TheAttribute => Routes::new(UnaryServer::new(Public(front))),
+        Told::Nobody | Told::TheLayer => Routes::new(UnaryServer::new(Private(front))),
+    };
+    let server = match told {
+        Told::TheLayer => {
+            let layer = ServerLayer::new().public_endpoint().instrumentation(instrumentation);
+            serve_with(Server::builder().layer(layer), routes).await
+        }
+        Told::Nobody | Told::TheAttribute => serve(routes).await,
+    };
+    UnaryClient::new(server.channel().await).call(request).await.unwrap();
+    let seen = seen.lock().unwrap().take().unwrap();
+    Outcome {
+        spans: spans.get_finished_spans().unwrap(),
+        seen,
+        forwarded: backend.only_metadata(),
+    }
+}
+
+/// Sampling, and whose trace it is.
+#[tokio::test]
+async fn a_caller_makes_a_service_record_that_does_not_take_it_for_a_stranger() {
+    let _turn = Telemetry::start();
+    let outcome = call(Told::Nobody, None, hostile(&[("traceparent", &traceparent("01"))])).await;
+    let [span] = &outcome.spans[..] else {
+        panic!("{:?}", outcome.spans)
+    };
+    assert_eq!(span.span_context.trace_id(), TraceId::from_hex(TRACE).unwrap());
+    assert_eq!(span.parent_span_id, SpanId::from_hex(PARENT).unwrap());
+
+    for told in STRANGERS {
+        let outcome = call(told, None, hostile(&[("traceparent", &traceparent("01"))])).await;
+        assert_eq!(outcome.spans.len(), 0, "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_caller_silences_the_spans_of_a_service_that_does_not_take_it_for_a_stranger_and_no_metric() {
+    let telemetry = Telemetry::start();
+    let service = || Front {
+        seen: Arc::default(),
+        behind: None,
+        instrumentation: Instrumentation::builder().build(),
+    };
+    let unsampled = || hostile(&[("traceparent", &traceparent("00"))]);
+    let server = serve(Routes::new(UnaryServer::new(Private(service())))).await;
+    UnaryClient::new(server.channel().await)
+        .call(unsampled())
+        .await
+        .unwrap();
+    telemetry.durations(1).await;
+    telemetry.spans(0).await;
+
+    let server = serve(Routes::new(UnaryServer::new(Public(service())))).await;
+    UnaryClient::new(server.channel().await)
+        .call(unsampled())
+        .await
+        .unwrap();
+    assert!(telemetry.span().await.span_context.is_sampled());
+}
+
+#[tokio::test]
+async fn a_stranger_is_linked_to_and_goes_no_further() {
+    let _turn = Telemetry::start();
+    let lies = [("traceparent", &*traceparent("01")), ("tracestate", "forged=1")];
+    let outcome = call(Told::Nobody, None, hostile(&lies)).await;
+    let forwarded = outcome.forwarded.get("traceparent").unwrap().to_str().unwrap();
+    assert!(forwarded.contains(TRACE));
+    assert_eq!(outcome.forwarded.get("tracestate").unwrap(), "forged=1");
+
+    for told in STRANGERS {
+        let outcome = call(told, None, hostile(&lies)).await;
+        let forwarded = outcome.forwarded.get("traceparent").unwrap().to_str().unwrap();
+        assert!(!forwarded.contains(TRACE) && !forwarded.contains(PARENT), "{told:?}");
+        let trace_state = outcome.forwarded.get("tracestate");
+        assert!(trace_state.is_none_or(|state| state.is_empty()), "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn however_many_parents_a_stranger_claims_there_is_one_link() {
+    for told in STRANGERS {
+        let telemetry = Telemetry::start();
+        let front = Front {
+            seen: Arc::default(),
+            behind: None,
+            instrumentation: Instrumentation::builder().build(),
+        };
+        let server = match told {
+            Told::TheLayer => {
+                let routes = Routes::new(UnaryServer::new(Private(front)));
+                serve_with(Server::builder().layer(ServerLayer::new().public_endpoint()), routes).await
+            }
+            _ => serve(Routes::new(UnaryServer::new(Public(front)))).await,
+        };
+        let parents: Vec<String> = (1..=99).map(|number| format!("00-{TRACE}-{number:016x}-01")).collect();
+        let parents: Vec<_> = parents.iter().map(|parent| ("traceparent", &**parent)).collect();
+        UnaryClient::new(server.channel().await)
+            .call(hostile(&parents))
+            .await
+            .unwrap();
+        let span = telemetry.span().await;
+        assert_eq!(span.parent_span_id, SpanId::INVALID, "{told:?}");
+        assert_eq!(span.links.len(), 1, "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn of_a_long_tracestate_32_members_are_kept() {
+    let _turn = Telemetry::start();
+    let members: Vec<String> = (0..500).map(|number| format!("member{number}=x")).collect();
+    let lies = [("traceparent", &*traceparent("01")), ("tracestate", &members.join(","))];
+    let outcome = call(Told::Nobody, None, hostile(&lies)).await;
+    let state = outcome.spans[0].span_context.trace_state().header();
+    assert_eq!(state, members[..32].join(","));
+    assert_eq!(outcome.forwarded.get("tracestate").unwrap().to_str().unwrap(), state);
+}
+
+/// Baggage.
+#[tokio::test]
+async fn a_strangers_baggage_reaches_the_handler_and_all_it_calls_and_is_never_recorded() {
+    for told in [Told::Nobody, Told::TheAttribute, Told::TheLayer] {
+        let telemetry = Telemetry::start();
+        let lies = [
+            ("traceparent", &*traceparent("01")),
+            ("baggage", "user.id=root,admin=true"),
+        ];
+        let outcome = call(told, None, hostile(&lies)).await;
+        assert_eq!(
+            outcome.seen.baggage().get("admin").unwrap().as_str(),
+            "true",
+            "{told:?}"
+        );
+        let forwarded = outcome.forwarded.get("baggage").unwrap().to_str().unwrap();
+        assert!(forwarded.contains("admin=true"), "{told:?}: {forwarded}");
+
+        let recorded = format!("{:?} {:?}", outcome.spans, telemetry.metrics());
+        assert!(!recorded.contains("admin") && !recorded.contains("root"), "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn without_the_propagator_of_baggage_there_is_none() {
+    let _turn = Telemetry::start();
+    let lies = [("traceparent", &*traceparent("01")), ("baggage", "admin=true")];
+    let outcome = call(Told::Nobody, Some(TraceContextPropagator::new()), hostile(&lies)).await;
+    assert!(outcome.seen.baggage().is_empty());
+    assert!(outcome.forwarded.get("baggage").is_none());
+    assert_eq!(TraceContextPropagator::new().fields().count(), 2);
+}
+
+#[tokio::test]
+async fn of_baggage_64_members_and_8192_bytes_are_read() {
+    let _turn = Telemetry::start();
+    let many: Vec<String> = (0..500).map(|number| format!("key{number}=x")).collect();
+    let outcome = call(Told::Nobody, None, hostile(&[("baggage", &many.join(","))])).await;
+    assert_eq!(outcome.seen.baggage().len(), 64);
+
+    let long = format!("key={}", "x".repeat(8192));
+    let outcome = call(Told::Nobody, None, hostile(&[("baggage", &long)])).await;
+    assert!(outcome.seen.baggage().is_empty());
+    assert!(outcome.forwarded.get("baggage").is_none());
+    // Nor in many lines, of which each is short enough.
+    let line = format!("key={}", "x".repeat(4096));
+    let outcome = call(Told::Nobody, None, hostile(&[("baggage", &line), ("baggage", &line)])).await;
+    assert!(outcome.seen.baggage().is_empty());
+}
+
+/// Headers.
+#[tokio::test]
+async fn a_header_that_is_not_listed_is_nowhere() {
+    for told in [Told::Nobody, Told::TheAttribute, Told::TheLayer] {
+        let telemetry = Telemetry::start();
+        let secrets = [
+            ("traceparent", &*traceparent("01")),
+            ("authorization", "Bearer s3cret"),
+            ("cookie", "session=s3cret"),
+            ("x-tenant-2", "s3cret"),
+            ("x-tenant", "blue"),
+        ];
+        let outcome = call(told, None, hostile(&secrets)).await;
+        let recorded = format!("{:?} {:?} {:?}", outcome.spans, telemetry.metrics(), telemetry.logs());
+        assert!(!recorded.contains("s3cret"), "{told:?}: {recorded}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_request_makes_a_span_hold_is_less_than_its_headers() {
+    let _turn = Telemetry::start();
+    let value = "x".repeat(1000);
+    let mut lies = vec![("traceparent", traceparent("01"))];
+    lies.extend((0..12).map(|_| ("x-tenant", value.clone())));
+    let lies: Vec<_> = lies.iter().map(|(name, value)| (*name, &**value)).collect();
+    let outcome = call(Told::Nobody, None, hostile(&lies)).await;
+    let span = &outcome.spans[0];
+    let held: usize = span
+        .attributes
+        .iter()
+        .map(|attribute| attribute.value.to_string().len())
+        .sum();
+    assert!(held < MOST_HEADERS, "{held}");
+}
+
+#[tokio::test]
+async fn more_headers_than_the_server_takes_are_no_rpc() {
+    let telemetry = Telemetry::start();
+    let server = serve_with(
+        Server::builder().layer(ServerLayer::new()),
+        Obedient::default().routes(),
+    )
+    .await;
+    let value = "x".repeat(MOST_HEADERS);
+    let refused = call_to_end(server.channel().await, RPC, hostile(&[("x-tenant", &value)])).await;
+    assert_ne!(refused.1.code(), Code::Ok);
+    call_to_end(server.channel().await, RPC, request("")).await;
+    // The one that is an RPC.
+    telemetry.spans(1).await;
+    telemetry.durations(1).await;
+}
+
+/// Names.
+#[tokio::test]
+async fn made_up_methods_are_one_name_in_metrics_and_of_spans() {
+    let telemetry = Telemetry::start();
+    let server = serve_with(
+        Server::builder().layer(ServerLayer::new()),
+        Obedient::default().routes(),
+    )
+    .await;
+    let channel = server.channel().await;
+    let long = "x".repeat(8000);
+    let count = 200;
+    for number in 0..count {
+        // Also of a service that there is, and of nearly one that there is.
+        for path in [
+            format!("a{number}.B/C"),
+            format!("kinds.Unary/{number}"),
+            format!("kinds.Unary/Call/{number}{long}"),
+        ] {
+            let (_, status) = call_to_end(channel.clone(), &path, request("")).await;
+            assert_eq!(status.code(), Code::Unimplemented);
+        }
+    }
+    for span in telemetry.spans(3 * count).await {
+        assert_eq!(span.name, "grpc");
+        let found = attributes(&span.attributes);
+        assert_eq!(found["rpc.method"], "_OTHER");
+        assert!(found["rpc.method_original"].len() < MOST_HEADERS);
+    }
+    let metrics = telemetry.metrics();
+    let durations = metrics.durations();
+    let [(point, counted, _)] = &durations[..] else {
+        panic!("{durations:?}")
+    };
+    assert_eq!((&*point["rpc.method"], *counted), ("_OTHER", 3 * count as u64));
+    // This is the server's failure, by the conventions: alerts had better leave `_OTHER` out.
+    assert_eq!(point["error.type"], "UNIMPLEMENTED");
+    // Those of the RPCs that other tests made stay, with the value 0.
+    for (point, active) in metrics.active_requests() {
+        assert!(["_OTHER", RPC].contains(&&*point["rpc.method"]), "{point:?}");
+        assert_eq!(active, 0);
+    }
+}
+
+#[tokio::test]
+async fn the_servers_address_is_what_the_caller_calls_it_on_spans_alone() {
+    let telemetry = Telemetry::start();
+    let server = serve_with(
+        Server::builder().layer(ServerLayer::new()),
+        Obedient::default().routes(),
+    )
+    .await;
+    let endpoint = Endpoint::from_shared(format!("http://{}", server.address)).unwrap();
+    let lying = endpoint.origin("http://bank.example:443".parse().unwrap());
+    call_to_end(lying.connect().await.unwrap(), RPC, request("")).await;
+    assert_eq!(
+        attributes(&telemetry.span().await.attributes)["server.address"],
+        "bank.example"
+    );
+    assert!(!format!("{:?}", telemetry.metrics()).contains("bank.example"));
+}
+
+#[tokio::test]
+async fn a_deadline_that_nobody_can_keep_counts_as_a_failure() {
+    let telemetry = Telemetry::start();
+    let obedient = Obedient::default();
+    let server = serve_with(Server::builder().layer(ServerLayer::new()), obedient.routes()).await;
+    let mut impatient = request("wait");
+    impatient.metadata_mut().insert("grpc-timeout", "1n".parse().unwrap());
+    call_to_end(server.channel().await, RPC, impatient).await;
+    let points = telemetry.durations(1).await;
+    assert_eq!(points[0]["error.type"], "DEADLINE_EXCEEDED");
+}
+
+#[tokio::test]
+async fn who_poses_as_an_exporter_hides_calls_of_a_collectors_services_alone() {
+    let telemetry = Telemetry::start();
+    let server = serve_with(
+        Server::builder().layer(ServerLayer::new()),
+        Obedient::default().routes(),
+    )
+    .await;
+    let endpoint = Endpoint::from_shared(format!("http://{}", server.address)).unwrap();
+    let posing = endpoint.user_agent("OTel-OTLP-Exporter-Rust/0.33.1").unwrap();
+    let channel = posing.connect().await.unwrap();
+    call_to_end(
+        channel.clone(),
+        "opentelemetry.proto.collector.trace.v1.TraceService/Export",
+        request(""),
+    )
+    .await;
+    call_to_end(channel, RPC, request("")).await;
+    assert_eq!(telemetry.span().await.name, RPC);
+    telemetry.durations(1).await;
+}
+
+/// What is written about it.
+#[test]
+fn a_malformed_request_writes_no_log() {
+    let variables = [
+        ("OTEL_TRACES_EXPORTER", "none"),
+        ("OTEL_METRICS_EXPORTER", "none"),
+        ("OTEL_LOGS_EXPORTER", "none"),
+    ];
+    let (mut driven, ready) = Driven::start(env!("CARGO_BIN_EXE_driven"), &["multi_thread"], variables);
+    assert_eq!(ready, "ready");
+    let address = driven.tell("serve").parse().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        // Not so much that what is written about it would fill the pipe, which nobody reads until the end.
+        let many = "x,".repeat(100);
+        let long = format!("key={}", "x".repeat(9000));
+        let no_text = "key=%ff,%ff=1,key".repeat(5);
+        for baggage in [&*many, &long, &no_text, ";;;,===", ""] {
+            let lies = [
+                ("baggage", baggage),
+                ("traceparent", "00-x"),
+                ("tracestate", "==,,="),
+                ("grpc-timeout", "-1S"),
+            ];
+            let channel = channel_to(address).await;
+            let (_, status) = call_to_end(channel, RPC, hostile(&lies)).await;
+            assert_eq!(status.code(), Code::Ok);
+        }
+    });
+    assert_eq!(driven.end(), [""; 0]);
+}
