@@ -8,6 +8,7 @@ pub mod client;
 pub mod collector;
 pub mod obedient;
 pub mod peers;
+pub mod prometheus;
 pub mod rpc;
 pub mod server;
 pub mod set_ups;
