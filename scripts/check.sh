@@ -28,9 +28,52 @@ quickstart_shows_all_traces() {
     }
 }
 
+# As docs.rs does it: with the features' badges, which are a nightly compiler's.
+documented_as_on_docs_rs() {
+    RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=target/docsrs \
+        cargo rustdoc --package otel-runtime --all-features --locked -- --cfg docsrs -D warnings
+    grep --quiet 'Available on .*crate feature .*otlp' target/docsrs/doc/otel_runtime/telemetry/enum.Protocol.html
+}
+
 # Both crates, as they would be published, built from nothing but what is in their packages.
 packaged() {
     cargo package --quiet --locked --allow-dirty --package otel-macros --package otel-runtime
+}
+
+# What is in their packages is what belongs there, and nothing else.
+contents() {
+    contains otel-macros snapshots
+    contains otel-runtime
+}
+
+contains() {
+    local package=$1 expected found
+    shift
+    expected=$(printf '%s\n' .cargo_vcs_info.json Cargo.lock Cargo.toml Cargo.toml.orig LICENSE-APACHE LICENSE-MIT README.md src "$@" | LC_ALL=C sort)
+    found=$(cargo package --list --locked --allow-dirty --package "$package" | cut --delimiter=/ --fields=1 | LC_ALL=C sort --unique)
+    diff <(echo "$expected") <(echo "$found") || {
+        echo "the package of $package does not contain what it should" >&2
+        return 1
+    }
+    # A licence that is a link is there as the text it leads to.
+    grep --quiet 'Apache License' "$package/LICENSE-APACHE"
+    grep --quiet 'Permission is hereby granted' "$package/LICENSE-MIT"
+}
+
+# The lowest versions that Cargo.toml allows of what the crates depend on do: of those that they name, with the newest of what these need.
+minimal_versions() {
+    local copy=target/minimal-versions
+    rm -rf "$copy"
+    mkdir -p "$copy"
+    cp --recursive --dereference Cargo.toml otel-macros otel-runtime "$copy"
+    (
+        cd "$copy"
+        sed -i 's/^members = .*/members = ["otel-macros", "otel-runtime"]/' Cargo.toml
+        # What tests need has no say.
+        sed -i '/^\[dev-dependencies\]$/,/^\[/{/^\[dev-dependencies\]$/d;/^\[/!d}' ./*/Cargo.toml
+        RUSTC_BOOTSTRAP=1 cargo -Z direct-minimal-versions generate-lockfile --quiet
+        CARGO_TARGET_DIR=../minimal-versions-built cargo check --quiet --workspace --all-features --locked
+    )
 }
 
 # Makes `cargo COMMAND` one of this version.
@@ -61,7 +104,10 @@ step cargo clippy --workspace --all-targets --locked -- -D warnings
 step cargo clippy --manifest-path test-beds/Cargo.toml --all-targets --locked -- -D warnings
 step cargo clippy --manifest-path benches/Cargo.toml --all-targets --all-features --locked -- -D warnings
 step documented
+step documented_as_on_docs_rs
 step quickstart_shows_all_traces
 step features
+step contents
 step packaged
+step minimal_versions
 step licences_and_versions

@@ -1,4 +1,6 @@
 #![doc = include_str!("../README.md")]
+// On docs.rs, whose compiler is a nightly one.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod call;
 mod capture;
