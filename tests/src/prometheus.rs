@@ -45,10 +45,17 @@ impl Programs {
         }
     }
 
+    /// `promtool`, to be told what to do.
+    #[must_use]
+    pub fn promtool(&self) -> Command {
+        Command::new(&self.promtool)
+    }
+
     /// What `promtool check metrics` says of metrics, and whether it approves.
     #[must_use]
     pub fn check_metrics(&self, metrics: &str) -> (String, bool) {
-        let mut promtool = Command::new(&self.promtool)
+        let mut promtool = self
+            .promtool()
             .args(["check", "metrics"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::Command;
 use std::time::Duration;
 
 use otel_runtime::telemetry::{self, Exporter};
@@ -13,16 +12,16 @@ use serde_json::{Value, json};
 use tests::kinds::Message;
 use tests::kinds::unary_client::UnaryClient;
 use tests::obedient::Obedient;
+use tests::prometheus::Programs;
 use tests::server::{PATIENCE, serve_with};
 use tonic::transport::{Endpoint, Server};
 
 const RULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../dashboards/rules.yml");
 const DASHBOARD: &str = include_str!("../../dashboards/grpc.json");
 
-/// Debian's, from the package `prometheus`.
 fn promtool(arguments: &[&str]) {
-    let output = Command::new("promtool").args(arguments).output();
-    let output = output.expect("promtool is on the path: it is in Debian's package prometheus");
+    let programs = Programs::install(env!("CARGO_TARGET_TMPDIR"));
+    let output = programs.promtool().args(arguments).output().unwrap();
     let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     assert!(output.status.success(), "{said}");
 }

@@ -185,7 +185,10 @@ async fn a_stranger_is_linked_to_and_goes_no_further() {
         let forwarded = outcome.forwarded.get("traceparent").unwrap().to_str().unwrap();
         assert!(!forwarded.contains(TRACE) && !forwarded.contains(PARENT), "{told:?}");
         let trace_state = outcome.forwarded.get("tracestate");
-        assert!(trace_state.is_none_or(tonic::metadata::MetadataValue::is_empty), "{told:?}");
+        assert!(
+            trace_state.is_none_or(tonic::metadata::MetadataValue::is_empty),
+            "{told:?}"
+        );
     }
 }
 
