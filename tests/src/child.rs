@@ -1,7 +1,11 @@
 //! A program of this package in a process of its own: environment variables are a process's, and read once.
 
-use std::io::{BufRead, BufReader, Lines, Read, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+
+use crate::server::PATIENCE;
 
 /// What a program printed, and how it ended.
 #[derive(Debug)]
@@ -35,7 +39,7 @@ pub fn run<'v>(program: &str, arguments: &[&str], variables: impl IntoIterator<I
 #[derive(Debug)]
 pub struct Driven {
     child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
+    lines: Receiver<String>,
     /// What it has written to stdout beside its answers.
     pub log: Vec<String>,
 }
@@ -69,7 +73,14 @@ impl Driven {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (line, lines) = mpsc::channel();
+        thread::spawn(move || {
+            stdout
+                .lines()
+                .map_while(Result::ok)
+                .try_for_each(|read| line.send(read))
+        });
         Driven {
             child,
             lines,
@@ -86,25 +97,34 @@ impl Driven {
 
     /// Waits for what it answers next.
     pub fn answer(&mut self) -> String {
-        for line in &mut self.lines {
-            let line = line.unwrap();
-            if let Some(answer) = line.strip_prefix("> ") {
-                return answer.to_owned();
+        let what = loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => match line.strip_prefix("> ") {
+                    Some(answer) => return answer.to_owned(),
+                    None => self.log.push(line),
+                },
+                Err(RecvTimeoutError::Disconnected) => break "ends",
+                Err(RecvTimeoutError::Timeout) => break "waits",
             }
-            self.log.push(line);
-        }
+        };
+        // Else its stderr would not end.
+        let _ = self.child.kill();
+        panic!("it {what} instead of answering: {}", self.stderr());
+    }
+
+    fn stderr(&mut self) -> String {
         let mut stderr = String::new();
         self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-        panic!("it ends instead of answering: {stderr}");
+        stderr
     }
 
     /// Lets it end, and gives all that it has written to stdout beside its answers.
+    #[must_use]
     pub fn end(mut self) -> Vec<String> {
         drop(self.child.stdin.take());
-        let rest = self.lines.by_ref().map(Result::unwrap);
+        let rest = self.lines.iter();
         self.log.extend(rest.filter(|line| !line.starts_with("> ")));
-        let mut stderr = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        let stderr = self.stderr();
         let status = self.child.wait().unwrap();
         assert!(status.success() && stderr.is_empty(), "{status}: {stderr}");
         std::mem::take(&mut self.log)

@@ -9,8 +9,10 @@ use serde_json::{Value, json};
 use tests::client::{Kind, code_name};
 use tests::collector::Collector;
 use tests::peers::{Case, Language, attribute, spans};
+use tests::server::PATIENCE;
 use tests::set_ups::{Obedient, SetUp};
 use tests::telemetry::{Telemetry, attributes};
+use tokio::time::timeout;
 use tonic::Code;
 
 const DIRECTORY: &str = env!("CARGO_TARGET_TMPDIR");
@@ -43,7 +45,9 @@ async fn make_one_trace_with_our_server(language: &Language, program: &str) {
         for case in Case::all(kind) {
             let mut told = client.tell(&case.told(kind));
             if case.asked() == "wait" {
-                obedient.waits().await;
+                timeout(PATIENCE, obedient.waits())
+                    .await
+                    .expect("it comes to the server");
             }
             if case.code == Code::Cancelled {
                 assert_eq!(told, "waits");
@@ -57,7 +61,7 @@ async fn make_one_trace_with_our_server(language: &Language, program: &str) {
             assert_one_trace(kind, case, &theirs, &ours);
         }
     }
-    client.end();
+    assert_eq!(client.end(), Vec::<String>::new());
 }
 
 /// What the client got, and what its span says.

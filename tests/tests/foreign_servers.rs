@@ -82,7 +82,7 @@ async fn make_one_trace_with_our_client(language: &Language, program: &str, says
             assert_eq!((Code::from(code), status), says(case.code));
         }
     }
-    server.end();
+    assert_eq!(server.end(), Vec::<String>::new());
 }
 
 /// What our client got, and with which message the RPC failed.
