@@ -60,6 +60,29 @@ contains() {
     grep --quiet 'Permission is hereby granted' "$package/LICENSE-MIT"
 }
 
+# The oldest compiler is not here to try. Clippy's `incompatible_msrv` sees to what the crates use of the standard library; and of what they bring, none may ask for a newer one.
+no_dependency_needs_a_newer_compiler() {
+    cargo metadata --locked --all-features --format-version 1 | python3 -c '
+import json, sys
+
+metadata = json.load(sys.stdin)
+packages = {package["id"]: package for package in metadata["packages"]}
+edges = {node["id"]: node["deps"] for node in metadata["resolve"]["nodes"]}
+version = lambda package: tuple(map(int, (package["rust_version"] or "0").split(".")[:2]))
+todo = [id for id, package in packages.items() if package["name"] == "otel-runtime"]
+oldest = version(packages[todo[0]])
+seen = set()
+while todo:
+    id = todo.pop()
+    if id not in seen:
+        seen.add(id)
+        todo += [edge["pkg"] for edge in edges[id] if any(kind["kind"] != "dev" for kind in edge["dep_kinds"])]
+newer = ["{name} {version} needs Rust {rust_version}".format(**packages[id]) for id in seen if version(packages[id]) > oldest]
+print(f"{len(seen)} packages, all for Rust {oldest[0]}.{oldest[1]}" if not newer else "\n".join(newer))
+sys.exit(bool(newer))
+'
+}
+
 # The lowest versions that Cargo.toml allows of what the crates depend on do: of those that they name, with the newest of what these need.
 minimal_versions() {
     local copy=target/minimal-versions
@@ -112,5 +135,6 @@ step quickstart_shows_all_traces
 step features
 step contents
 step packaged
+step no_dependency_needs_a_newer_compiler
 step minimal_versions
 step licences_and_versions

@@ -51,3 +51,8 @@ pub mod names {
 pub mod no_package {
     tonic::include_proto!("_");
 }
+
+/// What users of something else are told to write is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../MIGRATING.md")]
+pub struct Migrating;
