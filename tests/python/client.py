@@ -78,4 +78,6 @@ with channel:
             sys.stdin.readline()
             call.cancel()
         reading.join()
+        # The instrumentation may end the span later than the call, in a thread that an exit does not wait for.
+        telemetry.sent.acquire()
         telemetry.answer({"got": got, "code": call.code().name, "details": call.details()})

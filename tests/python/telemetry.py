@@ -1,14 +1,25 @@
 """What each program here begins with: its spans go to the collector, each as it ends, by OTLP over HTTP."""
 
 import json
+import threading
 
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+
+# Has room for one more with each span that has been sent.
+sent = threading.Semaphore(0)
+
+
+class Count(SpanProcessor):
+    def on_end(self, span):
+        sent.release()
+
 
 provider = TracerProvider()
 provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter()))
+provider.add_span_processor(Count())
 trace.set_tracer_provider(provider)
 
 
