@@ -187,15 +187,17 @@ impl Drop for Prometheus {
 fn listens(log: ChildStderr) -> SocketAddr {
     let mut log = BufReader::new(log).lines().map(Result::unwrap);
     let mut said = Vec::new();
-    let mut address = None;
+    // It says the two in either order.
+    let (mut address, mut is_ready) = (None, false);
     for line in &mut log {
         if let Some((_, found)) = line.split_once("msg=\"Listening on\" address=") {
             address = Some(found.trim().parse().unwrap());
         }
-        if line.contains("Server is ready to receive web requests") {
+        is_ready |= line.contains("Server is ready to receive web requests");
+        if let (Some(address), true) = (address, is_ready) {
             // It goes on, and must not be kept waiting.
             thread::spawn(move || log.for_each(drop));
-            return address.expect("it listens before it is ready");
+            return address;
         }
         said.push(line);
     }
