@@ -214,10 +214,16 @@ fn labels(series: &Value) -> Attributes {
 /// The head and the body of what is there.
 #[must_use]
 pub fn get(address: SocketAddr, path: &str) -> (String, String) {
+    ask(address, &format!("GET {path}"))
+}
+
+/// The head and the body of the answer to any request: its method and its path.
+#[must_use]
+pub fn ask(address: SocketAddr, request: &str) -> (String, String) {
     let mut connection = TcpStream::connect(address).unwrap();
     connection.set_read_timeout(Some(PATIENCE)).unwrap();
     // A version in which bodies come in one piece.
-    write!(connection, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").unwrap();
+    write!(connection, "{request} HTTP/1.0\r\nHost: {address}\r\n\r\n").unwrap();
     let mut answer = String::new();
     connection.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use otel_runtime::telemetry::{self, Exporter};
@@ -12,8 +10,8 @@ use serde_json::{Value, json};
 use tests::kinds::Message;
 use tests::kinds::unary_client::UnaryClient;
 use tests::obedient::Obedient;
-use tests::prometheus::Programs;
-use tests::server::{PATIENCE, serve_with};
+use tests::prometheus::{self, Programs};
+use tests::server::serve_with;
 use tonic::transport::{Endpoint, Server};
 
 const RULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../dashboards/rules.yml");
@@ -262,19 +260,6 @@ fn names(query: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-fn scrape(address: SocketAddr) -> String {
-    let mut connection = TcpStream::connect(address).unwrap();
-    connection.set_read_timeout(Some(PATIENCE)).unwrap();
-    write!(
-        connection,
-        "GET /metrics HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"
-    )
-    .unwrap();
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).unwrap();
-    answer
-}
-
 #[tokio::test]
 async fn the_exporter_writes_every_name_that_is_asked_for() {
     let telemetry = telemetry::builder()
@@ -295,7 +280,8 @@ async fn the_exporter_writes_every_name_that_is_asked_for() {
     client.call(Message::from("code 13")).await.unwrap_err();
 
     let address = telemetry.prometheus_address().unwrap();
-    let metrics = tokio::task::spawn_blocking(move || scrape(address)).await.unwrap();
+    let metrics = tokio::task::spawn_blocking(move || prometheus::get(address, "/metrics")).await;
+    let (_, metrics) = metrics.unwrap();
     let rules = fs::read_to_string(RULES).unwrap();
     let exprs = rules
         .lines()

@@ -1,7 +1,6 @@
 //! `OTEL_METRICS_EXPORTER=prometheus`: a scrape endpoint with the metrics of the RPCs.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::time::Duration;
 
 use examples::helloworld::greeter_client::GreeterClient;
@@ -10,6 +9,7 @@ use examples::helloworld::{HelloReply, HelloRequest};
 use otel_runtime::telemetry::{self, Exporter};
 use otel_runtime::traced_service;
 use tests::child;
+use tests::prometheus::ask;
 use tests::server::{PATIENCE, serve};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
@@ -25,21 +25,6 @@ impl Greeter for MyGreeter {
             name => Ok(Response::new(HelloReply { message: name.into() })),
         }
     }
-}
-
-/// What an HTTP client gets: the head and the body of the answer.
-fn fetch(address: SocketAddr, request: &str) -> (String, String) {
-    let mut connection = TcpStream::connect(address).unwrap();
-    connection.set_read_timeout(Some(PATIENCE)).unwrap();
-    write!(
-        connection,
-        "{request} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-    )
-    .unwrap();
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.to_ascii_lowercase(), body.to_owned())
 }
 
 fn has(metrics: &str, name: &str, labels: &[&str], value: &str) -> bool {
@@ -69,10 +54,10 @@ async fn metrics_of_rpcs_can_be_scraped_until_the_shutdown() {
         let _ = client.say_hello(HelloRequest { name: name.into() }).await;
     }
 
-    let (head, metrics) = tokio::task::spawn_blocking(move || fetch(address, "GET /metrics"))
+    let (head, metrics) = tokio::task::spawn_blocking(move || ask(address, "GET /metrics"))
         .await
         .unwrap();
-    assert!(head.starts_with("http/1.1 200 ok"), "{head}");
+    assert!(head.starts_with("HTTP/1.0 200 OK"), "{head}");
     assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
     let ok = [
         r#"rpc_method="helloworld.Greeter/SayHello""#,
@@ -108,10 +93,10 @@ async fn metrics_of_rpcs_can_be_scraped_until_the_shutdown() {
     );
     assert!(metrics.contains("# TYPE rpc_server_active_requests gauge"), "{metrics}");
 
-    let elsewhere = tokio::task::spawn_blocking(move || (fetch(address, "GET /"), fetch(address, "POST /metrics")));
+    let elsewhere = tokio::task::spawn_blocking(move || (ask(address, "GET /"), ask(address, "POST /metrics")));
     let ((nothing, _), (not_allowed, _)) = elsewhere.await.unwrap();
-    assert!(nothing.starts_with("http/1.1 404"), "{nothing}");
-    assert!(not_allowed.starts_with("http/1.1 405"), "{not_allowed}");
+    assert!(nothing.starts_with("HTTP/1.0 404"), "{nothing}");
+    assert!(not_allowed.starts_with("HTTP/1.0 405"), "{not_allowed}");
 
     telemetry.shutdown(Duration::from_secs(5)).await.unwrap();
     assert_eq!(telemetry.prometheus_address(), Some(address));
