@@ -31,8 +31,9 @@ pub(super) fn provider(
             Exporter::Console => batched(provider, ConsoleLogExporter::human(), environment),
             #[cfg(feature = "otlp")]
             Exporter::Otlp => builder.otlp.logs(provider, batches(environment), environment)?,
-            #[allow(unreachable_patterns)]
-            other => unreachable!("{other:?} takes no log records"),
+            // `Exporter::of` has refused it.
+            #[cfg(feature = "prometheus")]
+            Exporter::Prometheus => provider,
         };
     }
     if let Some(configure) = configure {

@@ -38,8 +38,9 @@ pub(super) fn provider(
             Exporter::Console => batched(provider, ConsoleSpanExporter::human(), environment),
             #[cfg(feature = "otlp")]
             Exporter::Otlp => builder.otlp.spans(provider, batches(environment), environment)?,
-            #[allow(unreachable_patterns)]
-            other => unreachable!("{other:?} takes no spans"),
+            // `Exporter::of` has refused it.
+            #[cfg(feature = "prometheus")]
+            Exporter::Prometheus => provider,
         };
     }
     if let Some(configure) = configure {
