@@ -90,7 +90,6 @@ pub(crate) fn one(variant: &str, mode: Mode, shape: Shape, how: &str) -> Result<
     let variant = found.ok_or_else(|| format!("no variant {variant}"))?;
     let installed = sdk::install(mode);
     let mut rpc = (variant.make)(mode, shape);
-    measured(&mut rpc, 1);
     unmeasured(&mut rpc, WARM_UP);
     match how {
         "callgrind" => measured(&mut rpc, COUNTED),
@@ -105,8 +104,8 @@ pub(crate) fn one(variant: &str, mode: Mode, shape: Shape, how: &str) -> Result<
                 "{} {} {} {}",
                 one(after.0 - before.0, COUNTED),
                 one(after.1 - before.1, COUNTED),
-                one(spans, WARM_UP + COUNTED + 1),
-                one(durations, WARM_UP + COUNTED + 1),
+                one(spans, WARM_UP + COUNTED),
+                one(durations, WARM_UP + COUNTED),
             );
         }
         "time" => {

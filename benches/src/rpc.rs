@@ -115,7 +115,7 @@ fn framed() -> Bytes {
 /// RPCs to a server, of a caller with a span, that arrive as hyper hands them to tonic's layers: with an authority, and the address of the client's socket.
 pub(crate) fn to_server<S, B>(server: S, mode: Mode, shape: Shape) -> Rpc
 where
-    S: Service<Request<Body>, Response = Response<B>, Error: fmt::Debug> + 'static,
+    S: Service<Request<Body>, Response = Response<B>, Error: fmt::Debug> + Clone + 'static,
     B: http_body::Body<Data = Bytes, Error: fmt::Debug>,
 {
     let peer = TcpConnectInfo {
@@ -134,15 +134,15 @@ where
 /// The same, of which nothing tells the addresses of the server and of the client.
 pub(crate) fn to_server_without_addresses<S, B>(server: S, mode: Mode, shape: Shape) -> Rpc
 where
-    S: Service<Request<Body>, Response = Response<B>, Error: fmt::Debug> + 'static,
+    S: Service<Request<Body>, Response = Response<B>, Error: fmt::Debug> + Clone + 'static,
     B: http_body::Body<Data = Bytes, Error: fmt::Debug>,
 {
     calls(server, shape.path().to_owned(), None, mode, shape)
 }
 
-fn calls<S, B>(mut server: S, uri: String, peer: Option<TcpConnectInfo>, mode: Mode, shape: Shape) -> Rpc
+fn calls<S, B>(server: S, uri: String, peer: Option<TcpConnectInfo>, mode: Mode, shape: Shape) -> Rpc
 where
-    S: Service<Request<Body>, Response = Response<B>, Error: fmt::Debug> + 'static,
+    S: Service<Request<Body>, Response = Response<B>, Error: fmt::Debug> + Clone + 'static,
     B: http_body::Body<Data = Bytes, Error: fmt::Debug>,
 {
     let uri = Uri::try_from(uri).expect("a URI");
@@ -168,6 +168,8 @@ where
         if let Some(peer) = &peer {
             request.extensions_mut().insert(peer.clone());
         }
+        // tonic's server makes one for each request.
+        let mut server = server.clone();
         now(std::future::poll_fn(|cx| server.poll_ready(cx))).expect("ready");
         let response = now(server.call(request)).expect("a response");
         let in_headers = response.headers().get("grpc-status").cloned();
