@@ -12,7 +12,7 @@ use tonic::Code;
 
 use crate::capture::Captured;
 use crate::instrumentation::{Chosen, Started};
-use crate::method::Known;
+use crate::method::Method;
 use crate::methods::{Methods, name_in};
 use crate::panic::Panic;
 use crate::sizes::Sizes;
@@ -30,7 +30,7 @@ pub(crate) struct Unknown {
 pub(crate) struct Beginning {
     /// When it started, by the clock that measures.
     pub(crate) start: Instant,
-    pub(crate) method: Known,
+    pub(crate) method: &'static Method,
     /// Where `method` stands for all that nobody knows.
     pub(crate) unknown: Option<Unknown>,
     pub(crate) instrumentation: Chosen,
@@ -41,7 +41,7 @@ pub(crate) struct Beginning {
     pub(crate) link: Option<Link>,
     pub(crate) timeout: Option<Duration>,
     /// What the layer takes up that begins it, where one does.
-    pub(crate) layer: Option<Arc<Captured>>,
+    pub(crate) layer: Option<&'static Captured>,
     /// Where somebody asks for the sizes of its messages.
     pub(crate) sizes: Option<Arc<Sizes>>,
 }
@@ -61,7 +61,7 @@ pub(crate) trait Attributes {
 /// the caller went away.
 #[derive(Debug)]
 pub(crate) struct Call {
-    method: Known,
+    method: &'static Method,
     unknown: Option<Unknown>,
     instrumentation: Chosen,
     /// Current while the RPC runs. `None` where it has nothing that the current one has not: neither a span of ours nor a caller's.
@@ -73,7 +73,7 @@ pub(crate) struct Call {
     time: SystemTime,
     timeout: Option<Duration>,
     /// What the layer takes up that began it, where one did.
-    layer: Option<Arc<Captured>>,
+    layer: Option<&'static Captured>,
     sizes: Option<Arc<Sizes>>,
     /// Whether the handler has joined the layer's RPC.
     is_joined: bool,
@@ -110,7 +110,7 @@ impl Call {
                 None => {
                     all.push(method.attribute());
                     if instrumentation.legacy().is_some() {
-                        all.extend(legacy::span_attributes(&method));
+                        all.extend(legacy::span_attributes(method));
                     }
                     SpanBuilder::from_name(method.span_name())
                 }
@@ -186,8 +186,8 @@ impl Call {
 
     /// What the layer takes up that began it, where one did.
     #[inline]
-    pub(crate) fn layer(&self) -> Option<&Arc<Captured>> {
-        self.layer.as_ref()
+    pub(crate) fn layer(&self) -> Option<&'static Captured> {
+        self.layer
     }
 
     #[inline]
@@ -206,9 +206,9 @@ impl Call {
     }
 
     /// Its path is that of `method`, as it turns out.
-    pub(crate) fn is_of(&mut self, method: Known) {
+    pub(crate) fn is_of(&mut self, method: &'static Method) {
         if let Some(unknown) = self.unknown.take() {
-            unknown.methods.insert(&unknown.path, method.clone());
+            unknown.methods.insert(&unknown.path, method);
             self.become_method(method, name_in(&unknown.path));
         }
     }
@@ -222,18 +222,18 @@ impl Call {
         }
     }
 
-    fn become_method(&mut self, method: Known, name_so_far: &str) {
+    fn become_method(&mut self, method: &'static Method, name_so_far: &str) {
         self.method
             .with_points(&self.instrumentation, |points| points.count_active(-1));
         method.with_points(&self.instrumentation, |points| points.count_active(1));
         if let Some(sizes) = &self.sizes {
-            sizes.are_of(&method);
+            sizes.are_of(method);
         }
         self.method = method;
         let name = self.method.name();
         self.set_attributes(|| [self.method.attribute()]);
         if self.instrumentation.legacy().is_some() {
-            self.set_attributes(|| legacy::span_attributes(&self.method));
+            self.set_attributes(|| legacy::span_attributes(self.method));
         }
         if let Some(context) = self.recording()
             && name != name_so_far
@@ -278,10 +278,10 @@ impl Call {
             points.record_duration(seconds, outcome);
         });
         if let Some(legacy) = self.instrumentation.legacy() {
-            legacy.record_duration(&self.method, seconds, outcome);
+            legacy.record_duration(self.method, seconds, outcome);
         }
         if let Some(sizes) = &self.sizes {
-            sizes.end(&self.method, outcome);
+            sizes.end(self.method, outcome);
         }
         if let Some(context) = self.recording() {
             self.end_span(&context.span(), elapsed, outcome);
@@ -307,7 +307,7 @@ impl Call {
             let original = name_in(&unknown.path).to_owned();
             span.set_attribute(KeyValue::new(semconv::RPC_METHOD_ORIGINAL, original));
             if self.instrumentation.legacy().is_some() {
-                span.set_attributes(legacy::span_attributes(&self.method));
+                span.set_attributes(legacy::span_attributes(self.method));
             }
         }
         if self.instrumentation.legacy().is_some() {

@@ -1,5 +1,8 @@
 //! Headers and trailers that spans take up: those that are listed, and never another.
 
+use std::collections::HashSet;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -31,7 +34,7 @@ impl Captures {
 }
 
 /// The lists, ready for use.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Captured {
     pub(crate) request_headers: Names,
     pub(crate) response_headers: Names,
@@ -46,10 +49,23 @@ impl Captured {
             response_trailers: Names::response_trailers(captures.response_trailers),
         }
     }
+
+    /// The same lists for good, once however many layers have them: an RPC that had a part in their ownership would count that where all threads count.
+    pub(crate) fn kept(&self) -> &'static Self {
+        static ALL: LazyLock<Mutex<HashSet<&'static Captured>>> = LazyLock::new(Mutex::default);
+
+        let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.get(self) {
+            return known;
+        }
+        let captured = Box::leak(Box::new(self.clone()));
+        all.insert(captured);
+        captured
+    }
 }
 
 /// Names of headers, each with the attribute that it becomes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Names(Box<[(HeaderName, Key)]>);
 
 impl Names {

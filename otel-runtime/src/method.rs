@@ -1,8 +1,7 @@
 //! A method, and what is made once for it: its name on the wire, the attributes of its spans, its points in the metrics.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::ops::Deref;
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use opentelemetry::KeyValue;
@@ -31,9 +30,18 @@ impl Method {
         Method::new(Side::Server, name, path, &[])
     }
 
-    /// A method of the server that a client calls.
-    pub(crate) fn called(name: &str, path: Option<&str>, target: &[KeyValue]) -> Self {
-        Method::new(Side::Client, name, path, target)
+    /// A method that a layer learns, of a server, or of the target that a client calls.
+    ///
+    /// It is kept for good, once however many layers learn it: an RPC that had a part in its ownership would count that where all threads count.
+    pub(crate) fn kept(side: Side, name: &str, path: Option<&str>, target: &[KeyValue]) -> &'static Self {
+        type Key = (Side, &'static str, Option<Box<str>>, Box<[KeyValue]>);
+        static METHODS: LazyLock<Mutex<HashMap<Key, &'static Method>>> = LazyLock::new(Mutex::default);
+
+        let mut methods = METHODS.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (side, interned(name), path.map(Box::from), Box::from(target));
+        methods
+            .entry(key)
+            .or_insert_with(|| Box::leak(Box::new(Method::new(side, name, path, target))))
     }
 
     fn new(side: Side, name: &str, path: Option<&str>, target: &[KeyValue]) -> Self {
@@ -104,8 +112,8 @@ impl fmt::Debug for Method {
     }
 }
 
-/// A name that is an attribute without a copy: it is kept for good, once for each name in the program.
-fn interned(name: &str) -> &'static str {
+/// A name that is an attribute without a copy, nor a count of its users: it is kept for good, once for each name in the program.
+pub(crate) fn interned(name: &str) -> &'static str {
     static NAMES: LazyLock<Mutex<HashSet<&'static str>>> = LazyLock::new(Mutex::default);
     let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = names.get(name) {
@@ -114,23 +122,4 @@ fn interned(name: &str) -> &'static str {
     let name = Box::leak(Box::<str>::from(name));
     names.insert(name);
     name
-}
-
-/// The method of an RPC: that of an annotated handler, or one that a layer knows.
-#[derive(Clone, Debug)]
-pub(crate) enum Known {
-    Handler(&'static Method),
-    Layer(Arc<Method>),
-}
-
-impl Deref for Known {
-    type Target = Method;
-
-    #[inline]
-    fn deref(&self) -> &Method {
-        match self {
-            Known::Handler(method) => method,
-            Known::Layer(method) => method,
-        }
-    }
 }

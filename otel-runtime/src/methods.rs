@@ -2,12 +2,14 @@
 //!
 //! Anybody can send a request with any path, so a path becomes a label only once it is known to be a method's.
 
+use std::cell::Cell;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use opentelemetry::KeyValue;
 
-use crate::method::{Known, Method};
+use crate::method::Method;
 use crate::semconv;
 use crate::status::Side;
 
@@ -17,11 +19,28 @@ const MOST_KNOWN: usize = 2000;
 /// The methods that a layer knows.
 #[derive(Debug)]
 pub(crate) struct Methods {
+    /// Which methods these are.
+    number: u64,
     side: Side,
     target: Arc<[KeyValue]>,
-    by_path: RwLock<HashMap<Box<str>, Known>>,
+    by_path: RwLock<HashMap<Box<str>, &'static Method>>,
     /// The method of what is not known.
-    other: Known,
+    other: &'static Method,
+}
+
+/// How many methods a thread finds without a look at what all threads share.
+const RECENT: usize = 64;
+
+thread_local! {
+    /// Methods that this thread has found of late, and which methods they are among. What is known once stays so.
+    static RECENTLY_FOUND: [Cell<Option<(u64, &'static Method)>>; RECENT] = const { [const { Cell::new(None) }; RECENT] };
+}
+
+/// Where the method with this path is among those found of late.
+fn place(path: &str) -> usize {
+    let bytes = path.as_bytes();
+    let byte = |back: usize| bytes.len().checked_sub(back).map_or(0, |at| usize::from(bytes[at]));
+    (bytes.len() ^ byte(1) ^ byte(2) << 2 ^ byte(4) << 1) % RECENT
 }
 
 impl Methods {
@@ -34,36 +53,44 @@ impl Methods {
     }
 
     fn new(side: Side, target: &[KeyValue]) -> Self {
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
+
         Methods {
+            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
             side,
             target: Arc::from(target),
             by_path: RwLock::default(),
-            other: Known::Layer(Arc::new(make(side, semconv::OTHER, None, target))),
+            other: Method::kept(side, semconv::OTHER, None, target),
         }
     }
 
     /// The method with this path, if it is known.
-    pub(crate) fn get(&self, path: &str) -> Option<Known> {
-        let methods = self.by_path.read().unwrap_or_else(PoisonError::into_inner);
-        methods.get(path).cloned()
+    pub(crate) fn get(&self, path: &str) -> Option<&'static Method> {
+        RECENTLY_FOUND.with(|found| {
+            let place = &found[place(path)];
+            match place.get() {
+                Some((number, method)) if number == self.number && method.path() == Some(path) => Some(method),
+                _ => {
+                    let method = self.look_up(path)?;
+                    place.set(Some((self.number, method)));
+                    Some(method)
+                }
+            }
+        })
     }
 
-    /// The same, where `last` is the one that was asked for last, and becomes the one that is asked for now.
-    pub(crate) fn get_or_last(&self, path: &str, last: &mut Option<Known>) -> Option<Known> {
-        match last {
-            Some(method) if method.path() == Some(path) => {}
-            _ => *last = self.get(path),
-        }
-        last.clone()
+    fn look_up(&self, path: &str) -> Option<&'static Method> {
+        let methods = self.by_path.read().unwrap_or_else(PoisonError::into_inner);
+        methods.get(path).copied()
     }
 
     /// What stands for all methods that are not known.
-    pub(crate) fn other(&self) -> Known {
-        self.other.clone()
+    pub(crate) fn other(&self) -> &'static Method {
+        self.other
     }
 
     /// Knows this path from now on as that of `method`.
-    pub(crate) fn insert(&self, path: &str, method: Known) {
+    pub(crate) fn insert(&self, path: &str, method: &'static Method) {
         let mut methods = self.by_path.write().unwrap_or_else(PoisonError::into_inner);
         if methods.len() < MOST_KNOWN {
             methods.entry(Box::from(path)).or_insert(method);
@@ -71,19 +98,19 @@ impl Methods {
     }
 
     /// Knows this path from now on as that of the method it names, and gives that; `None` where there are too many already.
-    pub(crate) fn learn(&self, path: &str) -> Option<Known> {
+    pub(crate) fn learn(&self, path: &str) -> Option<&'static Method> {
         self.learn_as(path, name_in(path))
     }
 
     /// The same, for a method whose name is known.
-    pub(crate) fn learn_as(&self, path: &str, name: &str) -> Option<Known> {
+    pub(crate) fn learn_as(&self, path: &str, name: &str) -> Option<&'static Method> {
         if let Some(known) = self.get(path) {
             return Some(known);
         }
         let is_full = self.by_path.read().unwrap_or_else(PoisonError::into_inner).len() >= MOST_KNOWN;
         (!is_full).then(|| {
-            let method = Known::Layer(Arc::new(make(self.side, name, Some(path), &self.target)));
-            self.insert(path, method.clone());
+            let method = Method::kept(self.side, name, Some(path), &self.target);
+            self.insert(path, method);
             method
         })
     }
@@ -99,13 +126,6 @@ impl Methods {
     /// `server.address` and `server.port` of a client's target.
     pub(crate) fn target(&self) -> &Arc<[KeyValue]> {
         &self.target
-    }
-}
-
-fn make(side: Side, name: &str, path: Option<&str>, target: &[KeyValue]) -> Method {
-    match side {
-        Side::Server => Method::served(name, path),
-        Side::Client => Method::called(name, path, target),
     }
 }
 
@@ -128,6 +148,32 @@ mod tests {
         let known = methods.get("/helloworld.Greeter/SayHello").unwrap();
         assert_eq!(known.name(), "helloworld.Greeter/SayHello");
         assert_eq!(known.span_name(), "helloworld.Greeter/SayHello");
+    }
+
+    #[test]
+    fn each_layer_knows_its_own() {
+        let (one, other) = (Methods::served(), Methods::served());
+        one.learn_as("/a.B/C", "a.B/C");
+        assert!(one.get("/a.B/C").is_some() && other.get("/a.B/C").is_none());
+        other.learn_as("/a.B/C", "its.Own/Name");
+        for _ in 0..2 {
+            assert_eq!(one.get("/a.B/C").unwrap().name(), "a.B/C");
+            assert_eq!(other.get("/a.B/C").unwrap().name(), "its.Own/Name");
+        }
+    }
+
+    #[test]
+    fn paths_that_share_a_place_are_told_apart() {
+        let methods = Methods::served();
+        // More than there are places.
+        let paths: Vec<_> = (0..2 * RECENT).map(|number| format!("/a.B/C{number}")).collect();
+        for path in &paths {
+            methods.learn(path);
+        }
+        for path in paths.iter().chain(&paths) {
+            assert_eq!(methods.get(path).unwrap().path(), Some(&**path));
+        }
+        assert!(methods.get("").is_none() && methods.get("/").is_none());
     }
 
     #[test]

@@ -16,7 +16,7 @@ type MakeAttributes = Arc<dyn Fn(&RpcRequest<'_>) -> Vec<KeyValue> + Send + Sync
 #[derive(Clone, Default)]
 pub(crate) struct Options {
     pub(crate) filters: Vec<Filter>,
-    pub(crate) captured: Arc<Captured>,
+    pub(crate) captured: Captured,
     pub(crate) span_attributes: Option<MakeAttributes>,
     pub(crate) instrumentation: Option<Instrumentation>,
 }
@@ -63,21 +63,21 @@ macro_rules! options {
             #[must_use]
             pub fn request_headers(self, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
                 let names = $crate::capture::Names::request_headers(names);
-                self.with(|options| Arc::make_mut(&mut options.captured).request_headers = names)
+                self.with(|options| options.captured.request_headers = names)
             }
 
             /// The response headers that become attributes of the span, `rpc.response.header.<name>`, and never another.
             #[must_use]
             pub fn response_headers(self, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
                 let names = $crate::capture::Names::response_headers(names);
-                self.with(|options| Arc::make_mut(&mut options.captured).response_headers = names)
+                self.with(|options| options.captured.response_headers = names)
             }
 
             /// The response trailers that become attributes of the span, `rpc.response.trailer.<name>`, and never another.
             #[must_use]
             pub fn response_trailers(self, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
                 let names = $crate::capture::Names::response_trailers(names);
-                self.with(|options| Arc::make_mut(&mut options.captured).response_trailers = names)
+                self.with(|options| options.captured.response_trailers = names)
             }
 
             /// Adds attributes to each span that records, from its request. If the function panics, it has none.

@@ -1,29 +1,40 @@
 //! An RPC's response on its way: what its headers, its trailers, its end and its loss tell of the RPC. For both sides the same.
 
-use http::{HeaderMap, StatusCode, response};
+use http::{HeaderMap, Response, StatusCode};
+use http_body::Body;
 use tonic::Code;
 
 use crate::call::Call;
 use crate::status::{Outcome, Side};
 use crate::wire;
 
-/// Takes up the headers. `is_all` where no body follows.
-pub(crate) fn headers(call: &mut Call, response: &response::Parts, is_all: bool) {
-    let Some((code, message)) = wire::stated(&response.headers) else {
+/// Takes up the headers.
+pub(crate) fn headers<B: Body>(call: &mut Call, response: &Response<B>) {
+    take_up_headers(
+        call,
+        response.headers(),
+        response.status(),
+        response.body().is_end_stream(),
+    );
+}
+
+/// `is_all` where no body follows.
+fn take_up_headers(call: &mut Call, headers: &HeaderMap, status: StatusCode, is_all: bool) {
+    let Some((code, message)) = wire::stated(headers) else {
         // Only a service answers so, of a method that it has.
-        if call.is_unknown() && response.status == StatusCode::OK && wire::is_grpc(&response.headers) {
+        if call.is_unknown() && status == StatusCode::OK && wire::is_grpc(headers) {
             call.is_of_a_method();
         }
-        take_up(call, &response.headers, |captured| &captured.response_headers);
+        take_up(call, headers, |captured| &captured.response_headers);
         if is_all {
-            no_more(call, response.status);
+            no_more(call, status);
         }
         return;
     };
     if is_all {
-        trailers(call, &response.headers, response.status);
+        trailers(call, headers, status);
     } else {
-        take_up(call, &response.headers, |captured| &captured.response_trailers);
+        take_up(call, headers, |captured| &captured.response_trailers);
         // A client looks no further for it.
         if call.side() == Side::Client && code != Code::Ok {
             end(call, Outcome::new(code, &message));

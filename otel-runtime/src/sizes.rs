@@ -12,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use crate::instrumentation::Chosen;
-use crate::method::Known;
+use crate::method::Method;
 use crate::status::Outcome;
 
 /// How many messages are remembered until it is known of what method they are.
@@ -36,7 +36,7 @@ pub(crate) struct Sizes {
 
 #[derive(Debug, Default)]
 struct SoFar {
-    method: Option<Known>,
+    method: Option<&'static Method>,
     waiting: Vec<(Direction, u64)>,
     received: u64,
     sent: u64,
@@ -46,7 +46,7 @@ impl Sizes {
     /// `None` where nobody asks for them.
     pub(crate) fn if_wanted(
         instrumentation: &Chosen,
-        method: Option<&Known>,
+        method: Option<&'static Method>,
         totals_are_wanted: bool,
     ) -> Option<Arc<Self>> {
         (totals_are_wanted || instrumentation.legacy().is_some()).then(|| {
@@ -54,7 +54,7 @@ impl Sizes {
                 instrumentation: instrumentation.again(),
                 totals_are_wanted,
                 so_far: Mutex::new(SoFar {
-                    method: method.cloned(),
+                    method,
                     ..SoFar::default()
                 }),
             })
@@ -97,9 +97,9 @@ impl Sizes {
     }
 
     /// It is known now of what method the messages are.
-    pub(crate) fn are_of(&self, method: &Known) {
+    pub(crate) fn are_of(&self, method: &'static Method) {
         let mut so_far = self.so_far();
-        so_far.method = Some(method.clone());
+        so_far.method = Some(method);
         if let Some(legacy) = self.instrumentation.legacy() {
             for (direction, size) in std::mem::take(&mut so_far.waiting) {
                 legacy.record_size(method, direction, size);
@@ -108,7 +108,7 @@ impl Sizes {
     }
 
     /// The RPC has ended.
-    pub(crate) fn end(&self, method: &Known, outcome: Outcome<'_>) {
+    pub(crate) fn end(&self, method: &'static Method, outcome: Outcome<'_>) {
         self.are_of(method);
         if self.totals_are_wanted {
             let so_far = self.so_far();

@@ -5,7 +5,7 @@ use tonic::{Code, Status};
 use crate::semconv;
 
 /// Which end of the connection tells of an RPC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Side {
     Server,
     Client,

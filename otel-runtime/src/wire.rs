@@ -6,20 +6,20 @@ use std::error::Error;
 use std::io::ErrorKind;
 
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use percent_encoding::percent_decode;
 use tonic::{Code, ConnectError, Status, TimeoutExpired};
 
+use crate::headers::first;
 use crate::status::Outcome;
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
-/// Whether a request with these headers is gRPC: its content is `application/grpc`, with or without a format (`+proto`) and parameters.
+/// Whether what has these headers is gRPC: its content is `application/grpc`, with or without a format (`+proto`) and parameters.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
-    let rest = headers
-        .get(CONTENT_TYPE)
-        .and_then(|content| content.as_bytes().strip_prefix(b"application/grpc"));
+    let content = first(headers, &CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let rest = content.and_then(|content| content.strip_prefix(b"application/grpc"));
     matches!(rest, Some([] | [b'+' | b';' | b' ', ..]))
 }
 
@@ -52,12 +52,12 @@ impl End {
 
 /// What the trailers of a response say, or its headers where they are its trailers, too. `None` where they say nothing.
 pub(crate) fn stated(headers: &HeaderMap) -> Option<(Code, Cow<'_, str>)> {
-    let code = Code::from_bytes(headers.get(GRPC_STATUS)?.as_bytes());
+    let code = Code::from_bytes(first(headers, &GRPC_STATUS)?.as_bytes());
     if code == Code::Ok {
         // Nobody tells why it went well.
         return Some((code, Cow::Borrowed("")));
     }
-    let message = headers.get(GRPC_MESSAGE).map_or(Cow::Borrowed(""), |message| {
+    let message = first(headers, &GRPC_MESSAGE).map_or(Cow::Borrowed(""), |message| {
         percent_decode(message.as_bytes()).decode_utf8_lossy()
     });
     Some((code, message))

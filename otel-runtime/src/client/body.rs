@@ -31,7 +31,7 @@ pin_project! {
     impl<B> PinnedDrop for ClientBody<B> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            run(this.call, &mut || this.body.set(None));
+            run(this.call, || this.body.set(None));
         }
     }
 }
@@ -49,20 +49,18 @@ impl<B> Default for ClientBody<B> {
 
 impl<B: Body> ClientBody<B> {
     pub(super) fn begin(response: Response<B>, mut call: Option<Running>) -> Response<Self> {
-        let (parts, body) = response.into_parts();
-        let status = parts.status;
         let mut counter = None;
         if let Some(call) = &mut call {
-            response::headers(call, &parts, body.is_end_stream());
+            response::headers(call, &response);
             counter = call.sizes().map(|sizes| sizes.counter(Direction::Received));
         }
-        let body = ClientBody {
+        let status = response.status();
+        response.map(|body| ClientBody {
             body: Some(body),
             call,
             status,
             counter,
-        };
-        Response::from_parts(parts, body)
+        })
     }
 }
 
@@ -76,12 +74,16 @@ where
     // In the RPC, as its future is: what comes from a service of the same process is that service's code.
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, Status>>> {
         let mut this = self.project();
-        let mut polled = Poll::Ready(None);
-        run(this.call, &mut || {
-            if let Some(body) = this.body.as_mut().as_pin_mut() {
-                polled = body.poll_frame(cx);
-            }
-        });
+        let mut poll = || {
+            let body = this.body.as_mut().as_pin_mut();
+            body.map_or(Poll::Ready(None), |body| body.poll_frame(cx))
+        };
+        let polled = if this.call.as_ref().is_some_and(|call| call.has_ended()) {
+            // What it has been asked for is there: this is to see that there is no more.
+            poll()
+        } else {
+            run(this.call, &mut poll)
+        };
         let frame = polled.map(|frame| frame.map(|frame| frame.map_err(|error| Status::from_error(error.into()))));
         if let (Poll::Ready(frame), Some(call)) = (&frame, this.call) {
             match frame {

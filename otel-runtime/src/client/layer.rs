@@ -19,9 +19,10 @@ use tower_service::Service;
 use super::body::ClientBody;
 use super::target::Target;
 use crate::call::{Attributes, Beginning, Call, Running, Unknown};
+use crate::capture::Captured;
 use crate::capture::Names;
 use crate::headers::Found;
-use crate::method::Known;
+use crate::method::Method;
 use crate::methods::Methods;
 use crate::options::{Options, options};
 use crate::panic::Panic;
@@ -116,8 +117,8 @@ impl<S> Layer<S> for ClientLayer {
     fn layer(&self, inner: S) -> ClientService<S> {
         ClientService {
             inner,
-            layer: self.clone(),
-            last: None,
+            layer: Arc::new(self.clone()),
+            captured: self.options.captured.kept(),
         }
     }
 }
@@ -126,9 +127,9 @@ impl<S> Layer<S> for ClientLayer {
 #[derive(Clone, Debug)]
 pub struct ClientService<S> {
     inner: S,
-    layer: ClientLayer,
-    /// The method of the last RPC: often that of the next as well, and then it need not be looked up.
-    last: Option<Known>,
+    /// In one piece: clients are cloned often.
+    layer: Arc<ClientLayer>,
+    captured: &'static Captured,
 }
 
 impl<S, B, R> Service<Request<B>> for ClientService<S>
@@ -148,19 +149,18 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let mut call = self.layer.begin(&mut request, &mut self.last);
-        let mut request = Some(request);
-        let mut future = None;
-        run(&mut call, &mut || {
-            future = request.take().map(|request| self.inner.call(request));
-        });
-        ClientFuture { future, call }
+        let mut call = self.layer.begin(&mut request, self.captured);
+        let future = run(&mut call, || self.inner.call(request));
+        ClientFuture {
+            future: Some(future),
+            call,
+        }
     }
 }
 
 impl ClientLayer {
     /// Begins the RPC of a request, and writes its context into the metadata. `None` for one that is not recorded.
-    fn begin<B: 'static>(&self, request: &mut Request<B>, last: &mut Option<Known>) -> Option<Running> {
+    fn begin<B: 'static>(&self, request: &mut Request<B>, captured: &'static Captured) -> Option<Running> {
         let context = Context::current();
         if context.is_telemetry_suppressed() {
             return None;
@@ -173,33 +173,34 @@ impl ClientLayer {
             instrumentation.inject(&context, request.headers_mut());
             return None;
         }
-        let (method, unknown) = self.method_of(&seen, last);
-        let sizes = Sizes::if_wanted(&instrumentation, unknown.is_none().then_some(&method), false);
+        let has_spans = instrumentation.makes_spans();
+        let (method, unknown) = self.method_of(&seen);
+        let sizes = Sizes::if_wanted(&instrumentation, unknown.is_none().then_some(method), false);
         let beginning = Beginning {
             start: Instant::now(),
             method,
             unknown,
             instrumentation,
-            context: None,
+            context: has_spans.then_some(context),
             parent: None,
             link: None,
             timeout: Found::of(request.headers())
                 .grpc_timeout
                 .and_then(deadline::grpc_timeout),
-            layer: Some(Arc::clone(&options.captured)),
+            layer: Some(captured),
             sizes: sizes.clone(),
         };
         let attributes = OfTarget {
             target: self.methods.target(),
             request: &seen,
-            headers: &options.captured.request_headers,
+            headers: &captured.request_headers,
         };
         let call = Call::start(beginning, &attributes);
         options.annotate(&call, &seen);
         let instrumentation = call.instrumentation();
         match call.context() {
             Some(context) => instrumentation.inject(context, request.headers_mut()),
-            None => instrumentation.inject(&context, request.headers_mut()),
+            None => Context::map_current(|context| instrumentation.inject(context, request.headers_mut())),
         }
         if let Some(sizes) = sizes {
             sizes.count_request(request.body_mut(), Direction::Sent);
@@ -207,9 +208,9 @@ impl ClientLayer {
         Some(call)
     }
 
-    fn method_of(&self, request: &RpcRequest<'_>, last: &mut Option<Known>) -> (Known, Option<Unknown>) {
+    fn method_of(&self, request: &RpcRequest<'_>) -> (&'static Method, Option<Unknown>) {
         let path = request.path();
-        let known = self.methods.get_or_last(path, last).or_else(|| {
+        let known = self.methods.get(path).or_else(|| {
             let method = request.extensions().get::<GrpcMethod<'_>>()?;
             self.methods
                 .learn_as(path, &format!("{}/{}", method.service(), method.method()))
@@ -248,11 +249,13 @@ impl Attributes for OfTarget<'_> {
 }
 
 /// Runs the channel's code in the RPC's context. It is no part of an RPC that this thread serves: what it calls, within the process perhaps, is another. A panic ends the RPC and goes on.
-pub(super) fn run(call: &mut Option<Running>, run: &mut dyn FnMut()) {
+#[inline]
+pub(super) fn run<T>(call: &mut Option<Running>, run: impl FnOnce() -> T) -> T {
     let Some(call) = call else { return run() };
     let current = call.context().map(|context| context.clone().attach());
-    if let Err(panic) = running::outside(run) {
-        panicked(call, panic, current);
+    match running::outside(run) {
+        Ok(result) => result,
+        Err(panic) => panicked(call, panic, current),
     }
 }
 
@@ -279,7 +282,7 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if this.future.is_some() {
-                run(this.call, &mut || this.future.set(None));
+                run(this.call, || this.future.set(None));
             }
         }
     }
@@ -295,15 +298,14 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let mut polled = Poll::Pending;
-        run(this.call, &mut || {
+        let polled = run(this.call, || {
             // Nobody polls a future again that has returned; if somebody does, it stays pending.
-            if let Some(future) = this.future.as_mut().as_pin_mut() {
-                polled = future.poll(cx);
-                if polled.is_ready() {
-                    this.future.set(None);
-                }
+            let future = this.future.as_mut().as_pin_mut();
+            let polled = future.map_or(Poll::Pending, |future| future.poll(cx));
+            if polled.is_ready() {
+                this.future.set(None);
             }
+            polled
         });
         let result = ready!(polled);
         let mut call = this.call.take();

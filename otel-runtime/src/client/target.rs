@@ -2,8 +2,9 @@
 
 use std::net::{Ipv6Addr, SocketAddr};
 
-use opentelemetry::{KeyValue, StringValue, Value};
+use opentelemetry::KeyValue;
 
+use crate::method::interned;
 use crate::semconv;
 
 /// A target, read as [gRPC names it](https://github.com/grpc/grpc/blob/master/doc/naming.md), and as URLs do.
@@ -20,11 +21,8 @@ impl Target {
     }
 
     pub(super) fn attributes(&self) -> Vec<KeyValue> {
-        let address = (!self.address.is_empty()).then(|| {
-            // Shared by all of the channel's spans and metric points.
-            let address = StringValue::from(std::sync::Arc::<str>::from(&*self.address));
-            KeyValue::new(semconv::SERVER_ADDRESS, Value::String(address))
-        });
+        let address =
+            (!self.address.is_empty()).then(|| KeyValue::new(semconv::SERVER_ADDRESS, interned(&self.address)));
         let port = self
             .port
             .map(|port| KeyValue::new(semconv::SERVER_PORT, i64::from(port)));

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, Uri};
+use tonic::transport::server::TcpConnectInfo;
 use tonic::{Extensions, Request};
 
 /// A request without its message.
@@ -75,16 +76,30 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
-    /// tonic knows where they stand among the extensions.
+    /// tonic knows where they stand among the extensions. Without TLS, so does everybody.
     pub(super) fn of<T>(request: &Request<T>) -> Self {
-        Sockets {
+        if request.extensions().is_empty() {
+            return Sockets::default();
+        }
+        Sockets::without_tls(request.extensions()).unwrap_or_else(|| Sockets {
             peer: request.remote_addr(),
             local: request.local_addr(),
-        }
+        })
+    }
+
+    fn without_tls(extensions: &Extensions) -> Option<Self> {
+        let connection = extensions.get::<TcpConnectInfo>()?;
+        Some(Sockets {
+            peer: connection.remote_addr,
+            local: connection.local_addr,
+        })
     }
 
     /// The same for a request that is not tonic's: it lends one of tonic's its extensions.
     pub(super) fn on_the_wire<B>(request: &mut http::Request<B>) -> Self {
+        if let Some(sockets) = Sockets::without_tls(request.extensions()) {
+            return sockets;
+        }
         let mut carrier = Request::new(());
         std::mem::swap(carrier.extensions_mut(), request.extensions_mut());
         let sockets = Sockets::of(&carrier);

@@ -14,27 +14,26 @@ use crate::capture::{Captured, Names};
 use crate::deadline;
 use crate::headers::Found;
 use crate::instrumentation::Chosen;
-use crate::method::Known;
+use crate::method::Method;
 use crate::propagation;
 use crate::sizes::Sizes;
 
 /// An RPC that is about to start.
 pub(super) struct Begin<'a> {
-    pub(super) method: Known,
+    pub(super) method: &'static Method,
     pub(super) unknown: Option<Unknown>,
     pub(super) instrumentation: Chosen,
     pub(super) public_endpoint: bool,
     pub(super) request_headers: &'a Names,
-    pub(super) layer: Option<Arc<Captured>>,
+    pub(super) layer: Option<&'static Captured>,
     pub(super) sizes: Option<Arc<Sizes>>,
 }
 
 impl Begin<'_> {
     #[inline]
-    pub(super) fn call(self, request: &Arrival<'_>) -> Running {
+    pub(super) fn call(self, request: &Arrival<'_>, found: &Found<'_>) -> Running {
         let start = Instant::now();
-        let found = Found::of(request.headers);
-        let caller = self.instrumentation.extract(request.headers, &found);
+        let caller = self.instrumentation.extract(request.headers, found);
         let (context, parent, link) = if self.public_endpoint {
             let caller = caller.unwrap_or_else(Context::current);
             let Stranger { root, link } = Stranger::new(&caller);

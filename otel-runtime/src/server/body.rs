@@ -48,20 +48,18 @@ impl<B> Default for ServerBody<B> {
 
 impl<B: Body> ServerBody<B> {
     pub(super) fn begin(response: Response<B>, mut running: Option<Running>) -> Response<Self> {
-        let (parts, body) = response.into_parts();
-        let status = parts.status;
         let mut counter = None;
         if let Some(call) = call(&mut running) {
-            response::headers(call, &parts, body.is_end_stream());
+            response::headers(call, &response);
             counter = call.sizes().map(|sizes| sizes.counter(Direction::Sent));
         }
-        let body = ServerBody {
+        let status = response.status();
+        response.map(|body| ServerBody {
             body: Some(body),
             running,
             status,
             counter,
-        };
-        Response::from_parts(parts, body)
+        })
     }
 }
 
@@ -78,11 +76,16 @@ impl<B: Body<Error: 'static>> Body for ServerBody<B> {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut this = self.project();
-        let mut polled = Poll::Ready(None);
-        running::run(this.running, &mut || {
-            if let Some(body) = this.body.as_mut().as_pin_mut() {
-                polled = body.poll_frame(cx);
-            }
+        if call(this.running).is_some_and(|call| call.has_ended()) {
+            // What it has been asked for is there: this is to see that there is no more.
+            return this
+                .body
+                .as_pin_mut()
+                .map_or(Poll::Ready(None), |body| body.poll_frame(cx));
+        }
+        let polled = running::run_alone(this.running, || {
+            let body = this.body.as_mut().as_pin_mut();
+            body.map_or(Poll::Ready(None), |body| body.poll_frame(cx))
         });
         if let (Poll::Ready(frame), Some(call)) = (&polled, call(this.running)) {
             match frame {

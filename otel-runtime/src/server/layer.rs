@@ -17,8 +17,8 @@ use super::begin::Begin;
 use super::body::ServerBody;
 use super::running::{self, Running};
 use crate::call::Unknown;
+use crate::capture::Captured;
 use crate::headers::Found;
-use crate::method::Known;
 use crate::methods::Methods;
 use crate::options::{Options, options};
 use crate::panic::Panic;
@@ -149,8 +149,8 @@ impl<S> Layer<S> for ServerLayer {
     fn layer(&self, inner: S) -> ServerService<S> {
         ServerService {
             inner,
-            layer: self.clone(),
-            last: None,
+            layer: Arc::new(self.clone()),
+            captured: self.options.captured.kept(),
         }
     }
 }
@@ -159,9 +159,9 @@ impl<S> Layer<S> for ServerLayer {
 #[derive(Clone, Debug)]
 pub struct ServerService<S> {
     inner: S,
-    layer: ServerLayer,
-    /// The method of the last RPC: often that of the next as well, and then it need not be looked up.
-    last: Option<Known>,
+    /// In one piece: tonic's server clones it for each request.
+    layer: Arc<ServerLayer>,
+    captured: &'static Captured,
 }
 
 impl<S, B, R> Service<Request<B>> for ServerService<S>
@@ -179,23 +179,19 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let mut running = self.layer.begin(&mut request, &mut self.last);
-        let mut request = Some(request);
-        let mut future = None;
-        running::run(&mut running, &mut || {
-            future = request.take().map(|request| self.inner.call(request));
-        });
-        ServerFuture { future, running }
+        let mut running = self.layer.begin(&mut request, self.captured);
+        let future = running::run_alone(&mut running, || self.inner.call(request));
+        ServerFuture {
+            future: Some(future),
+            running,
+        }
     }
 }
 
 impl ServerLayer {
     /// What is to run for a request. `None` where that is not gRPC.
-    fn begin<B: 'static>(&self, request: &mut Request<B>, last: &mut Option<Known>) -> Option<Running> {
-        if !wire::is_grpc(request.headers()) {
-            return None;
-        }
-        if running::is_running(request.uri().path()) {
+    fn begin<B: 'static>(&self, request: &mut Request<B>, captured: &'static Captured) -> Option<Running> {
+        if !wire::is_grpc(request.headers()) || running::is_running(request.uri().path()) {
             // Another layer, further out, has begun it.
             return None;
         }
@@ -206,6 +202,7 @@ impl ServerLayer {
         } else {
             Sockets::default()
         };
+        let found = Found::of(request.headers());
         let seen = RpcRequest::of(request);
         let path = seen.path();
         let sockets = || sockets;
@@ -214,13 +211,13 @@ impl ServerLayer {
             return Some(Running::own_export(path));
         }
         if !options.record(&seen) {
-            let caller = instrumentation.extract(arrival.headers, &Found::of(arrival.headers));
+            let caller = instrumentation.extract(arrival.headers, &found);
             return Some(Running::left_out(
                 path,
                 caller.unwrap_or_else(opentelemetry::Context::current),
             ));
         }
-        let known = self.methods.get_or_last(path, last);
+        let known = self.methods.get(path);
         let unknown = known.is_none().then(|| Unknown {
             path: Box::from(path),
             methods: Arc::clone(&self.methods),
@@ -229,17 +226,17 @@ impl ServerLayer {
             .public_endpoint
             .as_ref()
             .is_some_and(|is_public| Panic::catch(|| is_public(&seen)).unwrap_or(true));
-        let sizes = Sizes::if_wanted(&instrumentation, known.as_ref(), self.message_sizes);
+        let sizes = Sizes::if_wanted(&instrumentation, known, self.message_sizes);
         let begin = Begin {
             method: known.unwrap_or_else(|| self.methods.other()),
             unknown,
             instrumentation,
             public_endpoint: is_public,
-            request_headers: &options.captured.request_headers,
-            layer: Some(Arc::clone(&options.captured)),
+            request_headers: &captured.request_headers,
+            layer: Some(captured),
             sizes: sizes.clone(),
         };
-        let call = begin.call(&arrival);
+        let call = begin.call(&arrival, &found);
         options.annotate(&call, &seen);
         if let Some(sizes) = sizes {
             sizes.count_request(request.body_mut(), Direction::Received);
@@ -279,15 +276,17 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let mut polled = Poll::Pending;
-        running::run(this.running, &mut || {
+        let polled = running::run_alone(this.running, || {
             // Nobody polls a future again that has returned; if somebody does, it stays pending.
-            if let Some(future) = this.future.as_mut().as_pin_mut() {
-                polled = future.poll(cx);
-                if polled.is_ready() {
-                    this.future.set(None);
-                }
+            let polled = this
+                .future
+                .as_mut()
+                .as_pin_mut()
+                .map_or(Poll::Pending, |future| future.poll(cx));
+            if polled.is_ready() {
+                this.future.set(None);
             }
+            polled
         });
         let result = ready!(polled);
         let mut running = this.running.take();

@@ -11,8 +11,9 @@ use super::handler::{Reply, Returning, Started};
 use super::running::{self, Running};
 use super::slot::Slot;
 use crate::capture::{Captured, Captures};
+use crate::headers::Found;
 use crate::instrumentation::{Chosen, Instrumentation};
-use crate::method::{Known, Method};
+use crate::method::Method;
 
 /// One method of one annotated service.
 #[derive(Debug)]
@@ -134,7 +135,7 @@ impl Rpc {
         match running::with(|running| self.place(running, request)).unwrap_or(Place::New) {
             Place::New => {
                 let begin = Begin {
-                    method: Known::Handler(self.method(request.uri.map(Uri::path))),
+                    method: self.method(request.uri.map(Uri::path)),
                     unknown: None,
                     instrumentation: match instrumentation {
                         Some(own) => Chosen::Own(own.clone()),
@@ -145,7 +146,7 @@ impl Rpc {
                     layer: None,
                     sizes: None,
                 };
-                Slot::own(begin.call(request), captured)
+                Slot::own(begin.call(request, &Found::of(request.headers)), captured)
             }
             Place::Joined => {
                 let slot = Slot::Joined { captured };
@@ -175,7 +176,7 @@ impl Rpc {
                 if call.path().is_some_and(|path| self.is_for(path, request)) && call.join() {
                     if call.is_unknown() {
                         let method = self.method(call.path());
-                        call.is_of(Known::Handler(method));
+                        call.is_of(method);
                     }
                     Place::Joined
                 } else if is_part_of(call.path(), request) {
@@ -196,7 +197,7 @@ impl Rpc {
         }
     }
 
-    fn method(&self, path: Option<&str>) -> &Method {
+    fn method(&'static self, path: Option<&str>) -> &'static Method {
         if let Some(method) = self.on_the_wire.get() {
             return method;
         }

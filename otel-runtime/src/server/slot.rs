@@ -1,5 +1,7 @@
 //! The place of an RPC in the service's own future or stream. Nothing here knows the type of either, so it is compiled once, not for each method.
 
+use std::task::Poll;
+
 use http::HeaderMap;
 use opentelemetry::{Key, KeyValue};
 use tonic::{Code, Status};
@@ -101,6 +103,17 @@ impl Slot {
         }
     }
 
+    /// Takes up what the response stream gave when it was polled.
+    #[inline]
+    pub(super) fn yielded<T>(&mut self, polled: &Poll<Option<Result<T, Status>>>) {
+        match polled {
+            Poll::Ready(None) => self.succeed(),
+            // tonic sends no further item.
+            Poll::Ready(Some(Err(status))) => self.fail(status),
+            Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
+        }
+    }
+
     /// Ends the RPC with a status that the service returned, if it has not ended yet.
     pub(super) fn fail(&mut self, status: &Status) {
         if self.has_ended() {
@@ -177,8 +190,8 @@ impl Slot {
                 self.set_attributes(|| list(captured).attributes(headers));
             }
             Slot::Joined { captured } if !list(captured).is_empty() => {
-                let layer = running::with_call(|call| call.layer().cloned()).flatten();
-                let is_taken = |key: &Key| layer.as_ref().is_some_and(|layer| list(layer).has(key));
+                let layer = running::with_call(|call| call.layer()).flatten();
+                let is_taken = |key: &Key| layer.is_some_and(|layer| list(layer).has(key));
                 self.set_attributes(|| {
                     let attributes = list(captured).attributes(headers);
                     attributes

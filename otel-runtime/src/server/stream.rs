@@ -119,22 +119,19 @@ where
 {
     type Item = Result<T, Status>;
 
+    #[inline]
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.project();
-        let Some(mut stream) = this.stream.as_pin_mut() else {
+        let Some(stream) = this.stream.as_pin_mut() else {
             return Poll::Pending;
         };
-        let mut polled = Poll::Pending;
         if this.call.is_own() {
-            this.call.run(&mut || polled = stream.as_mut().poll_next(cx));
-        } else {
-            polled = stream.poll_next(cx);
+            return poll_inside(this.call, stream, cx);
         }
-        match &polled {
-            Poll::Ready(None) => this.call.succeed(),
-            // tonic sends no further item.
-            Poll::Ready(Some(Err(status))) => this.call.fail(status),
-            Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
+        // What the layer's body has done for all that it polls at a time need not be done for each of them.
+        let polled = stream.poll_next(cx);
+        if !matches!(polled, Poll::Ready(Some(Ok(_))) | Poll::Pending) {
+            this.call.yielded(&polled);
         }
         polled
     }
@@ -142,4 +139,16 @@ where
     fn size_hint(&self) -> (usize, Option<usize>) {
         self.stream.as_ref().map_or((0, None), Stream::size_hint)
     }
+}
+
+/// Polls a stream inside the handler's own RPC. Not part of `poll_next`, so that what is left there is little enough to become part of tonic's loop.
+#[inline(never)]
+fn poll_inside<T, S>(call: &mut Slot, mut stream: Pin<&mut S>, cx: &mut Context<'_>) -> Poll<Option<S::Item>>
+where
+    S: Stream<Item = Result<T, Status>>,
+{
+    let mut polled = Poll::Pending;
+    call.run(&mut || polled = stream.as_mut().poll_next(cx));
+    call.yielded(&polled);
+    polled
 }
