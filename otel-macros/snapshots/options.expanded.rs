@@ -18,7 +18,7 @@ impl greeter_server::Greeter for MyGreeter {
             .returning::<Result<Response<HelloReply>, Status>>()
             .respond(async move {
                 __RPC
-                    .start_with(&request, &self.instrumentation)
+                    .start_with(&request, |__start| __start(&self.instrumentation))
                     .with_attributes(|| [
                         ::otel_runtime::__private::attribute(
                             "tenant.id",

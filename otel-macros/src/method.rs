@@ -69,7 +69,7 @@ fn instrument(args: TokenStream, item: TokenStream) -> Result<ImplItemFn> {
         None => quote!(__RPC.start(#reference #request)),
         Some(with) => {
             let with = quote_spanned!(shown_at(&with)=> &#with);
-            quote!(__RPC.start_with(#reference #request, #with))
+            quote!(__RPC.start_with(#reference #request, |__start| __start(#with)))
         }
     };
     let returning = quote_spanned!(shown_at_output=> __RPC.returning::<#output>());

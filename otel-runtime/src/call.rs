@@ -14,7 +14,7 @@ use crate::capture::Captured;
 use crate::instrumentation::{Chosen, Started};
 use crate::method::Method;
 use crate::methods::{Methods, name_in};
-use crate::panic::Panic;
+use crate::panic;
 use crate::sizes::Sizes;
 use crate::status::{Outcome, Side};
 use crate::{deadline, legacy, semconv};
@@ -125,10 +125,9 @@ impl Call {
             builder.attributes = Some(all);
             builder.links = link.map(|link| vec![link]);
             context = Some(
-                match instrumentation.start_span(parent.as_ref().unwrap_or(&around), builder) {
-                    Some(Started::Recording(mut span)) => {
+                match instrumentation.start_span(parent.as_ref().unwrap_or(&around), builder, attributes) {
+                    Some(Started::Recording(span)) => {
                         records = true;
-                        attributes.recorded(&mut span);
                         around.with_span(span)
                     }
                     Some(Started::Id(id)) => around.with_remote_span_context(id),
@@ -238,11 +237,11 @@ impl Call {
         if let Some(context) = self.recording()
             && name != name_so_far
         {
-            context.span().update_name(name);
+            panic::TRACER.answer(|| context.span().update_name(name));
         }
     }
 
-    /// Adds attributes to the span, if it records. What goes wrong in making them is no matter of the RPC's.
+    /// Adds attributes to the span, if it records.
     pub(crate) fn set_attributes<I>(&self, make: impl FnOnce() -> I)
     where
         I: IntoIterator<Item = KeyValue>,
@@ -273,18 +272,20 @@ impl Call {
         }
         let elapsed = self.start.elapsed();
         let seconds = elapsed.as_secs_f64();
-        self.method.with_points(&self.instrumentation, |points| {
-            points.count_active(-1);
-            points.record_duration(seconds, outcome);
+        panic::METER.answer(|| {
+            self.method.with_points(&self.instrumentation, |points| {
+                points.count_active(-1);
+                points.record_duration(seconds, outcome);
+            });
+            if let Some(legacy) = self.instrumentation.legacy() {
+                legacy.record_duration(self.method, seconds, outcome);
+            }
+            if let Some(sizes) = &self.sizes {
+                sizes.end(self.method, outcome);
+            }
         });
-        if let Some(legacy) = self.instrumentation.legacy() {
-            legacy.record_duration(self.method, seconds, outcome);
-        }
-        if let Some(sizes) = &self.sizes {
-            sizes.end(self.method, outcome);
-        }
         if let Some(context) = self.recording() {
-            self.end_span(&context.span(), elapsed, outcome);
+            panic::TRACER.answer(|| self.end_span(&context.span(), elapsed, outcome));
         }
     }
 
@@ -402,10 +403,11 @@ pub(crate) fn set_attributes<I>(context: &Context, make: impl FnOnce() -> I)
 where
     I: IntoIterator<Item = KeyValue>,
 {
-    let span = context.span();
-    if span.is_recording()
-        && let Ok(attributes) = Panic::catch(|| make().into_iter().collect::<Vec<_>>())
-    {
-        span.set_attributes(attributes);
-    }
+    panic::TRACER.answer(|| {
+        let span = context.span();
+        if span.is_recording() {
+            // Made first: a span is locked while it takes them.
+            span.set_attributes(make().into_iter().collect::<Vec<_>>());
+        }
+    });
 }

@@ -20,20 +20,20 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::RpcRequest;
-use crate::panic::Panic;
+use crate::panic;
 
 /// Says of a request whether its RPC is recorded. Clones are cheap.
 #[derive(Clone)]
 pub struct Filter(Arc<dyn Fn(&RpcRequest<'_>) -> bool + Send + Sync>);
 
 impl Filter {
-    /// Records the RPCs for whose requests the function says `true`. One for which it panics is recorded.
+    /// Records the RPCs for whose requests the function says `true`. One for which it [panics](crate#a-panic-in-what-you-give-it) is recorded.
     pub fn new(is_recorded: impl Fn(&RpcRequest<'_>) -> bool + Send + Sync + 'static) -> Self {
         Filter(Arc::new(is_recorded))
     }
 
     pub(crate) fn records(&self, request: &RpcRequest<'_>) -> bool {
-        Panic::catch(|| (self.0)(request)).unwrap_or(true)
+        panic::FILTER.answer(|| (self.0)(request)).unwrap_or(true)
     }
 }
 

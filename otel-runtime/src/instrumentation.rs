@@ -7,14 +7,17 @@ use std::sync::{Arc, OnceLock};
 
 use http::HeaderMap;
 use opentelemetry::global::{self, BoxedSpan, BoxedTracer};
-use opentelemetry::metrics::{Histogram, Meter, MeterProvider, UpDownCounter};
+use opentelemetry::metrics::{Histogram, Meter, MeterProvider, NoopMeterProvider, UpDownCounter};
 use opentelemetry::propagation::TextMapPropagator;
+use opentelemetry::trace::noop::NoopTracer;
 use opentelemetry::trace::{Span, SpanBuilder, SpanContext, TraceContextExt, Tracer, TracerProvider};
 use opentelemetry::{Context, InstrumentationScope, KeyValue};
 
+use crate::call::Attributes;
 use crate::headers::Found;
 use crate::legacy::Legacy;
 use crate::method::Method;
+use crate::panic;
 use crate::points::Instruments;
 use crate::propagation::{self, Headers};
 use crate::semconv;
@@ -67,6 +70,11 @@ struct Parts {
     tracer_is_no_op: AtomicBool,
     /// No other has it.
     number: u64,
+    measures: Measures,
+}
+
+/// A meter, and the instruments that it makes.
+struct Measures {
     server: Arc<Instruments>,
     client: Arc<Instruments>,
     legacy: Option<Legacy>,
@@ -102,10 +110,11 @@ impl Instrumentation {
             Known::Caller(span) => Some(Context::map_current(|current| current.with_remote_span_context(span))),
             Known::Unknown => Some(propagator.extract_with_context(&Context::current(), &Headers::new(headers))),
         };
-        match &self.0.propagator {
+        let found = panic::PROPAGATOR.answer(|| match &self.0.propagator {
             Some(propagator) => extract(&**propagator),
             None => global::get_text_map_propagator(extract),
-        }
+        });
+        found.flatten()
     }
 
     /// Whether an SDK is installed, as far as is known.
@@ -114,21 +123,30 @@ impl Instrumentation {
         !self.0.tracer_is_no_op.load(Ordering::Relaxed)
     }
 
-    /// Starts a span below the one in `parent`. `None` where telemetry is suppressed, and where it turns out that no SDK is installed.
+    /// Starts a span below the one in `parent`. `None` where telemetry is suppressed, where it turns out that no SDK is installed, and where that panics.
     #[inline]
-    pub(crate) fn start_span(&self, parent: &Context, builder: SpanBuilder) -> Option<Started> {
+    pub(crate) fn start_span(
+        &self,
+        parent: &Context,
+        builder: SpanBuilder,
+        attributes: &dyn Attributes,
+    ) -> Option<Started> {
         if parent.is_telemetry_suppressed() {
             return None;
         }
-        let span = self.0.tracer.build_with_context(builder, parent);
-        if span.is_recording() {
-            return Some(Started::Recording(span));
-        }
-        if has_id_of_its_own(&span, parent) {
-            return Some(Started::Id(span.span_context().clone()));
-        }
-        self.0.tracer_is_no_op.store(true, Ordering::Relaxed);
-        None
+        let started = panic::TRACER.answer(|| {
+            let mut span = self.0.tracer.build_with_context(builder, parent);
+            if span.is_recording() {
+                attributes.recorded(&mut span);
+                return Some(Started::Recording(span));
+            }
+            if has_id_of_its_own(&span, parent) {
+                return Some(Started::Id(span.span_context().clone()));
+            }
+            self.0.tracer_is_no_op.store(true, Ordering::Relaxed);
+            None
+        });
+        started.flatten()
     }
 
     /// Lets the propagator write the span and the baggage in `context` into `headers`, in place of those that are there.
@@ -138,23 +156,24 @@ impl Instrumentation {
                 propagation::replace(propagator, context, headers);
             }
         };
-        match &self.0.propagator {
+        panic::PROPAGATOR.answer(|| match &self.0.propagator {
             Some(propagator) => inject(&**propagator),
             None => global::get_text_map_propagator(inject),
-        }
+        });
     }
 
     /// What RPCs were measured with, if the environment asks for it.
     #[inline]
     pub(crate) fn legacy(&self) -> Option<&Legacy> {
-        self.0.legacy.as_ref()
+        self.0.measures.legacy.as_ref()
     }
 
     /// Records how many bytes of messages one RPC of a server received and sent. The instruments are made by the first, so that nobody has them who does not ask for them.
     pub(crate) fn record_total_sizes(&self, method: &Method, outcome: Outcome<'_>, received: u64, sent: u64) {
-        let sizes = self.0.total_sizes.get_or_init(|| TotalSizes {
-            received: total_size(&self.0.meter, &semconv::SERVER_CALL_RECEIVED_SIZE),
-            sent: total_size(&self.0.meter, &semconv::SERVER_CALL_SENT_SIZE),
+        let Measures { meter, total_sizes, .. } = &self.0.measures;
+        let sizes = total_sizes.get_or_init(|| TotalSizes {
+            received: total_size(meter, &semconv::SERVER_CALL_RECEIVED_SIZE),
+            sent: total_size(meter, &semconv::SERVER_CALL_SENT_SIZE),
         });
         let name = if method.is_other() {
             semconv::GRPC_OTHER
@@ -178,8 +197,8 @@ impl Instrumentation {
     #[inline]
     pub(crate) fn instruments(&self, side: Side) -> &Instruments {
         match side {
-            Side::Server => &self.0.server,
-            Side::Client => &self.0.client,
+            Side::Server => &self.0.measures.server,
+            Side::Client => &self.0.measures.client,
         }
     }
 }
@@ -265,29 +284,45 @@ impl InstrumentationBuilder {
     pub fn build(self) -> Instrumentation {
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
 
-        let meter = self.meter.unwrap_or_else(|| global::meter_with_scope(scope()));
-        let boundaries = self
-            .duration_boundaries
-            .unwrap_or_else(|| semconv::DURATION_BOUNDARIES.to_vec());
+        let InstrumentationBuilder {
+            tracer,
+            meter,
+            propagator,
+            duration_boundaries,
+        } = self;
+        let tracer = tracer.or_else(|| panic::TRACER.answer(|| global::tracer_with_scope(scope())));
+        let boundaries = duration_boundaries.unwrap_or_else(|| semconv::DURATION_BOUNDARIES.to_vec());
+        let measures = panic::METER.answer(|| {
+            let meter = meter.unwrap_or_else(|| global::meter_with_scope(scope()));
+            Measures::new(meter, &boundaries)
+        });
         Instrumentation(Arc::new(Parts {
-            propagator: self.propagator,
-            tracer: self.tracer.unwrap_or_else(|| global::tracer_with_scope(scope())),
+            propagator,
+            tracer: tracer.unwrap_or_else(|| BoxedTracer::new(Box::new(NoopTracer::new()))),
             tracer_is_no_op: AtomicBool::new(false),
             number: NUMBERS.fetch_add(1, Ordering::Relaxed),
+            measures: measures.unwrap_or_else(|| Measures::new(NoopMeterProvider::new().meter(""), &boundaries)),
+        }))
+    }
+}
+
+impl Measures {
+    fn new(meter: Meter, boundaries: &[f64]) -> Self {
+        Measures {
             server: Instruments::new(
                 &meter,
-                call_duration(&meter, &semconv::SERVER_CALL_DURATION, &boundaries),
+                call_duration(&meter, &semconv::SERVER_CALL_DURATION, boundaries),
                 active_requests(&meter, &semconv::SERVER_ACTIVE_REQUESTS),
             ),
             client: Instruments::new(
                 &meter,
-                call_duration(&meter, &semconv::CLIENT_CALL_DURATION, &boundaries),
+                call_duration(&meter, &semconv::CLIENT_CALL_DURATION, boundaries),
                 active_requests(&meter, &semconv::CLIENT_ACTIVE_REQUESTS),
             ),
             legacy: Legacy::if_asked_for(&meter),
             total_sizes: OnceLock::new(),
             meter,
-        }))
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Histogram, Meter};
 
 use crate::method::Method;
+use crate::panic;
 use crate::semconv::{self, legacy};
 use crate::sizes::Direction;
 use crate::status::{Outcome, Side};
@@ -47,7 +48,7 @@ impl Legacy {
             (Side::Server, Direction::Received) | (Side::Client, Direction::Sent) => &instruments.request_size,
             (Side::Server, Direction::Sent) | (Side::Client, Direction::Received) => &instruments.response_size,
         };
-        histogram.record(size, &labels(method));
+        panic::METER.answer(|| histogram.record(size, &labels(method)));
     }
 
     fn instruments(&self, side: Side) -> &Instruments {

@@ -9,6 +9,7 @@ use crate::call::Call;
 use crate::capture::Captured;
 use crate::filter::Filter;
 use crate::instrumentation::{Chosen, Instrumentation};
+use crate::panic;
 use crate::request::RpcRequest;
 
 type MakeAttributes = Arc<dyn Fn(&RpcRequest<'_>) -> Vec<KeyValue> + Send + Sync>;
@@ -38,7 +39,10 @@ impl Options {
     /// Adds the attributes that the user makes of the request.
     pub(crate) fn annotate(&self, call: &Call, request: &RpcRequest<'_>) {
         if let Some(attributes) = &self.span_attributes {
-            call.set_attributes(|| attributes(request));
+            call.set_attributes(|| {
+                let attributes = panic::SPAN_ATTRIBUTES.answer(|| attributes(request));
+                attributes.unwrap_or_default()
+            });
         }
     }
 }
@@ -80,7 +84,7 @@ macro_rules! options {
                 self.with(|options| options.captured.response_trailers = names)
             }
 
-            /// Adds attributes to each span that records, from its request. If the function panics, it has none.
+            /// Adds attributes to each span that records, from its request. If the function [panics](crate#a-panic-in-what-you-give-it), it adds none.
             #[must_use]
             pub fn span_attributes<I>(
                 self,

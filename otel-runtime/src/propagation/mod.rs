@@ -49,6 +49,8 @@ use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::TraceContextExt;
 use opentelemetry::{Context, global};
 
+use crate::panic;
+
 pub use b3::B3Propagator;
 pub use carrier::Carrier;
 pub(crate) use carrier::Headers;
@@ -77,7 +79,7 @@ pub use xray::XRayPropagator;
 /// propagation::inject(&rpc, request.metadata_mut());
 /// ```
 pub fn inject(context: &Context, carrier: &mut impl Carrier) {
-    global::get_text_map_propagator(|propagator| replace(propagator, context, carrier));
+    panic::PROPAGATOR.answer(|| global::get_text_map_propagator(|propagator| replace(propagator, context, carrier)));
 }
 
 /// Writes the span and the baggage of the current context into `carrier`, with the global propagator, as [`inject`] does.
@@ -116,7 +118,9 @@ pub fn inject_current(carrier: &mut impl Carrier) {
 #[must_use]
 pub fn extract(carrier: &impl Carrier) -> Context {
     let extractor = carrier.extractor();
-    global::get_text_map_propagator(|propagator| propagator.extract(&extractor))
+    let found =
+        panic::PROPAGATOR.answer(|| global::get_text_map_propagator(|propagator| propagator.extract(&extractor)));
+    found.unwrap_or_else(Context::current)
 }
 
 /// Where baggage travels. A caller may have filled it by hand, and it does not belong to a span.

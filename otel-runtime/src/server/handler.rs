@@ -12,6 +12,7 @@ use tonic::{Response, Status};
 use super::running;
 use super::slot::Slot;
 use super::stream::TracedStream;
+use crate::panic;
 
 /// What a handler returns.
 #[diagnostic::on_unimplemented(
@@ -61,7 +62,7 @@ pub struct Started;
 impl Started {
     /// Adds attributes to the span, if it records.
     pub fn with_attributes<const N: usize>(self, attributes: impl FnOnce() -> [Option<KeyValue>; N]) {
-        running::set_attributes(|| attributes().into_iter().flatten());
+        running::set_attributes(|| panic::FIELDS.answer(attributes).into_iter().flatten().flatten());
     }
 }
 

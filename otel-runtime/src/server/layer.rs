@@ -21,7 +21,7 @@ use crate::capture::Captured;
 use crate::headers::Found;
 use crate::methods::Methods;
 use crate::options::{Options, options};
-use crate::panic::Panic;
+use crate::panic;
 use crate::request::RpcRequest;
 use crate::sizes::{Direction, Sizes};
 use crate::wire;
@@ -117,7 +117,8 @@ impl ServerLayer {
         self.public_endpoint_if(|_| true)
     }
 
-    /// The callers of those requests are strangers for which the function says `true`. One for which it panics comes from a stranger.
+    /// The callers of those requests are strangers for which the function says `true`. One for which it
+    /// [panics](crate#a-panic-in-what-you-give-it) comes from a stranger.
     #[must_use]
     pub fn public_endpoint_if(mut self, is_public: impl Fn(&RpcRequest<'_>) -> bool + Send + Sync + 'static) -> Self {
         self.public_endpoint = Some(Arc::new(is_public));
@@ -225,7 +226,7 @@ impl ServerLayer {
         let is_public = self
             .public_endpoint
             .as_ref()
-            .is_some_and(|is_public| Panic::catch(|| is_public(&seen)).unwrap_or(true));
+            .is_some_and(|is_public| panic::PUBLIC_ENDPOINT.answer(|| is_public(&seen)).unwrap_or(true));
         let sizes = Sizes::if_wanted(&instrumentation, known, self.message_sizes);
         let begin = Begin {
             method: known.unwrap_or_else(|| self.methods.other()),

@@ -14,6 +14,7 @@ use crate::capture::{Captured, Captures};
 use crate::headers::Found;
 use crate::instrumentation::{Chosen, Instrumentation};
 use crate::method::Method;
+use crate::panic;
 
 /// One method of one annotated service.
 #[derive(Debug)]
@@ -117,10 +118,15 @@ impl Rpc {
         Started
     }
 
-    /// The same, recorded with `instrumentation`.
-    pub fn start_with(&'static self, request: &Request<impl Sized>, instrumentation: &Instrumentation) -> Started {
+    /// The same, recorded with the instrumentation that `give` gives. Where that panics, no RPC starts here.
+    pub fn start_with(
+        &'static self,
+        request: &Request<impl Sized>,
+        give: impl FnOnce(&mut dyn FnMut(&Instrumentation)),
+    ) -> Started {
         let sockets = || Sockets::of(request);
-        self.enter(&Arrival::of(request, &sockets), Some(instrumentation));
+        let arrival = Arrival::of(request, &sockets);
+        panic::INSTRUMENTATION.answer(|| give(&mut |instrumentation| self.enter(&arrival, Some(instrumentation))));
         Started
     }
 

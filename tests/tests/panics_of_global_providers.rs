@@ -1,0 +1,42 @@
+//! Global providers that panic when they are asked for a tracer and a meter cost all telemetry, and no RPC.
+
+use opentelemetry::metrics::{Meter, MeterProvider};
+use opentelemetry::trace::TracerProvider;
+use opentelemetry::trace::noop::NoopTracer;
+use opentelemetry::{InstrumentationScope, global};
+use otel_runtime::ServerLayer;
+use tests::rpc::{call_to_end, request};
+use tests::server::serve_with;
+use tests::set_ups::{Annotated, Obedient, RPCS};
+use tonic::Code;
+use tonic::transport::Server;
+
+struct Broken;
+
+impl TracerProvider for Broken {
+    type Tracer = NoopTracer;
+
+    fn tracer_with_scope(&self, _: InstrumentationScope) -> NoopTracer {
+        panic!("on purpose")
+    }
+}
+
+impl MeterProvider for Broken {
+    fn meter_with_scope(&self, _: InstrumentationScope) -> Meter {
+        panic!("on purpose")
+    }
+}
+
+#[tokio::test]
+async fn replies_are_as_without_them() {
+    global::set_tracer_provider(Broken);
+    global::set_meter_provider(Broken);
+    let server = Server::builder().layer(ServerLayer::new());
+    let server = serve_with(server, Annotated::routes(&Obedient::default())).await;
+    for rpc in RPCS {
+        for (text, messages, code) in [("", 1, Code::Ok), ("5", 0, Code::NotFound)] {
+            let (found, status) = call_to_end(server.channel().await, rpc, request(text)).await;
+            assert_eq!((found, status.code()), (messages, code), "{rpc} {text}: {status}");
+        }
+    }
+}
