@@ -79,7 +79,8 @@ type Predicate = Arc<dyn Fn(&RpcRequest<'_>) -> bool + Send + Sync>;
 /// An RPC of any other has the span name `grpc`, `rpc.method` = `_OTHER` and, on the span only, `rpc.method_original`.
 ///
 /// A method that is not known when its first request comes becomes known as that is handled. So a sampler sees the `rpc.method` of all its RPCs but the first (whose span's name it sees).
-/// A layer knows at most 2,000 methods. Of one that it is told of, it keeps the name that it is told.
+/// A layer learns at most 2,000 methods, those that it is told of included; whatever else it does not find annotated is `_OTHER` like one that nobody knows. Of one that it is told of, it keeps the name
+/// that it is told.
 ///
 /// # Telemetry about telemetry
 ///

@@ -1,0 +1,162 @@
+//! Telemetry that counts everything from its start to its end, and keeps nothing: for what makes more RPCs than a list should hold.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics, ScopeMetrics};
+use opentelemetry_sdk::metrics::{InMemoryMetricExporter, Instrument, PeriodicReader, SdkMeterProvider, Stream};
+use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanProcessor};
+use otel_runtime::Instrumentation;
+
+use crate::server::PATIENCE;
+use crate::telemetry::attributes;
+
+/// Counts spans.
+#[derive(Clone, Debug, Default)]
+pub struct Spans {
+    started: Arc<AtomicU64>,
+    ended: Arc<AtomicU64>,
+}
+
+impl Spans {
+    /// How many have started.
+    #[must_use]
+    pub fn started(&self) -> u64 {
+        self.started.load(Ordering::Relaxed)
+    }
+
+    /// How many have ended.
+    #[must_use]
+    pub fn ended(&self) -> u64 {
+        self.ended.load(Ordering::Relaxed)
+    }
+}
+
+impl SpanProcessor for Spans {
+    fn on_start(&self, _: &mut Span, _: &Context) {
+        self.started.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn on_end(&self, _: SpanData) {
+        self.ended.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+/// An SDK of its own.
+#[derive(Debug)]
+pub struct Counted {
+    /// What its spans go to.
+    pub spans: Spans,
+    /// Its meters.
+    pub meters: SdkMeterProvider,
+    metrics: InMemoryMetricExporter,
+    /// To record with.
+    pub instrumentation: Instrumentation,
+}
+
+/// The series of an instrument, by the values of their attributes; each with its own: how many durations, how many active requests.
+pub type Series = BTreeMap<String, i64>;
+
+impl Default for Counted {
+    fn default() -> Self {
+        Counted::with_series(2000)
+    }
+}
+
+impl Counted {
+    /// One whose instruments have up to so many series. The SDK's have 2,000.
+    #[must_use]
+    pub fn with_series(most: usize) -> Self {
+        let spans = Spans::default();
+        let tracers = SdkTracerProvider::builder().with_span_processor(spans.clone()).build();
+        let metrics = InMemoryMetricExporter::default();
+        // Collects when asked to, not by the clock.
+        let reader = PeriodicReader::builder(metrics.clone())
+            .with_interval(Duration::from_secs(24 * 60 * 60))
+            .build();
+        let roomy = move |_: &Instrument| Stream::builder().with_cardinality_limit(most).build().ok();
+        let meters = SdkMeterProvider::builder().with_reader(reader).with_view(roomy).build();
+        let instrumentation = Instrumentation::builder()
+            .tracer_provider(&tracers)
+            .meter_provider(&meters)
+            .build();
+        Counted {
+            spans,
+            meters,
+            metrics,
+            instrumentation,
+        }
+    }
+
+    /// What has been measured, by instrument.
+    #[must_use]
+    pub fn series(&self) -> BTreeMap<String, Series> {
+        self.meters.force_flush().unwrap();
+        let collected = self.metrics.get_finished_metrics().unwrap();
+        self.metrics.reset();
+        let scopes = collected.iter().flat_map(ResourceMetrics::scope_metrics);
+        let instruments = scopes.flat_map(ScopeMetrics::metrics).map(|metric| {
+            let series = match metric.data() {
+                AggregatedMetrics::F64(MetricData::Histogram(durations)) => durations
+                    .data_points()
+                    .map(|point| (labels(point.attributes()), point.count().try_into().unwrap()))
+                    .collect(),
+                AggregatedMetrics::I64(MetricData::Sum(active)) => active
+                    .data_points()
+                    .map(|point| (labels(point.attributes()), point.value()))
+                    .collect(),
+                other => panic!("{}: {other:?}", metric.name()),
+            };
+            (metric.name().to_owned(), series)
+        });
+        instruments.collect()
+    }
+
+    /// The same, once so many RPCs have ended. A caller may see the end of one a moment before.
+    pub async fn after(&self, rpcs: u64) -> BTreeMap<String, Series> {
+        let wait = async {
+            while self.spans.ended() < rpcs {
+                tokio::task::yield_now().await;
+            }
+        };
+        let in_time = tokio::time::timeout(PATIENCE, wait).await;
+        assert!(in_time.is_ok(), "{} of {rpcs} have ended", self.spans.ended());
+        assert_eq!((self.spans.started(), self.spans.ended()), (rpcs, rpcs));
+        self.series()
+    }
+}
+
+fn labels<'a>(found: impl Iterator<Item = &'a KeyValue>) -> String {
+    let labels = attributes(found);
+    let labels = labels.into_iter().filter(|(key, _)| key != "rpc.system.name");
+    labels.map(|(_, value)| value).collect::<Vec<_>>().join(" ")
+}
+
+/// Series from literals.
+#[must_use]
+pub fn series<const N: usize>(expected: [(&str, u64); N]) -> Series {
+    expected
+        .into_iter()
+        .map(|(labels, value)| (labels.to_owned(), value.try_into().unwrap()))
+        .collect()
+}
+
+/// A number that the reader may choose with an environment variable.
+#[must_use]
+pub fn chosen(variable: &str, otherwise: u64) -> u64 {
+    let number = std::env::var(variable).map_or(otherwise, |number| number.parse().unwrap());
+    println!("{variable}={number}");
+    number
+}
