@@ -17,13 +17,20 @@ use crate::methods::{Methods, name_in};
 use crate::panic;
 use crate::sizes::Sizes;
 use crate::status::{Outcome, Side};
-use crate::{deadline, legacy, semconv};
+use crate::{deadline, legacy, limits, semconv};
 
 /// A path that may be a method's, and the methods that it belongs to if it is.
 #[derive(Debug)]
 pub(crate) struct Unknown {
     pub(crate) path: Box<str>,
     pub(crate) methods: Arc<Methods>,
+}
+
+impl Unknown {
+    /// The name in its path, as far as it is recorded.
+    fn name(&self) -> &str {
+        limits::cut(name_in(&self.path), limits::NAME)
+    }
 }
 
 /// What a span is made of, beside its attributes.
@@ -114,7 +121,7 @@ impl Call {
                     }
                     SpanBuilder::from_name(method.span_name())
                 }
-                Some(unknown) => SpanBuilder::from_name(name_in(&unknown.path).to_owned()),
+                Some(unknown) => SpanBuilder::from_name(unknown.name().to_owned()),
             };
             attributes.sampled_by(&mut all);
             builder.span_kind = Some(match method.side() {
@@ -208,7 +215,7 @@ impl Call {
     pub(crate) fn is_of(&mut self, method: &'static Method) {
         if let Some(unknown) = self.unknown.take() {
             unknown.methods.insert(&unknown.path, method);
-            self.become_method(method, name_in(&unknown.path));
+            self.become_method(method, unknown.name());
         }
     }
 
@@ -305,7 +312,7 @@ impl Call {
         if let Some(unknown) = &self.unknown {
             span.update_name(self.method.span_name());
             span.set_attribute(self.method.attribute());
-            let original = name_in(&unknown.path).to_owned();
+            let original = unknown.name().to_owned();
             span.set_attribute(KeyValue::new(semconv::RPC_METHOD_ORIGINAL, original));
             if self.instrumentation.legacy().is_some() {
                 span.set_attributes(legacy::span_attributes(self.method));

@@ -1,4 +1,4 @@
-//! Headers and trailers that spans take up: those that are listed, and never another.
+//! Headers and trailers that spans take up: those that are listed, and never another, as far as the [limits] go.
 
 use std::collections::HashSet;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -9,7 +9,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
 
-use crate::semconv;
+use crate::{limits, semconv};
 
 /// Writes padding, as the conventions have it, and reads either, as gRPC has it.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -118,9 +118,16 @@ impl Names {
             let is_binary = name.as_str().ends_with("-bin");
             let values = headers.get_all(name).iter();
             let values: Vec<StringValue> = if is_binary {
-                values.flat_map(binary).map(StringValue::from).collect()
+                values
+                    .flat_map(binary)
+                    .take(limits::HEADER_VALUES)
+                    .map(StringValue::from)
+                    .collect()
             } else {
-                values.map(|value| StringValue::from(text(value))).collect()
+                values
+                    .take(limits::HEADER_VALUES)
+                    .map(|value| StringValue::from(text(value)))
+                    .collect()
             };
             (!values.is_empty()).then(|| KeyValue::new(key.clone(), Value::Array(Array::String(values))))
         })
@@ -129,8 +136,8 @@ impl Names {
 
 fn text(value: &HeaderValue) -> String {
     match std::str::from_utf8(value.as_bytes()) {
-        Ok(text) => text.to_owned(),
-        Err(_) => BASE64.encode(value.as_bytes()),
+        Ok(text) => limits::cut(text, limits::HEADER_VALUE).to_owned(),
+        Err(_) => encoded(value.as_bytes()),
     }
 }
 
@@ -138,11 +145,16 @@ fn text(value: &HeaderValue) -> String {
 fn binary(value: &HeaderValue) -> impl Iterator<Item = String> {
     value.as_bytes().split(|byte| *byte == b',').map(|value| {
         let value = value.trim_ascii();
-        match BASE64.decode(value) {
-            Ok(bytes) => BASE64.encode(bytes),
-            Err(_) => BASE64.encode(value),
+        match BASE64.decode(&value[..value.len().min(limits::HEADER_VALUE)]) {
+            Ok(bytes) => encoded(&bytes),
+            Err(_) => encoded(value),
         }
     })
+}
+
+fn encoded(bytes: &[u8]) -> String {
+    const MOST: usize = limits::HEADER_VALUE / 4 * 3;
+    BASE64.encode(&bytes[..bytes.len().min(MOST)])
 }
 
 #[cfg(test)]
@@ -207,6 +219,43 @@ mod tests {
                 ("rpc.request.header.b-bin".to_owned(), strings(&["bm90IGJhc2U2NCE="])),
                 ("rpc.request.header.c".to_owned(), strings(&["//4="])),
             ]
+        );
+    }
+
+    fn captured_values(name: &str, headers: &[(&'static str, &[u8])]) -> Vec<String> {
+        let Value::Array(Array::String(values)) = captured(&[name], headers).remove(0).1 else {
+            panic!("no strings")
+        };
+        values.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_value_has_an_end() {
+        let most = limits::HEADER_VALUE;
+        let text = "x".repeat(most - 1);
+        for (behind, kept) in [("", ""), ("y", "y"), ("yy", "y"), ("\u{e9}", "")] {
+            let value = format!("{text}{behind}");
+            assert_eq!(
+                captured_values("a", &[("a", value.as_bytes())]),
+                [format!("{text}{kept}")]
+            );
+        }
+        let opaque = vec![0xff; 5000];
+        let base64 = "/".repeat(most);
+        assert_eq!(captured_values("a", &[("a", &opaque)]), [&*base64]);
+        assert_eq!(captured_values("a-bin", &[("a-bin", &opaque)]), [&*base64]);
+        let binary = "/".repeat(most + 3);
+        assert_eq!(captured_values("a-bin", &[("a-bin", binary.as_bytes())]), [base64]);
+    }
+
+    #[test]
+    fn so_many_values_have_an_end() {
+        let lines = vec![("a", &b"1"[..]); limits::HEADER_VALUES + 1];
+        assert_eq!(captured_values("a", &lines), ["1"; limits::HEADER_VALUES]);
+        let commas = [b','; 1000];
+        assert_eq!(
+            captured_values("a-bin", &[("a-bin", &commas)]),
+            [""; limits::HEADER_VALUES]
         );
     }
 

@@ -19,7 +19,7 @@ use crate::legacy::Legacy;
 use crate::method::Method;
 use crate::panic;
 use crate::points::Instruments;
-use crate::propagation::{self, Headers};
+use crate::propagation::{self, Headers, Limited};
 use crate::semconv;
 use crate::status::{Outcome, Side};
 use crate::traceparent::{self, Known};
@@ -108,7 +108,10 @@ impl Instrumentation {
         let extract = |propagator: &dyn TextMapPropagator| match traceparent::read(propagator, found) {
             Known::Nothing => None,
             Known::Caller(span) => Some(Context::map_current(|current| current.with_remote_span_context(span))),
-            Known::Unknown => Some(propagator.extract_with_context(&Context::current(), &Headers::new(headers))),
+            Known::Unknown => {
+                let headers = Limited(Headers::new(headers));
+                Some(propagator.extract_with_context(&Context::current(), &headers))
+            }
         };
         let found = panic::PROPAGATOR.answer(|| match &self.0.propagator {
             Some(propagator) => extract(&**propagator),

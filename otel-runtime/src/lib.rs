@@ -11,6 +11,7 @@ pub mod filter;
 mod headers;
 mod instrumentation;
 mod legacy;
+mod limits;
 mod method;
 mod methods;
 mod options;
@@ -80,7 +81,7 @@ pub mod __private;
 ///   for [the layer](ServerLayer::public_endpoint) to say.
 /// * `request_headers("x-tenant", …)`, `response_headers(…)`, `response_trailers(…)`: the headers, and the trailers of a failure, that become attributes of the span: `rpc.request.header.x-tenant`
 ///   and so on, each a list of strings. Lower case, as in HTTP/2; nothing that is not listed is ever recorded. The values of a header whose name ends in `-bin`, and those that are not UTF-8,
-///   are written in base64.
+///   are written in base64. Of each header the first 16 values are kept, and of each value the first 1,024 bytes.
 /// * `instrumentation = self.instrumentation`: an [`Instrumentation`] to record with, instead of the global providers. Any expression for one; it sees `self`. Behind a [`ServerLayer`] it is
 ///   [the layer's](ServerLayer::instrumentation) that counts.
 /// * `crate = path::to::otel_runtime`: where this crate is, for those who re-export it. By default `::otel_runtime`.

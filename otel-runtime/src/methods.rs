@@ -10,8 +10,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use opentelemetry::KeyValue;
 
 use crate::method::Method;
-use crate::semconv;
 use crate::status::Side;
+use crate::{limits, semconv};
 
 /// How many methods a layer knows. A program has fewer; what answers to any path at all, a proxy say, must not fill the memory with them.
 const MOST_KNOWN: usize = 2000;
@@ -89,20 +89,27 @@ impl Methods {
         self.other
     }
 
-    /// Knows this path from now on as that of `method`.
+    /// Knows this path from now on as that of `method`. One too long for a name has to be told anew each time.
     pub(crate) fn insert(&self, path: &str, method: &'static Method) {
+        if name_in(path).len() <= limits::NAME {
+            self.keep(path, method);
+        }
+    }
+
+    fn keep(&self, path: &str, method: &'static Method) {
         let mut methods = self.by_path.write().unwrap_or_else(PoisonError::into_inner);
         if methods.len() < MOST_KNOWN {
             methods.entry(Box::from(path)).or_insert(method);
         }
     }
 
-    /// Knows this path from now on as that of the method it names, and gives that; `None` where there are too many already.
+    /// Knows this path, which a caller wrote, from now on as that of the method it names, and gives that; `None` where there are too many already, or it is too long for a name.
     pub(crate) fn learn(&self, path: &str) -> Option<&'static Method> {
-        self.learn_as(path, name_in(path))
+        let name = name_in(path);
+        (name.len() <= limits::NAME).then(|| self.learn_as(path, name))?
     }
 
-    /// The same, for a method whose name is known.
+    /// The same, for a method whose name the program knows.
     pub(crate) fn learn_as(&self, path: &str, name: &str) -> Option<&'static Method> {
         if let Some(known) = self.get(path) {
             return Some(known);
@@ -110,7 +117,7 @@ impl Methods {
         let is_full = self.by_path.read().unwrap_or_else(PoisonError::into_inner).len() >= MOST_KNOWN;
         (!is_full).then(|| {
             let method = Method::kept(self.side, name, Some(path), &self.target);
-            self.insert(path, method);
+            self.keep(path, method);
             method
         })
     }
@@ -119,7 +126,7 @@ impl Methods {
     pub(crate) fn learn_names(&self, names: impl IntoIterator<Item: AsRef<str>>) {
         for name in names {
             let name = name_in(name.as_ref());
-            self.learn(&format!("/{name}"));
+            self.learn_as(&format!("/{name}"), name);
         }
     }
 
@@ -174,6 +181,23 @@ mod tests {
             assert_eq!(methods.get(path).unwrap().path(), Some(&**path));
         }
         assert!(methods.get("").is_none() && methods.get("/").is_none());
+    }
+
+    #[test]
+    fn a_name_from_the_wire_has_an_end() {
+        let path = |length| format!("/a.B/{}", "C".repeat(length - 4));
+        let (longest, too_long) = (path(limits::NAME), path(limits::NAME + 1));
+        let methods = Methods::served();
+        assert_eq!(methods.learn(&longest).unwrap().name(), name_in(&longest));
+        assert!(methods.learn(&too_long).is_none());
+        methods.insert(&too_long, methods.other());
+        assert!(methods.get(&too_long).is_none());
+        methods.learn_names([&too_long]);
+        assert_eq!(
+            methods.get(&too_long).unwrap().name(),
+            name_in(&too_long),
+            "the program's word"
+        );
     }
 
     #[test]

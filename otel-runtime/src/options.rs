@@ -64,20 +64,22 @@ macro_rules! options {
             }
 
             /// The request headers that become attributes of the span, `rpc.request.header.<name>`, and never another. Names have no case; one that no header can have is left out, with a warning.
+            ///
+            /// Of each header the first 16 values are kept, and of each value the first 1,024 bytes. What is binary (`-bin`, or not UTF-8) is cut as the base64 that it is written in.
             #[must_use]
             pub fn request_headers(self, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
                 let names = $crate::capture::Names::request_headers(names);
                 self.with(|options| options.captured.request_headers = names)
             }
 
-            /// The response headers that become attributes of the span, `rpc.response.header.<name>`, and never another.
+            /// The response headers that become attributes of the span, `rpc.response.header.<name>`, and never another. They have the [same limits](Self::request_headers).
             #[must_use]
             pub fn response_headers(self, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
                 let names = $crate::capture::Names::response_headers(names);
                 self.with(|options| options.captured.response_headers = names)
             }
 
-            /// The response trailers that become attributes of the span, `rpc.response.trailer.<name>`, and never another.
+            /// The response trailers that become attributes of the span, `rpc.response.trailer.<name>`, and never another. They have the [same limits](Self::request_headers).
             #[must_use]
             pub fn response_trailers(self, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
                 let names = $crate::capture::Names::response_trailers(names);

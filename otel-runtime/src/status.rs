@@ -2,7 +2,7 @@
 
 use tonic::{Code, Status};
 
-use crate::semconv;
+use crate::{limits, semconv};
 
 /// Which end of the connection tells of an RPC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -111,7 +111,7 @@ impl<'a> Outcome<'a> {
     /// The span's status, if it is not Unset. Instrumentation never sets `Ok`.
     pub(crate) fn span_status(self, side: Side) -> Option<opentelemetry::trace::Status> {
         self.error_type(side)
-            .map(|_| opentelemetry::trace::Status::error(self.message.to_owned()))
+            .map(|_| opentelemetry::trace::Status::error(limits::cut(self.message, limits::MESSAGE).to_owned()))
     }
 
     /// A number below [`Outcome::COUNT`], the same for all outcomes with the same `rpc.status_code` and `error.type`. `None` for those that are too rare to be counted.
@@ -128,6 +128,16 @@ impl<'a> Outcome<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_description_has_an_end() {
+        let long = "x".repeat(limits::MESSAGE + 1);
+        let status = Outcome::new(Code::Internal, &long).span_status(Side::Server);
+        assert_eq!(
+            status,
+            Some(opentelemetry::trace::Status::error("x".repeat(limits::MESSAGE)))
+        );
+    }
 
     #[test]
     fn every_outcome_has_an_index_of_its_own() {

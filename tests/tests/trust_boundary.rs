@@ -2,12 +2,15 @@
 
 use std::sync::{Arc, Mutex};
 
-use opentelemetry::Context;
 use opentelemetry::baggage::BaggageExt;
 use opentelemetry::propagation::TextMapPropagator;
-use opentelemetry::trace::{SpanId, TraceId};
+use opentelemetry::trace::{Link, SpanId, SpanKind, TraceId, TraceState};
+use opentelemetry::{Array, Context, KeyValue, StringValue, Value};
+use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::{InMemorySpanExporter, Sampler, SdkTracerProvider, SpanData};
+use opentelemetry_sdk::trace::{
+    InMemorySpanExporter, Sampler, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample, SpanData,
+};
 use otel_runtime::{Instrumentation, ServerLayer, TracedChannel, traced_service};
 use tests::child::Driven;
 use tests::kinds::Message;
@@ -221,7 +224,7 @@ async fn however_many_parents_a_stranger_claims_there_is_one_link() {
 }
 
 #[tokio::test]
-async fn of_a_long_tracestate_32_members_are_kept() {
+async fn of_a_long_tracestate_32_members_and_4096_bytes_are_kept() {
     let _turn = Telemetry::start();
     let members: Vec<String> = (0..500).map(|number| format!("member{number}=x")).collect();
     let lies = [("traceparent", &*traceparent("01")), ("tracestate", &members.join(","))];
@@ -229,6 +232,19 @@ async fn of_a_long_tracestate_32_members_are_kept() {
     let state = outcome.spans[0].span_context.trace_state().header();
     assert_eq!(state, members[..32].join(","));
     assert_eq!(outcome.forwarded.get("tracestate").unwrap().to_str().unwrap(), state);
+
+    let members: Vec<String> = (10..40).map(|number| format!("{number}={}", "x".repeat(250))).collect();
+    let parent = traceparent("01");
+    // In one line, and in many.
+    for lines in [vec![members.join(",")], members.clone()] {
+        let mut lies = vec![("traceparent", &*parent)];
+        lies.extend(lines.iter().map(|line| ("tracestate", &**line)));
+        let outcome = call(Told::Nobody, None, hostile(&lies)).await;
+        let state = outcome.spans[0].span_context.trace_state().header();
+        assert_eq!(state, members[..16].join(","));
+        assert!(state.len() <= 4096 && state.len() + members[16].len() + 1 > 4096);
+        assert_eq!(outcome.forwarded.get("tracestate").unwrap().to_str().unwrap(), state);
+    }
 }
 
 /// Baggage.
@@ -275,10 +291,50 @@ async fn of_baggage_64_members_and_8192_bytes_are_read() {
     let outcome = call(Told::Nobody, None, hostile(&[("baggage", &long)])).await;
     assert!(outcome.seen.baggage().is_empty());
     assert!(outcome.forwarded.get("baggage").is_none());
-    // Nor in many lines, of which each is short enough.
-    let line = format!("key={}", "x".repeat(4096));
-    let outcome = call(Told::Nobody, None, hostile(&[("baggage", &line), ("baggage", &line)])).await;
-    assert!(outcome.seen.baggage().is_empty());
+    // Nor more in many lines, of which each is short enough.
+    let line = |key| format!("{key}={}", "x".repeat(4092));
+    let lines = [line("ab"), line("cd"), line("ef")];
+    let lines: Vec<_> = lines.iter().map(|line| ("baggage", &**line)).collect();
+    let outcome = call(Told::Nobody, None, hostile(&lines)).await;
+    let seen = outcome.seen.baggage();
+    assert!(seen.get("ab").is_some() && seen.get("cd").is_some() && seen.get("ef").is_none());
+}
+
+/// What is passed on is encoded, and three times as long: more than the service behind takes of headers.
+#[tokio::test]
+async fn a_caller_cannot_make_an_outgoing_call_fail_by_what_it_carries() {
+    let _turn = Telemetry::start();
+    let member = |number| format!("key{number}={}", "\"".repeat(1000));
+    let baggage: Vec<String> = (0..8).map(member).collect();
+    let state: Vec<String> = (10..35).map(|number| format!("{number}={}", "x".repeat(250))).collect();
+    let lies = [
+        ("traceparent", &*traceparent("01")),
+        ("tracestate", &state.join(",")),
+        ("baggage", &baggage.join(",")),
+    ];
+    let outcome = call(Told::Nobody, None, hostile(&lies)).await;
+    assert_eq!(outcome.seen.baggage().len(), 8);
+    let forwarded = outcome.forwarded.get("baggage").unwrap().to_str().unwrap();
+    let members: Vec<&str> = forwarded.split(',').collect();
+    assert_eq!(members.len(), 2, "as many as 8,192 bytes hold, each as a whole");
+    for member in members {
+        let (_, value) = member.split_once('=').unwrap();
+        assert_eq!(value, "%22".repeat(1000));
+    }
+}
+
+/// Separators that are hidden in a property come out as such.
+#[tokio::test]
+async fn of_baggage_64_members_are_passed_on() {
+    let _turn = Telemetry::start();
+    let outcome = call(
+        Told::Nobody,
+        None,
+        hostile(&[("baggage", &format!("key=1;{}", "%2Cx".repeat(500)))]),
+    )
+    .await;
+    let forwarded = outcome.forwarded.get("baggage").unwrap().to_str().unwrap();
+    assert_eq!(forwarded.split(',').count(), 64);
 }
 
 /// Headers.
@@ -300,20 +356,24 @@ async fn a_header_that_is_not_listed_is_nowhere() {
 }
 
 #[tokio::test]
-async fn what_a_request_makes_a_span_hold_is_less_than_its_headers() {
+async fn of_a_listed_header_16_values_of_1024_bytes_are_kept() {
     let _turn = Telemetry::start();
-    let value = "x".repeat(1000);
-    let mut lies = vec![("traceparent", traceparent("01"))];
-    lies.extend((0..12).map(|_| ("x-tenant", value.clone())));
+    let values: Vec<String> = (0..40).map(|number| format!("tenant {number}")).collect();
+    let long = "x".repeat(8000);
+    let mut lies = vec![("traceparent", traceparent("01")), ("x-tenant", long.clone())];
+    lies.extend(values.iter().map(|value| ("x-tenant", value.clone())));
     let lies: Vec<_> = lies.iter().map(|(name, value)| (*name, &**value)).collect();
     let outcome = call(Told::Nobody, None, hostile(&lies)).await;
-    let span = &outcome.spans[0];
-    let held: usize = span
+    let captured = outcome.spans[0]
         .attributes
         .iter()
-        .map(|attribute| attribute.value.to_string().len())
-        .sum();
-    assert!(held < MOST_HEADERS, "{held}");
+        .find(|attribute| attribute.key.as_str() == "rpc.request.header.x-tenant");
+    let Some(Value::Array(Array::String(captured))) = captured.map(|attribute| &attribute.value) else {
+        panic!("{captured:?}")
+    };
+    let captured: Vec<&str> = captured.iter().map(StringValue::as_str).collect();
+    assert_eq!(captured[0], &long[..1024]);
+    assert_eq!(captured[1..], values[..15]);
 }
 
 #[tokio::test]
@@ -360,7 +420,9 @@ async fn made_up_methods_are_one_name_in_metrics_and_of_spans() {
         assert_eq!(span.name, "grpc");
         let found = attributes(&span.attributes);
         assert_eq!(found["rpc.method"], "_OTHER");
-        assert!(found["rpc.method_original"].len() < MOST_HEADERS);
+        let original = &found["rpc.method_original"];
+        assert!(original.len() == 256 || !original.contains(&long[..100]), "{original}");
+        assert!(original.len() <= 256);
     }
     let metrics = telemetry.metrics();
     let durations = metrics.durations();
@@ -374,6 +436,63 @@ async fn made_up_methods_are_one_name_in_metrics_and_of_spans() {
     for (point, active) in metrics.active_requests() {
         assert!(["_OTHER", RPC].contains(&&*point["rpc.method"]), "{point:?}");
         assert_eq!(active, 0);
+    }
+}
+
+/// A sampler that remembers the longest name that it was asked about.
+#[derive(Clone, Debug, Default)]
+struct Longest(Shared<String>);
+
+impl ShouldSample for Longest {
+    fn should_sample(
+        &self,
+        _: Option<&Context>,
+        _: TraceId,
+        name: &str,
+        _: &SpanKind,
+        _: &[KeyValue],
+        _: &[Link],
+    ) -> SamplingResult {
+        let mut longest = self.0.lock().unwrap();
+        if longest.len() < name.len() {
+            name.clone_into(&mut longest);
+        }
+        SamplingResult {
+            decision: SamplingDecision::Drop,
+            attributes: Vec::new(),
+            trace_state: TraceState::NONE,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_sampler_sees_256_bytes_of_a_made_up_path() {
+    let _turn = Telemetry::start();
+    let sampler = Longest::default();
+    let tracers = SdkTracerProvider::builder().with_sampler(sampler.clone()).build();
+    let instrumentation = Instrumentation::builder().tracer_provider(&tracers).build();
+    let layer = ServerLayer::new().instrumentation(instrumentation);
+    let server = serve_with(Server::builder().layer(layer), Obedient::default().routes()).await;
+    let path = format!("a.B/{}", "x".repeat(8000));
+    call_to_end(server.channel().await, &path, request("")).await;
+    assert_eq!(*sampler.0.lock().unwrap(), path[..256]);
+}
+
+/// A service that takes any path at all, a proxy say, makes methods of them.
+#[tokio::test]
+async fn a_path_longer_than_256_bytes_is_no_method() {
+    // Whatever it answers, it is more than a bare status.
+    let any = || async { ([("content-type", "application/grpc")], [0; 5]) };
+    let routes = Obedient::default().routes().into_axum_router().fallback(any);
+    // With metrics of its own: such a name would stay in those of the others.
+    let instrumentation = Instrumentation::builder().meter_provider(&SdkMeterProvider::default());
+    let layer = ServerLayer::new().instrumentation(instrumentation.build());
+    let server = serve_with(Server::builder().layer(layer), Routes::from(routes)).await;
+    let path = |length: usize| format!("a.B/{}", "x".repeat(length - 4));
+    for (path, name) in [(path(256), path(256)), (path(257), "_OTHER".to_owned())] {
+        let telemetry = Telemetry::start();
+        call_to_end(server.channel().await, &path, request("")).await;
+        assert_eq!(attributes(&telemetry.span().await.attributes)["rpc.method"], name);
     }
 }
 
@@ -393,6 +512,14 @@ async fn the_servers_address_is_what_the_caller_calls_it_on_spans_alone() {
         "bank.example"
     );
     assert!(!format!("{:?}", telemetry.metrics()).contains("bank.example"));
+    drop(telemetry);
+
+    let telemetry = Telemetry::start();
+    let endpoint = Endpoint::from_shared(format!("http://{}", server.address)).unwrap();
+    let lying = endpoint.origin(format!("http://{}:443", "x".repeat(8000)).parse().unwrap());
+    call_to_end(lying.connect().await.unwrap(), RPC, request("")).await;
+    let found = attributes(&telemetry.span().await.attributes);
+    assert_eq!((found["server.address"].len(), &*found["server.port"]), (256, "443"));
 }
 
 #[tokio::test]

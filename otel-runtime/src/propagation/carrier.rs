@@ -8,6 +8,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::propagation::{Extractor, Injector};
 use tonic::metadata::MetadataMap;
 
+use crate::limits::{self, List};
+
 /// What a context travels in: the metadata of an RPC, the headers of an HTTP request, the headers of a queue's message.
 ///
 /// It is there for [`MetadataMap`], [`HeaderMap`] and `HashMap<String, String>`. Messages of another type can have it too.
@@ -147,15 +149,19 @@ impl<'a> Headers<'a> {
         }
     }
 
-    /// All lines of the header `key` that are text and say something, with commas between them.
+    /// All lines of the header `key` that are text and say something, with commas between them; so many of them that it shows where they are more than anybody reads.
     fn joined(&self, key: &str) -> String {
+        let most = List::of(key).map_or(0, |list| list.bytes);
         let mut joined = String::new();
         let lines = self.map.get_all(key).iter().filter_map(|line| line.to_str().ok());
         for line in lines.map(str::trim).filter(|line| !line.is_empty()) {
+            if joined.len() > most {
+                break;
+            }
             if !joined.is_empty() {
                 joined.push(',');
             }
-            joined.push_str(line);
+            joined.push_str(limits::cut(line, most + 1));
         }
         joined
     }

@@ -11,6 +11,7 @@ use opentelemetry::{Context, Key};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::sampling::{self, SamplingState};
+use crate::limits;
 
 const TRACE_ID: &str = "uber-trace-id";
 const BAGGAGE_PREFIX: &str = "uberctx-";
@@ -28,7 +29,8 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 ///
 /// Ids may be shorter than they should be, and the whole value URL-encoded. The debug flag means sampled, and is passed on. The parent is dropped, and written as `0`.
 ///
-/// Baggage is [OpenTelemetry's](opentelemetry::baggage), without the metadata of its entries; what is read is added to what is there. Headers have no case, so a key that came
+/// Baggage is [OpenTelemetry's](opentelemetry::baggage), without the metadata of its entries; what is read is added to what is there. It has at most 64 entries, and 8,192 bytes as it is written: what does
+/// not fit is left out. Headers have no case, so a key that came
 /// as `userId` is `userid`. OpenTelemetry regards the format as deprecated: it is for those who have it already.
 ///
 /// # Example
@@ -79,8 +81,14 @@ impl TextMapPropagator for JaegerPropagator {
             };
             injector.set(TRACE_ID, format!("{}:{}:0:{flags:x}", span.trace_id(), span.span_id()));
         }
+        let mut left = limits::BAGGAGE.bytes;
         for (key, (value, _)) in context.baggage() {
             let value = utf8_percent_encode(value.as_str(), ENCODED).to_string();
+            // Encoded, it may be three times as long as what was read.
+            let Some(rest) = left.checked_sub(key.as_str().len() + value.len()) else {
+                continue;
+            };
+            left = rest;
             injector.set(&format!("{BAGGAGE_PREFIX}{key}"), value);
         }
     }

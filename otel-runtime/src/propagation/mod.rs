@@ -13,6 +13,11 @@
 //!
 //! With the cargo feature `propagators`, `from_env` makes one of the names in the environment variable `OTEL_PROPAGATORS`, and `from_names` of any such list.
 //!
+//! # Limits
+//!
+//! Of a `baggage` the first 64 members are read and written, and of those as many as are within 8,192 bytes; of a `tracestate` the first 32, within 4,096 bytes. Members are left out as a whole. Jaeger's baggage
+//! has the same 64 and 8,192, as it is written.
+//!
 //! # Example
 //!
 //! ```
@@ -37,6 +42,7 @@ mod b3;
 mod carrier;
 mod google_cloud;
 mod jaeger;
+mod limited;
 #[cfg(feature = "propagators")]
 pub(crate) mod names;
 mod sampling;
@@ -56,6 +62,7 @@ pub use carrier::Carrier;
 pub(crate) use carrier::Headers;
 pub use google_cloud::GoogleCloudPropagator;
 pub use jaeger::JaegerPropagator;
+pub(crate) use limited::Limited;
 #[cfg(feature = "propagators")]
 pub use names::{from_env, from_names};
 pub use sampling::SamplingState;
@@ -117,7 +124,7 @@ pub fn inject_current(carrier: &mut impl Carrier) {
 /// ```
 #[must_use]
 pub fn extract(carrier: &impl Carrier) -> Context {
-    let extractor = carrier.extractor();
+    let extractor = Limited(carrier.extractor());
     let found =
         panic::PROPAGATOR.answer(|| global::get_text_map_propagator(|propagator| propagator.extract(&extractor)));
     found.unwrap_or_else(Context::current)
@@ -142,5 +149,5 @@ pub(crate) fn replace(propagator: &dyn TextMapPropagator, context: &Context, car
             }
         }
     }
-    propagator.inject_context(context, &mut carrier.injector());
+    propagator.inject_context(context, &mut Limited(carrier.injector()));
 }

@@ -6,6 +6,7 @@ use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags, TraceState};
 
 use super::sampling::{self, SamplingState};
+use crate::limits;
 
 const HEADER: &str = "x-amzn-trace-id";
 
@@ -21,7 +22,7 @@ const DEFERRED: TraceFlags = TraceFlags::new(0x02);
 /// It is the propagator of [`opentelemetry-aws`](https://docs.rs/opentelemetry-aws), with which a header that has no parent, or a malformed one, takes the place of a span that is known already,
 /// and the spans below a deferred decision (`Sampled=?`) stay deferred for ever. This one leaves such a header alone, and defers as in [`SamplingState::Defer`].
 ///
-/// Other fields of the header (`Lineage`, say) are kept in the span's `tracestate`, and go on.
+/// Other fields of the header (`Lineage`, say) are kept in the span's `tracestate`, and go on, unless they are more than 4,096 bytes.
 ///
 /// # Example
 ///
@@ -65,7 +66,9 @@ impl TextMapPropagator for XRayPropagator {
         };
         // An entry becomes a field of the header, and must be none that another system's caller could decide with.
         let is_no_field = |(key, value): (&str, &str)| RESERVED.contains(&key) || value.contains(';');
-        let trace_state = if span.trace_state().into_iter().any(is_no_field) {
+        let size = |(key, value): (&str, &str)| key.len() + value.len() + 2;
+        let length: usize = span.trace_state().into_iter().map(size).sum();
+        let trace_state = if length > limits::TRACESTATE.bytes || span.trace_state().into_iter().any(is_no_field) {
             TraceState::NONE
         } else {
             span.trace_state().clone()

@@ -11,10 +11,10 @@ use opentelemetry::trace::Span;
 use opentelemetry::{KeyValue, StringValue, Value};
 use tonic::Extensions;
 
-use crate::semconv;
+use crate::{limits, semconv};
 
 /// Adds `server.address` and `server.port`: the host and port of `:authority`, or of its predecessor in HTTP/1.1, `host`; never the socket's.
-pub(super) fn add_server(uri: Option<&Uri>, headers: &HeaderMap, attributes: &mut Vec<KeyValue>) {
+pub(crate) fn add_server(uri: Option<&Uri>, headers: &HeaderMap, attributes: &mut Vec<KeyValue>) {
     let Some(uri) = uri else { return };
     if let Some(authority) = uri.authority() {
         add_authority(authority, attributes);
@@ -60,7 +60,7 @@ impl Server {
         let host = authority.host().trim_start_matches('[').trim_end_matches(']');
         Server {
             authority: authority.clone(),
-            address: (!host.is_empty()).then(|| Arc::from(host)),
+            address: (!host.is_empty()).then(|| Arc::from(limits::cut(host, limits::NAME))),
             port: authority.port_u16(),
         }
     }
@@ -175,6 +175,18 @@ mod tests {
         );
         assert_eq!(server_of("/a/b"), []);
         assert_eq!(server(None, &HeaderMap::new()), []);
+    }
+
+    #[test]
+    fn an_address_has_an_end() {
+        let of = |length| {
+            let uri: Uri = format!("http://{}:1/a/b", "x".repeat(length)).parse().unwrap();
+            let attributes = server(Some(&uri), &HeaderMap::new());
+            assert_eq!(attributes[1], KeyValue::new("server.port", 1));
+            attributes[0].value.as_str().len()
+        };
+        assert_eq!(of(limits::NAME), limits::NAME);
+        assert_eq!(of(limits::NAME + 1), limits::NAME);
     }
 
     /// A span that only has attributes.
