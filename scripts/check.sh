@@ -123,12 +123,12 @@ features() {
 step cargo fmt --all --check
 step cargo fmt --manifest-path test-beds/Cargo.toml --check
 step cargo fmt --manifest-path jaeger/Cargo.toml --check
-step cargo fmt --manifest-path benches/Cargo.toml --check
+step cargo fmt --manifest-path benches/Cargo.toml --all --check
 step cargo clippy --workspace --all-targets --locked -- -D warnings
 step cargo clippy --manifest-path test-beds/Cargo.toml --all-targets --locked -- -D warnings
 step protoc --version
 step cargo clippy --manifest-path jaeger/Cargo.toml --all-targets --locked -- -D warnings
-step cargo clippy --manifest-path benches/Cargo.toml --all-targets --all-features --locked -- -D warnings
+step cargo clippy --manifest-path benches/Cargo.toml --workspace --all-targets --all-features --locked -- -D warnings
 step documented
 step documented_as_on_docs_rs
 step quickstart_shows_all_traces

@@ -1,0 +1,205 @@
+//! What is measured, in which order, and the medians of it.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::load::{Answers, Processors, Server};
+use crate::sdk::Mode;
+use crate::variants::Variant;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// How much is measured.
+pub(crate) struct Extent {
+    pub(crate) rounds: usize,
+    pub(crate) seconds: f64,
+    pub(crate) streams: &'static [usize],
+}
+
+pub(crate) const PROCESSORS: [usize; 2] = [1, 2];
+pub(crate) const FULL: Extent = Extent {
+    rounds: 5,
+    seconds: 2.0,
+    streams: &[1, 8, 64, 512],
+};
+/// For a trial: the numbers are not to be relied on.
+pub(crate) const QUICK: Extent = Extent {
+    rounds: 1,
+    seconds: 1.0,
+    streams: &[8, 512],
+};
+
+/// A variant, in one of the two programs.
+#[derive(Clone, Debug)]
+pub(crate) struct Subject {
+    pub(crate) program: PathBuf,
+    pub(crate) variant: Variant,
+    pub(crate) is_bound: bool,
+}
+
+impl Subject {
+    pub(crate) fn name(&self) -> String {
+        let bound = if self.is_bound { ", bound" } else { "" };
+        format!("{}{bound}", self.variant)
+    }
+}
+
+/// All of them, with the bare one first.
+pub(crate) fn subjects(directory: &Path) -> Vec<Subject> {
+    let mut subjects = Vec::new();
+    for variant in Variant::ALL {
+        for (program, is_bound) in [("unbound", false), ("bound", true)] {
+            if !is_bound || variant.can_be_bound() {
+                subjects.push(Subject {
+                    program: directory.join(program),
+                    variant,
+                    is_bound,
+                });
+            }
+        }
+    }
+    subjects
+}
+
+/// What one server costs under one load, beside the bare one in the same round.
+pub(crate) struct Row {
+    pub(crate) subject: Subject,
+    pub(crate) processors: usize,
+    pub(crate) streams: usize,
+    pub(crate) rate: f64,
+    pub(crate) answers: Answers,
+    pub(crate) rate_ratio: f64,
+    pub(crate) p50_ratio: f64,
+    pub(crate) p99_ratio: f64,
+    /// Microseconds.
+    pub(crate) processor_added: f64,
+}
+
+/// The servers take turns, so that what else the machine does befalls all of them.
+pub(crate) fn servers(directory: &Path, extent: &Extent) -> Result<Vec<Row>> {
+    let mut subjects = subjects(directory);
+    subjects.retain(|subject| subject.variant != Variant::Sdk);
+    let mut rows = Vec::new();
+    for processors in PROCESSORS {
+        let pinned = Processors::of_server(processors)?;
+        for &streams in extent.streams {
+            eprintln!("{processors} processors, {streams} streams");
+            let mut rounds = Vec::new();
+            for _ in 0..extent.rounds {
+                let round: Result<Vec<_>> = subjects
+                    .iter()
+                    .map(|subject| {
+                        let server = Server::start(&subject.program, subject.variant, &pinned)?;
+                        server.load(subject.variant, streams, extent.seconds, directory)
+                    })
+                    .collect();
+                rounds.push(round?);
+            }
+            for (index, subject) in subjects.iter().enumerate() {
+                rows.push(row(subject, processors, streams, &rounds, index));
+            }
+        }
+    }
+    Ok(rows)
+}
+
+fn row(subject: &Subject, processors: usize, streams: usize, rounds: &[Vec<Answers>], index: usize) -> Row {
+    let of = |ask: &dyn Fn(&Answers) -> f64| median(rounds.iter().map(|round| ask(&round[index])));
+    // To the bare one of the same round, which is the first.
+    let ratio = |ask: &dyn Fn(&Answers) -> f64| median(rounds.iter().map(|round| ask(&round[index]) / ask(&round[0])));
+    let rate = |answers: &Answers| answers.rpcs / answers.seconds;
+    let added = rounds.iter().map(|round| round[index].processor - round[0].processor);
+    Row {
+        subject: subject.clone(),
+        processors,
+        streams,
+        rate: of(&rate),
+        answers: Answers {
+            rpcs: of(&|answers| answers.rpcs),
+            seconds: of(&|answers| answers.seconds),
+            p50: of(&|answers| answers.p50),
+            p99: of(&|answers| answers.p99),
+            processor: of(&|answers| answers.processor),
+            spans: of(&|answers| answers.spans),
+        },
+        rate_ratio: ratio(&rate),
+        p50_ratio: ratio(&|answers| answers.p50),
+        p99_ratio: ratio(&|answers| answers.p99),
+        processor_added: median(added),
+    }
+}
+
+/// What an RPC costs where one thread serves, and where two do.
+pub(crate) struct Threads {
+    pub(crate) subject: Subject,
+    pub(crate) mode: Mode,
+    /// Nanoseconds of the processor, with one thread and with two.
+    pub(crate) processor: [f64; 2],
+    /// The same by the clock.
+    pub(crate) wall: [f64; 2],
+    /// How often one of two threads has had to wait, in 1,000 RPCs.
+    pub(crate) waits: f64,
+}
+
+pub(crate) fn threads(directory: &Path, extent: &Extent) -> Result<Vec<Threads>> {
+    let mut all = Vec::new();
+    for mode in Mode::ALL {
+        for subject in subjects(directory) {
+            let is_needed = match subject.variant {
+                Variant::Bare => mode == Mode::NoSdk,
+                Variant::Sdk => mode != Mode::NoSdk,
+                _ => !subject.is_bound || mode != Mode::NoSdk,
+            };
+            if is_needed {
+                all.push((subject, mode));
+            }
+        }
+    }
+    eprintln!("threads");
+    let mut samples = vec![[Vec::new(), Vec::new()]; all.len()];
+    for _ in 0..extent.rounds {
+        for ((subject, mode), samples) in all.iter().zip(&mut samples) {
+            for (index, samples) in samples.iter_mut().enumerate() {
+                samples.push(sample(subject, *mode, index + 1)?);
+            }
+        }
+    }
+    let rows = all.into_iter().zip(&samples).map(|((subject, mode), samples)| {
+        let of = |index: usize, which: usize| median(samples[index].iter().map(|sample| sample[which]));
+        Threads {
+            subject,
+            mode,
+            wall: [of(0, 0), of(1, 0)],
+            processor: [of(0, 1), of(1, 1)],
+            waits: of(1, 2),
+        }
+    });
+    Ok(rows.collect())
+}
+
+fn sample(subject: &Subject, mode: Mode, count: usize) -> Result<[f64; 3]> {
+    let mut command = Command::new(&subject.program);
+    let output = command
+        .args(["threads", subject.variant.name(), mode.name()])
+        .arg(count.to_string())
+        .output()?;
+    let text = String::from_utf8(output.stdout)?;
+    let numbers: Vec<f64> = text
+        .split_whitespace()
+        .filter_map(|number| number.parse().ok())
+        .collect();
+    numbers
+        .try_into()
+        .map_err(|_| String::from_utf8_lossy(&output.stderr).into_owned().into())
+}
+
+fn median(all: impl Iterator<Item = f64>) -> f64 {
+    let mut all: Vec<f64> = all.collect();
+    all.sort_by(f64::total_cmp);
+    match all.len() {
+        0 => f64::NAN,
+        length if length % 2 == 1 => all[length / 2],
+        length => f64::midpoint(all[length / 2 - 1], all[length / 2]),
+    }
+}
