@@ -180,10 +180,12 @@ fn poll_to_message<T>(
     exit: &mut Exit,
     cx: &mut Context<'_>,
 ) -> Poll<Result<Response<T>, Status>> {
-    let result = ready!(poll(entry, handler, exit, cx));
-    // A failure has ended it already.
-    entry.slot.succeed();
-    Poll::Ready(result)
+    let polled = poll(entry, handler, exit, cx);
+    if polled.is_ready() {
+        // A failure has ended it already.
+        entry.slot.succeed();
+    }
+    polled
 }
 
 fn poll_to_stream<S: Stream>(

@@ -122,6 +122,13 @@ struct Entered {
     before: Option<Box<Entered>>,
 }
 
+/// What is left of one when the thread has left it.
+struct Left {
+    slot: Slot,
+    current: Option<ContextGuard>,
+    was_panicking: bool,
+}
+
 /// Makes an RPC what this thread runs, until [`exit`]. Where it is not the handler's own, it is that already.
 pub(super) fn enter(mut slot: Slot) {
     let running = slot.take_running();
@@ -141,7 +148,7 @@ pub(super) fn enter(mut slot: Slot) {
 
 /// Leaves the RPC that was entered last. Its context is current for as long as its guard lives.
 #[inline]
-fn exit() -> Option<Entered> {
+fn exit() -> Option<Left> {
     THREAD.try_with(|thread| thread.borrow_mut().exit()).ok()?
 }
 
@@ -149,14 +156,26 @@ impl Thread {
     // In each of its two places it is a few moves of what is at hand there.
     #[allow(clippy::inline_always)]
     #[inline(always)]
-    fn exit(&mut self) -> Option<Entered> {
-        let mut entered = self.entered.take()?;
-        self.entered = entered.before.take().map(|before| *before);
-        if entered.slot.is_own() {
-            let running = std::mem::replace(&mut self.running, entered.outer.take());
-            entered.slot.put_running(running);
+    fn exit(&mut self) -> Option<Left> {
+        let Entered {
+            mut slot,
+            outer,
+            current,
+            was_panicking,
+            before,
+        } = self.entered.take()?;
+        if let Some(before) = before {
+            self.entered = Some(*before);
         }
-        Some(entered)
+        if slot.is_own() {
+            let running = std::mem::replace(&mut self.running, outer);
+            slot.put_running(running);
+        }
+        Some(Left {
+            slot,
+            current,
+            was_panicking,
+        })
     }
 }
 
@@ -168,15 +187,15 @@ pub(super) fn run_to_start(run: &mut dyn FnMut()) -> Slot {
         if entered.is_some() { entered.take() } else { None }
     });
     let result = Panic::catch(run);
-    let entered = THREAD.try_with(|thread| {
+    let left = THREAD.try_with(|thread| {
         let mut thread = thread.borrow_mut();
-        let entered = thread.exit();
+        let left = thread.exit();
         if let Ok(Some(before)) = before {
             thread.entered = Some(before);
         }
-        entered
+        left
     });
-    let Ok(Some(Entered { mut slot, current, .. })) = entered else {
+    let Ok(Some(Left { mut slot, current, .. })) = left else {
         return result.map_or_else(|panic| panic.resume(), |()| Slot::Empty);
     };
     match result {
@@ -196,11 +215,10 @@ pub(super) fn run_to_start(run: &mut dyn FnMut()) -> Slot {
 pub(super) fn exit_from_drop() {
     const MESSAGE: &str = "the handler panicked while it was dropped";
 
-    let Some(Entered {
+    let Some(Left {
         mut slot,
         current,
         was_panicking,
-        ..
     }) = exit()
     else {
         return;
