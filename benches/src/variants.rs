@@ -5,7 +5,7 @@ use tonic::service::Routes;
 use tower::Layer;
 
 use crate::by_hand::ByHand;
-use crate::floor::Floor;
+use crate::floor::{Floor, FloorClient, FloorServer, Guarded};
 use crate::proto::bench_server::BenchServer;
 use crate::rpc::{Answers, Rpc, Shape, of_client, to_server, to_server_without_addresses};
 use crate::sdk::Mode;
@@ -46,6 +46,18 @@ impl Variant {
             lacks: "",
             make,
         }
+    }
+}
+
+/// What its least costs, and no instrumentation.
+const fn floor(name: &'static str, base: &'static str, make: fn(Mode, Shape) -> Rpc) -> Variant {
+    Variant {
+        name,
+        base,
+        whose: Whose::Others,
+        can_be_bound: true,
+        lacks: "no instrumentation but what its least would cost: the caller is not read, and a handler that waits, fails, panics or is dropped is none",
+        make,
     }
 }
 
@@ -98,14 +110,17 @@ pub(crate) fn all() -> Vec<Variant> {
         Variant::ours("attribute, no addresses", BARE_WITHOUT_ADDRESSES, |mode, shape| {
             to_server_without_addresses(BenchServer::new(Traced), mode, shape)
         }),
-        Variant {
-            name: "floor, no addresses",
-            base: BARE_WITHOUT_ADDRESSES,
-            whose: Whose::Others,
-            can_be_bound: true,
-            lacks: "no instrumentation but what its least would cost: the caller is not read, and a handler that waits, fails, panics or is dropped is none",
-            make: |mode, shape| to_server_without_addresses(BenchServer::new(Floor(mode)), mode, shape),
-        },
+        floor("floor, no addresses", BARE_WITHOUT_ADDRESSES, |mode, shape| {
+            to_server_without_addresses(BenchServer::new(Floor(mode)), mode, shape)
+        }),
+        floor("floor, guarded, no addresses", BARE_WITHOUT_ADDRESSES, |mode, shape| {
+            to_server_without_addresses(BenchServer::new(Guarded(mode)), mode, shape)
+        }),
+        floor(
+            "floor of a layer, no addresses",
+            BARE_WITHOUT_ADDRESSES,
+            |mode, shape| to_server_without_addresses(FloorServer::new(BenchServer::new(Bare), mode), mode, shape),
+        ),
         Variant::ours(
             "attribute + ServerLayer, no addresses",
             BARE_WITHOUT_ADDRESSES,
@@ -118,6 +133,9 @@ pub(crate) fn all() -> Vec<Variant> {
                 mode,
                 shape,
             )
+        }),
+        floor("floor of a client", BARE_CLIENT, |mode, shape| {
+            of_client(FloorClient::new(Answers::new(), mode), mode, shape)
         }),
     ]);
     #[cfg(feature = "peers")]

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
+use http::HeaderMap;
 use opentelemetry::KeyValue;
 use pin_project_lite::pin_project;
 use tonic::{Response, Status};
@@ -131,8 +132,15 @@ where
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.project();
-        poll_to_message(this.entry, this.future, this.exit, cx)
+        let mut this = self.project();
+        let mut polled = Poll::Pending;
+        this.entry.run(&mut || polled = this.future.as_mut().poll(cx));
+        this.entry.has_run(this.exit, returned(&polled));
+        if polled.is_ready() {
+            // A failure has ended it already.
+            this.entry.slot.succeed();
+        }
+        polled
     }
 }
 
@@ -167,64 +175,22 @@ where
     type Output = Result<Response<TracedStream<S>>, Status>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        poll_to_stream(this.entry, this.future, this.exit, cx)
+        let mut this = self.project();
+        let mut polled = Poll::Pending;
+        this.entry.run(&mut || polled = this.future.as_mut().poll(cx));
+        this.entry.has_run(this.exit, returned(&polled));
+        let response = ready!(polled)?;
+        let call = this.entry.slot.leave();
+        Poll::Ready(Ok(response.map(|stream| TracedStream::new(call, stream))))
     }
 }
 
-// What follows knows a handler by what it returns only, so that it is not compiled again for each method of a service.
-
-fn poll_to_message<T>(
-    entry: &mut Entry,
-    handler: Pin<&mut dyn Future<Output = Result<Response<T>, Status>>>,
-    exit: &mut Exit,
-    cx: &mut Context<'_>,
-) -> Poll<Result<Response<T>, Status>> {
-    let polled = poll(entry, handler, exit, cx);
-    if polled.is_ready() {
-        // A failure has ended it already.
-        entry.slot.succeed();
+/// What a handler returned, as far as an RPC is concerned with it. `None` where it has not yet.
+fn returned<T>(polled: &Poll<Result<Response<T>, Status>>) -> Option<Result<&HeaderMap, &Status>> {
+    match polled {
+        Poll::Ready(result) => Some(result.as_ref().map(|response| response.metadata().as_ref())),
+        Poll::Pending => None,
     }
-    polled
-}
-
-fn poll_to_stream<S: Stream>(
-    entry: &mut Entry,
-    handler: Pin<&mut dyn Future<Output = Result<Response<S>, Status>>>,
-    exit: &mut Exit,
-    cx: &mut Context<'_>,
-) -> Poll<Result<Response<TracedStream<S>>, Status>> {
-    let response = ready!(poll(entry, handler, exit, cx))?;
-    let call = entry.slot.leave();
-    Poll::Ready(Ok(response.map(|stream| TracedStream::new(call, stream))))
-}
-
-/// Polls the handler inside its RPC, which it starts itself when it is polled for the first time.
-fn poll<T>(
-    entry: &mut Entry,
-    mut handler: Pin<&mut dyn Future<Output = Result<Response<T>, Status>>>,
-    exit: &mut Exit,
-    cx: &mut Context<'_>,
-) -> Poll<Result<Response<T>, Status>> {
-    let mut polled = Poll::Pending;
-    let mut run = || polled = handler.as_mut().poll(cx);
-    if entry.has_started {
-        entry.slot.run(&mut run);
-    } else {
-        entry.has_started = true;
-        entry.slot = running::run_to_start(&mut run);
-    }
-    // An `async` block that has returned has dropped all that it had.
-    let is_needed = polled.is_pending() && entry.slot.is_own();
-    entry.is_needed = is_needed;
-    exit.is_needed = is_needed;
-    if let Poll::Ready(result) = &polled {
-        let response = result.as_ref();
-        entry
-            .slot
-            .returned(response.map(|response| response.metadata().as_ref()));
-    }
-    polled
 }
 
 /// The RPC, in front of its handler. Where a handler that has not returned is dropped, this is dropped first, and makes the RPC's context the current one.
@@ -241,6 +207,30 @@ impl Entry {
             slot: Slot::Empty,
             has_started: false,
             is_needed: false,
+        }
+    }
+}
+
+// Neither knows what the handler returns, so that they are compiled once, not for each method.
+impl Entry {
+    /// Runs the handler inside its RPC, which it starts itself when it is polled for the first time.
+    fn run(&mut self, run: &mut dyn FnMut()) {
+        if self.has_started {
+            self.slot.run(run);
+        } else {
+            self.has_started = true;
+            self.slot = running::run_to_start(run);
+        }
+    }
+
+    /// The handler has been polled.
+    fn has_run(&mut self, exit: &mut Exit, returned: Option<Result<&HeaderMap, &Status>>) {
+        // An `async` block that has returned has dropped all that it had.
+        let is_needed = returned.is_none() && self.slot.is_own();
+        self.is_needed = is_needed;
+        exit.is_needed = is_needed;
+        if let Some(returned) = returned {
+            self.slot.returned(returned);
         }
     }
 }

@@ -1,7 +1,5 @@
 //! The place of an RPC in the service's own future or stream. Nothing here knows the type of either, so it is compiled once, not for each method.
 
-use std::task::Poll;
-
 use http::HeaderMap;
 use opentelemetry::{Key, KeyValue};
 use tonic::{Code, Status};
@@ -103,14 +101,12 @@ impl Slot {
         }
     }
 
-    /// Takes up what the response stream gave when it was polled.
-    #[inline]
-    pub(super) fn yielded<T>(&mut self, polled: &Poll<Option<Result<T, Status>>>) {
-        match polled {
-            Poll::Ready(None) => self.succeed(),
-            // tonic sends no further item.
-            Poll::Ready(Some(Err(status))) => self.fail(status),
-            Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
+    /// The response stream has ended, with this status if it failed: tonic sends no further item.
+    #[inline(never)]
+    pub(super) fn stream_ended(&mut self, failure: Option<&Status>) {
+        match failure {
+            None => self.succeed(),
+            Some(status) => self.fail(status),
         }
     }
 

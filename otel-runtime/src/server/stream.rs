@@ -75,7 +75,7 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if !this.call.has_ended() && this.stream.as_ref().as_pin_ref().is_some_and(|stream| (this.is_exhausted)(&stream)) {
-                this.call.succeed();
+                this.call.stream_ended(None);
             }
             this.call.run(&mut || this.stream.set(None));
         }
@@ -119,7 +119,9 @@ where
 {
     type Item = Result<T, Status>;
 
-    #[inline]
+    // It is little, and in tonic's loop half as much.
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.project();
         let Some(stream) = this.stream.as_pin_mut() else {
@@ -130,8 +132,10 @@ where
         }
         // What the layer's body has done for all that it polls at a time need not be done for each of them.
         let polled = stream.poll_next(cx);
-        if !matches!(polled, Poll::Ready(Some(Ok(_))) | Poll::Pending) {
-            this.call.yielded(&polled);
+        match &polled {
+            Poll::Ready(None) => this.call.stream_ended(None),
+            Poll::Ready(Some(Err(status))) => this.call.stream_ended(Some(status)),
+            Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
         }
         polled
     }
@@ -141,7 +145,7 @@ where
     }
 }
 
-/// Polls a stream inside the handler's own RPC. Not part of `poll_next`, so that what is left there is little enough to become part of tonic's loop.
+/// Polls a stream inside the handler's own RPC. Not part of `poll_next`, so that what is left there is little.
 #[inline(never)]
 fn poll_inside<T, S>(call: &mut Slot, mut stream: Pin<&mut S>, cx: &mut Context<'_>) -> Poll<Option<S::Item>>
 where
@@ -149,6 +153,10 @@ where
 {
     let mut polled = Poll::Pending;
     call.run(&mut || polled = stream.as_mut().poll_next(cx));
-    call.yielded(&polled);
+    match &polled {
+        Poll::Ready(None) => call.stream_ended(None),
+        Poll::Ready(Some(Err(status))) => call.stream_ended(Some(status)),
+        Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
+    }
     polled
 }

@@ -1,6 +1,11 @@
 //! The floor: what the SDK, its API and the clock cost whoever traces an RPC on them, and nothing else.
 //!
 //! The caller's span is not read but known; active requests are an atomic that nobody reads; a handler that waits, fails, panics or is dropped is none. What an RPC costs above this is what the instrumentation does itself.
+//!
+//! [`Floor`] is that of an annotated service, [`Guarded`] that of one that promises something, [`layer`] that of a layer.
+
+mod guarded;
+mod layer;
 
 use std::pin::Pin;
 use std::sync::LazyLock;
@@ -19,6 +24,9 @@ use crate::proto::Message;
 use crate::proto::bench_server::Bench;
 use crate::sdk::Mode;
 use crate::service::{Repeated, error, repeated};
+
+pub(crate) use guarded::Guarded;
+pub(crate) use layer::{FloorClient, FloorServer};
 
 pub(crate) struct Floor(pub(crate) Mode);
 
@@ -57,28 +65,35 @@ fn record(seconds: f64) {
 }
 
 /// An RPC that has started.
-struct Started {
+pub(crate) struct Started {
     start: Instant,
     /// With its span, where there is an SDK for spans.
     context: Option<(Context, SystemTime, bool)>,
 }
 
 impl Started {
+    /// One of a server.
     fn new(mode: Mode) -> Self {
+        Started::below(mode, SpanKind::Server, || {
+            let flags = TraceFlags::default().with_sampled(mode.caller_is_sampled());
+            let caller = SpanContext::new(1_u128.into(), 2_u64.into(), flags, true, TraceState::NONE);
+            Context::map_current(|current| current.with_remote_span_context(caller))
+        })
+    }
+
+    fn below(mode: Mode, kind: SpanKind, parent: impl FnOnce() -> Context) -> Self {
         let start = Instant::now();
-        // Somebody has to be asked for the caller.
+        // Somebody has to be asked for the caller, or told.
         global::get_text_map_propagator(|propagator: &dyn TextMapPropagator| propagator.fields().next().is_some());
         ACTIVE.fetch_add(1, Relaxed);
         let context = mode.has_spans().then(|| {
             let time = SystemTime::now();
-            let flags = TraceFlags::default().with_sampled(mode.caller_is_sampled());
-            let caller = SpanContext::new(1_u128.into(), 2_u64.into(), flags, true, TraceState::NONE);
-            let parent = Context::map_current(|current| current.with_remote_span_context(caller));
+            let parent = parent();
             let mut attributes = Vec::with_capacity(8);
             attributes.push(KeyValue::new("rpc.system.name", "grpc"));
             attributes.push(KeyValue::new("rpc.method", "bench.Bench/Unary"));
             let mut builder = SpanBuilder::from_name("bench.Bench/Unary");
-            builder.span_kind = Some(SpanKind::Server);
+            builder.span_kind = Some(kind);
             builder.start_time = Some(time);
             builder.attributes = Some(attributes);
             let span = TRACER.build_with_context(builder, &parent);
