@@ -166,6 +166,11 @@ impl Collector {
         runtime.block_on(waiting).expect("it does not come")
     }
 
+    /// Forgets all that has come so far.
+    pub fn forget(&self) {
+        self.shared.received.send_modify(Vec::clear);
+    }
+
     /// The spans that have come.
     #[must_use]
     pub fn spans(&self) -> Vec<Span> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics, ScopeMetrics};
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Histogram, MetricData, ResourceMetrics, ScopeMetrics};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, Instrument, PeriodicReader, SdkMeterProvider, Stream};
 use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanProcessor};
 use otel_runtime::Instrumentation;
@@ -59,6 +59,8 @@ impl SpanProcessor for Spans {
 pub struct Counted {
     /// What its spans go to.
     pub spans: Spans,
+    /// Its tracers.
+    pub tracers: SdkTracerProvider,
     /// Its meters.
     pub meters: SdkMeterProvider,
     metrics: InMemoryMetricExporter,
@@ -94,6 +96,7 @@ impl Counted {
             .build();
         Counted {
             spans,
+            tracers,
             meters,
             metrics,
             instrumentation,
@@ -109,15 +112,13 @@ impl Counted {
         let scopes = collected.iter().flat_map(ResourceMetrics::scope_metrics);
         let instruments = scopes.flat_map(ScopeMetrics::metrics).map(|metric| {
             let series = match metric.data() {
-                AggregatedMetrics::F64(MetricData::Histogram(durations)) => durations
-                    .data_points()
-                    .map(|point| (labels(point.attributes()), point.count().try_into().unwrap()))
-                    .collect(),
+                AggregatedMetrics::F64(MetricData::Histogram(durations)) => counts(durations),
+                AggregatedMetrics::U64(MetricData::Histogram(sizes)) => counts(sizes),
                 AggregatedMetrics::I64(MetricData::Sum(active)) => active
                     .data_points()
                     .map(|point| (labels(point.attributes()), point.value()))
                     .collect(),
-                other => panic!("{}: {other:?}", metric.name()),
+                _ => panic!("{} is new", metric.name()),
             };
             (metric.name().to_owned(), series)
         });
@@ -136,6 +137,13 @@ impl Counted {
         assert_eq!((self.spans.started(), self.spans.ended()), (rpcs, rpcs));
         self.series()
     }
+}
+
+fn counts<T>(histogram: &Histogram<T>) -> Series {
+    histogram
+        .data_points()
+        .map(|point| (labels(point.attributes()), point.count().try_into().unwrap()))
+        .collect()
 }
 
 fn labels<'a>(found: impl Iterator<Item = &'a KeyValue>) -> String {

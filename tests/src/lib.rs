@@ -7,6 +7,7 @@ pub mod child;
 pub mod client;
 pub mod collector;
 pub mod counted;
+pub mod faults;
 pub mod obedient;
 pub mod peers;
 pub mod prometheus;

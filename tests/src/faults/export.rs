@@ -1,0 +1,78 @@
+//! Exports to a collector that is seldom well.
+
+use std::time::Duration;
+
+use opentelemetry_otlp::{SpanExporter, WithExportConfig};
+use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor};
+use tokio::runtime::Runtime;
+
+use crate::collector::{Behaviour, Collector};
+
+/// A collector, and what exports to it.
+#[derive(Debug)]
+pub struct Export {
+    /// `None` while it is down.
+    collector: Option<Collector>,
+    address: String,
+    // The exporter's connection lives there.
+    runtime: Runtime,
+}
+
+impl Default for Export {
+    fn default() -> Self {
+        let collector = Collector::start();
+        Export {
+            address: collector.url(),
+            collector: Some(collector),
+            runtime: super::runtime(),
+        }
+    }
+}
+
+impl Export {
+    /// What takes spans there.
+    #[must_use]
+    pub fn processor(&self) -> BatchSpanProcessor {
+        let _inside = self.runtime.enter();
+        let exporter = SpanExporter::builder()
+            .with_tonic()
+            .with_endpoint(&self.address)
+            .with_timeout(Duration::from_millis(200))
+            .build();
+        let often = BatchConfigBuilder::default().with_scheduled_delay(Duration::from_millis(20));
+        BatchSpanProcessor::builder(exporter.unwrap())
+            .with_batch_config(often.build())
+            .build()
+    }
+
+    /// From now on the collector behaves in the way with this number.
+    pub fn behave(&self, number: u64) {
+        let ways = [
+            Behaviour::Hang,
+            Behaviour::Refuse,
+            Behaviour::Reject(3),
+            Behaviour::Unavailable,
+            Behaviour::Slow(Duration::from_millis(50)),
+            Behaviour::Keep,
+        ];
+        let way = usize::try_from(number).unwrap() % ways.len();
+        if let Some(collector) = &self.collector {
+            collector.behave(ways[way].clone());
+        }
+    }
+
+    /// From now on there is no collector.
+    pub fn go_down(&mut self) {
+        self.collector = None;
+    }
+
+    /// How many spans have come since it was asked for the last time.
+    #[must_use]
+    pub fn arrived(&self) -> usize {
+        self.collector.as_ref().map_or(0, |collector| {
+            let spans = collector.spans().len();
+            collector.forget();
+            spans
+        })
+    }
+}

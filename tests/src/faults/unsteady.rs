@@ -1,0 +1,105 @@
+//! What users give, at its worst.
+
+use std::sync::Once;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use opentelemetry::Context;
+use opentelemetry::propagation::text_map_propagator::FieldIter;
+use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
+use otel_runtime::RpcRequest;
+use tonic::metadata::MetadataMap;
+
+/// What panics say that are meant to be.
+pub(super) const AS_ASKED: &str = "as asked";
+
+/// The header that says which function panics.
+pub(super) const PANIC: &str = "x-panic";
+
+/// A thousand backtraces of panics that are meant to be would hide one that is not.
+pub fn quiet() {
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| {
+        std::panic::set_hook(Box::new(|panic| {
+            let message = panic.to_string();
+            if !message.contains(AS_ASKED) {
+                eprintln!("{message}");
+            }
+        }));
+    });
+}
+
+/// What a user's function says: `true`, if anything.
+pub(super) fn panic_if_asked(request: &RpcRequest<'_>, function: &str) -> bool {
+    let asked = request.headers().get(PANIC);
+    assert!(asked.is_none_or(|asked| asked != function), "{AS_ASKED}");
+    true
+}
+
+/// What stands in `fields`.
+pub(super) fn field(metadata: &MetadataMap) -> bool {
+    let asked = metadata.get(PANIC);
+    assert!(asked.is_none_or(|asked| asked != "fields"), "{AS_ASKED}");
+    true
+}
+
+/// Does something wrong, and another thing each time.
+#[derive(Debug, Default)]
+pub(super) struct Propagator {
+    good: TraceContextPropagator,
+    times: AtomicU32,
+}
+
+impl Propagator {
+    fn time(&self) -> u32 {
+        self.times.fetch_add(1, Ordering::Relaxed) % 8
+    }
+}
+
+impl TextMapPropagator for Propagator {
+    fn inject_context(&self, context: &Context, injector: &mut dyn Injector) {
+        match self.time() {
+            0 => panic!("{AS_ASKED}"),
+            1 => injector.set("no header\n", "\n\0".to_owned()),
+            2 => (0..100).for_each(|number| injector.set(&format!("x-{number}"), number.to_string())),
+            3 => injector.set("traceparent", "00-".repeat(100)),
+            _ => self.good.inject_context(context, injector),
+        }
+    }
+
+    fn extract_with_context(&self, context: &Context, extractor: &dyn Extractor) -> Context {
+        match self.time() {
+            0 => panic!("{AS_ASKED}"),
+            1 => Context::new(),
+            _ => self.good.extract_with_context(context, extractor),
+        }
+    }
+
+    fn fields(&self) -> FieldIter<'_> {
+        assert_ne!(self.time(), 0, "{AS_ASKED}");
+        self.good.fields()
+    }
+}
+
+/// Panics at the end of a span, now and then.
+#[derive(Debug, Default)]
+pub(super) struct Processor(AtomicU32);
+
+impl SpanProcessor for Processor {
+    fn on_start(&self, _: &mut Span, _: &Context) {}
+
+    fn on_end(&self, _: SpanData) {
+        assert_ne!(self.0.fetch_add(1, Ordering::Relaxed) % 8, 0, "{AS_ASKED}");
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
