@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-for tool in h2load:nghttp2-client taskset:util-linux; do
+for tool in h2load:nghttp2-client taskset:util-linux valgrind:valgrind; do
     if ! command -v "${tool%:*}" >/dev/null; then
         echo "${tool%:*} is not here. On Debian: apt-get install ${tool#*:}" >&2
         exit 1

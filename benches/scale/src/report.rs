@@ -118,17 +118,17 @@ fn ratio([one, two]: [f64; 2]) -> f64 {
 
 fn threads_as_text(rows: &[Threads]) -> Result<String, std::fmt::Error> {
     let mut text = String::from(
-        "The same without a socket, on one thread and on two: nanoseconds of the processor for an RPC, and by the clock; waits are those of a thread in 1,000 RPCs, of two threads.\n\n",
+        "The same without a socket, on one thread and on two: nanoseconds of the processor for an RPC, and by the clock; waits are those of a thread in 1,000 RPCs, of two threads; locked are the instructions of an RPC that have a cache line to themselves (locks, atomic counters, the counts of an `Arc`).\n\n",
     );
     writeln!(
         text,
-        "{:28} {:44} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6}",
-        "", "", "CPU 1", "CPU 2", "ratio", "wall 1", "wall 2", "ratio", "waits"
+        "{:28} {:44} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6}",
+        "", "", "CPU 1", "CPU 2", "ratio", "wall 1", "wall 2", "ratio", "waits", "locked"
     )?;
     for row in rows {
         writeln!(
             text,
-            "{:28} {:44} {:>6.0} {:>6.0} {:>6.2} {:>6.0} {:>6.0} {:>6.2} {:>6.2}",
+            "{:28} {:44} {:>6.0} {:>6.0} {:>6.2} {:>6.0} {:>6.0} {:>6.2} {:>6.2} {:>6.1}",
             row.mode,
             row.subject.name(),
             row.processor[0],
@@ -138,6 +138,7 @@ fn threads_as_text(rows: &[Threads]) -> Result<String, std::fmt::Error> {
             row.wall[1],
             ratio(row.wall),
             row.waits,
+            row.locked,
         )?;
     }
     Ok(text)
@@ -160,7 +161,7 @@ fn threads_as_markdown(rows: &[Threads]) -> Result<String, std::fmt::Error> {
             match rows.iter().find(|row| row.mode == mode && row.subject.name() == name) {
                 Some(row) => {
                     let [one, two] = row.processor;
-                    write!(text, " {one:.0} → {two:.0} ({:.2}) |", two / one)?;
+                    write!(text, " {one:.0} → {two:.0} ({:.2}), {:.0} |", two / one, row.locked)?;
                 }
                 None => text.push_str(" |"),
             }
@@ -179,6 +180,7 @@ fn threads_as_json(rows: &[Threads]) -> serde_json::Value {
             "cpu_nanoseconds": row.processor,
             "wall_nanoseconds": row.wall,
             "waits_of_two_threads_in_1000_rpcs": row.waits,
+            "locked_instructions": row.locked,
         })
     });
     rows.collect()

@@ -140,6 +140,8 @@ pub(crate) struct Threads {
     pub(crate) wall: [f64; 2],
     /// How often one of two threads has had to wait, in 1,000 RPCs.
     pub(crate) waits: f64,
+    /// Instructions of an RPC that have a cache line to themselves: locks, atomic counters, the counts of an `Arc`.
+    pub(crate) locked: f64,
 }
 
 pub(crate) fn threads(directory: &Path, extent: &Extent) -> Result<Vec<Threads>> {
@@ -165,21 +167,45 @@ pub(crate) fn threads(directory: &Path, extent: &Extent) -> Result<Vec<Threads>>
             }
         }
     }
-    let rows = all.into_iter().zip(&samples).map(|((subject, mode), samples)| {
+    let mut rows = Vec::new();
+    for ((subject, mode), samples) in all.into_iter().zip(&samples) {
         let of = |index: usize, which: usize| median(samples[index].iter().map(|sample| sample[which]));
-        Threads {
+        rows.push(Threads {
+            locked: locked(&subject, mode, directory)?,
             subject,
             mode,
             wall: [of(0, 0), of(1, 0)],
             processor: [of(0, 1), of(1, 1)],
             waits: of(1, 2),
-        }
-    });
-    Ok(rows.collect())
+        });
+    }
+    Ok(rows)
 }
 
-fn sample(subject: &Subject, mode: Mode, count: usize) -> Result<[f64; 3]> {
-    let mut command = Command::new(&subject.program);
+fn sample(subject: &Subject, mode: Mode, count: usize) -> Result<[f64; 4]> {
+    numbers(Command::new(&subject.program), subject, mode, count)
+}
+
+/// Counted by callgrind, exactly.
+fn locked(subject: &Subject, mode: Mode, directory: &Path) -> Result<f64> {
+    let profile = directory.join("threads.callgrind");
+    let mut command = Command::new("valgrind");
+    command.args(["--tool=callgrind", "--collect-bus=yes", "--collect-atstart=no"]);
+    command.arg("--toggle-collect=*threads::rpc*");
+    command.arg(format!("--callgrind-out-file={}", profile.display()));
+    command.arg(&subject.program);
+    let [.., rpcs] = numbers(command, subject, mode, 1)?;
+    // Of instructions, and of those.
+    let profile = std::fs::read_to_string(profile)?;
+    let totals = profile.lines().find_map(|line| line.strip_prefix("totals: "));
+    let locked: f64 = totals
+        .and_then(|totals| totals.split(' ').nth(1))
+        .ok_or("no totals")?
+        .parse()?;
+    Ok(locked / rpcs)
+}
+
+fn numbers(mut command: Command, subject: &Subject, mode: Mode, count: usize) -> Result<[f64; 4]> {
     let output = command
         .args(["threads", subject.variant.name(), mode.name()])
         .arg(count.to_string())
