@@ -7,11 +7,14 @@
 #
 # It leaves footprint.txt, footprint.json, and footprint.md, which is what docs/scale.md shows.
 #
-#     scripts/footprint.sh [ROUNDS]        (3; with 0 it only counts packages)
+#     scripts/footprint.sh [ROUNDS] [NAME…]
+#
+# Three rounds, of all. With 0 it only counts packages; the names are those in its table, for a trial of some.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 rounds=${1:-3}
+chosen=("${@:2}")
 root=$PWD
 directory=$(cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/footprint
 export CARGO_INCREMENTAL=0
@@ -150,6 +153,11 @@ build() {
     rm -rf "$directory/target"
     awk '{ print $1, $2 + $3 }' <<<"$times" >>"$directory/$1.times"
 }
+
+# The baseline is always among them.
+if [ ${#chosen[@]} -gt 0 ]; then
+    names=(baseline "${chosen[@]}")
+fi
 
 rm -rf "$directory/target" "$directory"/*.times
 for round in $(seq "$rounds"); do
