@@ -98,7 +98,7 @@ title='{bare: "bare", attribute: "attribute", layer: "attribute + `ServerLayer`"
         jq --raw-output ".thousand[] | \"| \(.methods) \(if .methods == 1 then \"method\" else \"methods\" end), \($title) | \(.start_microseconds) µs | \(.kib_at_start) KiB | \(.microseconds_of_a_first_call) µs | \(.kib_after_each) KiB |\"" "$directory/methods.json"
     fi
 } >"$directory/methods.md"
-sed 's/^| //; s/ |$//; s/ | /\t/g; /^|---/d' "$directory/methods.md" | column --table --separator $'\t' --keep-empty-lines >"$directory/methods.txt"
+sed '/^|---/d; s/^|//; s/ *|$//; s/ *| */\t/g' "$directory/methods.md" | column --table --separator $'\t' --keep-empty-lines >"$directory/methods.txt"
 
 cat "$directory/methods.txt"
 echo
