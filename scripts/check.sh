@@ -4,6 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 cargo_deny_version=0.20.2
+cargo_fuzz_version=0.13.2
 cargo_hack_version=0.6.46
 
 # Where the tools are that this script installs: cargo finds its commands on the path.
@@ -120,10 +121,27 @@ features() {
     cargo hack clippy --feature-powerset --depth 2 --exclude-features default,console,propagators,spawn,telemetry "${lints[@]}"
 }
 
+# What reads a stranger's bytes, with the corpus and with what ten seconds bring up. What is found stays out of the corpus: fuzz/README.md.
+fuzzed() {
+    command_of fuzz "$cargo_fuzz_version"
+    cargo update --quiet --manifest-path fuzz/Cargo.toml --workspace --locked
+    local target found
+    (
+        cd fuzz
+        cargo fuzz build --sanitizer none
+        for target in $(cargo fuzz list); do
+            found="target/found/$target"
+            mkdir -p "$found"
+            cargo fuzz run --sanitizer none "$target" "$found" "corpus/$target" -- -max_total_time=10 -verbosity=0 -print_final_stats=1
+        done
+    )
+}
+
 step cargo fmt --all --check
 step cargo fmt --manifest-path test-beds/Cargo.toml --check
 step cargo fmt --manifest-path jaeger/Cargo.toml --check
 step cargo fmt --manifest-path benches/Cargo.toml --all --check
+step cargo fmt --manifest-path fuzz/Cargo.toml --check
 step cargo clippy --workspace --all-targets --locked -- -D warnings
 step cargo clippy --manifest-path test-beds/Cargo.toml --all-targets --locked -- -D warnings
 step protoc --version
@@ -137,4 +155,5 @@ step contents
 step packaged
 step no_dependency_needs_a_newer_compiler
 step minimal_versions
+step fuzzed
 step licences_and_versions

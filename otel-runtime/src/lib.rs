@@ -8,6 +8,9 @@ mod client;
 mod deadline;
 mod field;
 pub mod filter;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod headers;
 mod instrumentation;
 mod legacy;

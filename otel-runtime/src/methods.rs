@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use opentelemetry::KeyValue;
+use opentelemetry::{KeyValue, Value};
 
-use crate::method::Method;
+use crate::method::{Method, interned};
 use crate::status::Side;
 use crate::{limits, semconv};
 
@@ -48,8 +48,13 @@ impl Methods {
         Methods::new(Side::Server, &[])
     }
 
+    /// Those of the target that a client calls. What that is named stands in all spans and metric points of it, so it is kept for good.
     pub(crate) fn called(target: &[KeyValue]) -> Self {
-        Methods::new(Side::Client, target)
+        let kept = |attribute: &KeyValue| match &attribute.value {
+            Value::String(name) => KeyValue::new(attribute.key.clone(), interned(name.as_str())),
+            _ => attribute.clone(),
+        };
+        Methods::new(Side::Client, &target.iter().map(kept).collect::<Vec<_>>())
     }
 
     fn new(side: Side, target: &[KeyValue]) -> Self {

@@ -10,3 +10,5 @@ pub use body::ClientBody;
 #[cfg(feature = "channel")]
 pub use channel::TracedChannel;
 pub use layer::{ClientFuture, ClientLayer, ClientService};
+#[cfg(any(test, fuzzing))]
+pub(crate) use target::Target;

@@ -4,25 +4,25 @@ use std::net::{Ipv6Addr, SocketAddr};
 
 use opentelemetry::KeyValue;
 
-use crate::method::interned;
 use crate::semconv;
 
 /// A target, read as [gRPC names it](https://github.com/grpc/grpc/blob/master/doc/naming.md), and as URLs do.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Target {
+pub(crate) struct Target {
     address: String,
     port: Option<u16>,
 }
 
 impl Target {
     /// Of a target that cannot be read, all of it is the address: it still tells one group of servers from another.
-    pub(super) fn parse(target: &str) -> Self {
-        Target::read(target.trim()).unwrap_or_else(|| Target::whole(target.trim()))
+    pub(crate) fn parse(target: &str) -> Self {
+        let target = target.trim();
+        Target::read(target).unwrap_or_else(|| Target::whole(&without_user(target)))
     }
 
-    pub(super) fn attributes(&self) -> Vec<KeyValue> {
+    pub(crate) fn attributes(&self) -> Vec<KeyValue> {
         let address =
-            (!self.address.is_empty()).then(|| KeyValue::new(semconv::SERVER_ADDRESS, interned(&self.address)));
+            (!self.address.is_empty()).then(|| KeyValue::new(semconv::SERVER_ADDRESS, self.address.clone()));
         let port = self
             .port
             .map(|port| KeyValue::new(semconv::SERVER_PORT, i64::from(port)));
@@ -41,8 +41,8 @@ impl Target {
             "http" => Target::url(rest, 80),
             "https" => Target::url(rest, 443),
             "dns" | "ipv4" | "ipv6" => Target::host_and_port(name),
-            "unix" => Some(Target::whole(rest.strip_prefix("//").unwrap_or(rest))),
-            "unix-abstract" => Some(Target::whole(rest)),
+            "unix" => Target::socket(rest.strip_prefix("//").unwrap_or(rest)),
+            "unix-abstract" => Target::socket(rest),
             _ => Target::host_and_port(target),
         }
     }
@@ -76,11 +76,16 @@ impl Target {
             Some((host, port)) => (host, Some(port.parse().ok()?)),
             None => (server, None),
         };
-        let is_host = !host.is_empty() && !host.contains(['/', ',', '[', ']', '@', '?', '#', ' ']);
+        let is_none_of_a_host = |char: char| "/,[]@?#".contains(char) || char.is_whitespace() || char.is_control();
+        let is_host = !host.is_empty() && !host.contains(is_none_of_a_host);
         is_host.then(|| Target {
             address: host.to_owned(),
             port,
         })
+    }
+
+    fn socket(name: &str) -> Option<Self> {
+        (!name.is_empty()).then(|| Target::whole(name))
     }
 
     fn whole(target: &str) -> Self {
@@ -89,6 +94,17 @@ impl Target {
             port: None,
         }
     }
+}
+
+/// What stands before the `@` in a URL may be a password.
+fn without_user(target: &str) -> String {
+    if let Some((scheme, rest)) = target.split_once("://") {
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        if let Some(at) = rest[..end].rfind('@') {
+            return format!("{scheme}://{}", &rest[at + 1..]);
+        }
+    }
+    target.to_owned()
 }
 
 #[cfg(test)]
@@ -153,8 +169,27 @@ mod tests {
             "[greeter.example]:1",
             ":50051",
             "a b:1",
+            "unix:",
+            "unix://",
+            "unix-abstract:",
+            "a\tb:1",
         ] {
             assert_eq!(Target::parse(target), Target::whole(target), "{target}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_no_part_of_an_address() {
+        for (target, address) in [
+            ("http://user:secret@", "http://"),
+            ("http://user:secret@a b", "http://a b"),
+            (
+                "http://user:s@cret@greeter.example:fifty/a",
+                "http://greeter.example:fifty/a",
+            ),
+            ("xds://user:secret@directory/greeter", "xds://directory/greeter"),
+        ] {
+            assert_eq!(Target::parse(target), Target::whole(address), "{target}");
         }
     }
 

@@ -61,7 +61,7 @@ pub(crate) fn read(names: &str) -> (TextMapCompositePropagator, Option<String>) 
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Name {
+pub(crate) enum Name {
     TraceContext,
     Baggage,
     B3,
@@ -87,7 +87,7 @@ impl Name {
         })
     }
 
-    fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Name::TraceContext => "tracecontext",
             Name::Baggage => "baggage",
@@ -115,7 +115,7 @@ impl Name {
 }
 
 /// The names in a list, and what is wrong with it.
-fn parse(list: &str) -> (Vec<Name>, Option<String>) {
+pub(crate) fn parse(list: &str) -> (Vec<Name>, Option<String>) {
     let mut names = Vec::new();
     let mut unknown = Vec::new();
     let mut is_none = false;

@@ -1,6 +1,6 @@
 //! The server's side of an RPC.
 
-mod address;
+pub(crate) mod address;
 mod arrival;
 mod begin;
 mod body;
@@ -15,4 +15,6 @@ pub use body::ServerBody;
 pub use handler::Respond;
 pub use layer::{ServerFuture, ServerLayer, ServerService};
 pub use rpc::Rpc;
+#[cfg(any(test, fuzzing))]
+pub(crate) use rpc::{is_spelling_of, service_and_method};
 pub use stream::{TracedStream, Untraced};

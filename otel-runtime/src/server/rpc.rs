@@ -242,7 +242,7 @@ fn is_part_of(running: Option<&str>, request: &Arrival<'_>) -> bool {
 }
 
 /// Whether a path ends with the name that is guessed to be `method`.
-fn is_spelling_of(method: &str, path: &str) -> bool {
+pub(crate) fn is_spelling_of(method: &str, path: &str) -> bool {
     fn letters(name: &str) -> impl Iterator<Item = u8> {
         let letters = name.bytes().filter(|letter| *letter != b'_');
         letters.map(|letter| letter.to_ascii_lowercase())
@@ -253,7 +253,7 @@ fn is_spelling_of(method: &str, path: &str) -> bool {
 }
 
 /// `pkg.Service` and `Method` of `/pkg.Service/Method`; of the end of the path, where the service is nested below another.
-fn service_and_method(path: &str) -> Option<(&str, &str)> {
+pub(crate) fn service_and_method(path: &str) -> Option<(&str, &str)> {
     let (rest, method) = path.rsplit_once('/')?;
     let (_, service) = rest.rsplit_once('/')?;
     (!service.is_empty() && !method.is_empty()).then_some((service, method))

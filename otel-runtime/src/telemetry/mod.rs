@@ -66,6 +66,10 @@ pub mod console;
 #[cfg(feature = "telemetry")]
 mod set_up;
 
+#[cfg(all(any(test, fuzzing), feature = "otlp"))]
+#[doc(hidden)]
+pub use set_up::fuzzing as environment;
+
 #[cfg(feature = "otlp")]
 pub use set_up::Protocol;
 #[cfg(feature = "telemetry")]

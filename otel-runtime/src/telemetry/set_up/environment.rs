@@ -3,6 +3,8 @@
 //! told and ignored.
 
 use std::cell::RefCell;
+#[cfg(any(test, fuzzing))]
+use std::collections::HashMap;
 use std::env;
 use std::ffi::OsString;
 use std::fmt::{self, Display};
@@ -27,12 +29,14 @@ impl Environment {
 
     #[cfg(test)]
     pub(super) fn of<const N: usize>(variables: [(&str, &str); N]) -> Self {
-        let variables = variables.map(|(name, value)| (name.to_owned(), OsString::from(value)));
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Environment::of_map(variables.into())
+    }
+
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn of_map(variables: HashMap<String, String>) -> Self {
         Environment {
-            value_of: Box::new(move |name| {
-                let (_, value) = variables.iter().find(|(known, _)| known == name)?;
-                Some(value.clone())
-            }),
+            value_of: Box::new(move |name| variables.get(name).map(OsString::from)),
             warnings: RefCell::default(),
         }
     }

@@ -8,6 +8,8 @@ mod builder;
 mod environment;
 mod error;
 mod exporter;
+#[cfg(all(any(test, fuzzing), feature = "otlp"))]
+pub mod fuzzing;
 mod init;
 mod logs;
 mod metrics;

@@ -73,7 +73,7 @@ fn unknown_service() -> String {
 
 /// Pairs in W3C's baggage format. One that is malformed discards the lot: so says
 /// [the specification](https://opentelemetry.io/docs/specs/otel/resource/sdk/#specifying-resource-information-via-an-environment-variable).
-fn by_environment(environment: &Environment) -> Vec<KeyValue> {
+pub(super) fn by_environment(environment: &Environment) -> Vec<KeyValue> {
     let Some(list) = environment.text(ATTRIBUTES_VARIABLE) else {
         return Vec::new();
     };

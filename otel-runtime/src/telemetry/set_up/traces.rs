@@ -69,7 +69,7 @@ fn batches(environment: &Environment) -> BatchConfig {
         .build()
 }
 
-fn sampler(environment: &Environment) -> Sampler {
+pub(super) fn sampler(environment: &Environment) -> Sampler {
     #[derive(Clone, Copy)]
     enum Root {
         AlwaysOn,
@@ -101,7 +101,7 @@ fn sampler(environment: &Environment) -> Sampler {
     }
 }
 
-fn ratio(environment: &Environment) -> f64 {
+pub(super) fn ratio(environment: &Environment) -> f64 {
     const VARIABLE: &str = "OTEL_TRACES_SAMPLER_ARG";
     let Some(ratio) = environment.number::<f64>(VARIABLE, "1.0") else {
         return 1.0;
@@ -115,7 +115,7 @@ fn ratio(environment: &Environment) -> f64 {
 }
 
 /// The SDK reads some of these itself, silently where they are malformed.
-fn limits(environment: &Environment) -> SpanLimits {
+pub(super) fn limits(environment: &Environment) -> SpanLimits {
     let limit = |variable, default: u32| environment.number(variable, default).unwrap_or(default);
     let default = SpanLimits::default();
     // For all that has attributes, where nothing more special is said.

@@ -9,7 +9,7 @@ use super::super::signal::Signal;
 use super::variables::Names;
 
 /// These belong to the protocols.
-const RESERVED: [&str; 10] = [
+pub(super) const RESERVED: [&str; 10] = [
     "connection",
     "content-encoding",
     "content-length",

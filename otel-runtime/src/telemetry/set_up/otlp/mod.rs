@@ -5,6 +5,8 @@
 
 mod counted;
 mod endpoint;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod headers;
 mod http_client;
 mod points;

@@ -44,13 +44,13 @@ impl Settings {
     }
 }
 
-fn protocol(signal: Signal, environment: &Environment) -> Protocol {
+pub(super) fn protocol(signal: Signal, environment: &Environment) -> Protocol {
     let names = Names::of(signal, "PROTOCOL");
     let protocol = names.one_of(environment, &Protocol::KNOWN, "grpc");
     protocol.unwrap_or(Protocol::Grpc)
 }
 
-fn timeout(signal: Signal, environment: &Environment) -> Duration {
+pub(super) fn timeout(signal: Signal, environment: &Environment) -> Duration {
     let names = Names::of(signal, "TIMEOUT");
     let milliseconds = names.first_that(TIMEOUT.as_millis(), |name, instead| {
         match environment.number::<u64>(name, instead) {
@@ -64,7 +64,7 @@ fn timeout(signal: Signal, environment: &Environment) -> Duration {
     milliseconds.map_or(TIMEOUT, Duration::from_millis)
 }
 
-fn is_compressed(signal: Signal, environment: &Environment) -> bool {
+pub(super) fn is_compressed(signal: Signal, environment: &Environment) -> bool {
     let names = Names::of(signal, "COMPRESSION");
     let known = [("gzip", true), ("none", false)];
     names.one_of(environment, &known, "none").unwrap_or(false)

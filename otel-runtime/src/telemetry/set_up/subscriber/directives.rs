@@ -27,6 +27,12 @@ impl Directives {
         Directives(valid.join(","))
     }
 
+    #[cfg(any(test, fuzzing))]
+    #[cfg_attr(not(feature = "otlp"), allow(dead_code))]
+    pub(in super::super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     pub(super) fn filter(&self) -> EnvFilter {
         EnvFilter::builder()
             .with_default_directive(LevelFilter::INFO.into())

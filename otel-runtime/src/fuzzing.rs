@@ -1,0 +1,150 @@
+//! What has to hold of everything that reads a stranger's bytes, whatever these are: one file for each of the targets in `fuzz/`.
+//!
+//! Each has a function that takes bytes and panics where the promise does not hold. `cargo fuzz` looks for such bytes; here, on any compiler, they are random ones, and those of the corpus in `fuzz/corpus/`.
+
+pub mod grpc_timeout;
+pub mod header_capture;
+pub mod paths;
+pub mod propagators;
+pub mod targets;
+pub mod traceparent;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+#[cfg(feature = "otlp")]
+pub use crate::telemetry::environment;
+
+/// Headers, written as `name: value`, one a line. What cannot be one is left out.
+fn headers(bytes: &[u8]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for line in bytes.split(|byte| *byte == b'\n') {
+        let mut parts = line.splitn(2, |byte| *byte == b':');
+        let (Some(name), Some(value)) = (parts.next(), parts.next()) else {
+            continue;
+        };
+        if let (Ok(name), Ok(value)) = (
+            HeaderName::from_bytes(name.trim_ascii()),
+            HeaderValue::from_bytes(value.trim_ascii()),
+        ) {
+            // One line too many for the map is no header either.
+            let _ = headers.try_append(name, value);
+        }
+    }
+    headers
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A target, what runs it, and pieces that what it reads is made of.
+    type Target = (&'static str, fn(&[u8]), &'static [&'static str]);
+
+    const TARGETS: &[Target] = &[
+        (
+            "grpc_timeout",
+            grpc_timeout::check,
+            &["1", "0", "99999999", "H", "M", "S", "m", "u", "n"],
+        ),
+        (
+            "header_capture",
+            header_capture::check,
+            &["x-tenant: ", "trace-bin: ", "AAE=", "\u{e9}", "\n", ",", "="],
+        ),
+        (
+            "paths",
+            paths::check,
+            &["/", "a.B", "SayHello", "say_hello", "%2f", "\u{e9}"],
+        ),
+        (
+            "propagators",
+            propagators::check,
+            &[
+                "b3: 80f198ee56343ba864fe8b2a57d3eff7-05e3ac9a4f6e3b90-1",
+                "x-b3-traceid: 80f198ee56343ba864fe8b2a57d3eff7",
+                "x-b3-spanid: 05e3ac9a4f6e3b90",
+                "uber-trace-id: 80f198ee56343ba8:05e3ac9a4f6e3b90:0:1",
+                "uberctx-a: %22",
+                "x-cloud-trace-context: 105445aa7843bc8bf206b12000100000/1;o=1",
+                "x-amzn-trace-id: Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1",
+                "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+                "tracestate: a=1",
+                "baggage: a=1",
+                "\n",
+                ",",
+                ";",
+                "=",
+            ],
+        ),
+        (
+            "targets",
+            targets::check,
+            &["http", "dns", "://", ":", "/", "a.example", "@", "[::1]", "443", "unix"],
+        ),
+        (
+            "traceparent",
+            traceparent::check,
+            &[
+                "traceparent: ",
+                "00",
+                "-",
+                "4bf92f3577b34da6a3ce929d0e0e4736",
+                "00f067aa0ba902b7",
+                "01",
+                "\ntracestate: a=1",
+                "\nbaggage: a=1",
+            ],
+        ),
+        #[cfg(feature = "otlp")]
+        (
+            "environment",
+            environment::check,
+            &[
+                "OTEL_RESOURCE_ATTRIBUTES=",
+                "OTEL_EXPORTER_OTLP_HEADERS=",
+                "OTEL_EXPORTER_OTLP_ENDPOINT=",
+                "OTEL_PROPAGATORS=",
+                "OTEL_TRACES_SAMPLER=traceidratio\nOTEL_TRACES_SAMPLER_ARG=",
+                "OTEL_BSP_MAX_QUEUE_SIZE=",
+                "RUST_LOG=",
+                "http://",
+                "a",
+                "=",
+                ",",
+                "1",
+                "%",
+                "\n",
+            ],
+        ),
+    ];
+
+    /// Pieces of what is read, and anything between them.
+    fn bytes(pieces: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop::sample::select(pieces).prop_map(|piece| piece.as_bytes().to_vec());
+        let anything = prop::collection::vec(any::<u8>(), 0..4);
+        prop::collection::vec(prop_oneof![3 => piece, 1 => anything], 0..12).prop_map(|pieces| pieces.concat())
+    }
+
+    #[test]
+    fn whatever_the_bytes_are() {
+        for (_, check, pieces) in TARGETS {
+            proptest!(ProptestConfig::with_cases(1000), |(bytes in bytes(pieces))| check(&bytes));
+        }
+    }
+
+    #[test]
+    fn whatever_was_found_before() {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
+        for (target, check, _) in TARGETS {
+            let files: Vec<_> = corpus.join(target).read_dir().unwrap().collect();
+            assert!(!files.is_empty(), "{target}");
+            for file in files {
+                check(&std::fs::read(file.unwrap().path()).unwrap());
+            }
+        }
+    }
+}

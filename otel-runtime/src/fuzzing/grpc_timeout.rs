@@ -1,0 +1,43 @@
+//! `grpc-timeout`.
+
+use std::time::Duration;
+
+use http::HeaderValue;
+
+use crate::deadline;
+use crate::status::Side;
+
+/// It is read as gRPC has it, and as nothing else; and any deadline can be compared with any time.
+pub fn check(bytes: &[u8]) {
+    let Ok(header) = HeaderValue::from_bytes(bytes) else {
+        return;
+    };
+    let read = deadline::grpc_timeout(&header);
+    assert_eq!(read, expected(bytes));
+    for side in [Side::Client, Side::Server] {
+        if let Some(timeout) = read {
+            assert!(deadline::has_passed(side, timeout, timeout));
+            assert!(deadline::has_passed(side, timeout, timeout * 2));
+            assert!(timeout.is_zero() || !deadline::has_passed(side, timeout, Duration::ZERO));
+        }
+    }
+}
+
+/// By way of numbers larger than any of them.
+fn expected(bytes: &[u8]) -> Option<Duration> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let is_amount = (1..=8).contains(&digits.len()) && digits.chars().all(|digit| digit.is_ascii_digit());
+    let nanoseconds: u128 = match unit {
+        "H" => 3_600_000_000_000,
+        "M" => 60_000_000_000,
+        "S" => 1_000_000_000,
+        "m" => 1_000_000,
+        "u" => 1_000,
+        "n" => 1,
+        _ => return None,
+    };
+    let all = digits.parse::<u128>().ok().filter(|_| is_amount)? * nanoseconds;
+    let seconds = u64::try_from(all / 1_000_000_000).unwrap();
+    Some(Duration::new(seconds, u32::try_from(all % 1_000_000_000).unwrap()))
+}

@@ -1,0 +1,101 @@
+//! The caller's context, in all formats.
+
+use http::HeaderMap;
+use opentelemetry::Context;
+use opentelemetry::baggage::BaggageExt;
+use opentelemetry::propagation::{TextMapCompositePropagator, TextMapPropagator};
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceId};
+use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
+
+use super::headers;
+use crate::propagation::{
+    B3Propagator, Carrier, GoogleCloudPropagator, JaegerPropagator, Limited, SamplingState, replace,
+};
+
+/// A caller's span is a whole one or none; it goes on as what it was read as, within the limits.
+pub fn check(bytes: &[u8]) {
+    let headers = headers(bytes);
+    for propagator in all() {
+        let read = read(&*propagator, &headers);
+        is_whole(&read);
+        let passed_on = written(&*propagator, &read);
+        is_within_limits(&passed_on);
+        let again = self::read(&*propagator, &passed_on);
+        assert_eq!(span(&again), span(&read), "{propagator:?}: {passed_on:?}");
+        assert_eq!(
+            SamplingState::of(&again),
+            SamplingState::of(&read),
+            "{propagator:?}: {passed_on:?}"
+        );
+    }
+    let w3c = TraceContextPropagator::new();
+    let read = read(&w3c, &headers);
+    let again = self::read(&w3c, &written(&w3c, &read));
+    let trace_state = |context: &Context| context.span().span_context().trace_state().header();
+    assert_eq!(trace_state(&again), trace_state(&read));
+}
+
+fn all() -> Vec<Box<dyn TextMapPropagator>> {
+    vec![
+        Box::new(B3Propagator::single()),
+        Box::new(B3Propagator::multi()),
+        Box::new(JaegerPropagator::new()),
+        Box::new(GoogleCloudPropagator::new()),
+        #[cfg(feature = "xray")]
+        Box::new(crate::propagation::XRayPropagator::new()),
+        Box::new(BaggagePropagator::new()),
+        Box::new(TraceContextPropagator::new()),
+        Box::new(TextMapCompositePropagator::new(vec![
+            Box::new(TraceContextPropagator::new()),
+            Box::new(BaggagePropagator::new()),
+        ])),
+    ]
+}
+
+fn read(propagator: &dyn TextMapPropagator, headers: &HeaderMap) -> Context {
+    propagator.extract_with_context(&Context::new(), &Limited(headers.extractor()))
+}
+
+fn written(propagator: &dyn TextMapPropagator, context: &Context) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    replace(propagator, context, &mut headers);
+    headers
+}
+
+fn span(context: &Context) -> (TraceId, SpanId, bool) {
+    let span: &SpanContext = &context.span().span_context().clone();
+    (span.trace_id(), span.span_id(), span.is_sampled())
+}
+
+fn is_whole(context: &Context) {
+    let (trace_id, span_id, is_sampled) = span(context);
+    assert_eq!(trace_id == TraceId::INVALID, span_id == SpanId::INVALID);
+    if trace_id == TraceId::INVALID {
+        assert!(!context.has_active_span());
+    } else {
+        assert!(context.span().span_context().is_remote());
+        let state = SamplingState::of(context).unwrap();
+        assert_eq!(
+            is_sampled,
+            matches!(state, SamplingState::Accept | SamplingState::Debug)
+        );
+    }
+    assert!(context.baggage().len() <= 64);
+}
+
+fn is_within_limits(headers: &HeaderMap) {
+    for (name, members, bytes) in [("baggage", 64, 8192), ("tracestate", 32, 4096)] {
+        if let Some(list) = headers.get(name) {
+            assert!(list.len() <= bytes, "{list:?}");
+            assert!(
+                list.as_bytes().split(|byte| *byte == b',').count() <= members,
+                "{list:?}"
+            );
+        }
+    }
+    // Of the 16 KiB that servers take, 3 are left, for each entry counts 32 bytes more than it has.
+    let size = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 32);
+    assert!(size.sum::<usize>() <= 13 * 1024, "{headers:?}");
+}

@@ -1,0 +1,70 @@
+//! The reader and the writer of a plain `traceparent`, beside the propagator that they stand for.
+
+use http::{HeaderMap, HeaderValue};
+use opentelemetry::Context;
+use opentelemetry::propagation::{TextMapCompositePropagator, TextMapPropagator};
+use opentelemetry::trace::TraceContextExt;
+use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
+
+use super::headers;
+use crate::headers::Found;
+use crate::propagation::{Carrier, Limited, replace};
+use crate::traceparent::{self, Known};
+
+/// What is read and written in place is, bit for bit, what the W3C's propagators read and write.
+pub fn check(bytes: &[u8]) {
+    compare(&headers(bytes));
+    if let Ok(line) = HeaderValue::from_bytes(bytes) {
+        let mut headers = HeaderMap::new();
+        headers.insert("traceparent", line);
+        compare(&headers);
+    }
+}
+
+fn compare(headers: &HeaderMap) {
+    let w3c = TraceContextPropagator::new();
+    let with_baggage = TextMapCompositePropagator::new(vec![
+        Box::new(BaggagePropagator::new()),
+        Box::new(TraceContextPropagator::new()),
+    ]);
+    let is_alone = !headers.contains_key("baggage");
+    compare_with(&w3c, headers, true);
+    compare_with(&with_baggage, headers, is_alone);
+}
+
+fn compare_with(propagator: &dyn TextMapPropagator, headers: &HeaderMap, is_alone: bool) {
+    let expected = propagator.extract_with_context(&Context::new(), &Limited(headers.extractor()));
+    let is_plain = headers.get("traceparent").is_some_and(|line| is_plain(line.as_bytes()));
+    match traceparent::read(propagator, &Found::of(headers)) {
+        Known::Nothing => assert!(!expected.has_active_span()),
+        Known::Caller(caller) => {
+            assert!(is_plain);
+            assert_eq!(&caller, expected.span().span_context());
+        }
+        Known::Unknown => assert!(!is_plain || !is_alone || headers.contains_key("tracestate")),
+    }
+    is_written_as_well(propagator, &expected);
+}
+
+fn is_written_as_well(propagator: &dyn TextMapPropagator, context: &Context) {
+    let (mut ours, mut theirs) = (HeaderMap::new(), HeaderMap::new());
+    if traceparent::write(propagator, context, &mut ours) {
+        replace(propagator, context, &mut theirs);
+        assert_eq!(ours, theirs);
+    } else {
+        assert_eq!(ours, theirs, "nothing is written");
+    }
+}
+
+/// Digit by digit.
+fn is_plain(line: &[u8]) -> bool {
+    let is_zero = |range: std::ops::Range<usize>| line[range].iter().all(|digit| *digit == b'0');
+    line.len() == 55
+        && line.starts_with(b"00-")
+        && line.iter().enumerate().all(|(at, byte)| match at {
+            2 | 35 | 52 => *byte == b'-',
+            _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+        })
+        && !is_zero(3..35)
+        && !is_zero(36..52)
+}
