@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 
+use opentelemetry::trace::Status as SpanStatus;
 use opentelemetry::{Array, StringValue, Value};
 use otel_runtime::traced_service;
 use tests::kinds::Message;
@@ -25,6 +26,16 @@ fn metadata(name: &'static str, value: &'static str) -> MetadataMap {
     metadata
 }
 
+/// More than is recorded: in a value, and of values.
+fn much(name: &'static str) -> MetadataMap {
+    let mut metadata = MetadataMap::new();
+    metadata.append(name, "x".repeat(2000).parse().unwrap());
+    for _ in 0..19 {
+        metadata.append(name, MetadataValue::from_static("y"));
+    }
+    metadata
+}
+
 fn failure() -> Status {
     Status::with_metadata(Code::Internal, "failed", metadata("x-retry-after", "7"))
 }
@@ -40,7 +51,17 @@ impl Unary for Talkative {
         if request.get_ref().text == "fail" {
             return Err(failure());
         }
-        let served_by = metadata("x-served-by", "north");
+        if request.get_ref().text == "fail at length" {
+            return Err(Status::with_metadata(
+                Code::Internal,
+                "x".repeat(5000),
+                much("x-retry-after"),
+            ));
+        }
+        let served_by = match &*request.get_ref().text {
+            "much" => much("x-served-by"),
+            _ => metadata("x-served-by", "north"),
+        };
         Ok(Response::from_parts(
             served_by,
             request.into_inner(),
@@ -135,4 +156,39 @@ async fn of_a_stream_that_fails() {
             attribute("rpc.response.trailer.x-retry-after", &["7"]),
         ]
     );
+}
+
+/// Sixteen values, and of the first of them 1,024 bytes.
+fn is_cut(captured: &[(String, Value)], expected: &str) {
+    let [(name, Value::Array(Array::String(values)))] = captured else {
+        panic!("{captured:?}")
+    };
+    assert_eq!(name, expected);
+    assert_eq!(values[0].as_str(), "x".repeat(1024));
+    assert_eq!(values[1..], ["y"; 15].map(StringValue::from));
+}
+
+#[tokio::test]
+async fn of_many_and_long_ones_there_is_an_end() {
+    let server = serve(Routes::new(UnaryServer::new(Talkative))).await;
+    let mut client = UnaryClient::new(server.channel().await);
+    {
+        let telemetry = Telemetry::start();
+        client.call(Message::from("much")).await.unwrap();
+        is_cut(&captured(&telemetry).await, "rpc.response.header.x-served-by");
+    }
+    let telemetry = Telemetry::start();
+    client.call(Message::from("fail at length")).await.unwrap_err();
+    let span = telemetry.span().await;
+    let expected = SpanStatus::error("x".repeat(4096));
+    assert_eq!(span.status, expected);
+}
+
+#[tokio::test]
+async fn so_there_is_of_a_failures() {
+    let telemetry = Telemetry::start();
+    let server = serve(Routes::new(UnaryServer::new(Talkative))).await;
+    let mut client = UnaryClient::new(server.channel().await);
+    client.call(Message::from("fail at length")).await.unwrap_err();
+    is_cut(&captured(&telemetry).await, "rpc.response.trailer.x-retry-after");
 }
