@@ -93,6 +93,11 @@ fn is_within_limits(headers: &HeaderMap) {
             );
         }
     }
+    let jaegers = headers.iter().filter_map(|(name, value)| {
+        let key = name.as_str().strip_prefix("uberctx-")?;
+        Some(key.len() + value.len())
+    });
+    assert!(jaegers.sum::<usize>() <= 8192, "{headers:?}");
     // Of the 16 KiB that servers take, 3 are left, for each entry counts 32 bytes more than it has.
     let size = headers
         .iter()
