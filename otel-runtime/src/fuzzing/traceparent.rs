@@ -11,7 +11,7 @@ use crate::headers::Found;
 use crate::propagation::{Carrier, Limited, replace};
 use crate::traceparent::{self, Known};
 
-/// What is read and written in place is, bit for bit, what the W3C's propagators read and write.
+/// What is read and written in place is, bit for bit, what the W3C's propagators read and write, but for an empty `tracestate`.
 pub fn check(bytes: &[u8]) {
     compare(&headers(bytes));
     if let Ok(line) = HeaderValue::from_bytes(bytes) {
@@ -50,6 +50,9 @@ fn is_written_as_well(propagator: &dyn TextMapPropagator, context: &Context) {
     let (mut ours, mut theirs) = (HeaderMap::new(), HeaderMap::new());
     if traceparent::write(propagator, context, &mut ours) {
         replace(propagator, context, &mut theirs);
+        if theirs.get("tracestate").is_some_and(HeaderValue::is_empty) {
+            theirs.remove("tracestate");
+        }
         assert_eq!(ours, theirs);
     } else {
         assert_eq!(ours, theirs, "nothing is written");
