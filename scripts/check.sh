@@ -132,7 +132,7 @@ fuzzed() {
         for target in $(cargo fuzz list); do
             found="target/found/$target"
             mkdir -p "$found"
-            cargo fuzz run --sanitizer none "$target" "$found" "corpus/$target" -- -max_total_time=10 -verbosity=0 -print_final_stats=1
+            cargo fuzz run --sanitizer none "$target" "$found" "corpus/$target" -- -max_total_time=10 -timeout=10 -verbosity=0 -print_final_stats=1
         done
     )
 }
