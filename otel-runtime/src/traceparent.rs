@@ -136,14 +136,14 @@ impl Kind {
     }
 
     fn has_fields_of(self, propagator: &dyn TextMapPropagator) -> bool {
-        let mut fields = propagator.fields();
+        let fields = || propagator.fields();
         match self {
-            Kind::Nothing => fields.next().is_none(),
-            Kind::TraceContext => fields.eq(["traceparent", "tracestate"]),
+            Kind::Nothing => fields().next().is_none(),
+            Kind::TraceContext => fields().eq(["traceparent", "tracestate"]),
             // In any order.
             Kind::TraceContextAndBaggage => {
                 let is_one = |field| matches!(field, "traceparent" | "tracestate" | "baggage");
-                propagator.fields().count() == 3 && fields.all(is_one)
+                fields().count() == 3 && fields().all(is_one)
             }
             Kind::Other => true,
         }

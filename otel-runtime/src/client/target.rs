@@ -21,8 +21,7 @@ impl Target {
     }
 
     pub(crate) fn attributes(&self) -> Vec<KeyValue> {
-        let address =
-            (!self.address.is_empty()).then(|| KeyValue::new(semconv::SERVER_ADDRESS, self.address.clone()));
+        let address = (!self.address.is_empty()).then(|| KeyValue::new(semconv::SERVER_ADDRESS, self.address.clone()));
         let port = self
             .port
             .map(|port| KeyValue::new(semconv::SERVER_PORT, i64::from(port)));
