@@ -27,6 +27,7 @@ mod semconv;
 mod server;
 mod sizes;
 mod status;
+mod sync;
 pub mod task;
 #[cfg(feature = "console")]
 pub mod telemetry;

@@ -4,14 +4,14 @@
 //! `bound-instruments`, the instrument bound to them. And active requests, which go up and down with each RPC, are added up here, and told to their instrument whenever somebody reads the metrics.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Histogram, Meter, UpDownCounter};
 
 use crate::semconv;
 use crate::status::{Outcome, Side};
+use crate::sync::{AtomicBool, AtomicI64, Mutex, OnceLock, Ordering};
 
 #[cfg(feature = "bound-instruments")]
 type Bound = opentelemetry::metrics::BoundHistogram<f64>;
@@ -90,7 +90,7 @@ impl Points {
             target: Box::from(target),
             attributes: sorted(labels(name).to_vec()),
             call_duration,
-            ended: [const { OnceLock::new() }; Outcome::COUNT],
+            ended: std::array::from_fn(|_| OnceLock::new()),
             active: Active {
                 change: AtomicI64::new(0),
                 is_told: AtomicBool::new(false),

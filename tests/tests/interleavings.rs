@@ -1,0 +1,273 @@
+//! In whatever order threads meet at a method's points in the metrics, nothing is lost and nothing counts twice.
+//!
+//! It is the runtime's own code, its file compiled once more, with loom's atomics and locks for the standard library's. loom runs each test in every order that the threads' steps can have, and
+//! with each value that a relaxed load may see.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{
+    AsyncInstrument, AsyncInstrumentBuilder, Callback, Histogram, HistogramBuilder, InstrumentBuilder,
+    InstrumentProvider, Meter, ObservableGauge, SyncInstrument, UpDownCounter,
+};
+use points::{Instruments, Points};
+use status::{Outcome, Side};
+
+// Not all of them is needed here.
+#[allow(dead_code)]
+#[path = "../../otel-runtime/src/points.rs"]
+mod points;
+#[allow(dead_code)]
+#[path = "../../otel-runtime/src/semconv.rs"]
+mod semconv;
+#[allow(dead_code)]
+#[path = "../../otel-runtime/src/status.rs"]
+mod status;
+
+/// In place of the runtime's own.
+mod sync {
+    pub(crate) use loom::sync::Mutex;
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+    /// loom has none. The first who comes makes the value, and whoever comes meanwhile waits.
+    pub(crate) struct OnceLock<T: 'static>(Mutex<Option<&'static T>>);
+
+    impl<T> OnceLock<T> {
+        pub(crate) fn new() -> Self {
+            OnceLock(Mutex::new(None))
+        }
+
+        pub(crate) fn get_or_init(&self, make: impl FnOnce() -> T) -> &T {
+            let mut value = self.0.lock().unwrap();
+            value.get_or_insert_with(|| Box::leak(Box::new(make())))
+        }
+    }
+}
+
+/// The one there is: a table of several has an order of its own in each run, which loom would take for theirs.
+const METHOD: &str = "helloworld.Greeter/SayHello";
+
+/// What the instruments have been told. Its own locks are none of loom's, so it takes each note in one step.
+#[derive(Default)]
+struct Books {
+    /// The changes of active requests, in their order.
+    changes: Mutex<Vec<i64>>,
+    /// How many durations there are with each status code.
+    durations: Mutex<BTreeMap<String, u64>>,
+    /// How often a duration has been bound to each status code.
+    bindings: Mutex<BTreeMap<String, u64>>,
+    on_reading: Mutex<Vec<Callback<i64>>>,
+}
+
+fn value(attributes: &[KeyValue], key: &str) -> String {
+    let found = attributes.iter().find(|attribute| attribute.key.as_str() == key);
+    found.unwrap().value.to_string()
+}
+
+struct ActiveRequests(Arc<Books>);
+
+impl SyncInstrument<i64> for ActiveRequests {
+    fn measure(&self, change: i64, attributes: &[KeyValue]) {
+        assert_eq!(value(attributes, "rpc.method"), METHOD);
+        self.0.changes.lock().unwrap().push(change);
+    }
+}
+
+struct CallDuration(Arc<Books>);
+
+impl SyncInstrument<f64> for CallDuration {
+    fn measure(&self, _: f64, attributes: &[KeyValue]) {
+        let code = value(attributes, "rpc.status_code");
+        *self.0.durations.lock().unwrap().entry(code).or_default() += 1;
+    }
+
+    #[cfg(feature = "bound-instruments")]
+    fn bind(&self, attributes: &[KeyValue]) -> Box<dyn opentelemetry::metrics::BoundSyncInstrument<f64> + Send + Sync> {
+        struct Bound(CallDuration, Vec<KeyValue>);
+
+        impl opentelemetry::metrics::BoundSyncInstrument<f64> for Bound {
+            fn measure(&self, seconds: f64) {
+                self.0.measure(seconds, &self.1);
+            }
+        }
+
+        let code = value(attributes, "rpc.status_code");
+        *self.0.bindings.lock().unwrap().entry(code).or_default() += 1;
+        Box::new(Bound(CallDuration(Arc::clone(&self.0)), attributes.to_vec()))
+    }
+}
+
+struct Provider(Arc<Books>);
+
+impl InstrumentProvider for Provider {
+    fn f64_histogram(&self, _: HistogramBuilder<'_, Histogram<f64>>) -> Histogram<f64> {
+        Histogram::new(Arc::new(CallDuration(Arc::clone(&self.0))))
+    }
+
+    fn i64_up_down_counter(&self, _: InstrumentBuilder<'_, UpDownCounter<i64>>) -> UpDownCounter<i64> {
+        UpDownCounter::new(Arc::new(ActiveRequests(Arc::clone(&self.0))))
+    }
+
+    fn i64_observable_gauge(
+        &self,
+        gauge: AsyncInstrumentBuilder<'_, ObservableGauge<i64>, i64>,
+    ) -> ObservableGauge<i64> {
+        self.0.on_reading.lock().unwrap().extend(gauge.callbacks);
+        ObservableGauge::new()
+    }
+}
+
+struct Nobody;
+
+impl AsyncInstrument<i64> for Nobody {
+    fn observe(&self, _: i64, _: &[KeyValue]) {
+        unreachable!("the runtime observes nothing");
+    }
+}
+
+/// The instruments of a server's RPCs, and what they are told.
+#[derive(Clone)]
+struct Server {
+    instruments: Arc<Instruments>,
+    books: Arc<Books>,
+    read: Arc<[Callback<i64>]>,
+}
+
+impl Server {
+    fn new() -> Self {
+        let books = Arc::new(Books::default());
+        let meter = Meter::new(Arc::new(Provider(Arc::clone(&books))));
+        let instruments = Instruments::new(
+            &meter,
+            meter.f64_histogram("duration").build(),
+            meter.i64_up_down_counter("active").build(),
+        );
+        let read = std::mem::take(&mut *books.on_reading.lock().unwrap()).into();
+        Server {
+            instruments,
+            books,
+            read,
+        }
+    }
+
+    fn points(&self) -> Arc<Points> {
+        self.instruments.points(Side::Server, METHOD, &[])
+    }
+
+    /// Somebody reads the metrics.
+    fn read(&self) {
+        for callback in &*self.read {
+            callback(&Nobody);
+        }
+    }
+
+    fn changes(&self) -> Vec<i64> {
+        self.books.changes.lock().unwrap().clone()
+    }
+}
+
+/// Runs them at the same time, until all have ended.
+fn at_once<const N: usize>(threads: [Box<dyn FnOnce() + Send>; N]) {
+    for thread in threads.map(loom::thread::spawn) {
+        thread.join().unwrap();
+    }
+}
+
+#[test]
+fn active_requests_add_up_however_often_they_are_read_meanwhile() {
+    loom::model(|| {
+        let server = Server::new();
+        let [one, other, reader] = [(); 3].map(|()| server.clone());
+        at_once([
+            Box::new(move || {
+                let points = one.points();
+                points.count_active(1);
+                points.count_active(-1);
+            }),
+            Box::new(move || other.points().count_active(1)),
+            Box::new(move || reader.read()),
+        ]);
+        server.read();
+
+        let mut active = 0;
+        for change in server.changes() {
+            active += change;
+            assert!((0..=2).contains(&active), "{active} at a moment");
+        }
+        assert_eq!(active, 1);
+    });
+}
+
+#[test]
+fn two_readers_share_what_there_is_to_tell() {
+    loom::model(|| {
+        let server = Server::new();
+        server.points().count_active(1);
+        let [one, other, counting] = [(); 3].map(|()| server.clone());
+        at_once([
+            Box::new(move || one.read()),
+            Box::new(move || other.read()),
+            Box::new(move || counting.points().count_active(-1)),
+        ]);
+        server.read();
+
+        assert_eq!(server.changes().iter().sum::<i64>(), 0);
+    });
+}
+
+#[test]
+fn that_none_is_active_is_told_once() {
+    loom::model(|| {
+        let server = Server::new();
+        let _points = server.points();
+        let [one, other] = [(); 2].map(|()| server.clone());
+        at_once([Box::new(move || one.read()), Box::new(move || other.read())]);
+        server.read();
+
+        assert_eq!(server.changes(), [0]);
+    });
+}
+
+#[test]
+fn a_method_has_its_points_once() {
+    loom::model(|| {
+        let server = Server::new();
+        let [one, other] = [(); 2].map(|()| {
+            let server = server.clone();
+            loom::thread::spawn(move || server.points())
+        });
+        let [one, other] = [one, other].map(|thread| thread.join().unwrap());
+        assert!(Arc::ptr_eq(&one, &other));
+        assert!(Arc::ptr_eq(&one, &server.points()));
+    });
+}
+
+#[test]
+fn no_duration_is_lost_while_its_point_is_made() {
+    loom::model(|| {
+        let server = Server::new();
+        let points = server.points();
+        let [one, other] = [(); 2].map(|()| Arc::clone(&points));
+        at_once([
+            Box::new(move || {
+                one.record_duration(0.1, Outcome::OK);
+                one.record_duration(0.1, Outcome::CANCELLED);
+            }),
+            Box::new(move || {
+                other.record_duration(0.1, Outcome::CANCELLED);
+                other.record_duration(0.1, Outcome::OK);
+            }),
+        ]);
+
+        let counts = |count| BTreeMap::from([("CANCELLED".to_owned(), count), ("OK".to_owned(), count)]);
+        assert_eq!(*server.books.durations.lock().unwrap(), counts(2));
+        // Bound once, where they are bound at all.
+        let bindings = if cfg!(feature = "bound-instruments") {
+            counts(1)
+        } else {
+            BTreeMap::new()
+        };
+        assert_eq!(*server.books.bindings.lock().unwrap(), bindings);
+    });
+}
