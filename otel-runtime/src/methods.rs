@@ -206,6 +206,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "thousands of methods take it minutes")]
     fn there_is_an_end_to_what_is_learnt() {
         let methods = Methods::served();
         for number in 0..MOST_KNOWN {

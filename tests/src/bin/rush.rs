@@ -1,0 +1,120 @@
+//! RPCs at once from four threads, `rush ROUNDS`: of each kind, with each end, through the attribute and both layers, while the metrics are read. It says nothing: others look at it as it runs,
+//! a test for what is left of the RPCs, `scripts/sanitize.sh` for data races.
+
+use std::time::Duration;
+
+use opentelemetry::global;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
+use otel_runtime::ServerLayer;
+use tests::client::{Kind, call, connect};
+use tests::rpc;
+use tests::server::serve_with;
+use tests::set_ups::{Annotated, Obedient};
+use tokio::task::JoinSet;
+use tonic::Request;
+use tonic::transport::Server;
+
+const AT_ONCE: usize = 4;
+
+/// How RPCs end. The last three only where the response is a stream.
+const ENDS: [&str; 7] = ["0", "5", "13", "panic", "later 13", "later panic", "torn"];
+
+/// Keeps nothing.
+#[derive(Debug)]
+struct Nowhere;
+
+impl SpanExporter for Nowhere {
+    async fn export(&self, _: Vec<SpanData>) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+/// The metrics, and what reads them.
+#[derive(Clone)]
+struct Metrics {
+    meters: SdkMeterProvider,
+    exporter: InMemoryMetricExporter,
+}
+
+impl Metrics {
+    fn install() -> Self {
+        let exporter = InMemoryMetricExporter::default();
+        // Reads when asked to, not by the clock.
+        let reader = PeriodicReader::builder(exporter.clone())
+            .with_interval(Duration::from_secs(24 * 60 * 60))
+            .build();
+        let meters = SdkMeterProvider::builder().with_reader(reader).build();
+        global::set_meter_provider(meters.clone());
+        Metrics { meters, exporter }
+    }
+
+    fn read(&self) {
+        self.meters.force_flush().unwrap();
+        self.exporter.reset();
+    }
+}
+
+/// Each has a server of its own, so that who gives up knows that it is its own RPC which waits.
+async fn rush(worker: usize, rounds: usize, metrics: Metrics) {
+    let obedient = Obedient::default();
+    let layer = ServerLayer::new().message_sizes();
+    let server = serve_with(Server::builder().layer(layer), Annotated::routes(&obedient)).await;
+    let channel = connect(&server).await;
+    let unrecorded = server.channel().await;
+    for round in 0..rounds {
+        for kind in Kind::ALL {
+            for end in ENDS {
+                let _ = call(channel.clone(), kind, Request::new(end)).await;
+                // Nobody knows it, and no two are the same.
+                let unknown = format!("unknown.Service/{worker}{round}{kind:?}{end}").replace(' ', "");
+                rpc::call_to_end(unrecorded.clone(), &unknown, rpc::request("")).await;
+            }
+            // The caller goes away.
+            tokio::select! {
+                _ = call(channel.clone(), kind, Request::new("wait")) => unreachable!("nobody releases it"),
+                () = obedient.waits() => {}
+            }
+            let mut request = Request::new("wait");
+            request.set_timeout(Duration::from_millis(1));
+            let _ = call(channel.clone(), kind, request).await;
+            // It has come to wait, or it has not.
+            let _ = tokio::time::timeout(Duration::ZERO, obedient.waits()).await;
+        }
+        metrics.read();
+    }
+}
+
+fn main() {
+    let rounds = std::env::args().nth(1).expect("how many rounds");
+    let rounds = rounds.parse().expect("a number");
+    // The panics that are meant to be would hide one that is not.
+    std::panic::set_hook(Box::new(|panic| {
+        if panic.payload().downcast_ref() != Some(&"as asked") {
+            eprintln!("{panic}");
+        }
+    }));
+    let tracers = SdkTracerProvider::builder().with_simple_exporter(Nowhere).build();
+    global::set_tracer_provider(tracers);
+    global::set_text_map_propagator(TraceContextPropagator::new());
+    let metrics = Metrics::install();
+
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(AT_ONCE)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut workers = JoinSet::new();
+        for worker in 0..AT_ONCE {
+            workers.spawn(rush(worker, rounds, metrics.clone()));
+        }
+        while let Some(worker) = workers.join_next().await {
+            worker.unwrap();
+        }
+    });
+    // Whatever is still going on ends with its task. The metrics stay as they are: the thread that reads them would be at any point of its end when the program ends.
+    drop(runtime);
+}
