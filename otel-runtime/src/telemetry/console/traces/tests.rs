@@ -179,6 +179,7 @@ fn of_too_many_that_wait_the_oldest_trace_is_drawn() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "thousands of spans take it minutes")]
 fn nothing_grows_for_ever() {
     let mut traces = Traces::default();
     for trace in 1..=3 * LIMIT as u128 {
@@ -192,6 +193,7 @@ fn nothing_grows_for_ever() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "thousands of spans take it minutes")]
 fn one_trace_without_an_end_does_not_grow_for_ever_either() {
     let mut traces = Traces::default();
     let mut drawn = 0;
