@@ -222,6 +222,7 @@ fn two_spans_with_one_id_do_not_double_what_is_below() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "a trace so deep takes it minutes")]
 fn a_trace_may_be_deeper_than_the_stack() {
     let deep: Vec<_> = (1..=2000)
         .map(|id| span(id, id - 1, "deeper", SpanKind::Internal, (0, 30)))
