@@ -16,6 +16,9 @@ use status::{Outcome, Side};
 
 // Not all of them is needed here.
 #[allow(dead_code)]
+#[path = "../../otel-runtime/src/limits.rs"]
+mod limits;
+#[allow(dead_code)]
 #[path = "../../otel-runtime/src/points.rs"]
 mod points;
 #[allow(dead_code)]
