@@ -34,12 +34,12 @@ fn inside<T>(place: &mut Option<Box<Started>>, run: impl FnOnce() -> T) -> T {
 }
 
 impl Guarded {
-    fn start(&self, request: &Request<Message>) -> Box<Started> {
+    fn start(&self, request: &Request<Message>) -> Started {
         let is_wanted =
             |name: &http::HeaderName| matches!(name.as_str(), "traceparent" | "tracestate" | "grpc-timeout");
         let names = request.metadata().as_ref().keys();
         std::hint::black_box(names.filter(|name| is_wanted(name)).count());
-        Box::new(Started::new(self.0))
+        Started::new(self.0)
     }
 }
 
@@ -63,18 +63,18 @@ impl Bench for Guarded {
     type StreamStream = Traced;
 
     async fn unary(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
-        inside(&mut Some(self.start(&request)), || {
+        inside(&mut Some(Box::new(self.start(&request))), || {
             Ok(Response::new(request.into_inner()))
         })
     }
 
     async fn stream(&self, request: Request<Message>) -> Result<Response<Traced>, Status> {
-        let mut started = Some(self.start(&request));
+        let mut started = Some(Box::new(self.start(&request)));
         let stream = inside(&mut started, || repeated(request.into_inner()));
         Ok(Response::new(Traced { stream, started }))
     }
 
     async fn error(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
-        inside(&mut Some(self.start(&request)), || Err(error()))
+        inside(&mut Some(Box::new(self.start(&request))), || Err(error()))
     }
 }
