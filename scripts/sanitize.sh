@@ -23,7 +23,9 @@ undefined_behaviour() {
 data_races() {
     RUSTFLAGS=-Zsanitizer=thread CARGO_TARGET_DIR=$target_directory/thread-sanitizer \
         cargo +nightly build --locked -Zbuild-std --target "$host" --package tests --bin rush
-    "$target_directory/thread-sanitizer/$host/debug/rush" 20
+    # A socket goes from the thread that registers it to the one that polls by way of the kernel, which the sanitizer does not see.
+    echo race:tokio::runtime::io::driver >"$target_directory/thread-sanitizer/suppressions"
+    TSAN_OPTIONS=suppressions=$target_directory/thread-sanitizer/suppressions "$target_directory/thread-sanitizer/$host/debug/rush" 20
 }
 
 rustup component add --toolchain nightly miri rust-src
