@@ -33,24 +33,28 @@ impl Unknown {
     }
 }
 
-/// What a span is made of, beside its attributes.
+/// An RPC that is about to start.
 pub(crate) struct Beginning {
-    /// When it started, by the clock that measures.
-    pub(crate) start: Instant,
     pub(crate) method: &'static Method,
     /// Where `method` stands for all that nobody knows.
     pub(crate) unknown: Option<Unknown>,
     pub(crate) instrumentation: Chosen,
-    /// What the span is put into, where that is not the current context.
-    pub(crate) context: Option<Context>,
-    /// The span's parent, where that is not in `context`.
-    pub(crate) parent: Option<Context>,
-    pub(crate) link: Option<Link>,
     pub(crate) timeout: Option<Duration>,
     /// What the layer takes up that begins it, where one does.
     pub(crate) layer: Option<&'static Captured>,
+    /// What the handler takes up that begins it, where one does.
+    pub(crate) handler: Option<&'static Captured>,
     /// Where somebody asks for the sizes of its messages.
     pub(crate) sizes: Option<Arc<Sizes>>,
+}
+
+/// What a span belongs to.
+pub(crate) struct Family {
+    /// What it is put into, where that is not the current context.
+    pub(crate) context: Option<Context>,
+    /// Its parent, where that is not in `context`.
+    pub(crate) parent: Option<Context>,
+    pub(crate) link: Option<Link>,
 }
 
 /// The attributes that a span starts with.
@@ -82,82 +86,58 @@ pub(crate) struct Call {
     /// What the layer takes up that began it, where one did.
     layer: Option<&'static Captured>,
     sizes: Option<Arc<Sizes>>,
-    /// Whether the handler has joined the layer's RPC.
-    is_joined: bool,
+    /// What the handler takes up that has it: whose own it is, or which has joined the layer's.
+    handler: Option<&'static Captured>,
     /// How it ends if nobody says more: the handler has said so, and what it said is on its way.
     foreseen: Option<(Code, String)>,
     ended: bool,
 }
 
 impl Call {
+    /// Starts its span, if somebody wants spans.
     #[inline]
-    pub(crate) fn start(beginning: Beginning, attributes: &dyn Attributes) -> Running {
-        let Beginning {
-            start,
-            method,
-            unknown,
-            instrumentation,
-            mut context,
-            parent,
-            link,
-            timeout,
-            layer,
-            sizes,
-        } = beginning;
-        let mut records = false;
-        let mut time = SystemTime::UNIX_EPOCH;
-        if instrumentation.makes_spans() {
-            time = SystemTime::now();
-            let around = context.take().unwrap_or_else(Context::current);
-            // There is room for what the end adds.
-            let mut all = Vec::with_capacity(8);
-            all.push(KeyValue::new(semconv::RPC_SYSTEM_NAME, semconv::GRPC));
-            // What is not known yet is told when it is.
-            let mut builder = match &unknown {
-                None => {
-                    all.push(method.attribute());
-                    if instrumentation.legacy().is_some() {
-                        all.extend(legacy::span_attributes(method));
-                    }
-                    SpanBuilder::from_name(method.span_name())
-                }
-                Some(unknown) => SpanBuilder::from_name(unknown.name().to_owned()),
-            };
-            attributes.sampled_by(&mut all);
-            builder.span_kind = Some(match method.side() {
-                Side::Server => SpanKind::Server,
-                Side::Client => SpanKind::Client,
-            });
-            builder.start_time = Some(time);
-            builder.attributes = Some(all);
-            builder.links = link.map(|link| vec![link]);
-            context = Some(
-                match instrumentation.start_span(parent.as_ref().unwrap_or(&around), builder, attributes) {
-                    Some(Started::Recording(span)) => {
-                        records = true;
-                        around.with_span(span)
-                    }
-                    Some(Started::Id(id)) => around.with_remote_span_context(id),
-                    None => around,
-                },
-            );
+    pub(crate) fn start(&mut self, family: Family, attributes: &dyn Attributes) {
+        if self.instrumentation.makes_spans() {
+            self.start_span(family, attributes);
+        } else {
+            self.context = family.context;
         }
-        method.with_points(&instrumentation, |points| points.count_active(1));
-        Running::new(Call {
-            method,
-            unknown,
-            instrumentation,
-            context,
-            records,
-            start,
-            time,
-            timeout,
-            layer,
-            sizes,
-            is_joined: false,
-            foreseen: None,
-            ended: false,
-        })
+    }
+
+    fn start_span(&mut self, family: Family, attributes: &dyn Attributes) {
+        self.time = SystemTime::now();
+        let around = family.context.unwrap_or_else(Context::current);
+        // There is room for what the end adds.
+        let mut all = Vec::with_capacity(8);
+        all.push(KeyValue::new(semconv::RPC_SYSTEM_NAME, semconv::GRPC));
+        // What is not known yet is told when it is.
+        let mut builder = match &self.unknown {
+            None => {
+                all.push(self.method.attribute());
+                if self.instrumentation.legacy().is_some() {
+                    all.extend(legacy::span_attributes(self.method));
+                }
+                SpanBuilder::from_name(self.method.span_name())
+            }
+            Some(unknown) => SpanBuilder::from_name(unknown.name().to_owned()),
+        };
+        attributes.sampled_by(&mut all);
+        builder.span_kind = Some(match self.method.side() {
+            Side::Server => SpanKind::Server,
+            Side::Client => SpanKind::Client,
+        });
+        builder.start_time = Some(self.time);
+        builder.attributes = Some(all);
+        builder.links = family.link.map(|link| vec![link]);
+        let parent = family.parent.as_ref().unwrap_or(&around);
+        self.context = Some(match self.instrumentation.start_span(parent, builder, attributes) {
+            Some(Started::Recording(span)) => {
+                self.records = true;
+                around.with_span(span)
+            }
+            Some(Started::Id(id)) => around.with_remote_span_context(id),
+            None => around,
+        });
     }
 
     #[inline]
@@ -201,9 +181,19 @@ impl Call {
         self.sizes.as_ref()
     }
 
-    /// Makes a handler part of the layer's RPC. `false` where no layer began it, or another handler is part of it already.
-    pub(crate) fn join(&mut self) -> bool {
-        self.layer.is_some() && !std::mem::replace(&mut self.is_joined, true)
+    /// What the handler takes up that has it.
+    #[inline]
+    pub(crate) fn handler(&self) -> Option<&'static Captured> {
+        self.handler
+    }
+
+    /// Makes a handler, which takes this up, part of the layer's RPC. `false` where no layer began it, or another handler is part of it already.
+    pub(crate) fn join(&mut self, handler: &'static Captured) -> bool {
+        let is_free = self.layer.is_some() && self.handler.is_none();
+        if is_free {
+            self.handler = Some(handler);
+        }
+        is_free
     }
 
     /// Whether its method is not known to be one yet.
@@ -362,14 +352,36 @@ thread_local! {
 }
 
 impl Running {
-    fn new(call: Call) -> Self {
-        match BOXES.try_with(|boxes| boxes.borrow_mut().pop()) {
-            Ok(Some(mut empty)) => {
-                *empty = Some(call);
-                Running(Some(empty))
-            }
-            _ => Running(Some(Box::new(Some(call)))),
+    /// An RPC whose time starts now.
+    #[inline]
+    pub(crate) fn new(beginning: Beginning) -> Self {
+        let start = Instant::now();
+        let mut empty = match BOXES.try_with(|boxes| boxes.borrow_mut().pop()) {
+            Ok(Some(empty)) => empty,
+            _ => Box::new(None),
+        };
+        // Which it is. So nothing is dropped, and it is made in its place.
+        if empty.is_none() {
+            *empty = Some(Call {
+                method: beginning.method,
+                unknown: beginning.unknown,
+                instrumentation: beginning.instrumentation,
+                context: None,
+                records: false,
+                start,
+                time: SystemTime::UNIX_EPOCH,
+                timeout: beginning.timeout,
+                layer: beginning.layer,
+                handler: beginning.handler,
+                sizes: beginning.sizes,
+                foreseen: None,
+                ended: false,
+            });
         }
+        let call = Running(Some(empty));
+        call.method
+            .with_points(&call.instrumentation, |points| points.count_active(1));
+        call
     }
 }
 

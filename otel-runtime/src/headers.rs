@@ -1,6 +1,15 @@
 //! What the headers of a request say to every RPC, found in one pass over them: to look each up by its name would cost several times as much.
 
+use std::time::Duration;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::deadline;
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+const BAGGAGE: HeaderName = HeaderName::from_static("baggage");
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// The headers of a request that every RPC looks for. Of several lines, the first.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,15 +25,23 @@ impl<'a> Found<'a> {
     pub(crate) fn of(headers: &'a HeaderMap) -> Self {
         let mut found = Found::default();
         for (name, value) in headers {
-            match name.as_str() {
-                "traceparent" => _ = found.traceparent.get_or_insert(value),
-                "grpc-timeout" => _ = found.grpc_timeout.get_or_insert(value),
-                "tracestate" => found.has_tracestate = true,
-                "baggage" => found.has_baggage = true,
-                _ => {}
+            if *name == TRACEPARENT {
+                found.traceparent.get_or_insert(value);
+            } else if *name == GRPC_TIMEOUT {
+                found.grpc_timeout.get_or_insert(value);
+            } else if *name == TRACESTATE {
+                found.has_tracestate = true;
+            } else if *name == BAGGAGE {
+                found.has_baggage = true;
             }
         }
         found
+    }
+
+    /// How much time the caller gives, where it says so.
+    #[inline]
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        self.grpc_timeout.and_then(deadline::grpc_timeout)
     }
 }
 

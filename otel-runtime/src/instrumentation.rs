@@ -108,10 +108,7 @@ impl Instrumentation {
         let extract = |propagator: &dyn TextMapPropagator| match traceparent::read(propagator, found) {
             Known::Nothing => None,
             Known::Caller(span) => Some(Context::map_current(|current| current.with_remote_span_context(span))),
-            Known::Unknown => {
-                let headers = Limited(Headers::new(headers));
-                Some(propagator.extract_with_context(&Context::current(), &headers))
-            }
+            Known::Unknown => Some(extract_all(propagator, headers)),
         };
         let found = panic::PROPAGATOR.answer(|| match &self.0.propagator {
             Some(propagator) => extract(&**propagator),
@@ -210,6 +207,12 @@ impl fmt::Debug for Instrumentation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Instrumentation").finish_non_exhaustive()
     }
+}
+
+/// What the propagator itself finds, in the current context.
+#[inline(never)]
+fn extract_all(propagator: &dyn TextMapPropagator, headers: &HeaderMap) -> Context {
+    propagator.extract_with_context(&Context::current(), &Limited(Headers::new(headers)))
 }
 
 /// A span that has started.

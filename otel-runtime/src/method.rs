@@ -93,16 +93,19 @@ impl Method {
     /// Asks its points in the metrics.
     #[inline]
     pub(crate) fn with_points(&self, instrumentation: &Instrumentation, ask: impl FnOnce(&Points)) {
-        let number = instrumentation.number();
-        let points = || {
-            instrumentation
-                .instruments(self.side)
-                .points(self.side, self.name, &self.target)
-        };
-        match self.points.get_or_init(|| (number, points())) {
-            (of, points) if *of == number => ask(points),
-            _ => ask(&points()),
+        match self.points.get() {
+            Some((of, points)) if *of == instrumentation.number() => ask(points),
+            _ => ask(&self.find_points(instrumentation)),
         }
+    }
+
+    #[cold]
+    fn find_points(&self, instrumentation: &Instrumentation) -> Arc<Points> {
+        let instruments = instrumentation.instruments(self.side);
+        let points = instruments.points(self.side, self.name, &self.target);
+        self.points
+            .get_or_init(|| (instrumentation.number(), Arc::clone(&points)));
+        points
     }
 }
 

@@ -4,7 +4,6 @@ use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Poll, ready};
-use std::time::Instant;
 
 use http::{Request, Response};
 use http_body::Body;
@@ -18,9 +17,8 @@ use tower_service::Service;
 
 use super::body::ClientBody;
 use super::target::Target;
-use crate::call::{Attributes, Beginning, Call, Running, Unknown};
-use crate::capture::Captured;
-use crate::capture::Names;
+use crate::call::{Attributes, Beginning, Call, Family, Running, Unknown};
+use crate::capture::{Captured, Names};
 use crate::headers::Found;
 use crate::method::Method;
 use crate::methods::Methods;
@@ -30,7 +28,7 @@ use crate::request::RpcRequest;
 use crate::server::running;
 use crate::sizes::{Direction, Sizes};
 use crate::status::Outcome;
-use crate::{deadline, response, wire};
+use crate::{response, wire};
 
 /// Records every RPC of a client, and carries its trace on to the server.
 ///
@@ -177,25 +175,26 @@ impl ClientLayer {
         let (method, unknown) = self.method_of(&seen);
         let sizes = Sizes::if_wanted(&instrumentation, unknown.is_none().then_some(method), false);
         let beginning = Beginning {
-            start: Instant::now(),
             method,
             unknown,
             instrumentation,
+            timeout: Found::of(request.headers()).timeout(),
+            layer: Some(captured),
+            handler: None,
+            sizes: sizes.clone(),
+        };
+        let family = Family {
             context: has_spans.then_some(context),
             parent: None,
             link: None,
-            timeout: Found::of(request.headers())
-                .grpc_timeout
-                .and_then(deadline::grpc_timeout),
-            layer: Some(captured),
-            sizes: sizes.clone(),
         };
         let attributes = OfTarget {
             target: self.methods.target(),
             request: &seen,
             headers: &captured.request_headers,
         };
-        let call = Call::start(beginning, &attributes);
+        let mut call = Running::new(beginning);
+        call.start(family, &attributes);
         options.annotate(&call, &seen);
         let instrumentation = call.instrumentation();
         match call.context() {

@@ -1,65 +1,45 @@
 //! The start of a server's RPC, in a handler or in a layer.
 
-use std::sync::Arc;
-use std::time::Instant;
-
 use opentelemetry::global::BoxedSpan;
 use opentelemetry::trace::{Link, Span, TraceContextExt};
 use opentelemetry::{Context, KeyValue};
 
 use super::address;
 use super::arrival::Arrival;
-use crate::call::{Attributes, Beginning, Call, Running, Unknown};
-use crate::capture::{Captured, Names};
-use crate::deadline;
+use crate::call::{Attributes, Beginning, Family, Running};
+use crate::capture::Names;
 use crate::headers::Found;
-use crate::instrumentation::Chosen;
-use crate::method::Method;
 use crate::propagation;
-use crate::sizes::Sizes;
 
-/// An RPC that is about to start.
-pub(super) struct Begin<'a> {
-    pub(super) method: &'static Method,
-    pub(super) unknown: Option<Unknown>,
-    pub(super) instrumentation: Chosen,
-    pub(super) public_endpoint: bool,
-    pub(super) request_headers: &'a Names,
-    pub(super) layer: Option<&'static Captured>,
-    pub(super) sizes: Option<Arc<Sizes>>,
-}
-
-impl Begin<'_> {
-    #[inline]
-    pub(super) fn call(self, request: &Arrival<'_>, found: &Found<'_>) -> Running {
-        let start = Instant::now();
-        let caller = self.instrumentation.extract(request.headers, found);
-        let (context, parent, link) = if self.public_endpoint {
-            let caller = caller.unwrap_or_else(Context::current);
-            let Stranger { root, link } = Stranger::new(&caller);
+/// Starts an RPC, of a stranger where `public_endpoint`. Its span takes up those of `headers` that its request has.
+#[inline]
+pub(super) fn call(
+    beginning: Beginning,
+    public_endpoint: bool,
+    request: &Arrival<'_>,
+    found: &Found<'_>,
+    headers: &Names,
+) -> Running {
+    let mut call = Running::new(beginning);
+    let caller = call.instrumentation().extract(request.headers, found);
+    let family = if public_endpoint {
+        let caller = caller.unwrap_or_else(Context::current);
+        let Stranger { root, link } = Stranger::new(&caller);
+        Family {
             // What gets no span of ours must not go on with the stranger's.
-            (Some(propagation::without_caller(&caller)), Some(root), link)
-        } else {
-            (caller, None, None)
-        };
-        let beginning = Beginning {
-            start,
-            method: self.method,
-            unknown: self.unknown,
-            instrumentation: self.instrumentation,
-            context,
-            parent,
+            context: Some(propagation::without_caller(&caller)),
+            parent: Some(root),
             link,
-            timeout: found.grpc_timeout.and_then(deadline::grpc_timeout),
-            layer: self.layer,
-            sizes: self.sizes,
-        };
-        let attributes = OfRequest {
-            request,
-            headers: self.request_headers,
-        };
-        Call::start(beginning, &attributes)
-    }
+        }
+    } else {
+        Family {
+            context: caller,
+            parent: None,
+            link: None,
+        }
+    };
+    call.start(family, &OfRequest { request, headers });
+    call
 }
 
 /// What a request says of itself.

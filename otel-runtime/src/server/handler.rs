@@ -237,8 +237,11 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        if self.is_needed {
-            running::enter(self.slot.leave());
+        if self.is_needed
+            && let Slot::Own(running) = &mut self.slot
+            && let Some(running) = running.take()
+        {
+            running::enter(running);
         }
     }
 }

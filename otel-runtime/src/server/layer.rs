@@ -13,10 +13,10 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::arrival::{Arrival, Sockets, may_export};
-use super::begin::Begin;
+use super::begin;
 use super::body::ServerBody;
 use super::running::{self, Running};
-use crate::call::Unknown;
+use crate::call::{Beginning, Unknown};
 use crate::capture::Captured;
 use crate::headers::Found;
 use crate::methods::Methods;
@@ -229,16 +229,16 @@ impl ServerLayer {
             .as_ref()
             .is_some_and(|is_public| panic::PUBLIC_ENDPOINT.answer(|| is_public(&seen)).unwrap_or(true));
         let sizes = Sizes::if_wanted(&instrumentation, known, self.message_sizes);
-        let begin = Begin {
+        let beginning = Beginning {
             method: known.unwrap_or_else(|| self.methods.other()),
             unknown,
             instrumentation,
-            public_endpoint: is_public,
-            request_headers: &captured.request_headers,
+            timeout: found.timeout(),
             layer: Some(captured),
+            handler: None,
             sizes: sizes.clone(),
         };
-        let call = begin.call(&arrival, &found);
+        let call = begin::call(beginning, is_public, &arrival, &found, &captured.request_headers);
         options.annotate(&call, &seen);
         if let Some(sizes) = sizes {
             sizes.count_request(request.body_mut(), Direction::Received);

@@ -6,10 +6,11 @@ use http::Uri;
 use tonic::Request;
 
 use super::arrival::{Arrival, Sockets};
-use super::begin::Begin;
+use super::begin;
 use super::handler::{Reply, Returning, Started};
 use super::running::{self, Running};
 use super::slot::Slot;
+use crate::call::Beginning;
 use crate::capture::{Captured, Captures};
 use crate::headers::Found;
 use crate::instrumentation::{Chosen, Instrumentation};
@@ -133,35 +134,37 @@ impl Rpc {
     // What follows knows no request's type, so that it is compiled once, not for each.
 
     fn enter(&'static self, request: &Arrival<'_>, instrumentation: Option<&Instrumentation>) {
-        running::enter(self.slot(request, instrumentation));
-    }
-
-    fn slot(&'static self, request: &Arrival<'_>, instrumentation: Option<&Instrumentation>) -> Slot {
-        let captured = self.captured.get_or_init(|| Captured::new(&self.captures));
         match running::with(|running| self.place(running, request)).unwrap_or(Place::New) {
             Place::New => {
-                let begin = Begin {
+                let found = Found::of(request.headers);
+                let beginning = Beginning {
                     method: self.method(request.uri.map(Uri::path)),
                     unknown: None,
                     instrumentation: match instrumentation {
                         Some(own) => Chosen::Own(own.clone()),
                         None => Chosen::Global(Instrumentation::global()),
                     },
-                    public_endpoint: self.public_endpoint,
-                    request_headers: &captured.request_headers,
+                    timeout: found.timeout(),
                     layer: None,
+                    handler: Some(self.captured()),
                     sizes: None,
                 };
-                Slot::own(begin.call(request, &Found::of(request.headers)), captured)
+                let headers = &self.captured().request_headers;
+                let call = begin::call(beginning, self.public_endpoint, request, &found, headers);
+                running::enter(Running::Call(call));
             }
             Place::Joined => {
-                let slot = Slot::Joined { captured };
-                slot.joined(request.headers);
-                slot
+                running::join();
+                Slot::Joined.joined(request.headers);
             }
-            Place::Part => Slot::Empty,
-            Place::OwnExport(path) => Slot::of(Running::own_export(path), captured),
+            Place::Part => {}
+            Place::OwnExport(path) => running::enter(Running::own_export(path)),
         }
+    }
+
+    #[inline]
+    fn captured(&'static self) -> &'static Captured {
+        self.captured.get_or_init(|| Captured::new(&self.captures))
     }
 
     fn place<'a>(&'static self, running: &mut Option<Running>, request: &Arrival<'a>) -> Place<'a> {
@@ -179,7 +182,7 @@ impl Rpc {
                 }
             }
             Some(Running::Call(call)) => {
-                if call.path().is_some_and(|path| self.is_for(path, request)) && call.join() {
+                if call.path().is_some_and(|path| self.is_for(path, request)) && call.join(self.captured()) {
                     if call.is_unknown() {
                         let method = self.method(call.path());
                         call.is_of(method);
@@ -203,10 +206,17 @@ impl Rpc {
         }
     }
 
+    #[inline]
     fn method(&'static self, path: Option<&str>) -> &'static Method {
-        if let Some(method) = self.on_the_wire.get() {
-            return method;
+        let guessed = || path.is_none().then(|| self.guessed.get()).flatten();
+        match self.on_the_wire.get().or_else(guessed) {
+            Some(method) => method,
+            None => self.learn_method(path),
         }
+    }
+
+    #[cold]
+    fn learn_method(&'static self, path: Option<&str>) -> &'static Method {
         match path.and_then(|path| Some((path, service_and_method(path)?))) {
             Some((path, (service, method))) => self.on_the_wire.get_or_init(|| {
                 let service = if self.service_is_known { self.service } else { service };

@@ -12,13 +12,31 @@ use crate::panic::{self, Panic};
 use crate::status::Outcome;
 
 thread_local! {
-    static THREAD: RefCell<Thread> = const { RefCell::new(Thread { running: None, entered: None }) };
+    static THREAD: RefCell<Thread> = const { RefCell::new(Thread { running: None, entered: Vec::new(), has_joined: false }) };
 }
 
 /// What a thread is at.
 struct Thread {
     running: Option<Running>,
-    entered: Option<Entered>,
+    /// What it has [entered](enter) and not left. Where the code that runs in there is not called from here, as that is which [`run`] runs, what that keeps on its stack is kept here.
+    entered: Vec<Entered>,
+    /// Whether the handler that is starting has joined a layer's RPC.
+    has_joined: bool,
+}
+
+/// An RPC that a thread has entered.
+struct Entered {
+    /// What the thread was running before.
+    outer: Option<Running>,
+    current: Option<ContextGuard>,
+    was_panicking: bool,
+}
+
+/// One that it has left. Its context is current for as long as its guard lives.
+struct Left {
+    running: Option<Running>,
+    current: Option<ContextGuard>,
+    was_panicking: bool,
 }
 
 /// What a thread is running.
@@ -78,13 +96,7 @@ pub(super) fn is_running(path: &str) -> bool {
 ///
 /// Not generic, so that it is compiled once and not again for the handler of each method.
 pub(super) fn run(place: &mut Option<Running>, run: &mut dyn FnMut()) {
-    let Some(running) = place.as_ref() else {
-        return run();
-    };
-    let current = running.attach();
-    if let Err(panic) = inside(place, run) {
-        panicked(place, panic, current);
-    }
+    run_alone(place, run);
 }
 
 /// The same for what a layer runs, of which there is one in a program: compiled for it alone, so that what it gives is moved about less.
@@ -111,125 +123,6 @@ fn panicked(place: &mut Option<Running>, panic: Panic, current: Option<ContextGu
     panic.resume()
 }
 
-/// An RPC that this thread has entered and not left. Where the code that runs in there is not called from here, as that is which [`run`] runs, what that keeps on its stack is kept here.
-struct Entered {
-    slot: Slot,
-    /// What the thread was running before. Where the RPC is not the handler's own, it runs that still.
-    outer: Option<Running>,
-    current: Option<ContextGuard>,
-    was_panicking: bool,
-    /// The one that was entered before, and not left.
-    before: Option<Box<Entered>>,
-}
-
-/// What is left of one when the thread has left it.
-struct Left {
-    slot: Slot,
-    current: Option<ContextGuard>,
-    was_panicking: bool,
-}
-
-/// Makes an RPC what this thread runs, until [`exit`]. Where it is not the handler's own, it is that already.
-pub(super) fn enter(mut slot: Slot) {
-    let running = slot.take_running();
-    let current = running.as_ref().and_then(Running::attach);
-    let _ = THREAD.try_with(|thread| {
-        let thread = &mut *thread.borrow_mut();
-        let outer = running.and_then(|running| thread.running.replace(running));
-        thread.entered = Some(Entered {
-            slot,
-            outer,
-            current,
-            was_panicking: std::thread::panicking(),
-            before: thread.entered.take().map(Box::new),
-        });
-    });
-}
-
-/// Leaves the RPC that was entered last. Its context is current for as long as its guard lives.
-#[inline]
-fn exit() -> Option<Left> {
-    THREAD.try_with(|thread| thread.borrow_mut().exit()).ok()?
-}
-
-impl Thread {
-    // In each of its two places it is a few moves of what is at hand there.
-    #[allow(clippy::inline_always)]
-    #[inline(always)]
-    fn exit(&mut self) -> Option<Left> {
-        let Entered {
-            mut slot,
-            outer,
-            current,
-            was_panicking,
-            before,
-        } = self.entered.take()?;
-        if let Some(before) = before {
-            self.entered = Some(*before);
-        }
-        if slot.is_own() {
-            let running = std::mem::replace(&mut self.running, outer);
-            slot.put_running(running);
-        }
-        Some(Left {
-            slot,
-            current,
-            was_panicking,
-        })
-    }
-}
-
-/// Runs what [enters](enter) an RPC by itself, and leaves that. A panic ends the RPC and goes on.
-pub(super) fn run_to_start(run: &mut dyn FnMut()) -> Slot {
-    let before = THREAD.try_with(|thread| {
-        let entered = &mut thread.borrow_mut().entered;
-        // There is none, but where a handler calls another.
-        if entered.is_some() { entered.take() } else { None }
-    });
-    let result = Panic::catch(run);
-    let left = THREAD.try_with(|thread| {
-        let mut thread = thread.borrow_mut();
-        let left = thread.exit();
-        if let Ok(Some(before)) = before {
-            thread.entered = Some(before);
-        }
-        left
-    });
-    let Ok(Some(Left { mut slot, current, .. })) = left else {
-        return result.map_or_else(|panic| panic.resume(), |()| Slot::Empty);
-    };
-    match result {
-        Ok(()) => slot,
-        Err(panic) => {
-            if slot.is_own() {
-                panic.log();
-            }
-            drop(current);
-            slot.panic(panic.message());
-            panic.resume()
-        }
-    }
-}
-
-/// Leaves the RPC that was entered for the drop of its handler, and ends it. If that panicked, what it said is not known here.
-pub(super) fn exit_from_drop() {
-    const MESSAGE: &str = "the handler panicked while it was dropped";
-
-    let Some(Left {
-        mut slot,
-        current,
-        was_panicking,
-    }) = exit()
-    else {
-        return;
-    };
-    if std::thread::panicking() && !was_panicking {
-        panic::tell(MESSAGE);
-        drop(current);
-        slot.panic(MESSAGE);
-    }
-}
-
 /// Runs what is no part of the RPC that this thread is running.
 #[inline]
 pub(crate) fn outside<T>(run: impl FnOnce() -> T) -> Result<T, Panic> {
@@ -248,7 +141,99 @@ fn inside<T>(place: &mut Option<Running>, run: impl FnOnce() -> T) -> Result<T, 
     result
 }
 
+/// Makes an RPC what this thread runs, until [`exit`].
+#[inline]
+pub(super) fn enter(running: Running) {
+    let current = running.attach();
+    let _ = THREAD.try_with(|thread| {
+        let thread = &mut *thread.borrow_mut();
+        let outer = thread.running.replace(running);
+        thread.entered.push(Entered {
+            outer,
+            current,
+            was_panicking: std::thread::panicking(),
+        });
+    });
+}
+
+/// Leaves the RPC that was entered last.
+#[inline]
+fn exit() -> Option<Left> {
+    THREAD.try_with(|thread| thread.borrow_mut().exit()).ok()?
+}
+
+impl Thread {
+    #[inline]
+    fn exit(&mut self) -> Option<Left> {
+        self.entered.pop().map(|entered| Left {
+            running: std::mem::replace(&mut self.running, entered.outer),
+            current: entered.current,
+            was_panicking: entered.was_panicking,
+        })
+    }
+}
+
+/// Makes the layer's RPC, which this thread is running, that of the handler that is starting.
+pub(super) fn join() {
+    let _ = THREAD.try_with(|thread| thread.borrow_mut().has_joined = true);
+}
+
+/// Runs a handler for the first time. The RPC that it [enters](enter) by itself or [joins](join) is the one that it has from there on. A panic ends the RPC and goes on.
+pub(super) fn run_to_start(run: &mut dyn FnMut()) -> Slot {
+    let before = THREAD.try_with(|thread| {
+        let thread = &mut *thread.borrow_mut();
+        (thread.entered.len(), std::mem::take(&mut thread.has_joined))
+    });
+    let result = Panic::catch(run);
+    let mut current = None;
+    let slot = THREAD.try_with(|thread| {
+        let thread = &mut *thread.borrow_mut();
+        let (depth, outer_has_joined) = before.unwrap_or_default();
+        let has_joined = std::mem::replace(&mut thread.has_joined, outer_has_joined);
+        if thread.entered.len() > depth
+            && let Some(left) = thread.exit()
+        {
+            current = left.current;
+            Slot::Own(left.running)
+        } else if has_joined {
+            Slot::Joined
+        } else {
+            Slot::Empty
+        }
+    });
+    let mut slot = slot.unwrap_or(Slot::Empty);
+    if let Err(panic) = result {
+        if slot.is_own() {
+            panic.log();
+        }
+        drop(current);
+        slot.panic(panic.message());
+        panic.resume()
+    }
+    slot
+}
+
+/// Leaves the RPC that was entered for the drop of its handler, and ends it. If that panicked, what it said is not known here.
+pub(super) fn exit_from_drop() {
+    const MESSAGE: &str = "the handler panicked while it was dropped";
+
+    let Some(Left {
+        running,
+        current,
+        was_panicking,
+    }) = exit()
+    else {
+        return;
+    };
+    if std::thread::panicking() && !was_panicking {
+        panic::tell(MESSAGE);
+        drop(current);
+        Slot::Own(running).panic(MESSAGE);
+    }
+}
+
 /// Asks what this thread is running. `ask` must not run anybody's code: it would find the thread's place taken.
+#[inline]
 pub(super) fn with<T>(ask: impl FnOnce(&mut Option<Running>) -> T) -> Option<T> {
     THREAD.try_with(|thread| ask(&mut thread.borrow_mut().running)).ok()
 }

@@ -5,68 +5,35 @@ use opentelemetry::{Key, KeyValue};
 use tonic::{Code, Status};
 
 use super::running::{self, Running};
-use crate::call::{self, Call};
+use crate::call::Call;
 use crate::capture::{Captured, Names};
 use crate::status::Outcome;
 
 /// What a handler or a response stream has to do with an RPC.
 #[derive(Debug)]
 pub(super) enum Slot {
-    /// It is the handler's own.
-    Own {
-        running: Option<Running>,
-        captured: &'static Captured,
-    },
+    /// It is the handler's own. Elsewhere for as long as the thread runs it.
+    Own(Option<Running>),
     /// A layer began it, and ends it. It is what the thread runs whenever the handler does.
-    Joined { captured: &'static Captured },
+    Joined,
     /// It has moved on; or there is none, or it is another handler's.
     Empty,
 }
 
 impl Slot {
-    #[inline]
-    pub(super) fn own(call: call::Running, captured: &'static Captured) -> Self {
-        Slot::of(Running::Call(call), captured)
-    }
-
-    #[inline]
-    pub(super) fn of(running: Running, captured: &'static Captured) -> Self {
-        Slot::Own {
-            running: Some(running),
-            captured,
-        }
-    }
-
     /// Runs the service's code inside the RPC.
     #[inline]
     pub(super) fn run(&mut self, run: &mut dyn FnMut()) {
         match self {
-            Slot::Own { running, .. } => running::run(running, run),
-            Slot::Joined { .. } | Slot::Empty => run(),
+            Slot::Own(running) => running::run(running, run),
+            Slot::Joined | Slot::Empty => run(),
         }
     }
 
     /// Whether it is the handler's own RPC.
     #[inline]
     pub(super) fn is_own(&self) -> bool {
-        matches!(self, Slot::Own { .. })
-    }
-
-    /// Takes out the handler's own RPC, for as long as the thread runs it.
-    #[inline]
-    pub(super) fn take_running(&mut self) -> Option<Running> {
-        match self {
-            Slot::Own { running, .. } => running.take(),
-            Slot::Joined { .. } | Slot::Empty => None,
-        }
-    }
-
-    /// Puts it back.
-    #[inline]
-    pub(super) fn put_running(&mut self, is_back: Option<Running>) {
-        if let Slot::Own { running, .. } = self {
-            *running = is_back;
-        }
+        matches!(self, Slot::Own(_))
     }
 
     /// Ends the RPC of a handler that has panicked.
@@ -92,9 +59,9 @@ impl Slot {
     #[inline]
     pub(super) fn succeed(&mut self) {
         match self {
-            Slot::Own { .. } => self.end(Outcome::OK),
+            Slot::Own(_) => self.end(Outcome::OK),
             // It may still fail on its way out.
-            Slot::Joined { .. } => {
+            Slot::Joined => {
                 running::with_call(|call| call.foresee(Code::Ok, ""));
             }
             Slot::Empty => {}
@@ -117,8 +84,8 @@ impl Slot {
         }
         self.take_up(|captured| &captured.response_trailers, status.metadata().as_ref());
         match self {
-            Slot::Own { .. } => self.end(Outcome::returned(status)),
-            Slot::Joined { .. } => {
+            Slot::Own(_) => self.end(Outcome::returned(status)),
+            Slot::Joined => {
                 running::with_call(|call| call.foresee(status.code(), status.message()));
             }
             Slot::Empty => {}
@@ -128,8 +95,8 @@ impl Slot {
     #[inline]
     pub(super) fn has_ended(&self) -> bool {
         match self {
-            Slot::Own { .. } => self.call().is_none_or(Call::has_ended),
-            Slot::Joined { .. } => running::with_call(|call| call.is_foreseen()).unwrap_or(true),
+            Slot::Own(_) => self.call().is_none_or(Call::has_ended),
+            Slot::Joined => running::with_call(|call| call.is_foreseen()).unwrap_or(true),
             Slot::Empty => true,
         }
     }
@@ -146,12 +113,12 @@ impl Slot {
         I: IntoIterator<Item = KeyValue>,
     {
         match self {
-            Slot::Own { .. } => {
+            Slot::Own(_) => {
                 if let Some(call) = self.call() {
                     call.set_attributes(make);
                 }
             }
-            Slot::Joined { .. } => running::set_attributes(make),
+            Slot::Joined => running::set_attributes(make),
             Slot::Empty => {}
         }
     }
@@ -159,43 +126,45 @@ impl Slot {
     #[inline]
     fn call(&self) -> Option<&Call> {
         match self {
-            Slot::Own {
-                running: Some(Running::Call(call)),
-                ..
-            } => Some(call),
+            Slot::Own(Some(Running::Call(call))) => Some(call),
             _ => None,
         }
     }
 
     #[inline]
     fn end(&mut self, outcome: Outcome<'_>) {
-        if let Slot::Own {
-            running: Some(Running::Call(call)),
-            ..
-        } = self
-        {
+        if let Slot::Own(Some(Running::Call(call))) = self {
             call.end(outcome);
         }
     }
 
     /// Makes attributes of the headers that are listed, without those that the layer has taken up.
     #[inline]
-    fn take_up(&self, list: fn(&Captured) -> &Names, headers: &HeaderMap) {
-        match self {
-            Slot::Own { captured, .. } if !list(captured).is_empty() => {
-                self.set_attributes(|| list(captured).attributes(headers));
-            }
-            Slot::Joined { captured } if !list(captured).is_empty() => {
-                let layer = running::with_call(|call| call.layer()).flatten();
-                let is_taken = |key: &Key| layer.is_some_and(|layer| list(layer).has(key));
-                self.set_attributes(|| {
-                    let attributes = list(captured).attributes(headers);
-                    attributes
-                        .filter(|attribute| !is_taken(&attribute.key))
-                        .collect::<Vec<_>>()
-                });
-            }
-            _ => {}
+    fn take_up(&self, list: impl Fn(&Captured) -> &Names, headers: &HeaderMap) {
+        let handler = match self {
+            Slot::Own(_) => self.call().and_then(Call::handler),
+            Slot::Joined => running::with_call(|call| call.handler()).flatten(),
+            Slot::Empty => None,
+        };
+        if let Some(listed) = handler.map(&list)
+            && !listed.is_empty()
+        {
+            self.take_up_listed(listed, &list, headers);
         }
+    }
+
+    #[inline(never)]
+    fn take_up_listed(&self, listed: &Names, list: &dyn Fn(&Captured) -> &Names, headers: &HeaderMap) {
+        let layer = match self {
+            Slot::Joined => running::with_call(|call| call.layer()).flatten(),
+            Slot::Own(_) | Slot::Empty => None,
+        };
+        let is_taken = |key: &Key| layer.is_some_and(|layer| list(layer).has(key));
+        self.set_attributes(|| {
+            let attributes = listed.attributes(headers);
+            attributes
+                .filter(|attribute| !is_taken(&attribute.key))
+                .collect::<Vec<_>>()
+        });
     }
 }
