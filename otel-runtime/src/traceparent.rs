@@ -74,11 +74,10 @@ fn format(span: &SpanContext) -> [u8; 55] {
     header
 }
 
+#[inline]
 fn write_digits(digits: &mut [u8], bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 0xf)];
+    for (eight, four) in digits.as_chunks_mut().0.iter_mut().zip(bytes.as_chunks().0) {
+        *eight = Digits::of(*four);
     }
 }
 
@@ -237,6 +236,8 @@ struct Digits {
 }
 
 impl Digits {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+
     #[inline]
     fn sixteen(high: Digits, low: Digits) -> Self {
         Digits {
@@ -255,18 +256,33 @@ impl Digits {
     /// ```
     #[inline]
     fn eight(digits: u64) -> Self {
-        const EACH: u64 = 0x0101_0101_0101_0101;
         // Of letters, and of no digit, the bit 0x40 is set: `a` is 0x61.
-        let values = (digits & (EACH * 0x0f)) + (digits >> 6 & EACH) * 9;
+        let values = (digits & (Self::EACH * 0x0f)) + (digits >> 6 & Self::EACH) * 9;
         // Back again, which gives the same digits only if they were such, and none above `f`.
-        let is_letter = (values + EACH * 6) >> 4 & EACH;
-        let again = values + EACH * u64::from(b'0') + is_letter * u64::from(b'a' - b'0' - 10);
+        let again = Digits::spelled(values);
         let pairs = (values | values >> 4) & 0x00ff_00ff_00ff_00ff;
         let fours = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff;
         Digits {
             number: (fours | fours >> 16) & 0xffff_ffff,
-            wrong: again ^ digits | values & (EACH * 0xf0),
+            wrong: again ^ digits | values & (Self::EACH * 0xf0),
         }
+    }
+
+    /// And back again, of four bytes.
+    #[inline]
+    fn of(number: [u8; 4]) -> [u8; 8] {
+        let number = u64::from(u32::from_be_bytes(number));
+        let fours = (number | number << 16) & 0x0000_ffff_0000_ffff;
+        let pairs = (fours | fours << 8) & 0x00ff_00ff_00ff_00ff;
+        let values = (pairs | pairs << 4) & (Self::EACH * 0x0f);
+        Digits::spelled(values).to_be_bytes()
+    }
+
+    /// The digits that have these values, one a byte.
+    #[inline]
+    fn spelled(values: u64) -> u64 {
+        let is_letter = (values + Self::EACH * 6) >> 4 & Self::EACH;
+        values + Self::EACH * u64::from(b'0') + is_letter * u64::from(b'a' - b'0' - 10)
     }
 }
 

@@ -51,6 +51,7 @@ impl End {
 }
 
 /// What the trailers of a response say, or its headers where they are its trailers, too. `None` where they say nothing.
+#[inline]
 pub(crate) fn stated(headers: &HeaderMap) -> Option<(Code, Cow<'_, str>)> {
     let code = Code::from_bytes(first(headers, &GRPC_STATUS)?.as_bytes());
     if code == Code::Ok {

@@ -7,6 +7,8 @@ use http::{HeaderMap, Uri};
 use tonic::transport::server::TcpConnectInfo;
 use tonic::{Extensions, Request};
 
+use crate::headers::first;
+
 /// A request without its message.
 pub(super) struct Arrival<'a> {
     pub(super) headers: &'a HeaderMap,
@@ -45,7 +47,7 @@ impl<'a> Arrival<'a> {
 
     /// Whether a client made it, and not a call of the handler: gRPC has every request name its content.
     pub(super) fn is_grpc(&self) -> bool {
-        self.headers.contains_key(CONTENT_TYPE)
+        first(self.headers, &CONTENT_TYPE).is_some()
     }
 
     /// Whether an OpenTelemetry exporter on this host made it, to a collector's service with this path.

@@ -32,6 +32,8 @@ pub struct Rpc {
     on_the_wire: OnceLock<Method>,
     /// For a handler that was called without a request path.
     guessed: OnceLock<Method>,
+    /// One that ends with the guessed name.
+    a_path: OnceLock<Box<str>>,
 }
 
 impl Rpc {
@@ -68,6 +70,7 @@ impl Rpc {
             captured: OnceLock::new(),
             on_the_wire: OnceLock::new(),
             guessed: OnceLock::new(),
+            a_path: OnceLock::new(),
         }
     }
 
@@ -202,8 +205,17 @@ impl Rpc {
         match request.uri {
             Some(uri) => uri.path() == path,
             // Nothing in the request tells. A path with another method's name is another RPC's.
-            None => request.is_grpc() && (self.method_is_known || is_spelling_of(self.method, path)),
+            None => request.is_grpc() && (self.method_is_known || self.is_named_by(path)),
         }
+    }
+
+    /// Whether `path` may be this method's, as far as its name tells. The first that may is remembered: to compare it is less than to spell its name.
+    fn is_named_by(&self, path: &str) -> bool {
+        self.a_path.get().is_some_and(|known| **known == *path)
+            || is_spelling_of(self.method, path) && {
+                self.a_path.get_or_init(|| Box::from(path));
+                true
+            }
     }
 
     #[inline]

@@ -78,6 +78,7 @@ impl Running {
     }
 
     /// Makes its context the current one, if it has one of its own.
+    #[inline]
     fn attach(&self) -> Option<ContextGuard> {
         let context = match self {
             Running::Call(call) => call.context(),

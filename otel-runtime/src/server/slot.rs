@@ -30,6 +30,15 @@ impl Slot {
         }
     }
 
+    /// The same, compiled for what it runs.
+    #[inline]
+    pub(super) fn run_alone<T>(&mut self, run: impl FnOnce() -> T) -> T {
+        match self {
+            Slot::Own(running) => running::run_alone(running, run),
+            Slot::Joined | Slot::Empty => run(),
+        }
+    }
+
     /// Whether it is the handler's own RPC.
     #[inline]
     pub(super) fn is_own(&self) -> bool {

@@ -151,8 +151,7 @@ fn poll_inside<T, S>(call: &mut Slot, mut stream: Pin<&mut S>, cx: &mut Context<
 where
     S: Stream<Item = Result<T, Status>>,
 {
-    let mut polled = Poll::Pending;
-    call.run(&mut || polled = stream.as_mut().poll_next(cx));
+    let polled = call.run_alone(|| stream.as_mut().poll_next(cx));
     match &polled {
         Poll::Ready(None) => call.stream_ended(None),
         Poll::Ready(Some(Err(status))) => call.stream_ended(Some(status)),
