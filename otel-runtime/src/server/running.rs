@@ -100,7 +100,7 @@ pub(super) fn run(place: &mut Option<Running>, run: &mut dyn FnMut()) {
     run_alone(place, run);
 }
 
-/// The same for what a layer runs, of which there is one in a program: compiled for it alone, so that what it gives is moved about less.
+/// The same for what a layer runs, of which there is one in a program, and for streams, which run for each message: compiled for it alone, so that what it gives is moved about less.
 #[inline]
 pub(super) fn run_alone<T>(place: &mut Option<Running>, run: impl FnOnce() -> T) -> T {
     let Some(running) = place.as_ref() else {
