@@ -9,6 +9,7 @@ pub mod collector;
 pub mod counted;
 pub mod faults;
 pub mod obedient;
+pub mod panics;
 pub mod peers;
 pub mod prometheus;
 pub mod rpc;

@@ -1,7 +1,8 @@
-//! What telemetry asks of others may panic: a user's function, a propagator, a part of the SDK. That costs telemetry, never an RPC.
+//! A part of an SDK may panic: a propagator, a sampler, a span processor, a view, a tracer or a meter of one's own. That costs telemetry, never an RPC.
 
 use std::fmt;
-use std::sync::{Arc, Once};
+use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use opentelemetry::metrics::{Histogram, HistogramBuilder, InstrumentProvider, Meter, MeterProvider, SyncInstrument};
@@ -19,221 +20,19 @@ use opentelemetry_sdk::trace::{
     InMemorySpanExporter, SamplingResult, SdkTracerProvider, ShouldSample, SimpleSpanProcessor, Span, SpanData,
     SpanProcessor,
 };
-use otel_runtime::{ClientLayer, Filter, Instrumentation, RpcRequest, ServerLayer, propagation, traced_service};
+use otel_runtime::{ClientLayer, Instrumentation, ServerLayer, propagation, traced_service};
 use tests::client::{self, Kind};
 use tests::kinds::Message;
 use tests::kinds::unary_server::{Unary, UnaryServer};
+use tests::panics::{CALLS, TRACE, assert_all_counted, assert_all_reply, panics, start, traced, with_layer};
 use tests::rpc::{call_to_end, request};
 use tests::server::{Running, serve, serve_with};
-use tests::set_ups::{Annotated, Obedient, Plain, RPCS};
-use tests::telemetry::{Telemetry, attributes};
+use tests::set_ups::{Obedient, Plain, RPCS};
+use tests::telemetry::attributes;
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::{Code, Request, Response, Status};
 use tower::Layer;
-
-const ON_PURPOSE: &str = "on purpose";
-const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
-const PARENT: &str = "00f067aa0ba902b7";
-
-fn panics<T>() -> T {
-    panic!("{ON_PURPOSE}")
-}
-
-/// The backtraces of panics that are meant to be would hide one that is not.
-fn start() -> Telemetry {
-    static QUIET: Once = Once::new();
-    QUIET.call_once(|| {
-        std::panic::set_hook(Box::new(|panic| {
-            let message = panic.to_string();
-            if ![ON_PURPOSE, "as asked", "index out of bounds"]
-                .iter()
-                .any(|meant| message.contains(meant))
-            {
-                eprintln!("{panic}");
-            }
-        }));
-    });
-    Telemetry::start()
-}
-
-/// Each kind of RPC as a caller with a trace makes it: with the replies of a service that nobody records.
-async fn assert_all_reply(server: &Running) {
-    let channel = server.channel().await;
-    for rpc in RPCS {
-        for (text, messages, code) in [("", 1, Code::Ok), ("5", 0, Code::NotFound)] {
-            let mut request = request(text);
-            let traceparent = format!("00-{TRACE}-{PARENT}-01");
-            request
-                .metadata_mut()
-                .insert("traceparent", traceparent.parse().unwrap());
-            let (found, status) = call_to_end(channel.clone(), rpc, request).await;
-            assert_eq!((found, status.code()), (messages, code), "{rpc} {text}: {status}");
-        }
-    }
-}
-
-const CALLS: u64 = 8;
-
-/// Nothing is active, on the thread neither.
-async fn assert_all_counted(telemetry: &Telemetry, calls: u64) {
-    telemetry.durations(calls).await;
-    Context::map_current(|current| assert!(!current.has_active_span(), "{current:?}"));
-}
-
-async fn with_layer(layer: ServerLayer, is_annotated: bool) -> Running {
-    let (server, obedient) = (Server::builder().layer(layer.methods(RPCS)), Obedient::default());
-    let routes = if is_annotated {
-        Annotated::routes(&obedient)
-    } else {
-        Plain::routes(&obedient)
-    };
-    serve_with(server, routes).await
-}
-
-#[tokio::test]
-async fn a_servers_filter() {
-    for is_annotated in [false, true] {
-        let telemetry = start();
-        let layer = ServerLayer::new().filter(Filter::new(|_| panics()));
-        let server = with_layer(layer, is_annotated).await;
-        assert_all_reply(&server).await;
-        assert_all_counted(&telemetry, CALLS).await;
-        telemetry.spans(8).await;
-    }
-}
-
-#[tokio::test]
-async fn a_servers_span_attributes() {
-    for is_annotated in [false, true] {
-        let telemetry = start();
-        // What the function gives may panic as well.
-        let layer = ServerLayer::new().span_attributes(|_| (0..2).map(|index| [KeyValue::new("a", 1)][index].clone()));
-        let server = with_layer(layer, is_annotated).await;
-        assert_all_reply(&server).await;
-        assert_all_counted(&telemetry, CALLS).await;
-        for span in telemetry.spans(8).await {
-            assert!(!attributes(&span.attributes).contains_key("a"), "{span:?}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn what_tells_strangers() {
-    for is_annotated in [false, true] {
-        let telemetry = start();
-        let layer = ServerLayer::new().public_endpoint_if(|_: &RpcRequest<'_>| panics());
-        let server = with_layer(layer, is_annotated).await;
-        assert_all_reply(&server).await;
-        assert_all_counted(&telemetry, CALLS).await;
-        for span in telemetry.spans(8).await {
-            assert_eq!(span.parent_span_id, SpanId::INVALID);
-            assert_eq!(span.links.len(), 1);
-        }
-    }
-}
-
-/// Cannot be shown.
-struct Unspeakable;
-
-impl fmt::Display for Unspeakable {
-    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        panics()
-    }
-}
-
-struct OfFields;
-
-#[traced_service]
-#[tonic::async_trait]
-impl Unary for OfFields {
-    #[traced(fields(told = request.get_ref().text.len(), untold = Unspeakable.to_string()))]
-    async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
-        Ok(Response::new(request.into_inner()))
-    }
-}
-
-#[tokio::test]
-async fn fields() {
-    for with_layer in [false, true] {
-        let telemetry = start();
-        let routes = Routes::new(UnaryServer::new(OfFields));
-        let server = if with_layer {
-            serve_with(Server::builder().layer(ServerLayer::new()), routes).await
-        } else {
-            serve(routes).await
-        };
-        for _ in 0..2 {
-            let (messages, status) = call_to_end(server.channel().await, RPCS[0], request("")).await;
-            assert_eq!((messages, status.code()), (1, Code::Ok));
-        }
-        telemetry.durations(2).await;
-        for span in telemetry.spans(2).await {
-            let attributes = attributes(&span.attributes);
-            assert_eq!(attributes["rpc.status_code"], "OK");
-            assert!(!attributes.contains_key("told"), "all or nothing: {attributes:?}");
-        }
-    }
-}
-
-struct OfInstrumentation;
-
-impl OfInstrumentation {
-    #[allow(clippy::unused_self)]
-    fn instrumentation(&self) -> Instrumentation {
-        panics()
-    }
-}
-
-#[traced_service(instrumentation = self.instrumentation())]
-#[tonic::async_trait]
-impl Unary for OfInstrumentation {
-    #[traced(fields(of = "another"))]
-    async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
-        Ok(Response::new(request.into_inner()))
-    }
-}
-
-/// The layer goes on without the attribute.
-#[tokio::test]
-async fn the_expression_of_an_instrumentation() {
-    for with_layer in [false, true] {
-        let telemetry = start();
-        let routes = Routes::new(UnaryServer::new(OfInstrumentation));
-        let server = if with_layer {
-            serve_with(Server::builder().layer(ServerLayer::new()), routes).await
-        } else {
-            serve(routes).await
-        };
-        for _ in 0..2 {
-            let (messages, status) = call_to_end(server.channel().await, RPCS[0], request("")).await;
-            assert_eq!((messages, status.code()), (1, Code::Ok));
-        }
-        let recorded = if with_layer { 2 } else { 0 };
-        telemetry.durations(recorded).await;
-        telemetry.spans(recorded.try_into().unwrap()).await;
-    }
-}
-
-#[tokio::test]
-async fn what_a_client_is_given() {
-    let layers = [
-        ClientLayer::new("here").filter(Filter::new(|_| panics())),
-        ClientLayer::new("here").span_attributes(|_| panics::<Vec<_>>()),
-    ];
-    for layer in layers {
-        let telemetry = start();
-        let server = serve(Plain::routes(&Obedient::default())).await;
-        let channel = layer.layer(server.channel().await);
-        for kind in Kind::ALL {
-            assert_eq!(client::call(channel.clone(), kind, Request::new("")).await.unwrap(), 1);
-        }
-        assert_eq!(telemetry.spans(4).await[0].span_kind, SpanKind::Client);
-        let metrics = telemetry.metrics();
-        assert_eq!(metrics.client_duration_count(), 4);
-        assert_eq!(metrics.client_active_request_count(), 0);
-    }
-}
 
 /// Where a propagator panics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -365,12 +164,7 @@ async fn a_sampler() {
     let seen = tests::telemetry::Shared::default();
     let server = serve(Routes::new(UnaryServer::new(Seen(instrumentation, seen.clone())))).await;
     for _ in 0..2 {
-        let mut request = request("");
-        let traceparent = format!("00-{TRACE}-{PARENT}-01");
-        request
-            .metadata_mut()
-            .insert("traceparent", traceparent.parse().unwrap());
-        let (messages, status) = call_to_end(server.channel().await, RPCS[0], request).await;
+        let (messages, status) = call_to_end(server.channel().await, RPCS[0], traced(request(""))).await;
         assert_eq!((messages, status.code()), (1, Code::Ok));
     }
     telemetry.durations(2).await;
@@ -607,15 +401,40 @@ impl<T> SyncInstrument<T> for OwnMeter {
     }
 }
 
+const OPT_IN: &str = "OTEL_SEMCONV_STABILITY_OPT_IN";
+
 /// The spans are whole all the same.
 #[tokio::test]
 async fn a_meter_of_ones_own() {
     let telemetry = start();
     let instrumentation = Instrumentation::builder().meter_provider(&OwnMeter).build();
-    let layer = ServerLayer::new().message_sizes().instrumentation(instrumentation);
+    let layer = ServerLayer::new()
+        .message_sizes()
+        .instrumentation(instrumentation.clone());
     let server = with_layer(layer, true).await;
     assert_all_reply(&server).await;
-    for span in telemetry.spans(8).await {
-        assert!(attributes(&span.attributes).contains_key("rpc.status_code"));
+    let channel = ClientLayer::new("here")
+        .instrumentation(instrumentation)
+        .layer(server.channel().await);
+    for kind in Kind::ALL {
+        assert_eq!(client::call(channel.clone(), kind, Request::new("")).await.unwrap(), 1);
     }
+    let old_names = std::env::var(OPT_IN).is_ok();
+    for span in telemetry.spans(16).await {
+        let found = attributes(&span.attributes);
+        assert!(found.contains_key("rpc.status_code"), "{found:?}");
+        assert_eq!(found.contains_key("rpc.system"), old_names, "{found:?}");
+    }
+}
+
+/// With the old names each message is measured as it passes, where an RPC would feel it. The environment is another process's, so that it is not that of the tests beside.
+#[test]
+fn a_meter_of_ones_own_beside_the_old_names() {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "a_meter_of_ones_own"])
+        .env(OPT_IN, "rpc/dup")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }
