@@ -1,10 +1,11 @@
 //! Telemetry that counts everything from its start to its end, and keeps nothing: for what makes more RPCs than a list should hold.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use opentelemetry::trace::SpanKind;
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Histogram, MetricData, ResourceMetrics, ScopeMetrics};
@@ -20,6 +21,7 @@ use crate::telemetry::attributes;
 pub struct Spans {
     started: Arc<AtomicU64>,
     ended: Arc<AtomicU64>,
+    ends: Arc<Mutex<BTreeMap<(String, String), u64>>>,
 }
 
 impl Spans {
@@ -34,6 +36,15 @@ impl Spans {
     pub fn ended(&self) -> u64 {
         self.ended.load(Ordering::Relaxed)
     }
+
+    /// How many of a kind have ended with which `rpc.status_code`, or with `panic`.
+    #[must_use]
+    pub fn ends(&self, kind: &SpanKind) -> BTreeMap<String, u64> {
+        let kind = format!("{kind:?}");
+        let ends = self.ends.lock().unwrap();
+        let of_kind = ends.iter().filter(|((found, _), _)| *found == kind);
+        of_kind.map(|((_, end), count)| (end.clone(), *count)).collect()
+    }
 }
 
 impl SpanProcessor for Spans {
@@ -41,7 +52,14 @@ impl SpanProcessor for Spans {
         self.started.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn on_end(&self, _: SpanData) {
+    fn on_end(&self, span: SpanData) {
+        let found = attributes(&span.attributes);
+        let end = match found.get("error.type") {
+            Some(error) if error == "panic" => error.clone(),
+            _ => found.get("rpc.status_code").cloned().unwrap_or_default(),
+        };
+        let kind = format!("{:?}", span.span_kind);
+        *self.ends.lock().unwrap().entry((kind, end)).or_default() += 1;
         self.ended.fetch_add(1, Ordering::Relaxed);
     }
 

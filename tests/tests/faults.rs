@@ -2,8 +2,8 @@
 //!
 //! `FAULTS_SEED=7` draws what goes wrong from another seed; a failure names its own. `cargo bench -p tests --bench soak` goes on for longer.
 
-use tests::counted::{Counted, chosen};
-use tests::faults::{Books, Export, Round, quiet};
+use tests::counted::chosen;
+use tests::faults::{Books, Export, Measured, Recorded, Round, Traced, quiet};
 
 const CALLERS: u64 = 8;
 const RPCS: u64 = 50;
@@ -35,19 +35,44 @@ fn all_at_once() {
     assert!(arrived > 0);
 }
 
-/// Both, while RPCs are under way.
-#[test]
-fn when_the_providers_are_shut_down() {
+/// While RPCs are under way. What is not shut down goes on as if nothing were.
+fn when_shut_down(shut_down: impl Fn(&Books), check: impl Fn(&Books, &Recorded)) {
     quiet();
     for round in rounds(3) {
-        let counted = Counted::default();
-        let instrumentation = counted.instrumentation.clone();
-        let recorded = std::thread::spawn(move || round.recorded(&instrumentation));
-        while counted.spans.ended() < CALLERS * RPCS / 4 && !recorded.is_finished() {
-            std::thread::yield_now();
-        }
-        counted.tracers.shutdown().unwrap();
-        counted.meters.shutdown().unwrap();
-        assert_eq!(recorded.join().unwrap(), round.unrecorded(), "{round:?}");
+        let books = Books::default();
+        let recorded = std::thread::scope(|scope| {
+            let recorded = scope.spawn(|| round.recorded(&books));
+            while books.spans() < CALLERS * RPCS / 4 && !recorded.is_finished() {
+                std::thread::yield_now();
+            }
+            assert!(!recorded.is_finished());
+            shut_down(&books);
+            recorded.join().unwrap()
+        });
+        check(&books, &recorded);
+        assert_eq!(recorded.replies, round.unrecorded(), "{round:?}");
     }
+}
+
+#[test]
+fn when_the_tracers_are_shut_down() {
+    when_shut_down(Books::shut_down_tracers, |books, recorded| {
+        books.measured().assert_balance(recorded, &Measured::default());
+    });
+}
+
+#[test]
+fn when_the_meters_are_shut_down() {
+    when_shut_down(Books::shut_down_meters, |books, recorded| {
+        books.traced().assert_balance(recorded, &Traced::default());
+    });
+}
+
+#[test]
+fn when_both_are_shut_down() {
+    let both = |books: &Books| {
+        books.shut_down_tracers();
+        books.shut_down_meters();
+    };
+    when_shut_down(both, |_, _| {});
 }

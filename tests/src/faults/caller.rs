@@ -20,7 +20,7 @@ use tower::util::BoxCloneService;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 
 use super::Round;
-use super::script::{Act, Script, Way};
+use super::script::{Act, Script, Seen, Way};
 use super::unsteady::PANIC;
 use crate::kinds::Message;
 use crate::server::Running;
@@ -34,6 +34,13 @@ pub enum Reply {
     Failed,
     /// The caller went away.
     GivenUp,
+}
+
+/// One RPC that has been made.
+pub(super) struct Made {
+    pub(super) script: Script,
+    pub(super) reply: Reply,
+    pub(super) seen: Seen,
 }
 
 type Channel = BoxCloneService<http::Request<Body>, http::Response<Body>, Status>;
@@ -72,55 +79,66 @@ impl Caller {
     /// All of a round, one list for each caller; and streams that have no end.
     ///
     /// The server shuts down when each caller has a stream before it that it has not read, and which comes to its end all the same.
-    pub(super) async fn make(&self, round: Round, server: Running) -> (Vec<Vec<Reply>>, Vec<Replies>) {
+    pub(super) async fn make(&self, round: Round, server: Running) -> (Vec<Vec<Made>>, Vec<Replies>) {
         let address = server.address;
         let mut random = Rng::with_seed(round.seed);
         let mut callers = JoinSet::new();
         for number in 0..round.callers {
             let (caller, random) = (self.clone(), random.fork());
             callers.spawn(async move {
-                let (replies, last) = caller.make_in_turn(round.rpcs, random, address).await;
-                (number, replies, last)
+                let (made, last) = caller.make_in_turn(round.rpcs, random, address).await;
+                (number, made, last)
             });
         }
         let mut all = callers.join_all().await;
         all.sort_by_key(|(number, ..)| *number);
         drop(server);
-        let (mut replies, mut endless) = (Vec::new(), Vec::new());
+        let (mut made, mut endless) = (Vec::new(), Vec::new());
         for (_, mut of_one, [unread, hanging]) in all {
-            of_one.push(read(unread, false).await);
-            replies.push(of_one);
+            let (reply, seen) = read(unread, false).await;
+            of_one.push(Made::new(Script::LONG, reply, seen));
+            of_one.push(Made::new(Script::ENDLESS, Reply::GivenUp, Seen::WentAway));
+            made.push(of_one);
             endless.push(hanging);
         }
-        (replies, endless)
+        (made, endless)
     }
 
-    async fn make_in_turn(&self, rpcs: u64, mut random: Rng, address: SocketAddr) -> (Vec<Reply>, [Replies; 2]) {
+    async fn make_in_turn(&self, rpcs: u64, mut random: Rng, address: SocketAddr) -> (Vec<Made>, [Replies; 2]) {
         let channel = (self.0)(address, &Cable::default());
-        let mut replies = Vec::new();
+        let mut made = Vec::new();
         for _ in 0..rpcs {
             let script = Script::draw(&mut random);
-            replies.push(if script.way == Way::Cut {
+            let (reply, seen) = if script.way == Way::Cut {
                 self.cut(address, &script).await
             } else {
                 make(channel.clone(), &script).await
-            });
+            };
+            made.push(Made::new(script, reply, seen));
         }
         let unread = open(channel.clone(), &Script::LONG).await;
         let hanging = open(channel, &Script::ENDLESS).await;
-        (replies, [unread, hanging])
+        (made, [unread, hanging])
     }
 
     /// On a connection of its own, which breaks.
-    async fn cut(&self, address: SocketAddr, script: &Script) -> Reply {
+    async fn cut(&self, address: SocketAddr, script: &Script) -> (Reply, Seen) {
         let cable = Cable::default();
         let mut replies = open((self.0)(address, &cable), script).await;
-        let first = first(&mut replies).await;
+        let (reply, mut seen) = first(&mut replies).await;
         if let Some(socket) = cable.lock().unwrap().take() {
             socket.shutdown(std::net::Shutdown::Both).unwrap();
         }
-        assert_ne!(read(replies, false).await, Reply::GivenUp);
-        first
+        if seen == Seen::WentAway {
+            (_, seen) = read(replies, false).await;
+        }
+        (reply, seen)
+    }
+}
+
+impl Made {
+    fn new(script: Script, reply: Reply, seen: Seen) -> Self {
+        Made { script, reply, seen }
     }
 }
 
@@ -147,25 +165,26 @@ where
     response.map(Body::new)
 }
 
-async fn make(channel: Channel, script: &Script) -> Reply {
+async fn make(channel: Channel, script: &Script) -> (Reply, Seen) {
     match script.way {
         Way::GoAway(microseconds) => {
             let all = async { read(open(channel, script).await, false).await };
-            let _ = tokio::time::timeout(Duration::from_micros(microseconds), all).await;
-            Reply::GivenUp
+            let all = tokio::time::timeout(Duration::from_micros(microseconds), all).await;
+            (Reply::GivenUp, all.map_or(Seen::WentAwayAnytime, |(_, seen)| seen))
         }
         Way::GoAwayLater | Way::Cut => first(&mut open(channel, script).await).await,
         Way::Deadline(_) => match read(open(channel, script).await, false).await {
-            Reply::Ended(_, code, _) if code != Code::Ok => Reply::Failed,
+            (Reply::Ended(_, code, _), seen) if code != Code::Ok => (Reply::Failed, seen),
             other => other,
         },
         Way::Read | Way::ReadSlowly | Way::KeepOpen | Way::SendNothing => {
-            let reply = read(open(channel, script).await, script.way == Way::ReadSlowly).await;
-            match (script.act, reply) {
+            let (reply, seen) = read(open(channel, script).await, script.way == Way::ReadSlowly).await;
+            let reply = match (script.act, reply) {
                 // A stream that is reset takes along what was on its way.
                 (Act::Panic | Act::PanicInDrop, Reply::Ended(_, code, _)) if code != Code::Ok => Reply::Failed,
                 (_, reply) => reply,
-            }
+            };
+            (reply, seen)
         }
     }
 }
@@ -204,7 +223,7 @@ fn stream(messages: impl Stream<Item = Message> + Send + 'static) -> Messages {
 }
 
 /// Reads to the end.
-async fn read(replies: Replies, slowly: bool) -> Reply {
+async fn read(replies: Replies, slowly: bool) -> (Reply, Seen) {
     let mut messages = 0;
     let read = async {
         let mut replies = replies?;
@@ -217,14 +236,19 @@ async fn read(replies: Replies, slowly: bool) -> Reply {
         Ok(())
     };
     let end: Status = read.await.err().unwrap_or_else(|| Status::new(Code::Ok, ""));
-    Reply::Ended(messages, end.code(), end.message().to_owned())
+    let reply = Reply::Ended(messages, end.code(), end.message().to_owned());
+    (reply, Seen::Code(end.code()))
 }
 
 /// Reads one message, and no more.
-async fn first(replies: &mut Replies) -> Reply {
-    let Ok(replies) = replies else { return Reply::Failed };
-    match replies.message().await {
-        Ok(Some(_)) => Reply::GivenUp,
-        _ => Reply::Failed,
+async fn first(replies: &mut Replies) -> (Reply, Seen) {
+    let first = match replies {
+        Ok(replies) => replies.message().await,
+        Err(status) => Err(status.clone()),
+    };
+    match first {
+        Ok(Some(_)) => (Reply::GivenUp, Seen::WentAway),
+        Ok(None) => (Reply::Failed, Seen::Code(Code::Ok)),
+        Err(status) => (Reply::Failed, Seen::Code(status.code())),
     }
 }

@@ -1,6 +1,7 @@
 //! What one RPC is to do, at both ends.
 
 use fastrand::Rng;
+use tonic::Code;
 
 use crate::client::Kind;
 
@@ -45,6 +46,17 @@ pub(super) enum Way {
 /// What all panics on the way, if it is asked to.
 pub(super) const PANICS: [&str; 4] = ["filter", "public_endpoint_if", "span_attributes", "fields"];
 
+/// What a caller sees of the end of an RPC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// This code.
+    Code(Code),
+    /// None: it went away behind the first message.
+    WentAway,
+    /// None: it went away at any moment, before it had made the RPC, perhaps.
+    WentAwayAnytime,
+}
+
 /// One RPC.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Script {
@@ -84,7 +96,7 @@ impl Script {
             3 | 4 => (Act::Fail(random.i32(1..=16)), Way::Read),
             5 => (Act::Reply, Way::KeepOpen),
             6 => (Act::Reply, Way::SendNothing),
-            7 => (Act::Hang, Way::Deadline(random.u64(1..10))),
+            7 => (Act::Hang, Way::Deadline(random.u64(1..30))),
             8 | 9 => (Act::Hang, Way::GoAway(random.u64(..2000))),
             10 => (Act::Reply, Way::GoAway(random.u64(..500))),
             11 => (Act::ReplyAtLength, Way::GoAwayLater),
@@ -113,7 +125,8 @@ impl Script {
             } else {
                 None
             },
-            path_is_unknown: random.u8(0..20) == 0,
+            // What has a deadline is there to miss it.
+            path_is_unknown: !matches!(way, Way::Deadline(_)) && random.u8(0..20) == 0,
         }
     }
 

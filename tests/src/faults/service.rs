@@ -1,8 +1,10 @@
 //! A service of all four kinds that does as its script says; with the attribute, and without.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use otel_runtime::traced_service;
+use otel_runtime::{Instrumentation, traced_service};
 use tokio_stream::{Stream, StreamExt};
 use tonic::service::Routes;
 use tonic::{Code, Request, Response, Status, Streaming};
@@ -26,7 +28,10 @@ impl Drop for Bomb {
 }
 
 async fn act(text: &str) -> Result<Message, Status> {
-    tokio::task::yield_now().await;
+    // A handler may panic when it is polled for the first time, too.
+    if text != "panic" {
+        tokio::task::yield_now().await;
+    }
     match text {
         "panic" => panic!("{AS_ASKED}"),
         "panic in drop" => {
@@ -84,17 +89,40 @@ async fn first(request: Request<Streaming<Message>>) -> Result<String, Status> {
     Ok(message.text)
 }
 
-macro_rules! services {
-    ($(#[$about:meta])* $name:ident($request:ident), $([$attribute:meta], [$fields:meta])?) => {
-        $(#[$about])*
-        #[derive(Clone)]
-        pub(super) struct $name;
+/// Without the attribute.
+#[derive(Clone)]
+pub(super) struct Plain;
 
+/// With the attribute.
+#[derive(Clone)]
+pub(super) struct Annotated {
+    instrumentation: Instrumentation,
+    /// How many RPCs have reached a handler.
+    reached: Arc<AtomicU64>,
+}
+
+impl Annotated {
+    pub(super) fn new(instrumentation: &Instrumentation, reached: &Arc<AtomicU64>) -> Self {
+        Annotated {
+            instrumentation: instrumentation.clone(),
+            reached: Arc::clone(reached),
+        }
+    }
+
+    /// What the attribute asks for first, and once an RPC.
+    fn instrumentation(&self) -> Instrumentation {
+        self.reached.fetch_add(1, Ordering::Relaxed);
+        self.instrumentation.clone()
+    }
+}
+
+macro_rules! services {
+    ($name:ident($self:ident, $request:ident), $([$attribute:meta], [$fields:meta])?) => {
         $(#[$attribute])?
         #[tonic::async_trait]
         impl Unary for $name {
             $(#[$fields])?
-            async fn call(&self, $request: Request<Message>) -> Result<Response<Message>, Status> {
+            async fn call(&$self, $request: Request<Message>) -> Result<Response<Message>, Status> {
                 unary(&$request.into_inner().text).await
             }
         }
@@ -105,7 +133,7 @@ macro_rules! services {
             type CallStream = Messages;
 
             $(#[$fields])?
-            async fn call(&self, $request: Request<Message>) -> Result<Response<Self::CallStream>, Status> {
+            async fn call(&$self, $request: Request<Message>) -> Result<Response<Self::CallStream>, Status> {
                 stream($request.into_inner().text).await
             }
         }
@@ -114,7 +142,7 @@ macro_rules! services {
         #[tonic::async_trait]
         impl ClientStream for $name {
             $(#[$fields])?
-            async fn call(&self, $request: Request<Streaming<Message>>) -> Result<Response<Message>, Status> {
+            async fn call(&$self, $request: Request<Streaming<Message>>) -> Result<Response<Message>, Status> {
                 unary(&first($request).await?).await
             }
         }
@@ -125,29 +153,28 @@ macro_rules! services {
             type CallStream = Messages;
 
             $(#[$fields])?
-            async fn call(&self, $request: Request<Streaming<Message>>) -> Result<Response<Self::CallStream>, Status> {
+            async fn call(&$self, $request: Request<Streaming<Message>>) -> Result<Response<Self::CallStream>, Status> {
                 stream(first($request).await?).await
             }
         }
 
         impl $name {
-            pub(super) fn routes() -> Routes {
-                Routes::new(UnaryServer::new($name))
-                    .add_service(ServerStreamServer::new($name))
-                    .add_service(ClientStreamServer::new($name))
-                    .add_service(BidiServer::new($name))
+            pub(super) fn routes(self) -> Routes {
+                Routes::new(UnaryServer::new(self.clone()))
+                    .add_service(ServerStreamServer::new(self.clone()))
+                    .add_service(ClientStreamServer::new(self.clone()))
+                    .add_service(BidiServer::new(self))
             }
         }
     };
 }
 
 services! {
-    /// Without the attribute.
-    Plain(request),
+    Plain(self, request),
 }
 
 services! {
-    /// With the attribute.
-    Annotated(request),
-    [traced_service], [traced(fields(field = field(request.metadata())))]
+    Annotated(self, request),
+    [traced_service(instrumentation = self.instrumentation())],
+    [traced(fields(field = field(request.metadata())))]
 }
