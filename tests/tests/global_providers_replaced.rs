@@ -1,0 +1,51 @@
+//! RPCs are recorded with the providers that were global at the first of them. Others that take their place later get nothing, not even the end of an RPC that is under way.
+
+use std::collections::BTreeMap;
+
+use opentelemetry::global;
+use otel_runtime::ClientLayer;
+use tests::client::{self, Kind};
+use tests::counted::{Counted, series};
+use tests::set_ups::{Obedient, SetUp};
+use tonic::Request;
+use tower::Layer;
+
+fn make_global(counted: &Counted) {
+    global::set_tracer_provider(counted.tracers.clone());
+    global::set_meter_provider(counted.meters.clone());
+}
+
+#[tokio::test]
+async fn the_first_have_it_all() {
+    let (first, second) = (Counted::default(), Counted::default());
+    for set_up in SetUp::ALL {
+        let obedient = Obedient::default();
+        let server = set_up.serve(&obedient).await;
+        let channel = ClientLayer::new("here").layer(server.channel().await);
+        for kind in Kind::ALL {
+            make_global(&first);
+            let under_way = tokio::spawn(client::call(channel.clone(), kind, Request::new("wait")));
+            obedient.waits().await;
+            make_global(&second);
+            obedient.release();
+            assert_eq!(under_way.await.unwrap().unwrap(), 1, "{set_up:?}, {kind:?}");
+            let replied = client::call(channel.clone(), kind, Request::new("")).await;
+            assert_eq!(replied.unwrap(), 1, "{set_up:?}, {kind:?}");
+        }
+    }
+
+    // Two RPCs of each kind in each set-up, at both ends.
+    let measured = first.after(2 * 4 * 3 * 2).await;
+    let of_methods = |end| {
+        let labels = Kind::ALL.map(|kind| format!("{} {end}", kind.method()));
+        series(labels.each_ref().map(|labels| (&**labels, 6)))
+    };
+    assert_eq!(measured["rpc.server.call.duration"], of_methods("OK"));
+    assert_eq!(measured["rpc.client.call.duration"], of_methods("OK here"));
+    for side in ["server", "client"] {
+        let active = &measured[&format!("rpc.{side}.active_requests")];
+        assert!(active.values().all(|active| *active == 0), "{active:?}");
+    }
+    assert_eq!(second.spans.started(), 0);
+    assert_eq!(second.series(), BTreeMap::new());
+}
