@@ -13,6 +13,7 @@ use tests::kinds::unary_server::{Unary, UnaryServer};
 use tests::server::serve;
 use tests::telemetry::Telemetry;
 use tokio_stream::Stream;
+use tonic::codegen::http::{HeaderMap, HeaderValue};
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::service::Routes;
 use tonic::{Code, Request, Response, Status};
@@ -191,4 +192,31 @@ async fn so_there_is_of_a_failures() {
     let mut client = UnaryClient::new(server.channel().await);
     client.call(Message::from("fail at length")).await.unwrap_err();
     is_cut(&captured(&telemetry).await, "rpc.response.trailer.x-retry-after");
+}
+
+/// It is written in base64, and that is as long: 1,024 bytes, which are 768.
+#[tokio::test]
+async fn so_there_is_of_what_is_no_text() {
+    let telemetry = Telemetry::start();
+    let server = serve(Routes::new(UnaryServer::new(Talkative))).await;
+    let mut headers = HeaderMap::new();
+    // Its end is no base64, but nobody reads that far.
+    let long = format!("{}!", "A".repeat(1024));
+    // Those in one line are as many.
+    for value in [&*long, "AQ,AQ,AQ,AQ", "AQ", "AQ,AQ,AQ,AQ,AQ,AQ,AQ,AQ,AQ,AQ,AQ,AQ,AQ,AQ"] {
+        headers.append("trace-bin", value.parse().unwrap());
+    }
+    headers.append("x-tenant", HeaderValue::from_bytes(&[0xff; 2000]).unwrap());
+    let mut request = Request::new(Message::from("plain"));
+    *request.metadata_mut() = MetadataMap::from_headers(headers);
+    UnaryClient::new(server.channel().await).call(request).await.unwrap();
+
+    let found = captured(&telemetry).await;
+    let [(_, text), (_, Value::Array(Array::String(binary))), _] = &found[..] else {
+        panic!("{found:?}")
+    };
+    let encoded = StringValue::from("/".repeat(1024));
+    assert_eq!(*text, Value::Array(Array::String(vec![encoded])));
+    assert_eq!(binary[0].as_str(), "A".repeat(1024));
+    assert_eq!(binary[1..], ["AQ=="; 15].map(StringValue::from));
 }

@@ -3,16 +3,21 @@
 use std::sync::{Arc, Mutex};
 
 use opentelemetry::baggage::BaggageExt;
-use opentelemetry::propagation::TextMapPropagator;
-use opentelemetry::trace::{Link, SpanId, SpanKind, TraceId, TraceState};
+use opentelemetry::propagation::text_map_propagator::FieldIter;
+use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
+use opentelemetry::trace::{
+    FutureExt, Link, SpanContext, SpanId, SpanKind, TraceContextExt, TraceFlags, TraceId, TraceState,
+};
 use opentelemetry::{Array, Context, KeyValue, StringValue, Value};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{
     InMemorySpanExporter, Sampler, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample, SpanData,
 };
-use otel_runtime::{Instrumentation, ServerLayer, TracedChannel, traced_service};
+use otel_runtime::propagation::{JaegerPropagator, XRayPropagator};
+use otel_runtime::{ClientLayer, Instrumentation, ServerLayer, TracedChannel, traced_service};
 use tests::child::Driven;
+use tests::client::{self, Kind};
 use tests::kinds::Message;
 use tests::kinds::unary_client::UnaryClient;
 use tests::kinds::unary_server::{Unary, UnaryServer};
@@ -20,10 +25,11 @@ use tests::obedient::Obedient;
 use tests::rpc::{call_to_end, request};
 use tests::server::{channel_to, serve, serve_with};
 use tests::telemetry::{Shared, Telemetry, attributes};
-use tonic::metadata::MetadataMap;
+use tonic::metadata::{KeyRef, MetadataMap};
 use tonic::service::Routes;
 use tonic::transport::{Endpoint, Server};
 use tonic::{Code, Request, Response, Status};
+use tower::Layer;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
@@ -335,6 +341,124 @@ async fn of_baggage_64_members_are_passed_on() {
     .await;
     let forwarded = outcome.forwarded.get("baggage").unwrap().to_str().unwrap();
     assert_eq!(forwarded.split(',').count(), 64);
+}
+
+/// Takes lists as they are given to it, and writes one that has no end: a propagator of one's own.
+#[derive(Debug, Default)]
+struct Wordy(Shared<Vec<String>>);
+
+const LISTS: [(&str, usize, usize); 2] = [("tracestate", 32, 4096), ("baggage", 64, 8192)];
+
+/// Short members, and long ones.
+fn members() -> [Vec<String>; 2] {
+    let member = |number, length| format!("{number:03}={}", "x".repeat(length));
+    let of_length = |length, count: u32| (0..count).map(|number| member(number, length)).collect();
+    [of_length(1, 500), of_length(400, 24)]
+}
+
+/// Asserts that as many `members` were kept as the limits allow, each as a whole.
+fn assert_kept(kept: &str, all: &[String], (name, members, bytes): (&str, usize, usize)) {
+    let count = kept.split(',').count();
+    assert_eq!(kept, all[..count].join(","), "{name}");
+    assert!(count <= members && kept.len() <= bytes, "{name}: {count} members");
+    assert!(
+        count == members || kept.len() + 1 + all[count].len() > bytes,
+        "{name}: {kept}"
+    );
+}
+
+impl TextMapPropagator for Wordy {
+    fn inject_context(&self, _: &Context, injector: &mut dyn Injector) {
+        let [many, long] = members();
+        for (name, members) in [("tracestate", &many), ("baggage", &long)] {
+            injector.set(name, members.join(","));
+        }
+    }
+
+    fn extract_with_context(&self, context: &Context, extractor: &dyn Extractor) -> Context {
+        let found = LISTS.iter().filter_map(|(name, ..)| extractor.get(name));
+        self.0.lock().unwrap().extend(found.map(str::to_owned));
+        context.clone()
+    }
+
+    fn fields(&self) -> FieldIter<'_> {
+        FieldIter::new(&[])
+    }
+}
+
+/// The limits are not the SDK's propagators'.
+#[tokio::test]
+async fn a_propagator_of_ones_own_reads_and_writes_no_longer_lists() {
+    let _turn = Telemetry::start();
+    let obedient = Obedient::default();
+    let read = Shared::default();
+    let wordy = Instrumentation::builder().propagator(Wordy(Arc::clone(&read))).build();
+    let layer = ServerLayer::new().instrumentation(wordy.clone());
+    let server = serve_with(Server::builder().layer(layer), obedient.routes()).await;
+    for list in LISTS {
+        for members in members() {
+            let lies = hostile(&[(list.0, &members.join(","))]);
+            call_to_end(server.channel().await, RPC, lies).await;
+            let [kept] = &std::mem::take(&mut *read.lock().unwrap())[..] else {
+                panic!("one {}", list.0)
+            };
+            assert_kept(kept, &members, list);
+        }
+    }
+
+    let behind = Obedient::default();
+    let server = serve(behind.routes()).await;
+    let layer = ClientLayer::new("here").instrumentation(wordy);
+    let channel = layer.layer(server.channel().await);
+    client::call(channel, Kind::Unary, Request::new("")).await.unwrap();
+    let forwarded = behind.only_metadata();
+    for (list, members) in LISTS.into_iter().zip(members()) {
+        assert_kept(forwarded.get(list.0).unwrap().to_str().unwrap(), &members, list);
+    }
+}
+
+/// What goes out by another propagator, of a context with too much baggage and too long a tracestate.
+async fn written_by(propagator: impl TextMapPropagator + Send + Sync + 'static) -> MetadataMap {
+    let behind = Obedient::default();
+    let server = serve(behind.routes()).await;
+    let instrumentation = Instrumentation::builder().propagator(propagator);
+    let layer = ClientLayer::new("here").instrumentation(instrumentation.build());
+    let channel = layer.layer(server.channel().await);
+    let state = (0..24).map(|number| (format!("key{number}"), "x".repeat(250)));
+    let parent = SpanContext::new(
+        TraceId::from_hex(TRACE).unwrap(),
+        SpanId::from_hex(PARENT).unwrap(),
+        TraceFlags::SAMPLED,
+        true,
+        TraceState::from_key_value(state).unwrap(),
+    );
+    let baggage = (0..8).map(|number| KeyValue::new(format!("key{number}"), "\"".repeat(1000)));
+    let context = Context::new().with_remote_span_context(parent).with_baggage(baggage);
+    let call = client::call(channel, Kind::Unary, Request::new(""));
+    call.with_context(context).await.unwrap();
+    behind.only_metadata()
+}
+
+#[tokio::test]
+async fn nor_do_those_of_jaeger_and_x_ray() {
+    let _turn = Telemetry::start();
+    let written = written_by(JaegerPropagator::default()).await;
+    assert!(
+        written
+            .get("uber-trace-id")
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .starts_with(TRACE)
+    );
+    let baggage = written
+        .keys()
+        .filter(|key| matches!(key, KeyRef::Ascii(key) if key.as_str().starts_with("uberctx-")));
+    assert_eq!(baggage.count(), 2, "as many as 8,192 bytes hold");
+
+    let written = written_by(XRayPropagator::default()).await;
+    let header = written.get("x-amzn-trace-id").unwrap().to_str().unwrap();
+    assert!(header.starts_with("Root=1-") && header.len() < 100, "{header}");
 }
 
 /// Headers.
