@@ -45,7 +45,7 @@ fn when_shut_down(shut_down: impl Fn(&Books), check: impl Fn(&Books, &Recorded))
             while books.spans() < CALLERS * RPCS / 4 && !recorded.is_finished() {
                 std::thread::yield_now();
             }
-            assert!(!recorded.is_finished());
+            assert!(!recorded.is_finished(), "{round:?}: nothing is under way");
             shut_down(&books);
             recorded.join().unwrap()
         });

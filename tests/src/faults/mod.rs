@@ -1,7 +1,7 @@
 //! Everything that can go wrong with RPCs, at once: drawn from a seed, so that the same goes wrong again.
 //!
-//! A [round](Round) makes the same RPCs of a service twice: one that nobody records, and one with all of this crate around it and inside it, whose users, propagator and span processor
-//! misbehave. The replies are the same, and afterwards the books balance.
+//! A [round](Round) makes the same RPCs of a service twice: one that nobody records, and one with all of this crate around it and inside it, or with the attribute alone, whose users, propagator
+//! and span processor misbehave. The replies are the same, and afterwards the books balance: each RPC is there, once, and has ended as its caller knows.
 
 mod books;
 mod caller;
