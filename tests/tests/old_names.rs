@@ -166,11 +166,16 @@ async fn are_what_the_environment_asks_for() {
 #[test]
 fn of_each_choice() {
     for opt_in in ["", "rpc", "rpc/dup", "http , rpc/dup"] {
-        let status = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "are_what_the_environment_asks_for", "--nocapture"])
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "are_what_the_environment_asks_for"])
             .env(OPT_IN, opt_in)
-            .status()
+            .output()
             .unwrap();
-        assert!(status.success(), "with {OPT_IN}={opt_in:?}");
+        let told = String::from_utf8_lossy(&output.stdout);
+        // It is there, and was run.
+        assert!(
+            output.status.success() && told.contains("1 passed"),
+            "with {OPT_IN}={opt_in:?}: {told}"
+        );
     }
 }

@@ -264,6 +264,17 @@ mod tests {
     }
 
     #[test]
+    fn no_more_of_many_lines_is_copied_than_shows_that_there_is_more() {
+        for (name, list) in [("baggage", limits::BAGGAGE), ("tracestate", limits::TRACESTATE)] {
+            let mut headers = HeaderMap::new();
+            for _ in 0..8 {
+                headers.append(name, HeaderValue::try_from("x".repeat(3 * list.bytes)).unwrap());
+            }
+            assert_eq!(Headers::new(&headers).joined(name), "x".repeat(list.bytes + 1));
+        }
+    }
+
+    #[test]
     fn a_list_of_one_line_is_read_in_place() {
         let headers = headers([("baggage", b"a=1,b=2"), ("tracestate", b"")]);
         let line = headers["baggage"].to_str().unwrap().as_ptr();
