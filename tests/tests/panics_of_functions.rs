@@ -69,6 +69,20 @@ impl fmt::Display for Unspeakable {
     }
 }
 
+/// Serves it, and calls it twice.
+async fn assert_two_reply(service: impl Unary, with_layer: bool) {
+    let routes = Routes::new(UnaryServer::new(service));
+    let server = if with_layer {
+        serve_with(Server::builder().layer(ServerLayer::new()), routes).await
+    } else {
+        serve(routes).await
+    };
+    for _ in 0..2 {
+        let (messages, status) = call_to_end(server.channel().await, RPCS[0], request("")).await;
+        assert_eq!((messages, status.code()), (1, Code::Ok));
+    }
+}
+
 struct OfFields;
 
 #[traced_service]
@@ -84,16 +98,7 @@ impl Unary for OfFields {
 async fn fields() {
     for with_layer in [false, true] {
         let telemetry = start();
-        let routes = Routes::new(UnaryServer::new(OfFields));
-        let server = if with_layer {
-            serve_with(Server::builder().layer(ServerLayer::new()), routes).await
-        } else {
-            serve(routes).await
-        };
-        for _ in 0..2 {
-            let (messages, status) = call_to_end(server.channel().await, RPCS[0], request("")).await;
-            assert_eq!((messages, status.code()), (1, Code::Ok));
-        }
+        assert_two_reply(OfFields, with_layer).await;
         telemetry.durations(2).await;
         for span in telemetry.spans(2).await {
             let attributes = attributes(&span.attributes);
@@ -126,16 +131,7 @@ impl Unary for OfInstrumentation {
 async fn the_expression_of_an_instrumentation() {
     for with_layer in [false, true] {
         let telemetry = start();
-        let routes = Routes::new(UnaryServer::new(OfInstrumentation));
-        let server = if with_layer {
-            serve_with(Server::builder().layer(ServerLayer::new()), routes).await
-        } else {
-            serve(routes).await
-        };
-        for _ in 0..2 {
-            let (messages, status) = call_to_end(server.channel().await, RPCS[0], request("")).await;
-            assert_eq!((messages, status.code()), (1, Code::Ok));
-        }
+        assert_two_reply(OfInstrumentation, with_layer).await;
         let recorded = if with_layer { 2 } else { 0 };
         telemetry.durations(recorded).await;
         telemetry.spans(recorded.try_into().unwrap()).await;
