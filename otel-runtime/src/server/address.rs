@@ -1,7 +1,7 @@
 //! The two ends of the connection: which name the caller asked for, and the socket it called from.
 
 use std::cell::RefCell;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use http::header::HOST;
@@ -74,37 +74,39 @@ pub(super) fn add_peer(socket: Option<SocketAddr>, extensions: &Extensions, span
         }
         return;
     };
-    let address = match socket.ip().to_canonical() {
-        IpAddr::V4(address) => dotted(address),
-        IpAddr::V6(address) => address.to_string(),
-    };
-    span.set_attribute(KeyValue::new(semconv::NETWORK_PEER_ADDRESS, address));
+    let address = text(socket.ip().to_canonical());
+    span.set_attribute(KeyValue::new(semconv::NETWORK_PEER_ADDRESS, Value::String(address)));
     span.set_attribute(KeyValue::new(semconv::NETWORK_PEER_PORT, i64::from(socket.port())));
 }
 
-/// `192.0.2.7`. What std does for it costs as much as a span's start.
-fn dotted(address: Ipv4Addr) -> String {
-    let octets = address.octets();
-    let length: usize = octets
-        .iter()
-        .map(|octet| 2 + usize::from(*octet >= 10) + usize::from(*octet >= 100))
-        .sum();
-    // Exactly that long, so that it becomes an attribute as it is.
-    let mut text = String::with_capacity(length - 1);
-    for (index, octet) in octets.into_iter().enumerate() {
-        if index > 0 {
-            text.push('.');
+/// How many hosts a thread remembers the addresses of, as text. Most services are called by few, many times.
+const RECENT: usize = 32;
+
+/// A host's address, and how it is written.
+struct Written {
+    address: IpAddr,
+    text: Arc<str>,
+}
+
+thread_local! {
+    static RECENTLY_WRITTEN: [RefCell<Option<Written>>; RECENT] = const { [const { RefCell::new(None) }; RECENT] };
+}
+
+/// `192.0.2.7`. To write it costs as much as a span's start.
+fn text(address: IpAddr) -> StringValue {
+    let last = match address {
+        IpAddr::V4(address) => address.octets()[3],
+        IpAddr::V6(address) => address.octets()[15],
+    };
+    let write = || Arc::from(address.to_string());
+    let found = RECENTLY_WRITTEN.try_with(|written| {
+        let mut place = written[usize::from(last) % RECENT].borrow_mut();
+        match &*place {
+            Some(written) if written.address == address => Arc::clone(&written.text),
+            _ => Arc::clone(&place.insert(Written { address, text: write() }).text),
         }
-        let digit = |digit| char::from(b'0' + digit);
-        if octet >= 100 {
-            text.push(digit(octet / 100));
-        }
-        if octet >= 10 {
-            text.push(digit(octet / 10 % 10));
-        }
-        text.push(digit(octet % 10));
-    }
-    text
+    });
+    found.unwrap_or_else(|_| write()).into()
 }
 
 #[cfg(unix)]
@@ -236,12 +238,14 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_written_as_std_writes_it() {
-        for octet in 0..=u8::MAX {
-            let address = Ipv4Addr::new(octet, 0, u8::MAX, octet);
-            let text = dotted(address);
-            assert_eq!(text, address.to_string());
-            assert_eq!(text.len(), text.capacity());
+    fn each_host_has_its_own_address() {
+        let hosts = (0..=u8::MAX).flat_map(|last| {
+            let (v4, v6) = ([192, 0, 2, last], [0x2001, 0xdb8, 0, 0, 0, 0, 0, last.into()]);
+            [[203, 0, 113, last].into(), v4.into(), IpAddr::from(v6)]
+        });
+        // The first time, and from memory.
+        for host in hosts.flat_map(|host| [host, host]) {
+            assert_eq!(text(host).as_str(), host.to_string());
         }
     }
 }
