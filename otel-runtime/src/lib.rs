@@ -185,8 +185,8 @@ pub mod __private;
 /// The method's is what that path says. Where a handler is called without a path (directly, or through something other than tonic's router) the names of the trait and
 /// of the function serve, in `UpperCamelCase`. A handler is only reached by the paths that tonic generated, so a caller cannot make up names.
 ///
-/// That costs one allocation and about 580 instructions an RPC (the router keeps a copy of the URI), and `server.address` and `server.port` another allocation and 1,400 instructions where an SDK
-/// is installed. Without the cargo feature `wire-names`, which is on by default, there is no path to learn from, and neither of the two attributes.
+/// That costs one allocation and about 580 instructions an RPC (the router keeps a copy of the URI), and `server.address` and `server.port` some 200 instructions more where an SDK is
+/// installed. Without the cargo feature `wire-names`, which is on by default, there is no path to learn from, and neither of the two attributes.
 ///
 /// # Services that call services
 ///

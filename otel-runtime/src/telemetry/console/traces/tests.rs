@@ -164,6 +164,7 @@ fn the_rest_is_drawn_when_asked_for() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "thousands of spans take it minutes")]
 fn of_too_many_that_wait_the_oldest_trace_is_drawn() {
     let mut traces = Traces::default();
     for trace in 1..=LIMIT as u128 {
