@@ -493,7 +493,9 @@ mod tests {
         assert_eq!(of(&Impostor("Mine", vec![])), Kind::Other);
     }
 
+    // A type may have its functions in several places: it is asked for its name again then. Miri makes that so on purpose.
     #[test]
+    #[cfg_attr(miri, ignore = "the functions of a type are in many places")]
     fn a_type_is_known_by_its_functions() {
         let of = |propagator: &dyn TextMapPropagator| functions(propagator);
         assert_ne!(of(&TraceContextPropagator::new()), 0);
