@@ -28,10 +28,11 @@ impl Chat for MyChat {
         'life0: 'async_trait,
         Self: 'async_trait,
     {
-        static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::learn(
+        static __RPC: ::otel_runtime::__private::MethodDescriptor = ::otel_runtime::__private::MethodDescriptor::for_trait(
             "Chat",
             "Talk",
         );
+        let __call = __RPC.start(&request);
         __RPC
             .returning::<
                 Result<
@@ -39,31 +40,35 @@ impl Chat for MyChat {
                     Status,
                 >,
             >()
-            .respond_stream(async move {
-                __RPC.start(&request);
-                if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                    Result<
+            .respond_stream(
+                __call,
+                async move {
+                    if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                        Result<
+                            Response<
+                                ::otel_runtime::__private::Untraced<Self::TalkStream>,
+                            >,
+                            Status,
+                        >,
+                    > {
+                        #[allow(unreachable_code)] return __ret;
+                    }
+                    let __self = self;
+                    let mut request = request;
+                    let __ret: Result<
                         Response<::otel_runtime::__private::Untraced<Self::TalkStream>>,
                         Status,
-                    >,
-                > {
-                    #[allow(unreachable_code)] return __ret;
-                }
-                let __self = self;
-                let mut request = request;
-                let __ret: Result<
-                    Response<::otel_runtime::__private::Untraced<Self::TalkStream>>,
-                    Status,
-                > = {
-                    let lines = request.get_mut();
-                    Ok(
-                        Response::new(
-                            Box::pin(__self.answer(lines))
-                                as ::otel_runtime::__private::Untraced<Self::TalkStream>,
-                        ),
-                    )
-                };
-                #[allow(unreachable_code)] __ret
-            })
+                    > = {
+                        let lines = request.get_mut();
+                        Ok(
+                            Response::new(
+                                Box::pin(__self.answer(lines))
+                                    as ::otel_runtime::__private::Untraced<Self::TalkStream>,
+                            ),
+                        )
+                    };
+                    #[allow(unreachable_code)] __ret
+                },
+            )
     }
 }

@@ -26,28 +26,31 @@ impl Greeter for MyGreeter {
         'life0: 'async_trait,
         Self: 'async_trait,
     {
-        use ::otel_runtime::__private::Respond as _;
-        static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::learn(
+        use ::otel_runtime::__private::RespondUnary as _;
+        static __RPC: ::otel_runtime::__private::MethodDescriptor = ::otel_runtime::__private::MethodDescriptor::for_trait(
             "Greeter",
             "SayHello",
         );
+        let __call = __RPC.start(&request);
         __RPC
             .returning::<Result<Response<HelloReply>, Status>>()
-            .respond(async move {
-                __RPC.start(&request);
-                if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                    Result<Response<HelloReply>, Status>,
-                > {
-                    #[allow(unreachable_code)] return __ret;
-                }
-                let __self = self;
-                let request = request;
-                let __ret: Result<Response<HelloReply>, Status> = {
-                    let name = __self.name_of(request).await?;
-                    Ok(Response::new(HelloReply { name }))
-                };
-                #[allow(unreachable_code)] __ret
-            })
+            .respond(
+                __call,
+                async move {
+                    if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                        Result<Response<HelloReply>, Status>,
+                    > {
+                        #[allow(unreachable_code)] return __ret;
+                    }
+                    let __self = self;
+                    let request = request;
+                    let __ret: Result<Response<HelloReply>, Status> = {
+                        let name = __self.name_of(request).await?;
+                        Ok(Response::new(HelloReply { name }))
+                    };
+                    #[allow(unreachable_code)] __ret
+                },
+            )
     }
     #[allow(
         elided_named_lifetimes,
@@ -75,24 +78,29 @@ impl Greeter for MyGreeter {
         'life0: 'async_trait,
         Self: 'async_trait,
     {
-        use ::otel_runtime::__private::Respond as _;
-        static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::learn(
+        use ::otel_runtime::__private::RespondUnary as _;
+        static __RPC: ::otel_runtime::__private::MethodDescriptor = ::otel_runtime::__private::MethodDescriptor::for_trait(
             "Greeter",
             "Forget",
         );
+        let __call = __RPC.start(&__arg1);
         __RPC
             .returning::<Result<Response<HelloReply>, Status>>()
-            .respond(async move {
-                __RPC.start(&__arg1);
-                if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                    Result<Response<HelloReply>, Status>,
-                > {
-                    #[allow(unreachable_code)] return __ret;
-                }
-                let __self = self;
-                let __arg1 = __arg1;
-                let __ret: Result<Response<HelloReply>, Status> = { Err(__self.gone()) };
-                #[allow(unreachable_code)] __ret
-            })
+            .respond(
+                __call,
+                async move {
+                    if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                        Result<Response<HelloReply>, Status>,
+                    > {
+                        #[allow(unreachable_code)] return __ret;
+                    }
+                    let __self = self;
+                    let __arg1 = __arg1;
+                    let __ret: Result<Response<HelloReply>, Status> = {
+                        Err(__self.gone())
+                    };
+                    #[allow(unreachable_code)] __ret
+                },
+            )
     }
 }

@@ -7,10 +7,11 @@ impl RouteGuide for MyRouteGuide {
         &self,
         request: Request<Streaming<RouteNote>>,
     ) -> Result<Response<Self::RouteChatStream>, Status> {
-        static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::learn(
+        static __RPC: ::otel_runtime::__private::MethodDescriptor = ::otel_runtime::__private::MethodDescriptor::for_trait(
             "RouteGuide",
             "RouteChat",
         );
+        let __call = __RPC.start(&request);
         __RPC
             .returning::<
                 Result<
@@ -18,23 +19,25 @@ impl RouteGuide for MyRouteGuide {
                     Status,
                 >,
             >()
-            .respond_stream(async move {
-                __RPC.start(&request);
-                if false {
-                    return ::otel_runtime::__private::returns::<
-                        Result<
-                            Response<
-                                ::otel_runtime::__private::Untraced<Self::RouteChatStream>,
+            .respond_stream(
+                __call,
+                async move {
+                    if false {
+                        return ::otel_runtime::__private::type_hint::<
+                            Result<
+                                Response<
+                                    ::otel_runtime::__private::Untraced<Self::RouteChatStream>,
+                                >,
+                                Status,
                             >,
-                            Status,
-                        >,
-                    >();
-                }
-                if self.is_full() {
-                    return Err(Status::resource_exhausted("too many chats"));
-                }
-                Ok(Response::new(Box::pin(self.answer(request.into_inner()))))
-            })
+                        >();
+                    }
+                    if self.is_full() {
+                        return Err(Status::resource_exhausted("too many chats"));
+                    }
+                    Ok(Response::new(Box::pin(self.answer(request.into_inner()))))
+                },
+            )
             .await
     }
 }

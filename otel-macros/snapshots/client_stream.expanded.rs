@@ -4,26 +4,29 @@ impl RouteGuide for MyRouteGuide {
         &self,
         mut request: Request<Streaming<Point>>,
     ) -> Result<Response<RouteSummary>, Status> {
-        use ::otel_runtime::__private::Respond as _;
-        static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::learn(
+        use ::otel_runtime::__private::RespondUnary as _;
+        static __RPC: ::otel_runtime::__private::MethodDescriptor = ::otel_runtime::__private::MethodDescriptor::for_trait(
             "RouteGuide",
             "RecordRoute",
         );
+        let __call = __RPC.start(&request);
         __RPC
             .returning::<Result<Response<RouteSummary>, Status>>()
-            .respond(async move {
-                __RPC.start(&request);
-                if false {
-                    return ::otel_runtime::__private::returns::<
-                        Result<Response<RouteSummary>, Status>,
-                    >();
-                }
-                let mut summary = RouteSummary::default();
-                while let Some(point) = request.get_mut().message().await? {
-                    summary.add(point);
-                }
-                Ok(Response::new(summary))
-            })
+            .respond(
+                __call,
+                async move {
+                    if false {
+                        return ::otel_runtime::__private::type_hint::<
+                            Result<Response<RouteSummary>, Status>,
+                        >();
+                    }
+                    let mut summary = RouteSummary::default();
+                    while let Some(point) = request.get_mut().message().await? {
+                        summary.add(point);
+                    }
+                    Ok(Response::new(summary))
+                },
+            )
             .await
     }
 }

@@ -8,10 +8,11 @@ impl RouteGuide for MyRouteGuide {
         ::otel_runtime::__private::Response<Self::RouteChatStream>,
         ::otel_runtime::__private::Status,
     > {
-        static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::learn(
+        static __RPC: ::otel_runtime::__private::MethodDescriptor = ::otel_runtime::__private::MethodDescriptor::for_trait(
             "RouteGuide",
             "RouteChat",
         );
+        let __call = __RPC.start(&request);
         __RPC
             .returning::<
                 ::core::result::Result<
@@ -21,20 +22,22 @@ impl RouteGuide for MyRouteGuide {
                     ::otel_runtime::__private::Status,
                 >,
             >()
-            .respond_stream(async move {
-                __RPC.start(&request);
-                if false {
-                    return ::otel_runtime::__private::returns::<
-                        ::core::result::Result<
-                            ::otel_runtime::__private::Response<
-                                ::otel_runtime::__private::Untraced<Self::RouteChatStream>,
+            .respond_stream(
+                __call,
+                async move {
+                    if false {
+                        return ::otel_runtime::__private::type_hint::<
+                            ::core::result::Result<
+                                ::otel_runtime::__private::Response<
+                                    ::otel_runtime::__private::Untraced<Self::RouteChatStream>,
+                                >,
+                                ::otel_runtime::__private::Status,
                             >,
-                            ::otel_runtime::__private::Status,
-                        >,
-                    >();
-                }
-                self.answer(request.into_inner())
-            })
+                        >();
+                    }
+                    self.answer(request.into_inner())
+                },
+            )
             .await
     }
 }

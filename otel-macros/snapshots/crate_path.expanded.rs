@@ -5,32 +5,36 @@ impl RouteGuide for MyRouteGuide {
         &self,
         request: Request<Point>,
     ) -> Result<Response<Feature>, Status> {
-        use my_framework::telemetry::__private::Respond as _;
-        static __RPC: my_framework::telemetry::__private::Rpc = my_framework::telemetry::__private::Rpc::learn(
+        use my_framework::telemetry::__private::RespondUnary as _;
+        static __RPC: my_framework::telemetry::__private::MethodDescriptor = my_framework::telemetry::__private::MethodDescriptor::for_trait(
             "RouteGuide",
             "GetFeature",
         );
+        let __call = __RPC.start(&request);
         __RPC
             .returning::<Result<Response<Feature>, Status>>()
-            .respond(async move {
-                __RPC.start(&request);
-                if false {
-                    return my_framework::telemetry::__private::returns::<
-                        Result<Response<Feature>, Status>,
-                    >();
-                }
-                self.feature_at(request.into_inner())
-            })
+            .respond(
+                __call,
+                async move {
+                    if false {
+                        return my_framework::telemetry::__private::type_hint::<
+                            Result<Response<Feature>, Status>,
+                        >();
+                    }
+                    self.feature_at(request.into_inner())
+                },
+            )
             .await
     }
     async fn route_chat(
         &self,
         request: Request<Streaming<RouteNote>>,
     ) -> Result<Response<Self::RouteChatStream>, Status> {
-        static __RPC: my_framework::telemetry::__private::Rpc = my_framework::telemetry::__private::Rpc::learn(
+        static __RPC: my_framework::telemetry::__private::MethodDescriptor = my_framework::telemetry::__private::MethodDescriptor::for_trait(
             "RouteGuide",
             "RouteChat",
         );
+        let __call = __RPC.start(&request);
         __RPC
             .returning::<
                 Result<
@@ -42,22 +46,24 @@ impl RouteGuide for MyRouteGuide {
                     Status,
                 >,
             >()
-            .respond_stream(async move {
-                __RPC.start(&request);
-                if false {
-                    return my_framework::telemetry::__private::returns::<
-                        Result<
-                            Response<
-                                my_framework::telemetry::__private::Untraced<
-                                    Self::RouteChatStream,
+            .respond_stream(
+                __call,
+                async move {
+                    if false {
+                        return my_framework::telemetry::__private::type_hint::<
+                            Result<
+                                Response<
+                                    my_framework::telemetry::__private::Untraced<
+                                        Self::RouteChatStream,
+                                    >,
                                 >,
+                                Status,
                             >,
-                            Status,
-                        >,
-                    >();
-                }
-                Ok(Response::new(request.into_inner()))
-            })
+                        >();
+                    }
+                    Ok(Response::new(request.into_inner()))
+                },
+            )
             .await
     }
 }

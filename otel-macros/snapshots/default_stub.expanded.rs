@@ -4,22 +4,25 @@ impl RouteGuide for MyRouteGuide {
         &self,
         request: Request<Rectangle>,
     ) -> Result<Response<BoxStream<Feature>>, Status> {
-        use ::otel_runtime::__private::Respond as _;
-        static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::learn(
+        use ::otel_runtime::__private::RespondUnary as _;
+        static __RPC: ::otel_runtime::__private::MethodDescriptor = ::otel_runtime::__private::MethodDescriptor::for_trait(
             "RouteGuide",
             "ListFeatures",
         );
+        let __call = __RPC.start(&request);
         __RPC
             .returning::<Result<Response<BoxStream<Feature>>, Status>>()
-            .respond(async move {
-                __RPC.start(&request);
-                if false {
-                    return ::otel_runtime::__private::returns::<
-                        Result<Response<BoxStream<Feature>>, Status>,
-                    >();
-                }
-                Ok(Response::new(Box::pin(self.search(request.into_inner()))))
-            })
+            .respond(
+                __call,
+                async move {
+                    if false {
+                        return ::otel_runtime::__private::type_hint::<
+                            Result<Response<BoxStream<Feature>>, Status>,
+                        >();
+                    }
+                    Ok(Response::new(Box::pin(self.search(request.into_inner()))))
+                },
+            )
             .await
     }
 }

@@ -7,10 +7,11 @@ impl Chat for MyChat {
         &self,
         request: Request<Line>,
     ) -> Result<Response<Self::ListenStream>, Status> {
-        static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::learn(
+        static __RPC: ::otel_runtime::__private::MethodDescriptor = ::otel_runtime::__private::MethodDescriptor::for_trait(
             "Chat",
             "Listen",
         );
+        let __call = __RPC.start(&request);
         __RPC
             .returning::<
                 Result<
@@ -18,20 +19,22 @@ impl Chat for MyChat {
                     Status,
                 >,
             >()
-            .respond_stream(async move {
-                __RPC.start(&request);
-                if false {
-                    return ::otel_runtime::__private::returns::<
-                        Result<
-                            Response<
-                                ::otel_runtime::__private::Untraced<Self::ListenStream>,
+            .respond_stream(
+                __call,
+                async move {
+                    if false {
+                        return ::otel_runtime::__private::type_hint::<
+                            Result<
+                                Response<
+                                    ::otel_runtime::__private::Untraced<Self::ListenStream>,
+                                >,
+                                Status,
                             >,
-                            Status,
-                        >,
-                    >();
-                }
-                Ok(Response::new(tokio_stream::once(Ok(request.into_inner()))))
-            })
+                        >();
+                    }
+                    Ok(Response::new(tokio_stream::once(Ok(request.into_inner()))))
+                },
+            )
             .await
     }
 }

@@ -5,33 +5,38 @@ impl Greeter for MyGreeter {
     ) -> Pin<
         Box<dyn Future<Output = Result<Response<HelloReply>, Status>> + Send + 'a>,
     > {
-        use ::otel_runtime::__private::Respond as _;
-        static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::learn(
+        use ::otel_runtime::__private::RespondUnary as _;
+        static __RPC: ::otel_runtime::__private::MethodDescriptor = ::otel_runtime::__private::MethodDescriptor::for_trait(
             "Greeter",
             "SayHello",
         );
+        let __call = __RPC.start(&request);
         __RPC
             .returning::<Result<Response<HelloReply>, Status>>()
-            .respond(async move {
-                __RPC.start(&request);
-                if false {
-                    return ::otel_runtime::__private::returns::<
-                        Result<Response<HelloReply>, Status>,
-                    >();
-                }
-                (move || -> Pin<
-                    Box<
-                        dyn Future<
-                            Output = Result<Response<HelloReply>, Status>,
-                        > + Send + 'a,
-                    >,
-                > {
-                    if request.get_ref().name.is_empty() {
-                        return Box::pin(ready(Err(Status::invalid_argument("no name"))));
+            .respond(
+                __call,
+                async move {
+                    if false {
+                        return ::otel_runtime::__private::type_hint::<
+                            Result<Response<HelloReply>, Status>,
+                        >();
                     }
-                    Box::pin(self.greet(request))
-                })()
-                    .await
-            })
+                    (move || -> Pin<
+                        Box<
+                            dyn Future<
+                                Output = Result<Response<HelloReply>, Status>,
+                            > + Send + 'a,
+                        >,
+                    > {
+                        if request.get_ref().name.is_empty() {
+                            return Box::pin(
+                                ready(Err(Status::invalid_argument("no name"))),
+                            );
+                        }
+                        Box::pin(self.greet(request))
+                    })()
+                        .await
+                },
+            )
     }
 }

@@ -4,30 +4,33 @@ impl Greeter for MyGreeter {
         &self,
         request: Request<HelloRequest>,
     ) -> Result<Response<HelloReply>, Status> {
-        use ::otel_runtime::__private::Respond as _;
-        static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::learn(
+        use ::otel_runtime::__private::RespondUnary as _;
+        static __RPC: ::otel_runtime::__private::MethodDescriptor = ::otel_runtime::__private::MethodDescriptor::for_trait(
             "Greeter",
             "SayHello",
         );
+        let __call = __RPC
+            .start(&request)
+            .with_attributes(|| [
+                ::otel_runtime::__private::attribute(
+                    "tenant.id",
+                    request.get_ref().tenant.as_str(),
+                ),
+                ::otel_runtime::__private::attribute("zone", self.zone),
+            ]);
         __RPC
             .returning::<Result<Response<HelloReply>, Status>>()
-            .respond(async move {
-                __RPC
-                    .start(&request)
-                    .with_attributes(|| [
-                        ::otel_runtime::__private::attribute(
-                            "tenant.id",
-                            request.get_ref().tenant.as_str(),
-                        ),
-                        ::otel_runtime::__private::attribute("zone", self.zone),
-                    ]);
-                if false {
-                    return ::otel_runtime::__private::returns::<
-                        Result<Response<HelloReply>, Status>,
-                    >();
-                }
-                self.greet(request).await
-            })
+            .respond(
+                __call,
+                async move {
+                    if false {
+                        return ::otel_runtime::__private::type_hint::<
+                            Result<Response<HelloReply>, Status>,
+                        >();
+                    }
+                    self.greet(request).await
+                },
+            )
             .await
     }
 }

@@ -6,7 +6,9 @@ impl RouteGuide for MyRouteGuide {
     /// Notes, answered.
     #[tracing::instrument(skip(self, request))]
     #[::otel_runtime::__private::rpc(
-        ::otel_runtime;(learn("RouteGuide", "RouteChat"));true;(RouteChatStream);();()
+        ::otel_runtime;(
+            for_trait("RouteGuide", "RouteChat")
+        );true;(RouteChatStream);();()
     )]
     async fn route_chat(
         &self,

@@ -1,23 +1,26 @@
 #[tonic::async_trait]
 impl Cache for MyCache {
     async fn put_kv(&self, request: Request<Pair>) -> Result<Response<()>, Status> {
-        use ::otel_runtime::__private::Respond as _;
-        static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::learn(
+        use ::otel_runtime::__private::RespondUnary as _;
+        static __RPC: ::otel_runtime::__private::MethodDescriptor = ::otel_runtime::__private::MethodDescriptor::for_trait(
                 "Cache",
                 "PutKv",
             )
-            .named("PutKV");
+            .with_method("PutKV");
+        let __call = __RPC.start(&request);
         __RPC
             .returning::<Result<Response<()>, Status>>()
-            .respond(async move {
-                __RPC.start(&request);
-                if false {
-                    return ::otel_runtime::__private::returns::<
-                        Result<Response<()>, Status>,
-                    >();
-                }
-                self.put(request).await
-            })
+            .respond(
+                __call,
+                async move {
+                    if false {
+                        return ::otel_runtime::__private::type_hint::<
+                            Result<Response<()>, Status>,
+                        >();
+                    }
+                    self.put(request).await
+                },
+            )
             .await
     }
 }

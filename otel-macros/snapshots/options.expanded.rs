@@ -4,35 +4,38 @@ impl greeter_server::Greeter for MyGreeter {
         &self,
         request: Request<HelloRequest>,
     ) -> Result<Response<HelloReply>, Status> {
-        use ::otel_runtime::__private::Respond as _;
-        static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::learn(
+        use ::otel_runtime::__private::RespondUnary as _;
+        static __RPC: ::otel_runtime::__private::MethodDescriptor = ::otel_runtime::__private::MethodDescriptor::for_trait(
                 "Greeter",
                 "SayHello",
             )
-            .of_module(::otel_runtime::__private::service_name!(greeter_server))
-            .named("SayHELLO")
+            .with_service(::otel_runtime::__private::service_name!(greeter_server))
+            .with_method("SayHELLO")
             .public_endpoint()
             .request_headers(&["x-tenant", "trace-bin"])
             .response_trailers(&["x-retry-after"]);
+        let __call = __RPC
+            .start_with(&request, |__start| __start(&self.instrumentation))
+            .with_attributes(|| [
+                ::otel_runtime::__private::attribute(
+                    "tenant.id",
+                    request.get_ref().tenant.as_str(),
+                ),
+                ::otel_runtime::__private::attribute("zone", self.zone),
+            ]);
         __RPC
             .returning::<Result<Response<HelloReply>, Status>>()
-            .respond(async move {
-                __RPC
-                    .start_with(&request, |__start| __start(&self.instrumentation))
-                    .with_attributes(|| [
-                        ::otel_runtime::__private::attribute(
-                            "tenant.id",
-                            request.get_ref().tenant.as_str(),
-                        ),
-                        ::otel_runtime::__private::attribute("zone", self.zone),
-                    ]);
-                if false {
-                    return ::otel_runtime::__private::returns::<
-                        Result<Response<HelloReply>, Status>,
-                    >();
-                }
-                self.greet(request).await
-            })
+            .respond(
+                __call,
+                async move {
+                    if false {
+                        return ::otel_runtime::__private::type_hint::<
+                            Result<Response<HelloReply>, Status>,
+                        >();
+                    }
+                    self.greet(request).await
+                },
+            )
             .await
     }
     async fn say_nothing(

@@ -7,10 +7,11 @@ impl RouteGuide for MyRouteGuide {
         &self,
         request: Request<Rectangle>,
     ) -> Result<Response<Self::ListFeaturesStream>, Status> {
-        static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::learn(
+        static __RPC: ::otel_runtime::__private::MethodDescriptor = ::otel_runtime::__private::MethodDescriptor::for_trait(
             "RouteGuide",
             "ListFeatures",
         );
+        let __call = __RPC.start(&request);
         __RPC
             .returning::<
                 Result<
@@ -20,30 +21,32 @@ impl RouteGuide for MyRouteGuide {
                     Status,
                 >,
             >()
-            .respond_stream(async move {
-                __RPC.start(&request);
-                if false {
-                    return ::otel_runtime::__private::returns::<
-                        Result<
-                            Response<
-                                ::otel_runtime::__private::Untraced<
-                                    Self::ListFeaturesStream,
+            .respond_stream(
+                __call,
+                async move {
+                    if false {
+                        return ::otel_runtime::__private::type_hint::<
+                            Result<
+                                Response<
+                                    ::otel_runtime::__private::Untraced<
+                                        Self::ListFeaturesStream,
+                                    >,
                                 >,
+                                Status,
                             >,
-                            Status,
-                        >,
-                    >();
-                }
-                let (sender, receiver) = mpsc::channel(4);
-                self.search(request.into_inner(), sender);
-                Ok(
-                    Response::new(
-                        <::otel_runtime::__private::Untraced<
-                            Self::ListFeaturesStream,
-                        >>::new(receiver),
-                    ),
-                )
-            })
+                        >();
+                    }
+                    let (sender, receiver) = mpsc::channel(4);
+                    self.search(request.into_inner(), sender);
+                    Ok(
+                        Response::new(
+                            <::otel_runtime::__private::Untraced<
+                                Self::ListFeaturesStream,
+                            >>::new(receiver),
+                        ),
+                    )
+                },
+            )
             .await
     }
 }

@@ -4,22 +4,25 @@ impl Greeter for MyGreeter {
         &self,
         request: Request<HelloRequest>,
     ) -> Result<Response<HelloReply>, Status> {
-        use ::otel_runtime::__private::Respond as _;
-        static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::of(
+        use ::otel_runtime::__private::RespondUnary as _;
+        static __RPC: ::otel_runtime::__private::MethodDescriptor = ::otel_runtime::__private::MethodDescriptor::for_service(
             proto::greeter_server::SERVICE_NAME,
             "SayHello",
         );
+        let __call = __RPC.start(&request);
         __RPC
             .returning::<Result<Response<HelloReply>, Status>>()
-            .respond(async move {
-                __RPC.start(&request);
-                if false {
-                    return ::otel_runtime::__private::returns::<
-                        Result<Response<HelloReply>, Status>,
-                    >();
-                }
-                self.greet(request).await
-            })
+            .respond(
+                __call,
+                async move {
+                    if false {
+                        return ::otel_runtime::__private::type_hint::<
+                            Result<Response<HelloReply>, Status>,
+                        >();
+                    }
+                    self.greet(request).await
+                },
+            )
             .await
     }
 }

@@ -4,23 +4,28 @@ impl proto::greeter_server::Greeter for MyGreeter {
         &self,
         request: Request<HelloRequest>,
     ) -> Result<Response<HelloReply>, Status> {
-        use ::otel_runtime::__private::Respond as _;
-        static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::learn(
+        use ::otel_runtime::__private::RespondUnary as _;
+        static __RPC: ::otel_runtime::__private::MethodDescriptor = ::otel_runtime::__private::MethodDescriptor::for_trait(
                 "Greeter",
                 "SayHello",
             )
-            .of_module(::otel_runtime::__private::service_name!(proto::greeter_server));
+            .with_service(
+                ::otel_runtime::__private::service_name!(proto::greeter_server),
+            );
+        let __call = __RPC.start(&request);
         __RPC
             .returning::<Result<Response<HelloReply>, Status>>()
-            .respond(async move {
-                __RPC.start(&request);
-                if false {
-                    return ::otel_runtime::__private::returns::<
-                        Result<Response<HelloReply>, Status>,
-                    >();
-                }
-                self.greet(request).await
-            })
+            .respond(
+                __call,
+                async move {
+                    if false {
+                        return ::otel_runtime::__private::type_hint::<
+                            Result<Response<HelloReply>, Status>,
+                        >();
+                    }
+                    self.greet(request).await
+                },
+            )
             .await
     }
 }

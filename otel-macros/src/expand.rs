@@ -102,7 +102,7 @@ fn wrap_streams(service: &mut ItemImpl, stream_types: &StreamTypes) {
 fn hand_off(args: &Args, traced: Traced, name: &Name, stream_types: &StreamTypes, method: &mut ImplItemFn) {
     let stream = service::stream_of(&method.sig.ident, &stream_types.names);
     let constructor = name.constructor(&service::rpc_name(&method.sig.ident, stream), &stream_types.runtime);
-    let named = traced.name.map(|name| quote!(.named(#name)));
+    let named = traced.name.map(|name| quote!(.with_method(#name)));
     let of_every_method = args.of_every_method();
     if let Some(stream) = stream
         && let Some(output) = shape::output(&mut method.sig)

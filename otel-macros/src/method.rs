@@ -22,11 +22,12 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
 //
 // Output:
 //     async fn say_hello(&self, request: Request<HelloRequest>) -> R {
-//         use ::otel_runtime::__private::Respond as _;
-//         static __RPC: ::otel_runtime::__private::Rpc = ::otel_runtime::__private::Rpc::of(greeter_server::SERVICE_NAME, "SayHello");
-//         __RPC.returning::<R>().respond(async move {
-//             __RPC.start(&request);
-//             if false { return ::otel_runtime::__private::returns::<R>(); }
+//         use ::otel_runtime::__private::RespondUnary as _;
+//         static __RPC: ::otel_runtime::__private::MethodDescriptor =
+//             ::otel_runtime::__private::MethodDescriptor::for_trait("Greeter", "SayHello");
+//         let __call = __RPC.start(&request);
+//         __RPC.returning::<R>().respond(__call, async move {
+//             if false { return ::otel_runtime::__private::type_hint::<R>(); }
 //             BODY
 //         }).await
 //     }
@@ -62,7 +63,7 @@ fn instrument(args: TokenStream, item: TokenStream) -> Result<ImplItemFn> {
     let (import, respond) = if streams {
         (None, "respond_stream")
     } else {
-        (Some(quote!(use #runtime::__private::Respond as _;)), "respond")
+        (Some(quote!(use #runtime::__private::RespondUnary as _;)), "respond")
     };
     let reference = quote_spanned!(shown_at(&request)=> &);
     let start = match instrumentation {
@@ -78,18 +79,17 @@ fn instrument(args: TokenStream, item: TokenStream) -> Result<ImplItemFn> {
     let instrument = |statements, span| {
         let statements = stream_types.unwrap(statements);
         let typed = (!shape::are_typed(&statements))
-            .then(|| quote!(if false { return #runtime::__private::returns::<#output>(); }));
+            .then(|| quote!(if false { return #runtime::__private::type_hint::<#output>(); }));
         // What there is to say of the block as a whole, that it is not `Send` perhaps, is said of the method.
-        let mut body = Group::new(
-            Delimiter::Brace,
-            quote!(#start #with_attributes; #typed #destructure #statements),
-        );
+        let mut body = Group::new(Delimiter::Brace, quote!(#typed #destructure #statements));
         body.set_span(span);
         let respond = Ident::new(respond, span);
-        let future = quote_spanned!(span=> #returning.#respond(async move #body));
+        let call = Ident::new("__call", Span::mixed_site());
+        let future = quote_spanned!(span=> #returning.#respond(#call, async move #body));
         quote! {
             #import
-            static __RPC: #runtime::__private::Rpc = #runtime::__private::Rpc::#constructor;
+            static __RPC: #runtime::__private::MethodDescriptor = #runtime::__private::MethodDescriptor::#constructor;
+            let #call = #start #with_attributes;
             #future
         }
     };

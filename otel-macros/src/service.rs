@@ -34,10 +34,10 @@ impl Name {
     /// The call that makes a method's `static`, from its name on.
     pub(crate) fn constructor(&self, method: &str, runtime: &Path) -> TokenStream {
         match self {
-            Name::Known(service) => quote!(of(#service, #method)),
-            Name::Trait(service, None) => quote!(learn(#service, #method)),
+            Name::Known(service) => quote!(for_service(#service, #method)),
+            Name::Trait(service, None) => quote!(for_trait(#service, #method)),
             Name::Trait(service, Some(module)) => {
-                quote!(learn(#service, #method).of_module(#runtime::__private::service_name!(#module)))
+                quote!(for_trait(#service, #method).with_service(#runtime::__private::service_name!(#module)))
             }
         }
     }

@@ -1,33 +1,33 @@
-//! What RPCs are recorded with: a tracer, a meter's instruments, a propagator.
+//! The tracer, the instruments and the propagator that calls are recorded with.
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use http::HeaderMap;
 use opentelemetry::global::{self, BoxedSpan, BoxedTracer};
-use opentelemetry::metrics::{Histogram, Meter, MeterProvider, NoopMeterProvider, UpDownCounter};
+use opentelemetry::metrics::{Meter, MeterProvider, NoopMeterProvider};
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::noop::NoopTracer;
-use opentelemetry::trace::{Span, SpanBuilder, SpanContext, TraceContextExt, Tracer, TracerProvider};
-use opentelemetry::{Context, InstrumentationScope, KeyValue};
+use opentelemetry::trace::{Span, SpanBuilder, TraceContextExt, Tracer, TracerProvider};
+use opentelemetry::{Context, InstrumentationScope};
 
-use crate::call::Attributes;
-use crate::headers::Found;
-use crate::legacy::Legacy;
-use crate::method::Method;
-use crate::panic;
-use crate::points::Instruments;
+use crate::grpc::request_headers::KnownHeaders;
+use crate::metrics::instruments::Instruments;
+use crate::propagation::traceparent::{self, FastExtract};
 use crate::propagation::{self, Headers, Limited};
-use crate::semconv;
-use crate::status::{Outcome, Side};
-use crate::traceparent::{self, Known};
+use crate::span::{SpanAttributes, StartedSpan};
+use crate::{guard, semconv};
 
-/// Providers and a propagator for those who do not want the global ones: tests, and programs with more than one set-up of OpenTelemetry.
+/// The providers and the propagator that calls are recorded with, instead of the global ones.
 ///
-/// A service uses one with the argument `instrumentation` of [`#[traced_service]`](crate::traced_service). Making one makes instruments, so make it once for each service, not for each RPC;
-/// clones are cheap, and share them.
+/// For tests, and for programs with more than one OpenTelemetry set-up. A service uses one with the
+/// argument `instrumentation` of [`#[traced_service]`](crate::traced_service), a layer with
+/// [`ServerLayer::instrumentation`](crate::ServerLayer::instrumentation).
+///
+/// Building one creates instruments, so build it once per service and not per call. Clones are cheap
+/// and share the instruments.
 ///
 /// # Example
 ///
@@ -61,145 +61,101 @@ use crate::traceparent::{self, Known};
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Instrumentation(Arc<Parts>);
+pub struct Instrumentation(Arc<Inner>);
 
-struct Parts {
+struct Inner {
+    /// The global propagator if `None`, looked up for each call.
     propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
     tracer: BoxedTracer,
-    /// Whether the tracer has shown that it is a no-op. It stays one: it belongs to the provider that it was made by.
-    tracer_is_no_op: AtomicBool,
-    /// No other has it.
-    number: u64,
-    measures: Measures,
-}
-
-/// A meter, and the instruments that it makes.
-struct Measures {
-    server: Arc<Instruments>,
-    client: Arc<Instruments>,
-    legacy: Option<Legacy>,
-    meter: Meter,
-    total_sizes: OnceLock<TotalSizes>,
-}
-
-/// gRPC's own metrics of the messages of a server's RPC.
-struct TotalSizes {
-    received: Histogram<u64>,
-    sent: Histogram<u64>,
+    /// Whether the tracer has turned out to be a no-op. A tracer stays what it is: it belongs to
+    /// the provider that made it.
+    tracer_is_noop: AtomicBool,
+    instruments: Instruments,
 }
 
 impl Instrumentation {
-    /// Starts with what is global.
+    /// Returns a builder that starts with the global providers.
     #[must_use]
     pub fn builder() -> InstrumentationBuilder {
         InstrumentationBuilder::default()
     }
 
-    /// That of the global providers as they were at the first call of this function.
+    /// Returns the instrumentation of the global providers, as they were at the first call.
     pub(crate) fn global() -> &'static Self {
         static GLOBAL: OnceLock<Instrumentation> = OnceLock::new();
         GLOBAL.get_or_init(|| Instrumentation::builder().build())
     }
 
-    /// The current context with what the propagator finds in `headers`: the caller's span and baggage. `None` where it finds nothing, so that the current context stays.
+    /// Returns the current context with the caller's span context and baggage.
     ///
-    /// It starts from the current context, not from an empty one, so that what the layers around a service put there (a suppression of telemetry, say) stays.
-    pub(crate) fn extract(&self, headers: &HeaderMap, found: &Found<'_>) -> Option<Context> {
-        let extract = |propagator: &dyn TextMapPropagator| match traceparent::read(propagator, found) {
-            Known::Nothing => None,
-            Known::Caller(span) => Some(Context::map_current(|current| current.with_remote_span_context(span))),
-            Known::Unknown => Some(extract_all(propagator, headers)),
+    /// Returns `None` if the propagator finds neither. Starts from the current context and not from
+    /// an empty one, so that values of outer layers stay: suppressed telemetry, for one.
+    pub(crate) fn extract(&self, headers: &HeaderMap, known: &KnownHeaders<'_>) -> Option<Context> {
+        let extract = |propagator: &dyn TextMapPropagator| match traceparent::try_extract(propagator, known) {
+            FastExtract::Empty => None,
+            FastExtract::Remote(span_context) => Some(Context::map_current(|current| {
+                current.with_remote_span_context(span_context)
+            })),
+            FastExtract::Fallback => Some(extract_with(propagator, headers)),
         };
-        let found = panic::PROPAGATOR.answer(|| match &self.0.propagator {
+        let extracted = guard::PROPAGATOR.run(|| match &self.0.propagator {
             Some(propagator) => extract(&**propagator),
             None => global::get_text_map_propagator(extract),
         });
-        found.flatten()
+        extracted.flatten()
     }
 
-    /// Whether an SDK is installed, as far as is known.
+    /// Returns `false` if no SDK is installed, as far as is known.
     #[inline]
-    pub(crate) fn makes_spans(&self) -> bool {
-        !self.0.tracer_is_no_op.load(Ordering::Relaxed)
+    pub(crate) fn has_tracer(&self) -> bool {
+        !self.0.tracer_is_noop.load(Ordering::Relaxed)
     }
 
-    /// Starts a span below the one in `parent`. `None` where telemetry is suppressed, where it turns out that no SDK is installed, and where that panics.
+    /// Starts a child span of the span in `parent`.
+    ///
+    /// Returns `None` if telemetry is suppressed, if the tracer turns out to be a no-op, or if it
+    /// panics.
     #[inline]
     pub(crate) fn start_span(
         &self,
         parent: &Context,
         builder: SpanBuilder,
-        attributes: &dyn Attributes,
-    ) -> Option<Started> {
+        attributes: &dyn SpanAttributes,
+    ) -> Option<StartedSpan> {
         if parent.is_telemetry_suppressed() {
             return None;
         }
-        let started = panic::TRACER.answer(|| {
+        let started = guard::TRACER.run(|| {
             let mut span = self.0.tracer.build_with_context(builder, parent);
             if span.is_recording() {
-                attributes.recorded(&mut span);
-                return Some(Started::Recording(span));
+                attributes.if_recording(&mut span);
+                return Some(StartedSpan::Recording(span));
             }
-            if has_id_of_its_own(&span, parent) {
-                return Some(Started::Id(span.span_context().clone()));
+            if has_new_span_id(&span, parent) {
+                return Some(StartedSpan::NonRecording(span.span_context().clone()));
             }
-            self.0.tracer_is_no_op.store(true, Ordering::Relaxed);
+            self.0.tracer_is_noop.store(true, Ordering::Relaxed);
             None
         });
         started.flatten()
     }
 
-    /// Lets the propagator write the span and the baggage in `context` into `headers`, in place of those that are there.
+    /// Injects the span context and the baggage of `context` into `headers`, replacing those there.
     pub(crate) fn inject(&self, context: &Context, headers: &mut HeaderMap) {
         let mut inject = |propagator: &dyn TextMapPropagator| {
-            if !traceparent::write(propagator, context, headers) {
+            if !traceparent::try_inject(propagator, context, headers) {
                 propagation::replace(propagator, context, headers);
             }
         };
-        panic::PROPAGATOR.answer(|| match &self.0.propagator {
+        guard::PROPAGATOR.run(|| match &self.0.propagator {
             Some(propagator) => inject(&**propagator),
             None => global::get_text_map_propagator(inject),
         });
     }
 
-    /// What RPCs were measured with, if the environment asks for it.
     #[inline]
-    pub(crate) fn legacy(&self) -> Option<&Legacy> {
-        self.0.measures.legacy.as_ref()
-    }
-
-    /// Records how many bytes of messages one RPC of a server received and sent. The instruments are made by the first, so that nobody has them who does not ask for them.
-    pub(crate) fn record_total_sizes(&self, method: &Method, outcome: Outcome<'_>, received: u64, sent: u64) {
-        let Measures { meter, total_sizes, .. } = &self.0.measures;
-        let sizes = total_sizes.get_or_init(|| TotalSizes {
-            received: total_size(meter, &semconv::SERVER_CALL_RECEIVED_SIZE),
-            sent: total_size(meter, &semconv::SERVER_CALL_SENT_SIZE),
-        });
-        let name = if method.is_other() {
-            semconv::GRPC_OTHER
-        } else {
-            method.name()
-        };
-        let attributes = [
-            KeyValue::new(semconv::GRPC_METHOD, name),
-            KeyValue::new(semconv::GRPC_STATUS, outcome.code_name()),
-        ];
-        sizes.received.record(received, &attributes);
-        sizes.sent.record(sent, &attributes);
-    }
-
-    /// The same for its clones, and for no other.
-    #[inline]
-    pub(crate) fn number(&self) -> u64 {
-        self.0.number
-    }
-
-    #[inline]
-    pub(crate) fn instruments(&self, side: Side) -> &Instruments {
-        match side {
-            Side::Server => &self.0.measures.server,
-            Side::Client => &self.0.measures.client,
-        }
+    pub(crate) fn instruments(&self) -> &Instruments {
+        &self.0.instruments
     }
 }
 
@@ -209,26 +165,24 @@ impl fmt::Debug for Instrumentation {
     }
 }
 
-/// What the propagator itself finds, in the current context.
 #[inline(never)]
-fn extract_all(propagator: &dyn TextMapPropagator, headers: &HeaderMap) -> Context {
+fn extract_with(propagator: &dyn TextMapPropagator, headers: &HeaderMap) -> Context {
     propagator.extract_with_context(&Context::current(), &Limited(Headers::new(headers)))
 }
 
-/// A span that has started.
-pub(crate) enum Started {
-    Recording(BoxedSpan),
-    /// One that takes nothing up. What goes on from it is its id.
-    Id(SpanContext),
+/// Returns `true` if the span has an id of its own.
+///
+/// Every tracer gives its spans one, sampled or not, except a no-op: its spans have their parent's
+/// id, or none.
+fn has_new_span_id(span: &BoxedSpan, parent: &Context) -> bool {
+    let span_context = span.span_context();
+    span_context.is_valid() && span_context.span_id() != parent.span().span_context().span_id()
 }
 
-/// Every tracer gives every span an id, sampled or not, but a no-op: its spans have their parent's, or none.
-fn has_id_of_its_own(span: &BoxedSpan, parent: &Context) -> bool {
-    let context = span.span_context();
-    context.is_valid() && context.span_id() != parent.span().span_context().span_id()
-}
-
-/// Makes an [`Instrumentation`]. What is not set is what is global when it is [built](Self::build), save for the propagator, which is the one that is global when an RPC comes.
+/// Builder of an [`Instrumentation`].
+///
+/// Providers that are not set are the global ones at the time of [`build`](Self::build). A
+/// propagator that is not set is the global one at the time of each call.
 #[derive(Default)]
 pub struct InstrumentationBuilder {
     tracer: Option<BoxedTracer>,
@@ -237,7 +191,11 @@ pub struct InstrumentationBuilder {
     duration_boundaries: Option<Vec<f64>>,
 }
 
-/// The buckets that gRPC itself has for durations ([gRFC A66](https://github.com/grpc/proposal/blob/master/A66-otel-stats.md)), in seconds: finer than those of the semantic conventions.
+/// Histogram buckets for durations, in seconds, as gRPC's own plugins use them ([gRFC A66]).
+///
+/// They are finer than those of the semantic conventions.
+///
+/// [gRFC A66]: https://github.com/grpc/proposal/blob/master/A66-otel-stats.md
 ///
 /// # Example
 ///
@@ -254,7 +212,7 @@ pub const GRPC_DURATION_BOUNDARIES: [f64; 41] = [
 ];
 
 impl InstrumentationBuilder {
-    /// Where spans go.
+    /// Sets the provider of the tracer.
     #[must_use]
     pub fn tracer_provider<P>(mut self, provider: &P) -> Self
     where
@@ -264,71 +222,51 @@ impl InstrumentationBuilder {
         self
     }
 
-    /// Where measurements go.
+    /// Sets the provider of the meter.
     #[must_use]
     pub fn meter_provider(mut self, provider: &impl MeterProvider) -> Self {
         self.meter = Some(provider.meter_with_scope(scope()));
         self
     }
 
-    /// What reads the caller's context from the metadata of a request.
+    /// Sets the propagator that extracts the caller's context from the metadata of a request, and
+    /// that injects a client's into it.
     #[must_use]
     pub fn propagator(mut self, propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
         self.propagator = Some(Box::new(propagator));
         self
     }
 
-    /// The upper bounds of the buckets of `rpc.server.call.duration` and `rpc.client.call.duration`, in seconds, instead of those that the semantic conventions advise.
+    /// Sets the histogram buckets of `rpc.server.call.duration` and `rpc.client.call.duration`, in
+    /// seconds, instead of those that the semantic conventions advise.
     #[must_use]
     pub fn duration_boundaries(mut self, boundaries: impl Into<Vec<f64>>) -> Self {
         self.duration_boundaries = Some(boundaries.into());
         self
     }
 
-    /// Makes the instruments.
+    /// Creates the tracer and the instruments.
     #[must_use]
     pub fn build(self) -> Instrumentation {
-        static NUMBERS: AtomicU64 = AtomicU64::new(0);
-
         let InstrumentationBuilder {
             tracer,
             meter,
             propagator,
             duration_boundaries,
         } = self;
-        let tracer = tracer.or_else(|| panic::TRACER.answer(|| global::tracer_with_scope(scope())));
+        let tracer = tracer.or_else(|| guard::TRACER.run(|| global::tracer_with_scope(scope())));
         let boundaries = duration_boundaries.unwrap_or_else(|| semconv::DURATION_BOUNDARIES.to_vec());
-        let measures = panic::METER.answer(|| {
+        let instruments = guard::METER.run(|| {
             let meter = meter.unwrap_or_else(|| global::meter_with_scope(scope()));
-            Measures::new(meter, &boundaries)
+            Instruments::new(meter, &boundaries)
         });
-        Instrumentation(Arc::new(Parts {
+        Instrumentation(Arc::new(Inner {
             propagator,
             tracer: tracer.unwrap_or_else(|| BoxedTracer::new(Box::new(NoopTracer::new()))),
-            tracer_is_no_op: AtomicBool::new(false),
-            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
-            measures: measures.unwrap_or_else(|| Measures::new(NoopMeterProvider::new().meter(""), &boundaries)),
+            tracer_is_noop: AtomicBool::new(false),
+            instruments: instruments
+                .unwrap_or_else(|| Instruments::new(NoopMeterProvider::new().meter(""), &boundaries)),
         }))
-    }
-}
-
-impl Measures {
-    fn new(meter: Meter, boundaries: &[f64]) -> Self {
-        Measures {
-            server: Instruments::new(
-                &meter,
-                call_duration(&meter, &semconv::SERVER_CALL_DURATION, boundaries),
-                active_requests(&meter, &semconv::SERVER_ACTIVE_REQUESTS),
-            ),
-            client: Instruments::new(
-                &meter,
-                call_duration(&meter, &semconv::CLIENT_CALL_DURATION, boundaries),
-                active_requests(&meter, &semconv::CLIENT_ACTIVE_REQUESTS),
-            ),
-            legacy: Legacy::if_asked_for(&meter),
-            total_sizes: OnceLock::new(),
-            meter,
-        }
     }
 }
 
@@ -345,58 +283,33 @@ fn scope() -> InstrumentationScope {
         .build()
 }
 
-fn call_duration(meter: &Meter, instrument: &semconv::Instrument, boundaries: &[f64]) -> Histogram<f64> {
-    meter
-        .f64_histogram(instrument.name)
-        .with_unit(instrument.unit)
-        .with_description(instrument.description)
-        .with_boundaries(boundaries.to_vec())
-        .build()
-}
-
-fn total_size(meter: &Meter, instrument: &semconv::Instrument) -> Histogram<u64> {
-    meter
-        .u64_histogram(instrument.name)
-        .with_unit(instrument.unit)
-        .with_description(instrument.description)
-        .with_boundaries(semconv::SIZE_BOUNDARIES.to_vec())
-        .build()
-}
-
-fn active_requests(meter: &Meter, instrument: &semconv::Instrument) -> UpDownCounter<i64> {
-    meter
-        .i64_up_down_counter(instrument.name)
-        .with_unit(instrument.unit)
-        .with_description(instrument.description)
-        .build()
-}
-
-/// The instrumentation of one RPC. Not a clone of the global one: all threads would count its clones in one place.
-#[derive(Debug)]
-pub(crate) enum Chosen {
+/// The instrumentation of one call.
+///
+/// Not a clone of the global one: all threads would contend for its reference count.
+#[derive(Clone, Debug)]
+pub(crate) enum InstrumentationRef {
     Global(&'static Instrumentation),
-    Own(Instrumentation),
+    Owned(Instrumentation),
 }
 
-impl Chosen {
-    /// The same once more, for what belongs to the same RPC.
-    #[inline]
-    pub(crate) fn again(&self) -> Self {
-        match self {
-            Chosen::Global(instrumentation) => Chosen::Global(instrumentation),
-            Chosen::Own(instrumentation) => Chosen::Own(instrumentation.clone()),
+impl InstrumentationRef {
+    /// Returns the given instrumentation, or else the global one.
+    pub(crate) fn or_global(instrumentation: Option<&Instrumentation>) -> Self {
+        match instrumentation {
+            Some(instrumentation) => InstrumentationRef::Owned(instrumentation.clone()),
+            None => InstrumentationRef::Global(Instrumentation::global()),
         }
     }
 }
 
-impl Deref for Chosen {
+impl Deref for InstrumentationRef {
     type Target = Instrumentation;
 
     #[inline]
     fn deref(&self) -> &Instrumentation {
         match self {
-            Chosen::Global(instrumentation) => instrumentation,
-            Chosen::Own(instrumentation) => instrumentation,
+            InstrumentationRef::Global(instrumentation) => instrumentation,
+            InstrumentationRef::Owned(instrumentation) => instrumentation,
         }
     }
 }

@@ -2,37 +2,27 @@
 // On docs.rs, whose compiler is a nightly one.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod call;
-mod capture;
+mod attributes;
 mod client;
-mod deadline;
-mod field;
-pub mod filter;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
-mod headers;
+mod grpc;
+mod guard;
 mod instrumentation;
-mod legacy;
+mod layer;
 mod limits;
 mod method;
-mod methods;
-mod options;
-mod panic;
-mod points;
+mod metrics;
 pub mod propagation;
-mod request;
-mod response;
+mod rpc;
 mod semconv;
 mod server;
-mod sizes;
-mod status;
+mod span;
 mod sync;
 pub mod task;
 #[cfg(feature = "console")]
 pub mod telemetry;
-mod traceparent;
-mod wire;
 
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -207,7 +197,7 @@ pub use otel_macros::traced_service;
 #[cfg(feature = "channel")]
 pub use client::TracedChannel;
 pub use client::{ClientBody, ClientFuture, ClientLayer, ClientService};
-pub use filter::Filter;
 pub use instrumentation::{GRPC_DURATION_BOUNDARIES, Instrumentation, InstrumentationBuilder};
-pub use request::RpcRequest;
+pub use layer::filter::{self, Filter};
+pub use layer::request::RpcRequest;
 pub use server::{ServerBody, ServerFuture, ServerLayer, ServerService, TracedStream};

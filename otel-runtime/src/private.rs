@@ -1,21 +1,22 @@
-//! What generated code names, and nobody else: it changes without notice.
+//! Items that generated code names, and nobody else. They change without notice.
 
 pub use otel_macros::rpc;
 pub use tonic::{Response, Status};
 
 pub use crate::__service_name as service_name;
-pub use crate::field::attribute;
-pub use crate::server::{Respond, Rpc, Untraced};
+pub use crate::attributes::field_value::attribute;
+pub use crate::server::{MethodDescriptor, RespondUnary, Untraced};
 
 /// Gives a handler's body its type, in a `return` that never runs.
 #[must_use]
-pub fn returns<R>() -> R {
+pub fn type_hint<R>() -> R {
     unreachable!("only its type is needed")
 }
 
-/// The `SERVICE_NAME` of a module that tonic generated, or `""`: a crate may show the trait in such a module, and not the constant.
+/// Expands to the `SERVICE_NAME` of a module that tonic generated, or to `""` if it has none: a
+/// crate may re-export the trait in such a module, and not the constant.
 ///
-/// What a block imports hides what is around the block, so the module's constant is found first.
+/// An import in a block shadows the items around the block, so the module's constant wins.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __service_name {

@@ -43,7 +43,7 @@ pub(crate) const SERVER_ACTIVE_REQUESTS: Instrument = Instrument {
 };
 
 /// Nothing is measured with it: it is told that the metrics are being read.
-pub(crate) const READING: &str = "otel_runtime.reading";
+pub(crate) const COLLECTION_HOOK: &str = "otel_runtime.reading";
 
 pub(crate) const CLIENT_CALL_DURATION: Instrument = Instrument {
     name: "rpc.client.call.duration",

@@ -58,7 +58,7 @@ pub fn traced<T>(mut request: Request<T>) -> Request<T> {
 
 /// A server with a service of each kind, annotated or not, behind `layer`.
 pub async fn with_layer(layer: ServerLayer, is_annotated: bool) -> Running {
-    let (server, obedient) = (Server::builder().layer(layer.methods(RPCS)), Obedient::default());
+    let (server, obedient) = (Server::builder().layer(layer.known_methods(RPCS)), Obedient::default());
     let routes = if is_annotated {
         Annotated::routes(&obedient)
     } else {

@@ -203,7 +203,7 @@ impl SetUp {
         match self {
             SetUp::Attribute => serve(Annotated::routes(obedient)).await,
             SetUp::Layer => {
-                let server = Server::builder().layer(layer.methods(RPCS));
+                let server = Server::builder().layer(layer.known_methods(RPCS));
                 serve_with(server, Plain::routes(obedient)).await
             }
             SetUp::Both => serve_with(Server::builder().layer(layer), Annotated::routes(obedient)).await,

@@ -181,7 +181,7 @@ async fn serve_counted(faults: Faults) -> (Running, Arc<AtomicU64>) {
     };
     let server = Server::builder()
         .layer(InterceptorLayer::new(count))
-        .layer(ServerLayer::new().methods(RPCS))
+        .layer(ServerLayer::new().known_methods(RPCS))
         .layer(InterceptorLayer::new(turn_away));
     (serve_with(server, routes).await, arrived)
 }

@@ -54,7 +54,7 @@ async fn one_inside_is_part_of_the_rpc() {
     let server = serve(service.routes()).await;
     let endpoint = endpoint(server.address);
     let channel = ServiceBuilder::new()
-        .layer(ClientLayer::of(&endpoint))
+        .layer(ClientLayer::for_endpoint(&endpoint))
         .layer(InterceptorLayer::new(sign))
         .service(endpoint.connect_lazy());
     let mut client = UnaryClient::new(channel);

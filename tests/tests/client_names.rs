@@ -116,7 +116,7 @@ async fn a_path_that_a_service_answers_for_is_a_method() {
 async fn a_path_that_the_layer_is_told_of_is_a_method() {
     let telemetry = Telemetry::start();
     let server = serve(Obedient::default().routes()).await;
-    let layer = ClientLayer::new("told").methods(["kinds.Unary/Call", "/kinds.Bidi/Call"]);
+    let layer = ClientLayer::new("told").known_methods(["kinds.Unary/Call", "/kinds.Bidi/Call"]);
     let channel = layer.layer(endpoint(server.address).connect_lazy());
     by_path(channel.clone(), "/kinds.Unary/Call", "fail").await.unwrap_err();
     by_path(channel.clone(), "/kinds.Bidi/Call", "fail").await.unwrap_err();

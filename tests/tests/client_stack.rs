@@ -29,7 +29,7 @@ use tower::timeout::TimeoutLayer;
 const SOON: Duration = Duration::from_millis(20);
 
 fn layer(server: &Running) -> ClientLayer {
-    ClientLayer::of(&endpoint(server.address))
+    ClientLayer::for_endpoint(&endpoint(server.address))
 }
 
 fn channel(server: &Running) -> Channel {

@@ -97,7 +97,7 @@ async fn recorded(filters: impl IntoIterator<Item = Filter>) -> Vec<String> {
     ];
     let telemetry = Telemetry::start();
     let layer = filters.into_iter().fold(ServerLayer::new(), ServerLayer::filter);
-    let server = Server::builder().layer(layer.methods(CALLED));
+    let server = Server::builder().layer(layer.known_methods(CALLED));
     let server = serve_with(server, Annotated::routes(&Obedient::default())).await;
     let channel = server.channel().await;
     for rpc in CALLED {

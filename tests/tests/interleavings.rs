@@ -11,22 +11,27 @@ use opentelemetry::metrics::{
     AsyncInstrument, AsyncInstrumentBuilder, Callback, Histogram, HistogramBuilder, InstrumentBuilder,
     InstrumentProvider, Meter, ObservableGauge, SyncInstrument, UpDownCounter,
 };
-use points::{Instruments, Points};
-use status::{Outcome, Side};
+use grpc::outcome::Outcome;
+use grpc::side::Side;
+use series::{CallInstruments, MethodMetrics};
 
-// Not all of them is needed here.
 #[allow(dead_code)]
 #[path = "../../otel-runtime/src/limits.rs"]
 mod limits;
 #[allow(dead_code)]
-#[path = "../../otel-runtime/src/points.rs"]
-mod points;
-#[allow(dead_code)]
 #[path = "../../otel-runtime/src/semconv.rs"]
 mod semconv;
 #[allow(dead_code)]
-#[path = "../../otel-runtime/src/status.rs"]
-mod status;
+#[path = "../../otel-runtime/src/metrics/series.rs"]
+mod series;
+
+/// The part of the runtime's `grpc` that the time series need.
+#[allow(dead_code)]
+#[path = "../../otel-runtime/src/grpc"]
+mod grpc {
+    pub(crate) mod outcome;
+    pub(crate) mod side;
+}
 
 /// In place of the runtime's own.
 mod sync {
@@ -132,7 +137,7 @@ impl AsyncInstrument<i64> for Nobody {
 /// The instruments of a server's RPCs, and what they are told.
 #[derive(Clone)]
 struct Server {
-    instruments: Arc<Instruments>,
+    instruments: Arc<CallInstruments>,
     books: Arc<Books>,
     read: Arc<[Callback<i64>]>,
 }
@@ -141,7 +146,7 @@ impl Server {
     fn new() -> Self {
         let books = Arc::new(Books::default());
         let meter = Meter::new(Arc::new(Provider(Arc::clone(&books))));
-        let instruments = Instruments::new(
+        let instruments = CallInstruments::new(
             &meter,
             meter.f64_histogram("duration").build(),
             meter.i64_up_down_counter("active").build(),
@@ -154,8 +159,8 @@ impl Server {
         }
     }
 
-    fn points(&self) -> Arc<Points> {
-        self.instruments.points(Side::Server, METHOD, &[])
+    fn method(&self) -> Arc<MethodMetrics> {
+        self.instruments.method(Side::Server, METHOD, &[])
     }
 
     /// Somebody reads the metrics.
@@ -184,11 +189,11 @@ fn active_requests_add_up_however_often_they_are_read_meanwhile() {
         let [one, other, reader] = [(); 3].map(|()| server.clone());
         at_once([
             Box::new(move || {
-                let points = one.points();
-                points.count_active(1);
-                points.count_active(-1);
+                let metrics = one.method();
+                metrics.add_active(1);
+                metrics.add_active(-1);
             }),
-            Box::new(move || other.points().count_active(1)),
+            Box::new(move || other.method().add_active(1)),
             Box::new(move || reader.read()),
         ]);
         server.read();
@@ -206,12 +211,12 @@ fn active_requests_add_up_however_often_they_are_read_meanwhile() {
 fn two_readers_share_what_there_is_to_tell() {
     loom::model(|| {
         let server = Server::new();
-        server.points().count_active(1);
+        server.method().add_active(1);
         let [one, other, counting] = [(); 3].map(|()| server.clone());
         at_once([
             Box::new(move || one.read()),
             Box::new(move || other.read()),
-            Box::new(move || counting.points().count_active(-1)),
+            Box::new(move || counting.method().add_active(-1)),
         ]);
         server.read();
 
@@ -223,7 +228,7 @@ fn two_readers_share_what_there_is_to_tell() {
 fn that_none_is_active_is_told_once() {
     loom::model(|| {
         let server = Server::new();
-        let _points = server.points();
+        let _metrics = server.method();
         let [one, other] = [(); 2].map(|()| server.clone());
         at_once([Box::new(move || one.read()), Box::new(move || other.read())]);
         server.read();
@@ -238,11 +243,11 @@ fn a_method_has_its_points_once() {
         let server = Server::new();
         let [one, other] = [(); 2].map(|()| {
             let server = server.clone();
-            loom::thread::spawn(move || server.points())
+            loom::thread::spawn(move || server.method())
         });
         let [one, other] = [one, other].map(|thread| thread.join().unwrap());
         assert!(Arc::ptr_eq(&one, &other));
-        assert!(Arc::ptr_eq(&one, &server.points()));
+        assert!(Arc::ptr_eq(&one, &server.method()));
     });
 }
 
@@ -250,8 +255,8 @@ fn a_method_has_its_points_once() {
 fn no_duration_is_lost_while_its_point_is_made() {
     loom::model(|| {
         let server = Server::new();
-        let points = server.points();
-        let [one, other] = [(); 2].map(|()| Arc::clone(&points));
+        let metrics = server.method();
+        let [one, other] = [(); 2].map(|()| Arc::clone(&metrics));
         at_once([
             Box::new(move || {
                 one.record_duration(0.1, Outcome::OK);

@@ -154,7 +154,7 @@ mod header_lists {
     /// What headers became in one RPC.
     async fn captured(layer: ServerLayer, text: &str) -> Vec<(String, Value)> {
         let telemetry = Telemetry::start();
-        let layer = layer.methods([RPC]);
+        let layer = layer.known_methods([RPC]);
         let routes = Routes::new(ServerStreamServer::new(Talkative));
         let server = serve_with(Server::builder().layer(layer), routes).await;
         let mut request = request(text);

@@ -101,7 +101,7 @@ async fn that_is_too_old() {
     let server = Server::builder()
         .max_connection_age(std::time::Duration::from_millis(200))
         .max_connection_age_grace(std::time::Duration::from_millis(200))
-        .layer(ServerLayer::new().methods(RPCS));
+        .layer(ServerLayer::new().known_methods(RPCS));
     let server = serve_with(server, Plain::routes(&obedient)).await;
     let replies = call(server.channel().await, RPC, request("later wait")).await;
     assert_ended_with(&telemetry, "CANCELLED").await;

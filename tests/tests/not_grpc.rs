@@ -114,7 +114,7 @@ mod grpc_web {
     async fn is_recorded(rpc: &str, text: &str, code: Code, name: &str) {
         for routes in [Plain::routes, Annotated::routes] {
             let telemetry = Telemetry::start();
-            let layer = ServerLayer::new().methods([rpc]);
+            let layer = ServerLayer::new().known_methods([rpc]);
             let server = Server::builder()
                 .accept_http1(true)
                 .layer(GrpcWebLayer::new())

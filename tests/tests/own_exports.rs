@@ -99,7 +99,7 @@ impl Process {
         let instrumentation = Instrumentation::builder().tracer_provider(&tracers).build();
 
         let layer = ServerLayer::new()
-            .methods([EXPORT])
+            .known_methods([EXPORT])
             .instrumentation(instrumentation.clone());
         let annotated = Routes::new(TraceServiceServer::new(Annotated(collected.clone(), instrumentation)));
         let plain = Routes::new(TraceServiceServer::new(Plain(collected.clone())));

@@ -80,7 +80,7 @@ impl ShouldSample for Sampler {
 
 async fn call_three_times(layer: ServerLayer) {
     let routes = Routes::new(UnaryServer::new(Panicking));
-    let server = serve_with(Server::builder().layer(layer.methods(RPCS)), routes).await;
+    let server = serve_with(Server::builder().layer(layer.known_methods(RPCS)), routes).await;
     for _ in 0..3 {
         let (_, status) = call_to_end(server.channel().await, RPCS[0], request("")).await;
         assert_eq!(status.code(), Code::Ok);

@@ -98,7 +98,7 @@ async fn in_an_interceptor() {
             Ok(request)
         }
     };
-    let layer = ServerLayer::new().methods(RPCS);
+    let layer = ServerLayer::new().known_methods(RPCS);
     let server = Server::builder().layer(layer).layer(InterceptorLayer::new(intercept));
     let server = serve_with(server, Plain::routes(&Obedient::default())).await;
     call_to_end(server.channel().await, "kinds.Unary/Call", in_a_trace("")).await;

@@ -275,7 +275,7 @@ mod a_response_that_is_dropped_on_its_way {
             .header("content-type", "application/grpc")
             .body(tonic::body::Body::new(http_body_util::Full::from(message)))
             .unwrap();
-        let layered = ServerLayer::new().methods([rpc]).layer(routes.prepare());
+        let layered = ServerLayer::new().known_methods([rpc]).layer(routes.prepare());
         let mut body = layered.oneshot(request).await.unwrap().into_body();
         assert!(body.frame().await.unwrap().unwrap().is_data());
         drop(body);

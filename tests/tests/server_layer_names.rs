@@ -84,7 +84,7 @@ async fn of_an_annotated_method_from_its_first_rpc_on() {
 async fn of_a_method_that_the_layer_is_told_also_for_its_first_sampler() {
     for told in ["kinds.Unary/Call", "/kinds.Unary/Call"] {
         for routes in [Plain::routes, Annotated::routes] {
-            let layer = ServerLayer::new().methods([told]);
+            let layer = ServerLayer::new().known_methods([told]);
             let (spans, asked) = names(layer, routes(&Obedient::default()), RPC, &["", "13"]).await;
             assert_eq!(spans, [known(RPC), known(RPC)]);
             assert_eq!(asked, [Some(RPC.to_owned()), Some(RPC.to_owned())]);

@@ -123,7 +123,7 @@ mod rejected_by_an_interceptor {
     #[tokio::test]
     async fn of_the_server() {
         for known in [false, true] {
-            let layer = ServerLayer::new().methods(known.then_some("kinds.Unary/Call"));
+            let layer = ServerLayer::new().known_methods(known.then_some("kinds.Unary/Call"));
             let server = Server::builder().layer(layer).layer(InterceptorLayer::new(refuse));
             let server = serve_with(server, Annotated::routes(&Obedient::default())).await;
             one_of_a_method_that_is(known, server).await;
@@ -133,7 +133,7 @@ mod rejected_by_an_interceptor {
     #[tokio::test]
     async fn of_the_service() {
         for known in [false, true] {
-            let layer = ServerLayer::new().methods(known.then_some("kinds.Unary/Call"));
+            let layer = ServerLayer::new().known_methods(known.then_some("kinds.Unary/Call"));
             let service = UnaryServer::with_interceptor(Annotated::default(), refuse);
             let server = serve_with(Server::builder().layer(layer), Routes::new(service)).await;
             one_of_a_method_that_is(known, server).await;
@@ -207,7 +207,7 @@ mod a_message {
     const KNOWN: &str = "kinds.Unary/Call";
 
     async fn serve_known(service: UnaryServer<Annotated>) -> Running {
-        let layer = ServerLayer::new().methods([KNOWN]);
+        let layer = ServerLayer::new().known_methods([KNOWN]);
         serve_with(Server::builder().layer(layer), Routes::new(service)).await
     }
 
@@ -352,7 +352,7 @@ mod an_error_instead_of_a_response {
 
     #[tokio::test]
     async fn that_is_no_status() {
-        let layer = ServerLayer::new().methods([RPC]);
+        let layer = ServerLayer::new().known_methods([RPC]);
         let impatient = TimeoutLayer::new(Duration::from_millis(50));
         let server = Server::builder().layer(layer).layer(impatient);
         let server = serve_with(server, Plain::routes(&Obedient::default())).await;
@@ -361,7 +361,7 @@ mod an_error_instead_of_a_response {
 
     #[tokio::test]
     async fn that_there_is_too_much_to_do() {
-        let layer = ServerLayer::new().methods([RPC]);
+        let layer = ServerLayer::new().known_methods([RPC]);
         let server = Server::builder()
             .layer(layer)
             .layer(LoadShedLayer::new())

@@ -1,11 +1,11 @@
-//! A channel that records, in one line.
+//! A recorded channel in one line.
 
 use tonic::transport::{Channel, Endpoint, Error};
 use tower_layer::Layer;
 
 use super::layer::{ClientLayer, ClientService};
 
-/// A channel whose RPCs are recorded: a `tonic::transport::Channel` in a [`ClientLayer`].
+/// A `tonic::transport::Channel` in a [`ClientLayer`]: a channel whose calls are recorded.
 ///
 /// # Example
 ///
@@ -25,34 +25,35 @@ use super::layer::{ClientLayer, ClientService};
 pub type TracedChannel = ClientService<Channel>;
 
 impl ClientService<Channel> {
-    /// Connects, as `Endpoint::connect` does.
+    /// Connects to an endpoint, as `Endpoint::connect` does.
     ///
     /// # Errors
     ///
-    /// Where that cannot connect.
+    /// Returns tonic's error if it cannot connect.
     pub async fn connect(endpoint: Endpoint) -> Result<Self, Error> {
-        let layer = ClientLayer::of(&endpoint);
+        let layer = ClientLayer::for_endpoint(&endpoint);
         Ok(layer.layer(endpoint.connect().await?))
     }
 
-    /// A channel that connects when it is first used, as `Endpoint::connect_lazy` makes it.
+    /// Returns a channel that connects when it is first used, as `Endpoint::connect_lazy` does.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime, as that does.
+    /// Panics outside of a tokio runtime, as `Endpoint::connect_lazy` does.
     #[must_use]
     pub fn connect_lazy(endpoint: &Endpoint) -> Self {
-        ClientLayer::of(endpoint).layer(endpoint.connect_lazy())
+        ClientLayer::for_endpoint(endpoint).layer(endpoint.connect_lazy())
     }
 }
 
 impl ClientLayer {
-    /// A layer for a channel to this endpoint's URI, with the global providers.
+    /// Creates a layer for a channel to this endpoint's URI, with the global providers.
     ///
-    /// An endpoint does not tell the path of a Unix socket: for that, write `ClientLayer::new("unix:///run/greeter.sock")`. Here it has no address.
+    /// An endpoint does not reveal the path of a Unix domain socket, so such a layer has no address.
+    /// Write `ClientLayer::new("unix:///run/greeter.sock")` instead.
     #[must_use]
-    pub fn of(endpoint: &Endpoint) -> Self {
-        // What tonic shows in place of a Unix socket's path.
+    pub fn for_endpoint(endpoint: &Endpoint) -> Self {
+        // The placeholder that tonic shows instead of the path of a Unix domain socket.
         const UNIX_SOCKET: &str = "http://tonic/";
         let uri = endpoint.uri().to_string();
         ClientLayer::new(if uri == UNIX_SOCKET { "" } else { &uri })

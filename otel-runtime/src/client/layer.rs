@@ -1,44 +1,46 @@
-//! The layer around a channel: every RPC that goes out.
+//! The layer around a channel: it records every outgoing call.
 
 use std::error::Error;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Poll, ready};
+use std::task::Poll;
 
 use http::{Request, Response};
 use http_body::Body;
 use opentelemetry::global::BoxedSpan;
 use opentelemetry::trace::Span;
-use opentelemetry::{Context, ContextGuard, KeyValue};
-use pin_project_lite::pin_project;
+use opentelemetry::{Context, KeyValue};
 use tonic::{GrpcMethod, Status};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::body::ClientBody;
+use super::future::ClientFuture;
 use super::target::Target;
-use crate::call::{Attributes, Beginning, Call, Family, Running, Unknown};
-use crate::capture::{Captured, Names};
-use crate::headers::Found;
+use crate::attributes::captured_headers::{CapturedHeaders, HeaderList};
+use crate::grpc::request_headers::KnownHeaders;
+use crate::grpc::side::Direction;
+use crate::layer::options::{Options, options};
+use crate::layer::request::RpcRequest;
+use crate::layer::response_future::ResponseFuture;
 use crate::method::Method;
-use crate::methods::Methods;
-use crate::options::{Options, options};
-use crate::panic::Panic;
-use crate::request::RpcRequest;
-use crate::server::running;
-use crate::sizes::{Direction, Sizes};
-use crate::status::Outcome;
-use crate::{response, wire};
+use crate::method::registry::MethodRegistry;
+use crate::rpc::call::{CallParams, SpanParent, UnresolvedMethod};
+use crate::rpc::current::ActiveCall;
+use crate::rpc::message_sizes::MessageSizes;
+use crate::rpc::pool::PooledCall;
+use crate::span::SpanAttributes;
 
-/// Records every RPC of a client, and carries its trace on to the server.
+/// A layer that records every call of a client, and propagates its trace to the server.
 ///
-/// It stands around a `tonic::transport::Channel`, a balanced one, or any other service that a generated client takes, and gives each RPC a CLIENT span below the current one, which it writes into
-/// the request's metadata with the propagator, in place of what a caller has left there. What it records, and under which names, is in the [crate's documentation](crate#what-every-rpc-emits).
-/// The RPC ends with the trailers, or when the response or its stream is dropped.
+/// It wraps a `tonic::transport::Channel`, a balanced one, or any other service that a generated
+/// client accepts. Each call gets a CLIENT span, a child of the current span, which the propagator
+/// injects into the request's metadata, replacing what is there. The call ends with the trailers,
+/// or when the response or its stream is dropped. The
+/// [crate's documentation](crate#what-every-rpc-emits) lists what is recorded.
 ///
 /// # Example
 ///
-/// In one line, from an `Endpoint`, there is `TracedChannel`. With options, around a channel of one's own:
+/// `TracedChannel` needs one line and an `Endpoint`. With options, around a channel of your own:
 ///
 /// ```no_run
 /// use examples::helloworld::{HelloRequest, greeter_client::GreeterClient};
@@ -60,49 +62,65 @@ use crate::{response, wire};
 ///
 /// # Retries and timeouts
 ///
-/// A layer outside of this one (before it in a `ServiceBuilder`) makes several RPCs out of one, each with a span and a duration of its own; the server sees each below its own span.
-/// A retry inside (behind it) stays one RPC, whose span covers all attempts, as the conventions have it for a logical call.
-/// A timeout outside drops the RPC, which is then `CANCELLED`, or `DEADLINE_EXCEEDED` where its `grpc-timeout` (`Request::set_timeout`) has passed. One inside ends it with an error, and
-/// `error.type` tells: `timed_out`.
+/// A retry outside of this layer (before it in a `ServiceBuilder`) makes several calls, each with a
+/// span and a duration of its own; the server sees each as a child of its own span. A retry inside
+/// (after it) stays one call, whose span covers all attempts, as the conventions define a logical
+/// call. A timeout outside drops the call, which then ends with `CANCELLED`, or with
+/// `DEADLINE_EXCEEDED` if its `grpc-timeout` (`Request::set_timeout`) has passed. A timeout inside
+/// ends it with an error, and `error.type` = `timed_out`.
 ///
 /// # Errors
 ///
-/// The service's error becomes the `tonic::Status` that a generated client would make of it anyway, with the error as its source. An RPC that gets no response, or half of one, has that status code, and the
-/// `error.type` of what is behind it: `connection_refused`, `connection_reset`, `connection_aborted`, `not_connected`, `address_not_available`, `host_unreachable`, `network_unreachable`,
-/// `network_down`, `broken_pipe`, `timed_out`, `unexpected_eof`, `not_found` (no such Unix socket), `permission_denied`, `invalid_data` (TLS), `connect_error` (any other, of a connection that cannot be made).
-/// Where none of them is known it is the code. When tonic's own timer for the deadline is up, tonic says `CANCELLED` to the caller; span and metrics say `DEADLINE_EXCEEDED`.
+/// An error of the service becomes the `tonic::Status` that a generated client would make of it
+/// anyway, with the error as its source. A call that gets no response, or only a part of one, ends
+/// with that status code, and with the `error.type` of its cause: `connection_refused`,
+/// `connection_reset`, `connection_aborted`, `not_connected`, `address_not_available`,
+/// `host_unreachable`, `network_unreachable`, `network_down`, `broken_pipe`, `timed_out`,
+/// `unexpected_eof`, `not_found` (no such Unix domain socket), `permission_denied`, `invalid_data`
+/// (TLS), `connect_error` (a connection that failed for any other reason). Without a known cause,
+/// `error.type` is the code. If tonic's own deadline timer fires, the caller gets `CANCELLED` from
+/// tonic; span and metrics have `DEADLINE_EXCEEDED`.
 ///
-/// A reply that the generated client cannot decode is not known here: it drops the response, which is `CANCELLED`.
+/// If the generated client cannot decode a message, it drops the response, which the layer can only
+/// record as `CANCELLED`.
 ///
 /// # Names
 ///
-/// The method's name is that in the `GrpcMethod` extension, which generated clients set. A request without it is one to a path that somebody else has chosen, for a proxy perhaps:
-/// its span is named `grpc`, with `rpc.method` = `_OTHER` and, on the span only, `rpc.method_original`, unless the layer is [told](Self::methods) of that method, or a server has answered it with
-/// more than a bare status.
+/// The method's name is that in the `GrpcMethod` extension, which generated clients set. A request
+/// without one has a path that somebody else has chosen, as in a proxy. Its span is named `grpc`,
+/// with `rpc.method` = `_OTHER` and, on the span only, `rpc.method_original`, unless it is one of
+/// the [known methods](Self::known_methods), or a server has answered it with more than a bare
+/// status.
 ///
 /// # Filters
 ///
-/// An RPC that a [filter](Self::filter) leaves out carries the current trace on all the same.
+/// A call that a [filter](Self::filter) rejects still propagates the current trace.
 ///
-/// # Telemetry's own calls
+/// # Suppressed telemetry
 ///
-/// Where telemetry is suppressed (`opentelemetry::Context::is_telemetry_suppressed`), as it is while an exporter exports, nothing is recorded, and no metadata is written.
+/// While telemetry is suppressed (`opentelemetry::Context::is_telemetry_suppressed`), as exporters do
+/// for their own calls, nothing is recorded, and no metadata is injected.
 #[derive(Clone, Debug)]
 pub struct ClientLayer {
     options: Arc<Options>,
-    methods: Arc<Methods>,
+    registry: Arc<MethodRegistry>,
 }
 
 impl ClientLayer {
-    /// A layer for a channel to this target, with the global providers.
+    /// Creates a layer for a channel to this target, with the global providers.
     ///
-    /// The target is what the channel is told to connect to, never what that resolves to. It becomes `server.address` and `server.port`: `http://greeter.example:50051`, `greeter.example:50051`,
-    /// `dns:///greeter.example:50051`, `[2001:db8::1]:50051`, `unix:///run/greeter.sock`, and whatever else [gRPC names](https://github.com/grpc/grpc/blob/master/doc/naming.md).
-    /// One that cannot be read so is the address as it is. For a balanced channel it is the name of the servers as a whole.
+    /// The target is the address that the channel is configured with, never one that it resolves
+    /// to. It becomes `server.address` and `server.port`: `http://greeter.example:50051`,
+    /// `greeter.example:50051`, `dns:///greeter.example:50051`, `[2001:db8::1]:50051`,
+    /// `unix:///run/greeter.sock`, and any other [gRPC name]. A target of no known form becomes the
+    /// address as it is. For a balanced channel, use the name of the servers as a whole.
+    ///
+    /// [gRPC name]: https://github.com/grpc/grpc/blob/master/doc/naming.md
     pub fn new(target: impl AsRef<str>) -> Self {
+        let target = Target::parse(target.as_ref());
         ClientLayer {
             options: Arc::default(),
-            methods: Arc::new(Methods::called(&Target::parse(target.as_ref()).attributes())),
+            registry: Arc::new(MethodRegistry::for_client(&target.attributes())),
         }
     }
 }
@@ -116,18 +134,18 @@ impl<S> Layer<S> for ClientLayer {
         ClientService {
             inner,
             layer: Arc::new(self.clone()),
-            captured: self.options.captured.kept(),
+            captured: self.options.captured_headers.interned(),
         }
     }
 }
 
-/// What [`ClientLayer`] makes of a channel.
+/// The service of a [`ClientLayer`].
 #[derive(Clone, Debug)]
 pub struct ClientService<S> {
     inner: S,
-    /// In one piece: clients are cloned often.
+    /// Behind one pointer: clients are cloned often.
     layer: Arc<ClientLayer>,
-    captured: &'static Captured,
+    captured: &'static CapturedHeaders,
 }
 
 impl<S, B, R> Service<Request<B>> for ClientService<S>
@@ -147,176 +165,98 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let mut call = self.layer.begin(&mut request, self.captured);
-        let future = run(&mut call, || self.inner.call(request));
-        ClientFuture {
-            future: Some(future),
-            call,
-        }
+        let call = self.layer.start(&mut request, self.captured);
+        ClientFuture::new(ResponseFuture::start(call, || self.inner.call(request)))
     }
 }
 
 impl ClientLayer {
-    /// Begins the RPC of a request, and writes its context into the metadata. `None` for one that is not recorded.
-    fn begin<B: 'static>(&self, request: &mut Request<B>, captured: &'static Captured) -> Option<Running> {
+    /// Starts the call of a request, and injects its context into the metadata.
+    ///
+    /// Returns `None` if the call is not recorded.
+    fn start<B: 'static>(&self, request: &mut Request<B>, captured: &'static CapturedHeaders) -> Option<ActiveCall> {
         let context = Context::current();
         if context.is_telemetry_suppressed() {
             return None;
         }
-        let options = &*self.options;
-        let instrumentation = options.instrumentation();
-        let seen = RpcRequest::of(request);
-        if !options.record(&seen) {
-            // The trace goes on all the same.
-            instrumentation.inject(&context, request.headers_mut());
+        let outgoing = RpcRequest::from_http(request);
+        if !self.options.should_record(&outgoing) {
+            self.options.instrumentation().inject(&context, request.headers_mut());
             return None;
         }
-        let has_spans = instrumentation.makes_spans();
-        let (method, unknown) = self.method_of(&seen);
-        let sizes = Sizes::if_wanted(&instrumentation, unknown.is_none().then_some(method), false);
-        let beginning = Beginning {
-            method,
-            unknown,
-            instrumentation,
-            timeout: Found::of(request.headers()).timeout(),
-            layer: Some(captured),
-            handler: None,
-            sizes: sizes.clone(),
-        };
-        let family = Family {
-            context: has_spans.then_some(context),
-            parent: None,
-            link: None,
-        };
-        let attributes = OfTarget {
-            target: self.methods.target(),
-            request: &seen,
-            headers: &captured.request_headers,
-        };
-        let mut call = Running::new(beginning);
-        call.start(family, &attributes);
-        options.annotate(&call, &seen);
+        let call = self.start_outgoing(&outgoing, context, captured);
         let instrumentation = call.instrumentation();
         match call.context() {
             Some(context) => instrumentation.inject(context, request.headers_mut()),
             None => Context::map_current(|context| instrumentation.inject(context, request.headers_mut())),
         }
-        if let Some(sizes) = sizes {
+        if let Some(sizes) = call.message_sizes() {
             sizes.count_request(request.body_mut(), Direction::Sent);
         }
-        Some(call)
+        Some(ActiveCall::Recorded(call))
     }
 
-    fn method_of(&self, request: &RpcRequest<'_>) -> (&'static Method, Option<Unknown>) {
+    // Not generic, so that it is compiled once.
+    fn start_outgoing(
+        &self,
+        request: &RpcRequest<'_>,
+        context: Context,
+        captured: &'static CapturedHeaders,
+    ) -> PooledCall {
+        let instrumentation = self.options.instrumentation();
+        let parent = SpanParent {
+            base: instrumentation.has_tracer().then_some(context),
+            ..SpanParent::default()
+        };
+        let method = self.method(request);
+        let params = CallParams {
+            method: method.unwrap_or_else(|| self.registry.fallback()),
+            unresolved: method.is_none().then(|| UnresolvedMethod {
+                path: Box::from(request.path()),
+                registry: Arc::clone(&self.registry),
+            }),
+            message_sizes: MessageSizes::new_if_enabled(&instrumentation, method, false),
+            instrumentation,
+            layer_headers: Some(captured),
+            handler_headers: None,
+        };
+        let mut call = PooledCall::new(params, KnownHeaders::scan(request.headers()).timeout());
+        let attributes = ClientAttributes {
+            target: self.registry.target(),
+            request,
+            captured: &captured.request_headers,
+        };
+        call.start_span(parent, &attributes);
+        self.options.add_span_attributes(&call, request);
+        call
+    }
+
+    /// Returns the method of a request, if it is known.
+    fn method(&self, request: &RpcRequest<'_>) -> Option<&'static Method> {
         let path = request.path();
-        let known = self.methods.get(path).or_else(|| {
+        self.registry.get(path).or_else(|| {
             let method = request.extensions().get::<GrpcMethod<'_>>()?;
-            self.methods
-                .learn_as(path, &format!("{}/{}", method.service(), method.method()))
-        });
-        match known {
-            Some(method) => (method, None),
-            None => (
-                self.methods.other(),
-                Some(Unknown {
-                    path: Box::from(path),
-                    methods: Arc::clone(&self.methods),
-                }),
-            ),
-        }
+            self.registry
+                .register_as(path, &format!("{}/{}", method.service(), method.method()))
+        })
     }
 }
 
-/// What a request and the channel's target say.
-struct OfTarget<'a> {
+struct ClientAttributes<'a> {
+    /// `server.address` and `server.port`.
     target: &'a [KeyValue],
     request: &'a RpcRequest<'a>,
-    /// Those that are listed.
-    headers: &'a Names,
+    captured: &'a HeaderList,
 }
 
-impl Attributes for OfTarget<'_> {
-    fn sampled_by(&self, attributes: &mut Vec<KeyValue>) {
+impl SpanAttributes for ClientAttributes<'_> {
+    fn at_start(&self, attributes: &mut Vec<KeyValue>) {
         attributes.extend_from_slice(self.target);
     }
 
-    fn recorded(&self, span: &mut BoxedSpan) {
-        for attribute in self.headers.attributes(self.request.headers()) {
+    fn if_recording(&self, span: &mut BoxedSpan) {
+        for attribute in self.captured.attributes(self.request.headers()) {
             span.set_attribute(attribute);
         }
-    }
-}
-
-/// Runs the channel's code in the RPC's context. It is no part of an RPC that this thread serves: what it calls, within the process perhaps, is another. A panic ends the RPC and goes on.
-#[inline]
-pub(super) fn run<T>(call: &mut Option<Running>, run: impl FnOnce() -> T) -> T {
-    let Some(call) = call else { return run() };
-    let current = call.context().map(|context| context.clone().attach());
-    match running::outside(run) {
-        Ok(result) => result,
-        Err(panic) => panicked(call, panic, current),
-    }
-}
-
-/// Ends an RPC in which the channel's code has panicked. The panic goes on.
-#[cold]
-fn panicked(call: &mut Call, panic: Panic, current: Option<ContextGuard>) -> ! {
-    drop(current);
-    call.end(Outcome::panicked(panic.message()));
-    panic.resume()
-}
-
-pin_project! {
-    /// The future of a response, with its RPC.
-    #[derive(Debug)]
-    #[must_use = "futures do nothing unless polled"]
-    pub struct ClientFuture<F> {
-        // Empty once it has nothing left to run.
-        #[pin]
-        future: Option<F>,
-        call: Option<Running>,
-    }
-
-    impl<F> PinnedDrop for ClientFuture<F> {
-        fn drop(this: Pin<&mut Self>) {
-            let mut this = this.project();
-            if this.future.is_some() {
-                run(this.call, || this.future.set(None));
-            }
-        }
-    }
-}
-
-impl<F, R, E> Future for ClientFuture<F>
-where
-    F: Future<Output = Result<Response<R>, E>>,
-    R: Body,
-    E: Into<Box<dyn Error + Send + Sync>>,
-{
-    type Output = Result<Response<ClientBody<R>>, Status>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        let polled = run(this.call, || {
-            // Nobody polls a future again that has returned; if somebody does, it stays pending.
-            let future = this.future.as_mut().as_pin_mut();
-            let polled = future.map_or(Poll::Pending, |future| future.poll(cx));
-            if polled.is_ready() {
-                this.future.set(None);
-            }
-            polled
-        });
-        let result = ready!(polled);
-        let mut call = this.call.take();
-        Poll::Ready(match result {
-            Ok(response) => Ok(ClientBody::begin(response, call)),
-            Err(error) => {
-                let status = Status::from_error(error.into());
-                if let Some(call) = &mut call {
-                    response::end(call, wire::not_answered(&status).outcome());
-                }
-                Err(status)
-            }
-        })
     }
 }

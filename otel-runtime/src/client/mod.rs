@@ -1,14 +1,14 @@
-//! The client's side of an RPC.
+//! The client's side: the layer around a channel.
 
 mod body;
 #[cfg(feature = "channel")]
 mod channel;
+mod future;
 mod layer;
-mod target;
+pub(crate) mod target;
 
 pub use body::ClientBody;
 #[cfg(feature = "channel")]
 pub use channel::TracedChannel;
-pub use layer::{ClientFuture, ClientLayer, ClientService};
-#[cfg(any(test, fuzzing))]
-pub(crate) use target::Target;
+pub use future::ClientFuture;
+pub use layer::{ClientLayer, ClientService};

@@ -4,21 +4,21 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
-use crate::deadline;
-use crate::status::Side;
+use crate::grpc::side::Side;
+use crate::grpc::timeout;
 
 /// It is read as gRPC has it, and as nothing else; and any deadline can be compared with any time.
 pub fn check(bytes: &[u8]) {
     let Ok(header) = HeaderValue::from_bytes(bytes) else {
         return;
     };
-    let read = deadline::grpc_timeout(&header);
+    let read = timeout::parse_header(&header);
     assert_eq!(read, expected(bytes));
     for side in [Side::Client, Side::Server] {
         if let Some(timeout) = read {
-            assert!(deadline::has_passed(side, timeout, timeout));
-            assert!(deadline::has_passed(side, timeout, timeout * 2));
-            assert!(timeout.is_zero() || !deadline::has_passed(side, timeout, Duration::ZERO));
+            assert!(timeout::exceeded(side, timeout, timeout));
+            assert!(timeout::exceeded(side, timeout, timeout * 2));
+            assert!(timeout.is_zero() || !timeout::exceeded(side, timeout, Duration::ZERO));
         }
     }
 }

@@ -6,14 +6,14 @@ use http::{HeaderMap, HeaderValue};
 use opentelemetry::{Array, StringValue, Value};
 
 use super::headers;
-use crate::capture::Names;
+use crate::attributes::captured_headers::HeaderList;
 
 const LISTED: [&str; 4] = ["x-tenant", "X-Zone", "trace-bin", "grpc-status"];
 
 /// What is recorded is what is listed, within its limits, and says what the header says.
 pub fn check(bytes: &[u8]) {
     let headers = headers(bytes);
-    let attributes: Vec<_> = Names::request_headers(LISTED).attributes(&headers).collect();
+    let attributes: Vec<_> = HeaderList::request_headers(LISTED).attributes(&headers).collect();
     let there = LISTED.iter().filter(|name| headers.contains_key(**name));
     let keys = there.map(|name| format!("rpc.request.header.{}", name.to_lowercase()));
     assert!(attributes.iter().map(|attribute| attribute.key.as_str()).eq(keys));

@@ -2,9 +2,9 @@
 
 use http::{Request, Uri};
 
-use crate::methods::{Methods, name_in};
-use crate::request::RpcRequest;
-use crate::server::{is_spelling_of, service_and_method};
+use crate::grpc::path::{full_method_name, names_match, service_and_method};
+use crate::layer::request::RpcRequest;
+use crate::method::registry::MethodRegistry;
 
 /// A name from the wire has an end, and its parts are parts of it.
 pub fn check(bytes: &[u8]) {
@@ -13,23 +13,23 @@ pub fn check(bytes: &[u8]) {
     names_have_an_end(&path);
     parts_are_parts(&path);
     if let Ok(request) = Request::post(&path).body(()) {
-        let request = RpcRequest::of(&request);
+        let request = RpcRequest::from_http(&request);
         assert!(request.path().contains(request.service()) && request.path().ends_with(request.method()));
         assert!(!request.method().contains('/'));
     }
 }
 
 fn names_have_an_end(path: &str) {
-    let name = name_in(path);
+    let name = full_method_name(path);
     assert!(path == name || path == format!("/{name}"));
-    let methods = Methods::served();
+    let methods = MethodRegistry::for_server();
     let is_name = name.len() <= 256;
     // What is learnt is kept for good, so that it is not what is tried millions of times.
     if is_name {
-        methods.insert(path, methods.other());
+        methods.alias(path, methods.fallback());
     } else {
-        assert!(methods.learn(path).is_none());
-        methods.insert(path, methods.other());
+        assert!(methods.register(path).is_none());
+        methods.alias(path, methods.fallback());
     }
     assert_eq!(methods.get(path).is_some(), is_name);
     assert!(methods.get("/another").is_none() || path == "/another");
@@ -42,7 +42,7 @@ fn parts_are_parts(path: &str) {
     assert!(path.ends_with(&format!("/{service}/{method}")));
     assert!(!service.is_empty() && !service.contains('/'));
     assert!(!method.is_empty() && !method.contains('/'));
-    assert!(is_spelling_of(method, path));
-    assert!(is_spelling_of(&method.to_ascii_uppercase(), path));
-    assert!(!is_spelling_of(&format!("{method}x"), path));
+    assert!(names_match(method, path));
+    assert!(names_match(&method.to_ascii_uppercase(), path));
+    assert!(!names_match(&format!("{method}x"), path));
 }

@@ -23,8 +23,8 @@ pub fn check(bytes: &[u8]) {
         let again = self::read(&*propagator, &passed_on);
         assert_eq!(span(&again), span(&read), "{propagator:?}: {passed_on:?}");
         assert_eq!(
-            SamplingState::of(&again),
-            SamplingState::of(&read),
+            SamplingState::from_context(&again),
+            SamplingState::from_context(&read),
             "{propagator:?}: {passed_on:?}"
         );
     }
@@ -74,7 +74,7 @@ fn is_whole(context: &Context) {
         assert!(!context.has_active_span());
     } else {
         assert!(context.span().span_context().is_remote());
-        let state = SamplingState::of(context).unwrap();
+        let state = SamplingState::from_context(context).unwrap();
         assert_eq!(
             is_sampled,
             matches!(state, SamplingState::Accept | SamplingState::Debug)

@@ -5,8 +5,8 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Uri};
 use opentelemetry::{KeyValue, Value};
 
-use crate::client::Target;
-use crate::server::address::add_server;
+use crate::attributes::server_address::add_server_address;
+use crate::client::target::Target;
 
 /// An address and a port come from what is read, without anything that may be secret; and those from the wire have an end.
 pub fn check(bytes: &[u8]) {
@@ -53,7 +53,7 @@ fn has_user(target: &str) -> bool {
 fn a_servers_authority(host: &HeaderValue) {
     let headers = HeaderMap::from_iter([(HOST, host.clone())]);
     let mut by_header = Vec::new();
-    add_server(Some(&Uri::from_static("/a.B/C")), &headers, &mut by_header);
+    add_server_address(Some(&Uri::from_static("/a.B/C")), &headers, &mut by_header);
     let (address, port) = address_and_port(&by_header);
     let Ok(authority) = Authority::try_from(host.as_bytes()) else {
         assert_eq!(by_header, []);
@@ -75,7 +75,7 @@ fn a_servers_authority(host: &HeaderValue) {
         .build()
     {
         let mut by_uri = Vec::new();
-        add_server(Some(&uri), &HeaderMap::new(), &mut by_uri);
+        add_server_address(Some(&uri), &HeaderMap::new(), &mut by_uri);
         assert_eq!(by_uri, by_header);
     }
 }

@@ -7,9 +7,9 @@ use opentelemetry::trace::TraceContextExt;
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 
 use super::headers;
-use crate::headers::Found;
+use crate::grpc::request_headers::KnownHeaders;
+use crate::propagation::traceparent::{self, FastExtract};
 use crate::propagation::{Carrier, Limited, replace};
-use crate::traceparent::{self, Known};
 
 /// What is read and written in place is, bit for bit, what the W3C's propagators read and write, but for an empty `tracestate`.
 pub fn check(bytes: &[u8]) {
@@ -35,20 +35,20 @@ fn compare(headers: &HeaderMap) {
 fn compare_with(propagator: &dyn TextMapPropagator, headers: &HeaderMap, is_alone: bool) {
     let expected = propagator.extract_with_context(&Context::new(), &Limited(headers.extractor()));
     let is_plain = headers.get("traceparent").is_some_and(|line| is_plain(line.as_bytes()));
-    match traceparent::read(propagator, &Found::of(headers)) {
-        Known::Nothing => assert!(!expected.has_active_span()),
-        Known::Caller(caller) => {
+    match traceparent::try_extract(propagator, &KnownHeaders::scan(headers)) {
+        FastExtract::Empty => assert!(!expected.has_active_span()),
+        FastExtract::Remote(caller) => {
             assert!(is_plain);
             assert_eq!(&caller, expected.span().span_context());
         }
-        Known::Unknown => assert!(!is_plain || !is_alone || headers.contains_key("tracestate")),
+        FastExtract::Fallback => assert!(!is_plain || !is_alone || headers.contains_key("tracestate")),
     }
     is_written_as_well(propagator, &expected);
 }
 
 fn is_written_as_well(propagator: &dyn TextMapPropagator, context: &Context) {
     let (mut ours, mut theirs) = (HeaderMap::new(), HeaderMap::new());
-    if traceparent::write(propagator, context, &mut ours) {
+    if traceparent::try_inject(propagator, context, &mut ours) {
         replace(propagator, context, &mut theirs);
         if theirs.get("tracestate").is_some_and(HeaderValue::is_empty) {
             theirs.remove("tracestate");

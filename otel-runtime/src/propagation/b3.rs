@@ -79,7 +79,7 @@ impl B3Propagator {
 
 impl TextMapPropagator for B3Propagator {
     fn inject_context(&self, context: &Context, injector: &mut dyn Injector) {
-        let Some(state) = SamplingState::of(context) else {
+        let Some(state) = SamplingState::from_context(context) else {
             return;
         };
         let span = context.span();

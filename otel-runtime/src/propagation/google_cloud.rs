@@ -56,7 +56,7 @@ impl TextMapPropagator for GoogleCloudPropagator {
         if !span.is_valid() {
             return;
         }
-        let options = match SamplingState::of(context) {
+        let options = match SamplingState::from_context(context) {
             Some(SamplingState::Accept | SamplingState::Debug) => ";o=1",
             Some(SamplingState::Deny) => ";o=0",
             Some(SamplingState::Defer) | None => "",

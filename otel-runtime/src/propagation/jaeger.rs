@@ -74,7 +74,7 @@ impl TextMapPropagator for JaegerPropagator {
         let span = context.span();
         let span = span.span_context();
         if span.is_valid() {
-            let flags = match SamplingState::of(context) {
+            let flags = match SamplingState::from_context(context) {
                 Some(SamplingState::Debug) => SAMPLED | DEBUG,
                 Some(SamplingState::Accept) => SAMPLED,
                 _ => 0,

@@ -41,6 +41,7 @@
 mod b3;
 mod carrier;
 mod google_cloud;
+mod hex;
 mod jaeger;
 mod limited;
 #[cfg(feature = "propagators")]
@@ -48,6 +49,7 @@ pub(crate) mod names;
 mod sampling;
 #[cfg(test)]
 mod tests;
+pub(crate) mod traceparent;
 #[cfg(feature = "xray")]
 mod xray;
 
@@ -55,7 +57,7 @@ use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::TraceContextExt;
 use opentelemetry::{Context, global};
 
-use crate::panic;
+use crate::guard;
 
 pub use b3::B3Propagator;
 pub use carrier::Carrier;
@@ -66,7 +68,7 @@ pub(crate) use limited::Limited;
 #[cfg(feature = "propagators")]
 pub use names::{from_env, from_names};
 pub use sampling::SamplingState;
-pub(crate) use sampling::without_caller;
+pub(crate) use sampling::without_remote_parent;
 #[cfg(feature = "xray")]
 pub use xray::XRayPropagator;
 
@@ -86,7 +88,7 @@ pub use xray::XRayPropagator;
 /// propagation::inject(&rpc, request.metadata_mut());
 /// ```
 pub fn inject(context: &Context, carrier: &mut impl Carrier) {
-    panic::PROPAGATOR.answer(|| global::get_text_map_propagator(|propagator| replace(propagator, context, carrier)));
+    guard::PROPAGATOR.run(|| global::get_text_map_propagator(|propagator| replace(propagator, context, carrier)));
 }
 
 /// Writes the span and the baggage of the current context into `carrier`, with the global propagator, as [`inject`] does.
@@ -125,8 +127,7 @@ pub fn inject_current(carrier: &mut impl Carrier) {
 #[must_use]
 pub fn extract(carrier: &impl Carrier) -> Context {
     let extractor = Limited(carrier.extractor());
-    let found =
-        panic::PROPAGATOR.answer(|| global::get_text_map_propagator(|propagator| propagator.extract(&extractor)));
+    let found = guard::PROPAGATOR.run(|| global::get_text_map_propagator(|propagator| propagator.extract(&extractor)));
     found.unwrap_or_else(Context::current)
 }
 

@@ -18,7 +18,7 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, Tra
 ///
 /// let headers = HashMap::from([("b3".to_owned(), "80f198ee56343ba864fe8b2a57d3eff7-05e3ac9a4f6e3b90".to_owned())]);
 /// let parent = B3Propagator::single().extract(&headers);
-/// assert_eq!(SamplingState::of(&parent), Some(SamplingState::Defer));
+/// assert_eq!(SamplingState::from_context(&parent), Some(SamplingState::Defer));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -36,8 +36,8 @@ pub enum SamplingState {
 impl SamplingState {
     /// That of the context's span; without a span, what the caller said of the trace that is to begin here, if anything.
     #[must_use]
-    pub fn of(context: &Context) -> Option<Self> {
-        let said = said(context);
+    pub fn from_context(context: &Context) -> Option<Self> {
+        let said = remote_decision(context);
         let span = context.span();
         let span = span.span_context();
         if !span.is_valid() {
@@ -61,30 +61,30 @@ impl SamplingState {
 }
 
 /// What a caller said, and of which span. The contexts made from such a one keep it, and not all of them are of the same trace.
-struct Said {
+struct RemoteDecision {
     state: SamplingState,
     trace_id: TraceId,
     span_id: SpanId,
 }
 
 /// A value of contexts. They can take another value, but not lose one.
-struct Received(Option<Said>);
+struct RemoteSampling(Option<RemoteDecision>);
 
-fn said(context: &Context) -> Option<&Said> {
-    context.get::<Received>()?.0.as_ref()
+fn remote_decision(context: &Context) -> Option<&RemoteDecision> {
+    context.get::<RemoteSampling>()?.0.as_ref()
 }
 
 /// `context` without a caller: neither the caller's span nor what the caller said of sampling.
-pub(crate) fn without_caller(context: &Context) -> Context {
+pub(crate) fn without_remote_parent(context: &Context) -> Context {
     let context = context.with_remote_span_context(SpanContext::NONE);
-    if said(&context).is_some() {
-        context.with_value(Received(None))
+    if remote_decision(&context).is_some() {
+        context.with_value(RemoteSampling(None))
     } else {
         context
     }
 }
 
-impl Said {
+impl RemoteDecision {
     fn is_of_no_span(&self) -> bool {
         self.trace_id == TraceId::INVALID
     }
@@ -122,13 +122,13 @@ pub(super) fn with_remote_span(
 
 /// `context` with what the caller said of a span, or of none.
 pub(super) fn with_state(context: &Context, state: SamplingState, trace_id: TraceId, span_id: SpanId) -> Context {
-    let said_before = said(context);
+    let said_before = remote_decision(context);
     let is_in_flags = matches!(state, SamplingState::Accept | SamplingState::Deny) && trace_id != TraceId::INVALID;
     // What another propagator read of the same trace may be more: debug.
     if is_in_flags && said_before.is_none_or(|before| before.trace_id == trace_id) {
         return context.clone();
     }
-    context.with_value(Received(Some(Said {
+    context.with_value(RemoteSampling(Some(RemoteDecision {
         state,
         trace_id,
         span_id,

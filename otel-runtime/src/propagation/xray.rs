@@ -59,7 +59,7 @@ impl TextMapPropagator for XRayPropagator {
     fn inject_context(&self, context: &Context, injector: &mut dyn Injector) {
         let span = context.span();
         let span = span.span_context();
-        let flags = match SamplingState::of(context) {
+        let flags = match SamplingState::from_context(context) {
             Some(SamplingState::Accept | SamplingState::Debug) => TraceFlags::SAMPLED,
             Some(SamplingState::Defer) => DEFERRED,
             Some(SamplingState::Deny) | None => TraceFlags::NOT_SAMPLED,

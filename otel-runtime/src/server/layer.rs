@@ -1,38 +1,42 @@
-//! The layer around a server's services: every RPC that comes in on the wire, whether it reaches a handler or not.
+//! The layer around a server's services: it records every call, whether it reaches a handler or not.
 
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use http::{Request, Response};
 use http_body::Body;
 use opentelemetry::KeyValue;
-use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::arrival::{Arrival, Sockets, may_export};
-use super::begin;
 use super::body::ServerBody;
-use super::running::{self, Running};
-use crate::call::{Beginning, Unknown};
-use crate::capture::Captured;
-use crate::headers::Found;
-use crate::methods::Methods;
-use crate::options::{Options, options};
-use crate::panic;
-use crate::request::RpcRequest;
-use crate::sizes::{Direction, Sizes};
-use crate::wire;
+use super::future::ServerFuture;
+use super::request::{ConnectionAddrs, IncomingRequest, is_otlp_path};
+use super::start::start_call;
+use crate::attributes::captured_headers::CapturedHeaders;
+use crate::grpc::content_type::is_grpc;
+use crate::grpc::request_headers::KnownHeaders;
+use crate::grpc::side::Direction;
+use crate::guard;
+use crate::instrumentation::InstrumentationRef;
+use crate::layer::options::{Options, options};
+use crate::layer::request::RpcRequest;
+use crate::layer::response_future::ResponseFuture;
+use crate::method::registry::MethodRegistry;
+use crate::rpc::call::{CallParams, UnresolvedMethod};
+use crate::rpc::current::{self, ActiveCall};
+use crate::rpc::message_sizes::MessageSizes;
 
 type Predicate = Arc<dyn Fn(&RpcRequest<'_>) -> bool + Send + Sync>;
 
-/// Records every gRPC request that a server gets, whoever answers it.
+/// A layer that records every gRPC call that reaches a server, whoever answers it.
 ///
-/// A handler never learns of an RPC to an unknown method, of one that an interceptor rejects, of a message that cannot be decoded or is too large, nor of a reply that cannot be encoded.
-/// This layer does: it stands between the connection and the services, and takes an RPC's status from what goes back on the wire, at the end of the response body. What it records, and
-/// under which names, is in the [crate's documentation](crate#what-every-rpc-emits).
+/// A handler never learns of a call to an unknown method, of one that an interceptor rejects, of a
+/// message that cannot be decoded or is too large, nor of a response that cannot be encoded. This
+/// layer does: it stands between the connection and the services, and takes the status of a call
+/// from the response on its way out. The [crate's documentation](crate#what-every-rpc-emits) lists
+/// what it records.
 ///
 /// # Example
 ///
@@ -63,35 +67,42 @@ type Predicate = Arc<dyn Fn(&RpcRequest<'_>) -> bool + Send + Sync>;
 /// # }
 /// ```
 ///
-/// It works in any tower stack that serves tonic. What is not gRPC (a `content-type` that is not `application/grpc`) passes through untouched. For grpc-web, let `tonic_web::GrpcWebLayer` stand
-/// outside (before it in the order of `layer` calls), so that what comes to this layer is gRPC.
+/// It works in any tower stack that serves tonic. Requests that are not gRPC (their `content-type` is
+/// not `application/grpc`) pass through untouched. For grpc-web, put `tonic_web::GrpcWebLayer`
+/// outside of it (before it in the order of `layer` calls), so that this layer sees gRPC.
 ///
 /// # With annotated services
 ///
-/// Where a service has [`#[traced_service]`](crate::traced_service) as well, there is one span and one duration for each RPC: the layer begins and ends it, and the attribute adds what only it knows,
-/// its fields, the headers that it lists, its names, and how a response stream that is dropped had ended. What the attribute says of `public_endpoint` and `instrumentation`
-/// is then for the layer to say. A layer in between that moves requests to another task makes them two.
+/// If a service also has [`#[traced_service]`](crate::traced_service), a call still has one span and
+/// one duration. The layer starts and ends the call. The attribute adds its fields, the headers that
+/// it lists, its names, and the status of a response stream that was dropped. `public_endpoint` and
+/// `instrumentation` are then the layer's to set. If a layer in between moves requests to another
+/// task, each call is recorded twice.
 ///
 /// # Names
 ///
-/// Anybody can send a request with any path, so a path is the name of a span or of a metric point only if it is that of a method that exists. The layer knows those of
-/// annotated services; those that it is [told](Self::methods); and those that have answered with anything but a bare status, which an interceptor or the router may give to any path at all.
-/// An RPC of any other has the span name `grpc`, `rpc.method` = `_OTHER` and, on the span only, `rpc.method_original`.
+/// Clients may send any path, so a path becomes the name of a span or data point only if it belongs
+/// to a method that exists. The layer knows the methods of annotated services, the
+/// [known methods](Self::known_methods), and those that have answered with more than a bare status,
+/// which an interceptor or the router may send for any path. A call of any other method has the
+/// span name `grpc`, `rpc.method` = `_OTHER` and, on the span only, `rpc.method_original`.
 ///
-/// A method that is not known when its first request comes becomes known as that is handled. So a sampler sees the `rpc.method` of all its RPCs but the first (whose span's name it sees).
-/// A layer learns at most 2,000 methods, those that it is told of included; whatever else it does not find annotated is `_OTHER` like one that nobody knows. Of one that it is told of, it keeps the name
-/// that it is told.
+/// If a method is not known when its first request arrives, it becomes known while that is handled.
+/// A sampler therefore sees the `rpc.method` of all its calls but the first, whose span name it
+/// sees. A layer learns at most 2,000 methods, known methods included; any further one that is not
+/// annotated is recorded as `_OTHER`. A known method keeps the name that it was registered with.
 ///
-/// # Telemetry about telemetry
+/// # Local OTLP exports
 ///
-/// A process may serve an OTLP collector and export to it. What a Rust OTLP exporter on the same host sends there is not recorded, and telemetry is suppressed while it is handled: each export
-/// would make one more. The attribute does the same.
+/// A process may serve an OTLP collector and export to it, and recording each export would produce
+/// another one. Requests of a Rust OTLP exporter on the same host are therefore not recorded, and
+/// telemetry is suppressed while they are handled. The attribute does the same.
 #[derive(Clone)]
 pub struct ServerLayer {
     options: Arc<Options>,
     public_endpoint: Option<Predicate>,
     message_sizes: bool,
-    methods: Arc<Methods>,
+    registry: Arc<MethodRegistry>,
 }
 
 impl Default for ServerLayer {
@@ -101,35 +112,44 @@ impl Default for ServerLayer {
 }
 
 impl ServerLayer {
-    /// A layer that records every RPC, with the global providers.
+    /// Creates a layer that records every call, with the global providers.
     #[must_use]
     pub fn new() -> Self {
         ServerLayer {
             options: Arc::default(),
             public_endpoint: None,
             message_sizes: false,
-            methods: Arc::new(Methods::served()),
+            registry: Arc::new(MethodRegistry::for_server()),
         }
     }
 
-    /// Callers are strangers: each RPC starts a trace of its own, with one link to the caller's span, if there is one.
+    /// Treats callers as untrusted: every call starts a new trace, linked to the caller's span.
+    ///
+    /// Use this on services exposed to the internet.
     #[must_use]
     pub fn public_endpoint(self) -> Self {
         self.public_endpoint_if(|_| true)
     }
 
-    /// The callers of those requests are strangers for which the function says `true`. One for which it
-    /// [panics](crate#a-panic-in-what-you-give-it) comes from a stranger.
+    /// Treats the callers of some requests as untrusted, as
+    /// [`public_endpoint`](Self::public_endpoint) does of all.
+    ///
+    /// If the function [panics](crate#a-panic-in-what-you-give-it), the caller is untrusted.
     #[must_use]
     pub fn public_endpoint_if(mut self, is_public: impl Fn(&RpcRequest<'_>) -> bool + Send + Sync + 'static) -> Self {
         self.public_endpoint = Some(Arc::new(is_public));
         self
     }
 
-    /// Records gRPC's own metrics of messages, `grpc.server.call.rcvd_total_compressed_message_size` and `grpc.server.call.sent_total_compressed_message_size`: how many bytes of messages an
-    /// RPC received and sent in all, as they stand on the wire, compressed where they are. They have the attributes `grpc.method` (`other`, where the method is not known) and `grpc.status`.
+    /// Records gRPC's own metrics of message sizes (gRFC A66).
     ///
-    /// What is received can only be counted in a `tonic::body::Body`, which is what tonic's own server gives to its layers.
+    /// `grpc.server.call.rcvd_total_compressed_message_size` and
+    /// `grpc.server.call.sent_total_compressed_message_size` are the bytes of all messages that a
+    /// call received and sent, compressed if they are. Their attributes are `grpc.method` (`other`
+    /// if the method is not known) and `grpc.status`.
+    ///
+    /// Received messages are counted only in a `tonic::body::Body`, which tonic's own server passes
+    /// to its layers.
     #[must_use]
     pub fn message_sizes(mut self) -> Self {
         self.message_sizes = true;
@@ -152,18 +172,18 @@ impl<S> Layer<S> for ServerLayer {
         ServerService {
             inner,
             layer: Arc::new(self.clone()),
-            captured: self.options.captured.kept(),
+            captured: self.options.captured_headers.interned(),
         }
     }
 }
 
-/// What [`ServerLayer`] makes of a service.
+/// The service of a [`ServerLayer`].
 #[derive(Clone, Debug)]
 pub struct ServerService<S> {
     inner: S,
-    /// In one piece: tonic's server clones it for each request.
+    /// Behind one pointer: tonic's server clones the service for each request.
     layer: Arc<ServerLayer>,
-    captured: &'static Captured,
+    captured: &'static CapturedHeaders,
 }
 
 impl<S, B, R> Service<Request<B>> for ServerService<S>
@@ -181,125 +201,68 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let mut running = self.layer.begin(&mut request, self.captured);
-        let future = running::run_alone(&mut running, || self.inner.call(request));
-        ServerFuture {
-            future: Some(future),
-            running,
-        }
+        let call = self.layer.start(&mut request, self.captured);
+        ServerFuture::new(ResponseFuture::start(call, || self.inner.call(request)))
     }
 }
 
 impl ServerLayer {
-    /// What is to run for a request. `None` where that is not gRPC.
-    fn begin<B: 'static>(&self, request: &mut Request<B>, captured: &'static Captured) -> Option<Running> {
-        if !wire::is_grpc(request.headers()) || running::is_running(request.uri().path()) {
-            // Another layer, further out, has begun it.
+    /// Starts the call of a request.
+    ///
+    /// Returns `None` if the request is not gRPC, or if another layer has started its call.
+    fn start<B: 'static>(&self, request: &mut Request<B>, captured: &'static CapturedHeaders) -> Option<ActiveCall> {
+        if !is_grpc(request.headers()) || current::is_current(request.uri().path()) {
             return None;
         }
-        let options = &*self.options;
-        let instrumentation = options.instrumentation();
-        let sockets = if instrumentation.makes_spans() || may_export(request.uri().path()) {
-            Sockets::on_the_wire(request)
+        let instrumentation = self.options.instrumentation();
+        let addrs = if instrumentation.has_tracer() || is_otlp_path(request.uri().path()) {
+            ConnectionAddrs::from_http(request)
         } else {
-            Sockets::default()
+            ConnectionAddrs::default()
         };
-        let found = Found::of(request.headers());
-        let seen = RpcRequest::of(request);
-        let path = seen.path();
-        let sockets = || sockets;
-        let arrival = Arrival::on_the_wire(request, &sockets);
-        if arrival.is_own_export(path) {
-            return Some(Running::own_export(path));
+        let addrs = || addrs;
+        let incoming = IncomingRequest::from_http(request, &addrs);
+        let mut call = self.start_incoming(request.uri().path(), &incoming, instrumentation, captured);
+        if let Some(sizes) = call.recorded().and_then(|call| call.message_sizes()) {
+            sizes.count_request(request.body_mut(), Direction::Received);
         }
-        if !options.record(&seen) {
-            let caller = instrumentation.extract(arrival.headers, &found);
-            return Some(Running::left_out(
-                path,
-                caller.unwrap_or_else(opentelemetry::Context::current),
-            ));
+        Some(call)
+    }
+
+    // Not generic, so that it is compiled once.
+    fn start_incoming(
+        &self,
+        path: &str,
+        incoming: &IncomingRequest<'_>,
+        instrumentation: InstrumentationRef,
+        captured: &'static CapturedHeaders,
+    ) -> ActiveCall {
+        if incoming.is_local_otlp_export(path) {
+            return ActiveCall::local_export(path);
         }
-        let known = self.methods.get(path);
-        let unknown = known.is_none().then(|| Unknown {
-            path: Box::from(path),
-            methods: Arc::clone(&self.methods),
-        });
+        let request = RpcRequest::new(path, incoming.headers, incoming.extensions);
+        if !self.options.should_record(&request) {
+            let caller = instrumentation.extract(incoming.headers, &KnownHeaders::scan(incoming.headers));
+            return ActiveCall::filtered(path, caller.unwrap_or_else(opentelemetry::Context::current));
+        }
+        let method = self.registry.get(path);
         let is_public = self
             .public_endpoint
             .as_ref()
-            .is_some_and(|is_public| panic::PUBLIC_ENDPOINT.answer(|| is_public(&seen)).unwrap_or(true));
-        let sizes = Sizes::if_wanted(&instrumentation, known, self.message_sizes);
-        let beginning = Beginning {
-            method: known.unwrap_or_else(|| self.methods.other()),
-            unknown,
+            .is_some_and(|is_public| guard::PUBLIC_ENDPOINT.run(|| is_public(&request)).unwrap_or(true));
+        let params = CallParams {
+            method: method.unwrap_or_else(|| self.registry.fallback()),
+            unresolved: method.is_none().then(|| UnresolvedMethod {
+                path: Box::from(path),
+                registry: Arc::clone(&self.registry),
+            }),
+            message_sizes: MessageSizes::new_if_enabled(&instrumentation, method, self.message_sizes),
             instrumentation,
-            timeout: found.timeout(),
-            layer: Some(captured),
-            handler: None,
-            sizes: sizes.clone(),
+            layer_headers: Some(captured),
+            handler_headers: None,
         };
-        let call = begin::call(beginning, is_public, &arrival, &found, &captured.request_headers);
-        options.annotate(&call, &seen);
-        if let Some(sizes) = sizes {
-            sizes.count_request(request.body_mut(), Direction::Received);
-        }
-        Some(Running::Call(call))
-    }
-}
-
-pin_project! {
-    /// The future of a response, with its RPC.
-    #[derive(Debug)]
-    #[must_use = "futures do nothing unless polled"]
-    pub struct ServerFuture<F> {
-        // Empty once it has nothing left to run.
-        #[pin]
-        future: Option<F>,
-        running: Option<Running>,
-    }
-
-    impl<F> PinnedDrop for ServerFuture<F> {
-        fn drop(this: Pin<&mut Self>) {
-            let mut this = this.project();
-            if this.future.is_some() {
-                running::run(this.running, &mut || this.future.set(None));
-            }
-        }
-    }
-}
-
-impl<F, R, E> Future for ServerFuture<F>
-where
-    F: Future<Output = Result<Response<R>, E>>,
-    R: Body,
-    E: 'static,
-{
-    type Output = Result<Response<ServerBody<R>>, E>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        let polled = running::run_alone(this.running, || {
-            // Nobody polls a future again that has returned; if somebody does, it stays pending.
-            let polled = this
-                .future
-                .as_mut()
-                .as_pin_mut()
-                .map_or(Poll::Pending, |future| future.poll(cx));
-            if polled.is_ready() {
-                this.future.set(None);
-            }
-            polled
-        });
-        let result = ready!(polled);
-        let mut running = this.running.take();
-        Poll::Ready(match result {
-            Ok(response) => Ok(ServerBody::begin(response, running)),
-            Err(error) => {
-                if let Some(Running::Call(call)) = &mut running {
-                    call.end(wire::failed(&error).outcome());
-                }
-                Err(error)
-            }
-        })
+        let call = start_call(params, is_public, incoming, &captured.request_headers);
+        self.options.add_span_attributes(&call, &request);
+        ActiveCall::Recorded(call)
     }
 }

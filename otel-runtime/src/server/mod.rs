@@ -1,20 +1,13 @@
-//! The server's side of an RPC.
+//! The server's side: the layer, and the handlers of annotated services.
 
-pub(crate) mod address;
-mod arrival;
-mod begin;
 mod body;
+mod future;
 mod handler;
 mod layer;
-mod rpc;
-pub(crate) mod running;
-mod slot;
-mod stream;
+mod request;
+mod start;
 
 pub use body::ServerBody;
-pub use handler::Respond;
-pub use layer::{ServerFuture, ServerLayer, ServerService};
-pub use rpc::Rpc;
-#[cfg(any(test, fuzzing))]
-pub(crate) use rpc::{is_spelling_of, service_and_method};
-pub use stream::{TracedStream, Untraced};
+pub use future::ServerFuture;
+pub use handler::{MethodDescriptor, RespondUnary, TracedStream, Untraced};
+pub use layer::{ServerLayer, ServerService};

@@ -140,7 +140,7 @@ fn replies(made: Vec<Vec<Made>>) -> Vec<Vec<Reply>> {
 
 fn server_layer(instrumentation: &Instrumentation) -> ServerLayer {
     ServerLayer::new()
-        .methods(["kinds.Unary/Call"])
+        .known_methods(["kinds.Unary/Call"])
         .filter(Filter::new(|request| unsteady::panic_if_asked(request, "filter")))
         .public_endpoint_if(|request| unsteady::panic_if_asked(request, "public_endpoint_if"))
         .span_attributes(|request| {

@@ -124,34 +124,34 @@ fn b3_has_debug_for_the_trace_and_defers_until_a_span_has_been_started() {
 
     let debug = header("80f198ee56343ba864fe8b2a57d3eff7-05e3ac9a4f6e3b90-d");
     assert_eq!(
-        SamplingState::of(&child(&debug, B3_TRACE, true)),
+        SamplingState::from_context(&child(&debug, B3_TRACE, true)),
         Some(SamplingState::Debug)
     );
     assert_eq!(
-        SamplingState::of(&child(&debug, 1, true)),
+        SamplingState::from_context(&child(&debug, 1, true)),
         Some(SamplingState::Accept),
         "another trace"
     );
     assert_eq!(
-        SamplingState::of(&child(&header("d"), 1, true)),
+        SamplingState::from_context(&child(&header("d"), 1, true)),
         Some(SamplingState::Debug),
         "it begins here"
     );
 
     let deferred = header("80f198ee56343ba864fe8b2a57d3eff7-05e3ac9a4f6e3b90");
     assert_eq!(
-        SamplingState::of(&child(&deferred, B3_TRACE, true)),
+        SamplingState::from_context(&child(&deferred, B3_TRACE, true)),
         Some(SamplingState::Accept)
     );
     assert_eq!(
-        SamplingState::of(&child(&deferred, B3_TRACE, false)),
+        SamplingState::from_context(&child(&deferred, B3_TRACE, false)),
         Some(SamplingState::Deny)
     );
     assert_eq!(
-        SamplingState::of(&child(&header("0"), 1, true)),
+        SamplingState::from_context(&child(&header("0"), 1, true)),
         Some(SamplingState::Accept)
     );
-    assert_eq!(SamplingState::of(&Context::new()), None);
+    assert_eq!(SamplingState::from_context(&Context::new()), None);
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn b3_rejects_what_is_malformed() {
         "80f198ee56343ba864fe8b2a57d3eff7-0000000000000000-1",
     ] {
         let context = B3Propagator::single().extract_with_context(&Context::new(), &headers([("b3", value)]));
-        assert_eq!(SamplingState::of(&context), None, "{value:?}");
+        assert_eq!(SamplingState::from_context(&context), None, "{value:?}");
     }
     for fields in [
         [
@@ -188,6 +188,6 @@ fn b3_rejects_what_is_malformed() {
         [("x-b3-sampled", "yes"), ("x-b3-flags", "0")],
     ] {
         let context = B3Propagator::multi().extract_with_context(&Context::new(), &headers(fields));
-        assert_eq!(SamplingState::of(&context), None, "{fields:?}");
+        assert_eq!(SamplingState::from_context(&context), None, "{fields:?}");
     }
 }

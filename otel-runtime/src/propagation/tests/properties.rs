@@ -63,12 +63,18 @@ proptest! {
 /// What is read is a span, and what is passed on of it is read as the same.
 fn is_read_or_not(propagator: &dyn TextMapPropagator, headers: &Headers) -> Result<(), TestCaseError> {
     let read = propagator.extract_with_context(&Context::new(), headers);
-    let state = SamplingState::of(&read);
+    let state = SamplingState::from_context(&read);
     let (trace_id, span_id, _) = span(&read);
     prop_assert_eq!(trace_id == 0, span_id == 0, "{:?}", headers);
     let passed_on = written(propagator, &read);
     let again = propagator.extract_with_context(&Context::new(), &passed_on);
     prop_assert_eq!(span(&again), span(&read), "{:?} as {:?}", headers, passed_on);
-    prop_assert_eq!(SamplingState::of(&again), state, "{:?} as {:?}", headers, passed_on);
+    prop_assert_eq!(
+        SamplingState::from_context(&again),
+        state,
+        "{:?} as {:?}",
+        headers,
+        passed_on
+    );
     Ok(())
 }

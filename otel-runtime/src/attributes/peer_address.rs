@@ -1,0 +1,176 @@
+//! The client's socket: `network.peer.address` and `network.peer.port`.
+
+use std::cell::RefCell;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use opentelemetry::trace::Span;
+use opentelemetry::{KeyValue, StringValue, Value};
+use tonic::Extensions;
+
+use crate::semconv;
+
+/// Adds `network.peer.address` and `network.peer.port`: the client's socket, over TCP, TLS, or a Unix domain socket whose client has a name.
+pub(crate) fn add_peer_address(socket: Option<SocketAddr>, extensions: &Extensions, span: &mut impl Span) {
+    let Some(socket) = socket else {
+        if let Some(path) = unix_peer(extensions) {
+            span.set_attribute(KeyValue::new(semconv::NETWORK_PEER_ADDRESS, path));
+        }
+        return;
+    };
+    let address = format_ip(socket.ip().to_canonical());
+    span.set_attribute(KeyValue::new(semconv::NETWORK_PEER_ADDRESS, Value::String(address)));
+    span.set_attribute(KeyValue::new(semconv::NETWORK_PEER_PORT, i64::from(socket.port())));
+}
+
+/// How many hosts a thread remembers the addresses of, as text. Most services are called by few, many times.
+const CACHED: usize = 32;
+
+/// A host's address, and how it is written.
+struct FormattedIp {
+    address: IpAddr,
+    text: Arc<str>,
+}
+
+thread_local! {
+    static THREAD_CACHE: [RefCell<Option<FormattedIp>>; CACHED] = const { [const { RefCell::new(None) }; CACHED] };
+}
+
+/// `192.0.2.7`
+fn format_ip(address: IpAddr) -> StringValue {
+    let last = match address {
+        IpAddr::V4(address) => address.octets()[3],
+        IpAddr::V6(address) => address.octets()[15],
+    };
+    let format = || match address {
+        IpAddr::V4(address) => format_ipv4(address),
+        IpAddr::V6(address) => Arc::from(address.to_string()),
+    };
+    let found = THREAD_CACHE.try_with(|written| {
+        let mut place = written[usize::from(last) % CACHED].borrow_mut();
+        match &*place {
+            Some(written) if written.address == address => Arc::clone(&written.text),
+            _ => Arc::clone(
+                &place
+                    .insert(FormattedIp {
+                        address,
+                        text: format(),
+                    })
+                    .text,
+            ),
+        }
+    });
+    found.unwrap_or_else(|_| format()).into()
+}
+
+/// `192.0.2.7`. What std does for it costs as much as a span's start, and callers may be too many to remember.
+fn format_ipv4(address: Ipv4Addr) -> Arc<str> {
+    let mut text = [0; "255.255.255.255".len()];
+    let mut length = 0;
+    let mut push = |byte| {
+        text[length] = byte;
+        length += 1;
+    };
+    for (index, octet) in address.octets().into_iter().enumerate() {
+        if index > 0 {
+            push(b'.');
+        }
+        if octet >= 100 {
+            push(b'0' + octet / 100);
+        }
+        if octet >= 10 {
+            push(b'0' + octet / 10 % 10);
+        }
+        push(b'0' + octet % 10);
+    }
+    Arc::from(&*String::from_utf8_lossy(&text[..length]))
+}
+
+#[cfg(unix)]
+fn unix_peer(extensions: &Extensions) -> Option<String> {
+    let peer = extensions
+        .get::<tonic::transport::server::UdsConnectInfo>()?
+        .peer_addr
+        .as_ref()?;
+    peer.as_pathname().map(|path| path.to_string_lossy().into_owned())
+}
+
+#[cfg(not(unix))]
+fn unix_peer(_: &Extensions) -> Option<String> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use opentelemetry::trace::{SpanContext, Status};
+
+    use super::*;
+
+    /// A span that only has attributes.
+    struct Attributes(Vec<KeyValue>);
+
+    impl Span for Attributes {
+        fn add_event_with_timestamp<T>(&mut self, _: T, _: SystemTime, _: Vec<KeyValue>) {}
+
+        fn span_context(&self) -> &SpanContext {
+            &SpanContext::NONE
+        }
+
+        fn is_recording(&self) -> bool {
+            true
+        }
+
+        fn set_attribute(&mut self, attribute: KeyValue) {
+            self.0.push(attribute);
+        }
+
+        fn set_status(&mut self, _: Status) {}
+
+        fn update_name<T>(&mut self, _: T) {}
+
+        fn add_link(&mut self, _: SpanContext, _: Vec<KeyValue>) {}
+
+        fn end_with_timestamp(&mut self, _: SystemTime) {}
+    }
+
+    fn peer(socket: Option<&str>) -> Vec<KeyValue> {
+        let socket = socket.map(|socket| socket.parse().unwrap());
+        let mut span = Attributes(Vec::new());
+        add_peer_address(socket, &Extensions::new(), &mut span);
+        span.0
+    }
+
+    #[test]
+    fn an_ipv4_client_of_an_ipv6_socket_has_its_ipv4_address() {
+        let address = |address: &'static str| KeyValue::new("network.peer.address", address);
+        let port = KeyValue::new("network.peer.port", 41952);
+        assert_eq!(
+            peer(Some("[::ffff:192.0.2.7]:41952")),
+            [address("192.0.2.7"), port.clone()]
+        );
+        assert_eq!(peer(Some("[2001:db8::7]:41952")), [address("2001:db8::7"), port]);
+        assert_eq!(peer(None), []);
+    }
+
+    #[test]
+    fn each_host_has_its_own_address() {
+        let hosts = (0..=u8::MAX).flat_map(|last| {
+            let (v4, v6) = ([192, 0, 2, last], [0x2001, 0xdb8, 0, 0, 0, 0, 0, last.into()]);
+            [[203, 0, 113, last].into(), v4.into(), IpAddr::from(v6)]
+        });
+        // The first time, and from memory.
+        for host in hosts.flat_map(|host| [host, host]) {
+            assert_eq!(format_ip(host).as_str(), host.to_string());
+        }
+    }
+
+    #[test]
+    fn an_address_is_written_as_std_writes_it() {
+        for octet in 0..=u8::MAX {
+            let address = Ipv4Addr::new(octet, 0, u8::MAX, octet);
+            assert_eq!(*format_ipv4(address), *address.to_string());
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The response future of a client's call.
+
+use std::error::Error;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use http::Response;
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tonic::Status;
+
+use super::body::ClientBody;
+use crate::grpc::response_status::from_transport_error;
+use crate::layer::response_future::ResponseFuture;
+
+pin_project! {
+    /// The response future of a [`ClientService`](crate::ClientService): it carries its call to the
+    /// response body.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct ClientFuture<F> {
+        #[pin]
+        future: ResponseFuture<F>,
+    }
+}
+
+impl<F> ClientFuture<F> {
+    pub(super) fn new(future: ResponseFuture<F>) -> Self {
+        ClientFuture { future }
+    }
+}
+
+impl<F, B, E> Future for ClientFuture<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body,
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Output = Result<Response<ClientBody<B>>, Status>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let future = self.project().future;
+        let polled = future.poll_response(cx, |error: E| Status::from_error(error.into()), from_transport_error);
+        polled.map_ok(|response| response.map(ClientBody::new))
+    }
+}

@@ -1,0 +1,63 @@
+//! Names of services and methods in the path of a request: `/pkg.Service/Method`.
+
+/// Returns the full method name `pkg.Service/Method` of a path, without its leading `/`.
+pub(crate) fn full_method_name(path: &str) -> &str {
+    path.strip_prefix('/').unwrap_or(path)
+}
+
+/// Splits `/pkg.Service/Method` into `pkg.Service` and `Method`.
+///
+/// If the service is nested below another path, only the last two segments count. Returns `None`
+/// if either name is missing or empty.
+pub(crate) fn service_and_method(path: &str) -> Option<(&str, &str)> {
+    let (rest, method) = path.rsplit_once('/')?;
+    let (_, service) = rest.rsplit_once('/')?;
+    (!service.is_empty() && !method.is_empty()).then_some((service, method))
+}
+
+/// Returns `true` if the last segment of `path` is `method` up to letter case and underscores.
+///
+/// prost changes only these two when it makes a function's name of a method's.
+pub(crate) fn names_match(method: &str, path: &str) -> bool {
+    fn letters(name: &str) -> impl Iterator<Item = u8> {
+        let letters = name.bytes().filter(|letter| *letter != b'_');
+        letters.map(|letter| letter.to_ascii_lowercase())
+    }
+    path.rsplit('/')
+        .next()
+        .is_some_and(|last| letters(last).eq(letters(method)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(path: &'static str) -> Option<(String, String)> {
+        let uri = http::Uri::from_static(path);
+        service_and_method(uri.path()).map(|(service, method)| (service.to_owned(), method.to_owned()))
+    }
+
+    #[test]
+    fn a_path_names_service_and_method() {
+        let pair = |service: &str, method: &str| Some((service.to_owned(), method.to_owned()));
+        assert_eq!(
+            parts("/helloworld.Greeter/SayHello"),
+            pair("helloworld.Greeter", "SayHello")
+        );
+        assert_eq!(
+            parts("http://[::1]:50051/Greeter/getThing"),
+            pair("Greeter", "getThing")
+        );
+        assert_eq!(
+            parts("/nested/helloworld.Greeter/SayHello?query"),
+            pair("helloworld.Greeter", "SayHello")
+        );
+    }
+
+    #[test]
+    fn an_incomplete_path_names_nothing() {
+        for path in ["/", "/helloworld.Greeter", "/helloworld.Greeter/", "//SayHello", "*"] {
+            assert_eq!(parts(path), None, "{path}");
+        }
+    }
+}

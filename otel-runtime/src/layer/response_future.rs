@@ -1,0 +1,85 @@
+//! The future of a response that carries its call to the response body, for both layers.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http::Response;
+use http_body::Body;
+use pin_project_lite::pin_project;
+
+use super::response_body::ResponseBody;
+use crate::grpc::response_status::OwnedOutcome;
+use crate::rpc::current::{self, ActiveCall};
+use crate::rpc::response;
+
+pin_project! {
+    /// The future of a response with its call, which ends if the future fails or is dropped.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub(crate) struct ResponseFuture<F> {
+        // `None` once it has returned.
+        #[pin]
+        future: Option<F>,
+        call: Option<ActiveCall>,
+    }
+
+    impl<F> PinnedDrop for ResponseFuture<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if this.future.is_some() {
+                current::run(this.call, || this.future.set(None));
+            }
+        }
+    }
+}
+
+impl<F> ResponseFuture<F> {
+    /// Starts the future inside the call.
+    #[inline]
+    pub(crate) fn start(mut call: Option<ActiveCall>, start: impl FnOnce() -> F) -> Self {
+        let future = current::run(&mut call, start);
+        ResponseFuture {
+            future: Some(future),
+            call,
+        }
+    }
+
+    /// Polls the future inside the call, and hands the call over to the body of the response.
+    ///
+    /// `convert_error` makes the error that the caller of the layer gets, and `outcome` tells what
+    /// that error means for the call. Both differ between server and client.
+    #[inline]
+    pub(crate) fn poll_response<B, E, T>(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        convert_error: impl FnOnce(E) -> T,
+        outcome: impl FnOnce(&T) -> OwnedOutcome,
+    ) -> Poll<Result<Response<ResponseBody<B>>, T>>
+    where
+        F: Future<Output = Result<Response<B>, E>>,
+        B: Body,
+    {
+        let mut this = self.project();
+        let polled = current::run(this.call, || {
+            // A future that is polled again after it has returned stays pending.
+            let future = this.future.as_mut().as_pin_mut();
+            let polled = future.map_or(Poll::Pending, |future| future.poll(cx));
+            if polled.is_ready() {
+                this.future.set(None);
+            }
+            polled
+        });
+        let result = ready!(polled);
+        let mut call = this.call.take();
+        Poll::Ready(match result {
+            Ok(response) => Ok(ResponseBody::wrap(response, call)),
+            Err(error) => {
+                let error = convert_error(error);
+                if let Some(call) = call.as_mut().and_then(ActiveCall::recorded) {
+                    response::finish(call, outcome(&error).as_outcome());
+                }
+                Err(error)
+            }
+        })
+    }
+}

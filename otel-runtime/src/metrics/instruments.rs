@@ -1,0 +1,121 @@
+//! The instruments that a meter provides for RPCs.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Histogram, Meter, UpDownCounter};
+
+use crate::grpc::outcome::Outcome;
+use crate::grpc::side::Side;
+use crate::metrics::legacy::Legacy;
+use crate::metrics::series::CallInstruments;
+use crate::semconv;
+
+/// All instruments of one meter.
+pub(crate) struct Instruments {
+    /// Unique in the process: methods cache their series under it.
+    id: u64,
+    server: Arc<CallInstruments>,
+    client: Arc<CallInstruments>,
+    legacy: Option<Legacy>,
+    meter: Meter,
+    message_sizes: OnceLock<MessageSizeInstruments>,
+}
+
+/// gRPC's own metrics of the messages of a server's call (gRFC A66).
+struct MessageSizeInstruments {
+    received: Histogram<u64>,
+    sent: Histogram<u64>,
+}
+
+impl Instruments {
+    /// Creates the instruments. `boundaries` are the buckets of call durations, in seconds.
+    pub(crate) fn new(meter: Meter, boundaries: &[f64]) -> Self {
+        static IDS: AtomicU64 = AtomicU64::new(0);
+
+        Instruments {
+            id: IDS.fetch_add(1, Ordering::Relaxed),
+            server: CallInstruments::new(
+                &meter,
+                call_duration(&meter, &semconv::SERVER_CALL_DURATION, boundaries),
+                active_requests(&meter, &semconv::SERVER_ACTIVE_REQUESTS),
+            ),
+            client: CallInstruments::new(
+                &meter,
+                call_duration(&meter, &semconv::CLIENT_CALL_DURATION, boundaries),
+                active_requests(&meter, &semconv::CLIENT_ACTIVE_REQUESTS),
+            ),
+            legacy: Legacy::from_env(&meter),
+            message_sizes: OnceLock::new(),
+            meter,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    #[inline]
+    pub(crate) fn call(&self, side: Side) -> &CallInstruments {
+        match side {
+            Side::Server => &self.server,
+            Side::Client => &self.client,
+        }
+    }
+
+    /// Returns the legacy instruments, if `OTEL_SEMCONV_STABILITY_OPT_IN` enables them.
+    #[inline]
+    pub(crate) fn legacy(&self) -> Option<&Legacy> {
+        self.legacy.as_ref()
+    }
+
+    /// Records the total size of the messages that one call of a server received and sent.
+    ///
+    /// The first call creates the instruments, so that a meter has them only if they are enabled.
+    pub(crate) fn record_message_sizes(
+        &self,
+        grpc_method: &'static str,
+        outcome: Outcome<'_>,
+        received: u64,
+        sent: u64,
+    ) {
+        let instruments = self.message_sizes.get_or_init(|| MessageSizeInstruments {
+            received: message_size(&self.meter, &semconv::SERVER_CALL_RECEIVED_SIZE),
+            sent: message_size(&self.meter, &semconv::SERVER_CALL_SENT_SIZE),
+        });
+        let attributes = [
+            KeyValue::new(semconv::GRPC_METHOD, grpc_method),
+            KeyValue::new(semconv::GRPC_STATUS, outcome.code_str()),
+        ];
+        instruments.received.record(received, &attributes);
+        instruments.sent.record(sent, &attributes);
+    }
+}
+
+fn call_duration(meter: &Meter, instrument: &semconv::Instrument, boundaries: &[f64]) -> Histogram<f64> {
+    meter
+        .f64_histogram(instrument.name)
+        .with_unit(instrument.unit)
+        .with_description(instrument.description)
+        .with_boundaries(boundaries.to_vec())
+        .build()
+}
+
+fn message_size(meter: &Meter, instrument: &semconv::Instrument) -> Histogram<u64> {
+    meter
+        .u64_histogram(instrument.name)
+        .with_unit(instrument.unit)
+        .with_description(instrument.description)
+        .with_boundaries(semconv::SIZE_BOUNDARIES.to_vec())
+        .build()
+}
+
+fn active_requests(meter: &Meter, instrument: &semconv::Instrument) -> UpDownCounter<i64> {
+    meter
+        .i64_up_down_counter(instrument.name)
+        .with_unit(instrument.unit)
+        .with_description(instrument.description)
+        .build()
+}

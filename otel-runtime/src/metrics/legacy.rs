@@ -1,0 +1,129 @@
+//! The names from before RPC became stable, beside today's: for those who move over from old dashboards.
+//!
+//! With `rpc/dup` in `OTEL_SEMCONV_STABILITY_OPT_IN`, spans and metrics have the names of the semantic conventions v1.37 and before as well.
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Histogram, Meter};
+
+use crate::grpc::outcome::Outcome;
+use crate::grpc::side::{Direction, Side};
+use crate::guard;
+use crate::semconv::{self, legacy};
+
+/// The instruments that RPCs were measured with.
+pub(crate) struct Legacy {
+    server: Instruments,
+    client: Instruments,
+}
+
+struct Instruments {
+    duration: Histogram<f64>,
+    request_size: Histogram<u64>,
+    response_size: Histogram<u64>,
+}
+
+impl Legacy {
+    /// Where the environment asks for them.
+    pub(crate) fn from_env(meter: &Meter) -> Option<Self> {
+        let opt_in = std::env::var("OTEL_SEMCONV_STABILITY_OPT_IN").ok()?;
+        opts_in(&opt_in).then(|| Legacy {
+            server: Instruments::new(meter, &legacy::SERVER),
+            client: Instruments::new(meter, &legacy::CLIENT),
+        })
+    }
+
+    /// Records the duration of one RPC, in seconds.
+    pub(crate) fn record_duration(&self, side: Side, method: &'static str, seconds: f64, outcome: Outcome<'_>) {
+        let mut attributes = labels(method);
+        attributes.push(status_code(outcome));
+        let instruments = self.instruments(side);
+        instruments.duration.record(seconds * 1000.0, &attributes);
+    }
+
+    /// Records the size of one message, in bytes.
+    pub(crate) fn record_size(&self, side: Side, method: &'static str, direction: Direction, size: u64) {
+        let instruments = self.instruments(side);
+        let histogram = match (side, direction) {
+            (Side::Server, Direction::Received) | (Side::Client, Direction::Sent) => &instruments.request_size,
+            (Side::Server, Direction::Sent) | (Side::Client, Direction::Received) => &instruments.response_size,
+        };
+        guard::METER.run(|| histogram.record(size, &labels(method)));
+    }
+
+    fn instruments(&self, side: Side) -> &Instruments {
+        match side {
+            Side::Server => &self.server,
+            Side::Client => &self.client,
+        }
+    }
+}
+
+impl Instruments {
+    fn new(meter: &Meter, names: &legacy::Instruments) -> Self {
+        let histogram = |instrument: &semconv::Instrument| {
+            meter
+                .u64_histogram(instrument.name)
+                .with_unit(instrument.unit)
+                .with_description(instrument.description)
+                .build()
+        };
+        Instruments {
+            duration: meter
+                .f64_histogram(names.duration.name)
+                .with_unit(names.duration.unit)
+                .with_description(names.duration.description)
+                .build(),
+            request_size: histogram(&names.request_size),
+            response_size: histogram(&names.response_size),
+        }
+    }
+}
+
+/// The attributes of a span's start, beside today's. `rpc.method` keeps today's value.
+pub(crate) fn span_attributes(method: &'static str) -> impl Iterator<Item = KeyValue> {
+    let (service, _) = parts(method);
+    let system = KeyValue::new(legacy::RPC_SYSTEM, semconv::GRPC);
+    std::iter::once(system).chain(service.map(|service| KeyValue::new(legacy::RPC_SERVICE, service)))
+}
+
+/// The attribute of a span's end, and of metric points.
+pub(crate) fn status_code(outcome: Outcome<'_>) -> KeyValue {
+    KeyValue::new(legacy::RPC_GRPC_STATUS_CODE, outcome.code() as i64)
+}
+
+fn labels(method: &'static str) -> Vec<KeyValue> {
+    let (service, name) = parts(method);
+    let mut attributes = vec![
+        KeyValue::new(semconv::RPC_METHOD, name),
+        KeyValue::new(legacy::RPC_SYSTEM, semconv::GRPC),
+    ];
+    attributes.extend(service.map(|service| KeyValue::new(legacy::RPC_SERVICE, service)));
+    attributes
+}
+
+/// The service and the bare method, which stand in one name today.
+fn parts(method: &'static str) -> (Option<&'static str>, &'static str) {
+    match method.rsplit_once('/') {
+        Some((service, name)) => (Some(service), name),
+        None => (None, method),
+    }
+}
+
+fn opts_in(opt_in: &str) -> bool {
+    opt_in.split(',').any(|category| category.trim() == "rpc/dup")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_of_a_list_asks_for_them() {
+        for opt_in in ["rpc/dup", "http, rpc/dup", " rpc/dup ,database", "rpc,rpc/dup"] {
+            assert!(opts_in(opt_in), "{opt_in:?}");
+        }
+        for opt_in in ["", "rpc", "http/dup", "rpc/duplicate", "rpc /dup"] {
+            assert!(!opts_in(opt_in), "{opt_in:?}");
+        }
+    }
+}

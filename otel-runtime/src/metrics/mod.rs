@@ -1,0 +1,5 @@
+//! The metrics of RPCs: instruments, the time series of each method, and their legacy names.
+
+pub(crate) mod instruments;
+pub(crate) mod legacy;
+pub(crate) mod series;

@@ -1,0 +1,168 @@
+//! The time series of a method, and how to record into them at the least cost.
+//!
+//! Looking up a series by its attributes costs an instrument more than the rest of a call. So a
+//! series is prepared once: its sorted attributes, or, with the cargo feature `bound-instruments`,
+//! the instrument bound to them. Active requests go up and down with every call, so they are summed
+//! in an atomic and reported to their instrument when the metrics are collected.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Histogram, Meter, UpDownCounter};
+
+use crate::grpc::outcome::Outcome;
+use crate::grpc::side::Side;
+use crate::semconv;
+use crate::sync::{AtomicBool, AtomicI64, Mutex, OnceLock, Ordering};
+
+#[cfg(feature = "bound-instruments")]
+type DurationSeries = opentelemetry::metrics::BoundHistogram<f64>;
+#[cfg(not(feature = "bound-instruments"))]
+type DurationSeries = Box<[KeyValue]>;
+
+/// The instruments for the calls of one side.
+pub(crate) struct CallInstruments {
+    call_duration: Histogram<f64>,
+    active_requests: UpDownCounter<i64>,
+    methods: Mutex<HashMap<SeriesKey, Arc<MethodMetrics>>>,
+}
+
+/// The name of the method, and the address of the client's target.
+type SeriesKey = (&'static str, Box<[KeyValue]>);
+
+impl CallInstruments {
+    pub(crate) fn new(meter: &Meter, call_duration: Histogram<f64>, active_requests: UpDownCounter<i64>) -> Arc<Self> {
+        let instruments = Arc::new(CallInstruments {
+            call_duration,
+            active_requests,
+            methods: Mutex::default(),
+        });
+        let reporter = Arc::clone(&instruments);
+        // This gauge never observes a value, so it is never exported. The SDK calls its callback
+        // before it collects the other instruments.
+        meter
+            .i64_observable_gauge(semconv::COLLECTION_HOOK)
+            .with_callback(move |_| reporter.report_active_requests())
+            .build();
+        instruments
+    }
+
+    /// Returns the metrics of a method, shared by all callers with the same name and target.
+    pub(crate) fn method(&self, side: Side, name: &'static str, target: &[KeyValue]) -> Arc<MethodMetrics> {
+        let mut methods = self.methods.lock().unwrap_or_else(PoisonError::into_inner);
+        let metrics = methods
+            .entry((name, Box::from(target)))
+            .or_insert_with(|| Arc::new(MethodMetrics::new(self.call_duration.clone(), side, name, target)));
+        Arc::clone(metrics)
+    }
+
+    fn report_active_requests(&self) {
+        let methods = self.methods.lock().unwrap_or_else(PoisonError::into_inner);
+        for metrics in methods.values() {
+            let delta = metrics.active.delta.swap(0, Ordering::Relaxed);
+            if delta != 0 || !metrics.active.reported.swap(true, Ordering::Relaxed) {
+                self.active_requests.add(delta, &metrics.attributes);
+            }
+        }
+    }
+}
+
+/// The time series of one method.
+pub(crate) struct MethodMetrics {
+    side: Side,
+    name: &'static str,
+    target: Box<[KeyValue]>,
+    /// The attributes of its active requests.
+    attributes: Box<[KeyValue]>,
+    call_duration: Histogram<f64>,
+    by_outcome: [OnceLock<DurationSeries>; Outcome::COUNT],
+    active: ActiveRequests,
+}
+
+/// The change in active requests since the last collection.
+///
+/// It has a cache line of its own: all threads write it, and only read the rest.
+#[repr(align(64))]
+struct ActiveRequests {
+    delta: AtomicI64,
+    /// Whether the series exists, if only with the value zero.
+    reported: AtomicBool,
+}
+
+impl MethodMetrics {
+    fn new(call_duration: Histogram<f64>, side: Side, name: &'static str, target: &[KeyValue]) -> Self {
+        MethodMetrics {
+            side,
+            name,
+            target: Box::from(target),
+            attributes: sorted(base_attributes(name).to_vec()),
+            call_duration,
+            by_outcome: std::array::from_fn(|_| OnceLock::new()),
+            active: ActiveRequests {
+                delta: AtomicI64::new(0),
+                reported: AtomicBool::new(false),
+            },
+        }
+    }
+
+    /// Adds to the number of active requests.
+    #[inline]
+    pub(crate) fn add_active(&self, change: i64) {
+        self.active.delta.fetch_add(change, Ordering::Relaxed);
+    }
+
+    /// Records the duration of one call, in seconds.
+    pub(crate) fn record_duration(&self, seconds: f64, outcome: Outcome<'_>) {
+        match outcome.metric_index() {
+            Some(index) => self.record(seconds, self.by_outcome[index].get_or_init(|| self.bind(outcome))),
+            None => self.call_duration.record(seconds, &self.duration_attributes(outcome)),
+        }
+    }
+
+    #[cfg(feature = "bound-instruments")]
+    fn bind(&self, outcome: Outcome<'_>) -> DurationSeries {
+        self.call_duration.bind(&self.duration_attributes(outcome))
+    }
+
+    #[cfg(not(feature = "bound-instruments"))]
+    fn bind(&self, outcome: Outcome<'_>) -> DurationSeries {
+        self.duration_attributes(outcome)
+    }
+
+    #[cfg(feature = "bound-instruments")]
+    #[allow(clippy::unused_self)]
+    #[inline]
+    fn record(&self, seconds: f64, series: &DurationSeries) {
+        series.record(seconds);
+    }
+
+    #[cfg(not(feature = "bound-instruments"))]
+    #[inline]
+    fn record(&self, seconds: f64, series: &DurationSeries) {
+        self.call_duration.record(seconds, series);
+    }
+
+    fn duration_attributes(&self, outcome: Outcome<'_>) -> Box<[KeyValue]> {
+        let mut attributes = base_attributes(self.name).to_vec();
+        attributes.extend_from_slice(&self.target);
+        attributes.push(KeyValue::new(semconv::RPC_STATUS_CODE, outcome.code_str()));
+        let error_type = outcome.error_type(self.side);
+        attributes.extend(error_type.map(|error_type| KeyValue::new(semconv::ERROR_TYPE, error_type)));
+        sorted(attributes)
+    }
+}
+
+/// Returns the attributes that every data point of a method has.
+fn base_attributes(name: &'static str) -> [KeyValue; 2] {
+    [
+        KeyValue::new(semconv::RPC_SYSTEM_NAME, semconv::GRPC),
+        KeyValue::new(semconv::RPC_METHOD, name),
+    ]
+}
+
+/// Sorts attributes by key: the SDK then skips sorting them for each record.
+fn sorted(mut attributes: Vec<KeyValue>) -> Box<[KeyValue]> {
+    attributes.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+    attributes.into_boxed_slice()
+}

@@ -1,0 +1,7 @@
+//! One call, from its start to its end, on either side of the connection.
+
+pub(crate) mod call;
+pub(crate) mod current;
+pub(crate) mod message_sizes;
+pub(crate) mod pool;
+pub(crate) mod response;

@@ -1,0 +1,318 @@
+//! The `static` in the generated code of each method.
+
+use std::sync::OnceLock;
+
+use tonic::Request;
+
+use super::call::HandlerCall;
+use super::future::{GrpcResult, ResponseKind};
+use crate::attributes::captured_headers::{CaptureLists, CapturedHeaders};
+use crate::grpc::path::{names_match, service_and_method};
+use crate::guard;
+use crate::instrumentation::{Instrumentation, InstrumentationRef};
+use crate::method::Method;
+use crate::rpc::call::{Call, CallParams};
+use crate::rpc::current::{self, ActiveCall};
+use crate::server::request::{ConnectionAddrs, IncomingRequest};
+use crate::server::start::start_call;
+
+/// A method of an annotated service.
+#[derive(Debug)]
+pub struct MethodDescriptor {
+    /// The service's full name, or the trait's name if the impl does not tell it.
+    service: &'static str,
+    service_is_known: bool,
+    /// The method's name, or the function's name in `UpperCamelCase` if the impl does not tell it.
+    method: &'static str,
+    method_is_known: bool,
+    public_endpoint: bool,
+    capture_lists: CaptureLists,
+    captured_headers: OnceLock<CapturedHeaders>,
+    /// The method by the path of its first request.
+    wire_method: OnceLock<Method>,
+    /// The method by its Rust names, for requests without a path.
+    fallback_method: OnceLock<Method>,
+}
+
+impl MethodDescriptor {
+    /// Describes a method of the service with this full name.
+    #[must_use]
+    pub const fn for_service(service: &'static str, method: &'static str) -> Self {
+        MethodDescriptor::new(service, true, method)
+    }
+
+    /// Describes a method of a service whose full name is not known before the first request.
+    #[must_use]
+    pub const fn for_trait(name: &'static str, method: &'static str) -> Self {
+        MethodDescriptor::new(name, false, method)
+    }
+
+    /// Sets the service's full name, unless it is empty.
+    #[must_use]
+    pub const fn with_service(mut self, service: &'static str) -> Self {
+        if !service.is_empty() {
+            self.service = service;
+            self.service_is_known = true;
+        }
+        self
+    }
+
+    const fn new(service: &'static str, service_is_known: bool, method: &'static str) -> Self {
+        MethodDescriptor {
+            service,
+            service_is_known,
+            method,
+            method_is_known: false,
+            public_endpoint: false,
+            capture_lists: CaptureLists::NONE,
+            captured_headers: OnceLock::new(),
+            wire_method: OnceLock::new(),
+            fallback_method: OnceLock::new(),
+        }
+    }
+
+    /// Sets the method's name, whatever the path of a request says.
+    #[must_use]
+    pub const fn with_method(mut self, method: &'static str) -> Self {
+        self.method = method;
+        self.method_is_known = true;
+        self
+    }
+
+    /// Treats callers as untrusted.
+    #[must_use]
+    pub const fn public_endpoint(mut self) -> Self {
+        self.public_endpoint = true;
+        self
+    }
+
+    /// Sets the request headers that become span attributes.
+    #[must_use]
+    pub const fn request_headers(mut self, names: &'static [&'static str]) -> Self {
+        self.capture_lists.request_headers = names;
+        self
+    }
+
+    /// Sets the response headers that become span attributes.
+    #[must_use]
+    pub const fn response_headers(mut self, names: &'static [&'static str]) -> Self {
+        self.capture_lists.response_headers = names;
+        self
+    }
+
+    /// Sets the response trailers that become span attributes.
+    #[must_use]
+    pub const fn response_trailers(mut self, names: &'static [&'static str]) -> Self {
+        self.capture_lists.response_trailers = names;
+        self
+    }
+
+    /// Selects how to run the method's handlers, which return `R`.
+    pub fn returning<R: GrpcResult>(&'static self) -> R::Kind {
+        ResponseKind::new().into()
+    }
+
+    /// Starts the call of a request.
+    pub fn start(&'static self, request: &Request<impl Sized>) -> HandlerCall {
+        let addrs = || ConnectionAddrs::from_tonic(request);
+        self.start_incoming(&IncomingRequest::from_tonic(request, &addrs), None)
+    }
+
+    /// Like [`start`](Self::start), but records with the [`Instrumentation`] that `evaluate` passes
+    /// on. If evaluating it panics, the call is not recorded.
+    pub fn start_with(
+        &'static self,
+        request: &Request<impl Sized>,
+        evaluate: impl FnOnce(&mut dyn FnMut(&Instrumentation)),
+    ) -> HandlerCall {
+        let addrs = || ConnectionAddrs::from_tonic(request);
+        let request = IncomingRequest::from_tonic(request, &addrs);
+        let mut call = HandlerCall::None;
+        guard::INSTRUMENTATION.run(|| {
+            evaluate(&mut |instrumentation| call = self.start_incoming(&request, Some(instrumentation)));
+        });
+        call
+    }
+
+    // The rest does not depend on the type of the request, so it is compiled once.
+
+    fn start_incoming(
+        &'static self,
+        request: &IncomingRequest<'_>,
+        instrumentation: Option<&Instrumentation>,
+    ) -> HandlerCall {
+        match current::with_current(|current| self.classify(current, request)).unwrap_or(Incoming::NewCall) {
+            Incoming::NewCall => {
+                let captured = self.captured_headers();
+                let params = CallParams {
+                    method: self.method(request.path()),
+                    unresolved: None,
+                    instrumentation: InstrumentationRef::or_global(instrumentation),
+                    layer_headers: None,
+                    handler_headers: Some(captured),
+                    message_sizes: None,
+                };
+                let call = start_call(params, self.public_endpoint, request, &captured.request_headers);
+                HandlerCall::Owned(Some(ActiveCall::Recorded(call)))
+            }
+            Incoming::LayerCall => {
+                let call = HandlerCall::Layer;
+                call.capture_request_headers(request.headers);
+                call
+            }
+            Incoming::Nested => HandlerCall::None,
+            Incoming::LocalExport(path) => HandlerCall::Owned(Some(ActiveCall::local_export(path))),
+        }
+    }
+
+    #[inline]
+    fn captured_headers(&'static self) -> &'static CapturedHeaders {
+        self.captured_headers
+            .get_or_init(|| CapturedHeaders::new(&self.capture_lists))
+    }
+
+    /// Tells how a request relates to the call that this thread serves, and claims that call if a
+    /// layer started it for this request.
+    fn classify<'a>(&'static self, current: &mut Option<ActiveCall>, request: &IncomingRequest<'a>) -> Incoming<'a> {
+        match current {
+            None => match request.path() {
+                Some(path) if request.is_local_otlp_export(path) => return Incoming::LocalExport(path),
+                _ => {}
+            },
+            Some(ActiveCall::Recorded(call)) => {
+                if self.serves(call, request) && self.attach_to(call) {
+                    return Incoming::LayerCall;
+                }
+                if is_nested(call.path(), request) {
+                    return Incoming::Nested;
+                }
+            }
+            Some(ActiveCall::Unrecorded(call)) => {
+                if self.serves_path(call.path(), request) || is_nested(Some(call.path()), request) {
+                    return Incoming::Nested;
+                }
+            }
+        }
+        Incoming::NewCall
+    }
+
+    /// Returns `true` if `request`, which reached this method, may be the one of `call`.
+    fn serves(&self, call: &Call, request: &IncomingRequest<'_>) -> bool {
+        if request.uri.is_none() && self.is_own_method(call.method()) {
+            // The layer has learnt this method from an earlier call.
+            return request.came_from_client();
+        }
+        call.path().is_some_and(|path| self.serves_path(path, request))
+    }
+
+    fn serves_path(&self, path: &str, request: &IncomingRequest<'_>) -> bool {
+        match request.path() {
+            Some(own) => own == path,
+            // Without tonic's router the request does not tell. A path that names another method
+            // belongs to another call.
+            None => request.came_from_client() && (self.method_is_known || names_match(self.method, path)),
+        }
+    }
+
+    fn is_own_method(&self, method: &'static Method) -> bool {
+        self.wire_method.get().is_some_and(|own| std::ptr::eq(own, method))
+    }
+
+    fn attach_to(&'static self, call: &mut Call) -> bool {
+        let is_attached = call.attach_handler(self.captured_headers());
+        if is_attached && call.is_unresolved() {
+            call.resolve_method(self.method(call.path()));
+        }
+        is_attached
+    }
+
+    #[inline]
+    fn method(&'static self, path: Option<&str>) -> &'static Method {
+        let fallback = || path.is_none().then(|| self.fallback_method.get()).flatten();
+        match self.wire_method.get().or_else(fallback) {
+            Some(method) => method,
+            None => self.init_method(path),
+        }
+    }
+
+    #[cold]
+    fn init_method(&'static self, path: Option<&str>) -> &'static Method {
+        match path.and_then(|path| Some((path, service_and_method(path)?))) {
+            Some((path, (service, method))) => self.wire_method.get_or_init(|| {
+                let service = if self.service_is_known { self.service } else { service };
+                let method = if self.method_is_known { self.method } else { method };
+                Method::for_server(&format!("{service}/{method}"), Some(path))
+            }),
+            None => self
+                .fallback_method
+                .get_or_init(|| Method::for_server(&format!("{}/{}", self.service, self.method), None)),
+        }
+    }
+}
+
+/// How an incoming request relates to the call that this thread serves.
+enum Incoming<'a> {
+    /// No call has been started for it.
+    NewCall,
+    /// A layer has started its call.
+    LayerCall,
+    /// It is part of a call that another handler serves, or that is not recorded.
+    Nested,
+    /// It is an OTLP export of this host, with this path.
+    LocalExport(&'a str),
+}
+
+/// Returns `true` if a request belongs to the current call: an annotated service that hands its
+/// request to another one, or that calls a handler directly.
+fn is_nested(current_path: Option<&str>, request: &IncomingRequest<'_>) -> bool {
+    match request.path() {
+        Some(path) => current_path == Some(path),
+        // A client's request to a server without tonic's router is a call of its own. If such a
+        // server hands its request on, one call too many is recorded; none is lost.
+        None => !request.came_from_client(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_path_names_the_method() {
+        static RPC: MethodDescriptor = MethodDescriptor::for_trait("Greeter", "SayHello");
+        assert_eq!(RPC.method(None).name(), "Greeter/SayHello");
+        let path = http::Uri::from_static("/helloworld.Greeter/SayHELLO");
+        assert_eq!(RPC.method(Some(path.path())).name(), "helloworld.Greeter/SayHELLO");
+        assert_eq!(RPC.method(None).name(), "helloworld.Greeter/SayHELLO");
+    }
+
+    #[test]
+    fn a_known_service_keeps_its_name() {
+        static RPC: MethodDescriptor = MethodDescriptor::for_service("helloworld.Greeter", "GetUrl");
+        let path = http::Uri::from_static("/elsewhere/GetURL");
+        assert_eq!(RPC.method(Some(path.path())).name(), "helloworld.Greeter/GetURL");
+    }
+
+    #[test]
+    fn a_generated_module_names_the_service() {
+        mod named {
+            pub(super) const SERVICE_NAME: &str = "helloworld.Greeter";
+        }
+        mod unnamed {}
+
+        static KNOWN: MethodDescriptor =
+            MethodDescriptor::for_trait("Greeter", "SayHello").with_service(crate::__private::service_name!(named));
+        static UNKNOWN: MethodDescriptor =
+            MethodDescriptor::for_trait("Greeter", "SayHello").with_service(crate::__private::service_name!(unnamed));
+        assert_eq!(KNOWN.method(None).name(), "helloworld.Greeter/SayHello");
+        assert_eq!(UNKNOWN.method(None).name(), "Greeter/SayHello");
+    }
+
+    #[test]
+    fn a_known_method_keeps_its_name() {
+        static RPC: MethodDescriptor = MethodDescriptor::for_trait("Greeter", "GetUrl").with_method("GetURL");
+        let path = http::Uri::from_static("/helloworld.Greeter/get");
+        assert_eq!(RPC.method(None).name(), "Greeter/GetURL");
+        assert_eq!(RPC.method(Some(path.path())).name(), "helloworld.Greeter/GetURL");
+    }
+}

@@ -1,0 +1,10 @@
+//! The handlers of annotated services: what generated code calls.
+
+mod call;
+mod descriptor;
+mod future;
+mod stream;
+
+pub use descriptor::MethodDescriptor;
+pub use future::RespondUnary;
+pub use stream::{TracedStream, Untraced};

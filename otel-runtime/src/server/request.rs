@@ -1,0 +1,144 @@
+//! An incoming request without its message, as a layer or a handler sees it.
+
+use std::net::SocketAddr;
+
+use http::header::{CONTENT_TYPE, USER_AGENT};
+use http::{HeaderMap, Uri};
+use tonic::transport::server::TcpConnectInfo;
+use tonic::{Extensions, Request};
+
+use crate::grpc::request_headers::get_first;
+
+/// An incoming request without its message.
+pub(super) struct IncomingRequest<'a> {
+    pub(super) headers: &'a HeaderMap,
+    /// Path and authority, if they are known.
+    pub(super) uri: Option<&'a Uri>,
+    pub(super) extensions: &'a Extensions,
+    /// Looked up only if they are needed: tonic searches the extensions for them.
+    addrs: &'a dyn Fn() -> ConnectionAddrs,
+}
+
+impl<'a> IncomingRequest<'a> {
+    /// The request that a handler got.
+    pub(super) fn from_tonic<T>(request: &'a Request<T>, addrs: &'a dyn Fn() -> ConnectionAddrs) -> Self {
+        IncomingRequest {
+            headers: request.metadata().as_ref(),
+            uri: original_uri(request.extensions()),
+            extensions: request.extensions(),
+            addrs,
+        }
+    }
+
+    /// The request that a layer got.
+    pub(super) fn from_http<B>(request: &'a http::Request<B>, addrs: &'a dyn Fn() -> ConnectionAddrs) -> Self {
+        IncomingRequest {
+            headers: request.headers(),
+            uri: Some(request.uri()),
+            extensions: request.extensions(),
+            addrs,
+        }
+    }
+
+    /// Returns the path, if it is known.
+    #[inline]
+    pub(super) fn path(&self) -> Option<&'a str> {
+        self.uri.map(Uri::path)
+    }
+
+    /// Returns the client's address.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        (self.addrs)().peer
+    }
+
+    /// Returns `true` if a client sent the request, and `false` if the handler was called directly.
+    ///
+    /// gRPC requires a `content-type`, which a request that a program makes by itself does not have.
+    pub(super) fn came_from_client(&self) -> bool {
+        get_first(self.headers, &CONTENT_TYPE).is_some()
+    }
+
+    /// Returns `true` if an OTLP exporter on this host sent the request to a collector's service.
+    ///
+    /// A process that serves a collector and exports to it would record each export, export that
+    /// record, and so on. The requests of its exporter look like those of any other process on this
+    /// host: they name the exporter in `user-agent`, as the OTLP specification requires, and come
+    /// from this host's address.
+    pub(super) fn is_local_otlp_export(&self, path: &str) -> bool {
+        is_otlp_path(path)
+            && self
+                .headers
+                .get(USER_AGENT)
+                .is_some_and(|agent| agent.as_bytes().starts_with(b"OTel-OTLP-Exporter-Rust/"))
+            && (self.addrs)().same_host()
+    }
+}
+
+/// Returns `true` if OTLP exporters send to this path.
+pub(super) fn is_otlp_path(path: &str) -> bool {
+    path.starts_with("/opentelemetry.proto.collector.")
+}
+
+/// The two ends of a TCP connection. Both are `None` for any other connection.
+#[derive(Clone, Copy, Default)]
+pub(super) struct ConnectionAddrs {
+    peer: Option<SocketAddr>,
+    local: Option<SocketAddr>,
+}
+
+impl ConnectionAddrs {
+    /// Reads the addresses that tonic's server has put into the extensions.
+    pub(super) fn from_tonic<T>(request: &Request<T>) -> Self {
+        if request.extensions().is_empty() {
+            return ConnectionAddrs::default();
+        }
+        ConnectionAddrs::without_tls(request.extensions()).unwrap_or_else(|| ConnectionAddrs {
+            peer: request.remote_addr(),
+            local: request.local_addr(),
+        })
+    }
+
+    fn without_tls(extensions: &Extensions) -> Option<Self> {
+        let connection = extensions.get::<TcpConnectInfo>()?;
+        Some(ConnectionAddrs {
+            peer: connection.remote_addr,
+            local: connection.local_addr,
+        })
+    }
+
+    /// Like [`from_tonic`](Self::from_tonic), for an HTTP request.
+    ///
+    /// Only tonic knows where the addresses of a TLS connection are, and only its own request type
+    /// tells: one is lent the extensions for that.
+    pub(super) fn from_http<B>(request: &mut http::Request<B>) -> Self {
+        if let Some(addrs) = ConnectionAddrs::without_tls(request.extensions()) {
+            return addrs;
+        }
+        let mut lent = Request::new(());
+        std::mem::swap(lent.extensions_mut(), request.extensions_mut());
+        let addrs = ConnectionAddrs::from_tonic(&lent);
+        std::mem::swap(lent.extensions_mut(), request.extensions_mut());
+        addrs
+    }
+
+    fn same_host(self) -> bool {
+        match (self.peer, self.local) {
+            (Some(peer), Some(local)) => peer.ip().to_canonical() == local.ip().to_canonical(),
+            // A Unix domain socket, or a call within the process.
+            _ => true,
+        }
+    }
+}
+
+/// Returns the URI that the request arrived with, which axum, tonic's router, keeps.
+#[cfg(feature = "wire-names")]
+fn original_uri(extensions: &Extensions) -> Option<&Uri> {
+    extensions
+        .get::<axum::extract::OriginalUri>()
+        .map(|axum::extract::OriginalUri(uri)| uri)
+}
+
+#[cfg(not(feature = "wire-names"))]
+fn original_uri(_: &Extensions) -> Option<&Uri> {
+    None
+}

@@ -1,0 +1,37 @@
+//! Starting spans and adding attributes to them.
+
+use opentelemetry::global::BoxedSpan;
+use opentelemetry::trace::{SpanContext, TraceContextExt};
+use opentelemetry::{Context, KeyValue};
+
+use crate::guard;
+
+/// The attributes that a new span gets from its request.
+pub(crate) trait SpanAttributes {
+    /// Adds the attributes that a sampler sees, beside `rpc.system.name` and `rpc.method`.
+    fn at_start(&self, attributes: &mut Vec<KeyValue>);
+
+    /// Adds the attributes that only a recording span needs.
+    fn if_recording(&self, span: &mut BoxedSpan);
+}
+
+/// A span that a tracer started.
+pub(crate) enum StartedSpan {
+    Recording(BoxedSpan),
+    /// A span that records nothing: only its span context is propagated.
+    NonRecording(SpanContext),
+}
+
+/// Adds attributes to the span in `context`, if it is recording.
+pub(crate) fn set_attributes<I>(context: &Context, attributes: impl FnOnce() -> I)
+where
+    I: IntoIterator<Item = KeyValue>,
+{
+    guard::TRACER.run(|| {
+        let span = context.span();
+        if span.is_recording() {
+            // Collected first: the span is locked while it takes them.
+            span.set_attributes(attributes().into_iter().collect::<Vec<_>>());
+        }
+    });
+}
