@@ -29,8 +29,6 @@ mod sizes;
 mod status;
 mod sync;
 pub mod task;
-#[cfg(feature = "console")]
-pub mod telemetry;
 mod traceparent;
 mod wire;
 
