@@ -9,6 +9,7 @@ use crate::exporter::Exporter;
 use crate::signal::Signal;
 use crate::subscriber::Directives;
 use crate::{resource, traces, unsupported};
+use opentelemetry::propagation::TextMapPropagator as _;
 use otel_runtime::propagation;
 
 /// Whatever stands in the variables, they are read by their rules: what makes no sense is told, and what is used makes sense.
