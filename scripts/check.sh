@@ -31,20 +31,25 @@ quickstart_shows_all_traces() {
 
 # As docs.rs does it: with the features' badges, which are a nightly compiler's.
 documented_as_on_docs_rs() {
-    RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=target/docsrs \
-        cargo rustdoc --package otel-runtime --all-features --locked -- --cfg docsrs -D warnings
-    grep --quiet 'Available on .*crate feature .*otlp' target/docsrs/doc/otel_runtime/telemetry/enum.Protocol.html
+    local package
+    for package in otel-runtime otel-setup; do
+        RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=target/docsrs \
+            cargo rustdoc --package "$package" --all-features --locked -- --cfg docsrs -D warnings
+    done
+    grep --quiet 'Available on .*crate feature .*channel' target/docsrs/doc/otel_runtime/struct.TracedChannel.html
+    grep --quiet 'Available on .*crate feature .*otlp' target/docsrs/doc/otel_setup/enum.Protocol.html
 }
 
-# Both crates, as they would be published, built from nothing but what is in their packages.
+# All three crates, as they would be published, built from nothing but what is in their packages.
 packaged() {
-    cargo package --quiet --locked --allow-dirty --package otel-macros --package otel-runtime
+    cargo package --quiet --locked --allow-dirty --package otel-macros --package otel-runtime --package otel-setup
 }
 
 # What is in their packages is what belongs there, and nothing else.
 contents() {
     contains otel-macros snapshots
     contains otel-runtime
+    contains otel-setup docs
 }
 
 contains() {
@@ -70,7 +75,7 @@ metadata = json.load(sys.stdin)
 packages = {package["id"]: package for package in metadata["packages"]}
 edges = {node["id"]: node["deps"] for node in metadata["resolve"]["nodes"]}
 version = lambda package: tuple(map(int, (package["rust_version"] or "0").split(".")[:2]))
-todo = [id for id, package in packages.items() if package["name"] == "otel-runtime"]
+todo = [id for id, package in packages.items() if package["name"] in ("otel-runtime", "otel-setup")]
 oldest = version(packages[todo[0]])
 seen = set()
 while todo:
@@ -89,10 +94,10 @@ minimal_versions() {
     local copy=target/minimal-versions
     rm -rf "$copy"
     mkdir -p "$copy"
-    cp --recursive --dereference Cargo.toml otel-macros otel-runtime "$copy"
+    cp --recursive --dereference Cargo.toml otel-macros otel-runtime otel-setup "$copy"
     (
         cd "$copy"
-        sed -i 's/^members = .*/members = ["otel-macros", "otel-runtime"]/' Cargo.toml
+        sed -i 's/^members = .*/members = ["otel-macros", "otel-runtime", "otel-setup"]/' Cargo.toml
         # What tests need has no say.
         sed -i '/^\[dev-dependencies\]$/,/^\[/{/^\[dev-dependencies\]$/d;/^\[/!d}' ./*/Cargo.toml
         RUSTC_BOOTSTRAP=1 cargo -Z direct-minimal-versions generate-lockfile --quiet
@@ -113,12 +118,12 @@ licences_and_versions() {
     cargo deny --locked check bans licenses sources
 }
 
-# Features add up: the runtime builds with none, with each alone, and with each two. Those that others bring along are built alone only.
+# Features add up: each crate builds with none, with each alone, and with each two.
 features() {
-    local lints=(--package otel-runtime --lib --locked -- -D warnings)
+    local lints=(--package otel-runtime --package otel-setup --lib --locked -- -D warnings)
     command_of hack "$cargo_hack_version"
     cargo hack clippy --each-feature "${lints[@]}"
-    cargo hack clippy --feature-powerset --depth 2 --exclude-features default,console,propagators,spawn,telemetry "${lints[@]}"
+    cargo hack clippy --feature-powerset --depth 2 --exclude-features default "${lints[@]}"
 }
 
 # What reads a stranger's bytes, with the corpus and with what ten seconds bring up. What is found stays out of the corpus: fuzz/README.md.

@@ -103,9 +103,10 @@ MAIN
 traced='#[otel_runtime::traced_service]'
 package baseline '' '' ''
 package otel-runtime "otel-runtime = { path = \"$root/otel-runtime\" }" "$traced" ''
-package otel-runtime-otlp "otel-runtime = { path = \"$root/otel-runtime\", features = [\"otlp\"] }" "$traced" \
-    'let _telemetry = otel_runtime::telemetry::init().unwrap();'
-# What otel-runtime's feature `otlp` is made of, without otel-runtime.
+package otel-setup "otel-runtime = { path = \"$root/otel-runtime\" }
+otel-setup = { path = \"$root/otel-setup\" }" "$traced" \
+    'let _telemetry = otel_setup::init().unwrap();'
+# What otel-setup sets up, by hand.
 package otlp-by-hand 'opentelemetry-appender-tracing = "0.33"
 opentelemetry-otlp = { version = "0.33", default-features = false, features = ["grpc-tonic", "logs", "metrics", "trace"] }
 tracing = "0.1"
@@ -176,7 +177,7 @@ title() {
     case $1 in
     baseline) echo 'tonic, OpenTelemetry, its SDK' ;;
     otel-runtime) echo '**otel-runtime**' ;;
-    otel-runtime-otlp) echo '**otel-runtime**, `otlp`' ;;
+    otel-setup) echo '**otel-runtime**, **otel-setup**' ;;
     otlp-by-hand) echo 'no RPC traced: `opentelemetry-otlp` and what makes its spans and logs of `tracing`' ;;
     *) echo "$1 $(version "$1")" ;;
     esac

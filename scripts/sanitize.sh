@@ -12,11 +12,11 @@ export CARGO_INCREMENTAL=0
 target_directory=${CARGO_TARGET_DIR:-target}
 host=$(rustc -vV | sed -n 's/^host: //p')
 
-# The runtime's unit tests, none of which opens a socket; what takes minutes says so with `cfg_attr(miri, ignore)`. Isolated, a test could read neither the clock nor the environment.
+# The crates' unit tests, none of which opens a socket; what takes minutes says so with `cfg_attr(miri, ignore)`. Isolated, a test could read neither the clock nor the environment.
 # Eight cases of each property instead of hundreds. What the resource says of the host comes from system calls that miri does not have.
 undefined_behaviour() {
     PROPTEST_CASES=8 MIRIFLAGS=-Zmiri-disable-isolation \
-        cargo +nightly miri test --locked --package otel-runtime --lib -- --skip telemetry::set_up::resource
+        cargo +nightly miri test --locked --package otel-runtime --package otel-setup --lib -- --skip resource::tests
 }
 
 # The standard library as well, or its locks would look like races.

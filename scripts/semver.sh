@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What has changed in the interface of otel-runtime since an earlier version, and whether the version says so: before a release.
+# What has changed in the interfaces of otel-runtime and otel-setup since an earlier version, and whether the version says so: before a release.
 #
 #     scripts/semver.sh v0.1.0
 #
@@ -19,4 +19,4 @@ earlier=$(mktemp -d)
 trap 'git worktree remove --force "$earlier"' EXIT
 git worktree add --quiet --detach "$earlier" "$baseline"
 # Of otel-macros nothing is for anybody but otel-runtime, of the same version.
-cargo semver-checks --package otel-runtime --baseline-root "$earlier" --all-features
+cargo semver-checks --package otel-runtime --package otel-setup --baseline-root "$earlier" --all-features

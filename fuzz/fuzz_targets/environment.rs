@@ -1,6 +1,6 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use otel_runtime::fuzzing::environment;
+use otel_setup::fuzzing::environment;
 
 fuzz_target!(|bytes: &[u8]| environment::check(bytes));

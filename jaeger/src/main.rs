@@ -20,8 +20,8 @@ use opentelemetry::baggage::BaggageExt;
 use opentelemetry::context::FutureExt;
 use opentelemetry::trace::{Span, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue, global};
-use otel_runtime::telemetry::{Builder, Exporter};
-use otel_runtime::{ServerLayer, TracedChannel, telemetry};
+use otel_setup::{Builder, Exporter};
+use otel_runtime::{ServerLayer, TracedChannel};
 use otlp_embedded::{Config, State, StateRef, TraceServiceImpl, TraceServiceServer, ui_app};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::TcpListener;
@@ -54,7 +54,7 @@ async fn main() -> Result<(), BoxError> {
 
 /// Spans alone, to what stands for a collector.
 fn telemetry_to(collector: &str, service: &'static str) -> Builder {
-    telemetry::builder()
+    otel_setup::builder()
         .service_name(service)
         .endpoint(collector)
         .traces([Exporter::Otlp])

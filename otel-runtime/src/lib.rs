@@ -21,8 +21,6 @@ mod server;
 mod span;
 mod sync;
 pub mod task;
-#[cfg(feature = "console")]
-pub mod telemetry;
 
 #[doc(hidden)]
 #[path = "private.rs"]

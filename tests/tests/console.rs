@@ -1,4 +1,4 @@
-//! The exporters of `telemetry::console`, with RPCs over a socket: what a person sees, and what a program reads.
+//! The exporters of `otel_setup::console`, with RPCs over a socket: what a person sees, and what a program reads.
 
 use std::env;
 use std::io::{self, Write};
@@ -13,8 +13,8 @@ use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
-use otel_runtime::telemetry::console::{ConsoleLogExporter, ConsoleMetricExporter, ConsoleSpanExporter};
 use otel_runtime::{Instrumentation, traced_service};
+use otel_setup::console::{ConsoleLogExporter, ConsoleMetricExporter, ConsoleSpanExporter};
 use serde_json::{Value, json};
 use tests::kinds::Message;
 use tests::kinds::unary_client::UnaryClient;

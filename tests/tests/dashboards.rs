@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
-use otel_runtime::telemetry::{self, Exporter};
 use otel_runtime::{ServerLayer, TracedChannel};
+use otel_setup::Exporter;
 use serde_json::{Value, json};
 use tests::kinds::Message;
 use tests::kinds::unary_client::UnaryClient;
@@ -262,7 +262,7 @@ fn names(query: &str) -> impl Iterator<Item = &str> {
 
 #[tokio::test]
 async fn the_exporter_writes_every_name_that_is_asked_for() {
-    let telemetry = telemetry::builder()
+    let telemetry = otel_setup::builder()
         .traces([])
         .metrics([Exporter::Prometheus])
         .logs([])

@@ -1,4 +1,4 @@
-//! What `telemetry::init()` makes of the environment: of the variables that are not about OTLP, one by one, as they show on the console.
+//! What `otel_setup::init()` makes of the environment: of the variables that are not about OTLP, one by one, as they show on the console.
 
 use serde_json::Value;
 use tests::child::{self, Ended};
@@ -36,7 +36,7 @@ fn log(ended: &Ended) -> Vec<&str> {
 fn warnings(ended: &Ended) -> Vec<&str> {
     let warnings = log(ended).into_iter();
     warnings
-        .filter_map(|line| line.strip_prefix("WARN otel_runtime::telemetry: "))
+        .filter_map(|line| line.strip_prefix("WARN otel_setup: "))
         .collect()
 }
 

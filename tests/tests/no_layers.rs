@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use otel_runtime::telemetry::{self, LogLines};
+use otel_setup::LogLines;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
@@ -22,7 +22,7 @@ impl<S: Subscriber> Layer<S> for Count {
 
 #[test]
 fn the_program_s_layer_hears_all() {
-    let telemetry = telemetry::builder()
+    let telemetry = otel_setup::builder()
         .traces([])
         .metrics([])
         .logs([])

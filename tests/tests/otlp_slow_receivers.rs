@@ -12,7 +12,7 @@ fn a_receiver_that_never_answers_costs_no_reply() {
     let url = collector.url();
     let variables = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &*url),
-        ("RUST_LOG", "off,service=info,otel_runtime=warn"),
+        ("RUST_LOG", "off,service=info,otel_setup=warn"),
     ];
     // It panics where a reply is missing, and gives telemetry five seconds at the end.
     let ended = run(env!("CARGO_BIN_EXE_service"), &[CALLS], variables);

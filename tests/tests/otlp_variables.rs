@@ -39,9 +39,7 @@ fn refused(variables: &[(&str, &str)]) -> String {
 
 fn warnings(log: &[String]) -> Vec<&str> {
     let warnings = log.iter().filter(|line| line.contains(" WARN "));
-    warnings
-        .map(|line| line.split_once("otel_runtime").unwrap().1)
-        .collect()
+    warnings.map(|line| line.split_once("otel_setup").unwrap().1).collect()
 }
 
 fn paths(collector: &Collector) -> Vec<String> {

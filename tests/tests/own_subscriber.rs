@@ -8,7 +8,6 @@ use opentelemetry::trace::{Span, TraceContextExt, Tracer};
 use opentelemetry::{Context, global};
 use opentelemetry_sdk::logs::{InMemoryLogExporter, SdkLogRecord};
 use opentelemetry_sdk::trace::InMemorySpanExporter;
-use otel_runtime::telemetry;
 use tests::talkative::talk;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
@@ -33,7 +32,7 @@ fn each_layer_has_its_filters() {
     let spans = InMemorySpanExporter::default();
     let logs = InMemoryLogExporter::default();
     let (to_spans, to_logs) = (spans.clone(), logs.clone());
-    let telemetry = telemetry::builder()
+    let telemetry = otel_setup::builder()
         .traces([])
         .metrics([])
         .logs([])

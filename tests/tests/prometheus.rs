@@ -6,8 +6,8 @@ use std::time::Duration;
 use examples::helloworld::greeter_client::GreeterClient;
 use examples::helloworld::greeter_server::{Greeter, GreeterServer};
 use examples::helloworld::{HelloReply, HelloRequest};
-use otel_runtime::telemetry::{self, Exporter};
 use otel_runtime::traced_service;
+use otel_setup::Exporter;
 use tests::child;
 use tests::prometheus::ask;
 use tests::server::{PATIENCE, serve};
@@ -38,7 +38,7 @@ fn has(metrics: &str, name: &str, labels: &[&str], value: &str) -> bool {
 // One test in this file: the set-up is the process's.
 #[tokio::test]
 async fn metrics_of_rpcs_can_be_scraped_until_the_shutdown() {
-    let telemetry = telemetry::builder()
+    let telemetry = otel_setup::builder()
         .service_name("greeter")
         .traces([])
         .metrics([Exporter::Prometheus])

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
-use otel_runtime::telemetry::{self, Exporter, Telemetry};
 use otel_runtime::{ServerLayer, TracedChannel, traced_service};
+use otel_setup::{Exporter, Telemetry};
 use tests::child::Driven;
 use tests::client::{connect, endpoint};
 use tests::collector::{Collector, nobody};
@@ -53,7 +53,7 @@ impl Unary for Service {
 async fn prometheus_and_its_queries() {
     let programs = Programs::install(env!("CARGO_TARGET_TMPDIR"));
     let collector = Collector::start();
-    let telemetry = telemetry::builder()
+    let telemetry = otel_setup::builder()
         .service_name("service")
         .traces([Exporter::Otlp])
         .endpoint(collector.url())

@@ -97,7 +97,7 @@ fn one_that_cannot_be_read_is_told_and_ignored() {
         let line = said.line(&warning(rust_log)).unwrap();
         assert_eq!(
             (&line["level"], &line["target"]),
-            (&"WARN".into(), &"otel_runtime::telemetry".into())
+            (&"WARN".into(), &"otel_setup".into())
         );
         assert!(said.record(&warning(rust_log)).is_some());
         // And not by the parser.

@@ -5,7 +5,6 @@
 use opentelemetry::trace::{Span, Tracer};
 use opentelemetry::{Context, global};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
-use otel_runtime::telemetry;
 use std::collections::HashMap;
 use std::error::Error;
 
@@ -21,7 +20,7 @@ fn nothing_is_set_up() {
 
     let spans = InMemorySpanExporter::default();
     let added = spans.clone();
-    let error = telemetry::builder()
+    let error = otel_setup::builder()
         .traces([])
         .metrics([])
         .logs([])
@@ -30,8 +29,8 @@ fn nothing_is_set_up() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "there is a `tracing` subscriber already. Either leave it to `telemetry::init()`, called once, or write \
-         `let telemetry = telemetry::builder().without_subscriber().init()?;` before it, and give it the layers \
+        "there is a `tracing` subscriber already. Either leave it to `otel_setup::init()`, called once, or write \
+         `let telemetry = otel_setup::builder().without_subscriber().init()?;` before it, and give it the layers \
          `.with(telemetry.logs_layer()).with(telemetry.spans_layer())`"
     );
     assert_eq!(

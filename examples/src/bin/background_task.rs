@@ -8,8 +8,8 @@ use examples::helloworld::greeter_client::GreeterClient;
 use examples::helloworld::greeter_server::{Greeter, GreeterServer};
 use examples::helloworld::{HelloReply, HelloRequest};
 use examples::servers::Running;
-use otel_runtime::telemetry::Exporter;
-use otel_runtime::{TracedChannel, task, telemetry, traced_service};
+use otel_runtime::{TracedChannel, task, traced_service};
+use otel_setup::Exporter;
 use tokio::sync::mpsc;
 use tonic::service::Routes;
 use tonic::transport::Endpoint;
@@ -72,7 +72,7 @@ fn compress(by: &str) {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
-    let telemetry = telemetry::builder()
+    let telemetry = otel_setup::builder()
         .service_name("busy-greeter")
         .traces([Exporter::Console])
         .metrics([])

@@ -11,8 +11,8 @@ use examples::helloworld::{HelloReply, HelloRequest};
 use examples::servers::Running;
 use opentelemetry::Context;
 use opentelemetry::trace::TraceContextExt;
-use otel_runtime::telemetry::Exporter;
-use otel_runtime::{propagation, telemetry, traced_service};
+use otel_runtime::{propagation, traced_service};
+use otel_setup::Exporter;
 use tonic::metadata::MetadataMap;
 use tonic::service::Routes;
 use tonic::transport::Endpoint;
@@ -44,7 +44,7 @@ impl Greeter for MyGreeter {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
-    let telemetry = telemetry::builder()
+    let telemetry = otel_setup::builder()
         .service_name("greeter")
         // The last one that finds a caller wins: W3C's, where both are there.
         .propagator(propagation::from_names("gcp,tracecontext,baggage"))

@@ -12,12 +12,12 @@ use opentelemetry::baggage::BaggageExt;
 use opentelemetry::context::FutureExt;
 use opentelemetry::trace::{TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue, global};
-use otel_runtime::{TracedChannel, telemetry};
+use otel_runtime::TracedChannel;
 use tonic::transport::Endpoint;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
-    let telemetry = telemetry::builder().service_name("customer").init()?;
+    let telemetry = otel_setup::builder().service_name("customer").init()?;
 
     let port = env::var("PORT").unwrap_or_else(|_| "50051".to_owned());
     let endpoint = Endpoint::from_shared(format!("http://localhost:{port}"))?;

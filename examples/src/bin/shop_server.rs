@@ -12,13 +12,13 @@ use examples::services::{Cashier, Storefront};
 use examples::shop::payment_server::PaymentServer;
 use examples::shop::shop_server::ShopServer;
 use examples::stop;
-use otel_runtime::{ServerLayer, TracedChannel, telemetry};
+use otel_runtime::{ServerLayer, TracedChannel};
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Endpoint, Server};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
-    let telemetry = telemetry::builder()
+    let telemetry = otel_setup::builder()
         .service_name("shop")
         .version(env!("CARGO_PKG_VERSION"))
         .init()?;

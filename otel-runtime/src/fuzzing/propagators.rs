@@ -8,6 +8,8 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceId};
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 
 use super::headers;
+#[cfg(feature = "propagators")]
+use crate::propagation::names::parse;
 use crate::propagation::{
     B3Propagator, Carrier, GoogleCloudPropagator, JaegerPropagator, Limited, SamplingState, replace,
 };
@@ -28,11 +30,24 @@ pub fn check(bytes: &[u8]) {
             "{propagator:?}: {passed_on:?}"
         );
     }
+    #[cfg(feature = "propagators")]
+    names_are_read_alike(&String::from_utf8_lossy(bytes));
     let w3c = TraceContextPropagator::new();
     let read = read(&w3c, &headers);
     let again = self::read(&w3c, &written(&w3c, &read));
     let trace_state = |context: &Context| context.span().span_context().trace_state().header();
     assert_eq!(trace_state(&again), trace_state(&read));
+}
+
+/// Names that were read from a list are read again without a warning.
+#[cfg(feature = "propagators")]
+fn names_are_read_alike(list: &str) {
+    let (names, _) = parse(list);
+    assert!(!names.is_empty() || list.to_lowercase().contains("none"), "{list:?}");
+    let written: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
+    if !written.is_empty() {
+        assert_eq!(parse(&written.join(",")), (names, None));
+    }
 }
 
 fn all() -> Vec<Box<dyn TextMapPropagator>> {

@@ -11,7 +11,7 @@
 //! | [Google Cloud Trace](https://cloud.google.com/trace/docs/trace-context) | [`GoogleCloudPropagator`] | `gcp` | `x-cloud-trace-context` |
 //! | [AWS X-Ray](https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader) | `XRayPropagator`, with the cargo feature `xray` | `xray` | `x-amzn-trace-id` |
 //!
-//! With the cargo feature `propagators`, `from_env` makes one of the names in the environment variable `OTEL_PROPAGATORS`, and `from_names` of any such list.
+//! With the cargo feature `propagators`, `from_env` makes one of the names in the environment variable `OTEL_PROPAGATORS`, and `from_names` of any such list; `parse_names` returns the warning beside it.
 //!
 //! # Limits
 //!
@@ -66,7 +66,7 @@ pub use google_cloud::GoogleCloudPropagator;
 pub use jaeger::JaegerPropagator;
 pub(crate) use limited::Limited;
 #[cfg(feature = "propagators")]
-pub use names::{from_env, from_names};
+pub use names::{from_env, from_names, parse_names};
 pub use sampling::SamplingState;
 pub(crate) use sampling::without_remote_parent;
 #[cfg(feature = "xray")]

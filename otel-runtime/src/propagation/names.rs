@@ -7,7 +7,7 @@ use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 
 use super::{B3Propagator, GoogleCloudPropagator, JaegerPropagator};
 
-pub(crate) const VARIABLE: &str = "OTEL_PROPAGATORS";
+const VARIABLE: &str = "OTEL_PROPAGATORS";
 const DEFAULT: [Name; 2] = [Name::TraceContext, Name::Baggage];
 
 /// The propagator that the environment variable `OTEL_PROPAGATORS` asks for: see [`from_names`]. It needs the cargo feature `propagators`.
@@ -46,15 +46,28 @@ pub fn from_env() -> TextMapCompositePropagator {
 /// ```
 #[must_use]
 pub fn from_names(names: &str) -> TextMapCompositePropagator {
-    let (propagator, warning) = read(names);
+    let (propagator, warning) = parse_names(names);
     if let Some(warning) = warning {
         tracing::warn!("{warning}");
     }
     propagator
 }
 
-/// The same, with what is wrong with the list, for whoever knows better whom to tell.
-pub(crate) fn read(names: &str) -> (TextMapCompositePropagator, Option<String>) {
+/// Like [`from_names`], but returns the warning instead of logging it.
+///
+/// For programs that read their configuration before they set a `tracing` subscriber. It needs the cargo feature `propagators`.
+///
+/// # Example
+///
+/// ```
+/// use otel_runtime::propagation;
+///
+/// let (propagator, warning) = propagation::parse_names("b3,zipkin");
+/// opentelemetry::global::set_text_map_propagator(propagator);
+/// assert!(warning.unwrap().contains("zipkin"));
+/// ```
+#[must_use]
+pub fn parse_names(names: &str) -> (TextMapCompositePropagator, Option<String>) {
     let (names, warning) = parse(names);
     let propagators = names.into_iter().map(Name::propagator).collect();
     (TextMapCompositePropagator::new(propagators), warning)

@@ -16,7 +16,7 @@ use futures_executor::block_on;
 use opentelemetry::global;
 use opentelemetry::trace::{Span, Tracer};
 use otel_runtime::ServerLayer;
-use otel_runtime::telemetry::{self, Builder, Protocol, ShutdownError, Signal};
+use otel_setup::{Builder, Protocol, ShutdownError, Signal};
 use tests::obedient::Obedient;
 use tests::server::serve_with;
 use tokio::runtime::{self, Handle};
@@ -40,7 +40,7 @@ fn main() {
 
 fn drive(arguments: impl Iterator<Item = String>) {
     let mut telemetry = match arguments
-        .fold(telemetry::builder(), |builder, argument| said(builder, &argument))
+        .fold(otel_setup::builder(), |builder, argument| said(builder, &argument))
         .init()
     {
         Ok(telemetry) => Some(telemetry),

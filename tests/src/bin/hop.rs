@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use opentelemetry::Context;
 use opentelemetry::baggage::BaggageExt;
-use otel_runtime::{ServerLayer, TracedChannel, telemetry, traced_service};
+use otel_runtime::{ServerLayer, TracedChannel, traced_service};
 use tests::kinds::Message;
 use tests::kinds::unary_client::UnaryClient;
 use tests::kinds::unary_server::{Unary, UnaryServer};
@@ -41,7 +41,7 @@ impl Unary for Hop {
 
 #[tokio::main]
 async fn main() {
-    let telemetry = telemetry::init().unwrap();
+    let telemetry = otel_setup::init().unwrap();
     let next = match std::env::args().nth(1) {
         None => None,
         Some(address) => {

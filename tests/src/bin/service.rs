@@ -14,7 +14,7 @@ use examples::helloworld::greeter_server::{Greeter, GreeterServer};
 use examples::helloworld::{HelloReply, HelloRequest};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState, get_active_span};
-use otel_runtime::{TracedChannel, telemetry, traced_service};
+use otel_runtime::{TracedChannel, traced_service};
 use tests::server::serve;
 use tonic::service::Routes;
 use tonic::transport::Endpoint;
@@ -69,9 +69,9 @@ async fn main() -> ExitCode {
         }
     }
     let telemetry = if is_json {
-        telemetry::builder().console_json().init()
+        otel_setup::builder().console_json().init()
     } else {
-        telemetry::init()
+        otel_setup::init()
     };
     let telemetry = match telemetry {
         Ok(telemetry) => telemetry,

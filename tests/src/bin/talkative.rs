@@ -9,8 +9,8 @@ use opentelemetry::Context;
 use opentelemetry::baggage::BaggageExt;
 use opentelemetry::global;
 use opentelemetry::trace::{Span, Tracer};
-use otel_runtime::telemetry::{self, LogLines};
 use otel_runtime::{task, traced_service};
+use otel_setup::LogLines;
 use tests::kinds::Message;
 use tests::kinds::server_stream_client::ServerStreamClient;
 use tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
@@ -120,7 +120,7 @@ fn fields() {
 #[tokio::main]
 async fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let builder = telemetry::builder().console_json();
+    let builder = otel_setup::builder().console_json();
     let builder = match arguments[1].as_str() {
         "human" => builder.log_lines(LogLines::Human),
         "json" => builder.log_lines(LogLines::Json),

@@ -1,0 +1,97 @@
+//! What the three exporters have in common: where they write, and that they can be shut down.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+
+use crate::text::{Paint, stdout_has_colour};
+
+/// An exporter, of which there may be several handles.
+pub(super) struct Handle<F>(Arc<Mutex<Console<F>>>);
+
+pub(super) struct Console<F> {
+    pub(super) form: F,
+    pub(super) paint: Paint,
+    pub(super) resource: Resource,
+    writer: Box<dyn Write + Send>,
+    shut_down: bool,
+}
+
+impl<F> Clone for Handle<F> {
+    fn clone(&self) -> Self {
+        Handle(Arc::clone(&self.0))
+    }
+}
+
+impl<F> Handle<F> {
+    pub(super) fn stdout(form: F) -> Self {
+        Handle(Arc::new(Mutex::new(Console {
+            form,
+            paint: Paint {
+                colour: stdout_has_colour(),
+            },
+            resource: Resource::builder_empty().build(),
+            writer: Box::new(io::stdout()),
+            shut_down: false,
+        })))
+    }
+
+    pub(super) fn set_writer(&self, writer: impl Write + Send + 'static) {
+        let mut console = self.lock();
+        console.writer = Box::new(writer);
+        console.paint.colour = false;
+    }
+
+    pub(super) fn set_colour(&self, colour: bool) {
+        self.lock().paint.colour = colour;
+    }
+
+    pub(super) fn set_resource(&self, resource: &Resource) {
+        self.lock().resource = resource.clone();
+    }
+
+    /// Writes what `text` makes.
+    pub(super) fn export(
+        &self,
+        text: impl FnOnce(&mut Console<F>) -> Result<String, serde_json::Error>,
+    ) -> OTelSdkResult {
+        let mut console = self.lock();
+        if console.shut_down {
+            return Err(OTelSdkError::AlreadyShutdown);
+        }
+        let text = text(&mut console).map_err(failure)?;
+        console.write(&text)
+    }
+
+    /// Writes a last time. Does nothing where that has been done.
+    pub(super) fn shut_down(&self, text: impl FnOnce(&mut Console<F>) -> String) -> OTelSdkResult {
+        let mut console = self.lock();
+        if std::mem::replace(&mut console.shut_down, true) {
+            return Ok(());
+        }
+        let text = text(&mut console);
+        console.write(&text)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Console<F>> {
+        // If a writer panicked, there is nothing in here that is half done.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<F> Console<F> {
+    /// All at once, so that the lines of several exporters do not mix. An error is an error where `print!` would panic: `program | head` is no reason to.
+    fn write(&mut self, text: &str) -> OTelSdkResult {
+        if text.is_empty() {
+            return Ok(());
+        }
+        let written = self.writer.write_all(text.as_bytes());
+        written.and_then(|()| self.writer.flush()).map_err(failure)
+    }
+}
+
+fn failure(error: impl std::error::Error) -> OTelSdkError {
+    OTelSdkError::InternalFailure(format!("cannot write to the console: {error}"))
+}

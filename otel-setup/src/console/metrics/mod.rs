@@ -1,0 +1,155 @@
+//! The exporter of metrics.
+
+use std::fmt;
+use std::io::Write;
+use std::time::{Duration, SystemTime};
+
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::metrics::Temporality;
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric, MetricData, ResourceMetrics, ScopeMetrics};
+use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+
+use super::handle::Handle;
+use super::json;
+use super::metrics_table::metrics_table;
+use crate::text;
+
+/// Writes metrics to the console.
+///
+/// [`human`](Self::human) draws them as [tables](super::metrics_table()) below a line with the time; [`json`](Self::json) writes each instrument [as a JSON object](super#json) on a line of its own.
+/// Where nothing was measured, nothing is written.
+///
+/// # Example
+///
+/// ```
+/// use opentelemetry::metrics::MeterProvider;
+/// use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
+/// use otel_setup::console::ConsoleMetricExporter;
+///
+/// let reader = PeriodicReader::builder(ConsoleMetricExporter::json()).build();
+/// let provider = SdkMeterProvider::builder().with_reader(reader).build();
+/// provider.meter("shop").u64_counter("orders").build().add(1, &[]);
+/// provider.shutdown()?;
+/// # Ok::<(), opentelemetry_sdk::error::OTelSdkError>(())
+/// ```
+///
+/// # Errors
+///
+/// Exports fail where the writer does, a pipe that nobody reads any more included, and after the shutdown.
+///
+/// # Panics
+///
+/// Only where the writer does.
+#[derive(Clone)]
+pub struct ConsoleMetricExporter {
+    handle: Handle<Form>,
+    temporality: Temporality,
+}
+
+enum Form {
+    Human,
+    Json,
+}
+
+impl ConsoleMetricExporter {
+    /// Tables on stdout, the heading in bold where [stdout has colour](crate::stdout_has_colour).
+    #[must_use]
+    pub fn human() -> Self {
+        Self::stdout(Form::Human)
+    }
+
+    /// JSON on stdout, one object a line.
+    #[must_use]
+    pub fn json() -> Self {
+        Self::stdout(Form::Json)
+    }
+
+    fn stdout(form: Form) -> Self {
+        ConsoleMetricExporter {
+            handle: Handle::stdout(form),
+            temporality: Temporality::Cumulative,
+        }
+    }
+
+    /// Writes there instead, without colour.
+    #[must_use]
+    pub fn writer(self, writer: impl Write + Send + 'static) -> Self {
+        self.handle.set_writer(writer);
+        self
+    }
+
+    /// Whether the heading has colour.
+    #[must_use]
+    pub fn colour(self, colour: bool) -> Self {
+        self.handle.set_colour(colour);
+        self
+    }
+
+    /// Whether the numbers are those since the start, which is the default, or since the export before.
+    #[must_use]
+    pub fn temporality(mut self, temporality: Temporality) -> Self {
+        self.temporality = temporality;
+        self
+    }
+}
+
+impl PushMetricExporter for ConsoleMetricExporter {
+    async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
+        self.handle.export(|console| match console.form {
+            Form::Human => {
+                let tables = metrics_table(metrics);
+                if tables.is_empty() {
+                    return Ok(tables);
+                }
+                let heading = console.paint.bold("metrics");
+                let time = newest(metrics).and_then(text::time).unwrap_or_default();
+                Ok(format!("{heading} {time}\n\n{tables}\n"))
+            }
+            Form::Json => json::metrics(metrics),
+        })
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        self.handle.shut_down(|_| String::new())
+    }
+
+    fn temporality(&self) -> Temporality {
+        self.temporality
+    }
+}
+
+/// When they were collected.
+fn newest(metrics: &ResourceMetrics) -> Option<SystemTime> {
+    fn time<T>(data: &MetricData<T>) -> SystemTime {
+        match data {
+            MetricData::Gauge(gauge) => gauge.time(),
+            MetricData::Sum(sum) => sum.time(),
+            MetricData::Histogram(histogram) => histogram.time(),
+            MetricData::ExponentialHistogram(histogram) => histogram.time(),
+        }
+    }
+    let times = metrics
+        .scope_metrics()
+        .flat_map(ScopeMetrics::metrics)
+        .map(Metric::data);
+    times
+        .map(|data| match data {
+            AggregatedMetrics::F64(data) => time(data),
+            AggregatedMetrics::U64(data) => time(data),
+            AggregatedMetrics::I64(data) => time(data),
+        })
+        .max()
+}
+
+impl fmt::Debug for ConsoleMetricExporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConsoleMetricExporter").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

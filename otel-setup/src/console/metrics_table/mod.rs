@@ -1,0 +1,206 @@
+//! Metrics as text: a table for each instrument, with a row for each combination of attributes.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::time::Duration;
+
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+use opentelemetry::KeyValue;
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric, MetricData, ResourceMetrics, ScopeMetrics};
+
+use crate::text::clean;
+
+/// The attributes whose columns come first. Others follow by name.
+const FIRST: [&str; 3] = ["rpc.method", "rpc.status_code", "error.type"];
+
+/// The attribute that has no column: it says `grpc` in every row.
+const NOT_SHOWN: &str = "rpc.system.name";
+
+/// A line below the header, and none elsewhere.
+const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
+/// Draws a table for each instrument in `metrics`, with a row for each combination of attributes.
+///
+/// Histograms have a count, a mean and a maximum, sums and gauges the value as it is now. Seconds are written in the unit that suits their size. The attribute `rpc.system.name` has no column.
+///
+/// # Example
+///
+/// ```
+/// use opentelemetry::{KeyValue, metrics::MeterProvider};
+/// use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
+/// use otel_setup::console::metrics_table;
+///
+/// let metrics = InMemoryMetricExporter::default();
+/// let provider = SdkMeterProvider::builder().with_reader(PeriodicReader::builder(metrics.clone()).build()).build();
+/// let counter = provider.meter("shop").u64_counter("orders").with_description("What was sold.").build();
+/// counter.add(2, &[KeyValue::new("item", "tea")]);
+/// provider.force_flush().unwrap();
+///
+/// let drawn = metrics_table(&metrics.get_finished_metrics().unwrap()[0]);
+/// assert_eq!(drawn, "orders: What was sold.\n item   now\n────────────\n tea      2\n");
+/// ```
+///
+/// # Panics
+///
+/// Never.
+#[must_use]
+pub fn metrics_table(metrics: &ResourceMetrics) -> String {
+    let mut text = String::new();
+    let all = metrics.scope_metrics().flat_map(ScopeMetrics::metrics);
+    for (index, metric) in all.enumerate() {
+        let gap = if index > 0 { "\n" } else { "" };
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{gap}{}", heading(metric));
+        let _ = writeln!(text, "{}", Series::of(metric).table().trim_fmt());
+    }
+    text
+}
+
+fn heading(metric: &Metric) -> String {
+    let (name, description) = (clean(metric.name()), clean(metric.description()));
+    if description.is_empty() {
+        name.into_owned()
+    } else {
+        format!("{name}: {description}")
+    }
+}
+
+/// What one instrument has measured.
+struct Series {
+    /// What the numbers in [`Point::values`] are.
+    values: &'static [&'static str],
+    points: Vec<Point>,
+}
+
+struct Point {
+    attributes: Vec<KeyValue>,
+    values: Vec<String>,
+}
+
+impl Series {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "whoever reads a table does not miss the sixteenth digit"
+    )]
+    fn of(metric: &Metric) -> Self {
+        match metric.data() {
+            AggregatedMetrics::F64(data) => Self::read(data, metric.unit(), |value| value),
+            AggregatedMetrics::U64(data) => Self::read(data, metric.unit(), |value| value as f64),
+            AggregatedMetrics::I64(data) => Self::read(data, metric.unit(), |value| value as f64),
+        }
+    }
+
+    fn read<T: Copy>(data: &MetricData<T>, unit: &str, number: impl Fn(T) -> f64) -> Self {
+        let show = |value| quantity(number(value), unit);
+        match data {
+            MetricData::Histogram(histogram) => Series {
+                values: DISTRIBUTION,
+                points: histogram
+                    .data_points()
+                    .map(|point| Point {
+                        attributes: point.attributes().cloned().collect(),
+                        values: distribution(point.count(), number(point.sum()), point.max().map(show), unit),
+                    })
+                    .collect(),
+            },
+            MetricData::ExponentialHistogram(histogram) => Series {
+                values: DISTRIBUTION,
+                points: histogram
+                    .data_points()
+                    .map(|point| Point {
+                        attributes: point.attributes().cloned().collect(),
+                        values: distribution(point.count() as u64, number(point.sum()), point.max().map(show), unit),
+                    })
+                    .collect(),
+            },
+            MetricData::Sum(sum) => Series {
+                values: &["now"],
+                points: sum
+                    .data_points()
+                    .map(|point| Point {
+                        attributes: point.attributes().cloned().collect(),
+                        values: vec![show(point.value())],
+                    })
+                    .collect(),
+            },
+            MetricData::Gauge(gauge) => Series {
+                values: &["now"],
+                points: gauge
+                    .data_points()
+                    .map(|point| Point {
+                        attributes: point.attributes().cloned().collect(),
+                        values: vec![show(point.value())],
+                    })
+                    .collect(),
+            },
+        }
+    }
+
+    fn table(&self) -> Table {
+        let keys = self.keys();
+        // The SDK keeps points in no order.
+        let mut rows: Vec<Vec<String>> = self.points.iter().map(|point| point.row(&keys)).collect();
+        rows.sort();
+        let mut table = Table::new();
+        table.load_style(STYLE);
+        table.set_header(
+            keys.iter()
+                .map(|key| clean(key))
+                .chain(self.values.iter().map(|value| clean(value))),
+        );
+        table.add_rows(rows);
+        for column in table.column_iter_mut().skip(keys.len()) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        table
+    }
+
+    /// The attributes that any of the points has.
+    fn keys(&self) -> Vec<&str> {
+        let attributes = self.points.iter().flat_map(|point| &point.attributes);
+        let keys: BTreeSet<&str> = attributes.map(|attribute| attribute.key.as_str()).collect();
+        let mut keys: Vec<&str> = keys.into_iter().filter(|key| *key != NOT_SHOWN).collect();
+        keys.sort_by_key(|key| FIRST.iter().position(|first| first == key).unwrap_or(FIRST.len()));
+        keys
+    }
+}
+
+impl Point {
+    fn row(&self, keys: &[&str]) -> Vec<String> {
+        let attribute = |key: &&str| {
+            let found = self.attributes.iter().find(|attribute| attribute.key.as_str() == *key);
+            found
+                .map(|attribute| clean(&attribute.value.as_str()).into_owned())
+                .unwrap_or_default()
+        };
+        keys.iter().map(attribute).chain(self.values.iter().cloned()).collect()
+    }
+}
+
+/// The columns of a histogram. Its buckets are made for machines.
+const DISTRIBUTION: &[&str] = &["count", "mean", "max"];
+
+fn distribution(count: u64, sum: f64, max: Option<String>, unit: &str) -> Vec<String> {
+    let mean = if count == 0 {
+        String::new()
+    } else {
+        quantity(mean(sum, count), unit)
+    };
+    vec![count.to_string(), mean, max.unwrap_or_default()]
+}
+
+#[expect(clippy::cast_precision_loss, reason = "as above")]
+fn mean(sum: f64, count: u64) -> f64 {
+    sum / count as f64
+}
+
+/// Seconds in the unit that suits their size, and anything else as it is.
+fn quantity(value: f64, unit: &str) -> String {
+    match Duration::try_from_secs_f64(value) {
+        Ok(duration) if unit == "s" => format!("{duration:.1?}"),
+        _ => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,255 @@
+//! What is written for spans, exactly.
+
+use opentelemetry::trace::{Event, Link, SpanKind, Status, TraceState};
+use opentelemetry::{Array, InstrumentationScope, KeyValue, Value};
+use opentelemetry_sdk::error::OTelSdkError;
+use serde_json::json;
+
+use super::*;
+use crate::console::test_support::{Broken, Written, at, context, span};
+
+fn resource() -> Resource {
+    let builder = Resource::builder_empty();
+    let attributes = [KeyValue::new("service.name", "shop"), KeyValue::new("process.pid", 7)];
+    builder
+        .with_schema_url(attributes, "https://opentelemetry.io/schemas/1.45.0")
+        .build()
+}
+
+/// One that has everything.
+fn full() -> SpanData {
+    let mut span = span(2, 1, "Shop/Order", SpanKind::Server, (0, 1500));
+    let state = TraceState::from_key_value([("vendor", "value"), ("other", "1")]).unwrap();
+    let own = &span.span_context;
+    span.span_context =
+        opentelemetry::trace::SpanContext::new(own.trace_id(), own.span_id(), own.trace_flags(), false, state);
+    span.status = Status::error("sold out");
+    span.attributes = vec![
+        KeyValue::new("text", "first"),
+        KeyValue::new("integer", i64::MAX),
+        KeyValue::new("float", 0.5),
+        KeyValue::new("whole", 2.0),
+        KeyValue::new("none", f64::NAN),
+        KeyValue::new("much", f64::INFINITY),
+        KeyValue::new("little", f64::NEG_INFINITY),
+        KeyValue::new("bool", true),
+        KeyValue::new("texts", Value::Array(Array::String(vec!["a".into(), "b".into()]))),
+        KeyValue::new("integers", Value::Array(Array::I64(vec![1, 2]))),
+        KeyValue::new("floats", Value::Array(Array::F64(vec![1.5, f64::NAN]))),
+        KeyValue::new("bools", Value::Array(Array::Bool(vec![true, false]))),
+        KeyValue::new("text", "\"last\"\n"),
+    ];
+    span.dropped_attributes_count = 3;
+    span.events.events = vec![
+        Event::new("paid", at(10), vec![KeyValue::new("cents", 99)], 1),
+        Event::new("packed", at(20), Vec::new(), 0),
+    ];
+    span.events.dropped_count = 4;
+    span.links.links = vec![Link::new(context(9, 8), vec![KeyValue::new("why", "again")], 2)];
+    span.links.dropped_count = 5;
+    span.instrumentation_scope = InstrumentationScope::builder("otel-runtime")
+        .with_version("0.1.0")
+        .with_schema_url("https://opentelemetry.io/schemas/1.45.0")
+        .with_attributes([KeyValue::new("of", "scope")])
+        .build();
+    span
+}
+
+#[tokio::test]
+async fn json_has_all_that_a_span_has_with_its_types() {
+    let written = Written::default();
+    let mut exporter = ConsoleSpanExporter::json().writer(written.clone());
+    exporter.set_resource(&resource());
+    exporter.export(vec![full()]).await.unwrap();
+
+    let expected = json!({
+        "name": "Shop/Order",
+        "context": {
+            "trace_id": "0x00000000000000000000000000000001",
+            "span_id": "0x0000000000000002",
+            "trace_state": "vendor=value,other=1",
+        },
+        "kind": "SpanKind.SERVER",
+        "parent_id": "0x0000000000000001",
+        "start_time": "2027-01-15T08:00:00.000000Z",
+        "end_time": "2027-01-15T08:00:01.500000Z",
+        "status": {"status_code": "ERROR", "description": "sold out"},
+        "attributes": {
+            "text": "\"last\"\n",
+            "integer": i64::MAX,
+            "float": 0.5,
+            "whole": 2.0,
+            "none": "NaN",
+            "much": "Infinity",
+            "little": "-Infinity",
+            "bool": true,
+            "texts": ["a", "b"],
+            "integers": [1, 2],
+            "floats": [1.5, "NaN"],
+            "bools": [true, false],
+        },
+        "dropped_attributes_count": 3,
+        "events": [
+            {
+                "name": "paid",
+                "timestamp": "2027-01-15T08:00:00.010000Z",
+                "attributes": {"cents": 99},
+                "dropped_attributes_count": 1,
+            },
+            {"name": "packed", "timestamp": "2027-01-15T08:00:00.020000Z", "attributes": {}},
+        ],
+        "dropped_events_count": 4,
+        "links": [
+            {
+                "context": {
+                    "trace_id": "0x00000000000000000000000000000009",
+                    "span_id": "0x0000000000000008",
+                    "trace_state": "",
+                },
+                "attributes": {"why": "again"},
+                "dropped_attributes_count": 2,
+            },
+        ],
+        "dropped_links_count": 5,
+        "resource": {
+            "attributes": {"service.name": "shop", "process.pid": 7},
+            "schema_url": "https://opentelemetry.io/schemas/1.45.0",
+        },
+        "scope": {
+            "name": "otel-runtime",
+            "version": "0.1.0",
+            "schema_url": "https://opentelemetry.io/schemas/1.45.0",
+            "attributes": {"of": "scope"},
+        },
+    });
+    assert_eq!(written.json(), [expected]);
+}
+
+#[tokio::test]
+async fn json_has_the_same_fields_where_there_is_nothing() {
+    let written = Written::default();
+    let exporter = ConsoleSpanExporter::json().writer(written.clone());
+    exporter
+        .export(vec![span(1, 0, "root", SpanKind::Internal, (0, 0))])
+        .await
+        .unwrap();
+
+    assert_eq!(
+        written.text(),
+        concat!(
+            r#"{"name":"root","#,
+            r#""context":{"trace_id":"0x00000000000000000000000000000001","span_id":"0x0000000000000001","trace_state":""},"#,
+            r#""kind":"SpanKind.INTERNAL","parent_id":null,"#,
+            r#""start_time":"2027-01-15T08:00:00.000000Z","end_time":"2027-01-15T08:00:00.000000Z","#,
+            r#""status":{"status_code":"UNSET"},"attributes":{},"events":[],"links":[],"#,
+            r#""resource":{"attributes":{},"schema_url":""},"#,
+            r#""scope":{"name":"","version":"","schema_url":"","attributes":{}}}"#,
+            "\n"
+        )
+    );
+}
+
+#[tokio::test]
+async fn json_has_a_line_for_each_span_as_it_comes_and_words_for_kinds_and_statuses() {
+    let written = Written::default();
+    let exporter = ConsoleSpanExporter::json().writer(written.clone());
+    let kinds = [
+        (
+            SpanKind::Client,
+            Status::Ok,
+            "SpanKind.CLIENT",
+            json!({"status_code": "OK"}),
+        ),
+        (
+            SpanKind::Server,
+            Status::error(""),
+            "SpanKind.SERVER",
+            json!({"status_code": "ERROR"}),
+        ),
+        (
+            SpanKind::Producer,
+            Status::Unset,
+            "SpanKind.PRODUCER",
+            json!({"status_code": "UNSET"}),
+        ),
+        (
+            SpanKind::Consumer,
+            Status::Ok,
+            "SpanKind.CONSUMER",
+            json!({"status_code": "OK"}),
+        ),
+    ];
+    let spans = kinds.iter().map(|(kind, status, ..)| {
+        let mut span = span(2, 1, "child", kind.clone(), (0, 0));
+        span.status = status.clone();
+        span
+    });
+    exporter.export(spans.collect()).await.unwrap();
+    let written = written.json();
+    assert_eq!(written.len(), kinds.len());
+    for (written, (_, _, kind, status)) in written.iter().zip(&kinds) {
+        assert_eq!((&written["kind"], &written["status"]), (&json!(kind), status));
+    }
+}
+
+#[tokio::test]
+async fn a_waterfall_is_drawn_when_the_root_comes_and_the_rest_at_a_flush_or_the_shutdown() {
+    let written = Written::default();
+    let exporter = ConsoleSpanExporter::human().writer(written.clone());
+    let internal = |id, parent, name| span(id, parent, name, SpanKind::Internal, (0, 30));
+    exporter.export(vec![internal(2, 1, "child")]).await.unwrap();
+    assert_eq!(written.text(), "");
+    exporter.export(vec![internal(1, 0, "root")]).await.unwrap();
+    let trace = "\
+trace 1 00000000000000000000000000000001
+root      internal     30.0ms    ██████████████████████████████
+└─ child  internal     30.0ms    ██████████████████████████████
+
+";
+    assert_eq!(written.text(), trace);
+
+    exporter.export(vec![internal(4, 3, "flushed")]).await.unwrap();
+    exporter.clone().force_flush().unwrap();
+    let flushed = "\
+trace 1 00000000000000000000000000000001 continued
+(missing parent 0000000000000003)
+└─ flushed  internal     30.0ms    ██████████████████████████████
+
+";
+    assert_eq!(written.text(), format!("{trace}{flushed}"));
+
+    exporter.export(vec![internal(6, 5, "last")]).await.unwrap();
+    exporter.shutdown().unwrap();
+    assert!(written.text().contains("└─ last"));
+    let all = written.text();
+    exporter.shutdown().unwrap();
+    let late = exporter.export(vec![internal(7, 0, "too late")]).await;
+    assert!(matches!(late, Err(OTelSdkError::AlreadyShutdown)), "{late:?}");
+    assert!(matches!(exporter.force_flush(), Err(OTelSdkError::AlreadyShutdown)));
+    assert_eq!(written.text(), all);
+}
+
+#[tokio::test]
+async fn colour_is_for_those_who_ask() {
+    for (colour, expected) in [(false, false), (true, true)] {
+        let written = Written::default();
+        let exporter = ConsoleSpanExporter::human().writer(written.clone()).colour(colour);
+        exporter
+            .export(vec![span(1, 0, "root", SpanKind::Internal, (0, 0))])
+            .await
+            .unwrap();
+        assert_eq!(written.text().contains('\x1b'), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_broken_pipe_is_an_error() {
+    for exporter in [ConsoleSpanExporter::human(), ConsoleSpanExporter::json()] {
+        let exporter = exporter.writer(Broken);
+        for _ in 0..2 {
+            let root = span(1, 0, "root", SpanKind::Internal, (0, 0));
+            let error = exporter.export(vec![root]).await.unwrap_err().to_string();
+            assert_eq!(error, "Operation failed: cannot write to the console: broken pipe");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+#![doc = include_str!("../README.md")]
+#![doc = include_str!("../docs/variables.md")]
+// docs.rs builds with a nightly compiler.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(any(feature = "console", feature = "otlp"))]
+mod batch_settings;
+mod builder;
+#[cfg(feature = "console")]
+pub mod console;
+mod env;
+mod error;
+#[cfg(any(feature = "otlp", feature = "prometheus"))]
+#[cfg_attr(not(feature = "otlp"), allow(dead_code))]
+mod export_runtime;
+#[cfg_attr(not(feature = "otlp"), allow(dead_code))]
+mod export_stats;
+mod exporter;
+#[cfg(all(any(test, fuzzing), feature = "otlp"))]
+#[doc(hidden)]
+pub mod fuzzing;
+mod init;
+mod logs;
+mod metrics;
+mod muted;
+#[cfg(feature = "otlp")]
+mod otlp;
+#[cfg(feature = "prometheus")]
+mod prometheus;
+mod providers;
+mod resource;
+mod shutdown;
+mod signal;
+mod subscriber;
+mod telemetry;
+#[cfg_attr(not(feature = "console"), allow(dead_code))]
+mod text;
+mod traces;
+mod unsupported;
+
+pub use builder::Builder;
+pub use error::{InitError, ShutdownError};
+pub use exporter::Exporter;
+#[cfg(feature = "otlp")]
+pub use otlp::Protocol;
+pub use signal::Signal;
+pub use subscriber::LogLines;
+pub use telemetry::Telemetry;
+pub use text::stdout_has_colour;
+
+/// Sets up traces, metrics and logs as the environment says.
+///
+/// It is [`builder()`](builder)`.init()`.
+///
+/// # Errors
+///
+/// Where what the environment asks for cannot be had: see [`Builder::init`].
+pub fn init() -> Result<Telemetry, InitError> {
+    builder().init()
+}
+
+/// Sets up traces, metrics and logs as the program says, and the environment where the program says nothing.
+pub fn builder() -> Builder {
+    Builder::default()
+}

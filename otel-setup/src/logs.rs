@@ -1,0 +1,49 @@
+//! The logger provider.
+
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::logs::{LoggerProviderBuilder, SdkLoggerProvider};
+
+use crate::builder::Builder;
+use crate::env::Environment;
+use crate::error::InitError;
+use crate::exporter::Exporter;
+
+/// `None` where log records go nowhere.
+pub(crate) fn provider(
+    exporters: &[Exporter],
+    builder: &mut Builder,
+    environment: &Environment,
+    resource: &Resource,
+) -> Result<Option<SdkLoggerProvider>, InitError> {
+    let configure = builder.logger_provider.take();
+    if exporters.is_empty() && configure.is_none() {
+        return Ok(None);
+    }
+    let mut provider = SdkLoggerProvider::builder().with_resource(resource.clone());
+    for exporter in exporters {
+        provider = add(*exporter, provider, builder, environment)?;
+    }
+    if let Some(configure) = configure {
+        provider = configure(provider);
+    }
+    Ok(Some(provider.build()))
+}
+
+#[cfg_attr(not(feature = "otlp"), allow(clippy::unnecessary_wraps))]
+#[allow(unused_variables, reason = "not every exporter needs all of them")]
+fn add(
+    exporter: Exporter,
+    provider: LoggerProviderBuilder,
+    builder: &mut Builder,
+    environment: &Environment,
+) -> Result<LoggerProviderBuilder, InitError> {
+    match exporter {
+        #[cfg(feature = "console")]
+        Exporter::Console => Ok(builder.console.logs(provider, environment)),
+        #[cfg(feature = "otlp")]
+        Exporter::Otlp => builder.otlp.logs(provider, environment),
+        // `Exporter::of` has refused it.
+        #[cfg(feature = "prometheus")]
+        Exporter::Prometheus => Ok(provider),
+    }
+}

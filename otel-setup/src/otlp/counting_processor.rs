@@ -1,0 +1,135 @@
+//! Processors that count what they are given. Behind them are queues, and those are bounded.
+//!
+//! What comes after the end goes no further: the SDK would log that for each span and record.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry::logs::Severity;
+use opentelemetry::{Context, InstrumentationScope};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::logs::{BatchLogProcessor, LogProcessor, SdkLogRecord};
+use opentelemetry_sdk::trace::{BatchSpanProcessor, Span, SpanData, SpanProcessor};
+
+use crate::export_stats::Tally;
+
+/// Counts before the queue, so what finds that full is counted, too.
+#[derive(Debug)]
+pub(super) struct Counted<P> {
+    processor: P,
+    tally: Arc<Tally>,
+}
+
+impl<P> Counted<P> {
+    pub(super) fn new(processor: P, tally: Arc<Tally>) -> Self {
+        Counted { processor, tally }
+    }
+}
+
+impl SpanProcessor for Counted<BatchSpanProcessor> {
+    fn on_start(&self, span: &mut Span, context: &Context) {
+        self.processor.on_start(span, context);
+    }
+
+    fn on_end(&self, span: SpanData) {
+        // Some samplers have spans recorded that are not to be exported, which the processor exports nevertheless.
+        if span.span_context.is_sampled() && !self.tally.is_closed() {
+            self.tally.made(1);
+            self.processor.on_end(span);
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.processor.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.processor.shutdown_with_timeout(timeout)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.processor.set_resource(resource);
+    }
+}
+
+impl LogProcessor for Counted<BatchLogProcessor> {
+    fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
+        if !self.tally.is_closed() {
+            self.tally.made(1);
+            self.processor.emit(record, scope);
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.processor.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.processor.shutdown_with_timeout(timeout)
+    }
+
+    fn event_enabled(&self, level: Severity, target: &str, name: Option<&str>) -> bool {
+        self.processor.event_enabled(level, target, name)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.processor.set_resource(resource);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::KeyValue;
+    use opentelemetry::trace::{Link, Span as _, SpanKind, TraceId, TraceState, Tracer, TracerProvider};
+    use opentelemetry_sdk::trace::{
+        InMemorySpanExporter, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample,
+    };
+
+    use super::*;
+    use crate::signal::Signal;
+
+    /// Has what is called `exported` recorded and exported, and all else recorded only.
+    #[derive(Clone, Debug)]
+    struct ByName;
+
+    impl ShouldSample for ByName {
+        fn should_sample(
+            &self,
+            _: Option<&Context>,
+            _: TraceId,
+            name: &str,
+            _: &SpanKind,
+            _: &[KeyValue],
+            _: &[Link],
+        ) -> SamplingResult {
+            let decision = match name {
+                "exported" => SamplingDecision::RecordAndSample,
+                _ => SamplingDecision::RecordOnly,
+            };
+            SamplingResult {
+                decision,
+                attributes: Vec::new(),
+                trace_state: TraceState::default(),
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_recorded_only_is_neither_exported_nor_counted() {
+        let exporter = InMemorySpanExporter::default();
+        let tally = Arc::new(Tally::new(Signal::Traces, "here".to_owned()));
+        let processor = BatchSpanProcessor::builder(exporter.clone()).build();
+        let provider = SdkTracerProvider::builder()
+            .with_sampler(ByName)
+            .with_span_processor(Counted::new(processor, Arc::clone(&tally)))
+            .build();
+        for name in ["exported", "recorded", "exported"] {
+            provider.tracer("test").start(name).end();
+        }
+        provider.force_flush().unwrap();
+        assert_eq!(exporter.get_finished_spans().unwrap().len(), 2);
+        let loss = tally.loss(Duration::ZERO).unwrap();
+        assert_eq!(loss.lost, 2, "the exporter of the test keeps no books");
+    }
+}

@@ -1,0 +1,100 @@
+//! The scrape endpoint: metrics for Prometheus to fetch.
+//!
+//! The names and the text are those of [`opentelemetry-prometheus`](https://docs.rs/opentelemetry-prometheus), OpenTelemetry's own exporter for Rust; the HTTP server is tonic's router's, `axum`.
+
+use std::future::IntoFuture;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use opentelemetry_sdk::metrics::MeterProviderBuilder;
+use prometheus::{Registry, TextEncoder};
+
+use crate::env::Environment;
+use crate::error::InitError;
+use crate::export_runtime::Background;
+
+const HOST_VARIABLE: &str = "OTEL_EXPORTER_PROMETHEUS_HOST";
+const PORT_VARIABLE: &str = "OTEL_EXPORTER_PROMETHEUS_PORT";
+
+/// What the program says of it, and what became of it.
+#[derive(Debug, Default)]
+pub(crate) struct Prometheus {
+    pub(crate) address: Option<SocketAddr>,
+    pub(crate) endpoint: Option<Endpoint>,
+}
+
+/// An endpoint that answers until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) address: SocketAddr,
+    _server: Background,
+}
+
+impl Prometheus {
+    /// Adds what collects the metrics, and has them served from now on, so that an address that cannot be had is an error now.
+    pub(crate) fn metrics(
+        &mut self,
+        provider: MeterProviderBuilder,
+        environment: &Environment,
+    ) -> Result<MeterProviderBuilder, InitError> {
+        let registry = Registry::new();
+        let reader = opentelemetry_prometheus::exporter().with_registry(registry.clone());
+        let reader = reader
+            .build()
+            .map_err(|error| InitError::new("the Prometheus exporter cannot be made").because(error))?;
+        self.endpoint = Some(Endpoint::serve(registry, listener(self.address, environment)?)?);
+        Ok(provider.with_reader(reader))
+    }
+}
+
+impl Endpoint {
+    /// On a thread of its own: a scrape waits for no export.
+    fn serve(registry: Registry, listener: TcpListener) -> Result<Self, InitError> {
+        let started = || -> io::Result<Self> {
+            let address = listener.local_addr()?;
+            let server = Background::start()?;
+            let metrics = get(move || async move { text(&registry) });
+            let app = Router::new().route("/metrics", metrics);
+            server.enter(|| -> io::Result<()> {
+                let listener = tokio::net::TcpListener::from_std(listener)?;
+                tokio::spawn(axum::serve(listener, app).into_future());
+                Ok(())
+            })?;
+            Ok(Endpoint {
+                address,
+                _server: server,
+            })
+        };
+        started().map_err(|error| InitError::new("the metrics cannot be served to Prometheus").because(error))
+    }
+}
+
+fn listener(by_program: Option<SocketAddr>, environment: &Environment) -> Result<TcpListener, InitError> {
+    let (listener, what) = if let Some(address) = by_program {
+        (TcpListener::bind(address), address.to_string())
+    } else {
+        let host = environment.text(HOST_VARIABLE);
+        let host = host.as_deref().unwrap_or("localhost");
+        let port = environment.number(PORT_VARIABLE, 9464).unwrap_or(9464);
+        let what = format!("{HOST_VARIABLE}={host:?}, {PORT_VARIABLE}=\"{port}\"");
+        (TcpListener::bind((host, port)), what)
+    };
+    let listener = listener.and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    });
+    listener.map_err(|error| {
+        InitError::new(format!("no Prometheus can scrape this service at {what}: {error}")).because(error)
+    })
+}
+
+fn text(registry: &Registry) -> impl IntoResponse + use<> {
+    match TextEncoder::new().encode_to_string(&registry.gather()) {
+        Ok(text) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}

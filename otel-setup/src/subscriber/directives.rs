@@ -1,0 +1,41 @@
+//! `RUST_LOG`.
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{Directive, LevelFilter};
+
+use crate::env::Environment;
+
+/// What `RUST_LOG` says, without what cannot be read. Where that is nothing, it is `info`.
+#[derive(Clone, Debug)]
+pub(crate) struct Directives(String);
+
+impl Directives {
+    pub(crate) fn of(environment: &Environment) -> Self {
+        const VARIABLE: &str = "RUST_LOG";
+        let list = environment.text(VARIABLE).unwrap_or_default();
+        let mut valid = Vec::new();
+        for directive in list.split(',').map(str::trim).filter(|directive| !directive.is_empty()) {
+            match directive.parse::<Directive>() {
+                Ok(_) => valid.push(directive),
+                Err(error) => {
+                    let what =
+                        format_args!("has a directive that cannot be read, {directive:?}: {error}; it is ignored");
+                    environment.warn(VARIABLE, &list, what);
+                }
+            }
+        }
+        Directives(valid.join(","))
+    }
+
+    #[cfg(any(test, fuzzing))]
+    #[cfg_attr(not(feature = "otlp"), allow(dead_code))]
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(super) fn filter(&self) -> EnvFilter {
+        EnvFilter::builder()
+            .with_default_directive(LevelFilter::INFO.into())
+            .parse_lossy(&self.0)
+    }
+}

@@ -1,0 +1,57 @@
+//! The layers of the subscriber, one for each thing that becomes of events and spans.
+
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
+use opentelemetry_sdk::logs::SdkLoggerProvider;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing::Subscriber;
+use tracing_subscriber::Layer;
+use tracing_subscriber::registry::LookupSpan;
+
+use super::directives::Directives;
+use super::spec_logger::Loggers;
+use super::stdout_logs::LogLines;
+
+/// What the layers are made of.
+#[derive(Debug)]
+pub(crate) struct Layers {
+    pub(crate) tracers: Option<SdkTracerProvider>,
+    pub(crate) loggers: Option<SdkLoggerProvider>,
+    pub(crate) directives: Directives,
+    pub(crate) lines: LogLines,
+}
+
+impl Layers {
+    pub(crate) fn logs<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
+    where
+        S: Subscriber + for<'s> LookupSpan<'s> + Send + Sync,
+    {
+        self.loggers.clone().map(|loggers| {
+            let bridge = OpenTelemetryTracingBridge::new(&Loggers(loggers));
+            bridge.with_filter(self.directives.of_events())
+        })
+    }
+
+    pub(crate) fn spans<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
+    where
+        S: Subscriber + for<'s> LookupSpan<'s> + Send + Sync,
+    {
+        self.tracers.as_ref().map(|tracers| {
+            tracing_opentelemetry::layer()
+                .with_tracer(tracers.tracer("tracing"))
+                // What a span does not say itself is where it stands in the code, and no more.
+                .with_target(false)
+                .with_threads(false)
+                .with_tracked_inactivity(false)
+                .with_filter(self.directives.of_spans())
+        })
+    }
+
+    pub(crate) fn lines<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
+    where
+        S: Subscriber + for<'s> LookupSpan<'s> + Send + Sync,
+    {
+        let lines = self.lines.layer();
+        lines.map(|lines| lines.with_filter(self.directives.of_events()))
+    }
+}

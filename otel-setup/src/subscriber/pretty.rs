@@ -1,0 +1,206 @@
+//! Lines for people.
+
+use std::error::Error;
+use std::fmt;
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_log::NormalizeEvent;
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
+use tracing_subscriber::registry::{LookupSpan, Scope};
+
+use super::event::{current_span, name_of, now};
+use crate::text::{Paint, clean};
+
+/// As `tracing-subscriber` writes them, and the beginning of the trace's id.
+pub(super) struct Human {
+    paint: Paint,
+}
+
+impl Human {
+    pub(super) fn new(colour: bool) -> Self {
+        Human {
+            paint: Paint { colour },
+        }
+    }
+
+    fn level(&self, level: Level) -> String {
+        let text = format!("{level:>5}");
+        match level {
+            Level::ERROR => self.paint.error(&text, true),
+            Level::WARN => self.paint.warning(&text),
+            Level::INFO => text,
+            _ => self.paint.dim(&text),
+        }
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for Human
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+    N: for<'w> FormatFields<'w> + 'static,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut to: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let of_log = event.normalized_metadata();
+        let metadata = of_log.as_ref().unwrap_or_else(|| event.metadata());
+        write!(to, "{} {} ", self.paint.dim(&now()), self.level(*metadata.level()))?;
+        if let Some(span) = current_span() {
+            let trace = span.trace_id().to_string();
+            write!(to, "{} ", self.paint.dim(&trace[..8]))?;
+        }
+        let mut is_in_span = false;
+        let scope = context.event_scope().map(Scope::from_root);
+        for span in scope.into_iter().flatten() {
+            to.write_str(&self.paint.bold(span.name()))?;
+            if let Some(fields) = span.extensions().get::<FormattedFields<N>>()
+                && !fields.is_empty()
+            {
+                write!(to, "{{{fields}}}")?;
+            }
+            to.write_char(':')?;
+            is_in_span = true;
+        }
+        if is_in_span {
+            to.write_char(' ')?;
+        }
+        write!(to, "{} ", self.paint.dim(&format!("{}:", metadata.target())))?;
+        context.format_fields(to.by_ref(), event)?;
+        writeln!(to)
+    }
+}
+
+/// `name=value`, and the message as it is.
+pub(super) struct HumanFields;
+
+impl<'w> FormatFields<'w> for HumanFields {
+    fn format_fields<R: RecordFields>(&self, to: Writer<'w>, fields: R) -> fmt::Result {
+        let mut written = Written {
+            to,
+            is_first: true,
+            outcome: Ok(()),
+        };
+        fields.record(&mut written);
+        written.outcome
+    }
+}
+
+struct Written<'w> {
+    to: Writer<'w>,
+    is_first: bool,
+    outcome: fmt::Result,
+}
+
+impl Written<'_> {
+    fn put(&mut self, field: &Field, value: &str) {
+        let Some(name) = name_of(field) else { return };
+        let space = if std::mem::take(&mut self.is_first) { "" } else { " " };
+        // A line stays one.
+        let value = clean(value);
+        let written = match name {
+            "message" => write!(self.to, "{space}{value}"),
+            name => write!(self.to, "{space}{name}={value}"),
+        };
+        self.outcome = self.outcome.and(written);
+    }
+}
+
+impl Visit for Written<'_> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "message" {
+            self.put(field, value);
+        } else {
+            self.record_debug(field, &value);
+        }
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        self.put(field, &value.to_string());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field, &format!("{value:?}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags, TraceState};
+    use opentelemetry::{Context, SpanId, TraceId};
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Buffer {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is written, each line without its time.
+    fn written(colour: bool, work: impl FnOnce()) -> Vec<String> {
+        let buffer = Buffer::default();
+        let writer = buffer.clone();
+        let layer = tracing_subscriber::fmt::layer()
+            .with_writer(move || writer.clone())
+            .event_format(Human::new(colour))
+            .fmt_fields(HumanFields);
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), work);
+        let text = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
+        let lines = text.lines().map(|line| line.split_once('Z').unwrap().1.to_owned());
+        lines.collect()
+    }
+
+    fn work() {
+        let id = TraceId::from(0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736_u128);
+        let span = SpanContext::new(id, SpanId::from(1), TraceFlags::SAMPLED, true, TraceState::NONE);
+        let _context = Context::new().with_remote_span_context(span).attach();
+        let _outer = tracing::info_span!("outer", of = tracing::field::Empty).entered();
+        tracing::Span::current().record("of", "a\nline");
+        let _inner = tracing::info_span!("inner").entered();
+        tracing::error!(target: "t", "\x1b[2Jerror");
+        tracing::warn!(target: "t", "warning");
+        tracing::info!(target: "t", "information");
+        tracing::debug!(target: "t", "detail");
+    }
+
+    #[test]
+    fn spans_are_there_with_their_fields() {
+        assert_eq!(
+            written(false, work),
+            [
+                " ERROR 4bf92f35 outer{of=\"a\\nline\"}:inner: t: \\u{1b}[2Jerror",
+                "  WARN 4bf92f35 outer{of=\"a\\nline\"}:inner: t: warning",
+                "  INFO 4bf92f35 outer{of=\"a\\nline\"}:inner: t: information",
+                " DEBUG 4bf92f35 outer{of=\"a\\nline\"}:inner: t: detail",
+            ]
+        );
+    }
+
+    #[test]
+    fn colour_says_what_matters() {
+        let dim = |text: &str| format!("\x1b[2m{text}\x1b[0m");
+        let spans = "\x1b[1mouter\x1b[0m{of=\"a\\nline\"}:\x1b[1minner\x1b[0m:";
+        let rest = |text: &str| format!("{} {spans} {} {text}", dim("4bf92f35"), dim("t:"));
+        assert_eq!(
+            written(true, work),
+            [
+                format!("\x1b[0m \x1b[31mERROR\x1b[0m {}", rest("\\u{1b}[2Jerror")),
+                format!("\x1b[0m \x1b[33m WARN\x1b[0m {}", rest("warning")),
+                format!("\x1b[0m  INFO {}", rest("information")),
+                format!("\x1b[0m {} {}", dim("DEBUG"), rest("detail")),
+            ]
+        );
+    }
+}

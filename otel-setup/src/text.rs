@@ -1,0 +1,115 @@
+//! What all the forms that people read have in common: colours, times, and no escape sequences but our own.
+
+use std::borrow::Cow;
+use std::env;
+use std::ffi::OsStr;
+use std::io::{self, IsTerminal};
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+
+/// Whether text on stdout is to have colours: it is a terminal, and the environment variable [`NO_COLOR`](https://no-color.org) is unset or empty.
+#[must_use]
+pub fn stdout_has_colour() -> bool {
+    has_colour(io::stdout().is_terminal(), env::var_os("NO_COLOR").as_deref())
+}
+
+fn has_colour(is_terminal: bool, no_color: Option<&OsStr>) -> bool {
+    is_terminal && no_color.is_none_or(OsStr::is_empty)
+}
+
+/// In UTC, with microseconds: `2026-01-31T23:59:59.999999Z`. `None` for times after the year 9999, or before -9999.
+pub(crate) fn time(time: SystemTime) -> Option<String> {
+    let time = Timestamp::try_from(time).ok()?;
+    Some(format!("{time:.6}"))
+}
+
+/// The text without control characters: they come from callers, who are not to move the cursor or to make lines of their own.
+pub(crate) fn clean(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let mut cleaned = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            cleaned.extend(character.escape_default());
+        } else {
+            cleaned.push(character);
+        }
+    }
+    Cow::Owned(cleaned)
+}
+
+/// Colours, where they are wanted.
+#[derive(Clone, Copy)]
+pub(crate) struct Paint {
+    pub(crate) colour: bool,
+}
+
+impl Paint {
+    pub(crate) fn bold(self, text: &str) -> String {
+        self.with("1", text)
+    }
+
+    pub(crate) fn dim(self, text: &str) -> String {
+        self.with("2", text)
+    }
+
+    pub(crate) fn error(self, text: &str, failed: bool) -> String {
+        if failed { self.with("31", text) } else { text.to_owned() }
+    }
+
+    pub(crate) fn warning(self, text: &str) -> String {
+        self.with("33", text)
+    }
+
+    pub(crate) fn bar(self, bar: &str, failed: bool) -> String {
+        self.with(if failed { "31" } else { "36" }, bar)
+    }
+
+    fn with(self, code: &str, text: &str) -> String {
+        if self.colour && !text.is_empty() {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn colour_is_for_terminals_of_those_who_do_not_decline() {
+        assert!(has_colour(true, None));
+        assert!(has_colour(true, Some(OsStr::new(""))));
+        assert!(!has_colour(true, Some(OsStr::new("0"))));
+        assert!(!has_colour(false, None));
+    }
+
+    #[test]
+    fn times_are_utc_with_microseconds() {
+        let at = |seconds, nanos| SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos);
+        assert_eq!(time(at(0, 0)).as_deref(), Some("1970-01-01T00:00:00.000000Z"));
+        assert_eq!(
+            time(at(1_651_258_378, 114_201_999)).as_deref(),
+            Some("2022-04-29T18:52:58.114201Z")
+        );
+        let before = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
+        assert_eq!(time(before).as_deref(), Some("1969-12-31T23:59:59.000000Z"));
+    }
+
+    #[test]
+    fn a_time_that_no_calendar_has_is_none() {
+        assert_eq!(time(SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 60)), None);
+    }
+
+    #[test]
+    fn control_characters_are_spelled_out() {
+        assert_eq!(clean("plain, ünd ✗"), "plain, ünd ✗");
+        assert_eq!(clean("a\nb\t\x1b[2Jc\u{9b}d"), "a\\nb\\t\\u{1b}[2Jc\\u{9b}d");
+    }
+}

@@ -1,0 +1,208 @@
+//! The tracer provider.
+
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanLimits, TracerProviderBuilder};
+
+use crate::builder::Builder;
+use crate::env::Environment;
+use crate::error::InitError;
+use crate::exporter::Exporter;
+
+/// `None` where spans go nowhere.
+pub(crate) fn provider(
+    exporters: &[Exporter],
+    builder: &mut Builder,
+    environment: &Environment,
+    resource: &Resource,
+) -> Result<Option<SdkTracerProvider>, InitError> {
+    let configure = builder.tracer_provider.take();
+    if exporters.is_empty() && configure.is_none() {
+        return Ok(None);
+    }
+    let mut provider = SdkTracerProvider::builder()
+        .with_resource(resource.clone())
+        .with_span_limits(limits(environment));
+    provider = match builder.sampler.take() {
+        Some(sampler) => provider.with_sampler(sampler),
+        None => provider.with_sampler(sampler(environment)),
+    };
+    for exporter in exporters {
+        provider = add(*exporter, provider, builder, environment)?;
+    }
+    if let Some(configure) = configure {
+        provider = configure(provider);
+    }
+    Ok(Some(provider.build()))
+}
+
+#[cfg_attr(not(feature = "otlp"), allow(clippy::unnecessary_wraps))]
+#[allow(unused_variables, reason = "not every exporter needs all of them")]
+fn add(
+    exporter: Exporter,
+    provider: TracerProviderBuilder,
+    builder: &mut Builder,
+    environment: &Environment,
+) -> Result<TracerProviderBuilder, InitError> {
+    match exporter {
+        #[cfg(feature = "console")]
+        Exporter::Console => Ok(builder.console.spans(provider, environment)),
+        #[cfg(feature = "otlp")]
+        Exporter::Otlp => builder.otlp.spans(provider, environment),
+        // `Exporter::of` has refused it.
+        #[cfg(feature = "prometheus")]
+        Exporter::Prometheus => Ok(provider),
+    }
+}
+
+pub(crate) fn sampler(environment: &Environment) -> Sampler {
+    #[derive(Clone, Copy)]
+    enum Root {
+        AlwaysOn,
+        AlwaysOff,
+        TraceIdRatio,
+    }
+    const VARIABLE: &str = "OTEL_TRACES_SAMPLER";
+    const DEFAULT: &str = "parentbased_always_on";
+    let known = [
+        ("always_on", (false, Root::AlwaysOn)),
+        ("always_off", (false, Root::AlwaysOff)),
+        ("traceidratio", (false, Root::TraceIdRatio)),
+        (DEFAULT, (true, Root::AlwaysOn)),
+        ("parentbased_always_off", (true, Root::AlwaysOff)),
+        ("parentbased_traceidratio", (true, Root::TraceIdRatio)),
+    ];
+    let (is_parent_based, root) = environment
+        .one_of(VARIABLE, &known, DEFAULT)
+        .unwrap_or((true, Root::AlwaysOn));
+    let root = match root {
+        Root::AlwaysOn => Sampler::AlwaysOn,
+        Root::AlwaysOff => Sampler::AlwaysOff,
+        Root::TraceIdRatio => Sampler::TraceIdRatioBased(ratio(environment)),
+    };
+    if is_parent_based {
+        Sampler::ParentBased(Box::new(root))
+    } else {
+        root
+    }
+}
+
+pub(crate) fn ratio(environment: &Environment) -> f64 {
+    const VARIABLE: &str = "OTEL_TRACES_SAMPLER_ARG";
+    let Some(ratio) = environment.number::<f64>(VARIABLE, "1.0") else {
+        return 1.0;
+    };
+    if (0.0..=1.0).contains(&ratio) {
+        return ratio;
+    }
+    let value = ratio.to_string();
+    environment.warn(VARIABLE, &value, "is not between 0 and 1; used instead: 1.0");
+    1.0
+}
+
+/// The SDK reads some of these itself, silently where they are malformed.
+pub(crate) fn limits(environment: &Environment) -> SpanLimits {
+    let limit = |variable, default: u32| environment.number(variable, default).unwrap_or(default);
+    let default = SpanLimits::default();
+    // For all that has attributes, where nothing more special is said.
+    let attributes = limit("OTEL_ATTRIBUTE_COUNT_LIMIT", default.max_attributes_per_span);
+    SpanLimits {
+        max_attributes_per_span: limit("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", attributes),
+        max_events_per_span: limit("OTEL_SPAN_EVENT_COUNT_LIMIT", default.max_events_per_span),
+        max_links_per_span: limit("OTEL_SPAN_LINK_COUNT_LIMIT", default.max_links_per_span),
+        max_attributes_per_event: limit("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", default.max_attributes_per_event),
+        max_attributes_per_link: limit("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", default.max_attributes_per_link),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sampler_of<const N: usize>(variables: [(&str, &str); N]) -> (String, Vec<String>) {
+        let environment = Environment::of(variables);
+        let sampler = format!("{:?}", sampler(&environment));
+        (sampler, environment.into_warnings())
+    }
+
+    #[test]
+    fn each_sampler_has_its_name_in_any_case() {
+        for (name, expected) in [
+            ("always_on", "AlwaysOn"),
+            ("ALWAYS_OFF", "AlwaysOff"),
+            ("TraceIdRatio", "TraceIdRatioBased(0.25)"),
+            ("parentbased_always_on", "ParentBased(AlwaysOn)"),
+            ("ParentBased_Always_Off", "ParentBased(AlwaysOff)"),
+            ("parentbased_traceidratio", "ParentBased(TraceIdRatioBased(0.25))"),
+            ("", "ParentBased(AlwaysOn)"),
+        ] {
+            let variables = [("OTEL_TRACES_SAMPLER", name), ("OTEL_TRACES_SAMPLER_ARG", "0.25")];
+            assert_eq!(sampler_of(variables), (expected.to_owned(), vec![]), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_sampler_that_there_is_not_is_told() {
+        for name in ["sometimes", "jaeger_remote", "xray"] {
+            let (sampler, warnings) = sampler_of([("OTEL_TRACES_SAMPLER", name)]);
+            assert_eq!(sampler, "ParentBased(AlwaysOn)");
+            let expected = format!(
+                "OTEL_TRACES_SAMPLER={name:?} is none of always_on, always_off, traceidratio, parentbased_always_on, \
+                 parentbased_always_off, parentbased_traceidratio; used instead: parentbased_always_on"
+            );
+            assert_eq!(warnings, [expected]);
+        }
+    }
+
+    #[test]
+    fn a_ratio_is_between_0_and_1() {
+        let ratio = |value| {
+            sampler_of([
+                ("OTEL_TRACES_SAMPLER", "traceidratio"),
+                ("OTEL_TRACES_SAMPLER_ARG", value),
+            ])
+        };
+        assert_eq!(ratio("0"), ("TraceIdRatioBased(0.0)".to_owned(), vec![]));
+        assert_eq!(ratio(""), ("TraceIdRatioBased(1.0)".to_owned(), vec![]), "the default");
+        for (value, told, reason) in [
+            ("half", "half", "is not a valid number"),
+            ("1.5", "1.5", "is not between 0 and 1"),
+            ("-1", "-1", "is not between 0 and 1"),
+            ("nan", "NaN", "is not between 0 and 1"),
+        ] {
+            let warning = format!("OTEL_TRACES_SAMPLER_ARG={told:?} {reason}; used instead: 1.0");
+            assert_eq!(ratio(value), ("TraceIdRatioBased(1.0)".to_owned(), vec![warning]));
+        }
+        let unread = [
+            ("OTEL_TRACES_SAMPLER", "always_on"),
+            ("OTEL_TRACES_SAMPLER_ARG", "half"),
+        ];
+        assert_eq!(
+            sampler_of(unread),
+            ("AlwaysOn".to_owned(), vec![]),
+            "nobody asks for it"
+        );
+    }
+
+    #[test]
+    fn limits_are_read_one_by_one() {
+        let environment = Environment::of([
+            ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "1"),
+            ("OTEL_ATTRIBUTE_COUNT_LIMIT", "9"),
+            ("OTEL_SPAN_EVENT_COUNT_LIMIT", "2"),
+            ("OTEL_SPAN_LINK_COUNT_LIMIT", "3"),
+            ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "4"),
+            ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "many"),
+        ]);
+        let limits = limits(&environment);
+        assert_eq!(limits.max_attributes_per_span, 1, "the more special one");
+        assert_eq!(limits.max_events_per_span, 2);
+        assert_eq!(limits.max_links_per_span, 3);
+        assert_eq!(limits.max_attributes_per_event, 4);
+        assert_eq!(limits.max_attributes_per_link, 128);
+        let expected = r#"OTEL_LINK_ATTRIBUTE_COUNT_LIMIT="many" is not a valid number; used instead: 128"#;
+        assert_eq!(environment.into_warnings(), [expected]);
+
+        let general = Environment::of([("OTEL_ATTRIBUTE_COUNT_LIMIT", "9")]);
+        assert_eq!(super::limits(&general).max_attributes_per_span, 9);
+    }
+}
