@@ -23,7 +23,7 @@ impl Greeter for MyGreeter {
     "expected a string or the path of a string constant, such as `\"helloworld.Greeter\"` or `greeter_server::SERVICE_NAME`"
 }
 ::core::compile_error! {
-    "`say_goodbye` is neither an `async fn` nor what `#[async_trait]` makes of one"
+    "`say_goodbye` is not async; expected an `async fn`, or the return type `Pin<Box<dyn Future<Output = …> + Send + '_>>`"
 }
 ::core::compile_error! {
     "expected a gRPC method: `async fn name(&self, request: tonic::Request<T>)`"
