@@ -33,8 +33,8 @@ pub(crate) fn output(sig: &mut Signature) -> Option<&mut Type> {
 // or of any other `fn … -> F`, left by another attribute or written by hand:
 //     STATEMENTS
 //
-// Output, in this order. `rewrite` gets the BODY of the RPC and the span of its `async`, and returns
-// a boxed future.
+// Output, in this order. `rewrite` gets the BODY of the RPC and the span of its `async`, and
+// returns a boxed future.
 //     rewrite(BODY).await
 //     BEFORE; { rewrite(BODY) }
 //     rewrite((move || -> F { STATEMENTS })().await)
@@ -57,14 +57,15 @@ pub(crate) fn rewrite_body(
         };
     }
     let returns = &sig.output;
-    // Inside a closure, a `return` in the statements still returns F, and not from the RPC's future.
+    // In a closure, a `return` in the statements still returns F instead of ending the RPC's
+    // future.
     rewrite(
         quote!((move || #returns { #(#tokens)* })().await),
         call_site_at(&sig.fn_token),
     )
 }
 
-/// Returns true if the statements start with async_trait's `return` that never runs, which fixes
+/// Returns true if the statements start with `async_trait`'s `return` that never runs, which fixes
 /// their type: `if let ::core::option::Option::Some(__ret) = … { return __ret; }`.
 pub(crate) fn has_type_hint(statements: &TokenStream) -> bool {
     let mut head = statements.clone().into_iter();
