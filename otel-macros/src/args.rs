@@ -69,7 +69,7 @@ impl Args {
     fn parse_one(&mut self, name: &Ident, input: ParseStream<'_>) -> Result<()> {
         match name.unraw().to_string().as_str() {
             "service" => {
-                let value = parse::value(input, name, "\"helloworld.Greeter\"", service_name)?;
+                let value = parse::value(input, name, "\"helloworld.Greeter\"", service)?;
                 parse::set_once(&mut self.service, name, value)
             }
             "skip" => {
@@ -88,7 +88,7 @@ impl Args {
                 parse::set_once(&mut self.instrumentation, name, value)
             }
             "crate" => {
-                let value = parse::value(input, name, "path::to::otel_runtime", path)?;
+                let value = parse::value(input, name, "path::to::otel_runtime", crate_path)?;
                 parse::set_once(&mut self.runtime, name, value)
             }
             _ => parse::unknown_argument(name, &ARGUMENTS),
@@ -155,7 +155,7 @@ fn header_name_error(name: &str) -> Option<String> {
     ))
 }
 
-fn service_name(input: ParseStream<'_>) -> Result<ServiceArg> {
+fn service(input: ParseStream<'_>) -> Result<ServiceArg> {
     if input.peek(LitStr) {
         let literal: LitStr = input.parse()?;
         if let Some(reason) = service_name_error(&literal.value()) {
@@ -199,7 +199,7 @@ fn instrumentation(input: ParseStream<'_>) -> Result<Expr> {
     })
 }
 
-fn path(input: ParseStream<'_>) -> Result<Path> {
+fn crate_path(input: ParseStream<'_>) -> Result<Path> {
     Path::parse_mod_style(input).map_err(|error| {
         Error::new(
             error.span(),

@@ -7,13 +7,13 @@ use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::{Error, Ident, Result, Token, parenthesized};
 
-/// Calls `parse` with the name of each argument and the input after it. Appends all errors to
-/// `errors`.
+/// Calls `parse_argument` with the name of each argument and the input after it. Appends all errors
+/// to `errors`.
 pub(crate) fn arguments(
     tokens: TokenStream,
     expected: &[&str],
     errors: &mut Vec<Error>,
-    mut parse: impl FnMut(&Ident, ParseStream<'_>) -> Result<()>,
+    mut parse_argument: impl FnMut(&Ident, ParseStream<'_>) -> Result<()>,
 ) {
     for argument in split_at_commas(tokens) {
         let parse = |input: ParseStream<'_>| {
@@ -22,7 +22,7 @@ pub(crate) fn arguments(
             let name = argument
                 .call(Ident::parse_any)
                 .map_err(|error| Error::new(error.span(), format!("expected one of {}", quoted(expected))))?;
-            parse(&name, &argument)
+            parse_argument(&name, &argument)
         };
         if let Err(error) = parse.parse2(parenthesized_at_end(argument)) {
             errors.push(error);
@@ -122,12 +122,11 @@ pub(crate) fn list<T: Parse>(input: ParseStream<'_>, name: &Ident, example: &str
     }
     let items;
     parenthesized!(items in input);
-    flag(input, name).map_err(|error| {
-        Error::new(
-            error.span(),
-            format!("unexpected token after the list of `{name}`; expected `,` or `)`"),
-        )
-    })?;
+    if !input.is_empty() {
+        return Err(input.error(format!(
+            "unexpected token after the list of `{name}`; expected `,` or `)`"
+        )));
+    }
     let items = items
         .parse_terminated(T::parse, Token![,])
         .map_err(|error| Error::new(error.span(), format!("{error}; write `{name}({example})`")))?;
@@ -142,10 +141,7 @@ fn split_at_commas(tokens: TokenStream) -> Vec<TokenStream> {
     for token in tokens {
         match &token {
             TokenTree::Punct(comma) if comma.as_char() == ',' => arguments.push(TokenStream::new()),
-            _ => arguments
-                .last_mut()
-                .expect("`arguments` is never empty")
-                .extend([token]),
+            _ => arguments.last_mut().expect("never empty").extend([token]),
         }
     }
     arguments.retain(|argument| !argument.is_empty());

@@ -74,7 +74,7 @@ impl StreamTypes {
     /// returns the name and the tokens after it.
     fn split_stream_path<'a>(&self, tokens: &'a [TokenTree]) -> Option<(&'a Ident, &'a [TokenTree])> {
         let after_self = match tokens {
-            // `macro_rules!` puts the fragment `$path` into a group without delimiters.
+            // A fragment of `macro_rules!`, such as `$ty:ty`, is a group without delimiters.
             [TokenTree::Group(group), rest @ ..] if group.delimiter() == Delimiter::None && is_self(group.stream()) => {
                 rest
             }
@@ -113,20 +113,21 @@ fn starts_with_path_separator(tokens: &[TokenTree]) -> bool {
 /// Returns the tokens after the `>` that closes a `<` before `tokens`.
 fn after_closing_angle(tokens: &[TokenTree]) -> Option<&[TokenTree]> {
     let mut depth = 1;
-    let mut arrow = false;
-    for (at, token) in tokens.iter().enumerate() {
+    // True after the `-` of `->`, whose `>` closes no `<`.
+    let mut in_arrow = false;
+    for (index, token) in tokens.iter().enumerate() {
         if let TokenTree::Punct(punct) = token {
             match punct.as_char() {
                 '<' => depth += 1,
-                '>' if !arrow => depth -= 1,
+                '>' if !in_arrow => depth -= 1,
                 _ => {}
             }
             if depth == 0 {
-                return tokens.get(at + 1..);
+                return tokens.get(index + 1..);
             }
-            arrow = punct.as_char() == '-' && punct.spacing() == Spacing::Joint;
+            in_arrow = punct.as_char() == '-' && punct.spacing() == Spacing::Joint;
         } else {
-            arrow = false;
+            in_arrow = false;
         }
     }
     None
