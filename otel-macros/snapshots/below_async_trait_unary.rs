@@ -1,4 +1,4 @@
-// What async-trait 0.1.92 makes of an impl, and so what `#[traced_service]` below it gets to see.
+// The output of async-trait 0.1.92: the input of a `#[traced_service]` below `#[async_trait]`.
 #[traced_service]
 impl Greeter for MyGreeter {
     #[doc = " Greets by name."]

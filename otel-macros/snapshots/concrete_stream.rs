@@ -1,4 +1,4 @@
-// The method names its stream's type, where the trait's signature says `Self::RouteChatStream`.
+// The method spells out its stream type. In the trait, it returns `Self::RouteChatStream`.
 #[traced_service]
 #[tonic::async_trait]
 impl RouteGuide for MyRouteGuide {

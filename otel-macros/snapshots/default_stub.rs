@@ -1,4 +1,4 @@
-// With tonic-build's `generate_default_stubs` a trait has no associated types.
+// A trait generated with tonic-build's `generate_default_stubs` has no associated types.
 #[traced_service]
 #[tonic::async_trait]
 impl RouteGuide for MyRouteGuide {

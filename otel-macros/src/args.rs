@@ -1,4 +1,4 @@
-//! What was written between the parentheses of `#[traced_service(…)]`.
+//! Parses the arguments of `#[traced_service(…)]`.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
@@ -8,7 +8,7 @@ use syn::{Error, Expr, Ident, LitStr, Path, Result};
 
 use crate::parse;
 
-const KNOWN: [&str; 8] = [
+const ARGUMENTS: [&str; 8] = [
     "service",
     "skip",
     "public_endpoint",
@@ -19,56 +19,57 @@ const KNOWN: [&str; 8] = [
     "crate",
 ];
 
-/// The arguments of `#[traced_service]`, each as the user spelled it.
+/// The arguments of `#[traced_service]`, as the user wrote them.
 #[derive(Default)]
 pub(crate) struct Args {
     /// `service = "helloworld.Greeter"` or `service = path::TO_A_CONSTANT`.
-    pub(crate) service: Option<ServiceName>,
+    pub(crate) service: Option<ServiceArg>,
     /// `skip(say_hello, say_goodbye)`.
     pub(crate) skip: Option<Vec<Ident>>,
     /// `public_endpoint`.
     pub(crate) public_endpoint: Option<()>,
     /// `request_headers("x-tenant")`.
-    pub(crate) request_headers: Option<Headers>,
+    pub(crate) request_headers: Option<HeaderList>,
     /// `response_headers("x-served-by")`.
-    pub(crate) response_headers: Option<Headers>,
+    pub(crate) response_headers: Option<HeaderList>,
     /// `response_trailers("x-retry-after")`.
-    pub(crate) response_trailers: Option<Headers>,
+    pub(crate) response_trailers: Option<HeaderList>,
     /// `instrumentation = self.instrumentation`.
     pub(crate) instrumentation: Option<Expr>,
     /// `crate = path::to::otel_runtime`.
     pub(crate) runtime: Option<Path>,
 }
 
-pub(crate) enum ServiceName {
+/// The value of the argument `service`.
+pub(crate) enum ServiceArg {
     Literal(LitStr),
     Constant(Path),
 }
 
-impl ToTokens for ServiceName {
+impl ToTokens for ServiceArg {
     fn to_tokens(&self, tokens: &mut TokenStream) {
         match self {
-            ServiceName::Literal(literal) => literal.to_tokens(tokens),
-            ServiceName::Constant(path) => path.to_tokens(tokens),
+            ServiceArg::Literal(literal) => literal.to_tokens(tokens),
+            ServiceArg::Constant(path) => path.to_tokens(tokens),
         }
     }
 }
 
-/// Names of headers that may be recorded.
-pub(crate) struct Headers(Vec<LitStr>);
+/// Names of headers to capture as span attributes.
+pub(crate) struct HeaderList(Vec<LitStr>);
 
 impl Args {
-    /// Reads every argument, also those behind a wrong one, and collects what is wrong into `errors`.
+    /// Parses every argument, even after an invalid one, and appends all errors to `errors`.
     pub(crate) fn parse(tokens: TokenStream, errors: &mut Vec<Error>) -> Self {
         let mut args = Args::default();
-        parse::arguments(tokens, &KNOWN, errors, |name, input| args.parse_one(name, input));
+        parse::arguments(tokens, &ARGUMENTS, errors, |name, input| args.parse_one(name, input));
         args
     }
 
     fn parse_one(&mut self, name: &Ident, input: ParseStream<'_>) -> Result<()> {
         match name.unraw().to_string().as_str() {
             "service" => {
-                let value = parse::value(input, name, "\"helloworld.Greeter\"", service_name)?;
+                let value = parse::value(input, name, "\"helloworld.Greeter\"", service)?;
                 parse::set_once(&mut self.service, name, value)
             }
             "skip" => {
@@ -79,22 +80,22 @@ impl Args {
                 parse::flag(input, name)?;
                 parse::set_once(&mut self.public_endpoint, name, ())
             }
-            "request_headers" => parse::set_once(&mut self.request_headers, name, Headers::parse(input, name)?),
-            "response_headers" => parse::set_once(&mut self.response_headers, name, Headers::parse(input, name)?),
-            "response_trailers" => parse::set_once(&mut self.response_trailers, name, Headers::parse(input, name)?),
+            "request_headers" => parse::set_once(&mut self.request_headers, name, HeaderList::parse(input, name)?),
+            "response_headers" => parse::set_once(&mut self.response_headers, name, HeaderList::parse(input, name)?),
+            "response_trailers" => parse::set_once(&mut self.response_trailers, name, HeaderList::parse(input, name)?),
             "instrumentation" => {
                 let value = parse::value(input, name, "self.instrumentation", instrumentation)?;
                 parse::set_once(&mut self.instrumentation, name, value)
             }
             "crate" => {
-                let value = parse::value(input, name, "path::to::otel_runtime", path)?;
+                let value = parse::value(input, name, "path::to::otel_runtime", crate_path)?;
                 parse::set_once(&mut self.runtime, name, value)
             }
-            _ => parse::unknown(name, &KNOWN),
+            _ => parse::unknown_argument(name, &ARGUMENTS),
         }
     }
 
-    /// Whether `skip` names the method.
+    /// Returns true if the argument `skip` lists the method.
     pub(crate) fn skips(&self, method: &Ident) -> bool {
         self.skip
             .iter()
@@ -102,80 +103,88 @@ impl Args {
             .any(|skipped| skipped.unraw() == method.unraw())
     }
 
-    /// The calls that tell a method's `static` what holds for the whole service: `.public_endpoint()…`.
-    pub(crate) fn of_every_method(&self) -> TokenStream {
+    /// Returns the builder calls that every method's `static` shares: `.public_endpoint()…`.
+    pub(crate) fn shared_calls(&self) -> TokenStream {
         let public_endpoint = self.public_endpoint.map(|()| quote!(.public_endpoint()));
-        let list = |call: TokenStream, headers: &Option<Headers>| {
-            headers.as_ref().map(|Headers(names)| quote!(.#call(&[#(#names),*])))
+        let call = |method: TokenStream, headers: &Option<HeaderList>| {
+            headers
+                .as_ref()
+                .map(|HeaderList(names)| quote!(.#method(&[#(#names),*])))
         };
-        let request = list(quote!(request_headers), &self.request_headers);
-        let response = list(quote!(response_headers), &self.response_headers);
-        let trailers = list(quote!(response_trailers), &self.response_trailers);
+        let request = call(quote!(request_headers), &self.request_headers);
+        let response = call(quote!(response_headers), &self.response_headers);
+        let trailers = call(quote!(response_trailers), &self.response_trailers);
         quote!(#public_endpoint #request #response #trailers)
     }
 }
 
-impl Headers {
+impl HeaderList {
     fn parse(input: ParseStream<'_>, argument: &Ident) -> Result<Self> {
         let names: Vec<LitStr> = parse::list(input, argument, "\"x-tenant\"")?;
-        let mut mistakes = names.iter().enumerate().filter_map(|(at, name)| {
+        let mut errors = names.iter().enumerate().filter_map(|(at, name)| {
             let text = name.value();
-            let mistake = if names[..at].iter().any(|earlier| earlier.value() == text) {
+            let message = if names[..at].iter().any(|earlier| earlier.value() == text) {
                 format!("duplicate header `{text}`; write it once")
-            } else if text.is_empty() {
-                "a header's name cannot be empty".to_owned()
-            } else if text.contains(|c: char| c.is_ascii_uppercase()) {
-                format!("a header's name is lower case: `{}`", text.to_ascii_lowercase())
-            } else if let Some(illegal) = text.chars().find(|c| !is_legal_in_a_header(*c)) {
-                format!("a header's name has no `{illegal}`; expected lower-case letters, digits, `-`, `_` and `.`")
             } else {
-                return None;
+                header_name_error(&text)?
             };
-            Some(Error::new(name.span(), mistake))
+            Some(Error::new(name.span(), message))
         });
-        let mistake = mistakes.next().map(|mut first| {
-            mistakes.for_each(|mistake| first.combine(mistake));
+        let error = errors.next().map(|mut first| {
+            errors.for_each(|error| first.combine(error));
             first
         });
-        mistake.map_or(Ok(Headers(names)), Err)
+        error.map_or(Ok(HeaderList(names)), Err)
     }
 }
 
-/// As gRPC has it for metadata; HTTP would allow more.
-fn is_legal_in_a_header(c: char) -> bool {
-    matches!(c, 'a'..='z' | '0'..='9' | '-' | '_' | '.')
+/// Returns why the text is not the name of a gRPC metadata key, which HTTP might still allow.
+fn header_name_error(name: &str) -> Option<String> {
+    if name.is_empty() {
+        return Some("header name must not be empty; expected a name such as `x-tenant`".to_owned());
+    }
+    if name.contains(|c: char| c.is_ascii_uppercase()) {
+        let lowercase = name.to_ascii_lowercase();
+        return Some(format!("header name must be lowercase; write `{lowercase}`"));
+    }
+    let invalid = name
+        .chars()
+        .find(|c| !matches!(c, 'a'..='z' | '0'..='9' | '-' | '_' | '.'))?;
+    Some(format!(
+        "invalid character `{invalid}` in header name; expected lowercase letters, digits, `-`, `_` and `.`"
+    ))
 }
 
-fn service_name(input: ParseStream<'_>) -> Result<ServiceName> {
+fn service(input: ParseStream<'_>) -> Result<ServiceArg> {
     if input.peek(LitStr) {
         let literal: LitStr = input.parse()?;
-        if let Some(reason) = not_a_service_name(&literal.value()) {
+        if let Some(reason) = service_name_error(&literal.value()) {
             return Err(Error::new(
                 literal.span(),
-                format!("{reason}; expected the service's full name, such as `helloworld.Greeter`"),
+                format!("service name must not {reason}; expected the full name, such as `helloworld.Greeter`"),
             ));
         }
-        return Ok(ServiceName::Literal(literal));
+        return Ok(ServiceArg::Literal(literal));
     }
     let expected = "expected a string or the path of a string constant, such as `\"helloworld.Greeter\"` or `greeter_server::SERVICE_NAME`";
     let path = Path::parse_mod_style(input).map_err(|error| Error::new(error.span(), expected))?;
     if path.segments.first().is_some_and(|segment| segment.ident == "Self") {
         return Err(Error::new_spanned(
             path,
-            "a service's name is a constant that does not depend on `Self`; name the type instead",
+            "service name must not depend on `Self`; write the name of the type instead",
         ));
     }
-    Ok(ServiceName::Constant(path))
+    Ok(ServiceArg::Constant(path))
 }
 
-/// Why it cannot be the service's part of a path.
-fn not_a_service_name(name: &str) -> Option<&'static str> {
+/// Returns why the name cannot be the service's part of a request path.
+fn service_name_error(name: &str) -> Option<&'static str> {
     if name.is_empty() {
-        Some("a service's name cannot be empty")
+        Some("be empty")
     } else if name.contains('/') {
-        Some("a service's name has no `/`")
+        Some("contain `/`")
     } else if name.contains(char::is_whitespace) {
-        Some("a service's name has no white space")
+        Some("contain whitespace")
     } else {
         None
     }
@@ -190,7 +199,7 @@ fn instrumentation(input: ParseStream<'_>) -> Result<Expr> {
     })
 }
 
-fn path(input: ParseStream<'_>) -> Result<Path> {
+fn crate_path(input: ParseStream<'_>) -> Result<Path> {
     Path::parse_mod_style(input).map_err(|error| {
         Error::new(
             error.span(),

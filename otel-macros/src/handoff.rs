@@ -1,4 +1,5 @@
-//! What `#[traced_service]` tells the `#[rpc]` it puts on each method. Written and read here, nowhere else.
+//! The arguments that `#[traced_service]` hands to the `#[rpc]` of each method. Only this file
+//! knows their syntax.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
@@ -9,17 +10,27 @@ use syn::{Expr, LitBool, Path, Result, Token, parenthesized};
 use crate::self_type::StreamTypes;
 use crate::traced::Field;
 
-/// The arguments of `#[rpc]`: `path::to::runtime; (of(SERVICE, METHOD)); true; (ChatStream, TalkStream); ("tenant.id" = EXPR); (EXPR)`.
+/// The arguments of `#[rpc]`, separated by semicolons, in this order:
+///
+/// ```text
+/// path::to::runtime;
+/// (CONSTRUCTOR);
+/// true;
+/// (ChatStream, TalkStream);
+/// ("tenant.id" = EXPR);
+/// (INSTRUMENTATION)
+/// ```
 pub(crate) struct Handoff {
-    /// The calls that make the method's `static`, from its name on: `of(greeter_server::SERVICE_NAME, "SayHello").public_endpoint()`.
+    /// The calls that construct the method's `static`, without the type before the first `::`.
     pub(crate) constructor: TokenStream,
-    /// Whether the response is of a stream type that the impl names.
-    pub(crate) streams: bool,
-    /// The response stream types of the impl that the method mentions, which need not be its own. With them, where the runtime is.
+    /// True if the impl declares a stream type for the method's response.
+    pub(crate) has_stream_type: bool,
+    /// The response stream types that the method mentions, be they its own or another method's, and
+    /// the path of the runtime.
     pub(crate) stream_types: StreamTypes,
-    /// The span attributes of the method's own.
+    /// The span attributes from `#[traced(fields(…))]`.
     pub(crate) fields: Vec<Field>,
-    /// What to record with, if not with what is global.
+    /// The value of `instrumentation`. Without it, the global providers are used.
     pub(crate) instrumentation: Option<Expr>,
 }
 
@@ -27,12 +38,14 @@ impl ToTokens for Handoff {
     fn to_tokens(&self, tokens: &mut TokenStream) {
         let Handoff {
             constructor,
-            streams,
+            has_stream_type,
             stream_types: StreamTypes { names, runtime },
             fields,
             instrumentation,
         } = self;
-        tokens.extend(quote!(#runtime; (#constructor); #streams; (#(#names),*); (#(#fields),*); (#instrumentation)));
+        tokens.extend(
+            quote!(#runtime; (#constructor); #has_stream_type; (#(#names),*); (#(#fields),*); (#instrumentation)),
+        );
     }
 }
 
@@ -41,7 +54,7 @@ impl Parse for Handoff {
         let runtime = input.call(Path::parse_mod_style)?;
         let constructor = next_group(input)?.parse()?;
         input.parse::<Token![;]>()?;
-        let streams = input.parse::<LitBool>()?.value;
+        let has_stream_type = input.parse::<LitBool>()?.value;
         let names = next_group(input)?;
         let names = Punctuated::<Ident, Token![,]>::parse_terminated(&names)?;
         let fields = next_group(input)?;
@@ -54,7 +67,7 @@ impl Parse for Handoff {
         };
         Ok(Handoff {
             constructor,
-            streams,
+            has_stream_type,
             stream_types: StreamTypes {
                 names: names.into_iter().collect(),
                 runtime,
@@ -65,10 +78,10 @@ impl Parse for Handoff {
     }
 }
 
-/// What is in the parentheses of `; (…)`.
+/// Parses `; (…)`, and returns the input between the parentheses.
 fn next_group(input: ParseStream<'_>) -> Result<ParseBuffer<'_>> {
     input.parse::<Token![;]>()?;
-    let inside;
-    parenthesized!(inside in input);
-    Ok(inside)
+    let content;
+    parenthesized!(content in input);
+    Ok(content)
 }

@@ -1,16 +1,22 @@
-//! The attribute of [`otel-runtime`](https://docs.rs/otel-runtime), which re-exports it and documents it. Depend on that crate, not on this one.
+//! The `#[traced_service]` attribute of [`otel-runtime`](https://docs.rs/otel-runtime).
 //!
-//! How it works, in the order it happens:
+//! `otel-runtime` re-exports and documents the attribute. Depend on that crate, not on this one.
 //!
-//! 1. `args` is what was written in `#[traced_service(…)]`, and `traced` what was written in the `#[traced(…)]` of its methods.
-//! 2. `source` is the impl below it, without a look at what its methods do.
-//! 3. `service` is what that means: its methods, its response streams, its names.
-//! 4. `valid` is whether it is a gRPC service, with every mistake in one go.
-//! 5. `expand` wraps the response stream types and hands each method to a second attribute, `#[rpc]`.
-//! 6. `method` is that second attribute. Because it stands last on its method it sees what every other attribute has made of it, and so puts
-//!    the RPC's span outside them.
+//! The modules, in the order in which they run:
 //!
-//! Everything below this file knows only `proc_macro2`, so that unit tests can run it.
+//! 1. `args` parses the arguments of `#[traced_service(…)]`, and `traced` those of `#[traced(…)]`
+//!    on a method. Both use `parse`.
+//! 2. `source` parses the impl, but leaves the bodies of its methods as tokens.
+//! 3. `service` finds the gRPC service in it: its methods, response stream types and names.
+//! 4. `valid` checks that the impl is a gRPC service, and reports all errors at once.
+//! 5. `expand` wraps the response stream types and adds a second attribute, `#[rpc]`, to each
+//!    method. `handoff` holds its arguments.
+//! 6. `method` implements `#[rpc]`. Since `#[rpc]` is the last attribute of its method, all others
+//!    have been expanded before, and the RPC's span is outside of whatever they added.
+//!    `shape` and `self_type` do the rewriting.
+//!
+//! Only this file uses `proc_macro`. All others use `proc_macro2`, so that unit tests can call
+//! them.
 
 use proc_macro::TokenStream;
 
@@ -28,14 +34,14 @@ mod source;
 mod traced;
 mod valid;
 
-// Documented, with an example, where users meet it: at its re-export in otel-runtime.
+// otel-runtime documents the attribute at its re-export, with compiled examples.
 #[allow(missing_docs)]
 #[proc_macro_attribute]
 pub fn traced_service(args: TokenStream, item: TokenStream) -> TokenStream {
     expand::expand(args.into(), item.into()).into()
 }
 
-/// What `#[traced_service]` puts on each method. Not for use by hand.
+/// Instruments one method. `#[traced_service]` adds this attribute; it is not for use by hand.
 #[doc(hidden)]
 #[proc_macro_attribute]
 pub fn rpc(args: TokenStream, item: TokenStream) -> TokenStream {

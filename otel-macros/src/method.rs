@@ -1,4 +1,5 @@
-//! The second of the two stages: one method, after all its other attributes.
+//! Expands `#[rpc]`, the second of two stages, which works on one method. All other attributes of
+//! the method have been expanded before.
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -6,12 +7,13 @@ use syn::parse::Parser;
 use syn::{Error, FnArg, Ident, ImplItemFn, Pat, PatIdent, PatType, Result, parse_quote};
 
 use crate::handoff::Handoff;
-use crate::shape::{self, shown_at};
+use crate::shape::{self, call_site_at};
 use crate::source;
 
+/// Returns the instrumented method, or the method unchanged with an error after it.
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
-    instrument(args, item.clone()).map_or_else(
-        // `compile_error!` is a macro call, which may stand where methods do.
+    instrument_method(args, item.clone()).map_or_else(
+        // An impl may contain macro calls, and so `compile_error!`.
         |error| item.into_iter().chain(error.to_compile_error()).collect(),
         ImplItemFn::into_token_stream,
     )
@@ -31,57 +33,60 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
 //             BODY
 //         }).await
 //     }
-// What `#[async_trait]` has made of the method already is `Box::pin(async move { BODY })`. All this takes its place, and nobody awaits it: `respond` boxes likewise.
+// If `#[async_trait]` has been expanded before, the method returns `Box::pin(async move { BODY })`.
+// The output then replaces that expression, without `.await`, since `respond` returns a boxed
+// future too.
 //
-// The `return` that never runs gives the block its type from the inside. From the outside (`let r: R`, `-> R`, a turbofish) the
-// compiler does not coerce `Ok(Response::new(Box::pin(stream)))` to it (rust-lang/rust#145105). What async_trait leaves starts with
-// one already.
-fn instrument(args: TokenStream, item: TokenStream) -> Result<ImplItemFn> {
+// The `return` that never runs fixes the type of the block from inside. If the type came from
+// outside (`let r: R`, `-> R`, a turbofish), the compiler would not coerce
+// `Ok(Response::new(Box::pin(stream)))` to it (rust-lang/rust#145105). async_trait's output starts
+// with such a `return` already.
+fn instrument_method(args: TokenStream, item: TokenStream) -> Result<ImplItemFn> {
     let Handoff {
         constructor,
-        streams,
+        has_stream_type,
         stream_types,
         fields,
         instrumentation,
     } = syn::parse2(args)?;
     let runtime = &stream_types.runtime;
-    let mut method = source::method.parse2(item)?;
+    let mut method = source::parse_method.parse2(item)?;
     let name = method.sig.ident.clone();
 
-    let (request, destructure) = request(&mut method)?;
+    let (request, destructure) = request_argument(&mut method)?;
     let Some(output) = shape::output(&mut method.sig) else {
         return Err(Error::new(
             name.span(),
             format!(
-                "another attribute has made of `{name}` what is no longer an `async fn` or what `#[async_trait]` makes of one; move it below the others, or off this method"
+                "another attribute has changed `{name}`, so that it no longer returns a boxed future; remove that attribute from this method"
             ),
         ));
     };
-    // The trait wants the wrapped stream, the statements make the unwrapped one.
-    let shown_at_output = shown_at(output);
-    let output = stream_types.unwrap(output.to_token_stream());
-    let (import, respond) = if streams {
+    // The trait expects the wrapped stream type, but the statements return the declared one.
+    let output_span = call_site_at(output);
+    let output = stream_types.replace_with_untraced(output.to_token_stream());
+    let (import, respond) = if has_stream_type {
         (None, "respond_stream")
     } else {
         (Some(quote!(use #runtime::__private::RespondUnary as _;)), "respond")
     };
-    let reference = quote_spanned!(shown_at(&request)=> &);
+    let reference = quote_spanned!(call_site_at(&request)=> &);
     let start = match instrumentation {
         None => quote!(__RPC.start(#reference #request)),
         Some(with) => {
-            let with = quote_spanned!(shown_at(&with)=> &#with);
+            let with = quote_spanned!(call_site_at(&with)=> &#with);
             quote!(__RPC.start_with(#reference #request, |__start| __start(#with)))
         }
     };
-    let returning = quote_spanned!(shown_at_output=> __RPC.returning::<#output>());
+    let returning = quote_spanned!(output_span=> __RPC.returning::<#output>());
     let attributes = fields.iter().map(|field| field.attribute(runtime));
     let with_attributes = (!fields.is_empty()).then(|| quote!(.with_attributes(|| [#(#attributes),*])));
     let instrument = |statements, span| {
-        let statements = stream_types.unwrap(statements);
-        let typed = (!shape::are_typed(&statements))
+        let statements = stream_types.replace_with_untraced(statements);
+        let type_hint = (!shape::has_type_hint(&statements))
             .then(|| quote!(if false { return #runtime::__private::type_hint::<#output>(); }));
-        // What there is to say of the block as a whole, that it is not `Send` perhaps, is said of the method.
-        let mut body = Group::new(Delimiter::Brace, quote!(#typed #destructure #statements));
+        // Errors about the whole block, such as a missing `Send`, are reported at the method.
+        let mut body = Group::new(Delimiter::Brace, quote!(#type_hint #destructure #statements));
         body.set_span(span);
         let respond = Ident::new(respond, span);
         let call = Ident::new("__call", Span::mixed_site());
@@ -95,12 +100,13 @@ fn instrument(args: TokenStream, item: TokenStream) -> Result<ImplItemFn> {
     };
     let statements = source::statements(&method.block);
     let statements = shape::rewrite_body(&method.sig, statements, instrument);
-    method.block = source::verbatim(method.block.brace_token, statements);
+    method.block = source::verbatim_block(method.block.brace_token, statements);
     Ok(method)
 }
 
-/// The name of the request argument, and the pattern it was, if it had none. (`async_trait` leaves names only.)
-fn request(method: &mut ImplItemFn) -> Result<(Ident, Option<TokenStream>)> {
+/// Returns the name of the request argument, and a `let` for the pattern that was there instead of
+/// a name. (After `async_trait`, there are only names.)
+fn request_argument(method: &mut ImplItemFn) -> Result<(Ident, Option<TokenStream>)> {
     let name = method.sig.ident.span();
     let Some(FnArg::Typed(PatType { pat, .. })) = method.sig.inputs.iter_mut().nth(1) else {
         return Err(Error::new(name, "expected one argument after `self`"));

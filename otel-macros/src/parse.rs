@@ -1,4 +1,5 @@
-//! How arguments are read: each on its own, so that a mistake in one does not hide those in the next.
+//! Parses the arguments of an attribute one by one, so that an error in one does not hide errors in
+//! the next.
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -6,12 +7,13 @@ use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::{Error, Ident, Result, Token, parenthesized};
 
-/// Calls `parse` with the name of each argument and what follows it, and collects what is wrong.
+/// Calls `parse_argument` with the name of each argument and the input after it. Appends all errors
+/// to `errors`.
 pub(crate) fn arguments(
     tokens: TokenStream,
-    known: &[&str],
+    expected: &[&str],
     errors: &mut Vec<Error>,
-    mut parse: impl FnMut(&Ident, ParseStream<'_>) -> Result<()>,
+    mut parse_argument: impl FnMut(&Ident, ParseStream<'_>) -> Result<()>,
 ) {
     for argument in split_at_commas(tokens) {
         let parse = |input: ParseStream<'_>| {
@@ -19,54 +21,58 @@ pub(crate) fn arguments(
             parenthesized!(argument in input);
             let name = argument
                 .call(Ident::parse_any)
-                .map_err(|error| Error::new(error.span(), format!("expected one of {}", quoted(known))))?;
-            parse(&name, &argument)
+                .map_err(|error| Error::new(error.span(), format!("expected one of {}", quoted(expected))))?;
+            parse_argument(&name, &argument)
         };
-        if let Err(error) = parse.parse2(ending_with_itself(argument)) {
+        if let Err(error) = parse.parse2(parenthesized_at_end(argument)) {
             errors.push(error);
         }
     }
 }
 
-/// The argument in parentheses that stand where its last token stands. What is missing behind that is then shown there, and not at the whole attribute.
-fn ending_with_itself(argument: TokenStream) -> TokenStream {
+/// Returns the argument in parentheses with the span of its last token. If something is missing at
+/// its end, the error points to that token instead of the whole attribute.
+fn parenthesized_at_end(argument: TokenStream) -> TokenStream {
     let last = argument.clone().into_iter().last().expect("an argument is not empty");
     let mut group = Group::new(Delimiter::Parenthesis, argument);
     group.set_span(last.span());
     group.into_token_stream()
 }
 
-pub(crate) fn unknown<T>(name: &Ident, known: &[&str]) -> Result<T> {
-    let name_text = name.unraw().to_string();
-    let meant = nearest(&name_text, known).map(|meant| format!("; did you mean `{meant}`?"));
-    let message = match meant {
-        Some(meant) => format!("unknown argument `{name_text}`{meant}"),
-        None => format!("unknown argument `{name_text}`; expected one of {}", quoted(known)),
+/// Returns the error for an argument that is not one of `expected`.
+pub(crate) fn unknown_argument<T>(name: &Ident, expected: &[&str]) -> Result<T> {
+    let text = name.unraw().to_string();
+    let help = match best_match(&text, expected) {
+        Some(best) => format!("did you mean `{best}`?"),
+        None => format!("expected one of {}", quoted(expected)),
     };
-    Err(Error::new(name.span(), message))
+    Err(Error::new(name.span(), format!("unknown argument `{text}`; {help}")))
 }
 
-/// The candidate that was most likely meant by `name`. Further away it is another word, if it is not the only one that starts so.
-pub(crate) fn nearest<'a>(name: &str, candidates: &[&'a str]) -> Option<&'a str> {
+/// Returns the candidate that differs from `name` in at most a third of its letters, or else the
+/// only candidate that starts with it.
+pub(crate) fn best_match<'a>(name: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let distance = |candidate: &&str| strsim::damerau_levenshtein(candidate, name);
-    let nearest = candidates.iter().copied().min_by_key(distance);
-    nearest
-        .filter(|nearest| distance(nearest) <= name.len().div_ceil(3))
-        .or_else(|| only_one_that_starts_with(name, candidates))
+    let closest = candidates.iter().copied().min_by_key(distance);
+    closest
+        .filter(|closest| distance(closest) <= name.len().div_ceil(3))
+        .or_else(|| only_completion(name, candidates))
 }
 
-fn only_one_that_starts_with<'a>(name: &str, candidates: &[&'a str]) -> Option<&'a str> {
-    let mut longer = candidates
+fn only_completion<'a>(name: &str, candidates: &[&'a str]) -> Option<&'a str> {
+    let mut completions = candidates
         .iter()
         .copied()
         .filter(|candidate| candidate.starts_with(name));
-    longer.next().filter(|_| longer.next().is_none())
+    completions.next().filter(|_| completions.next().is_none())
 }
 
+/// Returns the names in backticks, separated by commas.
 pub(crate) fn quoted(names: &[&str]) -> String {
     format!("`{}`", names.join("`, `"))
 }
 
+/// Sets an argument's value, or returns an error if it is set already.
 pub(crate) fn set_once<T>(slot: &mut Option<T>, name: &Ident, value: T) -> Result<()> {
     if slot.replace(value).is_some() {
         return Err(Error::new(
@@ -77,15 +83,15 @@ pub(crate) fn set_once<T>(slot: &mut Option<T>, name: &Ident, value: T) -> Resul
     Ok(())
 }
 
-/// Nothing: the argument's name says it all.
+/// Parses the end of an argument that has no value.
 pub(crate) fn flag(input: ParseStream<'_>, name: &Ident) -> Result<()> {
     if input.is_empty() {
         return Ok(());
     }
-    Err(input.error(format!("`{name}` takes no value; expected `,` or nothing")))
+    Err(input.error(format!("`{name}` takes no value; write `{name}` alone")))
 }
 
-/// `= VALUE`, to the end of the argument. `example` is what to write instead of something else.
+/// Parses `= VALUE` up to the end of the argument. Errors show `example` as a valid value.
 pub(crate) fn value<T>(
     input: ParseStream<'_>,
     name: &Ident,
@@ -102,12 +108,13 @@ pub(crate) fn value<T>(
         Ok(value)
     } else {
         Err(input.error(format!(
-            "unexpected token after the value of `{name}`; expected `,` or nothing"
+            "unexpected token after the value of `{name}`; expected `,` or `)`"
         )))
     }
 }
 
-/// `(ITEM, …)`, at least one, to the end of the argument. `example` is what to write instead of something else.
+/// Parses `(ITEM, …)`, with at least one item, up to the end of the argument. Errors show `example`
+/// as a valid item.
 pub(crate) fn list<T: Parse>(input: ParseStream<'_>, name: &Ident, example: &str) -> Result<Vec<T>> {
     let expected = || Error::new(name.span(), format!("expected a list: `{name}({example})`"));
     if !input.peek(syn::token::Paren) {
@@ -115,15 +122,14 @@ pub(crate) fn list<T: Parse>(input: ParseStream<'_>, name: &Ident, example: &str
     }
     let items;
     parenthesized!(items in input);
-    flag(input, name).map_err(|error| {
-        Error::new(
-            error.span(),
-            format!("unexpected token after the list of `{name}`; expected `,` or nothing"),
-        )
-    })?;
+    if !input.is_empty() {
+        return Err(input.error(format!(
+            "unexpected token after the list of `{name}`; expected `,` or `)`"
+        )));
+    }
     let items = items
         .parse_terminated(T::parse, Token![,])
-        .map_err(|error| Error::new(error.span(), format!("{error}; expected `{name}({example})`")))?;
+        .map_err(|error| Error::new(error.span(), format!("{error}; write `{name}({example})`")))?;
     if items.is_empty() {
         return Err(expected());
     }
@@ -135,7 +141,7 @@ fn split_at_commas(tokens: TokenStream) -> Vec<TokenStream> {
     for token in tokens {
         match &token {
             TokenTree::Punct(comma) if comma.as_char() == ',' => arguments.push(TokenStream::new()),
-            _ => arguments.last_mut().expect("starts with one").extend([token]),
+            _ => arguments.last_mut().expect("never empty").extend([token]),
         }
     }
     arguments.retain(|argument| !argument.is_empty());
@@ -144,10 +150,10 @@ fn split_at_commas(tokens: TokenStream) -> Vec<TokenStream> {
 
 #[cfg(test)]
 mod tests {
-    use super::nearest;
+    use super::best_match;
 
     #[test]
-    fn a_slip_of_the_finger_has_one_nearest_name() {
+    fn suggests_the_closest_name_for_a_typo() {
         let names = [
             "service",
             "skip",
@@ -155,14 +161,14 @@ mod tests {
             "response_headers",
             "response_trailers",
         ];
-        assert_eq!(nearest("servcie", &names), Some("service"));
-        assert_eq!(nearest("skipp", &names), Some("skip"));
-        assert_eq!(nearest("response_header", &names), Some("response_headers"));
-        assert_eq!(nearest("level", &names), None);
+        assert_eq!(best_match("servcie", &names), Some("service"));
+        assert_eq!(best_match("skipp", &names), Some("skip"));
+        assert_eq!(best_match("response_header", &names), Some("response_headers"));
+        assert_eq!(best_match("level", &names), None);
     }
 
     #[test]
-    fn half_a_word_means_the_only_one_that_starts_so() {
+    fn suggests_the_only_completion_of_a_prefix() {
         let names = [
             "service",
             "skip",
@@ -170,8 +176,8 @@ mod tests {
             "response_headers",
             "response_trailers",
         ];
-        assert_eq!(nearest("serv", &names), Some("service"));
-        assert_eq!(nearest("request", &names), Some("request_headers"));
-        assert_eq!(nearest("response", &names), None);
+        assert_eq!(best_match("serv", &names), Some("service"));
+        assert_eq!(best_match("request", &names), Some("request_headers"));
+        assert_eq!(best_match("response", &names), None);
     }
 }

@@ -1,4 +1,5 @@
-//! Reads `Self::ChatStream` in a method as the type its author gave it, before it was wrapped.
+//! Rewrites `Self::ChatStream` in a method, so that it still means the type that the user declared
+//! and not the `TracedStream` around it.
 
 use proc_macro2::{Delimiter, Ident, Spacing, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -7,16 +8,19 @@ use syn::{ImplItemFn, Path};
 
 use crate::shape::{is_path_separator, regroup};
 
-/// The response stream types of an impl, by name.
+/// The names of an impl's response stream types.
 #[derive(Clone)]
 pub(crate) struct StreamTypes {
     pub(crate) names: Vec<Ident>,
-    /// Where the runtime is, which tells what is in a wrapped type.
+    /// The path of the runtime, which defines `Untraced`.
     pub(crate) runtime: Path,
 }
 
 impl StreamTypes {
-    /// Those whose names stand somewhere in the method. Read as text, which the compiler makes in no time, while it takes its time over each token that a macro looks at.
+    /// Returns only the stream types that the method mentions.
+    ///
+    /// Searching the text is fast: the compiler prints tokens quickly, but each token that a macro
+    /// visits costs a call into the compiler.
     pub(crate) fn mentioned_in(&self, method: &ImplItemFn) -> Self {
         let text = method.to_token_stream().to_string();
         let names = self
@@ -33,10 +37,12 @@ impl StreamTypes {
     //     Ok(Response::new(Box::pin(stream) as Self::ChatStream))
     //
     // Output:
-    //     Ok(Response::new(Box::pin(stream) as ::otel_runtime::__private::Untraced<Self::ChatStream>))
+    //     Ok(Response::new(
+    //         Box::pin(stream) as ::otel_runtime::__private::Untraced<Self::ChatStream>
+    //     ))
     //
-    // Tokens, not syntax: macros' arguments are read too.
-    pub(crate) fn unwrap(&self, tokens: TokenStream) -> TokenStream {
+    // Rewrites tokens instead of syntax, so that it also reaches the arguments of macros.
+    pub(crate) fn replace_with_untraced(&self, tokens: TokenStream) -> TokenStream {
         if self.names.is_empty() {
             return tokens;
         }
@@ -44,19 +50,19 @@ impl StreamTypes {
         let mut output = TokenStream::new();
         let mut rest = tokens.as_slice();
         while let Some((token, after)) = rest.split_first() {
-            if let Some((name, after)) = self.named(rest) {
+            if let Some((name, after)) = self.split_stream_path(rest) {
                 let runtime = &self.runtime;
-                let written = quote!(#runtime::__private::Untraced<Self::#name>);
-                output.extend(if at_path_separator(after) {
-                    quote!(<#written>)
+                let untraced = quote!(#runtime::__private::Untraced<Self::#name>);
+                output.extend(if starts_with_path_separator(after) {
+                    quote!(<#untraced>)
                 } else {
-                    written
+                    untraced
                 });
                 rest = after;
                 continue;
             }
             output.extend([match token {
-                TokenTree::Group(group) => TokenTree::Group(regroup(group, self.unwrap(group.stream()))),
+                TokenTree::Group(group) => TokenTree::Group(regroup(group, self.replace_with_untraced(group.stream()))),
                 other => other.clone(),
             }]);
             rest = after;
@@ -64,10 +70,11 @@ impl StreamTypes {
         output
     }
 
-    /// The name in the `Self::Name` or `<Self as Trait>::Name` at the head of `tokens`, if it is a response stream's, and what comes after it.
-    fn named<'a>(&self, tokens: &'a [TokenTree]) -> Option<(&'a Ident, &'a [TokenTree])> {
+    /// If `tokens` start with the path of a stream type, `Self::Name` or `<Self as Trait>::Name`,
+    /// returns the name and the tokens after it.
+    fn split_stream_path<'a>(&self, tokens: &'a [TokenTree]) -> Option<(&'a Ident, &'a [TokenTree])> {
         let after_self = match tokens {
-            // A path inside a none-delimited group: a `macro_rules!` fragment.
+            // A fragment of `macro_rules!`, such as `$ty:ty`, is a group without delimiters.
             [TokenTree::Group(group), rest @ ..] if group.delimiter() == Delimiter::None && is_self(group.stream()) => {
                 rest
             }
@@ -99,27 +106,28 @@ fn is_self(stream: TokenStream) -> bool {
     matches!((tokens.next(), tokens.next()), (Some(TokenTree::Ident(ident)), None) if ident == "Self")
 }
 
-fn at_path_separator(tokens: &[TokenTree]) -> bool {
+fn starts_with_path_separator(tokens: &[TokenTree]) -> bool {
     matches!(tokens, [TokenTree::Punct(first), TokenTree::Punct(second), ..] if is_path_separator(first, second))
 }
 
-/// What comes after the `>` that closes the `<` whose inside `tokens` starts in.
+/// Returns the tokens after the `>` that closes a `<` before `tokens`.
 fn after_closing_angle(tokens: &[TokenTree]) -> Option<&[TokenTree]> {
     let mut depth = 1;
-    let mut arrow = false;
-    for (at, token) in tokens.iter().enumerate() {
+    // True after the `-` of `->`, whose `>` closes no `<`.
+    let mut in_arrow = false;
+    for (index, token) in tokens.iter().enumerate() {
         if let TokenTree::Punct(punct) = token {
             match punct.as_char() {
                 '<' => depth += 1,
-                '>' if !arrow => depth -= 1,
+                '>' if !in_arrow => depth -= 1,
                 _ => {}
             }
             if depth == 0 {
-                return tokens.get(at + 1..);
+                return tokens.get(index + 1..);
             }
-            arrow = punct.as_char() == '-' && punct.spacing() == Spacing::Joint;
+            in_arrow = punct.as_char() == '-' && punct.spacing() == Spacing::Joint;
         } else {
-            arrow = false;
+            in_arrow = false;
         }
     }
     None

@@ -1,4 +1,4 @@
-//! The two shapes in which an RPC method can reach us: as its author wrote it, and as `#[async_trait]` leaves it.
+//! The two shapes of an RPC method: an `async fn`, and its desugaring by `#[async_trait]`.
 
 use proc_macro2::{Group, Punct, Spacing, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -9,12 +9,12 @@ use syn::{
 
 // Input:
 //     async fn say_hello(&self, request: Request<HelloRequest>) -> R { BODY }
-// or, once async_trait has been there:
+// or, desugared by async_trait:
 //     fn say_hello<…>(&'life0 self, request: Request<HelloRequest>)
 //         -> Pin<Box<dyn Future<Output = R> + Send + 'async_trait>> where …
 //     { …; Box::pin(async move { BODY }) }
 //
-// Output: R, the type that the caller awaits: `Result<Response<T>, Status>`, or an alias of it.
+// Output: R, the output of the method's future: `Result<Response<T>, Status>`, or an alias of it.
 pub(crate) fn output(sig: &mut Signature) -> Option<&mut Type> {
     let ReturnType::Type(_, returns) = &mut sig.output else {
         return None;
@@ -26,10 +26,17 @@ pub(crate) fn output(sig: &mut Signature) -> Option<&mut Type> {
     }
 }
 
-// Input: as above, or, once another attribute has been there after async_trait:
-//     fn say_hello<…>(…) -> F { STATEMENTS }
+// Input: the statements of an `async fn`:
+//     BODY
+// or of its desugaring by async_trait:
+//     BEFORE; Box::pin(async move { BODY })
+// or of any other `fn … -> F`, left by another attribute or written by hand:
+//     STATEMENTS
 //
-// Output: the method's statements, with the future `rewrite(BODY, span of its `async`)`, which is boxed, for the BODY whose awaiting is the RPC, or for `Box::pin(async move { BODY })`. For the last, a BODY is made:
+// Output, in this order. `rewrite` gets the BODY of the RPC and the span of its `async`, and
+// returns a boxed future.
+//     rewrite(BODY).await
+//     BEFORE; { rewrite(BODY) }
 //     rewrite((move || -> F { STATEMENTS })().await)
 pub(crate) fn rewrite_body(
     sig: &Signature,
@@ -37,7 +44,7 @@ pub(crate) fn rewrite_body(
     rewrite: impl FnOnce(TokenStream, Span) -> TokenStream,
 ) -> TokenStream {
     if let Some(r#async) = &sig.asyncness {
-        let future = rewrite(statements, shown_at(r#async));
+        let future = rewrite(statements, call_site_at(r#async));
         return quote!(#future.await);
     }
     let tokens: Vec<TokenTree> = statements.into_iter().collect();
@@ -50,27 +57,29 @@ pub(crate) fn rewrite_body(
         };
     }
     let returns = &sig.output;
-    // A closure, so that a `return` among the statements stays one.
+    // In a closure, a `return` in the statements still returns F instead of ending the RPC's
+    // future.
     rewrite(
         quote!((move || #returns { #(#tokens)* })().await),
-        shown_at(&sig.fn_token),
+        call_site_at(&sig.fn_token),
     )
 }
 
-/// Whether the statements start with the `return` that gives them their type in what `async_trait` makes: `if let ::core::option::Option::Some(__ret) = …`.
-pub(crate) fn are_typed(statements: &TokenStream) -> bool {
+/// Returns true if the statements start with `async_trait`'s `return` that never runs, which fixes
+/// their type: `if let ::core::option::Option::Some(__ret) = … { return __ret; }`.
+pub(crate) fn has_type_hint(statements: &TokenStream) -> bool {
     let mut head = statements.clone().into_iter();
-    let is_word =
-        |token: Option<TokenTree>, word: &str| matches!(token, Some(TokenTree::Ident(ident)) if ident == word);
-    is_word(head.next(), "if")
-        && is_word(head.next(), "let")
+    let is_keyword =
+        |token: Option<TokenTree>, keyword: &str| matches!(token, Some(TokenTree::Ident(ident)) if ident == keyword);
+    is_keyword(head.next(), "if")
+        && is_keyword(head.next(), "let")
         && head.find_map(|token| match token {
-            TokenTree::Group(bound) => Some(bound.stream().to_string() == "__ret"),
+            TokenTree::Group(pattern) => Some(pattern.stream().to_string() == "__ret"),
             _ => None,
         }) == Some(true)
 }
 
-/// `R` of `Pin<Box<dyn Future<Output = R> + …>>`.
+/// Returns the `R` of `Pin<Box<dyn Future<Output = R> + …>>`.
 fn boxed_future_output(returns: &mut Type) -> Option<&mut Type> {
     let Type::TraitObject(future) = only_type_argument(only_type_argument(returns, "Pin")?, "Box")? else {
         return None;
@@ -93,7 +102,7 @@ fn boxed_future_output(returns: &mut Type) -> Option<&mut Type> {
     })
 }
 
-/// `T` of `wrapper<T>`.
+/// Returns the `T` of `wrapper<T>`.
 fn only_type_argument<'a>(ty: &'a mut Type, wrapper: &str) -> Option<&'a mut Type> {
     let Type::Path(ty) = ty else { return None };
     let last = ty.path.segments.last_mut()?;
@@ -116,7 +125,8 @@ fn arguments(arguments: &mut PathArguments) -> Option<&mut AngleBracketedGeneric
     }
 }
 
-/// What comes before the `Box::pin(async move { BODY })` that statements end with, its `async`, and its BODY.
+/// If the statements end with `Box::pin(async move { BODY })`, returns the tokens before it, the
+/// span of `async`, and BODY.
 fn boxed_async_block(statements: &[TokenTree]) -> Option<(&[TokenTree], Span, TokenStream)> {
     let [
         before @ ..,
@@ -136,18 +146,18 @@ fn boxed_async_block(statements: &[TokenTree]) -> Option<(&[TokenTree], Span, To
             TokenTree::Ident(r#move),
             TokenTree::Group(body),
         ] if r#box == "Box" && pin == "pin" && r#async == "async" && r#move == "move" => {
-            Some((without_path(before), shown_at(r#async), body.stream()))
+            Some((strip_trailing_path(before), call_site_at(r#async), body.stream()))
         }
         _ => None,
     }
 }
 
-/// Without the `::std::boxed::` at the end.
-fn without_path(tokens: &[TokenTree]) -> &[TokenTree] {
+/// Strips the `::std::boxed::` at the end of the tokens.
+fn strip_trailing_path(tokens: &[TokenTree]) -> &[TokenTree] {
     match tokens {
         [rest @ .., TokenTree::Punct(first), TokenTree::Punct(second)] if is_path_separator(first, second) => {
             match rest {
-                [rest @ .., TokenTree::Ident(segment)] if segment != "return" => without_path(rest),
+                [rest @ .., TokenTree::Ident(segment)] if segment != "return" => strip_trailing_path(rest),
                 _ => rest,
             }
         }
@@ -159,14 +169,15 @@ pub(crate) fn is_path_separator(first: &Punct, second: &Punct) -> bool {
     first.as_char() == ':' && first.spacing() == Spacing::Joint && second.as_char() == ':'
 }
 
-/// Another inside for a group.
+/// Returns a group with the delimiters and span of `group`, but other tokens.
 pub(crate) fn regroup(group: &Group, tokens: TokenStream) -> Group {
     let mut regrouped = Group::new(group.delimiter(), tokens);
     regrouped.set_span(group.span());
     regrouped
 }
 
-/// For generated code that the compiler blames for what the user wrote: the place is the user's, the names are ours.
-pub(crate) fn shown_at(written: &impl ToTokens) -> Span {
-    Span::call_site().located_at(written.span())
+/// Returns a span with the location of the user's code and the hygiene of the macro call. If
+/// generated code has it, the compiler reports errors at the user's code.
+pub(crate) fn call_site_at(tokens: &impl ToTokens) -> Span {
+    Span::call_site().located_at(tokens.span())
 }

@@ -1,6 +1,6 @@
-//! What the attribute writes, kept in `snapshots/` to be read: `KIND.rs` becomes `KIND.expanded.rs`.
+//! Snapshot tests: each `snapshots/NAME.rs` expands to `snapshots/NAME.expanded.rs`.
 //!
-//! `UPDATE_EXPECT=1 cargo test -p otel-macros` writes them anew.
+//! `UPDATE_EXPECT=1 cargo test -p otel-macros` updates the expansions.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,40 +13,44 @@ use syn::{Attribute, File, ImplItem, ImplItemFn, Item, ItemImpl, Meta};
 use crate::{expand, method};
 
 macro_rules! snapshots {
-    ($stages:ident: $($kind:ident)*) => {
+    ($stages:ident: $($name:ident)*) => {
         $(
             #[test]
-            fn $kind() {
-                let input = read(&snapshot(concat!(stringify!($kind), ".rs")));
-                let output = snapshot(concat!(stringify!($kind), ".expanded.rs"));
-                expect_file![output].assert_eq(&prettyplease::unparse(&parsed(&$stages(&input))));
+            fn $name() {
+                let input = read(&snapshot(concat!(stringify!($name), ".rs")));
+                let output = snapshot(concat!(stringify!($name), ".expanded.rs"));
+                expect_file![output].assert_eq(&prettyplease::unparse(&parse_expansion(&$stages(&input))));
             }
         )*
     };
 }
 
-snapshots! { first_stage: handoff mistakes }
+snapshots! { first_stage: handoff errors }
 
 snapshots! { both_stages:
     unary server_stream client_stream bidi
     trait_in_server_module service_literal service_path crate_path
-    unnamed_argument destructured_argument default_stub concrete_stream cfg_twins
-    below_async_trait_unary below_async_trait_stream desugared_otherwise
+    unnamed_argument destructured_argument default_stub concrete_stream cfg_alternatives
+    below_async_trait_unary below_async_trait_stream desugared_by_hand
     define_opaque
-    fields method_name options
+    fields method_name all_arguments
 }
 
 #[test]
-fn the_readme_shows_what_is_written() {
+fn readme_shows_the_expansion() {
     let readme = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md"));
     let mut code = readme.split("```rust").skip(1).map(|block| {
-        let (_flags, code) = block.split_once('\n').expect("a block of code has lines");
-        code.split_once("```").expect("a block of code ends").0
+        let (_flags, code) = block
+            .split_once('\n')
+            .expect("a code block starts with a line of flags");
+        code.split_once("```").expect("a code block has an end").0
     });
-    let first = code.next().expect("an example");
-    let expanded = code.find(|code| code.contains("static __RPC")).expect("its expansion");
+    let first = code.next().expect("the README has a code block");
+    let expanded = code
+        .find(|code| code.contains("static __RPC"))
+        .expect("the README shows the expansion");
 
-    let item = parsed(&both_stages(first))
+    let item = parse_expansion(&both_stages(first))
         .items
         .into_iter()
         .find_map(|item| match item {
@@ -60,23 +64,23 @@ fn the_readme_shows_what_is_written() {
     );
 }
 
-/// For `scripts/compile-cost.sh`: how long the service of the file that `COMPILE_COST_SERVICE` names takes.
+/// Measures how long both stages take for the service in the file named by `COMPILE_COST_SERVICE`.
 #[test]
 #[ignore = "a measurement, not a test: scripts/compile-cost.sh runs it"]
 fn expansion_time() {
     let text = read(Path::new(
         &std::env::var_os("COMPILE_COST_SERVICE").expect("the path of a service"),
     ));
-    let mut service = the_impl(&text);
-    let traced_service = take_attribute(&mut service.attrs, "traced_service").expect("it has the attribute");
-    let (arguments_of_service, item) = (arguments(traced_service), service.to_token_stream());
+    let mut service = first_impl(&text);
+    let traced_service = take_attribute(&mut service.attrs, "traced_service").expect("the impl has the attribute");
+    let (args, item) = (arguments(traced_service), service.to_token_stream());
     let mut times = [0.0; 20].map(|_: f64| {
         let start = std::time::Instant::now();
-        let expanded = expand::expand(arguments_of_service.clone(), item.clone());
+        let expanded = expand::expand(args.clone(), item.clone());
         let first = start.elapsed();
-        // What the compiler does between the stages is not the macro's.
-        let mut service: ItemImpl = syn::parse2(expanded).expect("it is an impl");
-        let methods: Vec<_> = service.items.iter_mut().filter_map(handed_off).collect();
+        // The compiler's own work between the stages is not measured.
+        let mut service: ItemImpl = syn::parse2(expanded).expect("the expansion is an impl");
+        let methods: Vec<_> = service.items.iter_mut().filter_map(take_rpc_attribute).collect();
         assert_eq!(methods.len(), 100);
         let start = std::time::Instant::now();
         for (handoff, rpc) in methods {
@@ -88,20 +92,20 @@ fn expansion_time() {
     println!("expansion: {:.1} ms", times[times.len() / 2]);
 }
 
-/// The text's first impl, expanded by `#[traced_service]`.
+/// Expands `#[traced_service]` on the first impl in the text.
 fn first_stage(text: &str) -> TokenStream {
-    let mut service = the_impl(text);
-    let traced_service = take_attribute(&mut service.attrs, "traced_service").expect("it has the attribute");
+    let mut service = first_impl(text);
+    let traced_service = take_attribute(&mut service.attrs, "traced_service").expect("the impl has the attribute");
     expand::expand(arguments(traced_service), service.to_token_stream())
 }
 
-/// The same, and then each method by its `#[rpc]`, as the compiler goes on.
+/// Expands `#[traced_service]`, and then `#[rpc]` on each method, as the compiler does.
 fn both_stages(text: &str) -> TokenStream {
-    let mut file = parsed(&first_stage(text));
+    let mut file = parse_expansion(&first_stage(text));
     for item in &mut file.items {
         let Item::Impl(service) = item else { continue };
         for item in &mut service.items {
-            if let Some((handoff, rpc)) = handed_off(item) {
+            if let Some((handoff, rpc)) = take_rpc_attribute(item) {
                 *item = ImplItem::Verbatim(method::expand(handoff, rpc));
             }
         }
@@ -109,27 +113,27 @@ fn both_stages(text: &str) -> TokenStream {
     file.into_token_stream()
 }
 
-/// The arguments of a method's `#[rpc]`, and the method without it.
-fn handed_off(item: &mut ImplItem) -> Option<(TokenStream, TokenStream)> {
+/// Removes `#[rpc]` from a method, and returns its arguments and the method.
+fn take_rpc_attribute(item: &mut ImplItem) -> Option<(TokenStream, TokenStream)> {
     let ImplItem::Fn(rpc) = item else { return None };
     let attribute = take_attribute(&mut rpc.attrs, "rpc")?;
     Some((arguments(attribute), rpc.to_token_stream()))
 }
 
-fn the_impl(text: &str) -> ItemImpl {
-    let file = syn::parse_file(text).expect("it is Rust");
+fn first_impl(text: &str) -> ItemImpl {
+    let file = syn::parse_file(text).expect("the input is valid Rust");
     let service = file.items.into_iter().find_map(|item| match item {
         Item::Impl(service) => Some(service),
         _ => None,
     });
-    service.expect("it has an impl")
+    service.expect("the input has an impl")
 }
 
-/// The attribute whose path ends in `name`.
+/// Removes and returns the attribute whose path ends in `name`.
 fn take_attribute(attributes: &mut Vec<Attribute>, name: &str) -> Option<Attribute> {
-    let named = |attribute: &Attribute| attribute.path().segments.last().is_some_and(|last| last.ident == name);
-    let at = attributes.iter().position(named)?;
-    Some(attributes.remove(at))
+    let has_name = |attribute: &Attribute| attribute.path().segments.last().is_some_and(|last| last.ident == name);
+    let index = attributes.iter().position(has_name)?;
+    Some(attributes.remove(index))
 }
 
 fn arguments(attribute: Attribute) -> TokenStream {
@@ -139,8 +143,9 @@ fn arguments(attribute: Attribute) -> TokenStream {
     }
 }
 
-fn parsed(expansion: &TokenStream) -> File {
-    syn::parse2(expansion.clone()).unwrap_or_else(|error| panic!("the expansion is not Rust: {error}\n{expansion}"))
+fn parse_expansion(expansion: &TokenStream) -> File {
+    syn::parse2(expansion.clone())
+        .unwrap_or_else(|error| panic!("the expansion is not valid Rust: {error}\n{expansion}"))
 }
 
 fn snapshot(name: &str) -> PathBuf {

@@ -1,8 +1,11 @@
-//! Reads an impl without reading its methods' statements. They stay the tokens they were, also where they are not Rust: half-typed, for one.
+//! Parses an impl, but leaves the bodies of its methods as tokens. They need not be valid Rust:
+//! while the user types, they often are not.
 //!
-//! rust-analyzer (1.95) mends most half-typed bodies before a macro sees them, and then it completes `self.`, knows types and goes to definitions in all methods of
-//! the impl, as it does without the attribute. What it cannot mend makes `#[async_trait]` give up on the whole impl, also without us. A mistake in an
-//! argument costs nothing of that, as the impl is handed on as it was.
+//! rust-analyzer (1.95) repairs most incomplete bodies before it calls a macro. Completion, types
+//! and "go to definition" then work in all methods of the impl, as they do without the attribute.
+//! If it cannot repair a body, `#[async_trait]` rejects the whole impl, with or without this
+//! attribute. An error in an argument affects none of that, because the impl is then returned
+//! unchanged.
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -13,11 +16,13 @@ use syn::{
     Attribute, Block, Expr, FnModifiers, ImplItem, ImplItemFn, ItemImpl, Result, Signature, Stmt, Visibility, braced,
 };
 
-/// An impl whose methods have their bodies, braces and all, in one [`Expr::Verbatim`]. [`tokens`] are what it was read from.
-pub(crate) fn service(item: TokenStream) -> Result<ItemImpl> {
+/// Parses an impl. The body of each method becomes one [`Expr::Verbatim`], including its braces.
+///
+/// [`to_tokens`] is the inverse.
+pub(crate) fn parse_impl(item: TokenStream) -> Result<ItemImpl> {
     let mut head: Vec<TokenTree> = item.into_iter().collect();
     let Some(TokenTree::Group(body)) = head.pop_if(|last| is_braced(last)) else {
-        // syn tells what is missing.
+        // Without a body, syn's error names the missing token.
         return syn::parse2(head.into_iter().collect());
     };
     let mut service: ItemImpl = syn::parse2(quote!(#(#head)* {}))?;
@@ -35,19 +40,20 @@ pub(crate) fn service(item: TokenStream) -> Result<ItemImpl> {
     Ok(service)
 }
 
-/// What [`service`] has read, with what has changed in it.
+/// Returns the tokens of an impl from [`parse_impl`].
 ///
-/// Braces that syn makes anew stand at one place, and not at two. The compiler has then a second look at a half-typed body, and says everything again, elsewhere.
-pub(crate) fn tokens(mut service: ItemImpl) -> TokenStream {
+/// Method bodies keep their original braces. Braces printed by syn have one span instead of two.
+/// With them, the compiler parses an incomplete body again and repeats its errors at another place.
+pub(crate) fn to_tokens(mut service: ItemImpl) -> TokenStream {
     for item in &mut service.items {
         if let ImplItem::Fn(method) = item {
-            *item = ImplItem::Verbatim(with_its_own_braces(method));
+            *item = ImplItem::Verbatim(with_original_braces(method));
         }
     }
     service.into_token_stream()
 }
 
-fn with_its_own_braces(method: &mut ImplItemFn) -> TokenStream {
+fn with_original_braces(method: &mut ImplItemFn) -> TokenStream {
     let body = statements(&method.block);
     method.block.stmts.clear();
     let mut tokens: Vec<TokenTree> = method.to_token_stream().into_iter().collect();
@@ -55,18 +61,18 @@ fn with_its_own_braces(method: &mut ImplItemFn) -> TokenStream {
     tokens.into_iter().chain(body).collect()
 }
 
-/// A method that has its statements in one [`Expr::Verbatim`].
-pub(crate) fn method(input: ParseStream<'_>) -> Result<ImplItemFn> {
-    let mut method = input.call(head)?;
+/// Parses a method. Its statements become one [`Expr::Verbatim`], without the braces.
+pub(crate) fn parse_method(input: ParseStream<'_>) -> Result<ImplItemFn> {
+    let mut method = input.call(method_head)?;
     let body;
     let brace_token = braced!(body in input);
     method.attrs.extend(body.call(Attribute::parse_inner)?);
-    method.block = verbatim(brace_token, body.parse()?);
+    method.block = verbatim_block(brace_token, body.parse()?);
     Ok(method)
 }
 
-/// A method up to its body.
-fn head(input: ParseStream<'_>) -> Result<ImplItemFn> {
+/// Parses a method up to its body.
+fn method_head(input: ParseStream<'_>) -> Result<ImplItemFn> {
     let attrs = input.call(Attribute::parse_outer)?;
     let vis: Visibility = input.parse()?;
     let mut modifiers = FnModifiers::default();
@@ -77,28 +83,29 @@ fn head(input: ParseStream<'_>) -> Result<ImplItemFn> {
         vis,
         modifiers,
         sig,
-        block: verbatim(Brace::default(), TokenStream::new()),
+        block: verbatim_block(Brace::default(), TokenStream::new()),
     })
 }
 
-pub(crate) fn verbatim(brace_token: Brace, statements: TokenStream) -> Block {
+/// Returns a block whose statements are one [`Expr::Verbatim`].
+pub(crate) fn verbatim_block(brace_token: Brace, statements: TokenStream) -> Block {
     Block {
         brace_token,
         stmts: vec![Stmt::Expr(Expr::Verbatim(statements), None)],
     }
 }
 
-/// The statements of a [`method`].
+/// Returns the statements of a method's block.
 pub(crate) fn statements(block: &Block) -> TokenStream {
     block.stmts.iter().map(ToTokens::to_token_stream).collect()
 }
 
 fn impl_item(input: ParseStream<'_>) -> Result<ImplItem> {
     let ahead = input.fork();
-    if let Ok(mut method) = head(&ahead)
+    if let Ok(mut method) = method_head(&ahead)
         && ahead.peek(Brace)
     {
-        method.block = verbatim(Brace::default(), ahead.parse::<Group>()?.into_token_stream());
+        method.block = verbatim_block(Brace::default(), ahead.parse::<Group>()?.into_token_stream());
         input.advance_to(&ahead);
         return Ok(ImplItem::Fn(method));
     }
@@ -116,7 +123,7 @@ mod tests {
 
     use crate::{expand, method, source};
 
-    const HALF_TYPED: &str = "
+    const INCOMPLETE_BODY: &str = "
         #[tonic::async_trait]
         impl Greeter for MyGreeter {
             async fn say_hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
@@ -129,8 +136,8 @@ mod tests {
         }";
 
     #[test]
-    fn a_half_typed_method_is_handed_on_like_the_others() {
-        let item: TokenStream = HALF_TYPED.parse().unwrap();
+    fn expands_methods_with_incomplete_bodies() {
+        let item: TokenStream = INCOMPLETE_BODY.parse().unwrap();
         assert!(syn::parse2::<syn::ItemImpl>(item.clone()).is_err());
 
         let expanded = expand::expand(TokenStream::new(), item);
@@ -138,20 +145,20 @@ mod tests {
         assert_eq!(text.matches("__private :: rpc").count(), 2, "{text}");
         assert!(!text.contains("compile_error"), "{text}");
 
-        let service = source::service(expanded).unwrap();
+        let service = source::parse_impl(expanded).unwrap();
         let [ImplItem::Fn(say_hello), ImplItem::Fn(_)] = &service.items[..] else {
-            panic!("two methods")
+            panic!("expected two methods")
         };
         let mut say_hello = say_hello.clone();
         let handoff = say_hello.attrs.remove(0).meta.require_list().unwrap().tokens.clone();
-        let text = method::expand(handoff, source::with_its_own_braces(&mut say_hello)).to_string();
+        let text = method::expand(handoff, source::with_original_braces(&mut say_hello)).to_string();
         assert!(text.ends_with("let name = request . }) . await }"), "{text}");
         assert!(!text.contains("compile_error"), "{text}");
     }
 
     #[test]
-    fn what_is_no_method_and_no_impl_is_told_by_its_name() {
-        let error = |tokens: TokenStream| source::service(tokens).err().unwrap().to_string();
+    fn reports_a_syntax_error_outside_of_bodies() {
+        let error = |tokens: TokenStream| source::parse_impl(tokens).err().unwrap().to_string();
         assert_eq!(
             error(parse_quote!(impl Greeter for MyGreeter)),
             "unexpected end of input, expected curly braces"
@@ -163,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn every_token_stays() {
+    fn keeps_every_token() {
         let tokens: TokenStream = parse_quote! {
             #[outer]
             default unsafe impl<'a, T: 'a> Greeter<T> for &'a MyGreeter<{ 1 + 1 }> where T: Send {
@@ -176,8 +183,8 @@ mod tests {
                 made! { here }
             }
         };
-        let service = source::service(tokens.clone()).unwrap();
-        assert_eq!(source::tokens(service).to_string(), tokens.to_string());
+        let service = source::parse_impl(tokens.clone()).unwrap();
+        assert_eq!(source::to_tokens(service).to_string(), tokens.to_string());
         assert!(matches!(tokens.into_iter().last(), Some(TokenTree::Group(_))));
     }
 }

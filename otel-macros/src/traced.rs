@@ -1,4 +1,4 @@
-//! What was written between the parentheses of `#[traced(…)]` on a method.
+//! Parses the arguments of `#[traced(…)]` on a method.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
@@ -9,10 +9,10 @@ use syn::{Attribute, Error, Expr, Ident, LitStr, Meta, Result, Token};
 
 use crate::parse;
 
-const KNOWN: [&str; 3] = ["skip", "name", "fields"];
+const ARGUMENTS: [&str; 3] = ["skip", "name", "fields"];
 
-/// The attributes that the runtime sets itself.
-const TAKEN: [&str; 8] = [
+/// Span attributes that the runtime sets.
+const RESERVED: [&str; 8] = [
     "rpc.system.name",
     "rpc.method",
     "rpc.status_code",
@@ -23,7 +23,7 @@ const TAKEN: [&str; 8] = [
     "network.peer.port",
 ];
 
-/// The arguments of `#[traced]`, each as the user spelled it.
+/// The arguments of `#[traced]`, as the user wrote them.
 #[derive(Default)]
 pub(crate) struct Traced {
     /// `skip`.
@@ -34,14 +34,14 @@ pub(crate) struct Traced {
     pub(crate) fields: Option<Vec<Field>>,
 }
 
-/// `tenant.id = request.get_ref().tenant.as_str()`: an attribute of the span, and its value.
+/// The name and value of a span attribute: `tenant.id = request.get_ref().tenant.as_str()`.
 pub(crate) struct Field {
     name: LitStr,
     value: Expr,
 }
 
 impl Traced {
-    /// Takes `#[traced(…)]` off a method.
+    /// Removes every `#[traced(…)]` from a method's attributes, and parses them together.
     pub(crate) fn take(attributes: &mut Vec<Attribute>, errors: &mut Vec<Error>) -> Self {
         let mut traced = Traced::default();
         attributes.retain(|attribute| {
@@ -53,12 +53,12 @@ impl Traced {
                 other => {
                     errors.push(Error::new_spanned(
                         other,
-                        format!("expected `#[traced(…)]` with one of {}", parse::quoted(&KNOWN)),
+                        format!("expected `#[traced(…)]` with one of {}", parse::quoted(&ARGUMENTS)),
                     ));
                     return false;
                 }
             };
-            parse::arguments(tokens, &KNOWN, errors, |name, input| traced.parse_one(name, input));
+            parse::arguments(tokens, &ARGUMENTS, errors, |name, input| traced.parse_one(name, input));
             false
         });
         traced.check(errors);
@@ -79,29 +79,40 @@ impl Traced {
                 let fields = parse::list(input, name, "tenant.id = request.get_ref().tenant.as_str()")?;
                 parse::set_once(&mut self.fields, name, fields)
             }
-            _ => parse::unknown(name, &KNOWN),
+            _ => parse::unknown_argument(name, &ARGUMENTS),
         }
     }
 
     fn check(&self, errors: &mut Vec<Error>) {
-        let fields = self.fields.iter().flatten();
         if self.skip.is_some() {
-            let useless = self.name.iter().chain(fields.map(|field| &field.name));
-            errors.extend(useless.take(1).map(|name| {
-                Error::new(
-                    name.span(),
-                    "a method that is skipped has no span; remove `skip`, or this",
-                )
-            }));
-            return;
+            errors.extend(self.check_skipped().err());
+        } else {
+            self.check_fields(errors);
         }
+    }
+
+    /// Reports the first argument that has no effect because the method is skipped.
+    fn check_skipped(&self) -> Result<()> {
+        let (argument, span) = match (&self.name, self.fields.as_deref()) {
+            (Some(name), _) => ("name", name.span()),
+            (None, Some([field, ..])) => ("fields", field.name.span()),
+            _ => return Ok(()),
+        };
+        Err(Error::new(
+            span,
+            format!("`{argument}` has no effect on a skipped method; remove it, or remove `skip`"),
+        ))
+    }
+
+    /// Reports reserved and duplicate names of span attributes.
+    fn check_fields(&self, errors: &mut Vec<Error>) {
         let mut names = Vec::new();
-        for Field { name, .. } in fields {
+        for Field { name, .. } in self.fields.iter().flatten() {
             let text = name.value();
-            if TAKEN.contains(&text.as_str()) {
+            if RESERVED.contains(&text.as_str()) {
                 errors.push(Error::new(
                     name.span(),
-                    format!("`{text}` is set by the attribute itself; choose another name"),
+                    format!("`{text}` is set by `#[traced_service]`; choose another name"),
                 ));
             } else if names.contains(&text) {
                 errors.push(Error::new(
@@ -115,13 +126,18 @@ impl Traced {
 }
 
 fn method_name(input: ParseStream<'_>) -> Result<LitStr> {
-    let expected = "expected the method's name on the wire, such as `\"GetURL\"`";
-    let name: LitStr = input
-        .parse()
-        .map_err(|error: Error| Error::new(error.span(), expected))?;
+    let name: LitStr = input.parse().map_err(|error: Error| {
+        Error::new(
+            error.span(),
+            "expected the method's name on the wire as a string, such as `\"GetURL\"`",
+        )
+    })?;
     let text = name.value();
     if text.is_empty() || text.contains(|c: char| c == '/' || c.is_whitespace()) {
-        return Err(Error::new(name.span(), expected));
+        return Err(Error::new(
+            name.span(),
+            "method name must not be empty or contain `/` or whitespace; expected a name such as `GetURL`",
+        ));
     }
     Ok(name)
 }
@@ -131,13 +147,13 @@ impl Parse for Field {
         let name = if input.peek(LitStr) {
             input.parse()?
         } else {
-            dotted(input)?
+            dotted_name(input)?
         };
         let text = name.value();
         if text.is_empty() || text.contains(char::is_whitespace) {
             return Err(Error::new(
                 name.span(),
-                "the name of a field is neither empty nor has white space",
+                "field name must not be empty or contain whitespace",
             ));
         }
         input.parse::<Token![=]>()?;
@@ -148,15 +164,15 @@ impl Parse for Field {
     }
 }
 
-/// `tenant.id`, as a string.
-fn dotted(input: ParseStream<'_>) -> Result<LitStr> {
+/// Parses `tenant.id` into a string.
+fn dotted_name(input: ParseStream<'_>) -> Result<LitStr> {
     let mut words = Punctuated::<Ident, Token![.]>::new();
     words.push_value(input.call(Ident::parse_any)?);
     while input.peek(Token![.]) {
         words.push_punct(input.parse()?);
         words.push_value(input.call(Ident::parse_any)?);
     }
-    let span = words.first().expect("it has one").span();
+    let span = words.first().expect("at least one word was parsed").span();
     let words: Vec<String> = words.iter().map(|word| word.unraw().to_string()).collect();
     Ok(LitStr::new(&words.join("."), span))
 }
@@ -169,7 +185,7 @@ impl ToTokens for Field {
 }
 
 impl Field {
-    /// The call that makes the attribute.
+    /// Returns the call that creates the span attribute.
     pub(crate) fn attribute(&self, runtime: &syn::Path) -> TokenStream {
         let Field { name, value } = self;
         quote!(#runtime::__private::attribute(#name, #value))

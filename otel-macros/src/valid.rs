@@ -1,4 +1,5 @@
-//! Whether the impl is one of a gRPC service. Each mistake is one error, on the smallest thing the user wrote.
+//! Checks that the impl is a gRPC service. Each mistake is one error, at the smallest piece of code
+//! that causes it.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -6,12 +7,17 @@ use syn::ext::IdentExt;
 use syn::{Attribute, Error, FnArg, ImplItem, ImplItemFn, ItemImpl, Path, ReceiverKind, Type};
 
 use crate::args::Args;
-use crate::expand::methods_mut;
 use crate::parse;
+use crate::service::methods_mut;
 use crate::shape;
 use crate::traced::Traced;
 
-/// The trait's path, and what is wrong with the impl.
+pub(crate) const EXPECTED_SERVICE_IMPL: &str =
+    "expected the impl of a tonic service: `impl Greeter for MyGreeter { … }`";
+const EXPECTED_METHOD: &str = "expected a gRPC method: `async fn name(&self, request: tonic::Request<T>)`";
+const NO_IMPL_TRAIT: &str = "`impl Trait` is not allowed in the return type of a gRPC method; box the stream: `Pin<Box<dyn Stream<Item = …> + Send>>`";
+
+/// Returns the trait's path, and appends all errors in the impl to `errors`.
 pub(crate) fn check(
     args: &Args,
     options: &[Option<Traced>],
@@ -20,10 +26,10 @@ pub(crate) fn check(
 ) -> Option<Path> {
     let trait_path = check_is_trait_impl(item, errors);
     if trait_path.is_some() {
-        check_is_annotated_once(item, errors);
-        check_skipped_methods_are_there(args, item, errors);
+        check_annotated_once(item, errors);
+        check_skipped_methods_exist(args, item, errors);
         for (method, options) in methods_mut(item).zip(options) {
-            // What is skipped may be anything.
+            // A skipped method may have any signature.
             if options.is_some() {
                 errors.extend(check_signature(method).and_then(|()| check_shape(method)).err());
             }
@@ -32,8 +38,9 @@ pub(crate) fn check(
     trait_path
 }
 
-/// A method that is skipped by a name that it does not have goes on being traced.
-fn check_skipped_methods_are_there(args: &Args, item: &mut ItemImpl, errors: &mut Vec<Error>) {
+/// Reports names in `skip` without a method. Due to a typo, the intended method would still be
+/// traced.
+fn check_skipped_methods_exist(args: &Args, item: &mut ItemImpl, errors: &mut Vec<Error>) {
     let methods: Vec<String> = methods_mut(item)
         .map(|method| method.sig.ident.unraw().to_string())
         .collect();
@@ -41,30 +48,32 @@ fn check_skipped_methods_are_there(args: &Args, item: &mut ItemImpl, errors: &mu
     for skipped in args.skip.iter().flatten() {
         let name = skipped.unraw().to_string();
         if !methods.contains(&name.as_str()) {
-            let meant = parse::nearest(&name, &methods).map(|meant| format!("; did you mean `{meant}`?"));
-            let message = format!("no method `{name}` in this impl{}", meant.unwrap_or_default());
+            let suggestion = parse::best_match(&name, &methods).map(|best| format!("; did you mean `{best}`?"));
+            let message = format!("no method `{name}` in this impl{}", suggestion.unwrap_or_default());
             errors.push(Error::new(skipped.span(), message));
         }
     }
 }
 
-/// `impl Trait for Type`, and not `impl Type` or `impl !Trait for Type`.
+/// Returns the path of `Trait` in `impl Trait for Type`. Reports `impl Type` and `impl !Trait for
+/// Type`.
 fn check_is_trait_impl(item: &ItemImpl, errors: &mut Vec<Error>) -> Option<Path> {
     match &item.trait_ {
         Some((path, _)) if item.modifiers.polarity.is_none() => Some(path.clone()),
         Some((path, _)) => {
-            errors.push(Error::new_spanned(path, NOT_A_SERVICE));
+            errors.push(Error::new_spanned(path, EXPECTED_SERVICE_IMPL));
             None
         }
         None => {
-            errors.push(Error::new_spanned(&item.self_ty, NOT_A_SERVICE));
+            errors.push(Error::new_spanned(&item.self_ty, EXPECTED_SERVICE_IMPL));
             None
         }
     }
 }
 
-/// An impl that has been through here has an `#[rpc]` on each method. Two would make two spans of one RPC.
-fn check_is_annotated_once(item: &ItemImpl, errors: &mut Vec<Error>) {
+/// Reports a second `#[traced_service]`, which would start a second span for each RPC. The first
+/// one has left `#[rpc]` on the methods.
+fn check_annotated_once(item: &ItemImpl, errors: &mut Vec<Error>) {
     let is_rpc = |attribute: &Attribute| {
         let mut segments = attribute.path().segments.iter().rev();
         segments.next().is_some_and(|last| last.ident == "rpc")
@@ -79,57 +88,55 @@ fn check_is_annotated_once(item: &ItemImpl, errors: &mut Vec<Error>) {
     }
 }
 
-pub(crate) const NOT_A_SERVICE: &str = "expected the impl of a tonic service: `impl Greeter for MyGreeter { … }`";
-
-/// `&self` or `self: Arc<Self>`, and one argument.
+/// Checks for `&self` or `self: Arc<Self>`, and one argument after it.
 fn check_signature(method: &ImplItemFn) -> Result<(), Error> {
-    const EXPECTED: &str = "expected a gRPC method: `async fn name(&self, request: tonic::Request<T>)`";
     let mut inputs = method.sig.inputs.iter();
     match inputs.next() {
         Some(FnArg::Receiver(receiver)) => match &receiver.kind {
             ReceiverKind::Reference(_, _, None) => {}
             ReceiverKind::Typed(_, ty) if !matches!(&**ty, Type::Reference(reference) if reference.mutability.is_some()) =>
                 {}
-            _ => return Err(Error::new_spanned(receiver, EXPECTED)),
+            _ => return Err(Error::new_spanned(receiver, EXPECTED_METHOD)),
         },
-        Some(FnArg::Typed(argument)) => return Err(Error::new_spanned(argument, EXPECTED)),
-        None => return Err(Error::new(method.sig.ident.span(), EXPECTED)),
+        Some(FnArg::Typed(argument)) => return Err(Error::new_spanned(argument, EXPECTED_METHOD)),
+        None => return Err(Error::new(method.sig.ident.span(), EXPECTED_METHOD)),
     }
     match (inputs.next(), inputs.next()) {
         (Some(_), None) => Ok(()),
-        (None, _) => Err(Error::new(method.sig.ident.span(), EXPECTED)),
-        (Some(_), Some(second)) => Err(Error::new_spanned(second, EXPECTED)),
+        (None, _) => Err(Error::new(method.sig.ident.span(), EXPECTED_METHOD)),
+        (Some(_), Some(second)) => Err(Error::new_spanned(second, EXPECTED_METHOD)),
     }
 }
 
-/// An `async fn` that returns something, or what `#[async_trait]` makes of one.
+/// Checks for an `async fn` with a return type, or its desugaring by `#[async_trait]`.
 fn check_shape(method: &mut ImplItemFn) -> Result<(), Error> {
     let name = method.sig.ident.clone();
     let is_async = method.sig.asyncness.is_some();
     if let Some(output) = shape::output(&mut method.sig) {
         return match first_impl_trait(output.to_token_stream()) {
             None => Ok(()),
-            Some(r#impl) => Err(Error::new(r#impl, UNNAMED)),
+            Some(r#impl) => Err(Error::new(r#impl, NO_IMPL_TRAIT)),
         };
     }
-    // The trait wants an `async fn` here, as every one that tonic generates: with this one no longer missing, the compiler has nothing to add.
+    // Every trait that tonic generates expects an `async fn` here. With `async` added, the compiler
+    // does not report a second error.
     method.sig.asyncness.get_or_insert_with(Default::default);
     Err(Error::new(
         name.span(),
         if is_async {
             format!("`{name}` returns nothing; expected `-> Result<tonic::Response<T>, tonic::Status>`")
         } else {
-            format!("`{name}` is neither an `async fn` nor what `#[async_trait]` makes of one")
+            format!(
+                "`{name}` is not async; expected an `async fn`, or the return type `Pin<Box<dyn Future<Output = …> + Send + '_>>`"
+            )
         },
     ))
 }
 
-const UNNAMED: &str = "the response's type needs a name, which `impl Trait` has not; box the stream: `Pin<Box<dyn Stream<Item = …> + Send>>`";
-
-/// The `impl` of a type that has no name, and so cannot be written once more.
+/// Finds the `impl` of a type that cannot be named, and so cannot be repeated in generated code.
 fn first_impl_trait(ty: TokenStream) -> Option<Span> {
     ty.into_iter().find_map(|token| match token {
-        TokenTree::Ident(word) if word == "impl" => Some(word.span()),
+        TokenTree::Ident(ident) if ident == "impl" => Some(ident.span()),
         TokenTree::Group(group) => first_impl_trait(group.stream()),
         _ => None,
     })

@@ -1,10 +1,10 @@
-//! A handler takes its request by whatever pattern it likes.
+//! The request argument of a handler may be any pattern.
 
 use otel_runtime::traced_service;
 use tests::telemetry::{Telemetry, attributes};
 use tonic::{Request, Response, Status};
 
-/// A trait written by hand: tonic's own never have an argument that can be taken apart.
+/// A handwritten trait with the signatures of a generated one.
 #[tonic::async_trait]
 trait Arguments {
     async fn ignored(&self, request: Request<u32>) -> Result<Response<u32>, Status>;
@@ -37,7 +37,7 @@ impl Arguments for Service {
 }
 
 #[tokio::test]
-async fn and_each_is_traced() {
+async fn every_argument_pattern_is_traced() {
     let telemetry = Telemetry::start();
     let request = || Request::new(2);
     assert_eq!(Service.ignored(request()).await.unwrap().into_inner(), 1);

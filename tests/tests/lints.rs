@@ -1,6 +1,6 @@
-//! Generated code is silent: `cargo clippy -p tests --all-targets` fails where it triggers a lint.
+//! Generated code triggers no lint, or `cargo clippy -p tests --all-targets` fails.
 //!
-//! Nothing here triggers one without the attribute.
+//! The handwritten code in this file triggers none without the attribute.
 
 #![deny(
     warnings,
@@ -13,7 +13,7 @@
 #![deny(clippy::all, clippy::pedantic, clippy::nursery)]
 #![deny(elided_lifetimes_in_paths, single_use_lifetimes, unused_qualifications)]
 #![deny(unused_lifetimes, unused_results, variant_size_differences, meta_variable_misuse)]
-// Nobody calls all of it.
+// The test does not call every method.
 #![allow(dead_code)]
 
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::codegen::BoxStream;
 use tonic::{Request, Response, Status, Streaming};
 
-/// The four kinds.
+/// A service with all four kinds of methods.
 #[tonic::async_trait]
 trait Chat {
     type TalkStream: Stream<Item = Result<String, Status>> + Send + 'static;
@@ -85,7 +85,7 @@ impl Chat for MyChat {
     type TalkStream = Pin<Box<dyn Stream<Item = Result<String, Status>> + Send>>;
     type ListenStream = ReceiverStream<Result<String, Status>>;
 
-    /// Items in the body, early returns, conversions.
+    /// Has items in the body, early returns and conversions.
     async fn say(&self, request: Request<String>) -> Result<Response<String>, Status> {
         use std::fmt::Write;
 
@@ -137,7 +137,7 @@ impl Chat for MyChat {
     }
 }
 
-/// Nothing but what a stub has.
+/// A service with the bodies of a stub: no `.await`, and some that never return.
 struct Stub;
 
 #[traced_service(service = "chat.Chat")]
@@ -163,7 +163,7 @@ impl Chat for Stub {
     }
 }
 
-/// The attribute below `#[async_trait]`, and generics.
+/// A generic service, with the attribute below `#[async_trait]`.
 struct Wrapper<C>(C);
 
 #[tonic::async_trait]
@@ -203,7 +203,7 @@ struct MyGreeter {
 #[traced_service(service = examples::helloworld::greeter_server::SERVICE_NAME)]
 #[tonic::async_trait]
 impl Greeter for MyGreeter {
-    // A future that is large by itself.
+    // The body's own future is large.
     #[allow(clippy::large_stack_arrays, clippy::large_futures)]
     async fn say_hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
         let letters = [0_u8; 20_000];
@@ -214,7 +214,7 @@ impl Greeter for MyGreeter {
     }
 }
 
-/// As `use_arc_self` and `generate_default_stubs` make them.
+/// A trait as generated with tonic-build's `use_arc_self` and `generate_default_stubs`.
 #[tonic::async_trait]
 trait Stubs {
     async fn number(self: Arc<Self>, _: Request<u32>) -> Result<Response<u32>, Status> {
@@ -259,7 +259,7 @@ impl Greeter for Instrumented {
     }
 }
 
-/// Without `#[async_trait]` nobody has typed the bodies before.
+/// A trait without `#[async_trait]`, which would add type hints to the bodies.
 trait Native {
     type TalkStream: Stream<Item = Result<String, Status>>;
 
@@ -306,7 +306,7 @@ impl Native for Voice {
     }
 }
 
-/// What `#[async_trait]` writes, written by hand.
+/// A service desugared by hand, as `#[async_trait]` would do it.
 struct ByHand;
 
 type Said<'a> = dyn Future<Output = Result<Response<HelloReply>, Status>> + Send + 'a;
@@ -329,7 +329,7 @@ impl Greeter for ByHand {
     }
 }
 
-/// As long as a function may be before clippy calls it too long.
+/// A method of the maximum length that clippy allows (`too_many_lines`).
 struct Long;
 
 #[traced_service]
@@ -441,7 +441,7 @@ impl Stubs for Long {
 }
 
 #[tokio::test]
-async fn the_code_that_is_linted_works() -> Result<(), Status> {
+async fn linted_code_works() -> Result<(), Status> {
     let chat = Wrapper(MyChat::default());
     let answer = chat.say(Request::new("hello".to_owned())).await?;
     assert_eq!(answer.into_inner(), "HELLO (0)");

@@ -1,6 +1,8 @@
-//! What compiles, and what the compiler says where something does not: one rule a file, named after it.
+//! Compiles every file in `ui/`, each named after the one rule that it tests.
 //!
-//! `TRYBUILD=overwrite cargo test -p tests --test ui` writes the `.stderr` files anew. Read them before you keep them.
+//! Files in `ui/pass` must compile. For those in `ui/fail`, the compiler's output must match the
+//! `.stderr` file. `TRYBUILD=overwrite cargo test -p tests --test ui` updates the `.stderr` files;
+//! review the difference before you commit it.
 
 #[test]
 fn ui() {

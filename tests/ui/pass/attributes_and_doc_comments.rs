@@ -18,7 +18,7 @@ impl Greeter for MyGreeter {
 
     /// On the method.
     ///
-    /// In two parts.
+    /// In two paragraphs.
     #[allow(unused_assignments)]
     #[cfg_attr(unix, allow(unused_must_use))]
     #[cfg_attr(not(unix), deny(missing_docs))]

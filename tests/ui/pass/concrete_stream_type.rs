@@ -13,8 +13,6 @@ trait Chat {
     async fn talk(&self, request: Request<String>) -> Result<Response<Self::TalkStream>, Status>;
 }
 
-
-
 type Lines = Pin<Box<dyn Stream<Item = Result<String, Status>> + Send>>;
 type Talk = Result<Response<Lines>, Status>;
 

@@ -3,7 +3,8 @@
 use otel_runtime::traced_service;
 use tonic::{Request, Response, Status};
 
-// Not of tonic's making: a type that is not a stream, one that only sounds like a method's, and a constant.
+// Items that tonic does not generate: a type that is not a stream, a `…Stream` type without a
+// method of that name, and a constant.
 #[tonic::async_trait]
 trait Chat {
     const LIMIT: usize;

@@ -1,7 +1,7 @@
 #![deny(warnings)]
 #![allow(dead_code)]
 
-// Everything that generated code might be tempted to name means something else here.
+// Shadows every name that generated code might use without an absolute path.
 mod otel_runtime {}
 mod tonic {}
 mod std {}
