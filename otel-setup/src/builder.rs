@@ -88,7 +88,7 @@ impl Builder {
     }
 
     /// Where Prometheus is to scrape this service, where metrics go to [`Exporter::Prometheus`], at `/metrics`; port 0 is a free one, which
-    /// [`Telemetry::prometheus_address`] tells. By default `OTEL_EXPORTER_PROMETHEUS_HOST`, else `localhost`, and `OTEL_EXPORTER_PROMETHEUS_PORT`, else 9464.
+    /// [`Telemetry::prometheus_address`](crate::Telemetry::prometheus_address) tells. By default `OTEL_EXPORTER_PROMETHEUS_HOST`, else `localhost`, and `OTEL_EXPORTER_PROMETHEUS_PORT`, else 9464.
     ///
     /// Names and text are those of the crate [`opentelemetry-prometheus`](https://docs.rs/opentelemetry-prometheus): `rpc.server.call.duration` is `rpc_server_call_duration_seconds` there.
     ///
@@ -127,7 +127,7 @@ impl Builder {
         self
     }
 
-    /// The program sets a `tracing` subscriber of its own, [of these layers](Telemetry#layers-for-a-subscriber-of-your-own) and others. Otherwise that is done here.
+    /// The program sets a `tracing` subscriber of its own, [of these layers](crate::Telemetry#layers-for-a-subscriber-of-your-own) and others. Otherwise that is done here.
     pub fn without_subscriber(mut self) -> Self {
         self.without_subscriber = true;
         self

@@ -118,6 +118,11 @@ impl Environment {
         self.warnings.borrow_mut().push(format!("{name}={value:?} {what}"));
     }
 
+    /// Records a warning about a variable without a usable value.
+    pub(crate) fn warn_unset(&self, name: &str, what: &str) {
+        self.warnings.borrow_mut().push(format!("{name} {what}"));
+    }
+
     /// What was found wrong, in order, each once.
     pub(crate) fn into_warnings(self) -> Vec<String> {
         let mut warnings = self.warnings.into_inner();

@@ -80,19 +80,22 @@ impl Exporter {
         }
         let variable = format!("OTEL_{}_EXPORTER", signal.in_variables());
         let Some(list) = environment.text(&variable) else {
-            if DEFAULT.is_none() {
-                environment.warn(
-                    &variable,
-                    "",
-                    format_args!(
-                        "is not set, and there is no default exporter without the cargo features `otlp` and `console` of otel-setup; used instead: none"
-                    ),
-                );
-            }
-            return Ok(Vec::from_iter(DEFAULT));
+            return Ok(Vec::from_iter(default(&variable, environment)));
         };
         parse(signal, &variable, &list, environment)
     }
+}
+
+/// Returns the default exporter, or records that none is compiled in.
+fn default(variable: &str, environment: &Environment) -> Option<Exporter> {
+    if DEFAULT.is_none() {
+        environment.warn_unset(
+            variable,
+            "names no exporter, and there is no default without the cargo features `otlp` and `console` of otel-setup; \
+             used instead: none",
+        );
+    }
+    DEFAULT
 }
 
 /// A name in a list of exporters.
@@ -155,6 +158,9 @@ fn parse(signal: Signal, variable: &str, list: &str, environment: &Environment) 
         unknown.push("\"none\" beside others".to_owned());
     }
     if exporters.is_empty() && !is_none {
+        if unknown.is_empty() {
+            return Ok(Vec::from_iter(default(variable, environment)));
+        }
         exporters.extend(DEFAULT);
     }
     if !unknown.is_empty() {
@@ -184,25 +190,26 @@ mod tests {
         (exporters, environment.into_warnings())
     }
 
+    #[cfg(feature = "console")]
     #[test]
-    fn names_have_no_case_and_count_once() {
+    fn names_are_case_insensitive_and_deduplicated() {
         for value in ["console", " Console , CONSOLE,", "console,console"] {
             let (exporters, warnings) = of(Signal::Traces, "OTEL_TRACES_EXPORTER", value);
             assert_eq!(exporters, [Exporter::Console], "{value:?}");
             assert_eq!(warnings, [] as [&str; 0]);
         }
+    }
+
+    #[test]
+    fn none_means_no_exporter() {
         for value in ["none", "NONE", "none,none"] {
             let (exporters, warnings) = of(Signal::Logs, "OTEL_LOGS_EXPORTER", value);
             assert_eq!(exporters, [], "{value:?}");
             assert_eq!(warnings, [] as [&str; 0]);
         }
-        for value in ["", ",", " "] {
-            let (exporters, warnings) = of(Signal::Metrics, "OTEL_METRICS_EXPORTER", value);
-            assert_eq!(exporters, [DEFAULT], "{value:?}");
-            assert_eq!(warnings, [] as [&str; 0]);
-        }
     }
 
+    #[cfg(feature = "console")]
     #[test]
     fn an_unknown_name_is_told_and_left_out() {
         let (exporters, warnings) = of(Signal::Traces, "OTEL_TRACES_EXPORTER", "zipkin,console,prometheus");
@@ -210,13 +217,14 @@ mod tests {
         let expected = r#"OTEL_TRACES_EXPORTER="zipkin,console,prometheus" names exporters of traces that are not known: "zipkin", "prometheus"; used instead: console"#;
         assert_eq!(warnings, [expected]);
         let (exporters, warnings) = of(Signal::Logs, "OTEL_LOGS_EXPORTER", "loki");
-        assert_eq!(exporters, [DEFAULT]);
+        assert_eq!(exporters, Vec::from_iter(DEFAULT));
         assert_eq!(warnings.len(), 1);
         let (exporters, warnings) = of(Signal::Logs, "OTEL_LOGS_EXPORTER", "none,console");
         assert_eq!(exporters, [Exporter::Console]);
         assert!(warnings[0].contains("\"none\" beside others"), "{warnings:?}");
     }
 
+    #[cfg(feature = "console")]
     #[test]
     fn the_program_has_the_first_word() {
         let environment = Environment::of([("OTEL_TRACES_EXPORTER", "zipkin")]);
@@ -233,15 +241,31 @@ mod tests {
         );
     }
 
-    #[cfg(not(feature = "otlp"))]
     #[test]
-    fn what_is_not_compiled_in_is_an_error() {
-        let environment = Environment::of([("OTEL_TRACES_EXPORTER", "otlp")]);
-        let error = Exporter::of(Signal::Traces, None, &environment).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            r#"OTEL_TRACES_EXPORTER="otlp" needs the cargo feature `otlp` of otel-setup"#
-        );
+    fn an_exporter_that_is_not_compiled_in_is_an_error() {
+        for (feature, is_enabled) in [("console", cfg!(feature = "console")), ("otlp", cfg!(feature = "otlp"))] {
+            let environment = Environment::of([("OTEL_TRACES_EXPORTER", feature)]);
+            let exporters = Exporter::of(Signal::Traces, None, &environment);
+            let message = exporters.map_err(|error| error.to_string()).err();
+            let expected =
+                format!(r#"OTEL_TRACES_EXPORTER="{feature}" needs the cargo feature `{feature}` of otel-setup"#);
+            assert_eq!(message, (!is_enabled).then_some(expected));
+        }
+    }
+
+    #[test]
+    fn an_empty_list_is_the_default_or_a_warning() {
+        for value in ["", ",", " "] {
+            let (exporters, warnings) = of(Signal::Metrics, "OTEL_METRICS_EXPORTER", value);
+            assert_eq!(exporters, Vec::from_iter(DEFAULT), "{value:?}");
+            let expected = "OTEL_METRICS_EXPORTER names no exporter, and there is no default without the cargo features \
+                `otlp` and `console` of otel-setup; used instead: none";
+            assert_eq!(
+                warnings,
+                Vec::from_iter(DEFAULT.is_none().then_some(expected)),
+                "{value:?}"
+            );
+        }
     }
 
     #[cfg(feature = "prometheus")]

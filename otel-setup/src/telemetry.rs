@@ -28,7 +28,7 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Where Prometheus can scrape this service, at `/metrics`: `None` where metrics do not go to [`Exporter::Prometheus`].
+    /// Where Prometheus can scrape this service, at `/metrics`: `None` where metrics do not go to [`Exporter::Prometheus`](crate::Exporter::Prometheus).
     #[cfg(feature = "prometheus")]
     #[must_use]
     pub fn prometheus_address(&self) -> Option<SocketAddr> {

@@ -80,7 +80,11 @@ fn exporters(environment: &Environment) {
             Ok(exporters) => exporters,
             // What has been left out is refused, and nothing else.
             Err(error) => {
-                assert!(!cfg!(feature = "prometheus") && list.contains("prometheus"), "{error}");
+                assert!(
+                    !cfg!(feature = "prometheus") && list.contains("prometheus")
+                        || !cfg!(feature = "console") && list.contains("console"),
+                    "{error}"
+                );
                 continue;
             }
         };
