@@ -29,8 +29,12 @@ pub(crate) fn provider(
     Ok(Some(provider.build()))
 }
 
-#[cfg_attr(not(feature = "otlp"), allow(clippy::unnecessary_wraps))]
-#[allow(unused_variables, reason = "not every exporter needs all of them")]
+#[allow(
+    unused_variables,
+    clippy::needless_pass_by_value,
+    clippy::unnecessary_wraps,
+    reason = "the Cargo features decide which exporters there are"
+)]
 fn add(
     exporter: Exporter,
     provider: LoggerProviderBuilder,
