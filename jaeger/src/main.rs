@@ -56,10 +56,10 @@ async fn main() -> Result<(), BoxError> {
 fn telemetry_to(collector: &str, service: &'static str) -> Builder {
     otel_setup::builder()
         .service_name(service)
-        .endpoint(collector)
-        .traces([Exporter::Otlp])
-        .metrics([])
-        .logs([])
+        .otlp_endpoint(collector)
+        .trace_exporters([Exporter::Otlp])
+        .metric_exporters([])
+        .log_exporters([])
 }
 
 /// A service of its own, until whoever started it is gone.

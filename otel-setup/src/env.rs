@@ -1,4 +1,4 @@
-//! Environment variables, read by the rules of
+//! Env variables, read by the rules of
 //! [OpenTelemetry's specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/): an empty value counts as unset, enumerations have no case, and what cannot be read is
 //! told and ignored.
 
@@ -14,28 +14,28 @@ use std::time::Duration;
 type Lookup = dyn Fn(&str) -> Option<OsString>;
 
 /// The environment of a process, and what was found wrong with it.
-pub(crate) struct Environment {
+pub(crate) struct Env {
     value_of: Box<Lookup>,
     warnings: RefCell<Vec<String>>,
 }
 
-impl Environment {
-    pub(crate) fn of_this_process() -> Self {
-        Environment {
+impl Env {
+    pub(crate) fn from_process() -> Self {
+        Env {
             value_of: Box::new(|name| env::var_os(name)),
             warnings: RefCell::default(),
         }
     }
 
     #[cfg(test)]
-    pub(crate) fn of<const N: usize>(variables: [(&str, &str); N]) -> Self {
+    pub(crate) fn from_vars<const N: usize>(variables: [(&str, &str); N]) -> Self {
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Environment::of_map(variables.into())
+        Env::from_map(variables.into())
     }
 
     #[cfg(any(test, fuzzing))]
-    pub(crate) fn of_map(variables: HashMap<String, String>) -> Self {
-        Environment {
+    pub(crate) fn from_map(variables: HashMap<String, String>) -> Self {
+        Env {
             value_of: Box::new(move |name| variables.get(name).map(OsString::from)),
             warnings: RefCell::default(),
         }
@@ -95,7 +95,7 @@ impl Environment {
     }
 
     /// The same in milliseconds.
-    pub(crate) fn positive_milliseconds(&self, name: &str, default: Duration) -> Duration {
+    pub(crate) fn positive_millis(&self, name: &str, default: Duration) -> Duration {
         let default = usize::try_from(default.as_millis()).unwrap_or(usize::MAX);
         Duration::from_millis(self.positive(name, default) as u64)
     }
@@ -132,9 +132,9 @@ impl Environment {
     }
 }
 
-impl fmt::Debug for Environment {
+impl fmt::Debug for Env {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Environment").finish_non_exhaustive()
+        f.debug_struct("Env").finish_non_exhaustive()
     }
 }
 
@@ -153,24 +153,21 @@ mod tests {
             ("1", false, true),
             ("yes", false, true),
         ] {
-            let environment = Environment::of([("OTEL_SDK_DISABLED", value)]);
-            assert_eq!(environment.boolean("OTEL_SDK_DISABLED"), is_true, "{value:?}");
+            let env = Env::from_vars([("OTEL_SDK_DISABLED", value)]);
+            assert_eq!(env.boolean("OTEL_SDK_DISABLED"), is_true, "{value:?}");
             let expected = format!(r#"OTEL_SDK_DISABLED={value:?} is neither "true" nor "false"; used instead: false"#);
             let expected = if is_told { vec![expected] } else { vec![] };
-            assert_eq!(environment.into_warnings(), expected);
+            assert_eq!(env.into_warnings(), expected);
         }
-        assert!(!Environment::of([]).boolean("OTEL_SDK_DISABLED"));
+        assert!(!Env::from_vars([]).boolean("OTEL_SDK_DISABLED"));
     }
 
     #[test]
     fn words_have_no_case_and_the_unknown_is_told() {
         let known = [("grpc", 1), ("http/protobuf", 2)];
         let read = |value: &str| {
-            let environment = Environment::of([("PROTOCOL", value)]);
-            (
-                environment.one_of("PROTOCOL", &known, "grpc"),
-                environment.into_warnings(),
-            )
+            let env = Env::from_vars([("PROTOCOL", value)]);
+            (env.one_of("PROTOCOL", &known, "grpc"), env.into_warnings())
         };
         assert_eq!(read("GRPC"), (Some(1), vec![]));
         assert_eq!(read(" http/Protobuf "), (Some(2), vec![]));
@@ -181,11 +178,11 @@ mod tests {
 
     #[test]
     fn a_warning_is_told_once() {
-        let environment = Environment::of([("SIZE", "big")]);
-        assert_eq!(environment.positive("SIZE", 5), 5);
-        assert_eq!(environment.positive("SIZE", 5), 5);
+        let env = Env::from_vars([("SIZE", "big")]);
+        assert_eq!(env.positive("SIZE", 5), 5);
+        assert_eq!(env.positive("SIZE", 5), 5);
         assert_eq!(
-            environment.into_warnings(),
+            env.into_warnings(),
             [r#"SIZE="big" is not a valid number; used instead: 5"#]
         );
     }
@@ -195,12 +192,12 @@ mod tests {
     fn what_is_not_utf_8_is_told_and_ignored() {
         use std::os::unix::ffi::OsStringExt;
 
-        let environment = Environment {
+        let env = Env {
             value_of: Box::new(|_| Some(OsString::from_vec(vec![b'a', 0xff]))),
             warnings: RefCell::default(),
         };
-        assert_eq!(environment.text("OTEL_SERVICE_NAME"), None);
+        assert_eq!(env.text("OTEL_SERVICE_NAME"), None);
         let expected = "OTEL_SERVICE_NAME=\"a\u{fffd}\" is not UTF-8; it is ignored";
-        assert_eq!(environment.into_warnings(), [expected]);
+        assert_eq!(env.into_warnings(), [expected]);
     }
 }

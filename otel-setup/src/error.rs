@@ -21,12 +21,12 @@ impl InitError {
     }
 
     /// For a value of an environment variable that cannot be used.
-    pub(crate) fn of_variable(name: &str, value: &str, what: impl Display) -> Self {
+    pub(crate) fn invalid_variable(name: &str, value: &str, what: impl Display) -> Self {
         InitError::new(format!("{name}={value:?} {what}"))
     }
 
     #[cfg_attr(not(feature = "otlp"), allow(dead_code))]
-    pub(crate) fn because(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+    pub(crate) fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
     }
@@ -62,17 +62,17 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    pub(crate) fn of(signal: Signal, reason: String) -> Self {
-        Failure::counted(signal, 0, reason)
+    pub(crate) fn new(signal: Signal, reason: String) -> Self {
+        Failure::with_loss(signal, 0, reason)
     }
 
-    pub(crate) fn counted(signal: Signal, lost: u64, reason: String) -> Self {
+    pub(crate) fn with_loss(signal: Signal, lost: u64, reason: String) -> Self {
         Failure { signal, lost, reason }
     }
 }
 
 impl ShutdownError {
-    pub(crate) fn of(mut failures: Vec<Failure>) -> Result<(), Self> {
+    pub(crate) fn from_failures(mut failures: Vec<Failure>) -> Result<(), Self> {
         failures.sort_by_key(|failure| Signal::ALL.iter().position(|signal| *signal == failure.signal));
         if failures.is_empty() {
             Ok(())
@@ -81,8 +81,8 @@ impl ShutdownError {
         }
     }
 
-    pub(crate) fn of_all(reason: &str) -> Self {
-        let failures = Signal::ALL.map(|signal| Failure::of(signal, reason.to_owned()));
+    pub(crate) fn for_all_signals(reason: &str) -> Self {
+        let failures = Signal::ALL.map(|signal| Failure::new(signal, reason.to_owned()));
         ShutdownError {
             failures: failures.into(),
         }

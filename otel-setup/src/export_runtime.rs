@@ -14,12 +14,12 @@ use tokio::sync::mpsc;
 ///
 /// Nothing that happens on it becomes telemetry. It ends with the last of its clones.
 #[derive(Clone)]
-pub(crate) struct Background {
+pub(crate) struct ExportRuntime {
     runtime: Handle,
     _keeps_it: mpsc::Sender<Infallible>,
 }
 
-impl Background {
+impl ExportRuntime {
     pub(crate) fn start() -> io::Result<Self> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
@@ -28,7 +28,7 @@ impl Background {
             let _suppressed = Context::enter_telemetry_suppressed_scope();
             runtime.block_on(kept.recv());
         })?;
-        Ok(Background {
+        Ok(ExportRuntime {
             runtime: handle,
             _keeps_it: keeper,
         })
@@ -47,9 +47,9 @@ impl Background {
     }
 }
 
-impl fmt::Debug for Background {
+impl fmt::Debug for ExportRuntime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Background").finish_non_exhaustive()
+        f.debug_struct("ExportRuntime").finish_non_exhaustive()
     }
 }
 
@@ -61,8 +61,8 @@ mod tests {
 
     #[test]
     fn is_a_thread_of_its_own_without_telemetry() {
-        let background = Background::start().unwrap();
-        let seen = background.run(async {
+        let runtime = ExportRuntime::start().unwrap();
+        let seen = runtime.run(async {
             let there = tokio::spawn(async {
                 let name = thread::current().name().map(str::to_owned);
                 (name, Context::is_current_telemetry_suppressed())
@@ -77,15 +77,15 @@ mod tests {
 
     #[test]
     fn ends_with_its_last_clone() {
-        let background = Background::start().unwrap();
+        let runtime = ExportRuntime::start().unwrap();
         let (gone, is_gone) = std::sync::mpsc::channel::<Infallible>();
         // Held by what runs there, and dropped with the runtime.
-        background.runtime.spawn(async move {
+        runtime.runtime.spawn(async move {
             let _gone = gone;
             std::future::pending::<()>().await;
         });
-        let clone = background.clone();
-        drop(background);
+        let clone = runtime.clone();
+        drop(runtime);
         assert_eq!(is_gone.try_recv(), Err(std::sync::mpsc::TryRecvError::Empty));
         drop(clone);
         assert_eq!(is_gone.recv(), Err(std::sync::mpsc::RecvError));

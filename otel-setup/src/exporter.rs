@@ -1,6 +1,6 @@
 //! Where a signal goes.
 
-use crate::env::Environment;
+use crate::env::Env;
 use crate::error::InitError;
 use crate::signal::Signal;
 
@@ -26,7 +26,7 @@ pub enum Exporter {
     ///
     /// `https` needs the cargo feature `tls`.
     ///
-    /// Batches are sent from threads of their own, so a receiver that is slow, or not there, costs the service no time, and no memory beyond the queues: 2048 spans and 2048 log records
+    /// BatchSettings are sent from threads of their own, so a receiver that is slow, or not there, costs the service no time, and no memory beyond the queues: 2048 spans and 2048 log records
     /// (`OTEL_BSP_MAX_QUEUE_SIZE`, `OTEL_BLRP_MAX_QUEUE_SIZE`), a batch of each, and the metrics of one export. What finds a queue full is lost. A receiver that fails is told of
     /// once, with a warning, and so is that it works again; [`shutdown`](crate::Telemetry::shutdown) says how much was lost in all.
     ///
@@ -66,30 +66,30 @@ impl Exporter {
     /// # Errors
     ///
     /// Where an exporter is asked for that is not compiled in, or that does not take this signal.
-    pub(crate) fn of(
+    pub(crate) fn resolve(
         signal: Signal,
-        by_program: Option<Vec<Exporter>>,
-        environment: &Environment,
+        explicit: Option<Vec<Exporter>>,
+        env: &Env,
     ) -> Result<Vec<Exporter>, InitError> {
-        if let Some(exporters) = by_program {
+        if let Some(exporters) = explicit {
             #[cfg(feature = "prometheus")]
             if signal != Signal::Metrics && exporters.contains(&Exporter::Prometheus) {
                 return Err(InitError::new(format!("Prometheus takes metrics, no {signal}")));
             }
             return Ok(each_once(exporters));
         }
-        let variable = format!("OTEL_{}_EXPORTER", signal.in_variables());
-        let Some(list) = environment.text(&variable) else {
-            return Ok(Vec::from_iter(default(&variable, environment)));
+        let variable = format!("OTEL_{}_EXPORTER", signal.env_name());
+        let Some(list) = env.text(&variable) else {
+            return Ok(Vec::from_iter(default(&variable, env)));
         };
-        parse(signal, &variable, &list, environment)
+        parse(signal, &variable, &list, env)
     }
 }
 
 /// Returns the default exporter, or records that none is compiled in.
-fn default(variable: &str, environment: &Environment) -> Option<Exporter> {
+fn default(variable: &str, env: &Env) -> Option<Exporter> {
     if DEFAULT.is_none() {
-        environment.warn_unset(
+        env.warn_unset(
             variable,
             "names no exporter, and there is no default without the cargo features `otlp` and `console` of otel-setup; \
              used instead: none",
@@ -137,7 +137,7 @@ fn each_once(exporters: Vec<Exporter>) -> Vec<Exporter> {
     once
 }
 
-fn parse(signal: Signal, variable: &str, list: &str, environment: &Environment) -> Result<Vec<Exporter>, InitError> {
+fn parse(signal: Signal, variable: &str, list: &str, env: &Env) -> Result<Vec<Exporter>, InitError> {
     let mut exporters = Vec::new();
     let mut unknown = Vec::new();
     let mut is_none = false;
@@ -147,7 +147,7 @@ fn parse(signal: Signal, variable: &str, list: &str, environment: &Environment) 
             Name::Exporter(exporter) => exporters.push(exporter),
             Name::Disabled(feature) => {
                 let what = format_args!("needs the cargo feature `{feature}` of otel-setup");
-                return Err(InitError::of_variable(variable, list, what));
+                return Err(InitError::invalid_variable(variable, list, what));
             }
             Name::Unknown if name == "none" => is_none = true,
             Name::Unknown => unknown.push(format!("{entry:?}")),
@@ -159,7 +159,7 @@ fn parse(signal: Signal, variable: &str, list: &str, environment: &Environment) 
     }
     if exporters.is_empty() && !is_none {
         if unknown.is_empty() {
-            return Ok(Vec::from_iter(default(variable, environment)));
+            return Ok(Vec::from_iter(default(variable, env)));
         }
         exporters.extend(DEFAULT);
     }
@@ -171,7 +171,7 @@ fn parse(signal: Signal, variable: &str, list: &str, environment: &Environment) 
             used.join(",")
         };
         let unknown = unknown.join(", ");
-        environment.warn(
+        env.warn(
             variable,
             list,
             format_args!("names exporters of {signal} that are not known: {unknown}; used instead: {used}"),
@@ -185,9 +185,9 @@ mod tests {
     use super::*;
 
     fn of(signal: Signal, variable: &str, value: &str) -> (Vec<Exporter>, Vec<String>) {
-        let environment = Environment::of([(variable, value)]);
-        let exporters = Exporter::of(signal, None, &environment).unwrap();
-        (exporters, environment.into_warnings())
+        let env = Env::from_vars([(variable, value)]);
+        let exporters = Exporter::resolve(signal, None, &env).unwrap();
+        (exporters, env.into_warnings())
     }
 
     #[cfg(feature = "console")]
@@ -227,25 +227,21 @@ mod tests {
     #[cfg(feature = "console")]
     #[test]
     fn the_program_has_the_first_word() {
-        let environment = Environment::of([("OTEL_TRACES_EXPORTER", "zipkin")]);
+        let env = Env::from_vars([("OTEL_TRACES_EXPORTER", "zipkin")]);
         let twice = vec![Exporter::Console, Exporter::Console];
         assert_eq!(
-            Exporter::of(Signal::Traces, Some(twice), &environment).unwrap(),
+            Exporter::resolve(Signal::Traces, Some(twice), &env).unwrap(),
             [Exporter::Console]
         );
-        assert_eq!(Exporter::of(Signal::Traces, Some(vec![]), &environment).unwrap(), []);
-        assert_eq!(
-            environment.into_warnings(),
-            [] as [&str; 0],
-            "what is not read is not told"
-        );
+        assert_eq!(Exporter::resolve(Signal::Traces, Some(vec![]), &env).unwrap(), []);
+        assert_eq!(env.into_warnings(), [] as [&str; 0], "what is not read is not told");
     }
 
     #[test]
     fn an_exporter_that_is_not_compiled_in_is_an_error() {
         for (feature, is_enabled) in [("console", cfg!(feature = "console")), ("otlp", cfg!(feature = "otlp"))] {
-            let environment = Environment::of([("OTEL_TRACES_EXPORTER", feature)]);
-            let exporters = Exporter::of(Signal::Traces, None, &environment);
+            let env = Env::from_vars([("OTEL_TRACES_EXPORTER", feature)]);
+            let exporters = Exporter::resolve(Signal::Traces, None, &env);
             let message = exporters.map_err(|error| error.to_string()).err();
             let expected =
                 format!(r#"OTEL_TRACES_EXPORTER="{feature}" needs the cargo feature `{feature}` of otel-setup"#);
@@ -273,8 +269,8 @@ mod tests {
     fn prometheus_takes_metrics() {
         let (exporters, _) = of(Signal::Metrics, "OTEL_METRICS_EXPORTER", "prometheus");
         assert_eq!(exporters, [Exporter::Prometheus]);
-        let environment = Environment::of([]);
-        let error = Exporter::of(Signal::Logs, Some(vec![Exporter::Prometheus]), &environment).unwrap_err();
+        let env = Env::from_vars([]);
+        let error = Exporter::resolve(Signal::Logs, Some(vec![Exporter::Prometheus]), &env).unwrap_err();
         assert_eq!(error.to_string(), "Prometheus takes metrics, no logs");
     }
 }

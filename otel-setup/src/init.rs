@@ -10,13 +10,13 @@ use opentelemetry::propagation::TextMapCompositePropagator;
 use otel_runtime::propagation;
 
 use crate::builder::Builder;
-use crate::env::Environment;
+use crate::env::Env;
 use crate::error::InitError;
 use crate::exporter::Exporter;
 use crate::providers::Providers;
 use crate::signal::Signal;
 #[cfg(feature = "console")]
-use crate::subscriber::LogLines;
+use crate::subscriber::StdoutLogs;
 use crate::subscriber::{self, Directives, Layers};
 use crate::telemetry::Telemetry;
 use crate::{logs, metrics, resource, traces, unsupported};
@@ -40,18 +40,18 @@ impl Builder {
 }
 
 fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
-    let environment = Environment::of_this_process();
-    let providers = if environment.boolean("OTEL_SDK_DISABLED") {
+    let env = Env::from_process();
+    let providers = if env.boolean("OTEL_SDK_DISABLED") {
         Providers::default()
     } else {
-        providers(&mut builder, &environment)?
+        providers(&mut builder, &env)?
     };
 
     let layers = Layers {
         tracers: providers.tracers.clone(),
         loggers: providers.loggers.clone(),
-        directives: Directives::of(&environment),
-        lines: builder.log_lines.unwrap_or_default(),
+        directives: Directives::from_env(&env),
+        lines: builder.stdout_logs.unwrap_or_default(),
     };
     if !builder.without_subscriber {
         subscriber::install(&layers)?;
@@ -67,11 +67,11 @@ fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
     let (propagator, unknown_propagators) = if let Some(propagator) = builder.propagator.take() {
         (TextMapCompositePropagator::new(vec![propagator]), None)
     } else {
-        let names = environment.text("OTEL_PROPAGATORS");
+        let names = env.text("OTEL_PROPAGATORS");
         propagation::parse_names(names.as_deref().unwrap_or_default())
     };
     global::set_text_map_propagator(propagator);
-    for warning in environment.into_warnings().into_iter().chain(unknown_propagators) {
+    for warning in env.into_warnings().into_iter().chain(unknown_propagators) {
         tell(&warning);
     }
     Ok(Telemetry {
@@ -80,26 +80,26 @@ fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
     })
 }
 
-fn providers(builder: &mut Builder, environment: &Environment) -> Result<Providers, InitError> {
-    unsupported::warn(environment);
-    let resource = resource::resource(std::mem::take(&mut builder.attributes), environment);
-    let to = Exporter::of(Signal::Traces, builder.traces.take(), environment)?;
-    let tracers = traces::provider(&to, builder, environment, &resource)?;
-    let to = Exporter::of(Signal::Metrics, builder.metrics.take(), environment)?;
-    let meters = metrics::provider(&to, builder, environment, &resource)?;
-    let to = Exporter::of(Signal::Logs, builder.logs.take(), environment)?;
+fn providers(builder: &mut Builder, env: &Env) -> Result<Providers, InitError> {
+    unsupported::warn(env);
+    let resource = resource::resource(std::mem::take(&mut builder.resource_attributes), env);
+    let to = Exporter::resolve(Signal::Traces, builder.trace_exporters.take(), env)?;
+    let tracers = traces::provider(&to, builder, env, &resource)?;
+    let to = Exporter::resolve(Signal::Metrics, builder.metric_exporters.take(), env)?;
+    let meters = metrics::provider(&to, builder, env, &resource)?;
+    let to = Exporter::resolve(Signal::Logs, builder.log_exporters.take(), env)?;
     #[cfg(feature = "console")]
     if to.contains(&Exporter::Console) {
         // Each record would be there twice.
-        builder.log_lines.get_or_insert(LogLines::Off);
+        builder.stdout_logs.get_or_insert(StdoutLogs::Off);
     }
-    let loggers = logs::provider(&to, builder, environment, &resource)?;
+    let loggers = logs::provider(&to, builder, env, &resource)?;
     Ok(Providers {
         tracers,
         meters,
         loggers,
         #[cfg(feature = "otlp")]
-        tallies: std::mem::take(&mut builder.otlp.tallies),
+        export_stats: std::mem::take(&mut builder.otlp.export_stats),
         #[cfg(feature = "prometheus")]
         prometheus_address: builder.prometheus.endpoint.as_ref().map(|endpoint| endpoint.address),
         #[cfg(feature = "prometheus")]

@@ -44,9 +44,9 @@ pub use exporter::Exporter;
 #[cfg(feature = "otlp")]
 pub use otlp::Protocol;
 pub use signal::Signal;
-pub use subscriber::LogLines;
+pub use subscriber::StdoutLogs;
 pub use telemetry::Telemetry;
-pub use text::stdout_has_colour;
+pub use text::stdout_supports_color;
 
 /// Sets up traces, metrics and logs as the environment says.
 ///

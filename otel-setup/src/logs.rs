@@ -4,7 +4,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::{LoggerProviderBuilder, SdkLoggerProvider};
 
 use crate::builder::Builder;
-use crate::env::Environment;
+use crate::env::Env;
 use crate::error::InitError;
 use crate::exporter::Exporter;
 
@@ -12,16 +12,16 @@ use crate::exporter::Exporter;
 pub(crate) fn provider(
     exporters: &[Exporter],
     builder: &mut Builder,
-    environment: &Environment,
+    env: &Env,
     resource: &Resource,
 ) -> Result<Option<SdkLoggerProvider>, InitError> {
-    let configure = builder.logger_provider.take();
+    let configure = builder.configure_logger_provider.take();
     if exporters.is_empty() && configure.is_none() {
         return Ok(None);
     }
     let mut provider = SdkLoggerProvider::builder().with_resource(resource.clone());
     for exporter in exporters {
-        provider = add(*exporter, provider, builder, environment)?;
+        provider = add(*exporter, provider, builder, env)?;
     }
     if let Some(configure) = configure {
         provider = configure(provider);
@@ -39,14 +39,14 @@ fn add(
     exporter: Exporter,
     provider: LoggerProviderBuilder,
     builder: &mut Builder,
-    environment: &Environment,
+    env: &Env,
 ) -> Result<LoggerProviderBuilder, InitError> {
     match exporter {
         #[cfg(feature = "console")]
-        Exporter::Console => Ok(builder.console.logs(provider, environment)),
+        Exporter::Console => Ok(builder.console.logs(provider, env)),
         #[cfg(feature = "otlp")]
-        Exporter::Otlp => builder.otlp.logs(provider, environment),
-        // `Exporter::of` has refused it.
+        Exporter::Otlp => builder.otlp.logs(provider, env),
+        // `Exporter::resolve` has refused it.
         #[cfg(feature = "prometheus")]
         Exporter::Prometheus => Ok(provider),
     }

@@ -13,9 +13,9 @@ use axum::routing::get;
 use opentelemetry_sdk::metrics::MeterProviderBuilder;
 use prometheus::{Registry, TextEncoder};
 
-use crate::env::Environment;
+use crate::env::Env;
 use crate::error::InitError;
-use crate::export_runtime::Background;
+use crate::export_runtime::ExportRuntime;
 
 const HOST_VARIABLE: &str = "OTEL_EXPORTER_PROMETHEUS_HOST";
 const PORT_VARIABLE: &str = "OTEL_EXPORTER_PROMETHEUS_PORT";
@@ -31,7 +31,7 @@ pub(crate) struct Prometheus {
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     pub(crate) address: SocketAddr,
-    _server: Background,
+    _server: ExportRuntime,
 }
 
 impl Prometheus {
@@ -39,14 +39,14 @@ impl Prometheus {
     pub(crate) fn metrics(
         &mut self,
         provider: MeterProviderBuilder,
-        environment: &Environment,
+        env: &Env,
     ) -> Result<MeterProviderBuilder, InitError> {
         let registry = Registry::new();
         let reader = opentelemetry_prometheus::exporter().with_registry(registry.clone());
         let reader = reader
             .build()
-            .map_err(|error| InitError::new("the Prometheus exporter cannot be made").because(error))?;
-        self.endpoint = Some(Endpoint::serve(registry, listener(self.address, environment)?)?);
+            .map_err(|error| InitError::new("the Prometheus exporter cannot be made").with_source(error))?;
+        self.endpoint = Some(Endpoint::serve(registry, listener(self.address, env)?)?);
         Ok(provider.with_reader(reader))
     }
 }
@@ -56,7 +56,7 @@ impl Endpoint {
     fn serve(registry: Registry, listener: TcpListener) -> Result<Self, InitError> {
         let started = || -> io::Result<Self> {
             let address = listener.local_addr()?;
-            let server = Background::start()?;
+            let server = ExportRuntime::start()?;
             let metrics = get(move || async move { text(&registry) });
             let app = Router::new().route("/metrics", metrics);
             server.enter(|| -> io::Result<()> {
@@ -69,17 +69,17 @@ impl Endpoint {
                 _server: server,
             })
         };
-        started().map_err(|error| InitError::new("the metrics cannot be served to Prometheus").because(error))
+        started().map_err(|error| InitError::new("the metrics cannot be served to Prometheus").with_source(error))
     }
 }
 
-fn listener(by_program: Option<SocketAddr>, environment: &Environment) -> Result<TcpListener, InitError> {
-    let (listener, what) = if let Some(address) = by_program {
+fn listener(explicit: Option<SocketAddr>, env: &Env) -> Result<TcpListener, InitError> {
+    let (listener, what) = if let Some(address) = explicit {
         (TcpListener::bind(address), address.to_string())
     } else {
-        let host = environment.text(HOST_VARIABLE);
+        let host = env.text(HOST_VARIABLE);
         let host = host.as_deref().unwrap_or("localhost");
-        let port = environment.number(PORT_VARIABLE, 9464).unwrap_or(9464);
+        let port = env.number(PORT_VARIABLE, 9464).unwrap_or(9464);
         let what = format!("{HOST_VARIABLE}={host:?}, {PORT_VARIABLE}=\"{port}\"");
         (TcpListener::bind((host, port)), what)
     };
@@ -88,7 +88,7 @@ fn listener(by_program: Option<SocketAddr>, environment: &Environment) -> Result
         Ok(listener)
     });
     listener.map_err(|error| {
-        InitError::new(format!("no Prometheus can scrape this service at {what}: {error}")).because(error)
+        InitError::new(format!("no Prometheus can scrape this service at {what}: {error}")).with_source(error)
     })
 }
 

@@ -12,10 +12,10 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
 use crate::error::{Failure, ShutdownError};
-use crate::export_stats::Tally;
+use crate::export_stats::ExportStats;
 #[cfg(feature = "prometheus")]
 use crate::prometheus::Endpoint;
-use crate::shutdown::{Progress, deadline, each, job, too_slow};
+use crate::shutdown::{ShutdownOnce, deadline, each, job, too_slow};
 
 /// What is there to be shut down: `None` is a signal that goes nowhere.
 #[derive(Debug, Default)]
@@ -23,14 +23,14 @@ pub(crate) struct Providers {
     pub(crate) tracers: Option<SdkTracerProvider>,
     pub(crate) meters: Option<SdkMeterProvider>,
     pub(crate) loggers: Option<SdkLoggerProvider>,
-    /// The books of those that go to an OTLP receiver.
-    pub(crate) tallies: Vec<Arc<Tally>>,
+    /// The counts of those that go to an OTLP receiver.
+    pub(crate) export_stats: Vec<Arc<ExportStats>>,
     #[cfg(feature = "prometheus")]
     pub(crate) prometheus_address: Option<SocketAddr>,
     /// Until the shutdown.
     #[cfg(feature = "prometheus")]
     pub(crate) prometheus: Mutex<Option<Endpoint>>,
-    pub(crate) shutdown: Progress,
+    pub(crate) shutdown: ShutdownOnce,
 }
 
 impl Providers {
@@ -40,10 +40,10 @@ impl Providers {
 
     pub(crate) fn shut_down(&self, limit: Duration) -> Result<(), ShutdownError> {
         let deadline = deadline(limit);
-        let too_slow = || ShutdownError::of_all(&too_slow(limit));
+        let too_slow = || ShutdownError::for_all_signals(&too_slow(limit));
         self.shutdown.once(deadline, too_slow, || {
-            for tally in &self.tallies {
-                tally.must_close_by(deadline);
+            for stats in &self.export_stats {
+                stats.must_close_by(deadline);
             }
             let mut failures = each(
                 limit,
@@ -61,22 +61,22 @@ impl Providers {
             );
             #[cfg(feature = "prometheus")]
             drop(self.prometheus.lock().unwrap_or_else(PoisonError::into_inner).take());
-            for tally in &self.tallies {
-                tally.wait_until_closed(deadline);
-                // The books know more than the SDK, which may have stopped waiting before the time was up.
-                if let Some(loss) = tally.loss(limit) {
-                    failures.retain(|failure| failure.signal != tally.signal);
-                    failures.push(Failure::counted(tally.signal, loss.lost, loss.text));
-                } else if tally.is_closed() {
-                    failures.retain(|failure| failure.signal != tally.signal || !failure.reason.contains("Timeout"));
+            for stats in &self.export_stats {
+                stats.wait_until_closed(deadline);
+                // The counts know more than the SDK, which may have stopped waiting before the time was up.
+                if let Some(loss) = stats.loss(limit) {
+                    failures.retain(|failure| failure.signal != stats.signal);
+                    failures.push(Failure::with_loss(stats.signal, loss.lost, loss.text));
+                } else if stats.is_closed() {
+                    failures.retain(|failure| failure.signal != stats.signal || !failure.reason.contains("Timeout"));
                 }
             }
-            ShutdownError::of(failures)
+            ShutdownError::from_failures(failures)
         })
     }
 
     pub(crate) fn flush(&self, limit: Duration) -> Result<(), ShutdownError> {
-        let before: Vec<u64> = self.tallies.iter().map(|tally| tally.failures().0).collect();
+        let before: Vec<u64> = self.export_stats.iter().map(|stats| stats.failures().0).collect();
         let mut failures = each(
             limit,
             [
@@ -85,13 +85,13 @@ impl Providers {
                 self.loggers.clone().map(|loggers| job(move || loggers.force_flush())),
             ],
         );
-        for (tally, before) in self.tallies.iter().zip(before) {
-            let (after, reason) = tally.failures();
+        for (stats, before) in self.export_stats.iter().zip(before) {
+            let (after, reason) = stats.failures();
             if let (1.., Some(reason)) = (after - before, reason) {
-                failures.retain(|failure| failure.signal != tally.signal);
-                failures.push(Failure::counted(tally.signal, after - before, reason));
+                failures.retain(|failure| failure.signal != stats.signal);
+                failures.push(Failure::with_loss(stats.signal, after - before, reason));
             }
         }
-        ShutdownError::of(failures)
+        ShutdownError::from_failures(failures)
     }
 }

@@ -12,20 +12,20 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::resource::{ResourceDetector, TelemetryResourceDetector};
 use percent_encoding::percent_decode_str;
 
-use crate::env::Environment;
+use crate::env::Env;
 
 const SERVICE_NAME: &str = "service.name";
 const SERVICE_NAME_VARIABLE: &str = "OTEL_SERVICE_NAME";
 const ATTRIBUTES_VARIABLE: &str = "OTEL_RESOURCE_ATTRIBUTES";
 
 /// What the program says, over what the environment says, over what can be found out.
-pub(crate) fn resource(by_program: Vec<KeyValue>, environment: &Environment) -> Resource {
-    let service_name = environment.text(SERVICE_NAME_VARIABLE);
+pub(crate) fn resource(explicit: Vec<KeyValue>, env: &Env) -> Resource {
+    let service_name = env.text(SERVICE_NAME_VARIABLE);
     Resource::builder_empty()
         .with_attributes(detected())
-        .with_attributes(by_environment(environment))
+        .with_attributes(attributes_from_env(env))
         .with_attributes(service_name.map(|name| KeyValue::new(SERVICE_NAME, name)))
-        .with_attributes(by_program)
+        .with_attributes(explicit)
         .build()
 }
 
@@ -73,15 +73,15 @@ fn unknown_service() -> String {
 
 /// Pairs in W3C's baggage format. One that is malformed discards the lot: so says
 /// [the specification](https://opentelemetry.io/docs/specs/otel/resource/sdk/#specifying-resource-information-via-an-environment-variable).
-pub(crate) fn by_environment(environment: &Environment) -> Vec<KeyValue> {
-    let Some(list) = environment.text(ATTRIBUTES_VARIABLE) else {
+pub(crate) fn attributes_from_env(env: &Env) -> Vec<KeyValue> {
+    let Some(list) = env.text(ATTRIBUTES_VARIABLE) else {
         return Vec::new();
     };
     let pairs = list.split(',').map(str::trim).filter(|pair| !pair.is_empty());
     match pairs.map(attribute).collect() {
         Ok(attributes) => attributes,
         Err(reason) => {
-            environment.warn(
+            env.warn(
                 ATTRIBUTES_VARIABLE,
                 &list,
                 format_args!("{reason}; it is ignored as a whole"),
@@ -112,9 +112,9 @@ mod tests {
     use super::*;
 
     fn attributes<const N: usize>(variables: [(&str, &str); N]) -> (Resource, Vec<String>) {
-        let environment = Environment::of(variables);
-        let resource = resource(vec![KeyValue::new("service.version", "1.2")], &environment);
-        (resource, environment.into_warnings())
+        let env = Env::from_vars(variables);
+        let resource = resource(vec![KeyValue::new("service.version", "1.2")], &env);
+        (resource, env.into_warnings())
     }
 
     fn value(resource: &Resource, key: &'static str) -> Option<String> {

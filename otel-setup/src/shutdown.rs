@@ -12,7 +12,7 @@ use crate::error::{Failure, ShutdownError};
 use crate::signal::Signal;
 
 /// Waits for what blocks without blocking the runtime, whichever that is.
-pub(crate) async fn on_a_thread(
+pub(crate) async fn run_blocking(
     work: impl FnOnce() -> Result<(), ShutdownError> + Send + 'static,
 ) -> Result<(), ShutdownError> {
     let (done, outcome) = oneshot::channel();
@@ -24,7 +24,7 @@ pub(crate) async fn on_a_thread(
         Ok(()) => outcome.await.map_err(|error| error.to_string()),
         Err(error) => Err(error),
     };
-    outcome.unwrap_or_else(|reason| Err(ShutdownError::of_all(&reason)))
+    outcome.unwrap_or_else(|reason| Err(ShutdownError::for_all_signals(&reason)))
 }
 
 fn spawn(work: impl FnOnce() + Send + 'static) -> Result<(), String> {
@@ -36,7 +36,7 @@ fn spawn(work: impl FnOnce() + Send + 'static) -> Result<(), String> {
 
 /// How far the one shutdown is.
 #[derive(Debug, Default)]
-pub(crate) struct Progress {
+pub(crate) struct ShutdownOnce {
     stage: Mutex<Stage>,
     changed: Condvar,
 }
@@ -49,7 +49,7 @@ enum Stage {
     Done(Result<(), ShutdownError>),
 }
 
-impl Progress {
+impl ShutdownOnce {
     pub(crate) fn is_done(&self) -> bool {
         matches!(
             *self.stage.lock().unwrap_or_else(PoisonError::into_inner),
@@ -98,7 +98,7 @@ pub(crate) fn each(limit: Duration, jobs: [Option<Job>; 3]) -> Vec<Failure> {
         let done = done.clone();
         match spawn(move || drop(done.send((signal, job())))) {
             Ok(()) => waited_for.push(signal),
-            Err(reason) => failures.push(Failure::of(signal, reason)),
+            Err(reason) => failures.push(Failure::new(signal, reason)),
         }
     }
     drop(done);
@@ -110,15 +110,15 @@ pub(crate) fn each(limit: Duration, jobs: [Option<Job>; 3]) -> Vec<Failure> {
                 match outcome {
                     // Somebody did it before us, with a provider taken from the globals.
                     Ok(()) | Err(OTelSdkError::AlreadyShutdown) => {}
-                    Err(OTelSdkError::Timeout(_)) => failures.push(Failure::of(signal, too_slow(limit))),
-                    Err(OTelSdkError::InternalFailure(reason)) => failures.push(Failure::of(signal, reason)),
+                    Err(OTelSdkError::Timeout(_)) => failures.push(Failure::new(signal, too_slow(limit))),
+                    Err(OTelSdkError::InternalFailure(reason)) => failures.push(Failure::new(signal, reason)),
                 }
             }
             Err(RecvTimeoutError::Timeout) => {
-                failures.extend(waited_for.drain(..).map(|signal| Failure::of(signal, too_slow(limit))));
+                failures.extend(waited_for.drain(..).map(|signal| Failure::new(signal, too_slow(limit))));
             }
             Err(RecvTimeoutError::Disconnected) => {
-                let panicked = |signal| Failure::of(signal, "an exporter panicked".to_owned());
+                let panicked = |signal| Failure::new(signal, "an exporter panicked".to_owned());
                 failures.extend(waited_for.drain(..).map(panicked));
             }
         }

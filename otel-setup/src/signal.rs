@@ -18,7 +18,7 @@ impl Signal {
     pub(crate) const ALL: [Signal; 3] = [Signal::Traces, Signal::Metrics, Signal::Logs];
 
     /// What it consists of.
-    pub(crate) fn things(self) -> &'static str {
+    pub(crate) fn unit(self) -> &'static str {
         match self {
             Signal::Traces => "spans",
             Signal::Metrics => "metric points",
@@ -27,7 +27,7 @@ impl Signal {
     }
 
     /// As it stands in environment variables.
-    pub(crate) fn in_variables(self) -> &'static str {
+    pub(crate) fn env_name(self) -> &'static str {
         match self {
             Signal::Traces => "TRACES",
             Signal::Metrics => "METRICS",

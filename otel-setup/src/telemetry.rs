@@ -11,11 +11,11 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::error::ShutdownError;
 use crate::providers::Providers;
-use crate::shutdown::on_a_thread;
+use crate::shutdown::run_blocking;
 use crate::subscriber::Layers;
 
 /// How long dropping waits.
-const LIMIT_OF_DROP: Duration = Duration::from_secs(5);
+const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Telemetry that has been set up, to be kept as long as the service runs.
 ///
@@ -51,7 +51,7 @@ impl Telemetry {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let telemetry = otel_setup::builder()
-    /// #    .traces([]).metrics([]).logs([])
+    /// #    .trace_exporters([]).metric_exporters([]).log_exporters([])
     ///     .init()?;
     /// // …
     /// if let Err(error) = telemetry.shutdown(Duration::from_secs(5)).await {
@@ -62,7 +62,7 @@ impl Telemetry {
     /// ```
     pub async fn shutdown(&self, limit: Duration) -> Result<(), ShutdownError> {
         let providers = Arc::clone(&self.providers);
-        on_a_thread(move || providers.shut_down(limit)).await
+        run_blocking(move || providers.shut_down(limit)).await
     }
 
     /// Sends out what is there now.
@@ -72,7 +72,7 @@ impl Telemetry {
     /// Where something could not be sent, or not within `limit`, which is never exceeded. What had been lost before is [`shutdown`](Self::shutdown)'s to tell.
     pub async fn flush(&self, limit: Duration) -> Result<(), ShutdownError> {
         let providers = Arc::clone(&self.providers);
-        on_a_thread(move || providers.flush(limit)).await
+        run_blocking(move || providers.flush(limit)).await
     }
 }
 
@@ -81,7 +81,7 @@ impl Drop for Telemetry {
         if self.providers.is_shut_down() {
             return;
         }
-        if let Err(error) = self.providers.shut_down(LIMIT_OF_DROP) {
+        if let Err(error) = self.providers.shut_down(DROP_TIMEOUT) {
             tracing::error!(target: "otel_setup", "{error}");
         }
     }
@@ -99,14 +99,14 @@ impl Drop for Telemetry {
 /// tracing_subscriber::registry()
 ///     .with(telemetry.logs_layer())
 ///     .with(telemetry.spans_layer())
-///     .with(telemetry.lines_layer())
+///     .with(telemetry.stdout_layer())
 ///     // …and what this is about:
 ///     .with(fmt::layer().with_writer(std::io::stderr).with_filter(LevelFilter::ERROR))
 ///     .init();
 /// # Ok::<(), otel_setup::InitError>(())
 /// ```
 impl Telemetry {
-    /// Makes log records of `tracing`'s events, those that `RUST_LOG` lets through, for [where logs go](crate::Builder::logs).
+    /// Makes log records of `tracing`'s events, those that `RUST_LOG` lets through, for [where logs go](crate::Builder::log_exporters).
     ///
     /// A record has the ids of the current OpenTelemetry span: in a handler, and in its response stream, of the RPC's. The message is its body, the fields are its attributes.
     /// What happens where telemetry is [suppressed](opentelemetry::Context::is_current_telemetry_suppressed), in an exporter, leaves no record.
@@ -118,7 +118,7 @@ impl Telemetry {
         self.layers.logs()
     }
 
-    /// Makes OpenTelemetry's spans of `tracing`'s, those that `#[instrument]` makes, say, for [where traces go](crate::Builder::traces).
+    /// Makes OpenTelemetry's spans of `tracing`'s, those that `#[instrument]` makes, say, for [where traces go](crate::Builder::trace_exporters).
     ///
     /// They are children of the current OpenTelemetry span: in a handler of the RPC's. They are there from the level INFO on, and below that where `RUST_LOG` enables them; `RUST_LOG=warn` does not take them out of
     /// traces. Beside their fields they have `code.file.path`, `code.line.number` and `code.module.name`. Events are log records, not events of spans. What happens where telemetry is suppressed leaves no span.
@@ -130,9 +130,9 @@ impl Telemetry {
         self.layers.spans()
     }
 
-    /// Writes `tracing`'s events, those that `RUST_LOG` lets through, to stdout, [as the program says](crate::Builder::log_lines).
+    /// Writes `tracing`'s events, those that `RUST_LOG` lets through, to stdout, [as the program says](crate::Builder::stdout_logs).
     #[must_use = "a layer does nothing before it is part of a subscriber"]
-    pub fn lines_layer<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
+    pub fn stdout_layer<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
     where
         S: Subscriber + for<'s> LookupSpan<'s> + Send + Sync,
     {

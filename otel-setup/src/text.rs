@@ -10,11 +10,11 @@ use jiff::Timestamp;
 
 /// Whether text on stdout is to have colours: it is a terminal, and the environment variable [`NO_COLOR`](https://no-color.org) is unset or empty.
 #[must_use]
-pub fn stdout_has_colour() -> bool {
-    has_colour(io::stdout().is_terminal(), env::var_os("NO_COLOR").as_deref())
+pub fn stdout_supports_color() -> bool {
+    supports_color(io::stdout().is_terminal(), env::var_os("NO_COLOR").as_deref())
 }
 
-fn has_colour(is_terminal: bool, no_color: Option<&OsStr>) -> bool {
+fn supports_color(is_terminal: bool, no_color: Option<&OsStr>) -> bool {
     is_terminal && no_color.is_none_or(OsStr::is_empty)
 }
 
@@ -25,7 +25,7 @@ pub(crate) fn time(time: SystemTime) -> Option<String> {
 }
 
 /// The text without control characters: they come from callers, who are not to move the cursor or to make lines of their own.
-pub(crate) fn clean(text: &str) -> Cow<'_, str> {
+pub(crate) fn escape_control(text: &str) -> Cow<'_, str> {
     if !text.contains(char::is_control) {
         return Cow::Borrowed(text);
     }
@@ -43,7 +43,7 @@ pub(crate) fn clean(text: &str) -> Cow<'_, str> {
 /// Colours, where they are wanted.
 #[derive(Clone, Copy)]
 pub(crate) struct Paint {
-    pub(crate) colour: bool,
+    pub(crate) color: bool,
 }
 
 impl Paint {
@@ -68,7 +68,7 @@ impl Paint {
     }
 
     fn with(self, code: &str, text: &str) -> String {
-        if self.colour && !text.is_empty() {
+        if self.color && !text.is_empty() {
             format!("\x1b[{code}m{text}\x1b[0m")
         } else {
             text.to_owned()
@@ -84,10 +84,10 @@ mod tests {
 
     #[test]
     fn colour_is_for_terminals_of_those_who_do_not_decline() {
-        assert!(has_colour(true, None));
-        assert!(has_colour(true, Some(OsStr::new(""))));
-        assert!(!has_colour(true, Some(OsStr::new("0"))));
-        assert!(!has_colour(false, None));
+        assert!(supports_color(true, None));
+        assert!(supports_color(true, Some(OsStr::new(""))));
+        assert!(!supports_color(true, Some(OsStr::new("0"))));
+        assert!(!supports_color(false, None));
     }
 
     #[test]
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn control_characters_are_spelled_out() {
-        assert_eq!(clean("plain, ünd ✗"), "plain, ünd ✗");
-        assert_eq!(clean("a\nb\t\x1b[2Jc\u{9b}d"), "a\\nb\\t\\u{1b}[2Jc\\u{9b}d");
+        assert_eq!(escape_control("plain, ünd ✗"), "plain, ünd ✗");
+        assert_eq!(escape_control("a\nb\t\x1b[2Jc\u{9b}d"), "a\\nb\\t\\u{1b}[2Jc\\u{9b}d");
     }
 }

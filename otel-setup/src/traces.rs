@@ -4,7 +4,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanLimits, TracerProviderBuilder};
 
 use crate::builder::Builder;
-use crate::env::Environment;
+use crate::env::Env;
 use crate::error::InitError;
 use crate::exporter::Exporter;
 
@@ -12,22 +12,22 @@ use crate::exporter::Exporter;
 pub(crate) fn provider(
     exporters: &[Exporter],
     builder: &mut Builder,
-    environment: &Environment,
+    env: &Env,
     resource: &Resource,
 ) -> Result<Option<SdkTracerProvider>, InitError> {
-    let configure = builder.tracer_provider.take();
+    let configure = builder.configure_tracer_provider.take();
     if exporters.is_empty() && configure.is_none() {
         return Ok(None);
     }
     let mut provider = SdkTracerProvider::builder()
         .with_resource(resource.clone())
-        .with_span_limits(limits(environment));
+        .with_span_limits(limits(env));
     provider = match builder.sampler.take() {
         Some(sampler) => provider.with_sampler(sampler),
-        None => provider.with_sampler(sampler(environment)),
+        None => provider.with_sampler(sampler(env)),
     };
     for exporter in exporters {
-        provider = add(*exporter, provider, builder, environment)?;
+        provider = add(*exporter, provider, builder, env)?;
     }
     if let Some(configure) = configure {
         provider = configure(provider);
@@ -45,20 +45,20 @@ fn add(
     exporter: Exporter,
     provider: TracerProviderBuilder,
     builder: &mut Builder,
-    environment: &Environment,
+    env: &Env,
 ) -> Result<TracerProviderBuilder, InitError> {
     match exporter {
         #[cfg(feature = "console")]
-        Exporter::Console => Ok(builder.console.spans(provider, environment)),
+        Exporter::Console => Ok(builder.console.spans(provider, env)),
         #[cfg(feature = "otlp")]
-        Exporter::Otlp => builder.otlp.spans(provider, environment),
-        // `Exporter::of` has refused it.
+        Exporter::Otlp => builder.otlp.spans(provider, env),
+        // `Exporter::resolve` has refused it.
         #[cfg(feature = "prometheus")]
         Exporter::Prometheus => Ok(provider),
     }
 }
 
-pub(crate) fn sampler(environment: &Environment) -> Sampler {
+pub(crate) fn sampler(env: &Env) -> Sampler {
     #[derive(Clone, Copy)]
     enum Root {
         AlwaysOn,
@@ -75,13 +75,11 @@ pub(crate) fn sampler(environment: &Environment) -> Sampler {
         ("parentbased_always_off", (true, Root::AlwaysOff)),
         ("parentbased_traceidratio", (true, Root::TraceIdRatio)),
     ];
-    let (is_parent_based, root) = environment
-        .one_of(VARIABLE, &known, DEFAULT)
-        .unwrap_or((true, Root::AlwaysOn));
+    let (is_parent_based, root) = env.one_of(VARIABLE, &known, DEFAULT).unwrap_or((true, Root::AlwaysOn));
     let root = match root {
         Root::AlwaysOn => Sampler::AlwaysOn,
         Root::AlwaysOff => Sampler::AlwaysOff,
-        Root::TraceIdRatio => Sampler::TraceIdRatioBased(ratio(environment)),
+        Root::TraceIdRatio => Sampler::TraceIdRatioBased(ratio(env)),
     };
     if is_parent_based {
         Sampler::ParentBased(Box::new(root))
@@ -90,22 +88,22 @@ pub(crate) fn sampler(environment: &Environment) -> Sampler {
     }
 }
 
-pub(crate) fn ratio(environment: &Environment) -> f64 {
+pub(crate) fn ratio(env: &Env) -> f64 {
     const VARIABLE: &str = "OTEL_TRACES_SAMPLER_ARG";
-    let Some(ratio) = environment.number::<f64>(VARIABLE, "1.0") else {
+    let Some(ratio) = env.number::<f64>(VARIABLE, "1.0") else {
         return 1.0;
     };
     if (0.0..=1.0).contains(&ratio) {
         return ratio;
     }
     let value = ratio.to_string();
-    environment.warn(VARIABLE, &value, "is not between 0 and 1; used instead: 1.0");
+    env.warn(VARIABLE, &value, "is not between 0 and 1; used instead: 1.0");
     1.0
 }
 
 /// The SDK reads some of these itself, silently where they are malformed.
-pub(crate) fn limits(environment: &Environment) -> SpanLimits {
-    let limit = |variable, default: u32| environment.number(variable, default).unwrap_or(default);
+pub(crate) fn limits(env: &Env) -> SpanLimits {
+    let limit = |variable, default: u32| env.number(variable, default).unwrap_or(default);
     let default = SpanLimits::default();
     // For all that has attributes, where nothing more special is said.
     let attributes = limit("OTEL_ATTRIBUTE_COUNT_LIMIT", default.max_attributes_per_span);
@@ -123,9 +121,9 @@ mod tests {
     use super::*;
 
     fn sampler_of<const N: usize>(variables: [(&str, &str); N]) -> (String, Vec<String>) {
-        let environment = Environment::of(variables);
-        let sampler = format!("{:?}", sampler(&environment));
-        (sampler, environment.into_warnings())
+        let env = Env::from_vars(variables);
+        let sampler = format!("{:?}", sampler(&env));
+        (sampler, env.into_warnings())
     }
 
     #[test]
@@ -189,7 +187,7 @@ mod tests {
 
     #[test]
     fn limits_are_read_one_by_one() {
-        let environment = Environment::of([
+        let env = Env::from_vars([
             ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "1"),
             ("OTEL_ATTRIBUTE_COUNT_LIMIT", "9"),
             ("OTEL_SPAN_EVENT_COUNT_LIMIT", "2"),
@@ -197,16 +195,16 @@ mod tests {
             ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "4"),
             ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "many"),
         ]);
-        let limits = limits(&environment);
+        let limits = limits(&env);
         assert_eq!(limits.max_attributes_per_span, 1, "the more special one");
         assert_eq!(limits.max_events_per_span, 2);
         assert_eq!(limits.max_links_per_span, 3);
         assert_eq!(limits.max_attributes_per_event, 4);
         assert_eq!(limits.max_attributes_per_link, 128);
         let expected = r#"OTEL_LINK_ATTRIBUTE_COUNT_LIMIT="many" is not a valid number; used instead: 128"#;
-        assert_eq!(environment.into_warnings(), [expected]);
+        assert_eq!(env.into_warnings(), [expected]);
 
-        let general = Environment::of([("OTEL_ATTRIBUTE_COUNT_LIMIT", "9")]);
+        let general = Env::from_vars([("OTEL_ATTRIBUTE_COUNT_LIMIT", "9")]);
         assert_eq!(super::limits(&general).max_attributes_per_span, 9);
     }
 }

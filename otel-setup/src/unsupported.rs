@@ -1,6 +1,6 @@
 //! Variables of the specification that nothing here reads: who sets one is told.
 
-use crate::env::Environment;
+use crate::env::Env;
 
 const UNSUPPORTED: [&str; 12] = [
     "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
@@ -17,10 +17,10 @@ const UNSUPPORTED: [&str; 12] = [
     "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
 ];
 
-pub(crate) fn warn(environment: &Environment) {
+pub(crate) fn warn(env: &Env) {
     for variable in UNSUPPORTED {
-        if let Some(value) = environment.text(variable) {
-            environment.warn(
+        if let Some(value) = env.text(variable) {
+            env.warn(
                 variable,
                 &value,
                 "is not supported by OpenTelemetry's SDK for Rust; it is ignored",
@@ -35,10 +35,10 @@ mod tests {
 
     #[test]
     fn only_who_sets_one_is_told() {
-        let environment = Environment::of([("OTEL_BSP_EXPORT_TIMEOUT", "1000"), ("OTEL_CONFIG_FILE", "")]);
-        warn(&environment);
+        let env = Env::from_vars([("OTEL_BSP_EXPORT_TIMEOUT", "1000"), ("OTEL_CONFIG_FILE", "")]);
+        warn(&env);
         let expected =
             r#"OTEL_BSP_EXPORT_TIMEOUT="1000" is not supported by OpenTelemetry's SDK for Rust; it is ignored"#;
-        assert_eq!(environment.into_warnings(), [expected]);
+        assert_eq!(env.into_warnings(), [expected]);
     }
 }

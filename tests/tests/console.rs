@@ -151,7 +151,7 @@ impl Open {
     }
 
     async fn human() -> Self {
-        Self::with(ConsoleSpanExporter::human(), ConsoleMetricExporter::human()).await
+        Self::with(ConsoleSpanExporter::pretty(), ConsoleMetricExporter::pretty()).await
     }
 
     async fn json() -> Self {
@@ -322,7 +322,7 @@ fn stdout_is_where_they_write_unless_told_otherwise() {
     const CHILD: &str = "CONSOLE_TEST_CHILD";
     if env::var_os(CHILD).is_some() {
         let tracers = SdkTracerProvider::builder()
-            .with_batch_exporter(ConsoleSpanExporter::human())
+            .with_batch_exporter(ConsoleSpanExporter::pretty())
             .with_batch_exporter(ConsoleSpanExporter::json())
             .build();
         tracers.tracer("shop").in_span("price", |_| {});

@@ -263,9 +263,9 @@ fn names(query: &str) -> impl Iterator<Item = &str> {
 #[tokio::test]
 async fn the_exporter_writes_every_name_that_is_asked_for() {
     let telemetry = otel_setup::builder()
-        .traces([])
-        .metrics([Exporter::Prometheus])
-        .logs([])
+        .trace_exporters([])
+        .metric_exporters([Exporter::Prometheus])
+        .log_exporters([])
         .prometheus_address("127.0.0.1:0".parse().unwrap())
         .init()
         .unwrap();

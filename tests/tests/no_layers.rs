@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use otel_setup::LogLines;
+use otel_setup::StdoutLogs;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
@@ -23,10 +23,10 @@ impl<S: Subscriber> Layer<S> for Count {
 #[test]
 fn the_program_s_layer_hears_all() {
     let telemetry = otel_setup::builder()
-        .traces([])
-        .metrics([])
-        .logs([])
-        .log_lines(LogLines::Off)
+        .trace_exporters([])
+        .metric_exporters([])
+        .log_exporters([])
+        .stdout_logs(StdoutLogs::Off)
         .without_subscriber()
         .init()
         .unwrap();
@@ -34,7 +34,7 @@ fn the_program_s_layer_hears_all() {
     tracing_subscriber::registry()
         .with(telemetry.logs_layer())
         .with(telemetry.spans_layer())
-        .with(telemetry.lines_layer())
+        .with(telemetry.stdout_layer())
         .with(count.clone())
         .init();
     tracing::trace!("one");

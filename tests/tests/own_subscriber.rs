@@ -33,11 +33,11 @@ fn each_layer_has_its_filters() {
     let logs = InMemoryLogExporter::default();
     let (to_spans, to_logs) = (spans.clone(), logs.clone());
     let telemetry = otel_setup::builder()
-        .traces([])
-        .metrics([])
-        .logs([])
-        .tracer_provider(|provider| provider.with_simple_exporter(to_spans))
-        .logger_provider(|provider| provider.with_simple_exporter(to_logs))
+        .trace_exporters([])
+        .metric_exporters([])
+        .log_exporters([])
+        .configure_tracer_provider(|provider| provider.with_simple_exporter(to_spans))
+        .configure_logger_provider(|provider| provider.with_simple_exporter(to_logs))
         .without_subscriber()
         .init()
         .unwrap();
@@ -50,7 +50,7 @@ fn each_layer_has_its_filters() {
         .with(telemetry.logs_layer())
         .with(errors.clone().with_filter(LevelFilter::ERROR))
         .with(telemetry.spans_layer())
-        .with(telemetry.lines_layer())
+        .with(telemetry.stdout_layer())
         .init();
 
     let outer = global::tracer("app").start("outer");

@@ -40,9 +40,9 @@ fn has(metrics: &str, name: &str, labels: &[&str], value: &str) -> bool {
 async fn metrics_of_rpcs_can_be_scraped_until_the_shutdown() {
     let telemetry = otel_setup::builder()
         .service_name("greeter")
-        .traces([])
-        .metrics([Exporter::Prometheus])
-        .logs([])
+        .trace_exporters([])
+        .metric_exporters([Exporter::Prometheus])
+        .log_exporters([])
         .prometheus_address("127.0.0.1:0".parse().unwrap())
         .init()
         .unwrap();

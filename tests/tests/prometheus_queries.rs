@@ -55,10 +55,10 @@ async fn prometheus_and_its_queries() {
     let collector = Collector::start();
     let telemetry = otel_setup::builder()
         .service_name("service")
-        .traces([Exporter::Otlp])
-        .endpoint(collector.url())
-        .metrics([Exporter::Prometheus])
-        .logs([])
+        .trace_exporters([Exporter::Otlp])
+        .otlp_endpoint(collector.url())
+        .metric_exporters([Exporter::Prometheus])
+        .log_exporters([])
         .prometheus_address("127.0.0.1:0".parse().unwrap())
         .init()
         .unwrap();

@@ -21,10 +21,10 @@ fn nothing_is_set_up() {
     let spans = InMemorySpanExporter::default();
     let added = spans.clone();
     let error = otel_setup::builder()
-        .traces([])
-        .metrics([])
-        .logs([])
-        .tracer_provider(|provider| provider.with_simple_exporter(added))
+        .trace_exporters([])
+        .metric_exporters([])
+        .log_exporters([])
+        .configure_tracer_provider(|provider| provider.with_simple_exporter(added))
         .init()
         .unwrap_err();
     assert_eq!(

@@ -74,9 +74,9 @@ fn compress(by: &str) {
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let telemetry = otel_setup::builder()
         .service_name("busy-greeter")
-        .traces([Exporter::Console])
-        .metrics([])
-        .logs([])
+        .trace_exporters([Exporter::Console])
+        .metric_exporters([])
+        .log_exporters([])
         .init()?;
 
     let (work, mut done) = mpsc::channel(1);

@@ -48,9 +48,9 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         .service_name("greeter")
         // The last one that finds a caller wins: W3C's, where both are there.
         .propagator(propagation::from_names("gcp,tracecontext,baggage"))
-        .traces([Exporter::Console])
-        .metrics([])
-        .logs([])
+        .trace_exporters([Exporter::Console])
+        .metric_exporters([])
+        .log_exporters([])
         .init()?;
 
     let server = Running::start(Routes::new(GreeterServer::new(MyGreeter)))?;

@@ -10,7 +10,7 @@ use examples::servers::Servers;
 use examples::telemetry::Telemetry;
 use otel_runtime::TracedChannel;
 use otel_setup::console::{metrics_table, waterfall};
-use otel_setup::stdout_has_colour;
+use otel_setup::stdout_supports_color;
 use tokio::time::timeout;
 use tokio_stream::{Stream, StreamExt};
 use tonic::codegen::http::uri::PathAndQuery;
@@ -58,7 +58,7 @@ async fn run(out: &mut io::Stdout) -> Result<(), BoxError> {
     call_everything(channel, out).await?;
     servers.stop().await?;
 
-    let traces = waterfall(&telemetry.spans().await, stdout_has_colour());
+    let traces = waterfall(&telemetry.spans().await, stdout_supports_color());
     let metrics = metrics_table(&telemetry.metrics()?);
     writeln!(out, "\nThe trace of each call:\n\n{traces}\nThe metrics:\n\n{metrics}")?;
     writeln!(

@@ -20,7 +20,7 @@ use tonic::transport::{Endpoint, Server};
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let telemetry = otel_setup::builder()
         .service_name("shop")
-        .version(env!("CARGO_PKG_VERSION"))
+        .service_version(env!("CARGO_PKG_VERSION"))
         .init()?;
 
     let port = env::var("PORT").map_or(Ok(50051), |port| port.parse())?;

@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 
-use crate::text::{Paint, stdout_has_colour};
+use crate::text::{Paint, stdout_supports_color};
 
 /// An exporter, of which there may be several handles.
 pub(super) struct Handle<F>(Arc<Mutex<Console<F>>>);
 
 pub(super) struct Console<F> {
-    pub(super) form: F,
+    pub(super) format: F,
     pub(super) paint: Paint,
     pub(super) resource: Resource,
     writer: Box<dyn Write + Send>,
@@ -26,11 +26,11 @@ impl<F> Clone for Handle<F> {
 }
 
 impl<F> Handle<F> {
-    pub(super) fn stdout(form: F) -> Self {
+    pub(super) fn stdout(format: F) -> Self {
         Handle(Arc::new(Mutex::new(Console {
-            form,
+            format,
             paint: Paint {
-                colour: stdout_has_colour(),
+                color: stdout_supports_color(),
             },
             resource: Resource::builder_empty().build(),
             writer: Box::new(io::stdout()),
@@ -41,11 +41,11 @@ impl<F> Handle<F> {
     pub(super) fn set_writer(&self, writer: impl Write + Send + 'static) {
         let mut console = self.lock();
         console.writer = Box::new(writer);
-        console.paint.colour = false;
+        console.paint.color = false;
     }
 
-    pub(super) fn set_colour(&self, colour: bool) {
-        self.lock().paint.colour = colour;
+    pub(super) fn set_color(&self, color: bool) {
+        self.lock().paint.color = color;
     }
 
     pub(super) fn set_resource(&self, resource: &Resource) {

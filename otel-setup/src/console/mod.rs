@@ -1,7 +1,7 @@
 //! Traces, metrics and logs on the console: for people to read, or as JSON with one object a line.
 //!
 //! [`ConsoleSpanExporter`], [`ConsoleMetricExporter`] and [`ConsoleLogExporter`] are exporters for OpenTelemetry's SDK. They write to stdout, or [to what you like](ConsoleSpanExporter::writer):
-//! each has a form `human()` and one `json()`. [`waterfall`] and [`metrics_table`] make the text of the former from what you have collected yourself.
+//! each has a form `pretty()` and one `json()`. [`waterfall`] and [`metrics_table`] make the text of the former from what you have collected yourself.
 //!
 //! ```
 //! use opentelemetry::global;
@@ -9,9 +9,9 @@
 //! use opentelemetry_sdk::trace::SdkTracerProvider;
 //! use otel_setup::console::{ConsoleMetricExporter, ConsoleSpanExporter};
 //!
-//! let tracers = SdkTracerProvider::builder().with_batch_exporter(ConsoleSpanExporter::human()).build();
+//! let tracers = SdkTracerProvider::builder().with_batch_exporter(ConsoleSpanExporter::pretty()).build();
 //! global::set_tracer_provider(tracers.clone());
-//! let reader = PeriodicReader::builder(ConsoleMetricExporter::human()).build();
+//! let reader = PeriodicReader::builder(ConsoleMetricExporter::pretty()).build();
 //! let meters = SdkMeterProvider::builder().with_reader(reader).build();
 //! global::set_meter_provider(meters.clone());
 //!

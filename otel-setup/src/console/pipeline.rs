@@ -9,8 +9,8 @@ use opentelemetry_sdk::trace::{BatchSpanProcessor, TracerProviderBuilder};
 use super::logs::ConsoleLogExporter;
 use super::metrics::ConsoleMetricExporter;
 use super::spans::ConsoleSpanExporter;
-use crate::batch_settings::Batches;
-use crate::env::Environment;
+use crate::batch_settings::BatchSettings;
+use crate::env::Env;
 
 /// The exporter `console`, as the program configures it.
 #[derive(Debug, Default)]
@@ -19,13 +19,13 @@ pub(crate) struct ConsolePipeline {
 }
 
 impl ConsolePipeline {
-    pub(crate) fn spans(&self, provider: TracerProviderBuilder, environment: &Environment) -> TracerProviderBuilder {
+    pub(crate) fn spans(&self, provider: TracerProviderBuilder, env: &Env) -> TracerProviderBuilder {
         let exporter = if self.json {
             ConsoleSpanExporter::json()
         } else {
-            ConsoleSpanExporter::human()
+            ConsoleSpanExporter::pretty()
         };
-        let processor = BatchSpanProcessor::builder(exporter).with_batch_config(Batches::span_config(environment));
+        let processor = BatchSpanProcessor::builder(exporter).with_batch_config(BatchSettings::span_config(env));
         provider.with_span_processor(processor.build())
     }
 
@@ -33,19 +33,19 @@ impl ConsolePipeline {
         let exporter = if self.json {
             ConsoleMetricExporter::json()
         } else {
-            ConsoleMetricExporter::human()
+            ConsoleMetricExporter::pretty()
         };
         let reader = PeriodicReader::builder(exporter).with_interval(interval);
         provider.with_reader(reader.build())
     }
 
-    pub(crate) fn logs(&self, provider: LoggerProviderBuilder, environment: &Environment) -> LoggerProviderBuilder {
+    pub(crate) fn logs(&self, provider: LoggerProviderBuilder, env: &Env) -> LoggerProviderBuilder {
         let exporter = if self.json {
             ConsoleLogExporter::json()
         } else {
-            ConsoleLogExporter::human()
+            ConsoleLogExporter::pretty()
         };
-        let processor = BatchLogProcessor::builder(exporter).with_batch_config(Batches::log_config(environment));
+        let processor = BatchLogProcessor::builder(exporter).with_batch_config(BatchSettings::log_config(env));
         provider.with_log_processor(processor.build())
     }
 }

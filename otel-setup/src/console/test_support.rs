@@ -40,9 +40,9 @@ pub(super) fn context(trace: u128, span: u64) -> SpanContext {
 
 /// Keeps what is written.
 #[derive(Clone, Default)]
-pub(super) struct Written(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Buffer(Arc<Mutex<Vec<u8>>>);
 
-impl Written {
+impl Buffer {
     /// All of it so far.
     pub(super) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
@@ -55,7 +55,7 @@ impl Written {
     }
 }
 
-impl Write for Written {
+impl Write for Buffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().write(bytes)
     }
@@ -66,9 +66,9 @@ impl Write for Written {
 }
 
 /// A pipe that nobody reads any more.
-pub(super) struct Broken;
+pub(super) struct BrokenPipe;
 
-impl Write for Broken {
+impl Write for BrokenPipe {
     fn write(&mut self, _: &[u8]) -> io::Result<usize> {
         Err(io::ErrorKind::BrokenPipe.into())
     }

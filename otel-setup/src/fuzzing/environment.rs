@@ -1,10 +1,10 @@
-//! Environment variables.
+//! Env variables.
 
 use std::collections::HashMap;
 
 use super::otlp;
-use crate::batch_settings::Batches;
-use crate::env::Environment;
+use crate::batch_settings::BatchSettings;
+use crate::env::Env;
 use crate::exporter::Exporter;
 use crate::signal::Signal;
 use crate::subscriber::Directives;
@@ -27,27 +27,27 @@ pub fn check(bytes: &[u8]) {
         .filter(|(name, value)| *name != "RUST_LOG" || !value.contains('{'))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    let environment = || Environment::of_map(variables.clone());
+    let env = || Env::from_map(variables.clone());
 
-    samplers(&environment());
-    batches(&environment());
-    exporters(&environment());
-    resources(environment());
+    samplers(&env());
+    batches(&env());
+    exporters(&env());
+    resources(env());
     for signal in Signal::ALL {
-        otlp::check(signal, &environment);
+        otlp::check(signal, &env);
     }
     propagators(variables.get("OTEL_PROPAGATORS").map_or("", String::as_str));
 
-    let environment = environment();
-    unsupported::warn(&environment);
-    traces::limits(&environment);
-    let _ = environment.boolean("OTEL_SDK_DISABLED");
-    let again = Directives::of(&environment);
+    let env = env();
+    unsupported::warn(&env);
+    traces::limits(&env);
+    let _ = env.boolean("OTEL_SDK_DISABLED");
+    let again = Directives::from_env(&env);
     // What is kept is read without a complaint.
-    let kept = Environment::of_map(HashMap::from([("RUST_LOG".to_owned(), again.as_str().to_owned())]));
-    assert_eq!(Directives::of(&kept).as_str(), again.as_str());
+    let kept = Env::from_map(HashMap::from([("RUST_LOG".to_owned(), again.as_str().to_owned())]));
+    assert_eq!(Directives::from_env(&kept).as_str(), again.as_str());
     assert_eq!(kept.into_warnings(), [""; 0]);
-    for warning in environment.into_warnings() {
+    for warning in env.into_warnings() {
         assert!(
             variables
                 .iter()
@@ -57,14 +57,14 @@ pub fn check(bytes: &[u8]) {
     }
 }
 
-fn samplers(environment: &Environment) {
-    let ratio = traces::ratio(environment);
+fn samplers(env: &Env) {
+    let ratio = traces::ratio(env);
     assert!((0.0..=1.0).contains(&ratio), "{ratio}");
-    let _ = traces::sampler(environment);
+    let _ = traces::sampler(env);
 }
 
-fn batches(environment: &Environment) {
-    for batches in [Batches::of_spans(environment), Batches::of_log_records(environment)] {
+fn batches(env: &Env) {
+    for batches in [BatchSettings::for_spans(env), BatchSettings::for_logs(env)] {
         assert!(
             0 < batches.size && batches.size <= batches.queue && !batches.delay.is_zero(),
             "{batches:?}"
@@ -72,11 +72,11 @@ fn batches(environment: &Environment) {
     }
 }
 
-fn exporters(environment: &Environment) {
+fn exporters(env: &Env) {
     for signal in Signal::ALL {
-        let variable = format!("OTEL_{}_EXPORTER", signal.in_variables());
-        let list = environment.text(&variable).unwrap_or_default().to_lowercase();
-        let exporters = match Exporter::of(signal, None, environment) {
+        let variable = format!("OTEL_{}_EXPORTER", signal.env_name());
+        let list = env.text(&variable).unwrap_or_default().to_lowercase();
+        let exporters = match Exporter::resolve(signal, None, env) {
             Ok(exporters) => exporters,
             // What has been left out is refused, and nothing else.
             Err(error) => {
@@ -97,11 +97,11 @@ fn exporters(environment: &Environment) {
     }
 }
 
-fn resources(environment: Environment) {
-    let list = environment.text("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
-    let attributes = resource::by_environment(&environment);
+fn resources(env: Env) {
+    let list = env.text("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
+    let attributes = resource::attributes_from_env(&env);
     let pairs = list.split(',').filter(|pair| !pair.trim().is_empty()).count();
-    let is_told = !environment.into_warnings().is_empty();
+    let is_told = !env.into_warnings().is_empty();
     assert_eq!(
         attributes.len(),
         if is_told { 0 } else { pairs },

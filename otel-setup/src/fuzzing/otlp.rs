@@ -2,32 +2,32 @@
 
 use std::time::Duration;
 
-use crate::env::Environment;
-use crate::otlp::endpoint::{endpoint, shown};
+use crate::env::Env;
+use crate::otlp::endpoint::{endpoint, redacted};
 use crate::otlp::headers::{self, headers};
 use crate::otlp::protocol::Protocol;
 use crate::otlp::settings;
 use crate::signal::Signal;
 
-pub(super) fn check(signal: Signal, environment: &impl Fn() -> Environment) {
-    endpoints(signal, &environment());
-    are_headers(signal, environment());
-    let environment = environment();
-    assert!(settings::timeout(signal, &environment) > Duration::ZERO);
-    let _ = settings::protocol(signal, &environment);
-    let _ = settings::is_compressed(signal, &environment);
-    let _ = settings::temporality(&environment);
+pub(super) fn check(signal: Signal, env: &impl Fn() -> Env) {
+    endpoints(signal, &env());
+    are_headers(signal, env());
+    let env = env();
+    assert!(settings::timeout(signal, &env) > Duration::ZERO);
+    let _ = settings::protocol(signal, &env);
+    let _ = settings::is_compressed(signal, &env);
+    let _ = settings::temporality(&env);
 }
 
 /// What is used can be connected to, and is shown without anything that may be secret.
-fn endpoints(signal: Signal, environment: &Environment) {
+fn endpoints(signal: Signal, env: &Env) {
     for protocol in [Protocol::Grpc, Protocol::HttpProtobuf] {
-        let Ok(url) = endpoint(signal, protocol, None, environment) else {
+        let Ok(url) = endpoint(signal, protocol, None, env) else {
             continue;
         };
         assert!(matches!(url.scheme_str(), Some("http" | "https")), "{url}");
         assert!(url.host().is_some_and(|host| !host.is_empty()), "{url}");
-        let shown = shown(&url);
+        let shown = redacted(&url);
         let (_, rest) = shown.split_once("://").unwrap();
         let authority = rest.split('/').next().unwrap();
         assert!(!authority.contains('@') && !shown.contains('?'), "{shown}");
@@ -35,13 +35,13 @@ fn endpoints(signal: Signal, environment: &Environment) {
 }
 
 /// What is sent can be, and is not for the program to say; and nobody is told its value.
-fn are_headers(signal: Signal, environment: Environment) {
-    let sent = headers(signal, &[], &environment).unwrap();
+fn are_headers(signal: Signal, env: Env) {
+    let sent = headers(signal, &[], &env).unwrap();
     for (name, value) in &sent {
         assert!(!headers::RESERVED.contains(&name.as_str()), "{name}");
         assert!(value.is_sensitive(), "{name}");
     }
-    for warning in environment.into_warnings() {
+    for warning in env.into_warnings() {
         assert!(warning.contains("_HEADERS=\"…\" has no header"), "{warning}");
     }
 }

@@ -12,30 +12,30 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{BatchLogProcessor, LogProcessor, SdkLogRecord};
 use opentelemetry_sdk::trace::{BatchSpanProcessor, Span, SpanData, SpanProcessor};
 
-use crate::export_stats::Tally;
+use crate::export_stats::ExportStats;
 
 /// Counts before the queue, so what finds that full is counted, too.
 #[derive(Debug)]
-pub(super) struct Counted<P> {
+pub(super) struct CountingProcessor<P> {
     processor: P,
-    tally: Arc<Tally>,
+    stats: Arc<ExportStats>,
 }
 
-impl<P> Counted<P> {
-    pub(super) fn new(processor: P, tally: Arc<Tally>) -> Self {
-        Counted { processor, tally }
+impl<P> CountingProcessor<P> {
+    pub(super) fn new(processor: P, stats: Arc<ExportStats>) -> Self {
+        CountingProcessor { processor, stats }
     }
 }
 
-impl SpanProcessor for Counted<BatchSpanProcessor> {
+impl SpanProcessor for CountingProcessor<BatchSpanProcessor> {
     fn on_start(&self, span: &mut Span, context: &Context) {
         self.processor.on_start(span, context);
     }
 
     fn on_end(&self, span: SpanData) {
         // Some samplers have spans recorded that are not to be exported, which the processor exports nevertheless.
-        if span.span_context.is_sampled() && !self.tally.is_closed() {
-            self.tally.made(1);
+        if span.span_context.is_sampled() && !self.stats.is_closed() {
+            self.stats.made(1);
             self.processor.on_end(span);
         }
     }
@@ -53,10 +53,10 @@ impl SpanProcessor for Counted<BatchSpanProcessor> {
     }
 }
 
-impl LogProcessor for Counted<BatchLogProcessor> {
+impl LogProcessor for CountingProcessor<BatchLogProcessor> {
     fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
-        if !self.tally.is_closed() {
-            self.tally.made(1);
+        if !self.stats.is_closed() {
+            self.stats.made(1);
             self.processor.emit(record, scope);
         }
     }
@@ -118,18 +118,18 @@ mod tests {
     #[test]
     fn what_is_recorded_only_is_neither_exported_nor_counted() {
         let exporter = InMemorySpanExporter::default();
-        let tally = Arc::new(Tally::new(Signal::Traces, "here".to_owned()));
+        let stats = Arc::new(ExportStats::new(Signal::Traces, "here".to_owned()));
         let processor = BatchSpanProcessor::builder(exporter.clone()).build();
         let provider = SdkTracerProvider::builder()
             .with_sampler(ByName)
-            .with_span_processor(Counted::new(processor, Arc::clone(&tally)))
+            .with_span_processor(CountingProcessor::new(processor, Arc::clone(&stats)))
             .build();
         for name in ["exported", "recorded", "exported"] {
             provider.tracer("test").start(name).end();
         }
         provider.force_flush().unwrap();
         assert_eq!(exporter.get_finished_spans().unwrap().len(), 2);
-        let loss = tally.loss(Duration::ZERO).unwrap();
-        assert_eq!(loss.lost, 2, "the exporter of the test keeps no books");
+        let loss = stats.loss(Duration::ZERO).unwrap();
+        assert_eq!(loss.lost, 2, "the exporter of the test keeps no counts");
     }
 }

@@ -4,23 +4,23 @@
 use http::Uri;
 
 use super::protocol::Protocol;
-use super::signal_var::Names;
-use crate::env::Environment;
+use super::signal_var::SignalVar;
+use crate::env::Env;
 use crate::error::InitError;
 use crate::signal::Signal;
 
 /// Where a URL comes from.
 #[derive(Debug)]
-enum From {
+enum Source {
     Program,
     Variable(String),
 }
 
-impl From {
+impl Source {
     fn error(&self, value: &str, what: impl std::fmt::Display) -> InitError {
         match self {
-            From::Program => InitError::new(format!("the endpoint {value:?} {what}")),
-            From::Variable(name) => InitError::of_variable(name, value, what),
+            Source::Program => InitError::new(format!("the endpoint {value:?} {what}")),
+            Source::Variable(name) => InitError::invalid_variable(name, value, what),
         }
     }
 }
@@ -31,24 +31,20 @@ impl From {
 pub(crate) fn endpoint(
     signal: Signal,
     protocol: Protocol,
-    by_program: Option<&str>,
-    environment: &Environment,
+    explicit: Option<&str>,
+    env: &Env,
 ) -> Result<Uri, InitError> {
-    let names = Names::of(signal, "ENDPOINT");
-    let (from, text) = match (by_program, names.text(environment)) {
-        (Some(text), _) => (From::Program, text.to_owned()),
-        (None, Some((name, text))) => (From::Variable(name.to_owned()), text),
-        (None, None) => (From::Program, protocol.default_endpoint().to_owned()),
+    let names = SignalVar::new(signal, "ENDPOINT");
+    let (source, text) = match (explicit, names.text(env)) {
+        (Some(text), _) => (Source::Program, text.to_owned()),
+        (None, Some((name, text))) => (Source::Variable(name.to_owned()), text),
+        (None, None) => (Source::Program, protocol.default_endpoint().to_owned()),
     };
-    let is_the_signals_own = matches!(&from, From::Variable(name) if name != names.general());
+    let is_the_signals_own = matches!(&source, Source::Variable(name) if name != names.general());
 
     let value = text.trim();
     let with_scheme = if protocol == Protocol::Grpc && !value.contains("://") {
-        let scheme = if is_insecure(signal, environment) {
-            "http"
-        } else {
-            "https"
-        };
+        let scheme = if is_insecure(signal, env) { "http" } else { "https" };
         format!("{scheme}://{value}")
     } else {
         value.to_owned()
@@ -60,7 +56,7 @@ pub(crate) fn endpoint(
     };
     let url = url(&complete).ok_or_else(|| {
         let example = protocol.default_endpoint();
-        from.error(&text, format_args!("is no URL; write it like {example}"))
+        source.error(&text, format_args!("is no URL; write it like {example}"))
     })?;
     if cfg!(not(feature = "tls")) && url.scheme_str() == Some("https") {
         let what = if value.contains("://") {
@@ -68,7 +64,7 @@ pub(crate) fn endpoint(
         } else {
             "has no scheme, which means https, and that needs the cargo feature `tls` of otel-setup; without it, write http://"
         };
-        return Err(from.error(&text, what));
+        return Err(source.error(&text, what));
     }
     Ok(url)
 }
@@ -83,7 +79,7 @@ fn path(signal: Signal) -> &'static str {
 }
 
 /// For people: without what may be secret in it.
-pub(crate) fn shown(endpoint: &Uri) -> String {
+pub(crate) fn redacted(endpoint: &Uri) -> String {
     let scheme = endpoint.scheme_str().unwrap_or_default();
     let host = endpoint.host().unwrap_or_default();
     let port = endpoint.port().map(|port| format!(":{port}")).unwrap_or_default();
@@ -103,11 +99,9 @@ fn url(text: &str) -> Option<Uri> {
 }
 
 /// Only what has no scheme can be either.
-fn is_insecure(signal: Signal, environment: &Environment) -> bool {
-    let names = Names::of(signal, "INSECURE");
-    names
-        .text(environment)
-        .is_some_and(|(name, _)| environment.boolean(name))
+fn is_insecure(signal: Signal, env: &Env) -> bool {
+    let names = SignalVar::new(signal, "INSECURE");
+    names.text(env).is_some_and(|(name, _)| env.boolean(name))
 }
 
 #[cfg(test)]
@@ -115,8 +109,8 @@ mod tests {
     use super::*;
 
     fn of<const N: usize>(protocol: Protocol, variables: [(&str, &str); N]) -> Result<String, String> {
-        let environment = Environment::of(variables);
-        let found = endpoint(Signal::Traces, protocol, None, &environment);
+        let env = Env::from_vars(variables);
+        let found = endpoint(Signal::Traces, protocol, None, &env);
         found.map(|url| url.to_string()).map_err(|error| error.to_string())
     }
 
@@ -230,10 +224,10 @@ mod tests {
 
     #[test]
     fn the_program_wins_for_all_signals() {
-        let environment = Environment::of([("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://c:1/own")]);
-        let url = endpoint(Signal::Traces, Protocol::HttpProtobuf, Some("http://p:1"), &environment);
+        let env = Env::from_vars([("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://c:1/own")]);
+        let url = endpoint(Signal::Traces, Protocol::HttpProtobuf, Some("http://p:1"), &env);
         assert_eq!(url.unwrap(), "http://p:1/v1/traces");
-        let error = endpoint(Signal::Traces, Protocol::Grpc, Some("http://"), &environment);
+        let error = endpoint(Signal::Traces, Protocol::Grpc, Some("http://"), &env);
         let expected = r#"the endpoint "http://" is no URL; write it like http://localhost:4317"#;
         assert_eq!(error.unwrap_err().to_string(), expected);
     }

@@ -3,8 +3,8 @@
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 
-use super::signal_var::Names;
-use crate::env::Environment;
+use super::signal_var::SignalVar;
+use crate::env::Env;
 use crate::error::InitError;
 use crate::signal::Signal;
 
@@ -27,14 +27,10 @@ pub(crate) const RESERVED: [&str; 10] = [
 /// # Errors
 ///
 /// Where the program has one that cannot be sent.
-pub(crate) fn headers(
-    signal: Signal,
-    by_program: &[(String, String)],
-    environment: &Environment,
-) -> Result<HeaderMap, InitError> {
+pub(crate) fn headers(signal: Signal, explicit: &[(String, String)], env: &Env) -> Result<HeaderMap, InitError> {
     let mut headers = HeaderMap::new();
-    let names = Names::of(signal, "HEADERS");
-    if let Some((variable, text)) = names.text(environment) {
+    let names = SignalVar::new(signal, "HEADERS");
+    if let Some((variable, text)) = names.text(env) {
         for (index, pair) in text.split(',').enumerate() {
             if pair.trim().is_empty() {
                 continue;
@@ -45,7 +41,7 @@ pub(crate) fn headers(
             }) {
                 Some((name, value)) => drop(headers.insert(name, value)),
                 // Its value may be a secret.
-                None => environment.warn(
+                None => env.warn(
                     variable,
                     "…",
                     format_args!(
@@ -56,7 +52,7 @@ pub(crate) fn headers(
             }
         }
     }
-    for (name, value) in by_program {
+    for (name, value) in explicit {
         let header = header(name, value.as_bytes());
         let (name, value) = header.ok_or_else(|| InitError::new(format!("the header {name:?} cannot be sent")))?;
         headers.insert(name, value);
@@ -76,15 +72,15 @@ mod tests {
     use super::*;
 
     fn of<const N: usize>(variables: [(&str, &str); N]) -> (Vec<(String, String)>, Vec<String>) {
-        let environment = Environment::of(variables);
-        let headers = headers(Signal::Logs, &[], &environment).unwrap();
+        let env = Env::from_vars(variables);
+        let headers = headers(Signal::Logs, &[], &env).unwrap();
         let headers = headers.iter().map(|(name, value)| {
             let value = String::from_utf8_lossy(value.as_bytes());
             (name.to_string(), value.into_owned())
         });
         let mut headers: Vec<_> = headers.collect();
         headers.sort();
-        (headers, environment.into_warnings())
+        (headers, env.into_warnings())
     }
 
     fn pairs<const N: usize>(pairs: [(&str, &str); N]) -> Vec<(String, String)> {
@@ -130,15 +126,15 @@ mod tests {
 
     #[test]
     fn those_of_the_program_win() {
-        let environment = Environment::of([("OTEL_EXPORTER_OTLP_HEADERS", "a=environment,b=environment")]);
-        let by_program = [("a".to_owned(), "program".to_owned())];
-        let headers = headers(Signal::Logs, &by_program, &environment).unwrap();
+        let env = Env::from_vars([("OTEL_EXPORTER_OTLP_HEADERS", "a=environment,b=environment")]);
+        let explicit = [("a".to_owned(), "program".to_owned())];
+        let headers = headers(Signal::Logs, &explicit, &env).unwrap();
         assert_eq!(headers["a"], "program");
         assert_eq!(headers["b"], "environment");
         assert_eq!(headers.get_all("a").iter().count(), 1);
 
         let bad = [("a b".to_owned(), "secret".to_owned())];
-        let error = super::headers(Signal::Logs, &bad, &environment).unwrap_err();
+        let error = super::headers(Signal::Logs, &bad, &env).unwrap_err();
         assert_eq!(error.to_string(), r#"the header "a b" cannot be sent"#);
     }
 }

@@ -68,7 +68,7 @@ fn connector(_: Option<&Tls>) -> Connector {
 #[cfg(feature = "tls")]
 fn connector(tls: Option<&Tls>) -> Connector {
     // Without one the endpoint is no `https`, and it is not used.
-    let config = tls.map_or_else(Tls::that_trusts_nobody, Tls::for_http);
+    let config = tls.map_or_else(Tls::without_roots, Tls::for_http);
     let connector = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(config);
     connector.https_or_http().enable_http1().build()
 }

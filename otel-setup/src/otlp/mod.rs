@@ -29,16 +29,16 @@ use opentelemetry_sdk::logs::{BatchLogProcessor, LoggerProviderBuilder};
 use opentelemetry_sdk::metrics::{MeterProviderBuilder, PeriodicReader};
 use opentelemetry_sdk::trace::{BatchSpanProcessor, TracerProviderBuilder};
 
-use self::counting_processor::Counted;
+use self::counting_processor::CountingProcessor;
 use self::http_client::LastCause;
-use self::monitored_exporter::{Watch, Watched};
+use self::monitored_exporter::{ExportMonitor, MonitoredExporter};
 pub use self::protocol::Protocol;
 use self::settings::{Options, Settings};
-use crate::batch_settings::Batches;
-use crate::env::Environment;
+use crate::batch_settings::BatchSettings;
+use crate::env::Env;
 use crate::error::InitError;
-use crate::export_runtime::Background;
-use crate::export_stats::Tally;
+use crate::export_runtime::ExportRuntime;
+use crate::export_stats::ExportStats;
 use crate::signal::Signal;
 
 /// The OTLP exporters of one set-up, and what they have in common.
@@ -46,8 +46,8 @@ use crate::signal::Signal;
 pub(crate) struct Otlp {
     pub(crate) options: Options,
     /// Started with the first exporter.
-    background: Option<Background>,
-    pub(crate) tallies: Vec<Arc<Tally>>,
+    runtime: Option<ExportRuntime>,
+    pub(crate) export_stats: Vec<Arc<ExportStats>>,
 }
 
 impl Otlp {
@@ -55,11 +55,11 @@ impl Otlp {
     pub(crate) fn spans(
         &mut self,
         provider: TracerProviderBuilder,
-        environment: &Environment,
+        env: &Env,
     ) -> Result<TracerProviderBuilder, InitError> {
-        let (exporter, tally) = self.exporter(Signal::Traces, environment, transport::spans)?;
-        let processor = BatchSpanProcessor::builder(exporter).with_batch_config(Batches::span_config(environment));
-        Ok(provider.with_span_processor(Counted::new(processor.build(), tally)))
+        let (exporter, stats) = self.exporter(Signal::Traces, env, transport::spans)?;
+        let processor = BatchSpanProcessor::builder(exporter).with_batch_config(BatchSettings::span_config(env));
+        Ok(provider.with_span_processor(CountingProcessor::new(processor.build(), stats)))
     }
 
     /// Adds the exporter of metrics.
@@ -67,10 +67,10 @@ impl Otlp {
         &mut self,
         provider: MeterProviderBuilder,
         interval: Duration,
-        environment: &Environment,
+        env: &Env,
     ) -> Result<MeterProviderBuilder, InitError> {
-        let temporality = settings::temporality(environment);
-        let (exporter, _) = self.exporter(Signal::Metrics, environment, |settings, last_cause| {
+        let temporality = settings::temporality(env);
+        let (exporter, _) = self.exporter(Signal::Metrics, env, |settings, last_cause| {
             transport::metrics(settings, temporality, last_cause)
         })?;
         let reader = PeriodicReader::builder(exporter);
@@ -81,40 +81,40 @@ impl Otlp {
     pub(crate) fn logs(
         &mut self,
         provider: LoggerProviderBuilder,
-        environment: &Environment,
+        env: &Env,
     ) -> Result<LoggerProviderBuilder, InitError> {
-        let (exporter, tally) = self.exporter(Signal::Logs, environment, transport::logs)?;
-        let processor = BatchLogProcessor::builder(exporter).with_batch_config(Batches::log_config(environment));
-        Ok(provider.with_log_processor(Counted::new(processor.build(), tally)))
+        let (exporter, stats) = self.exporter(Signal::Logs, env, transport::logs)?;
+        let processor = BatchLogProcessor::builder(exporter).with_batch_config(BatchSettings::log_config(env));
+        Ok(provider.with_log_processor(CountingProcessor::new(processor.build(), stats)))
     }
 
     fn exporter<E>(
         &mut self,
         signal: Signal,
-        environment: &Environment,
+        env: &Env,
         build: impl FnOnce(&Settings, &LastCause) -> Result<E, ExporterBuildError>,
-    ) -> Result<(Watched<E>, Arc<Tally>), InitError> {
-        let settings = Settings::of(signal, &self.options, environment)?;
-        let receiver = endpoint::shown(&settings.endpoint);
-        let background = self.background()?;
+    ) -> Result<(MonitoredExporter<E>, Arc<ExportStats>), InitError> {
+        let settings = Settings::resolve(signal, &self.options, env)?;
+        let receiver = endpoint::redacted(&settings.endpoint);
+        let runtime = self.runtime()?;
         let last_cause = LastCause::default();
-        let exporter = background.enter(|| build(&settings, &last_cause)).map_err(|error| {
-            InitError::new(format!("{signal} cannot be sent to {receiver}: {error}")).because(error)
+        let exporter = runtime.enter(|| build(&settings, &last_cause)).map_err(|error| {
+            InitError::new(format!("{signal} cannot be sent to {receiver}: {error}")).with_source(error)
         })?;
-        let tally = Arc::new(Tally::new(signal, receiver));
-        self.tallies.push(Arc::clone(&tally));
-        let by = Watch::new(background, settings.timeout, last_cause, Arc::clone(&tally));
-        Ok((Watched { exporter, by }, tally))
+        let stats = Arc::new(ExportStats::new(signal, receiver));
+        self.export_stats.push(Arc::clone(&stats));
+        let monitor = ExportMonitor::new(runtime, settings.timeout, last_cause, Arc::clone(&stats));
+        Ok((MonitoredExporter { exporter, monitor }, stats))
     }
 
-    fn background(&mut self) -> Result<Background, InitError> {
-        if let Some(background) = &self.background {
-            return Ok(background.clone());
+    fn runtime(&mut self) -> Result<ExportRuntime, InitError> {
+        if let Some(runtime) = &self.runtime {
+            return Ok(runtime.clone());
         }
-        let started = Background::start();
-        let background =
-            started.map_err(|error| InitError::new("exporters need a thread, and there is none").because(error))?;
-        self.background = Some(background.clone());
-        Ok(background)
+        let started = ExportRuntime::start();
+        let runtime =
+            started.map_err(|error| InitError::new("exporters need a thread, and there is none").with_source(error))?;
+        self.runtime = Some(runtime.clone());
+        Ok(runtime)
     }
 }

@@ -1,6 +1,6 @@
 //! An exporter, and what becomes of what it is given.
 //!
-//! Exports never fail for the SDK: it would log that for each batch, and forget it when it shuts down. The [tally](crate::tally) tells it once, and remembers.
+//! Exports never fail for the SDK: it would log that for each batch, and forget it when it shuts down. The [stats](crate::stats) tells it once, and remembers.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,63 +19,63 @@ use tokio::time::timeout;
 
 use super::data_points as points;
 use super::http_client::LastCause;
-use crate::export_runtime::Background;
-use crate::export_stats::Tally;
+use crate::export_runtime::ExportRuntime;
+use crate::export_stats::ExportStats;
 
 #[derive(Debug)]
-pub(super) struct Watched<E> {
+pub(super) struct MonitoredExporter<E> {
     pub(super) exporter: E,
-    pub(super) by: Watch,
+    pub(super) monitor: ExportMonitor,
 }
 
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct ExportMonitor {
     /// `None` after the end.
-    background: Mutex<Option<Background>>,
+    runtime: Mutex<Option<ExportRuntime>>,
     /// For one batch, with all attempts.
     limit: Duration,
     last_cause: LastCause,
-    tally: Arc<Tally>,
+    stats: Arc<ExportStats>,
 }
 
-impl Watch {
-    pub(super) fn new(background: Background, limit: Duration, last_cause: LastCause, tally: Arc<Tally>) -> Self {
-        Watch {
-            background: Mutex::new(Some(background)),
+impl ExportMonitor {
+    pub(super) fn new(runtime: ExportRuntime, limit: Duration, last_cause: LastCause, stats: Arc<ExportStats>) -> Self {
+        ExportMonitor {
+            runtime: Mutex::new(Some(runtime)),
             limit,
             last_cause,
-            tally,
+            stats,
         }
     }
 
     async fn export(&self, count: u64, export: impl Future<Output = OTelSdkResult> + Send) {
-        if self.try_to(count, export).await {
-            self.tally.arrived(count);
+        if self.try_export(count, export).await {
+            self.stats.arrived(count);
         }
     }
 
-    /// Whether the receiver has it. Where it does not, that is in the tally.
-    async fn try_to(&self, count: u64, export: impl Future<Output = OTelSdkResult> + Send) -> bool {
-        let background = self.background.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(background) = background else {
-            self.tally.failed(count, "telemetry has been shut down");
+    /// Whether the receiver has it. Where it does not, that is in the stats.
+    async fn try_export(&self, count: u64, export: impl Future<Output = OTelSdkResult> + Send) -> bool {
+        let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(runtime) = runtime else {
+            self.stats.failed(count, "telemetry has been shut down");
             return false;
         };
-        let limit = self.tally.time_left(self.limit);
-        let in_time = background.run(async { timeout(limit, export).await }).await;
+        let limit = self.stats.time_left(self.limit);
+        let in_time = runtime.run(async { timeout(limit, export).await }).await;
         let last_cause = self.last_cause.take();
         let failure = match in_time {
             Ok(Ok(())) => return true,
             Ok(Err(error)) => text(error),
             Err(_) => format!("no answer within {limit:?}"),
         };
-        self.tally.failed(count, &last_cause.unwrap_or(failure));
+        self.stats.failed(count, &last_cause.unwrap_or(failure));
         false
     }
 
     fn shut_down(&self) {
-        *self.background.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        self.tally.close();
+        *self.runtime.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.stats.close();
     }
 }
 
@@ -86,16 +86,16 @@ fn text(error: OTelSdkError) -> String {
     }
 }
 
-impl SpanExporter for Watched<OtlpSpanExporter> {
+impl SpanExporter for MonitoredExporter<OtlpSpanExporter> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let count = batch.len() as u64;
-        self.by.export(count, self.exporter.export(batch)).await;
+        self.monitor.export(count, self.exporter.export(batch)).await;
         Ok(())
     }
 
     fn shutdown_with_timeout(&self, limit: Duration) -> OTelSdkResult {
         let outcome = self.exporter.shutdown_with_timeout(limit);
-        self.by.shut_down();
+        self.monitor.shut_down();
         outcome
     }
 
@@ -104,16 +104,16 @@ impl SpanExporter for Watched<OtlpSpanExporter> {
     }
 }
 
-impl LogExporter for Watched<OtlpLogExporter> {
+impl LogExporter for MonitoredExporter<OtlpLogExporter> {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
         let count = batch.iter().count() as u64;
-        self.by.export(count, self.exporter.export(batch)).await;
+        self.monitor.export(count, self.exporter.export(batch)).await;
         Ok(())
     }
 
     fn shutdown_with_timeout(&self, limit: Duration) -> OTelSdkResult {
         let outcome = self.exporter.shutdown_with_timeout(limit);
-        self.by.shut_down();
+        self.monitor.shut_down();
         outcome
     }
 
@@ -122,18 +122,18 @@ impl LogExporter for Watched<OtlpLogExporter> {
     }
 }
 
-impl PushMetricExporter for Watched<OtlpMetricExporter> {
+impl PushMetricExporter for MonitoredExporter<OtlpMetricExporter> {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         let count = points::count(metrics);
         // Spans and log records are made long before, metric points now.
-        self.by.tally.made(count);
+        self.monitor.stats.made(count);
         let export = self.exporter.export(metrics);
         if self.temporality() == Temporality::Cumulative {
-            if self.by.try_to(count, export).await {
-                self.by.tally.caught_up();
+            if self.monitor.try_export(count, export).await {
+                self.monitor.stats.caught_up();
             }
         } else {
-            self.by.export(count, export).await;
+            self.monitor.export(count, export).await;
         }
         Ok(())
     }
@@ -144,7 +144,7 @@ impl PushMetricExporter for Watched<OtlpMetricExporter> {
 
     fn shutdown_with_timeout(&self, limit: Duration) -> OTelSdkResult {
         let outcome = self.exporter.shutdown_with_timeout(limit);
-        self.by.shut_down();
+        self.monitor.shut_down();
         outcome
     }
 

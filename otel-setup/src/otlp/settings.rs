@@ -5,14 +5,14 @@ use std::time::Duration;
 use http::{HeaderMap, Uri};
 use opentelemetry_sdk::metrics::Temporality;
 
-use crate::env::Environment;
+use crate::env::Env;
 use crate::error::InitError;
 use crate::signal::Signal;
 
-use super::endpoint::{endpoint, shown};
+use super::endpoint::{endpoint, redacted};
 use super::headers::headers;
 use super::protocol::Protocol;
-use super::signal_var::Names;
+use super::signal_var::SignalVar;
 use super::tls::Tls;
 
 /// How long one message may take, with all its attempts, where nobody says.
@@ -38,32 +38,32 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    pub(super) fn of(signal: Signal, options: &Options, environment: &Environment) -> Result<Self, InitError> {
-        let protocol = options.protocol.unwrap_or_else(|| protocol(signal, environment));
-        let endpoint = endpoint(signal, protocol, options.endpoint.as_deref(), environment)?;
+    pub(super) fn resolve(signal: Signal, options: &Options, env: &Env) -> Result<Self, InitError> {
+        let protocol = options.protocol.unwrap_or_else(|| protocol(signal, env));
+        let endpoint = endpoint(signal, protocol, options.endpoint.as_deref(), env)?;
         Ok(Settings {
-            headers: headers(signal, &options.headers, environment)?,
-            timeout: timeout(signal, environment),
-            is_compressed: is_compressed(signal, environment),
-            tls: tls(signal, &endpoint, environment)?,
+            headers: headers(signal, &options.headers, env)?,
+            timeout: timeout(signal, env),
+            is_compressed: is_compressed(signal, env),
+            tls: tls(signal, &endpoint, env)?,
             protocol,
             endpoint,
         })
     }
 }
 
-pub(crate) fn protocol(signal: Signal, environment: &Environment) -> Protocol {
-    let names = Names::of(signal, "PROTOCOL");
-    let protocol = names.one_of(environment, &Protocol::KNOWN, "grpc");
+pub(crate) fn protocol(signal: Signal, env: &Env) -> Protocol {
+    let names = SignalVar::new(signal, "PROTOCOL");
+    let protocol = names.one_of(env, &Protocol::KNOWN, "grpc");
     protocol.unwrap_or(Protocol::Grpc)
 }
 
-pub(crate) fn timeout(signal: Signal, environment: &Environment) -> Duration {
-    let names = Names::of(signal, "TIMEOUT");
-    let milliseconds = names.first_that(TIMEOUT.as_millis(), |name, instead| {
-        match environment.number::<u64>(name, instead) {
+pub(crate) fn timeout(signal: Signal, env: &Env) -> Duration {
+    let names = SignalVar::new(signal, "TIMEOUT");
+    let milliseconds = names.first_valid(TIMEOUT.as_millis(), |name, instead| {
+        match env.number::<u64>(name, instead) {
             Some(0) => {
-                environment.warn(name, "0", format_args!("is too small; used instead: {instead}"));
+                env.warn(name, "0", format_args!("is too small; used instead: {instead}"));
                 None
             }
             milliseconds => milliseconds,
@@ -72,36 +72,36 @@ pub(crate) fn timeout(signal: Signal, environment: &Environment) -> Duration {
     milliseconds.map_or(TIMEOUT, Duration::from_millis)
 }
 
-pub(crate) fn is_compressed(signal: Signal, environment: &Environment) -> bool {
-    let names = Names::of(signal, "COMPRESSION");
+pub(crate) fn is_compressed(signal: Signal, env: &Env) -> bool {
+    let names = SignalVar::new(signal, "COMPRESSION");
     let known = [("gzip", true), ("none", false)];
-    names.one_of(environment, &known, "none").unwrap_or(false)
+    names.one_of(env, &known, "none").unwrap_or(false)
 }
 
 /// How sums and histograms are told: since the start, or since the last time.
-pub(crate) fn temporality(environment: &Environment) -> Temporality {
+pub(crate) fn temporality(env: &Env) -> Temporality {
     let known = [
         ("cumulative", Temporality::Cumulative),
         ("delta", Temporality::Delta),
         ("lowmemory", Temporality::LowMemory),
     ];
     let name = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
-    let temporality = environment.one_of(name, &known, "cumulative");
+    let temporality = env.one_of(name, &known, "cumulative");
     temporality.unwrap_or(Temporality::Cumulative)
 }
 
 /// What TLS is asked for is told where it has no effect.
 #[cfg_attr(not(feature = "tls"), allow(clippy::unnecessary_wraps))]
-fn tls(signal: Signal, endpoint: &Uri, environment: &Environment) -> Result<Option<Tls>, InitError> {
+fn tls(signal: Signal, endpoint: &Uri, env: &Env) -> Result<Option<Tls>, InitError> {
     if endpoint.scheme_str() == Some("https") {
         #[cfg(feature = "tls")]
-        return Tls::of(signal, environment).map(Some);
+        return Tls::from_env(signal, env).map(Some);
     }
     for variable in ["CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE"] {
-        let names = Names::of(signal, variable);
-        if let Some((name, path)) = names.text(environment) {
-            let endpoint = shown(endpoint);
-            environment.warn(
+        let names = SignalVar::new(signal, variable);
+        if let Some((name, path)) = names.text(env) {
+            let endpoint = redacted(endpoint);
+            env.warn(
                 name,
                 &path,
                 format_args!("has no effect on {endpoint}, which is not https"),

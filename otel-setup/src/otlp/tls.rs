@@ -8,8 +8,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use tonic::transport::{ClientTlsConfig, Identity};
 
-use super::signal_var::Names;
-use crate::env::Environment;
+use super::signal_var::SignalVar;
+use crate::env::Env;
 use crate::error::InitError;
 use crate::signal::Signal;
 
@@ -24,15 +24,15 @@ impl Tls {
     /// # Errors
     ///
     /// Where a file cannot be read, has not in it what it should, or one of the two of one's own is missing.
-    pub(super) fn of(signal: Signal, environment: &Environment) -> Result<Self, InitError> {
-        let roots = match Pem::read(signal, "CERTIFICATE", environment)? {
+    pub(super) fn from_env(signal: Signal, env: &Env) -> Result<Self, InitError> {
+        let roots = match Pem::read(signal, "CERTIFICATE", env)? {
             Some(file) => file.roots()?,
             None => system_roots()?,
         };
         let grpc = ClientTlsConfig::new().trust_anchors(roots.roots.clone());
         let http = with_roots(roots);
-        let certificate = Pem::read(signal, "CLIENT_CERTIFICATE", environment)?;
-        let key = Pem::read(signal, "CLIENT_KEY", environment)?;
+        let certificate = Pem::read(signal, "CLIENT_CERTIFICATE", env)?;
+        let key = Pem::read(signal, "CLIENT_KEY", env)?;
         match (certificate, key) {
             (None, None) => {
                 let http = http.with_no_client_auth();
@@ -58,7 +58,7 @@ impl Tls {
     }
 
     /// For where no TLS is asked for.
-    pub(super) fn that_trusts_nobody() -> ClientConfig {
+    pub(super) fn without_roots() -> ClientConfig {
         with_roots(RootCertStore::empty()).with_no_client_auth()
     }
 }
@@ -99,9 +99,9 @@ struct Pem {
 }
 
 impl Pem {
-    fn read(signal: Signal, variable: &str, environment: &Environment) -> Result<Option<Self>, InitError> {
-        let names = Names::of(signal, variable);
-        let Some((variable, path)) = names.text(environment) else {
+    fn read(signal: Signal, variable: &str, env: &Env) -> Result<Option<Self>, InitError> {
+        let names = SignalVar::new(signal, variable);
+        let Some((variable, path)) = names.text(env) else {
             return Ok(None);
         };
         match fs::read(&path) {
@@ -113,7 +113,7 @@ impl Pem {
             })),
             Err(error) => {
                 let what = format!("cannot be read: {error}");
-                Err(InitError::of_variable(variable, &path, what).because(error))
+                Err(InitError::invalid_variable(variable, &path, what).with_source(error))
             }
         }
     }
@@ -143,13 +143,13 @@ impl Pem {
     }
 
     fn error(&self, what: &str, error: &dyn std::error::Error) -> InitError {
-        InitError::of_variable(&self.variable, &self.path, format_args!("{what}: {error}"))
+        InitError::invalid_variable(&self.variable, &self.path, format_args!("{what}: {error}"))
     }
 
     fn alone(&self, other: &str) -> InitError {
-        let other = Names::of(self.signal, other);
+        let other = SignalVar::new(self.signal, other);
         let other = other.general();
-        InitError::of_variable(
+        InitError::invalid_variable(
             &self.variable,
             &self.path,
             format_args!("is of no use without {other}; set both, or none"),

@@ -47,8 +47,8 @@ fn over_grpc<B: WithExportConfig + WithTonicConfig>(builder: B, settings: &Setti
     let mut builder = builder
         .with_protocol(opentelemetry_otlp::Protocol::Grpc)
         .with_endpoint(settings.endpoint.to_string())
-        .with_timeout(later_than(settings.timeout))
-        .with_interceptor(only_these(settings.headers.clone()));
+        .with_timeout(with_grace(settings.timeout))
+        .with_interceptor(replace_metadata(settings.headers.clone()));
     if settings.is_compressed {
         builder = builder.with_compression(Compression::Gzip);
     }
@@ -64,14 +64,14 @@ fn over_http<B: WithExportConfig + WithHttpConfig>(builder: B, settings: &Settin
     let client = Client::new(
         headers,
         settings.is_compressed,
-        later_than(settings.timeout),
+        with_grace(settings.timeout),
         settings.tls.as_ref(),
         last_cause.clone(),
     );
     let mut builder = builder
         .with_protocol(opentelemetry_otlp::Protocol::HttpBinary)
         .with_endpoint(settings.endpoint.to_string())
-        .with_timeout(later_than(settings.timeout))
+        .with_timeout(with_grace(settings.timeout))
         .with_http_client(client);
     if settings.is_compressed {
         builder = builder.with_compression(Compression::Gzip);
@@ -80,14 +80,14 @@ fn over_http<B: WithExportConfig + WithHttpConfig>(builder: B, settings: &Settin
 }
 
 /// [`watched`](super::watched) sees to the timeout, for all attempts together and with a text that says so.
-fn later_than(timeout: Duration) -> Duration {
+fn with_grace(timeout: Duration) -> Duration {
     timeout + Duration::from_secs(1)
 }
 
 /// Goes over what the exporter has put there, which is after it has read the environment.
 // tonic's interceptors fail with a `Status`, however large that is.
 #[allow(clippy::result_large_err)]
-fn only_these(headers: HeaderMap) -> impl FnMut(Request<()>) -> Result<Request<()>, Status> + Clone {
+fn replace_metadata(headers: HeaderMap) -> impl FnMut(Request<()>) -> Result<Request<()>, Status> + Clone {
     move |request| {
         let (metadata, extensions, ()) = request.into_parts();
         let mut metadata = metadata.into_headers();

@@ -3,16 +3,16 @@
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{Directive, LevelFilter};
 
-use crate::env::Environment;
+use crate::env::Env;
 
 /// What `RUST_LOG` says, without what cannot be read. Where that is nothing, it is `info`.
 #[derive(Clone, Debug)]
 pub(crate) struct Directives(String);
 
 impl Directives {
-    pub(crate) fn of(environment: &Environment) -> Self {
+    pub(crate) fn from_env(env: &Env) -> Self {
         const VARIABLE: &str = "RUST_LOG";
-        let list = environment.text(VARIABLE).unwrap_or_default();
+        let list = env.text(VARIABLE).unwrap_or_default();
         let mut valid = Vec::new();
         for directive in list.split(',').map(str::trim).filter(|directive| !directive.is_empty()) {
             match directive.parse::<Directive>() {
@@ -20,7 +20,7 @@ impl Directives {
                 Err(error) => {
                     let what =
                         format_args!("has a directive that cannot be read, {directive:?}: {error}; it is ignored");
-                    environment.warn(VARIABLE, &list, what);
+                    env.warn(VARIABLE, &list, what);
                 }
             }
         }

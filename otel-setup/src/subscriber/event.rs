@@ -15,13 +15,13 @@ pub(super) fn current_span() -> Option<SpanContext> {
 }
 
 /// What the `log` crate's records bring along among their fields. It is in the event's metadata, too.
-pub(super) fn is_of_log(name: &str) -> bool {
+pub(super) fn is_log_crate_field(name: &str) -> bool {
     matches!(name, "log.target" | "log.module_path" | "log.file" | "log.line")
 }
 
 /// `None` for what is no field of the program's.
-pub(super) fn name_of(field: &Field) -> Option<&'static str> {
-    Some(field.name()).filter(|name| !is_of_log(name))
+pub(super) fn field_name(field: &Field) -> Option<&'static str> {
+    Some(field.name()).filter(|name| !is_log_crate_field(name))
 }
 
 pub(super) fn now() -> String {

@@ -7,19 +7,19 @@ use tracing_subscriber::layer::{Context as SubscriberContext, Filter};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::directives::Directives;
-use crate::muted::is_noise;
+use crate::muted::is_muted;
 
 impl Directives {
     /// Of lines and log records.
-    pub(super) fn of_events<S>(&self) -> impl Filter<S> + use<S>
+    pub(super) fn event_filter<S>(&self) -> impl Filter<S> + use<S>
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
-        self.filter().and(matching(|metadata| !is_noise(metadata)))
+        self.filter().and(matching(|metadata| !is_muted(metadata)))
     }
 
     /// Of spans, in which `RUST_LOG=warn` is to tear no holes.
-    pub(super) fn of_spans<S>(&self) -> impl Filter<S> + use<S>
+    pub(super) fn span_filter<S>(&self) -> impl Filter<S> + use<S>
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {

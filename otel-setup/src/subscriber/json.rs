@@ -16,7 +16,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::event::{current_span, name_of, now};
+use super::event::{current_span, field_name, now};
 
 /// One object a line.
 pub(super) struct Json;
@@ -83,7 +83,7 @@ struct Recorded {
 
 impl Recorded {
     fn put(&mut self, field: &Field, value: impl Into<Value>) {
-        match name_of(field) {
+        match field_name(field) {
             Some("message") => {
                 self.message = match value.into() {
                     Value::String(text) => text,

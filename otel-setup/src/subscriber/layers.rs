@@ -9,8 +9,8 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::directives::Directives;
-use super::spec_logger::Loggers;
-use super::stdout_logs::LogLines;
+use super::spec_logger::SpecLoggerProvider;
+use super::stdout_logs::StdoutLogs;
 
 /// What the layers are made of.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(crate) struct Layers {
     pub(crate) tracers: Option<SdkTracerProvider>,
     pub(crate) loggers: Option<SdkLoggerProvider>,
     pub(crate) directives: Directives,
-    pub(crate) lines: LogLines,
+    pub(crate) lines: StdoutLogs,
 }
 
 impl Layers {
@@ -27,8 +27,8 @@ impl Layers {
         S: Subscriber + for<'s> LookupSpan<'s> + Send + Sync,
     {
         self.loggers.clone().map(|loggers| {
-            let bridge = OpenTelemetryTracingBridge::new(&Loggers(loggers));
-            bridge.with_filter(self.directives.of_events())
+            let bridge = OpenTelemetryTracingBridge::new(&SpecLoggerProvider(loggers));
+            bridge.with_filter(self.directives.event_filter())
         })
     }
 
@@ -43,7 +43,7 @@ impl Layers {
                 .with_target(false)
                 .with_threads(false)
                 .with_tracked_inactivity(false)
-                .with_filter(self.directives.of_spans())
+                .with_filter(self.directives.span_filter())
         })
     }
 
@@ -52,6 +52,6 @@ impl Layers {
         S: Subscriber + for<'s> LookupSpan<'s> + Send + Sync,
     {
         let lines = self.lines.layer();
-        lines.map(|lines| lines.with_filter(self.directives.of_events()))
+        lines.map(|lines| lines.with_filter(self.directives.event_filter()))
     }
 }

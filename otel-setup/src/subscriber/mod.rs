@@ -11,7 +11,7 @@ mod stdout_logs;
 
 pub(crate) use directives::Directives;
 pub(crate) use layers::Layers;
-pub use stdout_logs::LogLines;
+pub use stdout_logs::StdoutLogs;
 
 use tracing_log::{AsLog, LogTracer};
 use tracing_subscriber::filter::LevelFilter;
@@ -33,7 +33,7 @@ pub(crate) fn install(layers: &Layers) -> Result<(), InitError> {
         let message = "there is a `tracing` subscriber already. Either leave it to `otel_setup::init()`, called once, or write \
             `let telemetry = otel_setup::builder().without_subscriber().init()?;` before it, and give it the layers \
             `.with(telemetry.logs_layer()).with(telemetry.spans_layer())`";
-        InitError::new(message).because(error)
+        InitError::new(message).with_source(error)
     })?;
     let of_log = LogTracer::builder().with_max_level(LevelFilter::current().as_log());
     // It fails where the program has a logger of its own, which keeps its records.

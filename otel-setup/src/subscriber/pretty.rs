@@ -11,19 +11,17 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::{LookupSpan, Scope};
 
-use super::event::{current_span, name_of, now};
-use crate::text::{Paint, clean};
+use super::event::{current_span, field_name, now};
+use crate::text::{Paint, escape_control};
 
 /// As `tracing-subscriber` writes them, and the beginning of the trace's id.
-pub(super) struct Human {
+pub(super) struct Pretty {
     paint: Paint,
 }
 
-impl Human {
-    pub(super) fn new(colour: bool) -> Self {
-        Human {
-            paint: Paint { colour },
-        }
+impl Pretty {
+    pub(super) fn new(color: bool) -> Self {
+        Pretty { paint: Paint { color } }
     }
 
     fn level(&self, level: Level) -> String {
@@ -37,7 +35,7 @@ impl Human {
     }
 }
 
-impl<S, N> FormatEvent<S, N> for Human
+impl<S, N> FormatEvent<S, N> for Pretty
 where
     S: Subscriber + for<'s> LookupSpan<'s>,
     N: for<'w> FormatFields<'w> + 'static,
@@ -72,9 +70,9 @@ where
 }
 
 /// `name=value`, and the message as it is.
-pub(super) struct HumanFields;
+pub(super) struct PrettyFields;
 
-impl<'w> FormatFields<'w> for HumanFields {
+impl<'w> FormatFields<'w> for PrettyFields {
     fn format_fields<R: RecordFields>(&self, to: Writer<'w>, fields: R) -> fmt::Result {
         let mut written = Written {
             to,
@@ -94,10 +92,10 @@ struct Written<'w> {
 
 impl Written<'_> {
     fn put(&mut self, field: &Field, value: &str) {
-        let Some(name) = name_of(field) else { return };
+        let Some(name) = field_name(field) else { return };
         let space = if std::mem::take(&mut self.is_first) { "" } else { " " };
         // A line stays one.
-        let value = clean(value);
+        let value = escape_control(value);
         let written = match name {
             "message" => write!(self.to, "{space}{value}"),
             name => write!(self.to, "{space}{name}={value}"),
@@ -149,13 +147,13 @@ mod tests {
     }
 
     /// What is written, each line without its time.
-    fn written(colour: bool, work: impl FnOnce()) -> Vec<String> {
+    fn written(color: bool, work: impl FnOnce()) -> Vec<String> {
         let buffer = Buffer::default();
         let writer = buffer.clone();
         let layer = tracing_subscriber::fmt::layer()
             .with_writer(move || writer.clone())
-            .event_format(Human::new(colour))
-            .fmt_fields(HumanFields);
+            .event_format(Pretty::new(color))
+            .fmt_fields(PrettyFields);
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), work);
         let text = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
         let lines = text.lines().map(|line| line.split_once('Z').unwrap().1.to_owned());

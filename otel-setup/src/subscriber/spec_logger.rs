@@ -11,33 +11,33 @@ use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider, Severity}
 use opentelemetry::{InstrumentationScope, Key, SpanId, TraceFlags, TraceId};
 use opentelemetry_sdk::logs::{SdkLogRecord, SdkLogger, SdkLoggerProvider};
 
-use super::event::is_of_log;
+use super::event::is_log_crate_field;
 
 /// The SDK's, for the bridge.
-pub(super) struct Loggers(pub(super) SdkLoggerProvider);
+pub(super) struct SpecLoggerProvider(pub(super) SdkLoggerProvider);
 
-pub(super) struct Records(SdkLogger);
+pub(super) struct SpecLogger(SdkLogger);
 
-pub(super) struct Record(SdkLogRecord);
+pub(super) struct SpecRecord(SdkLogRecord);
 
-impl LoggerProvider for Loggers {
-    type Logger = Records;
+impl LoggerProvider for SpecLoggerProvider {
+    type Logger = SpecLogger;
 
-    fn logger_with_scope(&self, scope: InstrumentationScope) -> Records {
-        Records(self.0.logger_with_scope(scope))
+    fn logger_with_scope(&self, scope: InstrumentationScope) -> SpecLogger {
+        SpecLogger(self.0.logger_with_scope(scope))
     }
 }
 
-impl Logger for Records {
-    type LogRecord = Record;
+impl Logger for SpecLogger {
+    type LogRecord = SpecRecord;
 
-    fn create_log_record(&self) -> Record {
+    fn create_log_record(&self) -> SpecRecord {
         let mut record = self.0.create_log_record();
         record.set_timestamp(SystemTime::now());
-        Record(record)
+        SpecRecord(record)
     }
 
-    fn emit(&self, record: Record) {
+    fn emit(&self, record: SpecRecord) {
         self.0.emit(record.0);
     }
 
@@ -46,16 +46,16 @@ impl Logger for Records {
     }
 }
 
-impl LogRecord for Record {
+impl LogRecord for SpecRecord {
     fn set_event_name(&mut self, name: &'static str) {
-        if !is_made_up(name) {
+        if !is_generated_name(name) {
             self.0.set_event_name(name);
         }
     }
 
     fn add_attribute<K: Into<Key>, V: Into<AnyValue>>(&mut self, key: K, value: V) {
         let (key, value) = (key.into(), value.into());
-        if !is_of_log(key.as_str()) {
+        if !is_log_crate_field(key.as_str()) {
             self.0.add_attribute(key, value);
         } else if let ("log.target", AnyValue::String(target)) = (key.as_str(), value) {
             self.0.set_target(String::from(target));
@@ -103,7 +103,7 @@ impl LogRecord for Record {
 }
 
 /// `event src/main.rs:42` is what `tracing` calls an event without a name, and `log event` what `tracing-log` calls each.
-fn is_made_up(name: &str) -> bool {
+fn is_generated_name(name: &str) -> bool {
     let place = name.strip_prefix("event ").and_then(|place| place.rsplit_once(':'));
     name == "log event" || place.is_some_and(|(_, line)| line.parse::<u32>().is_ok())
 }
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn a_name_that_is_given_is_kept() {
         for made_up in ["event src/main.rs:42", "event C:\\main.rs:1", "log event"] {
-            assert!(is_made_up(made_up), "{made_up}");
+            assert!(is_generated_name(made_up), "{made_up}");
         }
         for given in [
             "rpc.server.call.exception",
@@ -124,7 +124,7 @@ mod tests {
             "event: 42",
             "log",
         ] {
-            assert!(!is_made_up(given), "{given}");
+            assert!(!is_generated_name(given), "{given}");
         }
     }
 }

@@ -8,25 +8,25 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::json::{Json, NoFields};
-use super::pretty::{Human, HumanFields};
-use crate::text::stdout_has_colour;
+use super::pretty::{Pretty, PrettyFields};
+use crate::text::stdout_supports_color;
 
 /// How `tracing`'s events are written to stdout, one a line.
 ///
-/// [`Builder::log_lines`](crate::Builder::log_lines) chooses. `RUST_LOG` says which events these are. A line is written at once, and whole; who reads stdout slowly slows down the service, and who reads it
+/// [`Builder::stdout_logs`](crate::Builder::stdout_logs) chooses. `RUST_LOG` says which events these are. A line is written at once, and whole; who reads stdout slowly slows down the service, and who reads it
 /// no more does no harm.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum LogLines {
+pub enum StdoutLogs {
     /// For people: as `tracing-subscriber` writes them, and in a trace the first eight digits of its id.
     ///
     /// ```text
     /// 2026-01-31T23:59:59.999999Z  INFO 4bf92f35 greet{attempt=1}: greeter: greeting name="Ada"
     /// ```
     ///
-    /// Control characters are written as escapes, so a message stays one line. Colour is [for terminals](crate::stdout_has_colour).
+    /// Control characters are written as escapes, so a message stays one line. Colour is [for terminals](crate::stdout_supports_color).
     #[default]
-    Human,
+    Pretty,
     /// For programs: a JSON object a line.
     ///
     /// ```text
@@ -43,7 +43,7 @@ pub enum LogLines {
     Off,
 }
 
-impl LogLines {
+impl StdoutLogs {
     pub(super) fn layer<S>(self) -> Option<Box<dyn Layer<S> + Send + Sync>>
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
@@ -51,12 +51,12 @@ impl LogLines {
         // Stdout takes each line whole, and at once. That nobody reads it any more is no reason to say so on stderr, where nobody may read either.
         let layer = fmt::layer().with_writer(io::stdout).log_internal_errors(false);
         match self {
-            LogLines::Human => {
-                let human = Human::new(stdout_has_colour());
-                Some(layer.event_format(human).fmt_fields(HumanFields).boxed())
+            StdoutLogs::Pretty => {
+                let human = Pretty::new(stdout_supports_color());
+                Some(layer.event_format(human).fmt_fields(PrettyFields).boxed())
             }
-            LogLines::Json => Some(layer.event_format(Json).fmt_fields(NoFields).boxed()),
-            LogLines::Off => None,
+            StdoutLogs::Json => Some(layer.event_format(Json).fmt_fields(NoFields).boxed()),
+            StdoutLogs::Off => None,
         }
     }
 }

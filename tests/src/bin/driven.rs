@@ -87,12 +87,12 @@ fn drive(arguments: impl Iterator<Item = String>) {
 
 fn said(builder: Builder, argument: &str) -> Builder {
     match argument.split_once('=').unwrap() {
-        ("endpoint", endpoint) => builder.endpoint(endpoint),
-        ("protocol", "grpc") => builder.protocol(Protocol::Grpc),
-        ("protocol", _) => builder.protocol(Protocol::HttpProtobuf),
+        ("endpoint", endpoint) => builder.otlp_endpoint(endpoint),
+        ("protocol", "grpc") => builder.otlp_protocol(Protocol::Grpc),
+        ("protocol", _) => builder.otlp_protocol(Protocol::HttpProtobuf),
         ("header", header) => {
             let (name, value) = header.split_once(':').unwrap();
-            builder.header(name, value)
+            builder.otlp_header(name, value)
         }
         (other, _) => panic!("{other}?"),
     }

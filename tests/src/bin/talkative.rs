@@ -10,7 +10,7 @@ use opentelemetry::baggage::BaggageExt;
 use opentelemetry::global;
 use opentelemetry::trace::{Span, Tracer};
 use otel_runtime::{task, traced_service};
-use otel_setup::LogLines;
+use otel_setup::StdoutLogs;
 use tests::kinds::Message;
 use tests::kinds::server_stream_client::ServerStreamClient;
 use tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
@@ -122,9 +122,9 @@ async fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let builder = otel_setup::builder().console_json();
     let builder = match arguments[1].as_str() {
-        "human" => builder.log_lines(LogLines::Human),
-        "json" => builder.log_lines(LogLines::Json),
-        "off" => builder.log_lines(LogLines::Off),
+        "human" => builder.stdout_logs(StdoutLogs::Pretty),
+        "json" => builder.stdout_logs(StdoutLogs::Json),
+        "off" => builder.stdout_logs(StdoutLogs::Off),
         "nobody" => builder.without_subscriber(),
         _ => builder,
     };

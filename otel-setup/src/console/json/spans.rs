@@ -21,14 +21,14 @@ struct Span<'a> {
     parent_id: Option<String>,
     start_time: Option<String>,
     end_time: Option<String>,
-    status: StatusOf<'a>,
+    status: SpanStatus<'a>,
     attributes: Attributes<'a>,
     #[serde(skip_serializing_if = "is_zero")]
     dropped_attributes_count: u32,
-    events: Vec<EventOf<'a>>,
+    events: Vec<SpanEvent<'a>>,
     #[serde(skip_serializing_if = "is_zero")]
     dropped_events_count: u32,
-    links: Vec<LinkOf<'a>>,
+    links: Vec<SpanLink<'a>>,
     #[serde(skip_serializing_if = "is_zero")]
     dropped_links_count: u32,
     resource: Resource<'a>,
@@ -43,14 +43,14 @@ struct Context {
 }
 
 #[derive(Serialize)]
-struct StatusOf<'a> {
+struct SpanStatus<'a> {
     status_code: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
 }
 
 #[derive(Serialize)]
-struct EventOf<'a> {
+struct SpanEvent<'a> {
     name: &'a str,
     timestamp: Option<String>,
     attributes: Attributes<'a>,
@@ -59,7 +59,7 @@ struct EventOf<'a> {
 }
 
 #[derive(Serialize)]
-struct LinkOf<'a> {
+struct SpanLink<'a> {
     context: Context,
     attributes: Attributes<'a>,
     #[serde(skip_serializing_if = "is_zero")]
@@ -81,12 +81,12 @@ impl<'a> Span<'a> {
             parent_id: (span.parent_span_id != SpanId::INVALID).then(|| span_id(span.parent_span_id)),
             start_time: time(span.start_time),
             end_time: time(span.end_time),
-            status: StatusOf::new(&span.status),
+            status: SpanStatus::new(&span.status),
             attributes: span.attributes.iter().collect(),
             dropped_attributes_count: span.dropped_attributes_count,
-            events: span.events.iter().map(EventOf::new).collect(),
+            events: span.events.iter().map(SpanEvent::new).collect(),
             dropped_events_count: span.events.dropped_count,
-            links: span.links.iter().map(LinkOf::new).collect(),
+            links: span.links.iter().map(SpanLink::new).collect(),
             dropped_links_count: span.links.dropped_count,
             resource: Resource::new(resource),
             scope: Scope::new(&span.instrumentation_scope),
@@ -104,23 +104,23 @@ impl Context {
     }
 }
 
-impl<'a> StatusOf<'a> {
+impl<'a> SpanStatus<'a> {
     fn new(status: &'a Status) -> Self {
         let (status_code, description) = match status {
             Status::Unset => ("UNSET", None),
             Status::Ok => ("OK", None),
             Status::Error { description } => ("ERROR", Some(description.as_ref())),
         };
-        StatusOf {
+        SpanStatus {
             status_code,
             description: description.filter(|description| !description.is_empty()),
         }
     }
 }
 
-impl<'a> EventOf<'a> {
+impl<'a> SpanEvent<'a> {
     fn new(event: &'a Event) -> Self {
-        EventOf {
+        SpanEvent {
             name: &event.name,
             timestamp: time(event.timestamp),
             attributes: event.attributes.iter().collect(),
@@ -129,9 +129,9 @@ impl<'a> EventOf<'a> {
     }
 }
 
-impl<'a> LinkOf<'a> {
+impl<'a> SpanLink<'a> {
     fn new(link: &'a Link) -> Self {
-        LinkOf {
+        SpanLink {
             context: Context::new(&link.span_context),
             attributes: link.attributes.iter().collect(),
             dropped_attributes_count: link.dropped_attributes_count,

@@ -12,11 +12,11 @@ use opentelemetry_sdk::logs::{LogBatch, LogExporter, SdkLogRecord};
 
 use super::handle::Handle;
 use super::json;
-use crate::text::{self, Paint, clean};
+use crate::text::{self, Paint, escape_control};
 
 /// Writes log records to the console.
 ///
-/// [`human`](Self::human) writes a line for each: when, how severe, by whom, the message, the attributes, and the first eight digits of the trace's id. [`json`](Self::json) writes each
+/// [`pretty`](Self::pretty) writes a line for each: when, how severe, by whom, the message, the attributes, and the first eight digits of the trace's id. [`json`](Self::json) writes each
 /// [as a JSON object](super#json) on a line of its own.
 ///
 /// # Example
@@ -26,7 +26,7 @@ use crate::text::{self, Paint, clean};
 /// use opentelemetry_sdk::logs::SdkLoggerProvider;
 /// use otel_setup::console::ConsoleLogExporter;
 ///
-/// let provider = SdkLoggerProvider::builder().with_simple_exporter(ConsoleLogExporter::human()).build();
+/// let provider = SdkLoggerProvider::builder().with_simple_exporter(ConsoleLogExporter::pretty()).build();
 /// let logger = provider.logger("shop");
 /// let mut record = logger.create_log_record();
 /// record.set_severity_number(Severity::Info);
@@ -44,49 +44,49 @@ use crate::text::{self, Paint, clean};
 ///
 /// Only where the writer does.
 #[derive(Clone)]
-pub struct ConsoleLogExporter(Handle<Form>);
+pub struct ConsoleLogExporter(Handle<Format>);
 
-enum Form {
-    Human,
+enum Format {
+    Pretty,
     Json,
 }
 
 impl ConsoleLogExporter {
-    /// Lines on stdout, in colour where [stdout has colour](crate::stdout_has_colour).
+    /// Lines on stdout, in colour where [stdout has colour](crate::stdout_supports_color).
     #[must_use]
-    pub fn human() -> Self {
-        ConsoleLogExporter(Handle::stdout(Form::Human))
+    pub fn pretty() -> Self {
+        ConsoleLogExporter(Handle::stdout(Format::Pretty))
     }
 
     /// JSON on stdout, one object a line.
     #[must_use]
     pub fn json() -> Self {
-        ConsoleLogExporter(Handle::stdout(Form::Json))
+        ConsoleLogExporter(Handle::stdout(Format::Json))
     }
 
-    /// Writes there instead, without colour.
+    /// Writes there instead, without color.
     #[must_use]
     pub fn writer(self, writer: impl Write + Send + 'static) -> Self {
         self.0.set_writer(writer);
         self
     }
 
-    /// Whether lines have colour.
+    /// Whether lines have color.
     #[must_use]
-    pub fn colour(self, colour: bool) -> Self {
-        self.0.set_colour(colour);
+    pub fn color(self, color: bool) -> Self {
+        self.0.set_color(color);
         self
     }
 }
 
 impl LogExporter for ConsoleLogExporter {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
-        self.0.export(|console| match console.form {
-            Form::Human => Ok(batch
+        self.0.export(|console| match console.format {
+            Format::Pretty => Ok(batch
                 .iter()
                 .map(|(record, scope)| line(record, scope, console.paint))
                 .collect()),
-            Form::Json => json::logs(&batch, &console.resource),
+            Format::Json => json::logs(&batch, &console.resource),
         })
     }
 
@@ -105,8 +105,8 @@ fn line(record: &SdkLogRecord, scope: &InstrumentationScope, paint: Paint) -> St
     let severity = record.severity_number();
     let name = severity.as_ref().map(Severity::name);
     let said = record.severity_text().or(name).unwrap_or("-");
-    let said = format!("{:5}", clean(said));
-    let source = clean(record.target().map_or(scope.name(), AsRef::as_ref));
+    let said = format!("{:5}", escape_control(said));
+    let source = escape_control(record.target().map_or(scope.name(), AsRef::as_ref));
     // Writing to a string does not fail.
     let _ = write!(
         line,
@@ -121,10 +121,15 @@ fn line(record: &SdkLogRecord, scope: &InstrumentationScope, paint: Paint) -> St
     // An event without a message has a name that tells what it is.
     let message = record.body().map(show).or(record.event_name().map(str::to_owned));
     if let Some(message) = message {
-        let _ = write!(line, " {}", clean(&message));
+        let _ = write!(line, " {}", escape_control(&message));
     }
     for (key, value) in record.attributes_iter() {
-        let _ = write!(line, " {}={}", paint.dim(&clean(key.as_str())), clean(&show(value)));
+        let _ = write!(
+            line,
+            " {}={}",
+            paint.dim(&escape_control(key.as_str())),
+            escape_control(&show(value))
+        );
     }
     if let Some(context) = record.trace_context() {
         let id = context.trace_id.to_string();

@@ -10,11 +10,11 @@ use opentelemetry_sdk::logs::SdkLoggerProvider;
 use serde_json::json;
 
 use super::*;
-use crate::console::test_support::{Broken, Written, at};
+use crate::console::test_support::{BrokenPipe, Buffer, at};
 
 /// What is written about the record that `fill` fills.
-fn written(exporter: ConsoleLogExporter, fill: impl FnOnce(&mut SdkLogRecord)) -> Written {
-    let written = Written::default();
+fn written(exporter: ConsoleLogExporter, fill: impl FnOnce(&mut SdkLogRecord)) -> Buffer {
+    let written = Buffer::default();
     let provider = SdkLoggerProvider::builder()
         .with_simple_exporter(exporter.writer(written.clone()))
         .with_resource(
@@ -101,7 +101,7 @@ fn json_has_the_same_fields_where_there_is_nothing() {
 
 #[test]
 fn a_line_tells_when_how_severe_by_whom_what_and_in_which_trace() {
-    let written = written(ConsoleLogExporter::human(), full);
+    let written = written(ConsoleLogExporter::pretty(), full);
     assert_eq!(
         written.text(),
         "2027-01-15T08:00:00.000000Z WARN  shop::till: sold \"out\"\\n integer=7 float=\"Infinity\" bool=true \
@@ -117,26 +117,26 @@ fn a_line_does_without_what_there_is_not() {
         record.set_event_name("shop.burnt");
     };
     assert_eq!(
-        written(ConsoleLogExporter::human(), event).text(),
+        written(ConsoleLogExporter::pretty(), event).text(),
         "2027-01-15T08:00:00.001000Z ERROR2 till: shop.burnt\n"
     );
     let nothing = |record: &mut SdkLogRecord| record.set_observed_timestamp(at(1));
     assert_eq!(
-        written(ConsoleLogExporter::human(), nothing).text(),
+        written(ConsoleLogExporter::pretty(), nothing).text(),
         "2027-01-15T08:00:00.001000Z -     till:\n"
     );
 }
 
 #[test]
 fn colours_tell_how_severe_it_is() {
-    for (severity, colour) in [
+    for (severity, color) in [
         (Severity::Info, "INFO "),
         (Severity::Warn3, "\x1b[33mWARN3\x1b[0m"),
         (Severity::Fatal, "\x1b[31mFATAL\x1b[0m"),
     ] {
         let provider = SdkLoggerProvider::builder();
-        let written = Written::default();
-        let exporter = ConsoleLogExporter::human().writer(written.clone()).colour(true);
+        let written = Buffer::default();
+        let exporter = ConsoleLogExporter::pretty().writer(written.clone()).color(true);
         let provider = provider.with_simple_exporter(exporter).build();
         let logger = provider.logger("till");
         let mut record = logger.create_log_record();
@@ -144,7 +144,7 @@ fn colours_tell_how_severe_it_is() {
         logger.emit(record);
         let text = written.text();
         assert!(
-            text.contains(&format!("\x1b[0m {colour} \x1b[2mtill:\x1b[0m")),
+            text.contains(&format!("\x1b[0m {color} \x1b[2mtill:\x1b[0m")),
             "{text:?}"
         );
     }
@@ -168,7 +168,10 @@ impl LogExporter for Twice {
 
 #[test]
 fn a_broken_pipe_is_an_error_and_so_is_an_export_after_the_shutdown() {
-    let twice = Twice(ConsoleLogExporter::human().writer(Broken), std::sync::Arc::default());
+    let twice = Twice(
+        ConsoleLogExporter::pretty().writer(BrokenPipe),
+        std::sync::Arc::default(),
+    );
     let provider = SdkLoggerProvider::builder().with_simple_exporter(twice.clone()).build();
     let logger = provider.logger("till");
     logger.emit(logger.create_log_record());

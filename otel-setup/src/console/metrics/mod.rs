@@ -16,7 +16,7 @@ use crate::text;
 
 /// Writes metrics to the console.
 ///
-/// [`human`](Self::human) draws them as [tables](super::metrics_table()) below a line with the time; [`json`](Self::json) writes each instrument [as a JSON object](super#json) on a line of its own.
+/// [`pretty`](Self::pretty) draws them as [tables](super::metrics_table()) below a line with the time; [`json`](Self::json) writes each instrument [as a JSON object](super#json) on a line of its own.
 /// Where nothing was measured, nothing is written.
 ///
 /// # Example
@@ -42,46 +42,46 @@ use crate::text;
 /// Only where the writer does.
 #[derive(Clone)]
 pub struct ConsoleMetricExporter {
-    handle: Handle<Form>,
+    handle: Handle<Format>,
     temporality: Temporality,
 }
 
-enum Form {
-    Human,
+enum Format {
+    Pretty,
     Json,
 }
 
 impl ConsoleMetricExporter {
-    /// Tables on stdout, the heading in bold where [stdout has colour](crate::stdout_has_colour).
+    /// Tables on stdout, the heading in bold where [stdout has colour](crate::stdout_supports_color).
     #[must_use]
-    pub fn human() -> Self {
-        Self::stdout(Form::Human)
+    pub fn pretty() -> Self {
+        Self::stdout(Format::Pretty)
     }
 
     /// JSON on stdout, one object a line.
     #[must_use]
     pub fn json() -> Self {
-        Self::stdout(Form::Json)
+        Self::stdout(Format::Json)
     }
 
-    fn stdout(form: Form) -> Self {
+    fn stdout(format: Format) -> Self {
         ConsoleMetricExporter {
-            handle: Handle::stdout(form),
+            handle: Handle::stdout(format),
             temporality: Temporality::Cumulative,
         }
     }
 
-    /// Writes there instead, without colour.
+    /// Writes there instead, without color.
     #[must_use]
     pub fn writer(self, writer: impl Write + Send + 'static) -> Self {
         self.handle.set_writer(writer);
         self
     }
 
-    /// Whether the heading has colour.
+    /// Whether the heading has color.
     #[must_use]
-    pub fn colour(self, colour: bool) -> Self {
-        self.handle.set_colour(colour);
+    pub fn color(self, color: bool) -> Self {
+        self.handle.set_color(color);
         self
     }
 
@@ -95,8 +95,8 @@ impl ConsoleMetricExporter {
 
 impl PushMetricExporter for ConsoleMetricExporter {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        self.handle.export(|console| match console.form {
-            Form::Human => {
+        self.handle.export(|console| match console.format {
+            Format::Pretty => {
                 let tables = metrics_table(metrics);
                 if tables.is_empty() {
                     return Ok(tables);
@@ -105,7 +105,7 @@ impl PushMetricExporter for ConsoleMetricExporter {
                 let time = newest(metrics).and_then(text::time).unwrap_or_default();
                 Ok(format!("{heading} {time}\n\n{tables}\n"))
             }
-            Form::Json => json::metrics(metrics),
+            Format::Json => json::metrics(metrics),
         })
     }
 

@@ -10,11 +10,11 @@ use opentelemetry_sdk::metrics::{
 use serde_json::{Value, json};
 
 use super::*;
-use crate::console::test_support::{Broken, Written};
+use crate::console::test_support::{BrokenPipe, Buffer};
 
 /// What is written about that which `measure` records.
-fn written(exporter: ConsoleMetricExporter, measure: impl FnOnce(&Meter)) -> Written {
-    let written = Written::default();
+fn written(exporter: ConsoleMetricExporter, measure: impl FnOnce(&Meter)) -> Buffer {
+    let written = Buffer::default();
     let exponential = |instrument: &Instrument| {
         let aggregation = Aggregation::Base2ExponentialHistogram {
             max_size: 160,
@@ -40,7 +40,7 @@ fn written(exporter: ConsoleMetricExporter, measure: impl FnOnce(&Meter)) -> Wri
 }
 
 /// The one line, with `"now"` for the times where they are times.
-fn line(written: &Written) -> Value {
+fn line(written: &Buffer) -> Value {
     let mut lines = written.json();
     assert_eq!(lines.len(), 1);
     let mut line = lines.remove(0);
@@ -221,7 +221,7 @@ fn tables_are_below_the_time() {
         let counter = meter.u64_counter("sold").with_description("What was sold.").build();
         counter.add(2, &[KeyValue::new("item", "tea")]);
     };
-    let plain = written(ConsoleMetricExporter::human(), measure).text();
+    let plain = written(ConsoleMetricExporter::pretty(), measure).text();
     let (heading, tables) = plain.split_once('\n').unwrap();
     let time = heading.strip_prefix("metrics ").unwrap();
     assert_eq!(
@@ -238,15 +238,15 @@ fn tables_are_below_the_time() {
 
 #[test]
 fn nothing_is_no_text() {
-    for exporter in [ConsoleMetricExporter::human(), ConsoleMetricExporter::json()] {
+    for exporter in [ConsoleMetricExporter::pretty(), ConsoleMetricExporter::json()] {
         assert_eq!(written(exporter, |_| {}).text(), "");
     }
 }
 
 #[test]
 fn colour_is_for_those_who_ask() {
-    let written = Written::default();
-    let exporter = ConsoleMetricExporter::human().writer(written.clone()).colour(true);
+    let written = Buffer::default();
+    let exporter = ConsoleMetricExporter::pretty().writer(written.clone()).color(true);
     let provider = SdkMeterProvider::builder()
         .with_reader(PeriodicReader::builder(exporter).build())
         .build();
@@ -265,8 +265,8 @@ async fn a_broken_pipe_is_an_error_and_so_is_an_export_after_the_shutdown() {
     provider.force_flush().unwrap();
     let metrics = collected.get_finished_metrics().unwrap().remove(0);
 
-    for exporter in [ConsoleMetricExporter::human(), ConsoleMetricExporter::json()] {
-        let exporter = exporter.writer(Broken);
+    for exporter in [ConsoleMetricExporter::pretty(), ConsoleMetricExporter::json()] {
+        let exporter = exporter.writer(BrokenPipe);
         let error = exporter.export(&metrics).await.unwrap_err().to_string();
         assert_eq!(error, "Operation failed: cannot write to the console: broken pipe");
         exporter.shutdown().unwrap();

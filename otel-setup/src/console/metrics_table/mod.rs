@@ -8,13 +8,13 @@ use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric, MetricData, ResourceMetrics, ScopeMetrics};
 
-use crate::text::clean;
+use crate::text::escape_control;
 
 /// The attributes whose columns come first. Others follow by name.
 const FIRST: [&str; 3] = ["rpc.method", "rpc.status_code", "error.type"];
 
 /// The attribute that has no column: it says `grpc` in every row.
-const NOT_SHOWN: &str = "rpc.system.name";
+const HIDDEN_ATTRIBUTE: &str = "rpc.system.name";
 
 /// A line below the header, and none elsewhere.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
@@ -57,7 +57,7 @@ pub fn metrics_table(metrics: &ResourceMetrics) -> String {
 }
 
 fn heading(metric: &Metric) -> String {
-    let (name, description) = (clean(metric.name()), clean(metric.description()));
+    let (name, description) = (escape_control(metric.name()), escape_control(metric.description()));
     if description.is_empty() {
         name.into_owned()
     } else {
@@ -145,8 +145,8 @@ impl Series {
         table.load_style(STYLE);
         table.set_header(
             keys.iter()
-                .map(|key| clean(key))
-                .chain(self.values.iter().map(|value| clean(value))),
+                .map(|key| escape_control(key))
+                .chain(self.values.iter().map(|value| escape_control(value))),
         );
         table.add_rows(rows);
         for column in table.column_iter_mut().skip(keys.len()) {
@@ -159,7 +159,7 @@ impl Series {
     fn keys(&self) -> Vec<&str> {
         let attributes = self.points.iter().flat_map(|point| &point.attributes);
         let keys: BTreeSet<&str> = attributes.map(|attribute| attribute.key.as_str()).collect();
-        let mut keys: Vec<&str> = keys.into_iter().filter(|key| *key != NOT_SHOWN).collect();
+        let mut keys: Vec<&str> = keys.into_iter().filter(|key| *key != HIDDEN_ATTRIBUTE).collect();
         keys.sort_by_key(|key| FIRST.iter().position(|first| first == key).unwrap_or(FIRST.len()));
         keys
     }
@@ -170,7 +170,7 @@ impl Point {
         let attribute = |key: &&str| {
             let found = self.attributes.iter().find(|attribute| attribute.key.as_str() == *key);
             found
-                .map(|attribute| clean(&attribute.value.as_str()).into_owned())
+                .map(|attribute| escape_control(&attribute.value.as_str()).into_owned())
                 .unwrap_or_default()
         };
         keys.iter().map(attribute).chain(self.values.iter().cloned()).collect()

@@ -14,7 +14,7 @@ use super::traces::Traces;
 
 /// Writes traces to the console.
 ///
-/// [`human`](Self::human) draws each trace as a [`waterfall`](super::waterfall()) once it is complete, as far as the process can know: when the spans above a span have ended, up to one without a parent or
+/// [`pretty`](Self::pretty) draws each trace as a [`waterfall`](super::waterfall()) once it is complete, as far as the process can know: when the spans above a span have ended, up to one without a parent or
 /// with a remote one. What comes later is drawn as it comes, as a trace that is `continued`, below the names of the spans that stand further up. Where client and server are one process, each side's
 /// span is the top of a part: the server's is drawn first, below `(remote parent …)`.
 ///
@@ -31,7 +31,7 @@ use super::traces::Traces;
 /// use opentelemetry_sdk::trace::SdkTracerProvider;
 /// use otel_setup::console::ConsoleSpanExporter;
 ///
-/// let provider = SdkTracerProvider::builder().with_simple_exporter(ConsoleSpanExporter::human()).build();
+/// let provider = SdkTracerProvider::builder().with_simple_exporter(ConsoleSpanExporter::pretty()).build();
 /// let tracer = provider.tracer("shop");
 /// tracer.in_span("order", |_| tracer.in_span("pay", |_| {}));
 /// // trace 1 f0945b287c652aee3e01e3a1361abce7
@@ -47,27 +47,27 @@ use super::traces::Traces;
 ///
 /// Only where the writer does. A writer that blocks keeps the caller waiting: with a batch processor that is the processor's own thread, with a simple one it is whoever ends a span.
 #[derive(Clone)]
-pub struct ConsoleSpanExporter(Handle<Form>);
+pub struct ConsoleSpanExporter(Handle<Format>);
 
-enum Form {
-    Human(Traces),
+enum Format {
+    Pretty(Traces),
     Json,
 }
 
 impl ConsoleSpanExporter {
-    /// Waterfalls on stdout, in colour where [stdout has colour](crate::stdout_has_colour).
+    /// Waterfalls on stdout, in colour where [stdout has colour](crate::stdout_supports_color).
     #[must_use]
-    pub fn human() -> Self {
-        ConsoleSpanExporter(Handle::stdout(Form::Human(Traces::default())))
+    pub fn pretty() -> Self {
+        ConsoleSpanExporter(Handle::stdout(Format::Pretty(Traces::default())))
     }
 
     /// JSON on stdout, one object a line.
     #[must_use]
     pub fn json() -> Self {
-        ConsoleSpanExporter(Handle::stdout(Form::Json))
+        ConsoleSpanExporter(Handle::stdout(Format::Json))
     }
 
-    /// Writes there instead, without colour.
+    /// Writes there instead, without color.
     ///
     /// ```
     /// use otel_setup::console::ConsoleSpanExporter;
@@ -80,28 +80,28 @@ impl ConsoleSpanExporter {
         self
     }
 
-    /// Whether waterfalls have colour.
+    /// Whether waterfalls have color.
     #[must_use]
-    pub fn colour(self, colour: bool) -> Self {
-        self.0.set_colour(colour);
+    pub fn color(self, color: bool) -> Self {
+        self.0.set_color(color);
         self
     }
 }
 
 impl SpanExporter for ConsoleSpanExporter {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        self.0.export(|console| match &mut console.form {
-            Form::Human(traces) => Ok(traces.add(batch, console.paint.colour)),
-            Form::Json => json::spans(&batch, &console.resource),
+        self.0.export(|console| match &mut console.format {
+            Format::Pretty(traces) => Ok(traces.add(batch, console.paint.color)),
+            Format::Json => json::spans(&batch, &console.resource),
         })
     }
 
     fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
-        self.0.shut_down(rest)
+        self.0.shut_down(drain)
     }
 
     fn force_flush(&self) -> OTelSdkResult {
-        self.0.export(|console| Ok(rest(console)))
+        self.0.export(|console| Ok(drain(console)))
     }
 
     fn set_resource(&mut self, resource: &Resource) {
@@ -109,10 +109,10 @@ impl SpanExporter for ConsoleSpanExporter {
     }
 }
 
-fn rest(console: &mut Console<Form>) -> String {
-    match &mut console.form {
-        Form::Human(traces) => traces.rest(console.paint.colour),
-        Form::Json => String::new(),
+fn drain(console: &mut Console<Format>) -> String {
+    match &mut console.format {
+        Format::Pretty(traces) => traces.drain(console.paint.color),
+        Format::Json => String::new(),
     }
 }
 

@@ -6,7 +6,7 @@ use opentelemetry_sdk::error::OTelSdkError;
 use serde_json::json;
 
 use super::*;
-use crate::console::test_support::{Broken, Written, at, context, span};
+use crate::console::test_support::{BrokenPipe, Buffer, at, context, span};
 
 fn resource() -> Resource {
     let builder = Resource::builder_empty();
@@ -57,7 +57,7 @@ fn full() -> SpanData {
 
 #[tokio::test]
 async fn json_has_all_that_a_span_has_with_its_types() {
-    let written = Written::default();
+    let written = Buffer::default();
     let mut exporter = ConsoleSpanExporter::json().writer(written.clone());
     exporter.set_resource(&resource());
     exporter.export(vec![full()]).await.unwrap();
@@ -127,7 +127,7 @@ async fn json_has_all_that_a_span_has_with_its_types() {
 
 #[tokio::test]
 async fn json_has_the_same_fields_where_there_is_nothing() {
-    let written = Written::default();
+    let written = Buffer::default();
     let exporter = ConsoleSpanExporter::json().writer(written.clone());
     exporter
         .export(vec![span(1, 0, "root", SpanKind::Internal, (0, 0))])
@@ -151,7 +151,7 @@ async fn json_has_the_same_fields_where_there_is_nothing() {
 
 #[tokio::test]
 async fn json_has_a_line_for_each_span_as_it_comes_and_words_for_kinds_and_statuses() {
-    let written = Written::default();
+    let written = Buffer::default();
     let exporter = ConsoleSpanExporter::json().writer(written.clone());
     let kinds = [
         (
@@ -194,8 +194,8 @@ async fn json_has_a_line_for_each_span_as_it_comes_and_words_for_kinds_and_statu
 
 #[tokio::test]
 async fn a_waterfall_is_drawn_when_the_root_comes_and_the_rest_at_a_flush_or_the_shutdown() {
-    let written = Written::default();
-    let exporter = ConsoleSpanExporter::human().writer(written.clone());
+    let written = Buffer::default();
+    let exporter = ConsoleSpanExporter::pretty().writer(written.clone());
     let internal = |id, parent, name| span(id, parent, name, SpanKind::Internal, (0, 30));
     exporter.export(vec![internal(2, 1, "child")]).await.unwrap();
     assert_eq!(written.text(), "");
@@ -231,9 +231,9 @@ trace 1 00000000000000000000000000000001 continued
 
 #[tokio::test]
 async fn colour_is_for_those_who_ask() {
-    for (colour, expected) in [(false, false), (true, true)] {
-        let written = Written::default();
-        let exporter = ConsoleSpanExporter::human().writer(written.clone()).colour(colour);
+    for (color, expected) in [(false, false), (true, true)] {
+        let written = Buffer::default();
+        let exporter = ConsoleSpanExporter::pretty().writer(written.clone()).color(color);
         exporter
             .export(vec![span(1, 0, "root", SpanKind::Internal, (0, 0))])
             .await
@@ -244,8 +244,8 @@ async fn colour_is_for_those_who_ask() {
 
 #[tokio::test]
 async fn a_broken_pipe_is_an_error() {
-    for exporter in [ConsoleSpanExporter::human(), ConsoleSpanExporter::json()] {
-        let exporter = exporter.writer(Broken);
+    for exporter in [ConsoleSpanExporter::pretty(), ConsoleSpanExporter::json()] {
+        let exporter = exporter.writer(BrokenPipe);
         for _ in 0..2 {
             let root = span(1, 0, "root", SpanKind::Internal, (0, 0));
             let error = exporter.export(vec![root]).await.unwrap_err().to_string();

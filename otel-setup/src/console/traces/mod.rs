@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry_sdk::trace::SpanData;
 
-use super::waterfall::{Above, Trace, draw};
+use super::waterfall::{AncestorNames, Trace, draw};
 
 /// How many spans wait at most, and the names of how many that were drawn are kept.
 const LIMIT: usize = 4096;
@@ -13,9 +13,9 @@ const LIMIT: usize = 4096;
 /// What is known of the traces of a process.
 #[derive(Default)]
 pub(super) struct Traces {
-    waiting: Aged<Vec<SpanData>>,
+    waiting: InsertionOrdered<Vec<SpanData>>,
     waiting_spans: usize,
-    drawn: Aged<Drawn>,
+    drawn: InsertionOrdered<Drawn>,
     drawn_spans: usize,
     count: usize,
 }
@@ -24,7 +24,7 @@ pub(super) struct Traces {
 #[derive(Default)]
 struct Drawn {
     number: usize,
-    names: Above,
+    names: AncestorNames,
 }
 
 /// A trace, or the next part of it.
@@ -32,14 +32,14 @@ struct Part {
     number: usize,
     continued: bool,
     spans: Vec<SpanData>,
-    above: Above,
+    above: AncestorNames,
 }
 
 impl Traces {
     /// Takes spans that have ended, and draws the traces that this completes.
     ///
     /// That is as far as this process can know: a span can be drawn once those above it have ended, up to one that has no parent, or a remote one. Spans that come after their parents are drawn as they come.
-    pub(super) fn add(&mut self, spans: Vec<SpanData>, colour: bool) -> String {
+    pub(super) fn add(&mut self, spans: Vec<SpanData>, color: bool) -> String {
         let mut completed = HashSet::new();
         for span in spans {
             let id = span.span_context.trace_id();
@@ -58,17 +58,17 @@ impl Traces {
             self.waiting_spans -= spans.len();
             parts.push((id, spans));
         }
-        self.draw(parts, colour)
+        self.draw(parts, color)
     }
 
     /// Draws whatever waits.
-    pub(super) fn rest(&mut self, colour: bool) -> String {
+    pub(super) fn drain(&mut self, color: bool) -> String {
         let mut parts = Vec::new();
         while let Some(part) = self.waiting.take_oldest() {
             parts.push(part);
         }
         self.waiting_spans = 0;
-        self.draw(parts, colour)
+        self.draw(parts, color)
     }
 
     /// Whether there is nothing to wait for above the span.
@@ -110,9 +110,12 @@ impl Traces {
         complete
     }
 
-    fn draw(&mut self, mut parts: Vec<(TraceId, Vec<SpanData>)>, colour: bool) -> String {
+    fn draw(&mut self, mut parts: Vec<(TraceId, Vec<SpanData>)>, color: bool) -> String {
         parts.sort_by_key(|(_, spans)| spans.iter().map(|span| span.start_time).min());
-        let parts: Vec<Part> = parts.into_iter().map(|(id, spans)| self.remember(id, spans)).collect();
+        let parts: Vec<Part> = parts
+            .into_iter()
+            .map(|(id, spans)| self.number_trace(id, spans))
+            .collect();
         while self.drawn_spans > LIMIT {
             let Some((_, drawn)) = self.drawn.take_oldest() else {
                 break;
@@ -120,14 +123,14 @@ impl Traces {
             self.drawn_spans -= drawn.names.len();
         }
         let traces: Vec<Trace<'_>> = parts.iter().map(Part::trace).collect();
-        let mut text = draw(&traces, colour);
+        let mut text = draw(&traces, color);
         if !text.is_empty() {
             text.push('\n');
         }
         text
     }
 
-    fn remember(&mut self, id: TraceId, spans: Vec<SpanData>) -> Part {
+    fn number_trace(&mut self, id: TraceId, spans: Vec<SpanData>) -> Part {
         let drawn = self.drawn.entry(id);
         let continued = drawn.number > 0;
         if !continued {
@@ -160,15 +163,15 @@ impl Part {
 }
 
 /// A map that knows which of its entries is the oldest.
-struct Aged<V> {
+struct InsertionOrdered<V> {
     entries: HashMap<TraceId, (u64, V)>,
     by_age: BTreeMap<u64, TraceId>,
     next: u64,
 }
 
-impl<V> Default for Aged<V> {
+impl<V> Default for InsertionOrdered<V> {
     fn default() -> Self {
-        Aged {
+        InsertionOrdered {
             entries: HashMap::new(),
             by_age: BTreeMap::new(),
             next: 0,
@@ -176,7 +179,7 @@ impl<V> Default for Aged<V> {
     }
 }
 
-impl<V: Default> Aged<V> {
+impl<V: Default> InsertionOrdered<V> {
     fn entry(&mut self, id: TraceId) -> &mut V {
         let (_, value) = self.entries.entry(id).or_insert_with(|| {
             let age = self.next;

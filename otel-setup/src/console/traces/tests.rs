@@ -46,7 +46,7 @@ fn a_trace_is_drawn_once_when_its_root_comes() {
         [span(1, 0, "root")],
         &["trace 1 1", "root", "└─ child", "   └─ grandchild", ""],
     );
-    assert_eq!(traces.rest(false), "");
+    assert_eq!(traces.drain(false), "");
     assert_eq!(traces.waiting_spans, 0);
 }
 
@@ -152,10 +152,10 @@ fn the_rest_is_drawn_when_asked_for() {
     let mut traces = Traces::default();
     assert_adds(&mut traces, [span(3, 2, "orphan")], &[]);
     assert_eq!(
-        outline(&traces.rest(false)),
+        outline(&traces.drain(false)),
         ["trace 1 1", "(missing parent 2)", "└─ orphan", ""]
     );
-    assert_eq!(traces.rest(false), "");
+    assert_eq!(traces.drain(false), "");
     assert_adds(
         &mut traces,
         [remote(span(2, 1, "its parent"))],
@@ -176,7 +176,7 @@ fn of_too_many_that_wait_the_oldest_trace_is_drawn() {
         &["trace 1 1", "(missing parent 2)", "└─ orphan", ""],
     );
     assert_eq!(traces.waiting_spans, LIMIT);
-    assert_eq!(traces.rest(false).matches("trace ").count(), LIMIT);
+    assert_eq!(traces.drain(false).matches("trace ").count(), LIMIT);
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn one_trace_without_an_end_does_not_grow_for_ever_either() {
             .matches("one  internal")
             .count();
     }
-    drawn += traces.rest(false).matches("one  internal").count();
+    drawn += traces.drain(false).matches("one  internal").count();
     assert_eq!(drawn, 3 * LIMIT);
     assert!(traces.drawn_spans <= LIMIT && traces.waiting_spans <= LIMIT);
 }

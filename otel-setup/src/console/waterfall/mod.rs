@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use opentelemetry::trace::{SpanId, SpanKind, Status, TraceId};
 use opentelemetry_sdk::trace::SpanData;
 
-use crate::text::{Paint, clean};
+use crate::text::{Paint, escape_control};
 
 /// How many cells wide a bar is that takes the whole of its trace's time.
 const BAR_WIDTH: u32 = 30;
@@ -44,25 +44,25 @@ const SHORTEST: Duration = Duration::from_nanos(BAR_WIDTH as u64);
 ///
 /// Never, whatever the spans say of their times and parents.
 #[must_use]
-pub fn waterfall(spans: &[SpanData], colour: bool) -> String {
+pub fn waterfall(spans: &[SpanData], color: bool) -> String {
     let above = HashMap::new();
     let traces: Vec<Trace<'_>> = traces(spans)
         .into_iter()
         .enumerate()
         .map(|(index, spans)| Trace::new(format!("trace {}", index + 1), "", spans, &above))
         .collect();
-    draw(&traces, colour)
+    draw(&traces, color)
 }
 
 /// Draws the traces in this order, with an empty line between two.
-pub(super) fn draw(traces: &[Trace<'_>], colour: bool) -> String {
+pub(super) fn draw(traces: &[Trace<'_>], color: bool) -> String {
     let columns = Columns::fitting(traces.iter().flat_map(|trace| &trace.lines));
     let mut text = String::new();
     for (index, trace) in traces.iter().enumerate() {
         if index > 0 {
             text.push('\n');
         }
-        trace.draw(columns, Paint { colour }, &mut text);
+        trace.draw(columns, Paint { color }, &mut text);
     }
     text
 }
@@ -84,7 +84,7 @@ fn traces(spans: &[SpanData]) -> Vec<Vec<&SpanData>> {
 }
 
 /// The names of spans that were drawn before, and are parents of some that were not.
-pub(super) type Above = HashMap<SpanId, Cow<'static, str>>;
+pub(super) type AncestorNames = HashMap<SpanId, Cow<'static, str>>;
 
 /// One trace, or what has come of it, its spans in the order of their lines.
 pub(super) struct Trace<'a> {
@@ -114,7 +114,7 @@ enum Node<'a> {
         remote: bool,
     },
     /// One that was drawn before.
-    Above {
+    AncestorNames {
         id: SpanId,
         name: &'a str,
     },
@@ -124,23 +124,28 @@ impl Node<'_> {
     fn id(&self) -> SpanId {
         match self {
             Node::Span(span) => span.span_context.span_id(),
-            Node::Elsewhere { id, .. } | Node::Above { id, .. } => *id,
+            Node::Elsewhere { id, .. } | Node::AncestorNames { id, .. } => *id,
         }
     }
 
     fn name(&self) -> Cow<'_, str> {
         match self {
-            Node::Span(span) => clean(&span.name),
+            Node::Span(span) => escape_control(&span.name),
             Node::Elsewhere { id, remote: true } => format!("(remote parent {id})").into(),
             Node::Elsewhere { id, remote: false } => format!("(missing parent {id})").into(),
-            Node::Above { name, .. } => format!("({}, above)", clean(name)).into(),
+            Node::AncestorNames { name, .. } => format!("({}, above)", escape_control(name)).into(),
         }
     }
 }
 
 impl<'a> Trace<'a> {
     /// `spans` are those of one trace, at least one.
-    pub(super) fn new(heading: String, remark: &'static str, mut spans: Vec<&'a SpanData>, above: &'a Above) -> Self {
+    pub(super) fn new(
+        heading: String,
+        remark: &'static str,
+        mut spans: Vec<&'a SpanData>,
+        above: &'a AncestorNames,
+    ) -> Self {
         spans.sort_by_key(|span| span.start_time);
         let start = spans.first().map_or(SystemTime::UNIX_EPOCH, |span| span.start_time);
         let end = spans.iter().map(|span| span.end_time).max().unwrap_or(start);
@@ -220,7 +225,7 @@ impl<'a> Trace<'a> {
             if let Status::Error { description } = &span.status {
                 for part in description.lines() {
                     let trunk = paint.dim(&line.trunk);
-                    push_line(text, &format!("{trunk}{}", paint.error(&clean(part), true)));
+                    push_line(text, &format!("{trunk}{}", paint.error(&escape_control(part), true)));
                 }
             }
         }
@@ -243,7 +248,7 @@ impl<'a> Trace<'a> {
 }
 
 /// The nodes without a parent, in the order in which they, or the first of their children, started.
-fn roots<'a>(spans: &[&'a SpanData], above: &'a Above) -> Vec<Node<'a>> {
+fn roots<'a>(spans: &[&'a SpanData], above: &'a AncestorNames) -> Vec<Node<'a>> {
     let present: HashSet<SpanId> = spans.iter().map(|span| span.span_context.span_id()).collect();
     let mut elsewhere = HashSet::new();
     spans
@@ -251,7 +256,7 @@ fn roots<'a>(spans: &[&'a SpanData], above: &'a Above) -> Vec<Node<'a>> {
         .filter_map(|span| match span.parent_span_id {
             SpanId::INVALID => Some(Node::Span(span)),
             id if !present.contains(&id) && elsewhere.insert(id) => Some(match above.get(&id) {
-                Some(name) => Node::Above { id, name },
+                Some(name) => Node::AncestorNames { id, name },
                 None => Node::Elsewhere {
                     id,
                     remote: span.parent_span_is_remote,
@@ -283,7 +288,7 @@ fn duration(span: &SpanData) -> String {
 fn status(span: &SpanData) -> String {
     let attribute = |key| {
         let found = span.attributes.iter().find(|attribute| attribute.key.as_str() == key);
-        found.map(|attribute| clean(&attribute.value.as_str()).into_owned())
+        found.map(|attribute| escape_control(&attribute.value.as_str()).into_owned())
     };
     let code = attribute("rpc.status_code");
     match (&span.status, code) {
