@@ -1,4 +1,4 @@
-//! What a program says of its telemetry.
+//! The configuration of telemetry in code.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,9 +16,9 @@ use crate::exporter::Exporter;
 use crate::otlp::Protocol;
 use crate::subscriber::StdoutLogs;
 
-/// Sets up traces, metrics and logs: [`builder`](crate::builder) makes one.
+/// Configures and sets up traces, metrics and logs. Create one with [`builder`](crate::builder).
 ///
-/// What is said here wins over what the environment says.
+/// Settings made here take precedence over environment variables.
 #[must_use = "nothing is set up before `init`"]
 #[derive(Default)]
 pub struct Builder {
@@ -43,54 +43,69 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// `service.name`: what the service is called. By default `OTEL_SERVICE_NAME`, else `service.name` in `OTEL_RESOURCE_ATTRIBUTES`, else `unknown_service:` and the program's name.
+    /// Sets `service.name`, the name of the service.
+    ///
+    /// The default is `OTEL_SERVICE_NAME`, then `service.name` in `OTEL_RESOURCE_ATTRIBUTES`, then
+    /// `unknown_service:` with the name of the program.
     pub fn service_name(self, name: impl Into<Value>) -> Self {
         self.resource_attribute(KeyValue::new("service.name", name))
     }
 
-    /// `service.version`: mostly `env!("CARGO_PKG_VERSION")`.
+    /// Sets `service.version`, usually to `env!("CARGO_PKG_VERSION")`.
     pub fn service_version(self, version: impl Into<Value>) -> Self {
         self.resource_attribute(KeyValue::new("service.version", version))
     }
 
-    /// `service.namespace`: what the services of one group have in common, whose names are unique in it.
+    /// Sets `service.namespace`, the name of a group of services. Service names are unique within
+    /// it.
     pub fn service_namespace(self, namespace: impl Into<Value>) -> Self {
         self.resource_attribute(KeyValue::new("service.namespace", namespace))
     }
 
-    /// `service.instance.id`: which of the running copies this is. By default a random UUID.
+    /// Sets `service.instance.id`, which distinguishes the instances of a service. The default is a
+    /// random UUID.
     pub fn service_instance_id(self, id: impl Into<Value>) -> Self {
         self.resource_attribute(KeyValue::new("service.instance.id", id))
     }
 
-    /// Any other attribute of the [resource](https://opentelemetry.io/docs/specs/semconv/resource/): what describes the service as a whole.
+    /// Adds an attribute of the [resource](https://opentelemetry.io/docs/specs/semconv/resource/),
+    /// which describes the service in all signals.
     pub fn resource_attribute(mut self, attribute: KeyValue) -> Self {
         self.resource_attributes.push(attribute);
         self
     }
 
-    /// Where spans go: nowhere, where the list is empty. By default `OTEL_TRACES_EXPORTER`.
+    /// Sets the exporters of spans. An empty list exports none. The default is
+    /// `OTEL_TRACES_EXPORTER`.
     pub fn trace_exporters(mut self, exporters: impl IntoIterator<Item = Exporter>) -> Self {
         self.trace_exporters = Some(exporters.into_iter().collect());
         self
     }
 
-    /// Where metrics go: nowhere, where the list is empty. By default `OTEL_METRICS_EXPORTER`.
+    /// Sets the exporters of metrics. An empty list exports none. The default is
+    /// `OTEL_METRICS_EXPORTER`.
     pub fn metric_exporters(mut self, exporters: impl IntoIterator<Item = Exporter>) -> Self {
         self.metric_exporters = Some(exporters.into_iter().collect());
         self
     }
 
-    /// Where log records go: nowhere, where the list is empty. By default `OTEL_LOGS_EXPORTER`.
+    /// Sets the exporters of log records. An empty list exports none. The default is
+    /// `OTEL_LOGS_EXPORTER`.
     pub fn log_exporters(mut self, exporters: impl IntoIterator<Item = Exporter>) -> Self {
         self.log_exporters = Some(exporters.into_iter().collect());
         self
     }
 
-    /// Where Prometheus is to scrape this service, where metrics go to [`Exporter::Prometheus`], at `/metrics`; port 0 is a free one, which
-    /// [`Telemetry::prometheus_address`](crate::Telemetry::prometheus_address) tells. By default `OTEL_EXPORTER_PROMETHEUS_HOST`, else `localhost`, and `OTEL_EXPORTER_PROMETHEUS_PORT`, else 9464.
+    /// Sets the address of the scrape endpoint `/metrics` of [`Exporter::Prometheus`].
     ///
-    /// SignalVar and text are those of the crate [`opentelemetry-prometheus`](https://docs.rs/opentelemetry-prometheus): `rpc.server.call.duration` is `rpc_server_call_duration_seconds` there.
+    /// Port 0 chooses a free port, which
+    /// [`Telemetry::prometheus_address`](crate::Telemetry::prometheus_address) returns. The default
+    /// is `OTEL_EXPORTER_PROMETHEUS_HOST` and `OTEL_EXPORTER_PROMETHEUS_PORT`, then `localhost` and
+    /// 9464.
+    ///
+    /// Metric names follow the crate
+    /// [`opentelemetry-prometheus`](https://docs.rs/opentelemetry-prometheus):
+    /// `rpc.server.call.duration` is `rpc_server_call_duration_seconds`.
     ///
     /// ```
     /// # #[tokio::main]
@@ -114,27 +129,39 @@ impl Builder {
         self
     }
 
-    /// The console's exporters write [JSON](crate::console#json), one object a line, not what people read.
+    /// Makes the exporters [`console`](Exporter::Console) write [JSON](crate::console#json) instead
+    /// of text.
     #[cfg(feature = "console")]
     pub fn console_json(mut self) -> Self {
         self.console.json = true;
         self
     }
 
-    /// How `tracing`'s events are written to stdout, beside where [`log_exporters`](Self::log_exporters) go. By default [for people](StdoutLogs::Pretty), and not at all where the console's exporter writes them there.
-    pub fn stdout_logs(mut self, lines: StdoutLogs) -> Self {
-        self.stdout_logs = Some(lines);
+    /// Sets the format of `tracing` events on stdout, independent of the
+    /// [`log_exporters`](Self::log_exporters).
+    ///
+    /// The default is [`StdoutLogs::Pretty`], or [`StdoutLogs::Off`] if the exporter `console`
+    /// writes log records there.
+    pub fn stdout_logs(mut self, format: StdoutLogs) -> Self {
+        self.stdout_logs = Some(format);
         self
     }
 
-    /// The program sets a `tracing` subscriber of its own, [of these layers](crate::Telemetry#layers-for-a-subscriber-of-your-own) and others. Otherwise that is done here.
+    /// Sets no global `tracing` subscriber.
+    ///
+    /// The program sets its own, with [layers of this
+    /// crate](crate::Telemetry#layers-for-a-subscriber-of-your-own).
     pub fn without_subscriber(mut self) -> Self {
         self.without_subscriber = true;
         self
     }
 
-    /// Where the exporter [`otlp`](Exporter::Otlp) sends all signals: `http://collector:4317`, say; over HTTP, `/v1/traces`, `/v1/metrics` and `/v1/logs` are appended. By default `OTEL_EXPORTER_OTLP_ENDPOINT`, or a signal's own, else a
-    /// [collector on this host](Protocol).
+    /// Sets the endpoint of the exporters [`otlp`](Exporter::Otlp), such as
+    /// `http://collector:4317`.
+    ///
+    /// Over HTTP, `/v1/traces`, `/v1/metrics` or `/v1/logs` is appended. The default is the
+    /// signal's variable, such as `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, then
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`, then the [protocol's](Protocol) port on `localhost`.
     ///
     /// ```
     /// use otel_setup::Protocol;
@@ -143,7 +170,7 @@ impl Builder {
     /// let telemetry = otel_setup::builder()
     ///     .otlp_endpoint("http://localhost:4318")
     ///     .otlp_protocol(Protocol::HttpProtobuf)
-    ///     .otlp_header("api-key", "of the receiver")
+    ///     .otlp_header("api-key", "secret")
     ///     .init()?;
     /// # Ok(())
     /// # }
@@ -154,33 +181,41 @@ impl Builder {
         self
     }
 
-    /// How the exporter `otlp` sends all signals. By default `OTEL_EXPORTER_OTLP_PROTOCOL`, or a signal's own, else [`Protocol::Grpc`].
+    /// Sets the protocol of the exporters `otlp`.
+    ///
+    /// The default is the signal's variable, then `OTEL_EXPORTER_OTLP_PROTOCOL`, then
+    /// [`Protocol::Grpc`].
     #[cfg(feature = "otlp")]
     pub fn otlp_protocol(mut self, protocol: Protocol) -> Self {
         self.otlp.options.protocol = Some(protocol);
         self
     }
 
-    /// A header that goes with everything that the exporter `otlp` sends, over those of `OTEL_EXPORTER_OTLP_HEADERS`: a key for whoever receives it, say.
+    /// Adds a header to every request of the exporters `otlp`, such as an API key. Headers of the
+    /// same name in `OTEL_EXPORTER_OTLP_HEADERS` are replaced.
     #[cfg(feature = "otlp")]
     pub fn otlp_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.otlp.options.headers.push((name.into(), value.into()));
         self
     }
 
-    /// Which traces are recorded. By default `OTEL_TRACES_SAMPLER`, else all, where the caller does not say otherwise.
+    /// Sets the sampler. The default is `OTEL_TRACES_SAMPLER`, then `parentbased_always_on`: the
+    /// decision of the parent, and all root spans.
     pub fn sampler(mut self, sampler: impl ShouldSample + 'static) -> Self {
         self.sampler = Some(Box::new(sampler));
         self
     }
 
-    /// How often metrics are exported. By default `OTEL_METRIC_EXPORT_INTERVAL`, else every minute.
+    /// Sets the time between two exports of metrics. The default is `OTEL_METRIC_EXPORT_INTERVAL`,
+    /// then one minute.
     pub fn metric_export_interval(mut self, interval: Duration) -> Self {
         self.metric_export_interval = Some(interval);
         self
     }
 
-    /// How the context travels between services. By default what `OTEL_PROPAGATORS` says, else W3C's trace context and baggage: see [`propagation`](otel_runtime::propagation).
+    /// Sets the global propagator. [`otel_runtime::propagation`] has several.
+    ///
+    /// The default is `OTEL_PROPAGATORS`, then W3C Trace Context and Baggage.
     ///
     /// ```
     /// use otel_runtime::propagation;
@@ -193,7 +228,9 @@ impl Builder {
         self
     }
 
-    /// What else the tracer provider is to have: span processors and exporters of your own, an id generator. It comes last, so it has the last word.
+    /// Configures the tracer provider further: span processors, other exporters, an id generator.
+    ///
+    /// The closure runs last, so it can override everything else.
     pub fn configure_tracer_provider(
         mut self,
         configure: impl FnOnce(TracerProviderBuilder) -> TracerProviderBuilder + 'static,
@@ -202,7 +239,7 @@ impl Builder {
         self
     }
 
-    /// What else the meter provider is to have: views, and readers of your own.
+    /// Configures the meter provider further: views, readers. The closure runs last.
     pub fn configure_meter_provider(
         mut self,
         configure: impl FnOnce(MeterProviderBuilder) -> MeterProviderBuilder + 'static,
@@ -211,7 +248,8 @@ impl Builder {
         self
     }
 
-    /// What else the logger provider is to have: processors and exporters of your own.
+    /// Configures the logger provider further: log processors, other exporters. The closure runs
+    /// last.
     pub fn configure_logger_provider(
         mut self,
         configure: impl FnOnce(LoggerProviderBuilder) -> LoggerProviderBuilder + 'static,

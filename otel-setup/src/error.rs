@@ -1,11 +1,11 @@
-//! What can go wrong when telemetry is set up.
+//! The errors of the setup and of the shutdown.
 
 use std::error::Error;
 use std::fmt::{self, Display};
 
 use crate::signal::Signal;
 
-/// Why telemetry could not be set up. Its text says what to write instead.
+/// An error that prevented the setup. The message explains what to change.
 #[derive(Debug)]
 pub struct InitError {
     message: String,
@@ -20,12 +20,11 @@ impl InitError {
         }
     }
 
-    /// For a value of an environment variable that cannot be used.
-    pub(crate) fn invalid_variable(name: &str, value: &str, what: impl Display) -> Self {
-        InitError::new(format!("{name}={value:?} {what}"))
+    /// Returns the error of an environment variable with an unusable value.
+    pub(crate) fn invalid_variable(name: &str, value: &str, problem: impl Display) -> Self {
+        InitError::new(format!("{name}={value:?} {problem}"))
     }
 
-    #[cfg_attr(not(feature = "otlp"), allow(dead_code))]
     pub(crate) fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
@@ -44,16 +43,18 @@ impl Error for InitError {
     }
 }
 
-/// What could not be sent, and why.
+/// An error of a shutdown or a flush: telemetry that was not exported, and the reasons.
 ///
 /// ```text
-/// telemetry was lost: traces: 12 of 100 spans did not arrive at http://localhost:4317 (tcp connect error: Connection refused)
+/// telemetry was lost: traces: 12 of 100 spans were not delivered to http://localhost:4317
+///     (tcp connect error: Connection refused)
 /// ```
 #[derive(Clone, Debug)]
 pub struct ShutdownError {
     failures: Vec<Failure>,
 }
 
+/// The failure of one signal.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     pub(crate) signal: Signal,
@@ -72,6 +73,7 @@ impl Failure {
 }
 
 impl ShutdownError {
+    /// Returns an error with the failures in the order of the signals, or `Ok` if there are none.
     pub(crate) fn from_failures(mut failures: Vec<Failure>) -> Result<(), Self> {
         failures.sort_by_key(|failure| Signal::ALL.iter().position(|signal| *signal == failure.signal));
         if failures.is_empty() {
@@ -81,6 +83,7 @@ impl ShutdownError {
         }
     }
 
+    /// Returns an error with the same reason for every signal.
     pub(crate) fn for_all_signals(reason: &str) -> Self {
         let failures = Signal::ALL.map(|signal| Failure::new(signal, reason.to_owned()));
         ShutdownError {
@@ -88,11 +91,14 @@ impl ShutdownError {
         }
     }
 
-    /// How many spans, metric points or log records are not known to have arrived at the receiver of the exporter `otlp`. What goes elsewhere is not counted.
+    /// Returns the number of spans, metric data points or log records that the exporter `otlp` did
+    /// not deliver.
+    ///
+    /// If a delivery was not confirmed in time, it counts as lost. Other exporters are not counted.
     #[must_use]
     pub fn lost(&self, signal: Signal) -> u64 {
-        let of_signal = self.failures.iter().filter(|failure| failure.signal == signal);
-        of_signal.map(|failure| failure.lost).sum()
+        let failures = self.failures.iter().filter(|failure| failure.signal == signal);
+        failures.map(|failure| failure.lost).sum()
     }
 }
 

@@ -1,4 +1,4 @@
-//! A thread that does what exporters wait for.
+//! The runtime of the exporters.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -10,37 +10,38 @@ use opentelemetry::Context;
 use tokio::runtime::{self, Handle};
 use tokio::sync::mpsc;
 
-/// A small runtime of its own, on one thread: exporters neither need the program's, nor wait for it, nor take its time.
+/// A single-threaded tokio runtime for the exporters, separate from the program's.
 ///
-/// Nothing that happens on it becomes telemetry. It ends with the last of its clones.
+/// A busy or blocked program does not delay exports, and exports take no time of its worker
+/// threads. Telemetry is suppressed on the thread, so exports record nothing. Dropping the last
+/// clone ends the thread.
 #[derive(Clone)]
 pub(crate) struct ExportRuntime {
-    runtime: Handle,
-    _keeps_it: mpsc::Sender<Infallible>,
+    handle: Handle,
+    /// Closing the channel ends the thread.
+    _alive: mpsc::Sender<Infallible>,
 }
 
 impl ExportRuntime {
     pub(crate) fn start() -> io::Result<Self> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
-        let (keeper, mut kept) = mpsc::channel(1);
+        let (alive, mut closed) = mpsc::channel(1);
         thread::Builder::new().name("otel-export".to_owned()).spawn(move || {
             let _suppressed = Context::enter_telemetry_suppressed_scope();
-            runtime.block_on(kept.recv());
+            runtime.block_on(closed.recv());
         })?;
-        Ok(ExportRuntime {
-            runtime: handle,
-            _keeps_it: keeper,
-        })
+        Ok(ExportRuntime { handle, _alive: alive })
     }
 
-    /// Does that now. What it spawns runs there.
+    /// Calls `work` on the current thread. Tasks that it spawns run on the export thread.
     pub(crate) fn enter<T>(&self, work: impl FnOnce() -> T) -> T {
-        let _entered = self.runtime.enter();
+        let _entered = self.handle.enter();
         work()
     }
 
-    /// Waits for that, on whatever thread. What it spawns runs there, and so do its sockets and timers.
+    /// Polls `work` on the caller's thread, with or without a runtime. Its tasks, sockets and
+    /// timers belong to the export thread.
     pub(crate) async fn run<T>(&self, work: impl Future<Output = T> + Send) -> T {
         let mut work = pin!(work);
         poll_fn(|context| self.enter(|| work.as_mut().poll(context))).await
@@ -60,34 +61,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_a_thread_of_its_own_without_telemetry() {
+    fn tasks_run_on_a_separate_thread_with_telemetry_suppressed() {
         let runtime = ExportRuntime::start().unwrap();
-        let seen = runtime.run(async {
-            let there = tokio::spawn(async {
+        let observed = runtime.run(async {
+            let task = tokio::spawn(async {
                 let name = thread::current().name().map(str::to_owned);
                 (name, Context::is_current_telemetry_suppressed())
             });
-            // A runtime without timers waits for one.
+            // The caller's runtime has no timer.
             tokio::time::sleep(Duration::from_millis(1)).await;
-            there.await.unwrap()
+            task.await.unwrap()
         });
         let caller = runtime::Builder::new_current_thread().build().unwrap();
-        assert_eq!(caller.block_on(seen), (Some("otel-export".to_owned()), true));
+        assert_eq!(caller.block_on(observed), (Some("otel-export".to_owned()), true));
     }
 
     #[test]
-    fn ends_with_its_last_clone() {
+    fn the_thread_ends_with_the_last_clone() {
         let runtime = ExportRuntime::start().unwrap();
-        let (gone, is_gone) = std::sync::mpsc::channel::<Infallible>();
-        // Held by what runs there, and dropped with the runtime.
-        runtime.runtime.spawn(async move {
-            let _gone = gone;
+        let (guard, ended) = std::sync::mpsc::channel::<Infallible>();
+        // The task holds the guard until the runtime drops it.
+        runtime.handle.spawn(async move {
+            let _guard = guard;
             std::future::pending::<()>().await;
         });
         let clone = runtime.clone();
         drop(runtime);
-        assert_eq!(is_gone.try_recv(), Err(std::sync::mpsc::TryRecvError::Empty));
+        assert_eq!(ended.try_recv(), Err(std::sync::mpsc::TryRecvError::Empty));
         drop(clone);
-        assert_eq!(is_gone.recv(), Err(std::sync::mpsc::RecvError));
+        assert_eq!(ended.recv(), Err(std::sync::mpsc::RecvError));
     }
 }

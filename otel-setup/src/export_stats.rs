@@ -1,4 +1,4 @@
-//! What was made, what arrived, and what did not.
+//! Statistics of the OTLP exporters: how much was recorded, delivered and lost.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -6,120 +6,123 @@ use std::time::{Duration, Instant};
 
 use crate::signal::Signal;
 
-/// The counts of a signal on its way to a receiver. They are right to the last span, metric point or log record once they are closed.
+/// Counts of one signal's spans, metric data points or log records. They are exact once the
+/// exporter is closed.
 #[derive(Debug)]
 pub(crate) struct ExportStats {
     pub(crate) signal: Signal,
-    /// For people.
-    receiver: String,
-    made: AtomicU64,
+    /// The endpoint, as messages show it.
+    endpoint: String,
+    /// Separate from the other counts, so that the threads that record spans take no lock.
+    recorded: AtomicU64,
     counts: Mutex<Counts>,
     closed: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct Counts {
-    arrived: u64,
+    delivered: u64,
     failed: u64,
-    /// Why the last of those that did not arrive did not.
-    reason: Option<String>,
-    /// What has been lost since the receiver last answered: `None` while it does.
+    last_failure: Option<String>,
+    /// The number of losses since the last successful export, or `None` if the last export
+    /// succeeded.
     outage: Option<u64>,
-    /// When the shutdown has to be done.
+    /// The end of the shutdown's timeout, if a shutdown has begun.
     deadline: Option<Instant>,
     is_closed: bool,
 }
 
-/// What did not arrive, and why.
+/// The undelivered part of everything that was recorded.
 #[derive(Clone, Debug)]
 pub(crate) struct Loss {
     pub(crate) lost: u64,
-    pub(crate) text: String,
+    pub(crate) message: String,
 }
 
 impl ExportStats {
-    pub(crate) fn new(signal: Signal, receiver: String) -> Self {
+    pub(crate) fn new(signal: Signal, endpoint: String) -> Self {
         ExportStats {
             signal,
-            receiver,
-            made: AtomicU64::default(),
+            endpoint,
+            recorded: AtomicU64::default(),
             counts: Mutex::default(),
             closed: Condvar::new(),
         }
     }
 
-    /// There is something to send.
-    pub(crate) fn made(&self, count: u64) {
-        self.made.fetch_add(count, Ordering::Relaxed);
+    /// Counts telemetry that is going to be exported.
+    pub(crate) fn add_recorded(&self, count: u64) {
+        self.recorded.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// The receiver has it.
-    pub(crate) fn arrived(&self, count: u64) {
+    /// Counts telemetry that the endpoint has accepted. If that ends an outage, logs how much was
+    /// lost.
+    pub(crate) fn add_delivered(&self, count: u64) {
         let mut counts = self.counts();
-        counts.arrived += count;
+        counts.delivered += count;
         let outage = counts.outage.take();
         drop(counts);
         if let Some(lost) = outage {
-            let (receiver, things) = (&self.receiver, self.signal.unit());
-            tracing::warn!(target: "otel_setup", "{receiver} answers again: {lost} {things} were lost in between");
+            let (endpoint, unit) = (&self.endpoint, self.signal.unit());
+            tracing::warn!(target: "otel_setup", "{endpoint} is reachable again; {lost} {unit} were lost");
         }
     }
 
-    /// The receiver has what there is now, and that has all that was there before: cumulative metrics. An outage has cost nothing.
-    pub(crate) fn caught_up(&self) {
+    /// Counts everything as delivered: an export of cumulative metrics contains all earlier ones.
+    pub(crate) fn set_all_delivered(&self) {
         let mut counts = self.counts();
-        counts.arrived = self.made.load(Ordering::Relaxed);
+        counts.delivered = self.recorded.load(Ordering::Relaxed);
         counts.failed = 0;
-        counts.reason = None;
+        counts.last_failure = None;
         let outage = counts.outage.take();
         drop(counts);
         if outage.is_some() {
-            let (receiver, things) = (&self.receiver, self.signal.unit());
-            tracing::warn!(target: "otel_setup", "{receiver} answers again: {things} are up to date");
+            let (endpoint, signal) = (&self.endpoint, self.signal);
+            tracing::warn!(target: "otel_setup", "{endpoint} is reachable again; {signal} are up to date");
         }
     }
 
-    /// The receiver does not have it, and will not.
-    pub(crate) fn failed(&self, count: u64, reason: &str) {
-        let (receiver, things) = (&self.receiver, self.signal.unit());
+    /// Counts telemetry that was lost. If that begins an outage, logs the reason.
+    pub(crate) fn add_failed(&self, count: u64, reason: &str) {
+        let (endpoint, unit) = (&self.endpoint, self.signal.unit());
         let mut counts = self.counts();
         counts.failed += count;
-        let was_there = counts.outage.is_none();
+        let begins_outage = counts.outage.is_none();
         *counts.outage.get_or_insert(0) += count;
-        counts.reason = Some(reason.to_owned());
+        counts.last_failure = Some(reason.to_owned());
         drop(counts);
-        if was_there {
-            tracing::warn!(target: "otel_setup", "{things} are lost, because {receiver} cannot be reached: {reason}; this is told once");
+        if begins_outage {
+            tracing::warn!(target: "otel_setup", "cannot export to {endpoint}, {unit} are lost: {reason} (logged once)");
         }
     }
 
-    /// How long something may take that takes `limit` at most, now.
-    pub(crate) fn time_left(&self, limit: Duration) -> Duration {
+    /// Returns the timeout, cut short by the deadline of a shutdown.
+    pub(crate) fn remaining(&self, timeout: Duration) -> Duration {
         let deadline = self.counts().deadline;
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        left.map_or(limit, |left| left.min(limit))
+        let remaining = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        remaining.map_or(timeout, |remaining| remaining.min(timeout))
     }
 
-    /// Nothing more is made, and what there is has to be sent by then.
-    pub(crate) fn must_close_by(&self, deadline: Instant) {
+    /// Sets the time at which the exporter must be closed.
+    pub(crate) fn set_deadline(&self, deadline: Instant) {
         self.counts().deadline = Some(deadline);
     }
 
-    /// Nothing more is sent.
+    /// Marks the exporter as closed: nothing is exported from now on.
     pub(crate) fn close(&self) {
         self.counts().is_closed = true;
         self.closed.notify_all();
     }
 
-    /// Waits for that, at most until then.
+    /// Blocks until the exporter is closed, or until the deadline.
     pub(crate) fn wait_until_closed(&self, deadline: Instant) {
         let mut counts = self.counts();
         while !counts.is_closed {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            if remaining.is_zero() {
                 return;
             }
-            let waited = self.closed.wait_timeout(counts, left);
+            let waited = self.closed.wait_timeout(counts, remaining);
             (counts, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -128,35 +131,37 @@ impl ExportStats {
         self.counts().is_closed
     }
 
-    /// How much could not be sent so far, and why.
+    /// Returns the number of failed exports' items so far, and the reason of the last failure.
     pub(crate) fn failures(&self) -> (u64, Option<String>) {
         let counts = self.counts();
-        (counts.failed, counts.reason.clone())
+        (counts.failed, counts.last_failure.clone())
     }
 
-    /// What of all that was made did not arrive, at the end, for which there was `limit`.
-    pub(crate) fn loss(&self, limit: Duration) -> Option<Loss> {
+    /// Returns the loss after a shutdown with this timeout, or `None` if everything was delivered.
+    pub(crate) fn loss(&self, timeout: Duration) -> Option<Loss> {
         let counts = self.counts();
-        let made = self.made.load(Ordering::Relaxed);
-        let lost = made.saturating_sub(counts.arrived);
+        let recorded = self.recorded.load(Ordering::Relaxed);
+        let lost = recorded.saturating_sub(counts.delivered);
         if lost == 0 {
             return None;
         }
-        let waiting = lost.saturating_sub(counts.failed);
+        let never_exported = lost.saturating_sub(counts.failed);
         let mut reasons = Vec::new();
-        if let Some(reason) = &counts.reason {
+        if let Some(reason) = &counts.last_failure {
             reasons.push(reason.clone());
         }
-        if waiting > 0 && counts.is_closed {
-            reasons.push(format!("{waiting} found the queue full, or came after the end"));
-        } else if waiting > 0 {
+        if never_exported > 0 && counts.is_closed {
             reasons.push(format!(
-                "{waiting} were not sent within {limit:?}, or found the queue full"
+                "{never_exported} found the queue full, or were recorded after the shutdown"
+            ));
+        } else if never_exported > 0 {
+            reasons.push(format!(
+                "{never_exported} were not exported within {timeout:?}, or found the queue full"
             ));
         }
-        let (things, receiver, reasons) = (self.signal.unit(), &self.receiver, reasons.join("; "));
-        let text = format!("{lost} of {made} {things} did not arrive at {receiver} ({reasons})");
-        Some(Loss { lost, text })
+        let (unit, endpoint, reasons) = (self.signal.unit(), &self.endpoint, reasons.join("; "));
+        let message = format!("{lost} of {recorded} {unit} were not delivered to {endpoint} ({reasons})");
+        Some(Loss { lost, message })
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {

@@ -1,47 +1,56 @@
-//! Where a signal goes.
+//! The exporters of a signal.
 
 use crate::env::Env;
 use crate::error::InitError;
 use crate::signal::Signal;
 
-/// Where a signal goes: what `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER` and `OTEL_LOGS_EXPORTER` name.
+/// An exporter, as `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER` and `OTEL_LOGS_EXPORTER` name
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Exporter {
-    /// `otlp`: to a collector, or whatever else speaks the [OpenTelemetry protocol](https://opentelemetry.io/docs/specs/otlp/).
+    /// `otlp`: exports to a collector or any other receiver of the
+    /// [OpenTelemetry protocol](https://opentelemetry.io/docs/specs/otlp/).
     ///
-    /// These variables have a form for all signals, and one for each that goes before it: `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, say. What is empty counts as unset.
+    /// Each variable exists once for all signals and once per signal, such as
+    /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`. The specific one takes precedence. An empty value
+    /// counts as unset.
     ///
     /// | `OTEL_EXPORTER_OTLP_…` | default | meaning |
     /// |---|---|---|
     /// | `PROTOCOL` | `grpc` | or `http/protobuf`: see [`Protocol`](crate::Protocol) |
-    /// | `ENDPOINT` | `http://localhost:4317`, for `http/protobuf` `:4318` | over HTTP, `/v1/traces`, `/v1/metrics` and `/v1/logs` are appended to the general one; a signal's own is taken as it stands |
-    /// | `HEADERS` | none | `name=value,name=value`, with values percent-encoded: a key for whoever receives it, say |
-    /// | `TIMEOUT` | `10000` | milliseconds for a batch, with all attempts to send it |
+    /// | `ENDPOINT` | `http://localhost:4317`, for `http/protobuf` `:4318` | over HTTP, `/v1/traces`, `/v1/metrics` or `/v1/logs` is appended to the general endpoint, and nothing to a specific one |
+    /// | `HEADERS` | none | `name=value,name=value`, values percent-encoded: an API key, for example |
+    /// | `TIMEOUT` | `10000` | milliseconds to export a batch, including retries |
     /// | `COMPRESSION` | `none` | or `gzip` |
-    /// | `INSECURE` | `false` | whether a gRPC endpoint without a scheme, such as `collector:4317`, is `http` |
-    /// | `CERTIFICATE` | those that the system trusts | a PEM file with the certificates to trust |
-    /// | `CLIENT_CERTIFICATE`, `CLIENT_KEY` | none | PEM files with a certificate of one's own, and its key |
-    /// | `METRICS_TEMPORALITY_PREFERENCE` | `cumulative` | or `delta`, or `lowmemory` |
+    /// | `INSECURE` | `false` | `true`: a gRPC endpoint without a scheme, such as `collector:4317`, uses `http` |
+    /// | `CERTIFICATE` | the system's | a PEM file with the trusted certificates |
+    /// | `CLIENT_CERTIFICATE`, `CLIENT_KEY` | none | PEM files with the client certificate and its private key |
+    /// | `METRICS_TEMPORALITY_PREFERENCE` | `cumulative` | or `delta`, `lowmemory` |
     ///
-    /// `https` needs the cargo feature `tls`.
+    /// `https` requires the Cargo feature `tls`.
     ///
-    /// BatchSettings are sent from threads of their own, so a receiver that is slow, or not there, costs the service no time, and no memory beyond the queues: 2048 spans and 2048 log records
-    /// (`OTEL_BSP_MAX_QUEUE_SIZE`, `OTEL_BLRP_MAX_QUEUE_SIZE`), a batch of each, and the metrics of one export. What finds a queue full is lost. A receiver that fails is told of
-    /// once, with a warning, and so is that it works again; [`shutdown`](crate::Telemetry::shutdown) says how much was lost in all.
+    /// Exports run on separate threads, so a slow or unreachable receiver does not delay the
+    /// service. Memory is bounded by the queues of 2048 spans and 2048 log records
+    /// (`OTEL_BSP_MAX_QUEUE_SIZE`, `OTEL_BLRP_MAX_QUEUE_SIZE`), one batch of each, and one export
+    /// of metrics. Spans and log records that find their queue full are lost.
     ///
-    /// A receiver may take a message and [reject a part](https://opentelemetry.io/docs/specs/otlp/#partial-success) of it: the official exporter logs that, and what is rejected counts as arrived.
+    /// An outage of the receiver is logged once, and so is its end.
+    /// [`shutdown`](crate::Telemetry::shutdown) reports the total losses. Items of a [partial
+    /// success](https://opentelemetry.io/docs/specs/otlp/#partial-success) count as delivered even
+    /// if the receiver rejects them. The SDK logs the rejection.
     #[cfg(feature = "otlp")]
     Otlp,
-    /// `console`: to stdout, for people, or [as JSON](crate::Builder::console_json).
+    /// `console`: writes to stdout, as text or [as JSON](crate::Builder::console_json).
     #[cfg(feature = "console")]
     Console,
-    /// `prometheus`: metrics only, to be scraped.
+    /// `prometheus`: serves metrics for Prometheus to scrape. Metrics only.
     #[cfg(feature = "prometheus")]
     Prometheus,
 }
 
-/// The exporter of a signal for which none is configured: the specification's, if it is compiled in.
+/// The exporter of a signal without configuration: `otlp`, as the specification requires, if it is
+/// compiled in.
 #[cfg(feature = "otlp")]
 const DEFAULT: Option<Exporter> = Some(Exporter::Otlp);
 #[cfg(all(feature = "console", not(feature = "otlp")))]
@@ -61,11 +70,12 @@ impl Exporter {
         }
     }
 
-    /// Those of a signal: as the program says, else as the environment says.
+    /// Returns the exporters of a signal: those that the program sets explicitly, else those of the
+    /// environment.
     ///
     /// # Errors
     ///
-    /// Where an exporter is asked for that is not compiled in, or that does not take this signal.
+    /// If an exporter is not compiled in or does not support the signal.
     pub(crate) fn resolve(
         signal: Signal,
         explicit: Option<Vec<Exporter>>,
@@ -74,9 +84,11 @@ impl Exporter {
         if let Some(exporters) = explicit {
             #[cfg(feature = "prometheus")]
             if signal != Signal::Metrics && exporters.contains(&Exporter::Prometheus) {
-                return Err(InitError::new(format!("Prometheus takes metrics, no {signal}")));
+                return Err(InitError::new(format!(
+                    "the exporter `prometheus` supports metrics only, not {signal}"
+                )));
             }
-            return Ok(each_once(exporters));
+            return Ok(deduplicated(exporters));
         }
         let variable = format!("OTEL_{}_EXPORTER", signal.env_name());
         let Some(list) = env.text(&variable) else {
@@ -86,13 +98,13 @@ impl Exporter {
     }
 }
 
-/// Returns the default exporter, or records that none is compiled in.
+/// Returns the default exporter. Warns if none is compiled in.
 fn default(variable: &str, env: &Env) -> Option<Exporter> {
     if DEFAULT.is_none() {
         env.warn_unset(
             variable,
-            "names no exporter, and there is no default without the cargo features `otlp` and `console` of otel-setup; \
-             used instead: none",
+            "names no exporter, and there is no default without the Cargo features `otlp` and `console` of otel-setup; \
+             using none",
         );
     }
     DEFAULT
@@ -127,14 +139,14 @@ impl Name {
     }
 }
 
-fn each_once(exporters: Vec<Exporter>) -> Vec<Exporter> {
-    let mut once = Vec::with_capacity(exporters.len());
+fn deduplicated(exporters: Vec<Exporter>) -> Vec<Exporter> {
+    let mut unique = Vec::with_capacity(exporters.len());
     for exporter in exporters {
-        if !once.contains(&exporter) {
-            once.push(exporter);
+        if !unique.contains(&exporter) {
+            unique.push(exporter);
         }
     }
-    once
+    unique
 }
 
 fn parse(signal: Signal, variable: &str, list: &str, env: &Env) -> Result<Vec<Exporter>, InitError> {
@@ -146,16 +158,16 @@ fn parse(signal: Signal, variable: &str, list: &str, env: &Env) -> Result<Vec<Ex
         match Name::parse(signal, &name) {
             Name::Exporter(exporter) => exporters.push(exporter),
             Name::Disabled(feature) => {
-                let what = format_args!("needs the cargo feature `{feature}` of otel-setup");
-                return Err(InitError::invalid_variable(variable, list, what));
+                let problem = format_args!("requires the Cargo feature `{feature}` of otel-setup");
+                return Err(InitError::invalid_variable(variable, list, problem));
             }
             Name::Unknown if name == "none" => is_none = true,
             Name::Unknown => unknown.push(format!("{entry:?}")),
         }
     }
-    let mut exporters = each_once(exporters);
+    let mut exporters = deduplicated(exporters);
     if is_none && !exporters.is_empty() {
-        unknown.push("\"none\" beside others".to_owned());
+        unknown.push("\"none\" combined with others".to_owned());
     }
     if exporters.is_empty() && !is_none {
         if unknown.is_empty() {
@@ -174,7 +186,7 @@ fn parse(signal: Signal, variable: &str, list: &str, env: &Env) -> Result<Vec<Ex
         env.warn(
             variable,
             list,
-            format_args!("names exporters of {signal} that are not known: {unknown}; used instead: {used}"),
+            format_args!("contains unknown exporters of {signal}: {unknown}; using {used}"),
         );
     }
     Ok(exporters)
@@ -184,7 +196,7 @@ fn parse(signal: Signal, variable: &str, list: &str, env: &Env) -> Result<Vec<Ex
 mod tests {
     use super::*;
 
-    fn of(signal: Signal, variable: &str, value: &str) -> (Vec<Exporter>, Vec<String>) {
+    fn resolve(signal: Signal, variable: &str, value: &str) -> (Vec<Exporter>, Vec<String>) {
         let env = Env::from_vars([(variable, value)]);
         let exporters = Exporter::resolve(signal, None, &env).unwrap();
         (exporters, env.into_warnings())
@@ -194,7 +206,7 @@ mod tests {
     #[test]
     fn names_are_case_insensitive_and_deduplicated() {
         for value in ["console", " Console , CONSOLE,", "console,console"] {
-            let (exporters, warnings) = of(Signal::Traces, "OTEL_TRACES_EXPORTER", value);
+            let (exporters, warnings) = resolve(Signal::Traces, "OTEL_TRACES_EXPORTER", value);
             assert_eq!(exporters, [Exporter::Console], "{value:?}");
             assert_eq!(warnings, [] as [&str; 0]);
         }
@@ -203,7 +215,7 @@ mod tests {
     #[test]
     fn none_means_no_exporter() {
         for value in ["none", "NONE", "none,none"] {
-            let (exporters, warnings) = of(Signal::Logs, "OTEL_LOGS_EXPORTER", value);
+            let (exporters, warnings) = resolve(Signal::Logs, "OTEL_LOGS_EXPORTER", value);
             assert_eq!(exporters, [], "{value:?}");
             assert_eq!(warnings, [] as [&str; 0]);
         }
@@ -211,22 +223,22 @@ mod tests {
 
     #[cfg(feature = "console")]
     #[test]
-    fn an_unknown_name_is_told_and_left_out() {
-        let (exporters, warnings) = of(Signal::Traces, "OTEL_TRACES_EXPORTER", "zipkin,console,prometheus");
+    fn unknown_names_are_ignored_with_a_warning() {
+        let (exporters, warnings) = resolve(Signal::Traces, "OTEL_TRACES_EXPORTER", "zipkin,console,prometheus");
         assert_eq!(exporters, [Exporter::Console]);
-        let expected = r#"OTEL_TRACES_EXPORTER="zipkin,console,prometheus" names exporters of traces that are not known: "zipkin", "prometheus"; used instead: console"#;
+        let expected = r#"OTEL_TRACES_EXPORTER="zipkin,console,prometheus" contains unknown exporters of traces: "zipkin", "prometheus"; using console"#;
         assert_eq!(warnings, [expected]);
-        let (exporters, warnings) = of(Signal::Logs, "OTEL_LOGS_EXPORTER", "loki");
+        let (exporters, warnings) = resolve(Signal::Logs, "OTEL_LOGS_EXPORTER", "loki");
         assert_eq!(exporters, Vec::from_iter(DEFAULT));
         assert_eq!(warnings.len(), 1);
-        let (exporters, warnings) = of(Signal::Logs, "OTEL_LOGS_EXPORTER", "none,console");
+        let (exporters, warnings) = resolve(Signal::Logs, "OTEL_LOGS_EXPORTER", "none,console");
         assert_eq!(exporters, [Exporter::Console]);
-        assert!(warnings[0].contains("\"none\" beside others"), "{warnings:?}");
+        assert!(warnings[0].contains("\"none\" combined with others"), "{warnings:?}");
     }
 
     #[cfg(feature = "console")]
     #[test]
-    fn the_program_has_the_first_word() {
+    fn the_program_takes_precedence() {
         let env = Env::from_vars([("OTEL_TRACES_EXPORTER", "zipkin")]);
         let twice = vec![Exporter::Console, Exporter::Console];
         assert_eq!(
@@ -234,7 +246,7 @@ mod tests {
             [Exporter::Console]
         );
         assert_eq!(Exporter::resolve(Signal::Traces, Some(vec![]), &env).unwrap(), []);
-        assert_eq!(env.into_warnings(), [] as [&str; 0], "what is not read is not told");
+        assert_eq!(env.into_warnings(), [] as [&str; 0], "the variable is not read");
     }
 
     #[test]
@@ -244,7 +256,7 @@ mod tests {
             let exporters = Exporter::resolve(Signal::Traces, None, &env);
             let message = exporters.map_err(|error| error.to_string()).err();
             let expected =
-                format!(r#"OTEL_TRACES_EXPORTER="{feature}" needs the cargo feature `{feature}` of otel-setup"#);
+                format!(r#"OTEL_TRACES_EXPORTER="{feature}" requires the Cargo feature `{feature}` of otel-setup"#);
             assert_eq!(message, (!is_enabled).then_some(expected));
         }
     }
@@ -252,10 +264,10 @@ mod tests {
     #[test]
     fn an_empty_list_is_the_default_or_a_warning() {
         for value in ["", ",", " "] {
-            let (exporters, warnings) = of(Signal::Metrics, "OTEL_METRICS_EXPORTER", value);
+            let (exporters, warnings) = resolve(Signal::Metrics, "OTEL_METRICS_EXPORTER", value);
             assert_eq!(exporters, Vec::from_iter(DEFAULT), "{value:?}");
-            let expected = "OTEL_METRICS_EXPORTER names no exporter, and there is no default without the cargo features \
-                `otlp` and `console` of otel-setup; used instead: none";
+            let expected = "OTEL_METRICS_EXPORTER names no exporter, and there is no default without the Cargo features \
+                `otlp` and `console` of otel-setup; using none";
             assert_eq!(
                 warnings,
                 Vec::from_iter(DEFAULT.is_none().then_some(expected)),
@@ -266,11 +278,14 @@ mod tests {
 
     #[cfg(feature = "prometheus")]
     #[test]
-    fn prometheus_takes_metrics() {
-        let (exporters, _) = of(Signal::Metrics, "OTEL_METRICS_EXPORTER", "prometheus");
+    fn prometheus_supports_metrics_only() {
+        let (exporters, _) = resolve(Signal::Metrics, "OTEL_METRICS_EXPORTER", "prometheus");
         assert_eq!(exporters, [Exporter::Prometheus]);
         let env = Env::from_vars([]);
         let error = Exporter::resolve(Signal::Logs, Some(vec![Exporter::Prometheus]), &env).unwrap_err();
-        assert_eq!(error.to_string(), "Prometheus takes metrics, no logs");
+        assert_eq!(
+            error.to_string(),
+            "the exporter `prometheus` supports metrics only, not logs"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Sets up, in order.
+//! The steps of the setup.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -22,18 +22,26 @@ use crate::telemetry::Telemetry;
 use crate::{logs, metrics, resource, traces, unsupported};
 
 impl Builder {
-    /// Sets up.
+    /// Sets up telemetry: the global providers, the global propagator and the `tracing` subscriber.
     ///
-    /// # `tracing`
+    /// # The `tracing` subscriber
     ///
-    /// A `tracing` subscriber is installed, for all of the process, of [three layers](Telemetry#layers-for-a-subscriber-of-your-own): events become log records and lines on stdout, spans become
-    /// OpenTelemetry's. What the `log` crate is told becomes events, too, if it has no other logger. The environment variable `RUST_LOG` says which events these are, in the
-    /// [syntax](tracing_subscriber::filter::EnvFilter#directives) that all of Rust has for it: `RUST_LOG=warn`, `RUST_LOG=info,greeter=debug`. By default it is `info`; a directive that cannot be read is told and ignored.
+    /// The global subscriber consists of [three
+    /// layers](Telemetry#layers-for-a-subscriber-of-your-own): events become log records and lines
+    /// on stdout, and spans become OpenTelemetry spans. Records of the `log` crate become events,
+    /// unless the program has set another logger.
+    ///
+    /// The environment variable `RUST_LOG` filters the events with the [directives of
+    /// `EnvFilter`](tracing_subscriber::filter::EnvFilter#directives): `RUST_LOG=warn`,
+    /// `RUST_LOG=info,greeter=debug`. The default is `info`. Invalid directives are ignored with a
+    /// warning.
     ///
     /// # Errors
     ///
-    /// Where what the environment or the program asks for cannot be had; the text says which variable that is, and what to do. Or where there is a `tracing` subscriber
-    /// already: then nothing is set up.
+    /// If a requested exporter cannot be set up. The message names the variable, and the value to
+    /// write instead.
+    ///
+    /// If a global `tracing` subscriber is already set. In both cases nothing is set up.
     pub fn init(self) -> Result<Telemetry, InitError> {
         init(self)
     }
@@ -51,28 +59,28 @@ fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
         tracers: providers.tracers.clone(),
         loggers: providers.loggers.clone(),
         directives: Directives::from_env(&env),
-        lines: builder.stdout_logs.unwrap_or_default(),
+        stdout: builder.stdout_logs.unwrap_or_default(),
     };
     if !builder.without_subscriber {
         subscriber::install(&layers)?;
     }
 
-    // Nothing can fail from here on, so an error leaves nothing behind.
+    // The globals come last: an error above leaves them unchanged.
     if let Some(tracers) = &providers.tracers {
         global::set_tracer_provider(tracers.clone());
     }
     if let Some(meters) = &providers.meters {
         global::set_meter_provider(meters.clone());
     }
-    let (propagator, unknown_propagators) = if let Some(propagator) = builder.propagator.take() {
+    let (propagator, propagator_warning) = if let Some(propagator) = builder.propagator.take() {
         (TextMapCompositePropagator::new(vec![propagator]), None)
     } else {
         let names = env.text("OTEL_PROPAGATORS");
         propagation::parse_names(names.as_deref().unwrap_or_default())
     };
     global::set_text_map_propagator(propagator);
-    for warning in env.into_warnings().into_iter().chain(unknown_propagators) {
-        tell(&warning);
+    for warning in env.into_warnings().into_iter().chain(propagator_warning) {
+        log_warning(&warning);
     }
     Ok(Telemetry {
         providers: Arc::new(providers),
@@ -83,17 +91,17 @@ fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
 fn providers(builder: &mut Builder, env: &Env) -> Result<Providers, InitError> {
     unsupported::warn(env);
     let resource = resource::resource(std::mem::take(&mut builder.resource_attributes), env);
-    let to = Exporter::resolve(Signal::Traces, builder.trace_exporters.take(), env)?;
-    let tracers = traces::provider(&to, builder, env, &resource)?;
-    let to = Exporter::resolve(Signal::Metrics, builder.metric_exporters.take(), env)?;
-    let meters = metrics::provider(&to, builder, env, &resource)?;
-    let to = Exporter::resolve(Signal::Logs, builder.log_exporters.take(), env)?;
+    let exporters = Exporter::resolve(Signal::Traces, builder.trace_exporters.take(), env)?;
+    let tracers = traces::provider(&exporters, builder, env, &resource)?;
+    let exporters = Exporter::resolve(Signal::Metrics, builder.metric_exporters.take(), env)?;
+    let meters = metrics::provider(&exporters, builder, env, &resource)?;
+    let exporters = Exporter::resolve(Signal::Logs, builder.log_exporters.take(), env)?;
     #[cfg(feature = "console")]
-    if to.contains(&Exporter::Console) {
-        // Each record would be there twice.
+    if exporters.contains(&Exporter::Console) {
+        // Otherwise stdout would show every event twice.
         builder.stdout_logs.get_or_insert(StdoutLogs::Off);
     }
-    let loggers = logs::provider(&to, builder, env, &resource)?;
+    let loggers = logs::provider(&exporters, builder, env, &resource)?;
     Ok(Providers {
         tracers,
         meters,
@@ -108,12 +116,12 @@ fn providers(builder: &mut Builder, env: &Env) -> Result<Providers, InitError> {
     })
 }
 
-/// Where the program sets the subscriber later on, there is nobody to hear a warning yet.
-fn tell(warning: &str) {
+/// Logs a warning, on stderr if the program sets its subscriber later.
+fn log_warning(warning: &str) {
     if tracing::dispatcher::has_been_set() {
         tracing::warn!(target: "otel_setup", "{warning}");
     } else {
-        // Without a panic where stderr is closed.
+        // `eprintln!` would panic if stderr is closed.
         let _ = writeln!(io::stderr(), "{warning}");
     }
 }

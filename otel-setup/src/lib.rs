@@ -59,7 +59,8 @@ pub fn init() -> Result<Telemetry, InitError> {
     builder().init()
 }
 
-/// Sets up traces, metrics and logs as the program says, and the environment where the program says nothing.
+/// Sets up traces, metrics and logs as the program says, and the environment where the program says
+/// nothing.
 pub fn builder() -> Builder {
     Builder::default()
 }

@@ -1,4 +1,4 @@
-//! The logger provider.
+//! The logger provider: exporters.
 
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::{LoggerProviderBuilder, SdkLoggerProvider};
@@ -8,7 +8,7 @@ use crate::env::Env;
 use crate::error::InitError;
 use crate::exporter::Exporter;
 
-/// `None` where log records go nowhere.
+/// Builds the logger provider, or `None` without any exporter.
 pub(crate) fn provider(
     exporters: &[Exporter],
     builder: &mut Builder,
@@ -21,7 +21,7 @@ pub(crate) fn provider(
     }
     let mut provider = SdkLoggerProvider::builder().with_resource(resource.clone());
     for exporter in exporters {
-        provider = add(*exporter, provider, builder, env)?;
+        provider = add_exporter(*exporter, provider, builder, env)?;
     }
     if let Some(configure) = configure {
         provider = configure(provider);
@@ -35,7 +35,7 @@ pub(crate) fn provider(
     clippy::unnecessary_wraps,
     reason = "the Cargo features decide which exporters there are"
 )]
-fn add(
+fn add_exporter(
     exporter: Exporter,
     provider: LoggerProviderBuilder,
     builder: &mut Builder,
@@ -46,7 +46,7 @@ fn add(
         Exporter::Console => Ok(builder.console.logs(provider, env)),
         #[cfg(feature = "otlp")]
         Exporter::Otlp => builder.otlp.logs(provider, env),
-        // `Exporter::resolve` has refused it.
+        // Rejected by `Exporter::resolve`.
         #[cfg(feature = "prometheus")]
         Exporter::Prometheus => Ok(provider),
     }

@@ -1,4 +1,4 @@
-//! The meter provider.
+//! The meter provider: exporters and their interval.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::env::Env;
 use crate::error::InitError;
 use crate::exporter::Exporter;
 
-/// How often metrics are exported where nobody says.
-const INTERVAL: Duration = Duration::from_secs(60);
+/// The default export interval.
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
 
-/// `None` where metrics go nowhere.
+/// Builds the meter provider, or `None` without any exporter.
 pub(crate) fn provider(
     exporters: &[Exporter],
     builder: &mut Builder,
@@ -27,7 +27,7 @@ pub(crate) fn provider(
     let interval = interval(builder, env);
     let mut provider = SdkMeterProvider::builder().with_resource(resource.clone());
     for exporter in exporters {
-        provider = add(*exporter, provider, builder, interval, env)?;
+        provider = add_exporter(*exporter, provider, builder, interval, env)?;
     }
     if let Some(configure) = configure {
         provider = configure(provider);
@@ -41,7 +41,7 @@ pub(crate) fn provider(
     clippy::unnecessary_wraps,
     reason = "the Cargo features decide which exporters there are"
 )]
-fn add(
+fn add_exporter(
     exporter: Exporter,
     provider: MeterProviderBuilder,
     builder: &mut Builder,
@@ -61,7 +61,7 @@ fn add(
 fn interval(builder: &Builder, env: &Env) -> Duration {
     builder
         .metric_export_interval
-        .unwrap_or_else(|| env.positive_millis("OTEL_METRIC_EXPORT_INTERVAL", INTERVAL))
+        .unwrap_or_else(|| env.positive_millis("OTEL_METRIC_EXPORT_INTERVAL", DEFAULT_INTERVAL))
 }
 
 #[cfg(test)]
@@ -69,18 +69,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_interval_is_the_programs_then_the_environments_then_a_minute() {
+    fn the_program_then_the_environment_then_the_default_sets_the_interval() {
         let variable = "OTEL_METRIC_EXPORT_INTERVAL";
-        let unsaid = Builder::default();
-        assert_eq!(interval(&unsaid, &Env::from_vars([])), Duration::from_secs(60));
+        let unset = Builder::default();
+        assert_eq!(interval(&unset, &Env::from_vars([])), Duration::from_secs(60));
         let env = Env::from_vars([(variable, "10000")]);
-        assert_eq!(interval(&unsaid, &env), Duration::from_secs(10));
-        let said = Builder::default().metric_export_interval(Duration::from_secs(1));
-        assert_eq!(interval(&said, &env), Duration::from_secs(1));
-        for (value, reason) in [("0", "is too small"), ("often", "is not a valid number")] {
+        assert_eq!(interval(&unset, &env), Duration::from_secs(10));
+        let explicit = Builder::default().metric_export_interval(Duration::from_secs(1));
+        assert_eq!(interval(&explicit, &env), Duration::from_secs(1));
+        for (value, problem) in [("0", "is not greater than 0"), ("often", "is not a valid number")] {
             let env = Env::from_vars([(variable, value)]);
-            assert_eq!(interval(&unsaid, &env), INTERVAL);
-            let expected = format!("{variable}={value:?} {reason}; used instead: 60000");
+            assert_eq!(interval(&unset, &env), DEFAULT_INTERVAL);
+            let expected = format!("{variable}={value:?} {problem}; using 60000");
             assert_eq!(env.into_warnings(), [expected]);
         }
     }

@@ -1,9 +1,13 @@
-//! What is not worth telling.
+//! Events of the SDK that are neither logged nor exported.
 
 use tracing::Metadata;
 
-/// Whether an event says what is said elsewhere already, and once, where the OTLP exporters say it again with each batch; that the set-up has done what it is there for; or what a caller wants to be
-/// said, as often and as long as it likes: of malformed baggage there is an event with the whole header for each of its members.
+/// Returns true for SDK log events that duplicate our own warnings or that a remote caller can
+/// trigger at will.
+///
+/// The OTLP exporters log every failed batch; [`ExportStats`](crate::export_stats::ExportStats)
+/// logs an outage once. A baggage header with malformed members causes one event per member, each
+/// with the whole header.
 pub(crate) fn is_muted(metadata: &Metadata<'_>) -> bool {
     const NAMES: [&str; 11] = [
         "BaggagePropagator.Extract.HeaderTooLarge",
@@ -14,7 +18,7 @@ pub(crate) fn is_muted(metadata: &Metadata<'_>) -> bool {
         "Export.Failed.Exhausted",
         "Export.Failed.NonRetryable",
         "Export.InProgress.Throttled",
-        // Of a variable that the set-up has read itself, and warned of.
+        // The setup reads the same variables and warns by itself.
         "Exporter.Config.InvalidEnvironmentVariable",
         "MeterProvider.GlobalSet",
         "TracerProvider.GlobalSet",

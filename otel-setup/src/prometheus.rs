@@ -1,6 +1,7 @@
-//! The scrape endpoint: metrics for Prometheus to fetch.
+//! The exporter `prometheus`: an HTTP endpoint that Prometheus scrapes.
 //!
-//! The names and the text are those of [`opentelemetry-prometheus`](https://docs.rs/opentelemetry-prometheus), OpenTelemetry's own exporter for Rust; the HTTP server is tonic's router's, `axum`.
+//! [`opentelemetry-prometheus`](https://docs.rs/opentelemetry-prometheus) defines the metric names
+//! and the text format. The server is `axum`, which tonic depends on as well.
 
 use std::future::IntoFuture;
 use std::io;
@@ -20,14 +21,14 @@ use crate::export_runtime::ExportRuntime;
 const HOST_VARIABLE: &str = "OTEL_EXPORTER_PROMETHEUS_HOST";
 const PORT_VARIABLE: &str = "OTEL_EXPORTER_PROMETHEUS_PORT";
 
-/// What the program says of it, and what became of it.
+/// The settings of the exporter, and its endpoint once it listens.
 #[derive(Debug, Default)]
 pub(crate) struct Prometheus {
     pub(crate) address: Option<SocketAddr>,
     pub(crate) endpoint: Option<Endpoint>,
 }
 
-/// An endpoint that answers until it is dropped.
+/// A scrape endpoint that listens until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     pub(crate) address: SocketAddr,
@@ -35,7 +36,7 @@ pub(crate) struct Endpoint {
 }
 
 impl Prometheus {
-    /// Adds what collects the metrics, and has them served from now on, so that an address that cannot be had is an error now.
+    /// Adds the reader, and starts the endpoint. An unavailable address is an error of the setup.
     pub(crate) fn metrics(
         &mut self,
         provider: MeterProviderBuilder,
@@ -45,14 +46,14 @@ impl Prometheus {
         let reader = opentelemetry_prometheus::exporter().with_registry(registry.clone());
         let reader = reader
             .build()
-            .map_err(|error| InitError::new("the Prometheus exporter cannot be made").with_source(error))?;
+            .map_err(|error| InitError::new("cannot build the Prometheus exporter").with_source(error))?;
         self.endpoint = Some(Endpoint::serve(registry, listener(self.address, env)?)?);
         Ok(provider.with_reader(reader))
     }
 }
 
 impl Endpoint {
-    /// On a thread of its own: a scrape waits for no export.
+    /// Starts the server on a separate thread, so that scrapes do not wait for exports.
     fn serve(registry: Registry, listener: TcpListener) -> Result<Self, InitError> {
         let started = || -> io::Result<Self> {
             let address = listener.local_addr()?;
@@ -69,26 +70,27 @@ impl Endpoint {
                 _server: server,
             })
         };
-        started().map_err(|error| InitError::new("the metrics cannot be served to Prometheus").with_source(error))
+        started().map_err(|error| InitError::new("cannot serve metrics for Prometheus").with_source(error))
     }
 }
 
+/// Binds the address of the program, or that of the environment.
 fn listener(explicit: Option<SocketAddr>, env: &Env) -> Result<TcpListener, InitError> {
-    let (listener, what) = if let Some(address) = explicit {
-        (TcpListener::bind(address), address.to_string())
+    let (listener, address) = if let Some(explicit) = explicit {
+        (TcpListener::bind(explicit), explicit.to_string())
     } else {
         let host = env.text(HOST_VARIABLE);
         let host = host.as_deref().unwrap_or("localhost");
         let port = env.number(PORT_VARIABLE, 9464).unwrap_or(9464);
-        let what = format!("{HOST_VARIABLE}={host:?}, {PORT_VARIABLE}=\"{port}\"");
-        (TcpListener::bind((host, port)), what)
+        let address = format!("{HOST_VARIABLE}={host:?}, {PORT_VARIABLE}=\"{port}\"");
+        (TcpListener::bind((host, port)), address)
     };
     let listener = listener.and_then(|listener| {
         listener.set_nonblocking(true)?;
         Ok(listener)
     });
     listener.map_err(|error| {
-        InitError::new(format!("no Prometheus can scrape this service at {what}: {error}")).with_source(error)
+        InitError::new(format!("cannot listen for Prometheus at {address}: {error}")).with_source(error)
     })
 }
 

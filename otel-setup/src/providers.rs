@@ -1,4 +1,4 @@
-//! The providers of one set-up, and their end: what is still there goes out, within a limit of time.
+//! The providers of one setup, with their flush and shutdown.
 
 #[cfg(feature = "prometheus")]
 use std::net::SocketAddr;
@@ -15,19 +15,19 @@ use crate::error::{Failure, ShutdownError};
 use crate::export_stats::ExportStats;
 #[cfg(feature = "prometheus")]
 use crate::prometheus::Endpoint;
-use crate::shutdown::{ShutdownOnce, deadline, each, job, too_slow};
+use crate::shutdown::{ShutdownOnce, deadline_after, job, run_all, timeout_message};
 
-/// What is there to be shut down: `None` is a signal that goes nowhere.
+/// The providers of the signals. A signal without an exporter has none.
 #[derive(Debug, Default)]
 pub(crate) struct Providers {
     pub(crate) tracers: Option<SdkTracerProvider>,
     pub(crate) meters: Option<SdkMeterProvider>,
     pub(crate) loggers: Option<SdkLoggerProvider>,
-    /// The counts of those that go to an OTLP receiver.
+    /// The statistics of the OTLP exporters.
     pub(crate) export_stats: Vec<Arc<ExportStats>>,
     #[cfg(feature = "prometheus")]
     pub(crate) prometheus_address: Option<SocketAddr>,
-    /// Until the shutdown.
+    /// The scrape endpoint, until the shutdown.
     #[cfg(feature = "prometheus")]
     pub(crate) prometheus: Mutex<Option<Endpoint>>,
     pub(crate) shutdown: ShutdownOnce,
@@ -38,35 +38,33 @@ impl Providers {
         self.shutdown.is_done()
     }
 
-    pub(crate) fn shut_down(&self, limit: Duration) -> Result<(), ShutdownError> {
-        let deadline = deadline(limit);
-        let too_slow = || ShutdownError::for_all_signals(&too_slow(limit));
-        self.shutdown.once(deadline, too_slow, || {
+    /// Shuts all providers down, once. Later calls wait for the first and return its result.
+    pub(crate) fn shut_down(&self, timeout: Duration) -> Result<(), ShutdownError> {
+        let deadline = deadline_after(timeout);
+        let timed_out = || ShutdownError::for_all_signals(&timeout_message(timeout));
+        self.shutdown.run(deadline, timed_out, || {
             for stats in &self.export_stats {
-                stats.must_close_by(deadline);
+                stats.set_deadline(deadline);
             }
-            let mut failures = each(
-                limit,
+            let tracers = self.tracers.clone();
+            let meters = self.meters.clone();
+            let loggers = self.loggers.clone();
+            let mut failures = run_all(
+                timeout,
                 [
-                    self.tracers
-                        .clone()
-                        .map(|tracers| job(move || tracers.shutdown_with_timeout(limit))),
-                    self.meters
-                        .clone()
-                        .map(|meters| job(move || meters.shutdown_with_timeout(limit))),
-                    self.loggers
-                        .clone()
-                        .map(|loggers| job(move || loggers.shutdown_with_timeout(limit))),
+                    tracers.map(|tracers| job(move || tracers.shutdown_with_timeout(timeout))),
+                    meters.map(|meters| job(move || meters.shutdown_with_timeout(timeout))),
+                    loggers.map(|loggers| job(move || loggers.shutdown_with_timeout(timeout))),
                 ],
             );
             #[cfg(feature = "prometheus")]
             drop(self.prometheus.lock().unwrap_or_else(PoisonError::into_inner).take());
             for stats in &self.export_stats {
                 stats.wait_until_closed(deadline);
-                // The counts know more than the SDK, which may have stopped waiting before the time was up.
-                if let Some(loss) = stats.loss(limit) {
+                // The SDK may give up before the deadline, so the statistics overrule its result.
+                if let Some(loss) = stats.loss(timeout) {
                     failures.retain(|failure| failure.signal != stats.signal);
-                    failures.push(Failure::with_loss(stats.signal, loss.lost, loss.text));
+                    failures.push(Failure::with_loss(stats.signal, loss.lost, loss.message));
                 } else if stats.is_closed() {
                     failures.retain(|failure| failure.signal != stats.signal || !failure.reason.contains("Timeout"));
                 }
@@ -75,10 +73,11 @@ impl Providers {
         })
     }
 
-    pub(crate) fn flush(&self, limit: Duration) -> Result<(), ShutdownError> {
+    /// Exports everything recorded so far. Reports only failures that happen meanwhile.
+    pub(crate) fn flush(&self, timeout: Duration) -> Result<(), ShutdownError> {
         let before: Vec<u64> = self.export_stats.iter().map(|stats| stats.failures().0).collect();
-        let mut failures = each(
-            limit,
+        let mut failures = run_all(
+            timeout,
             [
                 self.tracers.clone().map(|tracers| job(move || tracers.force_flush())),
                 self.meters.clone().map(|meters| job(move || meters.force_flush())),

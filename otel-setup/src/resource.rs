@@ -1,4 +1,4 @@
-//! What a service says of itself with everything that it sends.
+//! The resource: the attributes that describe the service in all signals.
 
 use std::env;
 use std::str::Utf8Error;
@@ -18,7 +18,8 @@ const SERVICE_NAME: &str = "service.name";
 const SERVICE_NAME_VARIABLE: &str = "OTEL_SERVICE_NAME";
 const ATTRIBUTES_VARIABLE: &str = "OTEL_RESOURCE_ATTRIBUTES";
 
-/// What the program says, over what the environment says, over what can be found out.
+/// Builds the resource. Attributes of the program take precedence over those of the environment,
+/// and these over detected ones.
 pub(crate) fn resource(explicit: Vec<KeyValue>, env: &Env) -> Resource {
     let service_name = env.text(SERVICE_NAME_VARIABLE);
     Resource::builder_empty()
@@ -46,10 +47,10 @@ fn detected() -> Vec<KeyValue> {
     attributes
 }
 
-/// What was detected, in the words of the semantic conventions, where the detectors have Rust's.
+/// Replaces Rust's names in a detected attribute by those of the semantic conventions.
 fn conventional(key: &Key, value: &Value) -> Option<KeyValue> {
     let value = match (key.as_str(), value.as_str().as_ref()) {
-        // People pass secrets on the command line.
+        // The command line may contain secrets.
         ("process.command_args", _) => return None,
         ("host.arch", "x86_64") => "amd64".into(),
         ("host.arch", "aarch64") => "arm64".into(),
@@ -62,7 +63,7 @@ fn conventional(key: &Key, value: &Value) -> Option<KeyValue> {
     Some(KeyValue::new(key.clone(), value))
 }
 
-/// The name of a service that has none, as the specification wants it.
+/// Returns the default service name of the specification.
 fn unknown_service() -> String {
     let program = env::current_exe().ok();
     match program.as_ref().and_then(|program| program.file_name()) {
@@ -71,8 +72,10 @@ fn unknown_service() -> String {
     }
 }
 
-/// Pairs in W3C's baggage format. One that is malformed discards the lot: so says
-/// [the specification](https://opentelemetry.io/docs/specs/otel/resource/sdk/#specifying-resource-information-via-an-environment-variable).
+/// Parses `OTEL_RESOURCE_ATTRIBUTES`, a list of pairs in the format of W3C Baggage.
+///
+/// A malformed pair discards the whole list, as [the specification
+/// requires](https://opentelemetry.io/docs/specs/otel/resource/sdk/#specifying-resource-information-via-an-environment-variable).
 pub(crate) fn attributes_from_env(env: &Env) -> Vec<KeyValue> {
     let Some(list) = env.text(ATTRIBUTES_VARIABLE) else {
         return Vec::new();
@@ -80,12 +83,9 @@ pub(crate) fn attributes_from_env(env: &Env) -> Vec<KeyValue> {
     let pairs = list.split(',').map(str::trim).filter(|pair| !pair.is_empty());
     match pairs.map(attribute).collect() {
         Ok(attributes) => attributes,
-        Err(reason) => {
-            env.warn(
-                ATTRIBUTES_VARIABLE,
-                &list,
-                format_args!("{reason}; it is ignored as a whole"),
-            );
+        Err(problem) => {
+            let problem = format_args!("{problem}; ignoring the whole list");
+            env.warn(ATTRIBUTES_VARIABLE, &list, problem);
             Vec::new()
         }
     }
@@ -97,9 +97,9 @@ fn attribute(pair: &str) -> Result<KeyValue, String> {
     };
     let (key, value) = (key.trim(), value.trim());
     if key.is_empty() {
-        return Err(format!("has no name in {pair:?}"));
+        return Err(format!("has an empty name in {pair:?}"));
     }
-    let decoded = |text: &str| decoded(text).map_err(|_| format!("has what is not UTF-8 in {pair:?}"));
+    let decoded = |text: &str| decoded(text).map_err(|_| format!("has invalid UTF-8 in {pair:?}"));
     Ok(KeyValue::new(decoded(key)?, decoded(value)?))
 }
 
@@ -139,11 +139,11 @@ mod tests {
     }
 
     #[test]
-    fn one_malformed_pair_discards_all() {
-        for (malformed, reason) in [
+    fn a_malformed_pair_discards_the_whole_list() {
+        for (malformed, problem) in [
             ("plain", "has no \"=\" in \"plain\""),
-            ("=v", "has no name in \"=v\""),
-            ("bytes=%FF", "has what is not UTF-8 in \"bytes=%FF\""),
+            ("=v", "has an empty name in \"=v\""),
+            ("bytes=%FF", "has invalid UTF-8 in \"bytes=%FF\""),
         ] {
             let list = format!("team=payments,{malformed},service.name=shop");
             let (resource, warnings) = attributes([(ATTRIBUTES_VARIABLE, &list)]);
@@ -152,20 +152,20 @@ mod tests {
                 value(&resource, SERVICE_NAME).unwrap().starts_with("unknown_service:"),
                 "{list}"
             );
-            let expected = format!("{ATTRIBUTES_VARIABLE}={list:?} {reason}; it is ignored as a whole");
+            let expected = format!("{ATTRIBUTES_VARIABLE}={list:?} {problem}; ignoring the whole list");
             assert_eq!(warnings, [expected]);
         }
     }
 
     #[test]
-    fn the_service_name_has_a_variable_of_its_own_that_wins() {
+    fn otel_service_name_takes_precedence() {
         let pairs = (ATTRIBUTES_VARIABLE, "service.name=shop,service.version=1.0");
         let (resource, _) = attributes([pairs]);
         assert_eq!(value(&resource, SERVICE_NAME).unwrap(), "shop");
         assert_eq!(
             value(&resource, "service.version").unwrap(),
             "1.2",
-            "the program's word"
+            "set by the program"
         );
         let (resource, _) = attributes([pairs, (SERVICE_NAME_VARIABLE, "till")]);
         assert_eq!(value(&resource, SERVICE_NAME).unwrap(), "till");
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_found_out_has_conventional_values_and_no_command_line() {
+    fn detected_attributes_follow_the_conventions_and_omit_the_command_line() {
         let (resource, _) = attributes([]);
         assert_eq!(value(&resource, "telemetry.sdk.name").unwrap(), "opentelemetry");
         assert_eq!(value(&resource, "telemetry.sdk.language").unwrap(), "rust");
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn other_systems_have_conventional_names_too() {
+    fn names_of_other_systems_follow_the_conventions() {
         for (key, detected, expected) in [
             ("host.arch", "aarch64", "arm64"),
             ("host.arch", "arm", "arm32"),

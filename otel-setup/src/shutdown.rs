@@ -1,4 +1,4 @@
-//! Runs the shutdown once, on threads of its own, within a limit of time.
+//! The machinery of flush and shutdown: blocking work on threads, with a timeout.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -11,30 +11,30 @@ use tokio::sync::oneshot;
 use crate::error::{Failure, ShutdownError};
 use crate::signal::Signal;
 
-/// Waits for what blocks without blocking the runtime, whichever that is.
+/// Runs blocking work on a new thread and waits for it without blocking the caller's runtime.
 pub(crate) async fn run_blocking(
     work: impl FnOnce() -> Result<(), ShutdownError> + Send + 'static,
 ) -> Result<(), ShutdownError> {
-    let (done, outcome) = oneshot::channel();
+    let (done, result) = oneshot::channel();
     let work = move || {
-        // Whoever waited may have gone.
+        // The receiver is gone if the caller's future was dropped.
         let _ = done.send(work());
     };
-    let outcome = match spawn(work) {
-        Ok(()) => outcome.await.map_err(|error| error.to_string()),
+    let result = match spawn(work) {
+        Ok(()) => result.await.map_err(|error| error.to_string()),
         Err(error) => Err(error),
     };
-    outcome.unwrap_or_else(|reason| Err(ShutdownError::for_all_signals(&reason)))
+    result.unwrap_or_else(|reason| Err(ShutdownError::for_all_signals(&reason)))
 }
 
 fn spawn(work: impl FnOnce() + Send + 'static) -> Result<(), String> {
     let thread = thread::Builder::new().name("otel-shutdown".to_owned()).spawn(work);
     thread
         .map(drop)
-        .map_err(|error| format!("no thread could be had: {error}"))
+        .map_err(|error| format!("cannot start a thread: {error}"))
 }
 
-/// How far the one shutdown is.
+/// A shutdown that runs at most once.
 #[derive(Debug, Default)]
 pub(crate) struct ShutdownOnce {
     stage: Mutex<Stage>,
@@ -57,87 +57,96 @@ impl ShutdownOnce {
         )
     }
 
-    /// Whoever comes first shuts down, and all others wait for that, up to their own limits.
-    pub(crate) fn once(
+    /// Runs the shutdown on the first call. Other calls wait for its result until their own
+    /// deadline.
+    pub(crate) fn run(
         &self,
         deadline: Instant,
-        too_slow: impl FnOnce() -> ShutdownError,
+        timed_out: impl FnOnce() -> ShutdownError,
         shut_down: impl FnOnce() -> Result<(), ShutdownError>,
     ) -> Result<(), ShutdownError> {
         let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*stage, Stage::Running) {
             *stage = Stage::ShuttingDown;
             drop(stage);
-            let outcome = shut_down();
-            *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = Stage::Done(outcome.clone());
+            let result = shut_down();
+            *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = Stage::Done(result.clone());
             self.changed.notify_all();
-            return outcome;
+            return result;
         }
         loop {
-            if let Stage::Done(outcome) = &*stage {
-                return outcome.clone();
+            if let Stage::Done(result) = &*stage {
+                return result.clone();
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(too_slow());
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            if remaining.is_zero() {
+                return Err(timed_out());
             }
-            let waited = self.changed.wait_timeout(stage, left);
+            let waited = self.changed.wait_timeout(stage, remaining);
             (stage, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
 
-/// All signals at the same time, each on a thread of its own: one that hangs does not cost the others their time.
-pub(crate) fn each(limit: Duration, jobs: [Option<Job>; 3]) -> Vec<Failure> {
-    let deadline = deadline(limit);
-    let (done, outcomes) = mpsc::channel();
-    let mut failures = Vec::new();
-    let mut waited_for = Vec::new();
-    for (signal, job) in Signal::ALL.into_iter().zip(jobs) {
-        let Some(job) = job else { continue };
-        let done = done.clone();
-        match spawn(move || drop(done.send((signal, job())))) {
-            Ok(()) => waited_for.push(signal),
-            Err(reason) => failures.push(Failure::new(signal, reason)),
-        }
-    }
-    drop(done);
-    while !waited_for.is_empty() {
-        let left = deadline.saturating_duration_since(Instant::now());
-        match outcomes.recv_timeout(left) {
-            Ok((signal, outcome)) => {
-                waited_for.retain(|other| *other != signal);
-                match outcome {
-                    // Somebody did it before us, with a provider taken from the globals.
-                    Ok(()) | Err(OTelSdkError::AlreadyShutdown) => {}
-                    Err(OTelSdkError::Timeout(_)) => failures.push(Failure::new(signal, too_slow(limit))),
-                    Err(OTelSdkError::InternalFailure(reason)) => failures.push(Failure::new(signal, reason)),
-                }
-            }
-            Err(RecvTimeoutError::Timeout) => {
-                failures.extend(waited_for.drain(..).map(|signal| Failure::new(signal, too_slow(limit))));
-            }
-            Err(RecvTimeoutError::Disconnected) => {
-                let panicked = |signal| Failure::new(signal, "an exporter panicked".to_owned());
-                failures.extend(waited_for.drain(..).map(panicked));
-            }
-        }
-    }
-    failures
-}
-
+/// Work of one signal.
 pub(crate) type Job = Box<dyn FnOnce() -> OTelSdkResult + Send>;
 
 pub(crate) fn job(work: impl FnOnce() -> OTelSdkResult + Send + 'static) -> Job {
     Box::new(work)
 }
 
-pub(crate) fn too_slow(limit: Duration) -> String {
-    format!("not done within {limit:?}")
+/// Runs the jobs of the signals at the same time, each on its own thread, and returns the failures.
+///
+/// A job that hangs delays no other job, and the caller waits no longer than the timeout.
+pub(crate) fn run_all(timeout: Duration, jobs: [Option<Job>; 3]) -> Vec<Failure> {
+    let deadline = deadline_after(timeout);
+    let (done, results) = mpsc::channel();
+    let mut failures = Vec::new();
+    let mut running = Vec::new();
+    for (signal, job) in Signal::ALL.into_iter().zip(jobs) {
+        let Some(job) = job else { continue };
+        let done = done.clone();
+        match spawn(move || drop(done.send((signal, job())))) {
+            Ok(()) => running.push(signal),
+            Err(reason) => failures.push(Failure::new(signal, reason)),
+        }
+    }
+    drop(done);
+    while !running.is_empty() {
+        let remaining = deadline.saturating_duration_since(Instant::now());
+        match results.recv_timeout(remaining) {
+            Ok((signal, result)) => {
+                running.retain(|other| *other != signal);
+                failures.extend(failure(result, timeout).map(|reason| Failure::new(signal, reason)));
+            }
+            Err(error) => {
+                let reason = match error {
+                    RecvTimeoutError::Timeout => timeout_message(timeout),
+                    RecvTimeoutError::Disconnected => "an exporter panicked".to_owned(),
+                };
+                failures.extend(running.drain(..).map(|signal| Failure::new(signal, reason.clone())));
+            }
+        }
+    }
+    failures
 }
 
-/// When a limit ends: one that is too long for the clock, never.
-pub(crate) fn deadline(limit: Duration) -> Instant {
-    const A_YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-    Instant::now() + limit.min(A_YEAR)
+/// Returns the reason of a failed job.
+fn failure(result: OTelSdkResult, timeout: Duration) -> Option<String> {
+    match result {
+        // The program may have shut the global provider down itself.
+        Ok(()) | Err(OTelSdkError::AlreadyShutdown) => None,
+        Err(OTelSdkError::Timeout(_)) => Some(timeout_message(timeout)),
+        Err(OTelSdkError::InternalFailure(reason)) => Some(reason),
+    }
+}
+
+pub(crate) fn timeout_message(timeout: Duration) -> String {
+    format!("not finished within {timeout:?}")
+}
+
+/// Returns the end of the timeout. A timeout that [`Instant`] cannot represent is cut to a year.
+pub(crate) fn deadline_after(timeout: Duration) -> Instant {
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    Instant::now() + timeout.min(YEAR)
 }

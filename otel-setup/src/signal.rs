@@ -1,14 +1,14 @@
-//! The three kinds of telemetry.
+//! The three signals.
 
 use std::fmt;
 
-/// Traces, metrics or logs.
+/// A signal of OpenTelemetry: traces, metrics or logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Signal {
     /// Spans.
     Traces,
-    /// What instruments measure.
+    /// Measurements of instruments.
     Metrics,
     /// Log records.
     Logs,
@@ -17,16 +17,16 @@ pub enum Signal {
 impl Signal {
     pub(crate) const ALL: [Signal; 3] = [Signal::Traces, Signal::Metrics, Signal::Logs];
 
-    /// What it consists of.
+    /// Returns the plural of the signal's unit, for messages.
     pub(crate) fn unit(self) -> &'static str {
         match self {
             Signal::Traces => "spans",
-            Signal::Metrics => "metric points",
+            Signal::Metrics => "metric data points",
             Signal::Logs => "log records",
         }
     }
 
-    /// As it stands in environment variables.
+    /// Returns the signal's name in environment variables.
     pub(crate) fn env_name(self) -> &'static str {
         match self {
             Signal::Traces => "TRACES",

@@ -1,4 +1,4 @@
-//! The handle of what has been set up.
+//! The handle that the program holds while the service runs.
 
 #[cfg(feature = "prometheus")]
 use std::net::SocketAddr;
@@ -14,12 +14,13 @@ use crate::providers::Providers;
 use crate::shutdown::run_blocking;
 use crate::subscriber::Layers;
 
-/// How long dropping waits.
+/// The timeout of the shutdown in `drop`.
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Telemetry that has been set up, to be kept as long as the service runs.
+/// A handle to the telemetry of this process. Hold it as long as the service runs.
 ///
-/// Dropping it sends out what is still there, and waits for that up to five seconds; [`shutdown`](Self::shutdown) says how it went.
+/// Dropping it exports the remaining telemetry, with a timeout of five seconds.
+/// [`shutdown`](Self::shutdown) also reports losses.
 #[must_use = "telemetry ends when this is dropped"]
 #[derive(Debug)]
 pub struct Telemetry {
@@ -28,22 +29,16 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Where Prometheus can scrape this service, at `/metrics`: `None` where metrics do not go to [`Exporter::Prometheus`](crate::Exporter::Prometheus).
-    #[cfg(feature = "prometheus")]
-    #[must_use]
-    pub fn prometheus_address(&self) -> Option<SocketAddr> {
-        self.providers.prometheus_address
-    }
-}
-
-impl Telemetry {
-    /// Sends out what is still there, and ends. What is recorded after that is lost.
+    /// Exports the remaining telemetry and shuts all exporters down. Telemetry recorded later is
+    /// lost.
     ///
-    /// It can be called as often as one likes: there is one shutdown, and each call tells how that went.
+    /// The shutdown happens once. Further calls wait for it and return its result.
     ///
     /// # Errors
     ///
-    /// Where not everything that was ever recorded has arrived, or it is not known to have within `limit`, which is never exceeded. The error says how much that is, and why.
+    /// If any telemetry recorded since the setup was not delivered, or if the delivery was not
+    /// confirmed within `timeout`. The error contains the counts and the reasons. The call never
+    /// takes longer than `timeout`.
     ///
     /// ```
     /// # use otel_setup::Signal;
@@ -55,24 +50,35 @@ impl Telemetry {
     ///     .init()?;
     /// // …
     /// if let Err(error) = telemetry.shutdown(Duration::from_secs(5)).await {
-    ///     eprintln!("{error}; of spans it is {}", error.lost(Signal::Traces));
+    ///     eprintln!("{error} ({} spans)", error.lost(Signal::Traces));
     /// }
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn shutdown(&self, limit: Duration) -> Result<(), ShutdownError> {
+    pub async fn shutdown(&self, timeout: Duration) -> Result<(), ShutdownError> {
         let providers = Arc::clone(&self.providers);
-        run_blocking(move || providers.shut_down(limit)).await
+        run_blocking(move || providers.shut_down(timeout)).await
     }
 
-    /// Sends out what is there now.
+    /// Exports the telemetry recorded so far.
     ///
     /// # Errors
     ///
-    /// Where something could not be sent, or not within `limit`, which is never exceeded. What had been lost before is [`shutdown`](Self::shutdown)'s to tell.
-    pub async fn flush(&self, limit: Duration) -> Result<(), ShutdownError> {
+    /// If an export failed, or did not finish within `timeout`. Earlier losses are reported by
+    /// [`shutdown`](Self::shutdown) only. The call never takes longer than `timeout`.
+    pub async fn flush(&self, timeout: Duration) -> Result<(), ShutdownError> {
         let providers = Arc::clone(&self.providers);
-        run_blocking(move || providers.flush(limit)).await
+        run_blocking(move || providers.flush(timeout)).await
+    }
+
+    /// Returns the address of the scrape endpoint `/metrics`.
+    ///
+    /// If metrics are not exported to [`Exporter::Prometheus`](crate::Exporter::Prometheus),
+    /// returns `None`.
+    #[cfg(feature = "prometheus")]
+    #[must_use]
+    pub fn prometheus_address(&self) -> Option<SocketAddr> {
+        self.providers.prometheus_address
     }
 }
 
@@ -89,8 +95,10 @@ impl Drop for Telemetry {
 
 /// # Layers for a subscriber of your own
 ///
-/// For programs that have set up [`without_subscriber`](crate::Builder::without_subscriber). Each layer has its filters, by [`RUST_LOG`](crate::Builder::init), so they go with any others;
-/// one that has nothing to do, since its signal goes nowhere, does nothing. Of each there should be one.
+/// For programs that set up telemetry [without a subscriber](crate::Builder::without_subscriber).
+/// Add each layer at most once. Every layer has its own filters, which follow
+/// [`RUST_LOG`](crate::Builder::init), so other layers may have different ones. The layer of a
+/// signal without an exporter does nothing.
 ///
 /// ```no_run
 /// use tracing_subscriber::{Layer, filter::LevelFilter, fmt, prelude::*};
@@ -100,16 +108,19 @@ impl Drop for Telemetry {
 ///     .with(telemetry.logs_layer())
 ///     .with(telemetry.spans_layer())
 ///     .with(telemetry.stdout_layer())
-///     // …and what this is about:
+///     // A layer of your own:
 ///     .with(fmt::layer().with_writer(std::io::stderr).with_filter(LevelFilter::ERROR))
 ///     .init();
 /// # Ok::<(), otel_setup::InitError>(())
 /// ```
 impl Telemetry {
-    /// Makes log records of `tracing`'s events, those that `RUST_LOG` lets through, for [where logs go](crate::Builder::log_exporters).
+    /// Returns a layer that turns `tracing` events into log records for the
+    /// [log exporters](crate::Builder::log_exporters). `RUST_LOG` filters the events.
     ///
-    /// A record has the ids of the current OpenTelemetry span: in a handler, and in its response stream, of the RPC's. The message is its body, the fields are its attributes.
-    /// What happens where telemetry is [suppressed](opentelemetry::Context::is_current_telemetry_suppressed), in an exporter, leaves no record.
+    /// The message becomes the body, the fields become attributes, and the record has the ids of
+    /// the current OpenTelemetry span: in a handler and in its response stream, the RPC's span.
+    /// While telemetry is [suppressed](opentelemetry::Context::is_current_telemetry_suppressed), as
+    /// in an exporter, events are dropped.
     #[must_use = "a layer does nothing before it is part of a subscriber"]
     pub fn logs_layer<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
     where
@@ -118,10 +129,16 @@ impl Telemetry {
         self.layers.logs()
     }
 
-    /// Makes OpenTelemetry's spans of `tracing`'s, those that `#[instrument]` makes, say, for [where traces go](crate::Builder::trace_exporters).
+    /// Returns a layer that turns `tracing` spans, such as those of `#[instrument]`, into
+    /// OpenTelemetry spans for the [trace exporters](crate::Builder::trace_exporters).
     ///
-    /// They are children of the current OpenTelemetry span: in a handler of the RPC's. They are there from the level INFO on, and below that where `RUST_LOG` enables them; `RUST_LOG=warn` does not take them out of
-    /// traces. Beside their fields they have `code.file.path`, `code.line.number` and `code.module.name`. Events are log records, not events of spans. What happens where telemetry is suppressed leaves no span.
+    /// The parent is the current OpenTelemetry span: in a handler, the RPC's span. Besides their
+    /// fields, spans have the attributes `code.file.path`, `code.line.number` and
+    /// `code.module.name`. Events become log records, not span events. While telemetry is
+    /// suppressed, spans are dropped.
+    ///
+    /// Spans of level INFO and above are always exported, so `RUST_LOG=warn` leaves no gaps in
+    /// traces. Spans of lower levels are exported if `RUST_LOG` enables them.
     #[must_use = "a layer does nothing before it is part of a subscriber"]
     pub fn spans_layer<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
     where
@@ -130,12 +147,13 @@ impl Telemetry {
         self.layers.spans()
     }
 
-    /// Writes `tracing`'s events, those that `RUST_LOG` lets through, to stdout, [as the program says](crate::Builder::stdout_logs).
+    /// Returns a layer that writes `tracing` events to stdout, as [`StdoutLogs`](crate::StdoutLogs)
+    /// describes. `RUST_LOG` filters the events.
     #[must_use = "a layer does nothing before it is part of a subscriber"]
     pub fn stdout_layer<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
     where
         S: Subscriber + for<'s> LookupSpan<'s> + Send + Sync,
     {
-        self.layers.lines()
+        self.layers.stdout()
     }
 }

@@ -1,4 +1,4 @@
-//! What all the forms that people read have in common: colours, times, and no escape sequences but our own.
+//! Text for terminals: colors, times, and escaped control characters.
 
 use std::borrow::Cow;
 use std::env;
@@ -8,7 +8,8 @@ use std::time::SystemTime;
 
 use jiff::Timestamp;
 
-/// Whether text on stdout is to have colours: it is a terminal, and the environment variable [`NO_COLOR`](https://no-color.org) is unset or empty.
+/// Returns whether stdout is a terminal and the environment variable
+/// [`NO_COLOR`](https://no-color.org) is unset or empty.
 #[must_use]
 pub fn stdout_supports_color() -> bool {
     supports_color(io::stdout().is_terminal(), env::var_os("NO_COLOR").as_deref())
@@ -18,29 +19,31 @@ fn supports_color(is_terminal: bool, no_color: Option<&OsStr>) -> bool {
     is_terminal && no_color.is_none_or(OsStr::is_empty)
 }
 
-/// In UTC, with microseconds: `2026-01-31T23:59:59.999999Z`. `None` for times after the year 9999, or before -9999.
+/// Formats a time in UTC with microseconds: `2026-01-31T23:59:59.999999Z`.
+///
+/// Returns `None` for years after 9999 or before -9999.
 pub(crate) fn time(time: SystemTime) -> Option<String> {
     let time = Timestamp::try_from(time).ok()?;
     Some(format!("{time:.6}"))
 }
 
-/// The text without control characters: they come from callers, who are not to move the cursor or to make lines of their own.
+/// Escapes control characters. Remote callers must not be able to move the cursor or to add lines.
 pub(crate) fn escape_control(text: &str) -> Cow<'_, str> {
     if !text.contains(char::is_control) {
         return Cow::Borrowed(text);
     }
-    let mut cleaned = String::with_capacity(text.len());
+    let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control() {
-            cleaned.extend(character.escape_default());
+            escaped.extend(character.escape_default());
         } else {
-            cleaned.push(character);
+            escaped.push(character);
         }
     }
-    Cow::Owned(cleaned)
+    Cow::Owned(escaped)
 }
 
-/// Colours, where they are wanted.
+/// ANSI styles, or none if `color` is false.
 #[derive(Clone, Copy)]
 pub(crate) struct Paint {
     pub(crate) color: bool,
@@ -83,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn colour_is_for_terminals_of_those_who_do_not_decline() {
+    fn color_requires_a_terminal_without_no_color() {
         assert!(supports_color(true, None));
         assert!(supports_color(true, Some(OsStr::new(""))));
         assert!(!supports_color(true, Some(OsStr::new("0"))));
@@ -103,12 +106,12 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_no_calendar_has_is_none() {
+    fn times_out_of_range_are_none() {
         assert_eq!(time(SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 60)), None);
     }
 
     #[test]
-    fn control_characters_are_spelled_out() {
+    fn control_characters_are_escaped() {
         assert_eq!(escape_control("plain, ünd ✗"), "plain, ünd ✗");
         assert_eq!(escape_control("a\nb\t\x1b[2Jc\u{9b}d"), "a\\nb\\t\\u{1b}[2Jc\\u{9b}d");
     }

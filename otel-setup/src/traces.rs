@@ -1,4 +1,4 @@
-//! The tracer provider.
+//! The tracer provider: exporters, sampler and span limits.
 
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanLimits, TracerProviderBuilder};
@@ -8,7 +8,7 @@ use crate::env::Env;
 use crate::error::InitError;
 use crate::exporter::Exporter;
 
-/// `None` where spans go nowhere.
+/// Builds the tracer provider, or `None` without any exporter.
 pub(crate) fn provider(
     exporters: &[Exporter],
     builder: &mut Builder,
@@ -27,7 +27,7 @@ pub(crate) fn provider(
         None => provider.with_sampler(sampler(env)),
     };
     for exporter in exporters {
-        provider = add(*exporter, provider, builder, env)?;
+        provider = add_exporter(*exporter, provider, builder, env)?;
     }
     if let Some(configure) = configure {
         provider = configure(provider);
@@ -41,7 +41,7 @@ pub(crate) fn provider(
     clippy::unnecessary_wraps,
     reason = "the Cargo features decide which exporters there are"
 )]
-fn add(
+fn add_exporter(
     exporter: Exporter,
     provider: TracerProviderBuilder,
     builder: &mut Builder,
@@ -52,12 +52,13 @@ fn add(
         Exporter::Console => Ok(builder.console.spans(provider, env)),
         #[cfg(feature = "otlp")]
         Exporter::Otlp => builder.otlp.spans(provider, env),
-        // `Exporter::resolve` has refused it.
+        // Rejected by `Exporter::resolve`.
         #[cfg(feature = "prometheus")]
         Exporter::Prometheus => Ok(provider),
     }
 }
 
+/// Returns the sampler of `OTEL_TRACES_SAMPLER`.
 pub(crate) fn sampler(env: &Env) -> Sampler {
     #[derive(Clone, Copy)]
     enum Root {
@@ -88,6 +89,7 @@ pub(crate) fn sampler(env: &Env) -> Sampler {
     }
 }
 
+/// Returns the ratio of `OTEL_TRACES_SAMPLER_ARG`.
 pub(crate) fn ratio(env: &Env) -> f64 {
     const VARIABLE: &str = "OTEL_TRACES_SAMPLER_ARG";
     let Some(ratio) = env.number::<f64>(VARIABLE, "1.0") else {
@@ -97,15 +99,16 @@ pub(crate) fn ratio(env: &Env) -> f64 {
         return ratio;
     }
     let value = ratio.to_string();
-    env.warn(VARIABLE, &value, "is not between 0 and 1; used instead: 1.0");
+    env.warn(VARIABLE, &value, "is not between 0 and 1; using 1.0");
     1.0
 }
 
-/// The SDK reads some of these itself, silently where they are malformed.
+/// Returns the span limits. The SDK reads only some of these variables, and ignores invalid values
+/// silently.
 pub(crate) fn limits(env: &Env) -> SpanLimits {
     let limit = |variable, default: u32| env.number(variable, default).unwrap_or(default);
     let default = SpanLimits::default();
-    // For all that has attributes, where nothing more special is said.
+    // The default of the specific limits.
     let attributes = limit("OTEL_ATTRIBUTE_COUNT_LIMIT", default.max_attributes_per_span);
     SpanLimits {
         max_attributes_per_span: limit("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", attributes),
@@ -127,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn each_sampler_has_its_name_in_any_case() {
+    fn sampler_names_are_case_insensitive() {
         for (name, expected) in [
             ("always_on", "AlwaysOn"),
             ("ALWAYS_OFF", "AlwaysOff"),
@@ -143,20 +146,20 @@ mod tests {
     }
 
     #[test]
-    fn a_sampler_that_there_is_not_is_told() {
+    fn unknown_samplers_warn_and_use_the_default() {
         for name in ["sometimes", "jaeger_remote", "xray"] {
             let (sampler, warnings) = sampler_of([("OTEL_TRACES_SAMPLER", name)]);
             assert_eq!(sampler, "ParentBased(AlwaysOn)");
             let expected = format!(
-                "OTEL_TRACES_SAMPLER={name:?} is none of always_on, always_off, traceidratio, parentbased_always_on, \
-                 parentbased_always_off, parentbased_traceidratio; used instead: parentbased_always_on"
+                "OTEL_TRACES_SAMPLER={name:?} is not one of always_on, always_off, traceidratio, parentbased_always_on, \
+                 parentbased_always_off, parentbased_traceidratio; using parentbased_always_on"
             );
             assert_eq!(warnings, [expected]);
         }
     }
 
     #[test]
-    fn a_ratio_is_between_0_and_1() {
+    fn invalid_ratios_warn_and_use_1() {
         let ratio = |value| {
             sampler_of([
                 ("OTEL_TRACES_SAMPLER", "traceidratio"),
@@ -165,28 +168,28 @@ mod tests {
         };
         assert_eq!(ratio("0"), ("TraceIdRatioBased(0.0)".to_owned(), vec![]));
         assert_eq!(ratio(""), ("TraceIdRatioBased(1.0)".to_owned(), vec![]), "the default");
-        for (value, told, reason) in [
+        for (value, shown, problem) in [
             ("half", "half", "is not a valid number"),
             ("1.5", "1.5", "is not between 0 and 1"),
             ("-1", "-1", "is not between 0 and 1"),
             ("nan", "NaN", "is not between 0 and 1"),
         ] {
-            let warning = format!("OTEL_TRACES_SAMPLER_ARG={told:?} {reason}; used instead: 1.0");
+            let warning = format!("OTEL_TRACES_SAMPLER_ARG={shown:?} {problem}; using 1.0");
             assert_eq!(ratio(value), ("TraceIdRatioBased(1.0)".to_owned(), vec![warning]));
         }
-        let unread = [
+        let unused = [
             ("OTEL_TRACES_SAMPLER", "always_on"),
             ("OTEL_TRACES_SAMPLER_ARG", "half"),
         ];
         assert_eq!(
-            sampler_of(unread),
+            sampler_of(unused),
             ("AlwaysOn".to_owned(), vec![]),
-            "nobody asks for it"
+            "the ratio is not read"
         );
     }
 
     #[test]
-    fn limits_are_read_one_by_one() {
+    fn specific_span_limits_override_the_general_one() {
         let env = Env::from_vars([
             ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "1"),
             ("OTEL_ATTRIBUTE_COUNT_LIMIT", "9"),
@@ -196,12 +199,12 @@ mod tests {
             ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "many"),
         ]);
         let limits = limits(&env);
-        assert_eq!(limits.max_attributes_per_span, 1, "the more special one");
+        assert_eq!(limits.max_attributes_per_span, 1, "the specific limit");
         assert_eq!(limits.max_events_per_span, 2);
         assert_eq!(limits.max_links_per_span, 3);
         assert_eq!(limits.max_attributes_per_event, 4);
         assert_eq!(limits.max_attributes_per_link, 128);
-        let expected = r#"OTEL_LINK_ATTRIBUTE_COUNT_LIMIT="many" is not a valid number; used instead: 128"#;
+        let expected = r#"OTEL_LINK_ATTRIBUTE_COUNT_LIMIT="many" is not a valid number; using 128"#;
         assert_eq!(env.into_warnings(), [expected]);
 
         let general = Env::from_vars([("OTEL_ATTRIBUTE_COUNT_LIMIT", "9")]);

@@ -1,4 +1,4 @@
-//! Variables of the specification that nothing here reads: who sets one is told.
+//! Variables of the specification that the SDK for Rust does not support.
 
 use crate::env::Env;
 
@@ -17,13 +17,14 @@ const UNSUPPORTED: [&str; 12] = [
     "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
 ];
 
+/// Warns about every unsupported variable that is set.
 pub(crate) fn warn(env: &Env) {
     for variable in UNSUPPORTED {
         if let Some(value) = env.text(variable) {
             env.warn(
                 variable,
                 &value,
-                "is not supported by OpenTelemetry's SDK for Rust; it is ignored",
+                "is not supported by OpenTelemetry's SDK for Rust; ignoring it",
             );
         }
     }
@@ -34,11 +35,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_who_sets_one_is_told() {
+    fn only_variables_that_are_set_cause_warnings() {
         let env = Env::from_vars([("OTEL_BSP_EXPORT_TIMEOUT", "1000"), ("OTEL_CONFIG_FILE", "")]);
         warn(&env);
         let expected =
-            r#"OTEL_BSP_EXPORT_TIMEOUT="1000" is not supported by OpenTelemetry's SDK for Rust; it is ignored"#;
+            r#"OTEL_BSP_EXPORT_TIMEOUT="1000" is not supported by OpenTelemetry's SDK for Rust; ignoring it"#;
         assert_eq!(env.into_warnings(), [expected]);
     }
 }

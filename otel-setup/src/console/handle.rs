@@ -1,4 +1,4 @@
-//! What the three exporters have in common: where they write, and that they can be shut down.
+//! The writer and the shutdown that the three exporters share.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,9 +8,10 @@ use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 
 use crate::text::{Paint, stdout_supports_color};
 
-/// An exporter, of which there may be several handles.
+/// A handle to an exporter of format `F`. Clones share the exporter.
 pub(super) struct Handle<F>(Arc<Mutex<Console<F>>>);
 
+/// The state of an exporter.
 pub(super) struct Console<F> {
     pub(super) format: F,
     pub(super) paint: Paint,
@@ -52,7 +53,11 @@ impl<F> Handle<F> {
         self.lock().resource = resource.clone();
     }
 
-    /// Writes what `text` makes.
+    /// Writes the text that the closure returns.
+    ///
+    /// # Errors
+    ///
+    /// If the exporter is shut down, or if the writer fails.
     pub(super) fn export(
         &self,
         text: impl FnOnce(&mut Console<F>) -> Result<String, serde_json::Error>,
@@ -65,7 +70,7 @@ impl<F> Handle<F> {
         console.write(&text)
     }
 
-    /// Writes a last time. Does nothing where that has been done.
+    /// Shuts down, and writes the text that the closure returns. Later calls do nothing.
     pub(super) fn shut_down(&self, text: impl FnOnce(&mut Console<F>) -> String) -> OTelSdkResult {
         let mut console = self.lock();
         if std::mem::replace(&mut console.shut_down, true) {
@@ -76,19 +81,22 @@ impl<F> Handle<F> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Console<F>> {
-        // If a writer panicked, there is nothing in here that is half done.
+        // A panicking writer leaves the state consistent.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<F> Console<F> {
-    /// All at once, so that the lines of several exporters do not mix. An error is an error where `print!` would panic: `program | head` is no reason to.
+    /// Writes the text with one call, so that the lines of several exporters do not mix.
+    ///
+    /// Unlike `print!`, it returns the error of a closed pipe, as in `program | head`, instead of
+    /// panicking.
     fn write(&mut self, text: &str) -> OTelSdkResult {
         if text.is_empty() {
             return Ok(());
         }
-        let written = self.writer.write_all(text.as_bytes());
-        written.and_then(|()| self.writer.flush()).map_err(failure)
+        let result = self.writer.write_all(text.as_bytes());
+        result.and_then(|()| self.writer.flush()).map_err(failure)
     }
 }
 

@@ -1,7 +1,9 @@
-//! Traces, metrics and logs on the console: for people to read, or as JSON with one object a line.
+//! Exporters that write traces, metrics and logs to the console, as text or as JSON.
 //!
-//! [`ConsoleSpanExporter`], [`ConsoleMetricExporter`] and [`ConsoleLogExporter`] are exporters for OpenTelemetry's SDK. They write to stdout, or [to what you like](ConsoleSpanExporter::writer):
-//! each has a form `pretty()` and one `json()`. [`waterfall`] and [`metrics_table`] make the text of the former from what you have collected yourself.
+//! [`ConsoleSpanExporter`], [`ConsoleMetricExporter`] and [`ConsoleLogExporter`] are exporters for
+//! any setup of OpenTelemetry's SDK. They write to stdout or [another
+//! writer](ConsoleSpanExporter::writer), in the format `pretty()` or `json()`. [`waterfall`] and
+//! [`metrics_table`] return the text for spans and metrics that the program has collected itself.
 //!
 //! ```
 //! use opentelemetry::global;
@@ -17,7 +19,7 @@
 //!
 //! // …
 //!
-//! // Prints the traces that are not complete, and the metrics as they stand.
+//! // Writes incomplete traces and the current metrics.
 //! tracers.shutdown()?;
 //! meters.shutdown()?;
 //! # Ok::<(), opentelemetry_sdk::error::OTelSdkError>(())

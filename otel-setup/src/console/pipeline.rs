@@ -12,7 +12,7 @@ use super::spans::ConsoleSpanExporter;
 use crate::batch_settings::BatchSettings;
 use crate::env::Env;
 
-/// The exporter `console`, as the program configures it.
+/// The settings of the exporter `console`.
 #[derive(Debug, Default)]
 pub(crate) struct ConsolePipeline {
     pub(crate) json: bool,

@@ -1,4 +1,4 @@
-//! What the tests make by hand.
+//! Spans and writers for the tests.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -9,12 +9,12 @@ use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status, TraceFlags, Tr
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use serde_json::Value;
 
-/// So many milliseconds after 2027-01-15T08:00:00Z.
+/// Returns the time `millis` after 2027-01-15T08:00:00Z.
 pub(super) fn at(millis: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000) + Duration::from_millis(millis)
 }
 
-/// A span of trace 1, from one millisecond to another.
+/// Returns a span of trace 1 that lasts from one millisecond to another.
 pub(super) fn span(id: u64, parent: u64, name: &'static str, kind: SpanKind, (from, to): (u64, u64)) -> SpanData {
     SpanData {
         span_context: context(1, id),
@@ -38,17 +38,17 @@ pub(super) fn context(trace: u128, span: u64) -> SpanContext {
     SpanContext::new(TraceId::from(trace), SpanId::from(span), flags, false, TraceState::NONE)
 }
 
-/// Keeps what is written.
+/// A writer whose content the test can read.
 #[derive(Clone, Default)]
 pub(super) struct Buffer(Arc<Mutex<Vec<u8>>>);
 
 impl Buffer {
-    /// All of it so far.
+    /// Returns the content.
     pub(super) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 
-    /// Each line of it.
+    /// Parses each line of the content.
     pub(super) fn json(&self) -> Vec<Value> {
         let text = self.text();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -65,7 +65,7 @@ impl Write for Buffer {
     }
 }
 
-/// A pipe that nobody reads any more.
+/// A pipe whose reader is closed.
 pub(super) struct BrokenPipe;
 
 impl Write for BrokenPipe {

@@ -1,6 +1,9 @@
-//! Env variables.
+//! The target `environment`: variables with arbitrary names and values.
 
 use std::collections::HashMap;
+
+use opentelemetry::propagation::TextMapPropagator as _;
+use otel_runtime::propagation;
 
 use super::otlp;
 use crate::batch_settings::BatchSettings;
@@ -9,21 +12,20 @@ use crate::exporter::Exporter;
 use crate::signal::Signal;
 use crate::subscriber::Directives;
 use crate::{resource, traces, unsupported};
-use opentelemetry::propagation::TextMapPropagator as _;
-use otel_runtime::propagation;
 
-/// Whatever stands in the variables, they are read by their rules: what makes no sense is told, and what is used makes sense.
+/// Checks that invalid values cause warnings, and that all resulting settings are valid.
 ///
 /// # Panics
 ///
-/// Where that is not so.
+/// If a check fails.
 pub fn check(bytes: &[u8]) {
-    // As `env` writes them: `NAME=value`, one a line.
+    // The format of the command `env`: one `NAME=value` per line.
     let text = String::from_utf8_lossy(bytes);
     let variables: HashMap<String, String> = text
         .lines()
         .filter_map(|line| line.split_once('='))
-        // `EnvFilter` compiles the value of a field as a regular expression, which takes as long, and as much memory, as that asks for: `{f=....................}`.
+        // `EnvFilter` compiles field values such as `{f=....................}` as regular
+        // expressions, which can take arbitrary time and memory.
         .filter(|(name, value)| *name != "RUST_LOG" || !value.contains('{'))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
@@ -42,11 +44,11 @@ pub fn check(bytes: &[u8]) {
     unsupported::warn(&env);
     traces::limits(&env);
     let _ = env.boolean("OTEL_SDK_DISABLED");
-    let again = Directives::from_env(&env);
-    // What is kept is read without a complaint.
-    let kept = Env::from_map(HashMap::from([("RUST_LOG".to_owned(), again.as_str().to_owned())]));
-    assert_eq!(Directives::from_env(&kept).as_str(), again.as_str());
-    assert_eq!(kept.into_warnings(), [""; 0]);
+    let directives = Directives::from_env(&env);
+    // The valid directives cause no warnings when they are parsed again.
+    let reparsed = Env::from_map(HashMap::from([("RUST_LOG".to_owned(), directives.as_str().to_owned())]));
+    assert_eq!(Directives::from_env(&reparsed).as_str(), directives.as_str());
+    assert_eq!(reparsed.into_warnings(), [""; 0]);
     for warning in env.into_warnings() {
         assert!(
             variables
@@ -66,7 +68,9 @@ fn samplers(env: &Env) {
 fn batches(env: &Env) {
     for batches in [BatchSettings::for_spans(env), BatchSettings::for_logs(env)] {
         assert!(
-            0 < batches.size && batches.size <= batches.queue && !batches.delay.is_zero(),
+            0 < batches.max_batch_size
+                && batches.max_batch_size <= batches.max_queue_size
+                && !batches.interval.is_zero(),
             "{batches:?}"
         );
     }
@@ -78,7 +82,7 @@ fn exporters(env: &Env) {
         let list = env.text(&variable).unwrap_or_default().to_lowercase();
         let exporters = match Exporter::resolve(signal, None, env) {
             Ok(exporters) => exporters,
-            // What has been left out is refused, and nothing else.
+            // The only errors are exporters that are not compiled in.
             Err(error) => {
                 assert!(
                     !cfg!(feature = "prometheus") && list.contains("prometheus")
@@ -90,7 +94,7 @@ fn exporters(env: &Env) {
         };
         assert!(!exporters.is_empty() || list.contains("none"), "{list}");
         for (index, exporter) in exporters.iter().enumerate() {
-            assert!(!exporters[..index].contains(exporter), "each once: {list}");
+            assert!(!exporters[..index].contains(exporter), "duplicate: {list}");
             #[cfg(feature = "prometheus")]
             assert!(*exporter != Exporter::Prometheus || signal == Signal::Metrics);
         }
@@ -101,10 +105,10 @@ fn resources(env: Env) {
     let list = env.text("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
     let attributes = resource::attributes_from_env(&env);
     let pairs = list.split(',').filter(|pair| !pair.trim().is_empty()).count();
-    let is_told = !env.into_warnings().is_empty();
+    let has_warning = !env.into_warnings().is_empty();
     assert_eq!(
         attributes.len(),
-        if is_told { 0 } else { pairs },
+        if has_warning { 0 } else { pairs },
         "all or nothing: {list:?}"
     );
     assert!(

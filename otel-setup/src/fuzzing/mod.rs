@@ -1,6 +1,7 @@
-//! What has to hold of the environment's variables, whatever stands in them: the target `environment` in `fuzz/`.
+//! Checks for arbitrary environment variables: the fuzz target `environment` in `fuzz/`.
 //!
-//! `cargo fuzz` looks for bytes that break a promise; here, on any compiler, they are random ones, and those of the corpus in `fuzz/corpus/`.
+//! The tests in this module run the checks without a fuzzer, on random bytes and on the corpus in
+//! `fuzz/corpus/`.
 
 pub mod environment;
 mod otlp;
@@ -13,8 +14,8 @@ mod tests {
 
     use super::environment;
 
-    /// Pieces that variables are made of.
-    const PIECES: &[&str] = &[
+    /// Fragments of the input.
+    const FRAGMENTS: &[&str] = &[
         "OTEL_RESOURCE_ATTRIBUTES=",
         "OTEL_EXPORTER_OTLP_HEADERS=",
         "OTEL_EXPORTER_OTLP_ENDPOINT=",
@@ -31,20 +32,20 @@ mod tests {
         "\n",
     ];
 
-    /// Pieces of what is read, and anything between them.
+    /// Generates sequences of fragments and random bytes.
     fn bytes() -> impl Strategy<Value = Vec<u8>> {
-        let piece = prop::sample::select(PIECES).prop_map(|piece| piece.as_bytes().to_vec());
+        let fragment = prop::sample::select(FRAGMENTS).prop_map(|fragment| fragment.as_bytes().to_vec());
         let anything = prop::collection::vec(any::<u8>(), 0..4);
-        prop::collection::vec(prop_oneof![3 => piece, 1 => anything], 0..12).prop_map(|pieces| pieces.concat())
+        prop::collection::vec(prop_oneof![3 => fragment, 1 => anything], 0..12).prop_map(|parts| parts.concat())
     }
 
     #[test]
-    fn whatever_the_bytes_are() {
+    fn random_bytes_pass() {
         proptest!(ProptestConfig::with_cases(1000), |(bytes in bytes())| environment::check(&bytes));
     }
 
     #[test]
-    fn whatever_was_found_before() {
+    fn the_corpus_passes() {
         let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/environment");
         let files: Vec<_> = corpus.read_dir().unwrap().collect();
         assert!(!files.is_empty());

@@ -1,4 +1,4 @@
-//! The variables of OTLP.
+//! Checks of the variables `OTEL_EXPORTER_OTLP_*`.
 
 use std::time::Duration;
 
@@ -9,9 +9,10 @@ use crate::otlp::protocol::Protocol;
 use crate::otlp::settings;
 use crate::signal::Signal;
 
+/// Checks the settings of one signal.
 pub(super) fn check(signal: Signal, env: &impl Fn() -> Env) {
-    endpoints(signal, &env());
-    are_headers(signal, env());
+    check_endpoints(signal, &env());
+    check_headers(signal, env());
     let env = env();
     assert!(settings::timeout(signal, &env) > Duration::ZERO);
     let _ = settings::protocol(signal, &env);
@@ -19,8 +20,8 @@ pub(super) fn check(signal: Signal, env: &impl Fn() -> Env) {
     let _ = settings::temporality(&env);
 }
 
-/// What is used can be connected to, and is shown without anything that may be secret.
-fn endpoints(signal: Signal, env: &Env) {
+/// Checks that endpoints are usable, and that messages show no secret parts of them.
+fn check_endpoints(signal: Signal, env: &Env) {
     for protocol in [Protocol::Grpc, Protocol::HttpProtobuf] {
         let Ok(url) = endpoint(signal, protocol, None, env) else {
             continue;
@@ -34,14 +35,17 @@ fn endpoints(signal: Signal, env: &Env) {
     }
 }
 
-/// What is sent can be, and is not for the program to say; and nobody is told its value.
-fn are_headers(signal: Signal, env: Env) {
+/// Checks that no reserved header is sent, and that no warning shows a value.
+fn check_headers(signal: Signal, env: Env) {
     let sent = headers(signal, &[], &env).unwrap();
     for (name, value) in &sent {
         assert!(!headers::RESERVED.contains(&name.as_str()), "{name}");
         assert!(value.is_sensitive(), "{name}");
     }
     for warning in env.into_warnings() {
-        assert!(warning.contains("_HEADERS=\"…\" has no header"), "{warning}");
+        assert!(
+            warning.contains("_HEADERS=\"…\" has an invalid or reserved header"),
+            "{warning}"
+        );
     }
 }

@@ -1,6 +1,7 @@
-//! Processors that count what they are given. Behind them are queues, and those are bounded.
+//! Processors that count spans and log records before they enter the bounded queue of the batch
+//! processor.
 //!
-//! What comes after the end goes no further: the SDK would log that for each span and record.
+//! After the shutdown they drop everything. Otherwise the SDK would log each span and log record.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,8 @@ use opentelemetry_sdk::trace::{BatchSpanProcessor, Span, SpanData, SpanProcessor
 
 use crate::export_stats::ExportStats;
 
-/// Counts before the queue, so what finds that full is counted, too.
+/// A batch processor with a counter in front, so items that find the queue full are counted as
+/// well.
 #[derive(Debug)]
 pub(super) struct CountingProcessor<P> {
     processor: P,
@@ -33,9 +35,10 @@ impl SpanProcessor for CountingProcessor<BatchSpanProcessor> {
     }
 
     fn on_end(&self, span: SpanData) {
-        // Some samplers have spans recorded that are not to be exported, which the processor exports nevertheless.
+        // Spans that are recorded but not sampled must not be exported. The batch processor does
+        // not check that.
         if span.span_context.is_sampled() && !self.stats.is_closed() {
-            self.stats.made(1);
+            self.stats.add_recorded(1);
             self.processor.on_end(span);
         }
     }
@@ -56,7 +59,7 @@ impl SpanProcessor for CountingProcessor<BatchSpanProcessor> {
 impl LogProcessor for CountingProcessor<BatchLogProcessor> {
     fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
         if !self.stats.is_closed() {
-            self.stats.made(1);
+            self.stats.add_recorded(1);
             self.processor.emit(record, scope);
         }
     }
@@ -89,7 +92,7 @@ mod tests {
     use super::*;
     use crate::signal::Signal;
 
-    /// Has what is called `exported` recorded and exported, and all else recorded only.
+    /// Samples spans named `exported`, and only records all others.
     #[derive(Clone, Debug)]
     struct ByName;
 
@@ -116,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_recorded_only_is_neither_exported_nor_counted() {
+    fn record_only_spans_are_neither_exported_nor_counted() {
         let exporter = InMemorySpanExporter::default();
         let stats = Arc::new(ExportStats::new(Signal::Traces, "here".to_owned()));
         let processor = BatchSpanProcessor::builder(exporter.clone()).build();
@@ -130,6 +133,6 @@ mod tests {
         provider.force_flush().unwrap();
         assert_eq!(exporter.get_finished_spans().unwrap().len(), 2);
         let loss = stats.loss(Duration::ZERO).unwrap();
-        assert_eq!(loss.lost, 2, "the exporter of the test keeps no counts");
+        assert_eq!(loss.lost, 2, "this exporter counts no deliveries");
     }
 }

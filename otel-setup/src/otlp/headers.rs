@@ -1,4 +1,4 @@
-//! What goes with every request: who is asking, mostly.
+//! The headers of every request, such as API keys.
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
@@ -8,7 +8,7 @@ use crate::env::Env;
 use crate::error::InitError;
 use crate::signal::Signal;
 
-/// These belong to the protocols.
+/// Headers that the protocols set themselves.
 pub(crate) const RESERVED: [&str; 10] = [
     "connection",
     "content-encoding",
@@ -22,15 +22,15 @@ pub(crate) const RESERVED: [&str; 10] = [
     "transfer-encoding",
 ];
 
-/// Those of the environment, and over them those of the program.
+/// Returns the headers of the environment, overridden by those of the program.
 ///
 /// # Errors
 ///
-/// Where the program has one that cannot be sent.
+/// If a header of the program is invalid or reserved.
 pub(crate) fn headers(signal: Signal, explicit: &[(String, String)], env: &Env) -> Result<HeaderMap, InitError> {
     let mut headers = HeaderMap::new();
-    let names = SignalVar::new(signal, "HEADERS");
-    if let Some((variable, text)) = names.text(env) {
+    let variable = SignalVar::new(signal, "HEADERS");
+    if let Some((name, text)) = variable.text(env) {
         for (index, pair) in text.split(',').enumerate() {
             if pair.trim().is_empty() {
                 continue;
@@ -40,26 +40,25 @@ pub(crate) fn headers(signal: Signal, explicit: &[(String, String)], env: &Env) 
                 header(name.trim(), &value)
             }) {
                 Some((name, value)) => drop(headers.insert(name, value)),
-                // Its value may be a secret.
+                // The warning omits the value, which may be a secret.
                 None => env.warn(
-                    variable,
+                    name,
                     "…",
-                    format_args!(
-                        "has no header that could be sent as its entry {}; it is left out",
-                        index + 1
-                    ),
+                    format_args!("has an invalid or reserved header as entry {}; ignoring it", index + 1),
                 ),
             }
         }
     }
     for (name, value) in explicit {
         let header = header(name, value.as_bytes());
-        let (name, value) = header.ok_or_else(|| InitError::new(format!("the header {name:?} cannot be sent")))?;
+        let (name, value) =
+            header.ok_or_else(|| InitError::new(format!("the header {name:?} is invalid or reserved")))?;
         headers.insert(name, value);
     }
     Ok(headers)
 }
 
+/// Parses a header, and marks its value as sensitive.
 fn header(name: &str, value: &[u8]) -> Option<(HeaderName, HeaderValue)> {
     let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
     let mut value = HeaderValue::from_bytes(value).ok()?;
@@ -71,7 +70,7 @@ fn header(name: &str, value: &[u8]) -> Option<(HeaderName, HeaderValue)> {
 mod tests {
     use super::*;
 
-    fn of<const N: usize>(variables: [(&str, &str); N]) -> (Vec<(String, String)>, Vec<String>) {
+    fn from_env<const N: usize>(variables: [(&str, &str); N]) -> (Vec<(String, String)>, Vec<String>) {
         let env = Env::from_vars(variables);
         let headers = headers(Signal::Logs, &[], &env).unwrap();
         let headers = headers.iter().map(|(name, value)| {
@@ -88,8 +87,8 @@ mod tests {
     }
 
     #[test]
-    fn are_a_list_of_pairs_with_values_percent_encoded() {
-        let (headers, warnings) = of([(
+    fn headers_are_a_list_of_pairs_with_percent_encoded_values() {
+        let (headers, warnings) = from_env([(
             "OTEL_EXPORTER_OTLP_HEADERS",
             "api-key=a%20b, Authorization = Basic QQ== ,empty=,,same=1,same=2",
         )]);
@@ -104,28 +103,28 @@ mod tests {
     }
 
     #[test]
-    fn the_signals_own_go_alone() {
+    fn the_signals_headers_replace_the_general_ones() {
         let general = ("OTEL_EXPORTER_OTLP_HEADERS", "general=1");
-        let (headers, _) = of([general, ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "own=1")]);
+        let (headers, _) = from_env([general, ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "own=1")]);
         assert_eq!(headers, pairs([("own", "1")]));
-        let (headers, _) = of([general, ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "")]);
+        let (headers, _) = from_env([general, ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "")]);
         assert_eq!(headers, pairs([("general", "1")]));
     }
 
     #[test]
-    fn what_is_none_is_left_out_and_its_value_not_told() {
-        for bad in ["secret", "sec ret=1", "=secret", "a=secret%0A", "content-type=secret"] {
-            let text = format!("good=1,{bad}");
-            let (headers, warnings) = of([("OTEL_EXPORTER_OTLP_HEADERS", &text)]);
-            assert_eq!(headers, pairs([("good", "1")]), "{bad}");
+    fn invalid_headers_are_ignored_without_showing_their_values() {
+        for invalid in ["secret", "sec ret=1", "=secret", "a=secret%0A", "content-type=secret"] {
+            let text = format!("good=1,{invalid}");
+            let (headers, warnings) = from_env([("OTEL_EXPORTER_OTLP_HEADERS", &text)]);
+            assert_eq!(headers, pairs([("good", "1")]), "{invalid}");
             let expected =
-                r#"OTEL_EXPORTER_OTLP_HEADERS="…" has no header that could be sent as its entry 2; it is left out"#;
-            assert_eq!(warnings, [expected], "{bad}");
+                r#"OTEL_EXPORTER_OTLP_HEADERS="…" has an invalid or reserved header as entry 2; ignoring it"#;
+            assert_eq!(warnings, [expected], "{invalid}");
         }
     }
 
     #[test]
-    fn those_of_the_program_win() {
+    fn headers_of_the_program_take_precedence() {
         let env = Env::from_vars([("OTEL_EXPORTER_OTLP_HEADERS", "a=environment,b=environment")]);
         let explicit = [("a".to_owned(), "program".to_owned())];
         let headers = headers(Signal::Logs, &explicit, &env).unwrap();
@@ -133,8 +132,8 @@ mod tests {
         assert_eq!(headers["b"], "environment");
         assert_eq!(headers.get_all("a").iter().count(), 1);
 
-        let bad = [("a b".to_owned(), "secret".to_owned())];
-        let error = super::headers(Signal::Logs, &bad, &env).unwrap_err();
-        assert_eq!(error.to_string(), r#"the header "a b" cannot be sent"#);
+        let invalid = [("a b".to_owned(), "secret".to_owned())];
+        let error = super::headers(Signal::Logs, &invalid, &env).unwrap_err();
+        assert_eq!(error.to_string(), r#"the header "a b" is invalid or reserved"#);
     }
 }

@@ -1,4 +1,4 @@
-//! What carries OTLP over HTTP.
+//! The HTTP client of the OTLP exporters.
 
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,36 +17,37 @@ type Connector = HttpConnector;
 #[cfg(feature = "tls")]
 type Connector = hyper_rustls::HttpsConnector<HttpConnector>;
 
-/// Why the last request failed, which the exporter does not say.
+/// The error of the last request, with its causes. The exporter's own error omits them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct LastCause(Arc<Mutex<Option<String>>>);
+pub(super) struct LastError(Arc<Mutex<Option<String>>>);
 
-impl LastCause {
+impl LastError {
     pub(super) fn take(&self) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn set(&self, cause: Option<String>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = cause;
+    fn set(&self, error: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = error;
     }
 }
 
-/// Sends these headers, whatever the exporter has read in the environment.
+/// A client that replaces the headers of the exporter, which come from the environment by other
+/// rules.
 #[derive(Debug)]
 pub(super) struct Client {
     inner: HyperClient<Connector>,
     headers: HeaderMap,
-    last_cause: LastCause,
+    last_error: LastError,
 }
 
 impl Client {
-    /// `tls` is there for `https`.
+    /// Creates a client. An `https` endpoint requires `tls`.
     pub(super) fn new(
         mut headers: HeaderMap,
         is_compressed: bool,
         timeout: Duration,
         tls: Option<&Tls>,
-        last_cause: LastCause,
+        last_error: LastError,
     ) -> Self {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
         if is_compressed {
@@ -55,7 +56,7 @@ impl Client {
         Client {
             inner: HyperClient::new(connector(tls), timeout, None),
             headers,
-            last_cause,
+            last_error,
         }
     }
 }
@@ -67,7 +68,7 @@ fn connector(_: Option<&Tls>) -> Connector {
 
 #[cfg(feature = "tls")]
 fn connector(tls: Option<&Tls>) -> Connector {
-    // Without one the endpoint is no `https`, and it is not used.
+    // Without TLS settings the endpoint is `http`, and this configuration is never used.
     let config = tls.map_or_else(Tls::without_roots, Tls::for_http);
     let connector = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(config);
     connector.https_or_http().enable_http1().build()
@@ -77,17 +78,17 @@ fn connector(tls: Option<&Tls>) -> Connector {
 impl HttpClient for Client {
     async fn send_bytes(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         replace_headers(request.headers_mut(), &self.headers);
-        let outcome = self.inner.send_bytes(request).await;
-        self.last_cause.set(match &outcome {
+        let result = self.inner.send_bytes(request).await;
+        self.last_error.set(match &result {
             Ok(response) if response.status().is_success() => None,
             Ok(response) => Some(response.status().to_string()),
             Err(error) => Some(chain(error.as_ref())),
         });
-        outcome
+        result
     }
 }
 
-/// Only what the exporter calls itself stays of what it has put there: it has read the environment by other rules.
+/// Replaces all headers but the user agent.
 pub(super) fn replace_headers(headers: &mut HeaderMap, by: &HeaderMap) {
     let agent = headers.remove(USER_AGENT);
     headers.clear();
@@ -95,7 +96,7 @@ pub(super) fn replace_headers(headers: &mut HeaderMap, by: &HeaderMap) {
     headers.extend(by.clone());
 }
 
-/// An error with its causes, which say what the error itself often does not.
+/// Formats an error with its causes, unless its own text contains them.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -1,7 +1,8 @@
-//! The exporter `otlp`: to a collector, or whatever else speaks the OpenTelemetry protocol.
+//! The exporter `otlp`: exports over the OpenTelemetry protocol.
 //!
-//! One file for each question: what is asked for (`settings`, of `protocol`, `endpoint`, `headers`, `tls` and `variables`), what sends it (`transport`, `http_client`), and what becomes of it (`counted`
-//! before the queue, `watched` behind it, `points`).
+//! * Configuration: `settings`, from `protocol`, `endpoint`, `headers`, `tls` and `signal_var`.
+//! * Transport: `transport`, `http_client`.
+//! * Statistics: `counting_processor` in front of the queue, `monitored_exporter` behind it, `data_points`.
 
 mod counting_processor;
 mod data_points;
@@ -16,7 +17,7 @@ mod signal_var;
 mod tls;
 #[cfg(not(feature = "tls"))]
 mod tls {
-    /// Without the cargo feature `tls` there is none.
+    /// No TLS settings exist without the Cargo feature `tls`.
     pub(crate) type Tls = std::convert::Infallible;
 }
 mod transport;
@@ -30,7 +31,7 @@ use opentelemetry_sdk::metrics::{MeterProviderBuilder, PeriodicReader};
 use opentelemetry_sdk::trace::{BatchSpanProcessor, TracerProviderBuilder};
 
 use self::counting_processor::CountingProcessor;
-use self::http_client::LastCause;
+use self::http_client::LastError;
 use self::monitored_exporter::{ExportMonitor, MonitoredExporter};
 pub use self::protocol::Protocol;
 use self::settings::{Options, Settings};
@@ -41,11 +42,11 @@ use crate::export_runtime::ExportRuntime;
 use crate::export_stats::ExportStats;
 use crate::signal::Signal;
 
-/// The OTLP exporters of one set-up, and what they have in common.
+/// The OTLP exporters of one setup, with the settings and the thread that they share.
 #[derive(Debug, Default)]
 pub(crate) struct Otlp {
     pub(crate) options: Options,
-    /// Started with the first exporter.
+    /// `None` until the first exporter is built.
     runtime: Option<ExportRuntime>,
     pub(crate) export_stats: Vec<Arc<ExportStats>>,
 }
@@ -70,8 +71,8 @@ impl Otlp {
         env: &Env,
     ) -> Result<MeterProviderBuilder, InitError> {
         let temporality = settings::temporality(env);
-        let (exporter, _) = self.exporter(Signal::Metrics, env, |settings, last_cause| {
-            transport::metrics(settings, temporality, last_cause)
+        let (exporter, _) = self.exporter(Signal::Metrics, env, |settings, last_error| {
+            transport::metrics(settings, temporality, last_error)
         })?;
         let reader = PeriodicReader::builder(exporter);
         Ok(provider.with_reader(reader.with_interval(interval).build()))
@@ -88,22 +89,26 @@ impl Otlp {
         Ok(provider.with_log_processor(CountingProcessor::new(processor.build(), stats)))
     }
 
+    /// Builds an exporter with its monitor and statistics.
     fn exporter<E>(
         &mut self,
         signal: Signal,
         env: &Env,
-        build: impl FnOnce(&Settings, &LastCause) -> Result<E, ExporterBuildError>,
+        build: impl FnOnce(&Settings, &LastError) -> Result<E, ExporterBuildError>,
     ) -> Result<(MonitoredExporter<E>, Arc<ExportStats>), InitError> {
         let settings = Settings::resolve(signal, &self.options, env)?;
-        let receiver = endpoint::redacted(&settings.endpoint);
+        let endpoint = endpoint::redacted(&settings.endpoint);
         let runtime = self.runtime()?;
-        let last_cause = LastCause::default();
-        let exporter = runtime.enter(|| build(&settings, &last_cause)).map_err(|error| {
-            InitError::new(format!("{signal} cannot be sent to {receiver}: {error}")).with_source(error)
+        let last_error = LastError::default();
+        let exporter = runtime.enter(|| build(&settings, &last_error)).map_err(|error| {
+            InitError::new(format!(
+                "cannot build the OTLP exporter of {signal} for {endpoint}: {error}"
+            ))
+            .with_source(error)
         })?;
-        let stats = Arc::new(ExportStats::new(signal, receiver));
+        let stats = Arc::new(ExportStats::new(signal, endpoint));
         self.export_stats.push(Arc::clone(&stats));
-        let monitor = ExportMonitor::new(runtime, settings.timeout, last_cause, Arc::clone(&stats));
+        let monitor = ExportMonitor::new(runtime, settings.timeout, last_error, Arc::clone(&stats));
         Ok((MonitoredExporter { exporter, monitor }, stats))
     }
 
@@ -111,9 +116,9 @@ impl Otlp {
         if let Some(runtime) = &self.runtime {
             return Ok(runtime.clone());
         }
-        let started = ExportRuntime::start();
-        let runtime =
-            started.map_err(|error| InitError::new("exporters need a thread, and there is none").with_source(error))?;
+        let runtime = ExportRuntime::start().map_err(|error| {
+            InitError::new(format!("cannot start the thread of the OTLP exporters: {error}")).with_source(error)
+        })?;
         self.runtime = Some(runtime.clone());
         Ok(runtime)
     }

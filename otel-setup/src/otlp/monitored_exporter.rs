@@ -1,6 +1,6 @@
-//! An exporter, and what becomes of what it is given.
+//! Exporters that update the [statistics](crate::export_stats) and enforce the timeout.
 //!
-//! Exports never fail for the SDK: it would log that for each batch, and forget it when it shuts down. The [stats](crate::stats) tells it once, and remembers.
+//! To the SDK, every export succeeds. Otherwise the SDK would log each failed batch.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,59 +17,66 @@ use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use tokio::time::timeout;
 
-use super::data_points as points;
-use super::http_client::LastCause;
+use super::data_points;
+use super::http_client::LastError;
 use crate::export_runtime::ExportRuntime;
 use crate::export_stats::ExportStats;
 
+/// An OTLP exporter with its monitor.
 #[derive(Debug)]
 pub(super) struct MonitoredExporter<E> {
     pub(super) exporter: E,
     pub(super) monitor: ExportMonitor,
 }
 
+/// Runs the exports of one exporter on the export thread, with a timeout, and counts their results.
 #[derive(Debug)]
 pub(super) struct ExportMonitor {
-    /// `None` after the end.
+    /// `None` after the shutdown.
     runtime: Mutex<Option<ExportRuntime>>,
-    /// For one batch, with all attempts.
-    limit: Duration,
-    last_cause: LastCause,
+    /// The timeout of one export, including retries.
+    timeout: Duration,
+    last_error: LastError,
     stats: Arc<ExportStats>,
 }
 
 impl ExportMonitor {
-    pub(super) fn new(runtime: ExportRuntime, limit: Duration, last_cause: LastCause, stats: Arc<ExportStats>) -> Self {
+    pub(super) fn new(
+        runtime: ExportRuntime,
+        timeout: Duration,
+        last_error: LastError,
+        stats: Arc<ExportStats>,
+    ) -> Self {
         ExportMonitor {
             runtime: Mutex::new(Some(runtime)),
-            limit,
-            last_cause,
+            timeout,
+            last_error,
             stats,
         }
     }
 
     async fn export(&self, count: u64, export: impl Future<Output = OTelSdkResult> + Send) {
         if self.try_export(count, export).await {
-            self.stats.arrived(count);
+            self.stats.add_delivered(count);
         }
     }
 
-    /// Whether the receiver has it. Where it does not, that is in the stats.
+    /// Returns whether the endpoint has accepted the batch. Counts a failure in the statistics.
     async fn try_export(&self, count: u64, export: impl Future<Output = OTelSdkResult> + Send) -> bool {
         let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(runtime) = runtime else {
-            self.stats.failed(count, "telemetry has been shut down");
+            self.stats.add_failed(count, "telemetry has been shut down");
             return false;
         };
-        let limit = self.stats.time_left(self.limit);
-        let in_time = runtime.run(async { timeout(limit, export).await }).await;
-        let last_cause = self.last_cause.take();
-        let failure = match in_time {
+        let limit = self.stats.remaining(self.timeout);
+        let result = runtime.run(async { timeout(limit, export).await }).await;
+        let last_error = self.last_error.take();
+        let failure = match result {
             Ok(Ok(())) => return true,
-            Ok(Err(error)) => text(error),
-            Err(_) => format!("no answer within {limit:?}"),
+            Ok(Err(error)) => message(error),
+            Err(_) => format!("no response within {limit:?}"),
         };
-        self.stats.failed(count, &last_cause.unwrap_or(failure));
+        self.stats.add_failed(count, &last_error.unwrap_or(failure));
         false
     }
 
@@ -79,7 +86,7 @@ impl ExportMonitor {
     }
 }
 
-fn text(error: OTelSdkError) -> String {
+fn message(error: OTelSdkError) -> String {
     match error {
         OTelSdkError::InternalFailure(reason) => reason,
         other => other.to_string(),
@@ -93,10 +100,10 @@ impl SpanExporter for MonitoredExporter<OtlpSpanExporter> {
         Ok(())
     }
 
-    fn shutdown_with_timeout(&self, limit: Duration) -> OTelSdkResult {
-        let outcome = self.exporter.shutdown_with_timeout(limit);
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        let result = self.exporter.shutdown_with_timeout(timeout);
         self.monitor.shut_down();
-        outcome
+        result
     }
 
     fn set_resource(&mut self, resource: &Resource) {
@@ -111,10 +118,10 @@ impl LogExporter for MonitoredExporter<OtlpLogExporter> {
         Ok(())
     }
 
-    fn shutdown_with_timeout(&self, limit: Duration) -> OTelSdkResult {
-        let outcome = self.exporter.shutdown_with_timeout(limit);
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        let result = self.exporter.shutdown_with_timeout(timeout);
         self.monitor.shut_down();
-        outcome
+        result
     }
 
     fn set_resource(&mut self, resource: &Resource) {
@@ -124,13 +131,13 @@ impl LogExporter for MonitoredExporter<OtlpLogExporter> {
 
 impl PushMetricExporter for MonitoredExporter<OtlpMetricExporter> {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        let count = points::count(metrics);
-        // Spans and log records are made long before, metric points now.
-        self.monitor.stats.made(count);
+        let count = data_points::count(metrics);
+        // Data points are created by the export itself, so no processor has counted them.
+        self.monitor.stats.add_recorded(count);
         let export = self.exporter.export(metrics);
         if self.temporality() == Temporality::Cumulative {
             if self.monitor.try_export(count, export).await {
-                self.monitor.stats.caught_up();
+                self.monitor.stats.set_all_delivered();
             }
         } else {
             self.monitor.export(count, export).await;
@@ -142,10 +149,10 @@ impl PushMetricExporter for MonitoredExporter<OtlpMetricExporter> {
         self.exporter.force_flush()
     }
 
-    fn shutdown_with_timeout(&self, limit: Duration) -> OTelSdkResult {
-        let outcome = self.exporter.shutdown_with_timeout(limit);
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        let result = self.exporter.shutdown_with_timeout(timeout);
         self.monitor.shut_down();
-        outcome
+        result
     }
 
     fn temporality(&self) -> Temporality {

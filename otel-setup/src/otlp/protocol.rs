@@ -1,15 +1,18 @@
-//! How messages travel.
+//! The transport protocols.
 
-/// How [OTLP](https://opentelemetry.io/docs/specs/otlp/) travels: what `OTEL_EXPORTER_OTLP_PROTOCOL` names.
+/// A transport protocol of [OTLP](https://opentelemetry.io/docs/specs/otlp/), as
+/// `OTEL_EXPORTER_OTLP_PROTOCOL` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Protocol {
-    /// `grpc`, the default: to `http://localhost:4317`, where nobody says otherwise.
+    /// `grpc`, the default. The default endpoint is `http://localhost:4317`.
     ///
-    /// The [specification](https://opentelemetry.io/docs/specs/otel/protocol/exporter/#specify-protocol) has it that the default SHOULD be `http/protobuf`, unless there are good reasons for `grpc`: here the service
-    /// speaks gRPC anyway, so it is one protocol and one port less.
+    /// The
+    /// [specification](https://opentelemetry.io/docs/specs/otel/protocol/exporter/#specify-protocol)
+    /// recommends `http/protobuf` as the default unless there are strong reasons. Here, the service
+    /// has a gRPC client already.
     Grpc,
-    /// `http/protobuf`: to `http://localhost:4318`, where nobody says otherwise.
+    /// `http/protobuf`. The default endpoint is `http://localhost:4318`.
     HttpProtobuf,
 }
 
@@ -17,7 +20,7 @@ impl Protocol {
     pub(crate) const KNOWN: [(&'static str, Protocol); 2] =
         [("grpc", Protocol::Grpc), ("http/protobuf", Protocol::HttpProtobuf)];
 
-    /// Where a collector on this host listens.
+    /// Returns the endpoint of a collector on this host.
     pub(crate) fn default_endpoint(self) -> &'static str {
         match self {
             Protocol::Grpc => "http://localhost:4317",

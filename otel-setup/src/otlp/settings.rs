@@ -1,4 +1,4 @@
-//! What the program and the environment say of one signal.
+//! The settings of one signal's exporter, from the program and the environment.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use super::protocol::Protocol;
 use super::signal_var::SignalVar;
 use super::tls::Tls;
 
-/// How long one message may take, with all its attempts, where nobody says.
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// The default timeout of an export, including retries.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the program says of OTLP.
+/// The settings that the program makes for all signals.
 #[derive(Debug, Default)]
 pub(crate) struct Options {
     pub(crate) endpoint: Option<String>,
@@ -26,7 +26,7 @@ pub(crate) struct Options {
     pub(crate) headers: Vec<(String, String)>,
 }
 
-/// Everything that has to be known to send a signal.
+/// The complete settings of one exporter.
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) protocol: Protocol,
@@ -53,32 +53,33 @@ impl Settings {
 }
 
 pub(crate) fn protocol(signal: Signal, env: &Env) -> Protocol {
-    let names = SignalVar::new(signal, "PROTOCOL");
-    let protocol = names.one_of(env, &Protocol::KNOWN, "grpc");
+    let variable = SignalVar::new(signal, "PROTOCOL");
+    let protocol = variable.one_of(env, &Protocol::KNOWN, "grpc");
     protocol.unwrap_or(Protocol::Grpc)
 }
 
 pub(crate) fn timeout(signal: Signal, env: &Env) -> Duration {
-    let names = SignalVar::new(signal, "TIMEOUT");
-    let milliseconds = names.first_valid(TIMEOUT.as_millis(), |name, instead| {
-        match env.number::<u64>(name, instead) {
+    let variable = SignalVar::new(signal, "TIMEOUT");
+    let milliseconds = variable.first_valid(DEFAULT_TIMEOUT.as_millis(), |name, fallback| {
+        match env.number::<u64>(name, fallback) {
             Some(0) => {
-                env.warn(name, "0", format_args!("is too small; used instead: {instead}"));
+                env.warn(name, "0", format_args!("is not greater than 0; using {fallback}"));
                 None
             }
             milliseconds => milliseconds,
         }
     });
-    milliseconds.map_or(TIMEOUT, Duration::from_millis)
+    milliseconds.map_or(DEFAULT_TIMEOUT, Duration::from_millis)
 }
 
 pub(crate) fn is_compressed(signal: Signal, env: &Env) -> bool {
-    let names = SignalVar::new(signal, "COMPRESSION");
+    let variable = SignalVar::new(signal, "COMPRESSION");
     let known = [("gzip", true), ("none", false)];
-    names.one_of(env, &known, "none").unwrap_or(false)
+    variable.one_of(env, &known, "none").unwrap_or(false)
 }
 
-/// How sums and histograms are told: since the start, or since the last time.
+/// Returns the temporality of sums and histograms: cumulative since the start, or the delta since
+/// the last export.
 pub(crate) fn temporality(env: &Env) -> Temporality {
     let known = [
         ("cumulative", Temporality::Cumulative),
@@ -90,21 +91,22 @@ pub(crate) fn temporality(env: &Env) -> Temporality {
     temporality.unwrap_or(Temporality::Cumulative)
 }
 
-/// What TLS is asked for is told where it has no effect.
+/// Reads the TLS settings for an `https` endpoint. For any other, warns about TLS variables without
+/// effect.
 #[cfg_attr(not(feature = "tls"), allow(clippy::unnecessary_wraps))]
 fn tls(signal: Signal, endpoint: &Uri, env: &Env) -> Result<Option<Tls>, InitError> {
     if endpoint.scheme_str() == Some("https") {
         #[cfg(feature = "tls")]
         return Tls::from_env(signal, env).map(Some);
     }
-    for variable in ["CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE"] {
-        let names = SignalVar::new(signal, variable);
-        if let Some((name, path)) = names.text(env) {
+    for name in ["CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE"] {
+        let variable = SignalVar::new(signal, name);
+        if let Some((name, path)) = variable.text(env) {
             let endpoint = redacted(endpoint);
             env.warn(
                 name,
                 &path,
-                format_args!("has no effect on {endpoint}, which is not https"),
+                format_args!("has no effect, since {endpoint} is not https"),
             );
         }
     }

@@ -1,11 +1,12 @@
-//! Variables that each signal may have of its own.
+//! Environment variables that exist once per signal and once for all signals.
 
 use std::fmt::Display;
 
 use crate::env::Env;
 use crate::signal::Signal;
 
-/// The names of a variable, `ENDPOINT` say: the signal's own, which goes first, and the general one.
+/// The two names of a variable such as `ENDPOINT`: the signal's, which takes precedence, and the
+/// general one.
 #[derive(Clone, Debug)]
 pub(super) struct SignalVar([String; 2]);
 
@@ -21,24 +22,26 @@ impl SignalVar {
         &self.0[1]
     }
 
-    /// The first that is set, with its name.
+    /// Returns the name and value of the first variable that is set.
     pub(super) fn text(&self, env: &Env) -> Option<(&str, String)> {
-        env.first_of(self.0.each_ref().map(String::as_str))
+        env.first_set(self.0.each_ref().map(String::as_str))
     }
 
-    /// One of a few known words: of the first that has one of them.
-    pub(super) fn one_of<T: Copy>(&self, env: &Env, known: &[(&str, T)], instead: &str) -> Option<T> {
-        self.first_valid(instead, |name, instead| env.one_of(name, known, &instead.to_string()))
+    /// Returns the known value of the first variable that has one.
+    pub(super) fn one_of<T: Copy>(&self, env: &Env, known: &[(&str, T)], fallback: &str) -> Option<T> {
+        self.first_valid(fallback, |name, fallback| {
+            env.one_of(name, known, &fallback.to_string())
+        })
     }
 
-    /// Goes on with the general variable where the signal's own is not set, or malformed.
+    /// Reads the signal's variable. If it is unset or invalid, reads the general one.
     pub(super) fn first_valid<T>(
         &self,
-        instead: impl Display,
+        fallback: impl Display,
         read: impl Fn(&str, &dyn Display) -> Option<T>,
     ) -> Option<T> {
-        let [own, general] = &self.0;
-        let of_general = format_args!("what {general} says, else {instead}").to_string();
-        read(own, &of_general).or_else(|| read(general, &instead))
+        let [specific, general] = &self.0;
+        let general_fallback = format_args!("{general}, or {fallback} by default").to_string();
+        read(specific, &general_fallback).or_else(|| read(general, &fallback))
     }
 }

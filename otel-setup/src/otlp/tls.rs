@@ -1,4 +1,4 @@
-//! Whom to trust, and who to be: `https`.
+//! The TLS settings of `https` endpoints: trusted certificates and the client's identity.
 
 use std::fs;
 use std::sync::Arc;
@@ -13,7 +13,8 @@ use crate::env::Env;
 use crate::error::InitError;
 use crate::signal::Signal;
 
-/// By the environment: a certificate of whoever signs the receiver's, else those that the system trusts; and a certificate of one's own with its key, where there is one.
+/// TLS settings of the environment: the trusted certificates, by default the system's, and an
+/// optional client certificate.
 #[derive(Debug)]
 pub(super) struct Tls {
     http: ClientConfig,
@@ -21,9 +22,11 @@ pub(super) struct Tls {
 }
 
 impl Tls {
+    /// Reads the files that the environment names.
+    ///
     /// # Errors
     ///
-    /// Where a file cannot be read, has not in it what it should, or one of the two of one's own is missing.
+    /// If a file cannot be read or parsed, or if the client certificate or its key is missing.
     pub(super) fn from_env(signal: Signal, env: &Env) -> Result<Self, InitError> {
         let roots = match Pem::read(signal, "CERTIFICATE", env)? {
             Some(file) => file.roots()?,
@@ -40,12 +43,13 @@ impl Tls {
             }
             (Some(certificate), Some(key)) => {
                 let http = http.with_client_auth_cert(certificate.certificates()?, key.key()?);
-                let http = http.map_err(|error| key.error("is not the key of the client certificate", &error))?;
+                let http =
+                    http.map_err(|error| key.error("is not the private key of the client certificate", &error))?;
                 let grpc = grpc.identity(Identity::from_pem(certificate.content, key.content));
                 Ok(Tls { http, grpc })
             }
-            (Some(certificate), None) => Err(certificate.alone("CLIENT_KEY")),
-            (None, Some(key)) => Err(key.alone("CLIENT_CERTIFICATE")),
+            (Some(certificate), None) => Err(certificate.requires("CLIENT_KEY")),
+            (None, Some(key)) => Err(key.requires("CLIENT_CERTIFICATE")),
         }
     }
 
@@ -57,13 +61,14 @@ impl Tls {
         self.grpc.clone()
     }
 
-    /// For where no TLS is asked for.
+    /// Returns a configuration that trusts no certificate.
     pub(super) fn without_roots() -> ClientConfig {
         with_roots(RootCertStore::empty()).with_no_client_auth()
     }
 }
 
-/// With ring, whatever else the process uses: nothing is installed for all of it.
+/// Starts a configuration with the provider ring. It neither uses nor sets the default provider of
+/// the process.
 fn with_roots(roots: RootCertStore) -> rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     ClientConfig::builder_with_provider(provider)
@@ -75,13 +80,13 @@ fn with_roots(roots: RootCertStore) -> rustls::ConfigBuilder<ClientConfig, rustl
 fn system_roots() -> Result<RootCertStore, InitError> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
-    let (taken, _) = roots.add_parsable_certificates(found.certs);
-    if taken > 0 {
+    let (added, _) = roots.add_parsable_certificates(found.certs);
+    if added > 0 {
         return Ok(roots);
     }
     let reasons: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
     Err(InitError::new(format!(
-        "an endpoint is https, and this system has no certificates to trust ({}); name a file with those to trust in OTEL_EXPORTER_OTLP_CERTIFICATE",
+        "an endpoint is https, but the system has no trusted certificates ({}); set OTEL_EXPORTER_OTLP_CERTIFICATE to a PEM file",
         if reasons.is_empty() {
             "none were found".to_owned()
         } else {
@@ -90,7 +95,7 @@ fn system_roots() -> Result<RootCertStore, InitError> {
     )))
 }
 
-/// A file, and the variable that names it.
+/// A PEM file, and the variable that names it.
 struct Pem {
     signal: Signal,
     variable: String,
@@ -99,9 +104,9 @@ struct Pem {
 }
 
 impl Pem {
-    fn read(signal: Signal, variable: &str, env: &Env) -> Result<Option<Self>, InitError> {
-        let names = SignalVar::new(signal, variable);
-        let Some((variable, path)) = names.text(env) else {
+    fn read(signal: Signal, name: &str, env: &Env) -> Result<Option<Self>, InitError> {
+        let variable = SignalVar::new(signal, name);
+        let Some((variable, path)) = variable.text(env) else {
             return Ok(None);
         };
         match fs::read(&path) {
@@ -112,8 +117,8 @@ impl Pem {
                 content,
             })),
             Err(error) => {
-                let what = format!("cannot be read: {error}");
-                Err(InitError::invalid_variable(variable, &path, what).with_source(error))
+                let problem = format!("cannot be read: {error}");
+                Err(InitError::invalid_variable(variable, &path, problem).with_source(error))
             }
         }
     }
@@ -122,10 +127,10 @@ impl Pem {
         let certificates: Result<Vec<_>, pem::Error> = CertificateDer::pem_slice_iter(&self.content).collect();
         match certificates {
             Ok(certificates) if certificates.is_empty() => {
-                Err(self.error("has no certificate in it", &pem::Error::NoItemsFound))
+                Err(self.error("contains no valid certificate", &pem::Error::NoItemsFound))
             }
             Ok(certificates) => Ok(certificates),
-            Err(error) => Err(self.error("has no certificate in it", &error)),
+            Err(error) => Err(self.error("contains no valid certificate", &error)),
         }
     }
 
@@ -133,26 +138,27 @@ impl Pem {
         let mut roots = RootCertStore::empty();
         for certificate in self.certificates()? {
             let added = roots.add(certificate);
-            added.map_err(|error| self.error("has no valid certificate in it", &error))?;
+            added.map_err(|error| self.error("contains an invalid certificate", &error))?;
         }
         Ok(roots)
     }
 
     fn key(&self) -> Result<PrivateKeyDer<'static>, InitError> {
-        PrivateKeyDer::from_pem_slice(&self.content).map_err(|error| self.error("has no private key in it", &error))
+        PrivateKeyDer::from_pem_slice(&self.content)
+            .map_err(|error| self.error("contains no valid private key", &error))
     }
 
-    fn error(&self, what: &str, error: &dyn std::error::Error) -> InitError {
-        InitError::invalid_variable(&self.variable, &self.path, format_args!("{what}: {error}"))
+    fn error(&self, problem: &str, error: &dyn std::error::Error) -> InitError {
+        InitError::invalid_variable(&self.variable, &self.path, format_args!("{problem}: {error}"))
     }
 
-    fn alone(&self, other: &str) -> InitError {
+    fn requires(&self, other: &str) -> InitError {
         let other = SignalVar::new(self.signal, other);
         let other = other.general();
         InitError::invalid_variable(
             &self.variable,
             &self.path,
-            format_args!("is of no use without {other}; set both, or none"),
+            format_args!("requires {other}; set both or neither"),
         )
     }
 }

@@ -1,4 +1,5 @@
-//! The official exporters, told everything explicitly: they read the environment, too, by other rules.
+//! The exporters of `opentelemetry-otlp`. All options are set explicitly, since defaults come from
+//! the environment by other rules.
 
 use std::time::Duration;
 
@@ -11,35 +12,35 @@ use opentelemetry_sdk::metrics::Temporality;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Status};
 
-use super::http_client::{Client, LastCause, replace_headers};
+use super::http_client::{Client, LastError, replace_headers};
 use super::protocol::Protocol;
 use super::settings::Settings;
 
-pub(super) fn spans(settings: &Settings, last_cause: &LastCause) -> Result<SpanExporter, ExporterBuildError> {
+pub(super) fn spans(settings: &Settings, last_error: &LastError) -> Result<SpanExporter, ExporterBuildError> {
     let builder = SpanExporter::builder();
     match settings.protocol {
         Protocol::Grpc => over_grpc(builder.with_tonic(), settings).build(),
-        Protocol::HttpProtobuf => over_http(builder.with_http(), settings, last_cause).build(),
+        Protocol::HttpProtobuf => over_http(builder.with_http(), settings, last_error).build(),
     }
 }
 
 pub(super) fn metrics(
     settings: &Settings,
     temporality: Temporality,
-    last_cause: &LastCause,
+    last_error: &LastError,
 ) -> Result<MetricExporter, ExporterBuildError> {
     let builder = MetricExporter::builder().with_temporality(temporality);
     match settings.protocol {
         Protocol::Grpc => over_grpc(builder.with_tonic(), settings).build(),
-        Protocol::HttpProtobuf => over_http(builder.with_http(), settings, last_cause).build(),
+        Protocol::HttpProtobuf => over_http(builder.with_http(), settings, last_error).build(),
     }
 }
 
-pub(super) fn logs(settings: &Settings, last_cause: &LastCause) -> Result<LogExporter, ExporterBuildError> {
+pub(super) fn logs(settings: &Settings, last_error: &LastError) -> Result<LogExporter, ExporterBuildError> {
     let builder = LogExporter::builder();
     match settings.protocol {
         Protocol::Grpc => over_grpc(builder.with_tonic(), settings).build(),
-        Protocol::HttpProtobuf => over_http(builder.with_http(), settings, last_cause).build(),
+        Protocol::HttpProtobuf => over_http(builder.with_http(), settings, last_error).build(),
     }
 }
 
@@ -59,14 +60,14 @@ fn over_grpc<B: WithExportConfig + WithTonicConfig>(builder: B, settings: &Setti
     builder
 }
 
-fn over_http<B: WithExportConfig + WithHttpConfig>(builder: B, settings: &Settings, last_cause: &LastCause) -> B {
+fn over_http<B: WithExportConfig + WithHttpConfig>(builder: B, settings: &Settings, last_error: &LastError) -> B {
     let headers = settings.headers.clone();
     let client = Client::new(
         headers,
         settings.is_compressed,
         with_grace(settings.timeout),
         settings.tls.as_ref(),
-        last_cause.clone(),
+        last_error.clone(),
     );
     let mut builder = builder
         .with_protocol(opentelemetry_otlp::Protocol::HttpBinary)
@@ -79,14 +80,14 @@ fn over_http<B: WithExportConfig + WithHttpConfig>(builder: B, settings: &Settin
     builder
 }
 
-/// [`watched`](super::watched) sees to the timeout, for all attempts together and with a text that says so.
+/// Extends the timeout, so that the [monitor](super::monitored_exporter) enforces its own first:
+/// for all retries together, and with a clear message.
 fn with_grace(timeout: Duration) -> Duration {
     timeout + Duration::from_secs(1)
 }
 
-/// Goes over what the exporter has put there, which is after it has read the environment.
-// tonic's interceptors fail with a `Status`, however large that is.
-#[allow(clippy::result_large_err)]
+/// Returns an interceptor that replaces the metadata of the exporter.
+#[allow(clippy::result_large_err, reason = "the signature of tonic's interceptors")]
 fn replace_metadata(headers: HeaderMap) -> impl FnMut(Request<()>) -> Result<Request<()>, Status> + Clone {
     move |request| {
         let (metadata, extensions, ()) = request.into_parts();

@@ -1,11 +1,11 @@
-//! `RUST_LOG`.
+//! The filter directives of `RUST_LOG`.
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{Directive, LevelFilter};
 
 use crate::env::Env;
 
-/// What `RUST_LOG` says, without what cannot be read. Where that is nothing, it is `info`.
+/// The valid directives of `RUST_LOG`. An empty list means `info`.
 #[derive(Clone, Debug)]
 pub(crate) struct Directives(String);
 
@@ -18,9 +18,8 @@ impl Directives {
             match directive.parse::<Directive>() {
                 Ok(_) => valid.push(directive),
                 Err(error) => {
-                    let what =
-                        format_args!("has a directive that cannot be read, {directive:?}: {error}; it is ignored");
-                    env.warn(VARIABLE, &list, what);
+                    let problem = format_args!("has an invalid directive {directive:?}: {error}; ignoring it");
+                    env.warn(VARIABLE, &list, problem);
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! What the forms of lines have in common.
+//! Parts of an event that both formats of stdout write.
 
 use std::time::SystemTime;
 
@@ -8,18 +8,19 @@ use tracing::field::Field;
 
 use crate::text;
 
-/// The span that an event belongs to, which is that of the log record, too: the current one.
+/// Returns the context of the current OpenTelemetry span, the same that log records get.
 pub(super) fn current_span() -> Option<SpanContext> {
     let span = Context::map_current(|context| context.span().span_context().clone());
     span.is_valid().then_some(span)
 }
 
-/// What the `log` crate's records bring along among their fields. It is in the event's metadata, too.
+/// Returns true for the fields that `tracing-log` adds to records of the `log` crate. Their values
+/// are in the normalized metadata.
 pub(super) fn is_log_crate_field(name: &str) -> bool {
     matches!(name, "log.target" | "log.module_path" | "log.file" | "log.line")
 }
 
-/// `None` for what is no field of the program's.
+/// Returns the name of a field that the program has set.
 pub(super) fn field_name(field: &Field) -> Option<&'static str> {
     Some(field.name()).filter(|name| !is_log_crate_field(name))
 }

@@ -1,4 +1,4 @@
-//! Which events and spans are for which layer.
+//! The filters of the layers.
 
 use opentelemetry::Context;
 use tracing::{Metadata, Subscriber};
@@ -10,7 +10,7 @@ use super::directives::Directives;
 use crate::muted::is_muted;
 
 impl Directives {
-    /// Of lines and log records.
+    /// Returns the filter of the layers for log records and for stdout.
     pub(super) fn event_filter<S>(&self) -> impl Filter<S> + use<S>
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
@@ -18,13 +18,14 @@ impl Directives {
         self.filter().and(matching(|metadata| !is_muted(metadata)))
     }
 
-    /// Of spans, in which `RUST_LOG=warn` is to tear no holes.
+    /// Returns the filter of the layer for spans. It admits level INFO even if `RUST_LOG` does not:
+    /// missing spans would leave gaps in traces.
     pub(super) fn span_filter<S>(&self) -> impl Filter<S> + use<S>
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
-        let verbose = LevelFilter::INFO.or(self.filter());
-        verbose.and(matching(is_span)).and(NotSuppressed)
+        let levels = LevelFilter::INFO.or(self.filter());
+        levels.and(matching(is_span)).and(NotSuppressed)
     }
 }
 
@@ -33,12 +34,16 @@ fn is_span(metadata: &Metadata<'_>) -> bool {
 }
 
 fn matching(condition: fn(&Metadata<'_>) -> bool) -> FilterFn<fn(&Metadata<'_>) -> bool> {
-    // Without a hint it would take that of the others away, and with it the cheap way to say no.
+    // Without a hint, the combined filter would have none either, and disabled events would no
+    // longer be rejected by their level alone.
     filter_fn(condition).with_max_level_hint(LevelFilter::TRACE)
 }
 
-/// Leaves out what the exporters do: a batch of spans that makes spans would never end. The SDK sees to that, of log records as well, but for spans that say that they have no parent: these are not told of the
-/// current context.
+/// Rejects spans while telemetry is suppressed: spans of an exporter would be exported, and cause
+/// further spans.
+///
+/// The SDK does this for log records and for spans with a context. It does not see the context of
+/// explicit root spans.
 struct NotSuppressed;
 
 impl<S> Filter<S> for NotSuppressed {

@@ -1,4 +1,4 @@
-//! Lines for programs.
+//! The JSON format of stdout.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -18,10 +18,11 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::event::{current_span, field_name, now};
 
-/// One object a line.
+/// Formats each event as one JSON object.
 pub(super) struct Json;
 
-/// Fields are apart, so that none of them can be taken for one of ours.
+/// The JSON object of an event. Fields have an object of their own, so their names cannot collide
+/// with other members.
 #[derive(Serialize)]
 struct Line<'a> {
     timestamp: String,
@@ -33,7 +34,8 @@ struct Line<'a> {
     ids: Option<Ids>,
 }
 
-/// As the specification calls them in [formats that are not OTLP](https://opentelemetry.io/docs/specs/otel/compatibility/logging_trace_context/).
+/// The ids, named as the specification requires for [formats other than
+/// OTLP](https://opentelemetry.io/docs/specs/otel/compatibility/logging_trace_context/).
 #[derive(Serialize)]
 struct Ids {
     trace_id: String,
@@ -58,16 +60,17 @@ where
     N: for<'w> FormatFields<'w> + 'static,
 {
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut to: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let of_log = event.normalized_metadata();
-        let metadata = of_log.as_ref().unwrap_or_else(|| event.metadata());
-        let mut recorded = Recorded::default();
-        event.record(&mut recorded);
+        // `Some` for records of the `log` crate.
+        let normalized = event.normalized_metadata();
+        let metadata = normalized.as_ref().unwrap_or_else(|| event.metadata());
+        let mut fields = FieldVisitor::default();
+        event.record(&mut fields);
         let line = Line {
             timestamp: now(),
             level: metadata.level().as_str(),
             target: metadata.target(),
-            message: recorded.message,
-            fields: recorded.fields,
+            message: fields.message,
+            fields: fields.fields,
             ids: Ids::current(),
         };
         let line = serde_json::to_string(&line).map_err(|_| fmt::Error)?;
@@ -75,14 +78,15 @@ where
     }
 }
 
+/// Collects the message and the fields of an event.
 #[derive(Default)]
-struct Recorded {
+struct FieldVisitor {
     message: String,
     fields: BTreeMap<&'static str, Value>,
 }
 
-impl Recorded {
-    fn put(&mut self, field: &Field, value: impl Into<Value>) {
+impl FieldVisitor {
+    fn insert(&mut self, field: &Field, value: impl Into<Value>) {
         match field_name(field) {
             Some("message") => {
                 self.message = match value.into() {
@@ -98,47 +102,47 @@ impl Recorded {
     }
 }
 
-impl Visit for Recorded {
+impl Visit for FieldVisitor {
     fn record_f64(&mut self, field: &Field, value: f64) {
         match value {
-            value if value.is_finite() => self.put(field, value),
-            // JSON has no word for them. These are OTLP's.
-            value if value.is_nan() => self.put(field, "NaN"),
-            value if value > 0.0 => self.put(field, "Infinity"),
-            _ => self.put(field, "-Infinity"),
+            value if value.is_finite() => self.insert(field, value),
+            // JSON has no such numbers. These strings are OTLP's.
+            value if value.is_nan() => self.insert(field, "NaN"),
+            value if value > 0.0 => self.insert(field, "Infinity"),
+            _ => self.insert(field, "-Infinity"),
         }
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, value);
+        self.insert(field, value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field, value);
+        self.insert(field, value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, value);
+        self.insert(field, value);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, value);
+        self.insert(field, value);
     }
 
     fn record_bytes(&mut self, field: &Field, value: &[u8]) {
-        self.put(field, BASE64_STANDARD.encode(value));
+        self.insert(field, BASE64_STANDARD.encode(value));
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.put(field, value.to_string());
+        self.insert(field, value.to_string());
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, format!("{value:?}"));
+        self.insert(field, format!("{value:?}"));
     }
 }
 
-/// The fields of spans, which the lines do not have: their trace has.
+/// Formats nothing: lines contain no fields of spans, which are in the trace.
 pub(super) struct NoFields;
 
 impl<'w> FormatFields<'w> for NoFields {

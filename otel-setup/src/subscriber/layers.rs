@@ -1,4 +1,4 @@
-//! The layers of the subscriber, one for each thing that becomes of events and spans.
+//! The layers of the subscriber: log records, spans, and lines on stdout.
 
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
@@ -12,13 +12,13 @@ use super::directives::Directives;
 use super::spec_logger::SpecLoggerProvider;
 use super::stdout_logs::StdoutLogs;
 
-/// What the layers are made of.
+/// The ingredients of the layers.
 #[derive(Debug)]
 pub(crate) struct Layers {
     pub(crate) tracers: Option<SdkTracerProvider>,
     pub(crate) loggers: Option<SdkLoggerProvider>,
     pub(crate) directives: Directives,
-    pub(crate) lines: StdoutLogs,
+    pub(crate) stdout: StdoutLogs,
 }
 
 impl Layers {
@@ -39,7 +39,7 @@ impl Layers {
         self.tracers.as_ref().map(|tracers| {
             tracing_opentelemetry::layer()
                 .with_tracer(tracers.tracer("tracing"))
-                // What a span does not say itself is where it stands in the code, and no more.
+                // Of the metadata, only the source location becomes attributes.
                 .with_target(false)
                 .with_threads(false)
                 .with_tracked_inactivity(false)
@@ -47,11 +47,11 @@ impl Layers {
         })
     }
 
-    pub(crate) fn lines<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
+    pub(crate) fn stdout<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
     where
         S: Subscriber + for<'s> LookupSpan<'s> + Send + Sync,
     {
-        let lines = self.lines.layer();
-        lines.map(|lines| lines.with_filter(self.directives.event_filter()))
+        let layer = self.stdout.layer();
+        layer.map(|layer| layer.with_filter(self.directives.event_filter()))
     }
 }

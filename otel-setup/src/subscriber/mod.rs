@@ -1,4 +1,5 @@
-//! The `tracing` subscriber: events become log records and lines on stdout, spans become spans.
+//! The `tracing` subscriber: events become log records and lines on stdout, spans become
+//! OpenTelemetry spans.
 
 mod directives;
 mod event;
@@ -19,24 +20,24 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use crate::error::InitError;
 
-/// Makes these layers the subscriber of all of the process.
+/// Installs the layers as the global subscriber, and the `log` crate's records as its events.
 ///
 /// # Errors
 ///
-/// Where there is one.
+/// If a global subscriber is already set.
 pub(crate) fn install(layers: &Layers) -> Result<(), InitError> {
     let subscriber = tracing_subscriber::registry()
         .with(layers.logs())
         .with(layers.spans())
-        .with(layers.lines());
+        .with(layers.stdout());
     tracing::subscriber::set_global_default(subscriber).map_err(|error| {
-        let message = "there is a `tracing` subscriber already. Either leave it to `otel_setup::init()`, called once, or write \
-            `let telemetry = otel_setup::builder().without_subscriber().init()?;` before it, and give it the layers \
+        let message = "a global `tracing` subscriber is already set; either call `otel_setup::init()` once and set no other, or \
+            call `let telemetry = otel_setup::builder().without_subscriber().init()?;` first and add its layers to yours: \
             `.with(telemetry.logs_layer()).with(telemetry.spans_layer())`";
         InitError::new(message).with_source(error)
     })?;
-    let of_log = LogTracer::builder().with_max_level(LevelFilter::current().as_log());
-    // It fails where the program has a logger of its own, which keeps its records.
-    let _ = of_log.init();
+    let log_tracer = LogTracer::builder().with_max_level(LevelFilter::current().as_log());
+    // Fails if the program has set another logger, which then receives the records.
+    let _ = log_tracer.init();
     Ok(())
 }

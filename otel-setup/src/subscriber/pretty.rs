@@ -1,4 +1,4 @@
-//! Lines for people.
+//! The text format of stdout.
 
 use std::error::Error;
 use std::fmt;
@@ -14,7 +14,7 @@ use tracing_subscriber::registry::{LookupSpan, Scope};
 use super::event::{current_span, field_name, now};
 use crate::text::{Paint, escape_control};
 
-/// As `tracing-subscriber` writes them, and the beginning of the trace's id.
+/// The format of `tracing-subscriber`, with the first eight digits of the trace id.
 pub(super) struct Pretty {
     paint: Paint,
 }
@@ -41,8 +41,9 @@ where
     N: for<'w> FormatFields<'w> + 'static,
 {
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut to: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let of_log = event.normalized_metadata();
-        let metadata = of_log.as_ref().unwrap_or_else(|| event.metadata());
+        // `Some` for records of the `log` crate.
+        let normalized = event.normalized_metadata();
+        let metadata = normalized.as_ref().unwrap_or_else(|| event.metadata());
         write!(to, "{} {} ", self.paint.dim(&now()), self.level(*metadata.level()))?;
         if let Some(span) = current_span() {
             let trace = span.trace_id().to_string();
@@ -69,56 +70,57 @@ where
     }
 }
 
-/// `name=value`, and the message as it is.
+/// Formats fields as `name=value`, and the message without a name.
 pub(super) struct PrettyFields;
 
 impl<'w> FormatFields<'w> for PrettyFields {
     fn format_fields<R: RecordFields>(&self, to: Writer<'w>, fields: R) -> fmt::Result {
-        let mut written = Written {
+        let mut writer = FieldWriter {
             to,
             is_first: true,
-            outcome: Ok(()),
+            result: Ok(()),
         };
-        fields.record(&mut written);
-        written.outcome
+        fields.record(&mut writer);
+        writer.result
     }
 }
 
-struct Written<'w> {
+/// Writes each field that it visits.
+struct FieldWriter<'w> {
     to: Writer<'w>,
     is_first: bool,
-    outcome: fmt::Result,
+    result: fmt::Result,
 }
 
-impl Written<'_> {
-    fn put(&mut self, field: &Field, value: &str) {
+impl FieldWriter<'_> {
+    fn write_field(&mut self, field: &Field, value: &str) {
         let Some(name) = field_name(field) else { return };
         let space = if std::mem::take(&mut self.is_first) { "" } else { " " };
-        // A line stays one.
+        // A line break would make one event look like two.
         let value = escape_control(value);
         let written = match name {
             "message" => write!(self.to, "{space}{value}"),
             name => write!(self.to, "{space}{name}={value}"),
         };
-        self.outcome = self.outcome.and(written);
+        self.result = self.result.and(written);
     }
 }
 
-impl Visit for Written<'_> {
+impl Visit for FieldWriter<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() == "message" {
-            self.put(field, value);
+            self.write_field(field, value);
         } else {
             self.record_debug(field, &value);
         }
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.put(field, &value.to_string());
+        self.write_field(field, &value.to_string());
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, &format!("{value:?}"));
+        self.write_field(field, &format!("{value:?}"));
     }
 }
 
@@ -146,8 +148,8 @@ mod tests {
         }
     }
 
-    /// What is written, each line without its time.
-    fn written(color: bool, work: impl FnOnce()) -> Vec<String> {
+    /// Returns the lines that `work` writes, without their times.
+    fn lines(color: bool, work: impl FnOnce()) -> Vec<String> {
         let buffer = Buffer::default();
         let writer = buffer.clone();
         let layer = tracing_subscriber::fmt::layer()
@@ -164,8 +166,8 @@ mod tests {
         let id = TraceId::from(0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736_u128);
         let span = SpanContext::new(id, SpanId::from(1), TraceFlags::SAMPLED, true, TraceState::NONE);
         let _context = Context::new().with_remote_span_context(span).attach();
-        let _outer = tracing::info_span!("outer", of = tracing::field::Empty).entered();
-        tracing::Span::current().record("of", "a\nline");
+        let _outer = tracing::info_span!("outer", item = tracing::field::Empty).entered();
+        tracing::Span::current().record("item", "a\nline");
         let _inner = tracing::info_span!("inner").entered();
         tracing::error!(target: "t", "\x1b[2Jerror");
         tracing::warn!(target: "t", "warning");
@@ -174,25 +176,25 @@ mod tests {
     }
 
     #[test]
-    fn spans_are_there_with_their_fields() {
+    fn lines_show_spans_with_their_fields() {
         assert_eq!(
-            written(false, work),
+            lines(false, work),
             [
-                " ERROR 4bf92f35 outer{of=\"a\\nline\"}:inner: t: \\u{1b}[2Jerror",
-                "  WARN 4bf92f35 outer{of=\"a\\nline\"}:inner: t: warning",
-                "  INFO 4bf92f35 outer{of=\"a\\nline\"}:inner: t: information",
-                " DEBUG 4bf92f35 outer{of=\"a\\nline\"}:inner: t: detail",
+                " ERROR 4bf92f35 outer{item=\"a\\nline\"}:inner: t: \\u{1b}[2Jerror",
+                "  WARN 4bf92f35 outer{item=\"a\\nline\"}:inner: t: warning",
+                "  INFO 4bf92f35 outer{item=\"a\\nline\"}:inner: t: information",
+                " DEBUG 4bf92f35 outer{item=\"a\\nline\"}:inner: t: detail",
             ]
         );
     }
 
     #[test]
-    fn colour_says_what_matters() {
+    fn color_highlights_levels_and_spans() {
         let dim = |text: &str| format!("\x1b[2m{text}\x1b[0m");
-        let spans = "\x1b[1mouter\x1b[0m{of=\"a\\nline\"}:\x1b[1minner\x1b[0m:";
+        let spans = "\x1b[1mouter\x1b[0m{item=\"a\\nline\"}:\x1b[1minner\x1b[0m:";
         let rest = |text: &str| format!("{} {spans} {} {text}", dim("4bf92f35"), dim("t:"));
         assert_eq!(
-            written(true, work),
+            lines(true, work),
             [
                 format!("\x1b[0m \x1b[31mERROR\x1b[0m {}", rest("\\u{1b}[2Jerror")),
                 format!("\x1b[0m \x1b[33m WARN\x1b[0m {}", rest("warning")),

@@ -1,8 +1,9 @@
-//! Log records by the specification: what the bridge makes of events, and the rest of the way.
+//! Log records that follow the specification: corrects the records of the bridge from `tracing`.
 //!
-//! It calls an event that has no name `event src/main.rs:42`, but only a record that is an
-//! [event](https://opentelemetry.io/docs/specs/otel/logs/data-model/#field-eventname) has a name; records of the `log` crate have the target `log`, with their own among their
-//! attributes; and the time is left to be that at which the SDK sees them, which backends show as the year 1970.
+//! * The bridge sets the event name `event src/main.rs:42` for unnamed events. Only records that are
+//!   [events](https://opentelemetry.io/docs/specs/otel/logs/data-model/#field-eventname) have a name.
+//! * Records of the `log` crate have the target `log`, and their own target as an attribute.
+//! * The bridge sets no timestamp, only the SDK an observed one. Backends show the year 1970.
 
 use std::borrow::Cow;
 use std::time::SystemTime;
@@ -13,7 +14,7 @@ use opentelemetry_sdk::logs::{SdkLogRecord, SdkLogger, SdkLoggerProvider};
 
 use super::event::is_log_crate_field;
 
-/// The SDK's, for the bridge.
+/// The SDK's logger provider, as the bridge gets it.
 pub(super) struct SpecLoggerProvider(pub(super) SdkLoggerProvider);
 
 pub(super) struct SpecLogger(SdkLogger);
@@ -102,10 +103,13 @@ impl LogRecord for SpecRecord {
     }
 }
 
-/// `event src/main.rs:42` is what `tracing` calls an event without a name, and `log event` what `tracing-log` calls each.
+/// Returns true for the names that `tracing` and `tracing-log` give to unnamed events: `event
+/// src/main.rs:42`, `log event`.
 fn is_generated_name(name: &str) -> bool {
-    let place = name.strip_prefix("event ").and_then(|place| place.rsplit_once(':'));
-    name == "log event" || place.is_some_and(|(_, line)| line.parse::<u32>().is_ok())
+    let location = name
+        .strip_prefix("event ")
+        .and_then(|location| location.rsplit_once(':'));
+    name == "log event" || location.is_some_and(|(_, line)| line.parse::<u32>().is_ok())
 }
 
 #[cfg(test)]
@@ -113,9 +117,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_is_given_is_kept() {
-        for made_up in ["event src/main.rs:42", "event C:\\main.rs:1", "log event"] {
-            assert!(is_generated_name(made_up), "{made_up}");
+    fn only_generated_names_are_removed() {
+        for generated in ["event src/main.rs:42", "event C:\\main.rs:1", "log event"] {
+            assert!(is_generated_name(generated), "{generated}");
         }
         for given in [
             "rpc.server.call.exception",

@@ -1,4 +1,4 @@
-//! Lines on stdout.
+//! The layer that writes events to stdout.
 
 use std::io;
 
@@ -11,35 +11,42 @@ use super::json::{Json, NoFields};
 use super::pretty::{Pretty, PrettyFields};
 use crate::text::stdout_supports_color;
 
-/// How `tracing`'s events are written to stdout, one a line.
+/// The format of `tracing` events on stdout, one line per event.
 ///
-/// [`Builder::stdout_logs`](crate::Builder::stdout_logs) chooses. `RUST_LOG` says which events these are. A line is written at once, and whole; who reads stdout slowly slows down the service, and who reads it
-/// no more does no harm.
+/// Set it with [`Builder::stdout_logs`](crate::Builder::stdout_logs). `RUST_LOG` filters the
+/// events. Each line is written with one blocking call: a slow reader of stdout slows the service
+/// down. A closed stdout is ignored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StdoutLogs {
-    /// For people: as `tracing-subscriber` writes them, and in a trace the first eight digits of its id.
+    /// Text: the format of `tracing-subscriber`, with the first eight digits of the trace id.
     ///
     /// ```text
     /// 2026-01-31T23:59:59.999999Z  INFO 4bf92f35 greet{attempt=1}: greeter: greeting name="Ada"
     /// ```
     ///
-    /// Control characters are written as escapes, so a message stays one line. Colour is [for terminals](crate::stdout_supports_color).
+    /// Control characters are escaped, so every event is one line. Lines are colored if
+    /// [stdout supports it](crate::stdout_supports_color).
     #[default]
     Pretty,
-    /// For programs: a JSON object a line.
+    /// JSON: one object per line.
     ///
     /// ```text
-    /// {"timestamp":"2026-01-31T23:59:59.999999Z","level":"INFO","target":"greeter","message":"greeting","fields":{"name":"Ada"},
+    /// {"timestamp":"2026-01-31T23:59:59.999999Z","level":"INFO","target":"greeter",
+    ///     "message":"greeting","fields":{"name":"Ada"},
     ///     "trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","span_id":"00f067aa0ba902b7","trace_flags":"01"}
     /// ```
     ///
-    /// The ids are those of the current OpenTelemetry span, with the names and in the form of
-    /// [the specification](https://opentelemetry.io/docs/specs/otel/compatibility/logging_trace_context/); outside of a trace they are not there. All else always is: times are RFC 3339, in UTC with
-    /// microseconds, a message that there is none of is `""`. Fields are numbers, booleans or strings, and apart from the rest, so each may have any name. A float that is no number is `"NaN"`, `"Infinity"` or `"-Infinity"`,
-    /// and bytes are base64, as in OTLP.
+    /// The ids are those of the current OpenTelemetry span, named and formatted as [the
+    /// specification](https://opentelemetry.io/docs/specs/otel/compatibility/logging_trace_context/)
+    /// requires. They are absent outside of spans; all other members are always present.
+    ///
+    /// Times are RFC 3339 in UTC with microseconds. A missing message is `""`. Fields are numbers,
+    /// booleans or strings in an object of their own, so their names cannot collide with other
+    /// members. As in OTLP, floats without a JSON number are `"NaN"`, `"Infinity"` or
+    /// `"-Infinity"`, and bytes are base64.
     Json,
-    /// Not at all.
+    /// No lines.
     Off,
 }
 
@@ -48,12 +55,12 @@ impl StdoutLogs {
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
-        // Stdout takes each line whole, and at once. That nobody reads it any more is no reason to say so on stderr, where nobody may read either.
+        // A closed stdout would otherwise cause a line on stderr for every event.
         let layer = fmt::layer().with_writer(io::stdout).log_internal_errors(false);
         match self {
             StdoutLogs::Pretty => {
-                let human = Pretty::new(stdout_supports_color());
-                Some(layer.event_format(human).fmt_fields(PrettyFields).boxed())
+                let format = Pretty::new(stdout_supports_color());
+                Some(layer.event_format(format).fmt_fields(PrettyFields).boxed())
             }
             StdoutLogs::Json => Some(layer.event_format(Json).fmt_fields(NoFields).boxed()),
             StdoutLogs::Off => None,

@@ -1,4 +1,4 @@
-//! Log records.
+//! The JSON of log records.
 
 use opentelemetry::InstrumentationScope;
 use opentelemetry_sdk::Resource as SdkResource;

@@ -1,4 +1,4 @@
-//! Metrics, one instrument a line.
+//! The JSON of metrics, one instrument per line.
 
 use opentelemetry::InstrumentationScope;
 use opentelemetry_sdk::Resource as SdkResource;
@@ -14,9 +14,9 @@ use super::values::{Attributes, Number};
 use crate::text::time;
 
 pub(crate) fn metrics(metrics: &ResourceMetrics) -> Lines {
-    lines(metrics.scope_metrics().flat_map(|of_scope| {
-        let new = |metric| Metric::new(metric, metrics.resource(), of_scope.scope());
-        of_scope.metrics().map(new)
+    lines(metrics.scope_metrics().flat_map(|scope| {
+        let new = |metric| Metric::new(metric, metrics.resource(), scope.scope());
+        scope.metrics().map(new)
     }))
 }
 
@@ -96,7 +96,7 @@ impl<'a> Metric<'a> {
     }
 }
 
-/// What depends on the kind of instrument.
+/// The members that depend on the kind of instrument.
 struct Data<'a> {
     r#type: &'static str,
     temporality: Option<&'static str>,
@@ -205,7 +205,8 @@ impl Buckets {
     }
 }
 
-/// `LowMemory` is a preference: what was measured is one of these two.
+/// Names the temporality. `LowMemory` is only a preference of exporters; data has one of the other
+/// two.
 fn temporality(temporality: Temporality) -> &'static str {
     match temporality {
         Temporality::Delta => "delta",

@@ -1,4 +1,4 @@
-//! Telemetry as JSON, one object a line. The fields are in the module's documentation.
+//! Formats telemetry as JSON, one object per line. The module `console` documents the members.
 
 mod logs;
 mod metrics;

@@ -1,4 +1,4 @@
-//! Objects and ids that all three signals write.
+//! The parts of the JSON that all three signals share.
 
 use opentelemetry::{InstrumentationScope, SpanId, TraceId};
 use opentelemetry_sdk::Resource as SdkResource;
@@ -8,7 +8,7 @@ use super::values::Attributes;
 
 pub(super) type Lines = Result<String, serde_json::Error>;
 
-/// Each on a line.
+/// Formats each object on its own line.
 pub(super) fn lines<T: Serialize>(objects: impl IntoIterator<Item = T>) -> Lines {
     let mut lines = String::new();
     for object in objects {
@@ -18,7 +18,7 @@ pub(super) fn lines<T: Serialize>(objects: impl IntoIterator<Item = T>) -> Lines
     Ok(lines)
 }
 
-/// As the documentation of OpenTelemetry writes it.
+/// Formats a trace id as OpenTelemetry's documentation does.
 pub(super) fn trace_id(id: TraceId) -> String {
     format!("0x{id}")
 }

@@ -1,4 +1,4 @@
-//! Spans.
+//! The JSON of spans.
 
 use opentelemetry::trace::{Event, Link, SpanContext, SpanId, SpanKind, Status};
 use opentelemetry_sdk::Resource as SdkResource;

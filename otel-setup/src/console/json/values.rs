@@ -1,4 +1,4 @@
-//! Attributes and numbers, with their types.
+//! The JSON of attributes and numbers, with their types.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +8,15 @@ use opentelemetry::logs::AnyValue;
 use opentelemetry::{Array, Key, KeyValue, Value};
 use serde::{Serialize, Serializer};
 
-/// Sorted, and of several with one key the last, as the specification has it: the SDK does not see to that.
+/// Attributes, sorted. Of several with the same key the last remains, since the SDK does not
+/// deduplicate them.
 #[derive(Serialize)]
 #[serde(transparent)]
 pub(super) struct Attributes<'a>(BTreeMap<&'a str, Attribute<'a>>);
 
 enum Attribute<'a> {
-    OfSpan(&'a Value),
-    OfLog(&'a AnyValue),
+    Span(&'a Value),
+    Log(&'a AnyValue),
 }
 
 impl<'a> FromIterator<&'a KeyValue> for Attributes<'a> {
@@ -32,7 +33,7 @@ impl<'a> FromIterator<(&'a Key, &'a Value)> for Attributes<'a> {
         let attributes = attributes.into_iter();
         Attributes(
             attributes
-                .map(|(key, value)| (key.as_str(), Attribute::OfSpan(value)))
+                .map(|(key, value)| (key.as_str(), Attribute::Span(value)))
                 .collect(),
         )
     }
@@ -43,7 +44,7 @@ impl<'a> FromIterator<(&'a Key, &'a AnyValue)> for Attributes<'a> {
         let attributes = attributes.into_iter();
         Attributes(
             attributes
-                .map(|(key, value)| (key.as_str(), Attribute::OfLog(value)))
+                .map(|(key, value)| (key.as_str(), Attribute::Log(value)))
                 .collect(),
         )
     }
@@ -52,7 +53,7 @@ impl<'a> FromIterator<(&'a Key, &'a AnyValue)> for Attributes<'a> {
 impl Serialize for Attribute<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match self {
-            Attribute::OfSpan(value) => match value {
+            Attribute::Span(value) => match value {
                 Value::Bool(value) => value.serialize(to),
                 Value::I64(value) => value.serialize(to),
                 Value::F64(value) => Number::Float(*value).serialize(to),
@@ -60,10 +61,10 @@ impl Serialize for Attribute<'_> {
                 Value::Array(Array::I64(values)) => values.serialize(to),
                 Value::Array(Array::F64(values)) => to.collect_seq(values.iter().map(|value| Number::Float(*value))),
                 Value::Array(Array::String(values)) => to.collect_seq(values.iter().map(AsRef::<str>::as_ref)),
-                // Types that there may be one day are written as OpenTelemetry shows them.
+                // `Value` is non-exhaustive.
                 value => to.serialize_str(&value.as_str()),
             },
-            Attribute::OfLog(value) => AnyJson(value).serialize(to),
+            Attribute::Log(value) => AnyJson(value).serialize(to),
         }
     }
 }
@@ -86,12 +87,12 @@ impl Serialize for AnyJson<'_> {
     }
 }
 
-/// A value of a log record on its own.
+/// Formats a value of a log record.
 pub(crate) fn value(value: &AnyValue) -> String {
     serde_json::to_string(&AnyJson(value)).unwrap_or_else(|_| format!("{value:?}"))
 }
 
-/// JSON has no word for a float that is no number. These are OTLP's.
+/// A number. JSON has no NaN and infinities, which become the strings of OTLP.
 pub(super) enum Number {
     Float(f64),
     Signed(i64),

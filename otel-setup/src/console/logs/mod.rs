@@ -16,8 +16,9 @@ use crate::text::{self, Paint, escape_control};
 
 /// Writes log records to the console.
 ///
-/// [`pretty`](Self::pretty) writes a line for each: when, how severe, by whom, the message, the attributes, and the first eight digits of the trace's id. [`json`](Self::json) writes each
-/// [as a JSON object](super#json) on a line of its own.
+/// [`pretty`](Self::pretty) writes one line per record: time, severity, target, message,
+/// attributes, and the first eight digits of the trace id. [`json`](Self::json) writes each record
+/// as [a JSON object](super#json) per line.
 ///
 /// # Example
 ///
@@ -38,11 +39,11 @@ use crate::text::{self, Paint, escape_control};
 ///
 /// # Errors
 ///
-/// Exports fail where the writer does, a pipe that nobody reads any more included, and after the shutdown.
+/// Exports fail if the writer fails, for example because of a closed pipe, and after the shutdown.
 ///
 /// # Panics
 ///
-/// Only where the writer does.
+/// Only if the writer panics.
 #[derive(Clone)]
 pub struct ConsoleLogExporter(Handle<Format>);
 
@@ -52,26 +53,26 @@ enum Format {
 }
 
 impl ConsoleLogExporter {
-    /// Lines on stdout, in colour where [stdout has colour](crate::stdout_supports_color).
+    /// Writes lines to stdout, colored if [stdout supports it](crate::stdout_supports_color).
     #[must_use]
     pub fn pretty() -> Self {
         ConsoleLogExporter(Handle::stdout(Format::Pretty))
     }
 
-    /// JSON on stdout, one object a line.
+    /// Writes JSON to stdout, one object per line.
     #[must_use]
     pub fn json() -> Self {
         ConsoleLogExporter(Handle::stdout(Format::Json))
     }
 
-    /// Writes there instead, without color.
+    /// Sets another writer, and turns colors off.
     #[must_use]
     pub fn writer(self, writer: impl Write + Send + 'static) -> Self {
         self.0.set_writer(writer);
         self
     }
 
-    /// Whether lines have color.
+    /// Turns the colors of lines on or off.
     #[must_use]
     pub fn color(self, color: bool) -> Self {
         self.0.set_color(color);
@@ -104,21 +105,21 @@ fn line(record: &SdkLogRecord, scope: &InstrumentationScope, paint: Paint) -> St
     let mut line = paint.dim(time.as_deref().unwrap_or("-"));
     let severity = record.severity_number();
     let name = severity.as_ref().map(Severity::name);
-    let said = record.severity_text().or(name).unwrap_or("-");
-    let said = format!("{:5}", escape_control(said));
+    let level = record.severity_text().or(name).unwrap_or("-");
+    let level = format!("{:5}", escape_control(level));
     let source = escape_control(record.target().map_or(scope.name(), AsRef::as_ref));
     // Writing to a string does not fail.
     let _ = write!(
         line,
         " {} {}",
         match severity {
-            Some(severity) if severity >= Severity::Error => paint.error(&said, true),
-            Some(severity) if severity >= Severity::Warn => paint.warning(&said),
-            _ => said,
+            Some(severity) if severity >= Severity::Error => paint.error(&level, true),
+            Some(severity) if severity >= Severity::Warn => paint.warning(&level),
+            _ => level,
         },
         paint.dim(&format!("{source}:")),
     );
-    // An event without a message has a name that tells what it is.
+    // The name describes an event without a message.
     let message = record.body().map(show).or(record.event_name().map(str::to_owned));
     if let Some(message) = message {
         let _ = write!(line, " {}", escape_control(&message));
@@ -139,7 +140,7 @@ fn line(record: &SdkLogRecord, scope: &InstrumentationScope, paint: Paint) -> St
     line
 }
 
-/// A text as it is, and anything else as in JSON.
+/// Formats strings unchanged, and other values as JSON.
 fn show(value: &AnyValue) -> String {
     match value {
         AnyValue::String(text) => text.to_string(),

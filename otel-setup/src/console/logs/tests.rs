@@ -1,4 +1,4 @@
-//! What is written for log records, exactly.
+//! The exact text of log records.
 
 use std::collections::HashMap;
 
@@ -12,11 +12,11 @@ use serde_json::json;
 use super::*;
 use crate::console::test_support::{BrokenPipe, Buffer, at};
 
-/// What is written about the record that `fill` fills.
-fn written(exporter: ConsoleLogExporter, fill: impl FnOnce(&mut SdkLogRecord)) -> Buffer {
-    let written = Buffer::default();
+/// Exports the record that `fill` sets, and returns the output.
+fn export(exporter: ConsoleLogExporter, fill: impl FnOnce(&mut SdkLogRecord)) -> Buffer {
+    let output = Buffer::default();
     let provider = SdkLoggerProvider::builder()
-        .with_simple_exporter(exporter.writer(written.clone()))
+        .with_simple_exporter(exporter.writer(output.clone()))
         .with_resource(
             Resource::builder_empty()
                 .with_attribute(KeyValue::new("service.name", "shop"))
@@ -28,7 +28,7 @@ fn written(exporter: ConsoleLogExporter, fill: impl FnOnce(&mut SdkLogRecord)) -
     let mut record = logger.create_log_record();
     fill(&mut record);
     logger.emit(record);
-    written
+    output
 }
 
 fn full(record: &mut SdkLogRecord) {
@@ -54,8 +54,8 @@ fn full(record: &mut SdkLogRecord) {
 }
 
 #[test]
-fn json_has_all_that_a_record_has_with_its_types() {
-    let written = written(ConsoleLogExporter::json(), full);
+fn json_contains_all_fields_with_their_types() {
+    let output = export(ConsoleLogExporter::json(), full);
     let expected = json!({
         "timestamp": "2027-01-15T08:00:00.000000Z",
         "observed_timestamp": "2027-01-15T08:00:00.001000Z",
@@ -78,16 +78,16 @@ fn json_has_all_that_a_record_has_with_its_types() {
         "resource": {"attributes": {"service.name": "shop"}, "schema_url": ""},
         "scope": {"name": "till", "version": "1.2", "schema_url": "", "attributes": {}},
     });
-    assert_eq!(written.json(), [expected]);
+    assert_eq!(output.json(), [expected]);
 }
 
 #[test]
-fn json_has_the_same_fields_where_there_is_nothing() {
-    let written = written(ConsoleLogExporter::json(), |record| {
+fn json_contains_unset_fields() {
+    let output = export(ConsoleLogExporter::json(), |record| {
         record.set_observed_timestamp(at(1));
     });
     assert_eq!(
-        written.text(),
+        output.text(),
         concat!(
             r#"{"timestamp":null,"observed_timestamp":"2027-01-15T08:00:00.001000Z","#,
             r#""severity_text":"","severity_number":null,"event_name":"","target":"","body":null,"attributes":{},"#,
@@ -100,49 +100,49 @@ fn json_has_the_same_fields_where_there_is_nothing() {
 }
 
 #[test]
-fn a_line_tells_when_how_severe_by_whom_what_and_in_which_trace() {
-    let written = written(ConsoleLogExporter::pretty(), full);
+fn a_line_shows_all_fields() {
+    let output = export(ConsoleLogExporter::pretty(), full);
     assert_eq!(
-        written.text(),
+        output.text(),
         "2027-01-15T08:00:00.000000Z WARN  shop::till: sold \"out\"\\n integer=7 float=\"Infinity\" bool=true \
          bytes=\"AP8=\" list=[1,\"a\"] map={\"a\":\"\\u001b\",\"b\":2.5} trace=0abc0000\n"
     );
 }
 
 #[test]
-fn a_line_does_without_what_there_is_not() {
+fn a_line_omits_unset_fields() {
     let event = |record: &mut SdkLogRecord| {
         record.set_observed_timestamp(at(1));
         record.set_severity_number(Severity::Error2);
         record.set_event_name("shop.burnt");
     };
     assert_eq!(
-        written(ConsoleLogExporter::pretty(), event).text(),
+        export(ConsoleLogExporter::pretty(), event).text(),
         "2027-01-15T08:00:00.001000Z ERROR2 till: shop.burnt\n"
     );
-    let nothing = |record: &mut SdkLogRecord| record.set_observed_timestamp(at(1));
+    let empty = |record: &mut SdkLogRecord| record.set_observed_timestamp(at(1));
     assert_eq!(
-        written(ConsoleLogExporter::pretty(), nothing).text(),
+        export(ConsoleLogExporter::pretty(), empty).text(),
         "2027-01-15T08:00:00.001000Z -     till:\n"
     );
 }
 
 #[test]
-fn colours_tell_how_severe_it_is() {
+fn color_highlights_the_severity() {
     for (severity, color) in [
         (Severity::Info, "INFO "),
         (Severity::Warn3, "\x1b[33mWARN3\x1b[0m"),
         (Severity::Fatal, "\x1b[31mFATAL\x1b[0m"),
     ] {
         let provider = SdkLoggerProvider::builder();
-        let written = Buffer::default();
-        let exporter = ConsoleLogExporter::pretty().writer(written.clone()).color(true);
+        let output = Buffer::default();
+        let exporter = ConsoleLogExporter::pretty().writer(output.clone()).color(true);
         let provider = provider.with_simple_exporter(exporter).build();
         let logger = provider.logger("till");
         let mut record = logger.create_log_record();
         record.set_severity_number(severity);
         logger.emit(record);
-        let text = written.text();
+        let text = output.text();
         assert!(
             text.contains(&format!("\x1b[0m {color} \x1b[2mtill:\x1b[0m")),
             "{text:?}"
@@ -150,11 +150,12 @@ fn colours_tell_how_severe_it_is() {
     }
 }
 
-/// Gets at a batch with one record, which cannot be made by hand.
+/// An exporter that exports each batch twice, with a shutdown in between. Tests cannot create a
+/// batch themselves.
 #[derive(Clone, Debug)]
-struct Twice(ConsoleLogExporter, std::sync::Arc<std::sync::Mutex<Vec<OTelSdkResult>>>);
+struct ExportTwice(ConsoleLogExporter, std::sync::Arc<std::sync::Mutex<Vec<OTelSdkResult>>>);
 
-impl LogExporter for Twice {
+impl LogExporter for ExportTwice {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
         let records: Vec<_> = batch.iter().collect();
         for _ in 0..2 {
@@ -167,8 +168,8 @@ impl LogExporter for Twice {
 }
 
 #[test]
-fn a_broken_pipe_is_an_error_and_so_is_an_export_after_the_shutdown() {
-    let twice = Twice(
+fn exports_to_a_broken_pipe_or_after_the_shutdown_fail() {
+    let twice = ExportTwice(
         ConsoleLogExporter::pretty().writer(BrokenPipe),
         std::sync::Arc::default(),
     );

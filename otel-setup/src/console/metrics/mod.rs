@@ -16,8 +16,9 @@ use crate::text;
 
 /// Writes metrics to the console.
 ///
-/// [`pretty`](Self::pretty) draws them as [tables](super::metrics_table()) below a line with the time; [`json`](Self::json) writes each instrument [as a JSON object](super#json) on a line of its own.
-/// Where nothing was measured, nothing is written.
+/// [`pretty`](Self::pretty) draws [tables](super::metrics_table()) below a line with the time.
+/// [`json`](Self::json) writes each instrument as [a JSON object](super#json) per line. Without
+/// measurements, nothing is written.
 ///
 /// # Example
 ///
@@ -35,11 +36,11 @@ use crate::text;
 ///
 /// # Errors
 ///
-/// Exports fail where the writer does, a pipe that nobody reads any more included, and after the shutdown.
+/// Exports fail if the writer fails, for example because of a closed pipe, and after the shutdown.
 ///
 /// # Panics
 ///
-/// Only where the writer does.
+/// Only if the writer panics.
 #[derive(Clone)]
 pub struct ConsoleMetricExporter {
     handle: Handle<Format>,
@@ -52,13 +53,14 @@ enum Format {
 }
 
 impl ConsoleMetricExporter {
-    /// Tables on stdout, the heading in bold where [stdout has colour](crate::stdout_supports_color).
+    /// Writes tables to stdout, with a bold heading if [stdout supports
+    /// it](crate::stdout_supports_color).
     #[must_use]
     pub fn pretty() -> Self {
         Self::stdout(Format::Pretty)
     }
 
-    /// JSON on stdout, one object a line.
+    /// Writes JSON to stdout, one object per line.
     #[must_use]
     pub fn json() -> Self {
         Self::stdout(Format::Json)
@@ -71,21 +73,21 @@ impl ConsoleMetricExporter {
         }
     }
 
-    /// Writes there instead, without color.
+    /// Sets another writer, and turns colors off.
     #[must_use]
     pub fn writer(self, writer: impl Write + Send + 'static) -> Self {
         self.handle.set_writer(writer);
         self
     }
 
-    /// Whether the heading has color.
+    /// Turns the style of the heading on or off.
     #[must_use]
     pub fn color(self, color: bool) -> Self {
         self.handle.set_color(color);
         self
     }
 
-    /// Whether the numbers are those since the start, which is the default, or since the export before.
+    /// Sets the temporality. The default is cumulative.
     #[must_use]
     pub fn temporality(mut self, temporality: Temporality) -> Self {
         self.temporality = temporality;
@@ -102,7 +104,7 @@ impl PushMetricExporter for ConsoleMetricExporter {
                     return Ok(tables);
                 }
                 let heading = console.paint.bold("metrics");
-                let time = newest(metrics).and_then(text::time).unwrap_or_default();
+                let time = collection_time(metrics).and_then(text::time).unwrap_or_default();
                 Ok(format!("{heading} {time}\n\n{tables}\n"))
             }
             Format::Json => json::metrics(metrics),
@@ -122,8 +124,8 @@ impl PushMetricExporter for ConsoleMetricExporter {
     }
 }
 
-/// When they were collected.
-fn newest(metrics: &ResourceMetrics) -> Option<SystemTime> {
+/// Returns the time of the collection.
+fn collection_time(metrics: &ResourceMetrics) -> Option<SystemTime> {
     fn time<T>(data: &MetricData<T>) -> SystemTime {
         match data {
             MetricData::Gauge(gauge) => gauge.time(),

@@ -1,4 +1,4 @@
-//! What is written for metrics, exactly. But for the times, which the SDK takes from the clock.
+//! The exact text of metrics, except for the times.
 
 use opentelemetry::metrics::{Meter, MeterProvider};
 use opentelemetry::{InstrumentationScope, KeyValue};
@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use super::*;
 use crate::console::test_support::{BrokenPipe, Buffer};
 
-/// What is written about that which `measure` records.
-fn written(exporter: ConsoleMetricExporter, measure: impl FnOnce(&Meter)) -> Buffer {
-    let written = Buffer::default();
+/// Exports the measurements of `measure`, and returns the output.
+fn export(exporter: ConsoleMetricExporter, measure: impl FnOnce(&Meter)) -> Buffer {
+    let output = Buffer::default();
     let exponential = |instrument: &Instrument| {
         let aggregation = Aggregation::Base2ExponentialHistogram {
             max_size: 160,
@@ -24,7 +24,7 @@ fn written(exporter: ConsoleMetricExporter, measure: impl FnOnce(&Meter)) -> Buf
         (instrument.name() == "exponential").then(|| Stream::builder().with_aggregation(aggregation).build().unwrap())
     };
     let provider = SdkMeterProvider::builder()
-        .with_reader(PeriodicReader::builder(exporter.writer(written.clone())).build())
+        .with_reader(PeriodicReader::builder(exporter.writer(output.clone())).build())
         .with_resource(
             Resource::builder_empty()
                 .with_attribute(KeyValue::new("service.name", "shop"))
@@ -34,21 +34,21 @@ fn written(exporter: ConsoleMetricExporter, measure: impl FnOnce(&Meter)) -> Buf
         .build();
     let scope = InstrumentationScope::builder("till").with_version("1.2").build();
     measure(&provider.meter_with_scope(scope));
-    // Exports a last time. A flush would be followed by that, too.
+    // The shutdown exports. A flush would cause a second export.
     provider.shutdown().unwrap();
-    written
+    output
 }
 
-/// The one line, with `"now"` for the times where they are times.
-fn line(written: &Buffer) -> Value {
-    let mut lines = written.json();
+/// Returns the only line, with valid times replaced by `"now"`.
+fn line(output: &Buffer) -> Value {
+    let mut lines = output.json();
     assert_eq!(lines.len(), 1);
     let mut line = lines.remove(0);
     for point in line["points"].as_array_mut().unwrap() {
         for time in ["start_time", "time"] {
-            let said = point[time].as_str().unwrap();
-            let parsed: jiff::Timestamp = said.parse().unwrap();
-            assert_eq!(said, format!("{parsed:.6}"));
+            let text = point[time].as_str().unwrap();
+            let parsed: jiff::Timestamp = text.parse().unwrap();
+            assert_eq!(text, format!("{parsed:.6}"));
             point[time] = json!("now");
         }
     }
@@ -69,7 +69,7 @@ fn expected(name: &str, mut rest: Value) -> Value {
 
 #[test]
 fn json_of_a_counter() {
-    let written = written(ConsoleMetricExporter::json(), |meter| {
+    let output = export(ConsoleMetricExporter::json(), |meter| {
         let counter = meter
             .u64_counter("sold")
             .with_unit("{item}")
@@ -88,7 +88,7 @@ fn json_of_a_counter() {
             {"attributes": {"item": "tea", "large": true}, "start_time": "now", "time": "now", "value": u64::MAX},
         ],
     });
-    assert_eq!(line(&written), expected("sold", rest));
+    assert_eq!(line(&output), expected("sold", rest));
     let start = concat!(
         r#"{"resource":{"attributes":{"service.name":"shop"},"schema_url":""},"#,
         r#""scope":{"name":"till","version":"1.2","schema_url":"","attributes":{}},"#,
@@ -96,14 +96,14 @@ fn json_of_a_counter() {
         r#""type":"sum","temporality":"cumulative","is_monotonic":true,"#,
         r#""points":[{"attributes":{"item":"tea","large":true},"start_time":""#,
     );
-    assert!(written.text().starts_with(start), "{}", written.text());
+    assert!(output.text().starts_with(start), "{}", output.text());
 }
 
 #[test]
-fn json_of_an_up_down_counter_that_is_not_cumulative() {
+fn json_of_a_counter_with_delta_temporality() {
     let exporter = ConsoleMetricExporter::json().temporality(Temporality::Delta);
     assert_eq!(PushMetricExporter::temporality(&exporter), Temporality::Delta);
-    let written = written(exporter, |meter| {
+    let output = export(exporter, |meter| {
         meter.u64_counter("sold").build().add(2, &[]);
     });
     let rest = json!({
@@ -114,12 +114,12 @@ fn json_of_an_up_down_counter_that_is_not_cumulative() {
         "is_monotonic": true,
         "points": [{"attributes": {}, "start_time": "now", "time": "now", "value": 2}],
     });
-    assert_eq!(line(&written), expected("sold", rest));
+    assert_eq!(line(&output), expected("sold", rest));
 }
 
 #[test]
 fn json_of_a_gauge() {
-    let written = written(ConsoleMetricExporter::json(), |meter| {
+    let output = export(ConsoleMetricExporter::json(), |meter| {
         meter.f64_gauge("load").with_unit("1").build().record(0.5, &[]);
     });
     let rest = json!({
@@ -130,12 +130,12 @@ fn json_of_a_gauge() {
         "is_monotonic": null,
         "points": [{"attributes": {}, "start_time": "now", "time": "now", "value": 0.5}],
     });
-    assert_eq!(line(&written), expected("load", rest));
+    assert_eq!(line(&output), expected("load", rest));
 }
 
 #[test]
 fn json_of_a_histogram() {
-    let written = written(ConsoleMetricExporter::json(), |meter| {
+    let output = export(ConsoleMetricExporter::json(), |meter| {
         let histogram = meter
             .f64_histogram("took")
             .with_unit("s")
@@ -163,12 +163,12 @@ fn json_of_a_histogram() {
             "bucket_counts": [1, 2, 0],
         }],
     });
-    assert_eq!(line(&written), expected("took", rest));
+    assert_eq!(line(&output), expected("took", rest));
 }
 
 #[test]
 fn json_of_an_exponential_histogram() {
-    let written = written(ConsoleMetricExporter::json(), |meter| {
+    let output = export(ConsoleMetricExporter::json(), |meter| {
         let histogram = meter.u64_histogram("exponential").build();
         histogram.record(0, &[]);
         histogram.record(3, &[]);
@@ -194,16 +194,16 @@ fn json_of_an_exponential_histogram() {
             "negative": {"offset": 0, "bucket_counts": []},
         }],
     });
-    assert_eq!(line(&written), expected("exponential", rest));
+    assert_eq!(line(&output), expected("exponential", rest));
 }
 
 #[test]
-fn a_line_for_each_instrument() {
-    let written = written(ConsoleMetricExporter::json(), |meter| {
+fn each_instrument_has_a_line() {
+    let output = export(ConsoleMetricExporter::json(), |meter| {
         meter.u64_counter("sold").build().add(1, &[]);
         meter.i64_up_down_counter("waiting").build().add(-1, &[]);
     });
-    let mut lines = written.json();
+    let mut lines = output.json();
     lines.sort_by_key(|line| line["name"].to_string());
     let [sold, waiting] = &lines[..] else {
         panic!("{lines:?}")
@@ -216,12 +216,12 @@ fn a_line_for_each_instrument() {
 }
 
 #[test]
-fn tables_are_below_the_time() {
+fn tables_stand_below_the_time() {
     let measure = |meter: &Meter| {
         let counter = meter.u64_counter("sold").with_description("What was sold.").build();
         counter.add(2, &[KeyValue::new("item", "tea")]);
     };
-    let plain = written(ConsoleMetricExporter::pretty(), measure).text();
+    let plain = export(ConsoleMetricExporter::pretty(), measure).text();
     let (heading, tables) = plain.split_once('\n').unwrap();
     let time = heading.strip_prefix("metrics ").unwrap();
     assert_eq!(
@@ -237,26 +237,26 @@ fn tables_are_below_the_time() {
 }
 
 #[test]
-fn nothing_is_no_text() {
+fn no_metrics_are_no_text() {
     for exporter in [ConsoleMetricExporter::pretty(), ConsoleMetricExporter::json()] {
-        assert_eq!(written(exporter, |_| {}).text(), "");
+        assert_eq!(export(exporter, |_| {}).text(), "");
     }
 }
 
 #[test]
-fn colour_is_for_those_who_ask() {
-    let written = Buffer::default();
-    let exporter = ConsoleMetricExporter::pretty().writer(written.clone()).color(true);
+fn color_is_optional() {
+    let output = Buffer::default();
+    let exporter = ConsoleMetricExporter::pretty().writer(output.clone()).color(true);
     let provider = SdkMeterProvider::builder()
         .with_reader(PeriodicReader::builder(exporter).build())
         .build();
     provider.meter("till").u64_counter("sold").build().add(1, &[]);
     provider.force_flush().unwrap();
-    assert!(written.text().starts_with("\x1b[1mmetrics\x1b[0m 2"));
+    assert!(output.text().starts_with("\x1b[1mmetrics\x1b[0m 2"));
 }
 
 #[tokio::test]
-async fn a_broken_pipe_is_an_error_and_so_is_an_export_after_the_shutdown() {
+async fn exports_to_a_broken_pipe_or_after_the_shutdown_fail() {
     let collected = InMemoryMetricExporter::default();
     let provider = SdkMeterProvider::builder()
         .with_reader(PeriodicReader::builder(collected.clone()).build())

@@ -1,4 +1,4 @@
-//! Metrics as text: a table for each instrument, with a row for each combination of attributes.
+//! Draws metrics as text: one table per instrument, with one row per attribute set.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -10,18 +10,19 @@ use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric, MetricData, Re
 
 use crate::text::escape_control;
 
-/// The attributes whose columns come first. Others follow by name.
-const FIRST: [&str; 3] = ["rpc.method", "rpc.status_code", "error.type"];
+/// The attributes of the first columns. Others follow, sorted by name.
+const LEADING_COLUMNS: [&str; 3] = ["rpc.method", "rpc.status_code", "error.type"];
 
-/// The attribute that has no column: it says `grpc` in every row.
+/// An attribute without a column, since its value is always `grpc`.
 const HIDDEN_ATTRIBUTE: &str = "rpc.system.name";
 
-/// A line below the header, and none elsewhere.
+/// A line below the header, and no other borders.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
-/// Draws a table for each instrument in `metrics`, with a row for each combination of attributes.
+/// Draws one table per instrument in `metrics`, with one row per attribute set.
 ///
-/// Histograms have a count, a mean and a maximum, sums and gauges the value as it is now. Seconds are written in the unit that suits their size. The attribute `rpc.system.name` has no column.
+/// Histograms show count, mean and maximum; sums and gauges show the current value. Seconds are
+/// scaled to a readable unit. The attribute `rpc.system.name` is omitted.
 ///
 /// # Example
 ///
@@ -51,7 +52,7 @@ pub fn metrics_table(metrics: &ResourceMetrics) -> String {
         let gap = if index > 0 { "\n" } else { "" };
         // Writing to a string does not fail.
         let _ = writeln!(text, "{gap}{}", heading(metric));
-        let _ = writeln!(text, "{}", Series::of(metric).table().trim_fmt());
+        let _ = writeln!(text, "{}", DataPoints::new(metric).table().trim_fmt());
     }
     text
 }
@@ -65,24 +66,21 @@ fn heading(metric: &Metric) -> String {
     }
 }
 
-/// What one instrument has measured.
-struct Series {
-    /// What the numbers in [`Point::values`] are.
+/// The data points of one instrument.
+struct DataPoints {
+    /// The headers of [`DataPoint::values`].
     values: &'static [&'static str],
-    points: Vec<Point>,
+    points: Vec<DataPoint>,
 }
 
-struct Point {
+struct DataPoint {
     attributes: Vec<KeyValue>,
     values: Vec<String>,
 }
 
-impl Series {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "whoever reads a table does not miss the sixteenth digit"
-    )]
-    fn of(metric: &Metric) -> Self {
+impl DataPoints {
+    #[expect(clippy::cast_precision_loss, reason = "the table shows fewer digits")]
+    fn new(metric: &Metric) -> Self {
         match metric.data() {
             AggregatedMetrics::F64(data) => Self::read(data, metric.unit(), |value| value),
             AggregatedMetrics::U64(data) => Self::read(data, metric.unit(), |value| value as f64),
@@ -93,41 +91,41 @@ impl Series {
     fn read<T: Copy>(data: &MetricData<T>, unit: &str, number: impl Fn(T) -> f64) -> Self {
         let show = |value| quantity(number(value), unit);
         match data {
-            MetricData::Histogram(histogram) => Series {
+            MetricData::Histogram(histogram) => DataPoints {
                 values: DISTRIBUTION,
                 points: histogram
                     .data_points()
-                    .map(|point| Point {
+                    .map(|point| DataPoint {
                         attributes: point.attributes().cloned().collect(),
                         values: distribution(point.count(), number(point.sum()), point.max().map(show), unit),
                     })
                     .collect(),
             },
-            MetricData::ExponentialHistogram(histogram) => Series {
+            MetricData::ExponentialHistogram(histogram) => DataPoints {
                 values: DISTRIBUTION,
                 points: histogram
                     .data_points()
-                    .map(|point| Point {
+                    .map(|point| DataPoint {
                         attributes: point.attributes().cloned().collect(),
                         values: distribution(point.count() as u64, number(point.sum()), point.max().map(show), unit),
                     })
                     .collect(),
             },
-            MetricData::Sum(sum) => Series {
+            MetricData::Sum(sum) => DataPoints {
                 values: &["now"],
                 points: sum
                     .data_points()
-                    .map(|point| Point {
+                    .map(|point| DataPoint {
                         attributes: point.attributes().cloned().collect(),
                         values: vec![show(point.value())],
                     })
                     .collect(),
             },
-            MetricData::Gauge(gauge) => Series {
+            MetricData::Gauge(gauge) => DataPoints {
                 values: &["now"],
                 points: gauge
                     .data_points()
-                    .map(|point| Point {
+                    .map(|point| DataPoint {
                         attributes: point.attributes().cloned().collect(),
                         values: vec![show(point.value())],
                     })
@@ -138,7 +136,7 @@ impl Series {
 
     fn table(&self) -> Table {
         let keys = self.keys();
-        // The SDK keeps points in no order.
+        // The SDK returns data points in arbitrary order.
         let mut rows: Vec<Vec<String>> = self.points.iter().map(|point| point.row(&keys)).collect();
         rows.sort();
         let mut table = Table::new();
@@ -155,17 +153,22 @@ impl Series {
         table
     }
 
-    /// The attributes that any of the points has.
+    /// Returns the attributes of all data points, in the order of their columns.
     fn keys(&self) -> Vec<&str> {
         let attributes = self.points.iter().flat_map(|point| &point.attributes);
         let keys: BTreeSet<&str> = attributes.map(|attribute| attribute.key.as_str()).collect();
         let mut keys: Vec<&str> = keys.into_iter().filter(|key| *key != HIDDEN_ATTRIBUTE).collect();
-        keys.sort_by_key(|key| FIRST.iter().position(|first| first == key).unwrap_or(FIRST.len()));
+        keys.sort_by_key(|key| {
+            LEADING_COLUMNS
+                .iter()
+                .position(|first| first == key)
+                .unwrap_or(LEADING_COLUMNS.len())
+        });
         keys
     }
 }
 
-impl Point {
+impl DataPoint {
     fn row(&self, keys: &[&str]) -> Vec<String> {
         let attribute = |key: &&str| {
             let found = self.attributes.iter().find(|attribute| attribute.key.as_str() == *key);
@@ -177,7 +180,7 @@ impl Point {
     }
 }
 
-/// The columns of a histogram. Its buckets are made for machines.
+/// The columns of a histogram, without its buckets.
 const DISTRIBUTION: &[&str] = &["count", "mean", "max"];
 
 fn distribution(count: u64, sum: f64, max: Option<String>, unit: &str) -> Vec<String> {
@@ -189,12 +192,12 @@ fn distribution(count: u64, sum: f64, max: Option<String>, unit: &str) -> Vec<St
     vec![count.to_string(), mean, max.unwrap_or_default()]
 }
 
-#[expect(clippy::cast_precision_loss, reason = "as above")]
+#[expect(clippy::cast_precision_loss, reason = "the table shows fewer digits")]
 fn mean(sum: f64, count: u64) -> f64 {
     sum / count as f64
 }
 
-/// Seconds in the unit that suits their size, and anything else as it is.
+/// Scales seconds to a readable unit, and formats other values unchanged.
 fn quantity(value: f64, unit: &str) -> String {
     match Duration::try_from_secs_f64(value) {
         Ok(duration) if unit == "s" => format!("{duration:.1?}"),

@@ -1,4 +1,4 @@
-//! The exact text, for measurements made by hand.
+//! The exact text of tables.
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Meter, MeterProvider};
@@ -8,7 +8,8 @@ use opentelemetry_sdk::metrics::{
 
 use super::metrics_table;
 
-/// The table of what `measure` records. Without the line break that the source has for looks.
+/// Checks the table of the measurements of `measure`. The expected text may begin with a line
+/// break.
 fn assert_draws(measure: impl FnOnce(&Meter), expected: &str) {
     let exporter = InMemoryMetricExporter::default();
     let reader = PeriodicReader::builder(exporter.clone()).build();
@@ -25,11 +26,8 @@ fn assert_draws(measure: impl FnOnce(&Meter), expected: &str) {
         .with_view(exponential)
         .build();
     measure(&provider.meter("test"));
-    provider.force_flush().expect("nothing stands in its way");
-    let metrics = exporter
-        .get_finished_metrics()
-        .expect("nothing stands in its way")
-        .pop();
+    provider.force_flush().unwrap();
+    let metrics = exporter.get_finished_metrics().unwrap().pop();
     let drawn = metrics_table(&metrics.unwrap_or_default());
     assert_eq!(drawn, expected.trim_start_matches('\n'), "drawn:\n{drawn}");
 }
@@ -45,12 +43,12 @@ fn attributes(method: &'static str, code: &'static str, error: Option<&'static s
 }
 
 #[test]
-fn nothing_is_no_text() {
+fn no_metrics_are_no_text() {
     assert_draws(|_| {}, "");
 }
 
 #[test]
-fn a_histogram_of_seconds_has_a_row_for_each_combination_of_attributes() {
+fn a_histogram_has_one_row_per_attribute_set() {
     assert_draws(
         |meter| {
             let histogram = meter
@@ -75,7 +73,7 @@ rpc.server.call.duration: How long they took.
 }
 
 #[test]
-fn sums_and_gauges_have_one_number_and_tables_a_gap_between_them() {
+fn sums_and_gauges_have_one_value() {
     assert_draws(
         |meter| {
             let active = meter.i64_up_down_counter("active").with_description("Now.").build();
@@ -99,7 +97,7 @@ load: Now, too.
 }
 
 #[test]
-fn an_exponential_histogram_is_a_histogram_like_any_other() {
+fn an_exponential_histogram_looks_like_a_histogram() {
     assert_draws(
         |meter| {
             let histogram = meter.u64_histogram("exponential").build();
@@ -116,7 +114,7 @@ exponential
 }
 
 #[test]
-fn what_callers_wrote_does_not_move_the_cursor() {
+fn control_characters_are_escaped() {
     assert_draws(
         |meter| {
             let counter = meter.u64_counter("c").with_description("a\nb").build();

@@ -14,15 +14,19 @@ use super::traces::Traces;
 
 /// Writes traces to the console.
 ///
-/// [`pretty`](Self::pretty) draws each trace as a [`waterfall`](super::waterfall()) once it is complete, as far as the process can know: when the spans above a span have ended, up to one without a parent or
-/// with a remote one. What comes later is drawn as it comes, as a trace that is `continued`, below the names of the spans that stand further up. Where client and server are one process, each side's
-/// span is the top of a part: the server's is drawn first, below `(remote parent …)`.
+/// [`pretty`](Self::pretty) draws each trace as a [`waterfall`](super::waterfall()) once it is
+/// complete: when all ancestors of its spans have ended, up to one without a parent or with a
+/// remote parent. Spans that end later are drawn immediately, in a trace marked `continued`, below
+/// the names of their ancestors. If client and server are one process, the server's part is drawn
+/// first, below `(remote parent …)`.
 ///
-/// A span that waits for its parent in vain is drawn when the exporter is flushed or shut down, or when more than 4,096 spans wait.
-/// Note that of the SDK's own processors none passes [`SdkTracerProvider::force_flush`](opentelemetry_sdk::trace::SdkTracerProvider::force_flush) on to its exporter, only the shutdown: to flush, keep a clone of the
-/// exporter, which is a handle to the same one.
+/// Spans without their parent are drawn on a flush or the shutdown, or when more than 4,096 spans
+/// wait. The SDK's processors do not pass
+/// [`SdkTracerProvider::force_flush`](opentelemetry_sdk::trace::SdkTracerProvider::force_flush) on
+/// to their exporter. To flush, call `force_flush` on a clone of the exporter, which shares its
+/// state.
 ///
-/// [`json`](Self::json) writes each span [as a JSON object](super#json) on a line of its own, as it comes.
+/// [`json`](Self::json) writes each span immediately, as [a JSON object](super#json) per line.
 ///
 /// # Example
 ///
@@ -41,11 +45,13 @@ use super::traces::Traces;
 ///
 /// # Errors
 ///
-/// Exports, flushes and shutdowns fail where the writer does, a pipe that nobody reads any more included; what was to be written is lost. After the shutdown exports fail, too.
+/// Exports, flushes and shutdowns fail if the writer fails, for example because of a closed pipe.
+/// Their text is lost. Exports and flushes also fail after the shutdown.
 ///
 /// # Panics
 ///
-/// Only where the writer does. A writer that blocks keeps the caller waiting: with a batch processor that is the processor's own thread, with a simple one it is whoever ends a span.
+/// Only if the writer panics. A writer that blocks also blocks the caller: the thread of a batch
+/// processor, or with a simple processor the thread that ends a span.
 #[derive(Clone)]
 pub struct ConsoleSpanExporter(Handle<Format>);
 
@@ -55,19 +61,19 @@ enum Format {
 }
 
 impl ConsoleSpanExporter {
-    /// Waterfalls on stdout, in colour where [stdout has colour](crate::stdout_supports_color).
+    /// Writes waterfalls to stdout, colored if [stdout supports it](crate::stdout_supports_color).
     #[must_use]
     pub fn pretty() -> Self {
         ConsoleSpanExporter(Handle::stdout(Format::Pretty(Traces::default())))
     }
 
-    /// JSON on stdout, one object a line.
+    /// Writes JSON to stdout, one object per line.
     #[must_use]
     pub fn json() -> Self {
         ConsoleSpanExporter(Handle::stdout(Format::Json))
     }
 
-    /// Writes there instead, without color.
+    /// Sets another writer, and turns colors off.
     ///
     /// ```
     /// use otel_setup::console::ConsoleSpanExporter;
@@ -80,7 +86,7 @@ impl ConsoleSpanExporter {
         self
     }
 
-    /// Whether waterfalls have color.
+    /// Turns the colors of waterfalls on or off.
     #[must_use]
     pub fn color(self, color: bool) -> Self {
         self.0.set_color(color);
@@ -109,6 +115,7 @@ impl SpanExporter for ConsoleSpanExporter {
     }
 }
 
+/// Draws the buffered spans.
 fn drain(console: &mut Console<Format>) -> String {
     match &mut console.format {
         Format::Pretty(traces) => traces.drain(console.paint.color),

@@ -1,4 +1,4 @@
-//! What is written for spans, exactly.
+//! The exact text of spans.
 
 use opentelemetry::trace::{Event, Link, SpanKind, Status, TraceState};
 use opentelemetry::{Array, InstrumentationScope, KeyValue, Value};
@@ -16,7 +16,7 @@ fn resource() -> Resource {
         .build()
 }
 
-/// One that has everything.
+/// Returns a span with all fields set.
 fn full() -> SpanData {
     let mut span = span(2, 1, "Shop/Order", SpanKind::Server, (0, 1500));
     let state = TraceState::from_key_value([("vendor", "value"), ("other", "1")]).unwrap();
@@ -56,9 +56,9 @@ fn full() -> SpanData {
 }
 
 #[tokio::test]
-async fn json_has_all_that_a_span_has_with_its_types() {
-    let written = Buffer::default();
-    let mut exporter = ConsoleSpanExporter::json().writer(written.clone());
+async fn json_contains_all_fields_with_their_types() {
+    let output = Buffer::default();
+    let mut exporter = ConsoleSpanExporter::json().writer(output.clone());
     exporter.set_resource(&resource());
     exporter.export(vec![full()]).await.unwrap();
 
@@ -122,20 +122,20 @@ async fn json_has_all_that_a_span_has_with_its_types() {
             "attributes": {"of": "scope"},
         },
     });
-    assert_eq!(written.json(), [expected]);
+    assert_eq!(output.json(), [expected]);
 }
 
 #[tokio::test]
-async fn json_has_the_same_fields_where_there_is_nothing() {
-    let written = Buffer::default();
-    let exporter = ConsoleSpanExporter::json().writer(written.clone());
+async fn json_contains_unset_fields() {
+    let output = Buffer::default();
+    let exporter = ConsoleSpanExporter::json().writer(output.clone());
     exporter
         .export(vec![span(1, 0, "root", SpanKind::Internal, (0, 0))])
         .await
         .unwrap();
 
     assert_eq!(
-        written.text(),
+        output.text(),
         concat!(
             r#"{"name":"root","#,
             r#""context":{"trace_id":"0x00000000000000000000000000000001","span_id":"0x0000000000000001","trace_state":""},"#,
@@ -150,9 +150,9 @@ async fn json_has_the_same_fields_where_there_is_nothing() {
 }
 
 #[tokio::test]
-async fn json_has_a_line_for_each_span_as_it_comes_and_words_for_kinds_and_statuses() {
-    let written = Buffer::default();
-    let exporter = ConsoleSpanExporter::json().writer(written.clone());
+async fn json_names_kinds_and_statuses() {
+    let output = Buffer::default();
+    let exporter = ConsoleSpanExporter::json().writer(output.clone());
     let kinds = [
         (
             SpanKind::Client,
@@ -185,20 +185,20 @@ async fn json_has_a_line_for_each_span_as_it_comes_and_words_for_kinds_and_statu
         span
     });
     exporter.export(spans.collect()).await.unwrap();
-    let written = written.json();
-    assert_eq!(written.len(), kinds.len());
-    for (written, (_, _, kind, status)) in written.iter().zip(&kinds) {
-        assert_eq!((&written["kind"], &written["status"]), (&json!(kind), status));
+    let lines = output.json();
+    assert_eq!(lines.len(), kinds.len());
+    for (line, (_, _, kind, status)) in lines.iter().zip(&kinds) {
+        assert_eq!((&line["kind"], &line["status"]), (&json!(kind), status));
     }
 }
 
 #[tokio::test]
-async fn a_waterfall_is_drawn_when_the_root_comes_and_the_rest_at_a_flush_or_the_shutdown() {
-    let written = Buffer::default();
-    let exporter = ConsoleSpanExporter::pretty().writer(written.clone());
+async fn a_root_a_flush_and_the_shutdown_draw_waterfalls() {
+    let output = Buffer::default();
+    let exporter = ConsoleSpanExporter::pretty().writer(output.clone());
     let internal = |id, parent, name| span(id, parent, name, SpanKind::Internal, (0, 30));
     exporter.export(vec![internal(2, 1, "child")]).await.unwrap();
-    assert_eq!(written.text(), "");
+    assert_eq!(output.text(), "");
     exporter.export(vec![internal(1, 0, "root")]).await.unwrap();
     let trace = "\
 trace 1 00000000000000000000000000000001
@@ -206,7 +206,7 @@ root      internal     30.0ms    ███████████████�
 └─ child  internal     30.0ms    ██████████████████████████████
 
 ";
-    assert_eq!(written.text(), trace);
+    assert_eq!(output.text(), trace);
 
     exporter.export(vec![internal(4, 3, "flushed")]).await.unwrap();
     exporter.clone().force_flush().unwrap();
@@ -216,34 +216,34 @@ trace 1 00000000000000000000000000000001 continued
 └─ flushed  internal     30.0ms    ██████████████████████████████
 
 ";
-    assert_eq!(written.text(), format!("{trace}{flushed}"));
+    assert_eq!(output.text(), format!("{trace}{flushed}"));
 
     exporter.export(vec![internal(6, 5, "last")]).await.unwrap();
     exporter.shutdown().unwrap();
-    assert!(written.text().contains("└─ last"));
-    let all = written.text();
+    assert!(output.text().contains("└─ last"));
+    let all = output.text();
     exporter.shutdown().unwrap();
     let late = exporter.export(vec![internal(7, 0, "too late")]).await;
     assert!(matches!(late, Err(OTelSdkError::AlreadyShutdown)), "{late:?}");
     assert!(matches!(exporter.force_flush(), Err(OTelSdkError::AlreadyShutdown)));
-    assert_eq!(written.text(), all);
+    assert_eq!(output.text(), all);
 }
 
 #[tokio::test]
-async fn colour_is_for_those_who_ask() {
+async fn color_is_optional() {
     for (color, expected) in [(false, false), (true, true)] {
-        let written = Buffer::default();
-        let exporter = ConsoleSpanExporter::pretty().writer(written.clone()).color(color);
+        let output = Buffer::default();
+        let exporter = ConsoleSpanExporter::pretty().writer(output.clone()).color(color);
         exporter
             .export(vec![span(1, 0, "root", SpanKind::Internal, (0, 0))])
             .await
             .unwrap();
-        assert_eq!(written.text().contains('\x1b'), expected);
+        assert_eq!(output.text().contains('\x1b'), expected);
     }
 }
 
 #[tokio::test]
-async fn a_broken_pipe_is_an_error() {
+async fn exports_to_a_broken_pipe_fail() {
     for exporter in [ConsoleSpanExporter::pretty(), ConsoleSpanExporter::json()] {
         let exporter = exporter.writer(BrokenPipe);
         for _ in 0..2 {

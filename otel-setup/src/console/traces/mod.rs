@@ -1,4 +1,5 @@
-//! Spans come one by one, children before their parents. This is where they wait until their trace can be drawn.
+//! Buffers spans until their trace is complete: spans end one by one, children before their
+//! parents.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -7,10 +8,10 @@ use opentelemetry_sdk::trace::SpanData;
 
 use super::waterfall::{AncestorNames, Trace, draw};
 
-/// How many spans wait at most, and the names of how many that were drawn are kept.
-const LIMIT: usize = 4096;
+/// The maximum number of buffered spans, and of drawn spans whose names are remembered.
+const MAX_SPANS: usize = 4096;
 
-/// What is known of the traces of a process.
+/// The traces of a process: buffered spans, and the names of drawn ones.
 #[derive(Default)]
 pub(super) struct Traces {
     waiting: InsertionOrdered<Vec<SpanData>>,
@@ -20,38 +21,39 @@ pub(super) struct Traces {
     count: usize,
 }
 
-/// What is kept of a trace that was drawn, or of which a part was.
+/// A trace that was drawn, at least partly.
 #[derive(Default)]
 struct Drawn {
     number: usize,
     names: AncestorNames,
 }
 
-/// A trace, or the next part of it.
+/// The spans of a trace that are drawn together.
 struct Part {
     number: usize,
     continued: bool,
     spans: Vec<SpanData>,
-    above: AncestorNames,
+    ancestors: AncestorNames,
 }
 
 impl Traces {
-    /// Takes spans that have ended, and draws the traces that this completes.
+    /// Adds ended spans, and draws the traces that they complete.
     ///
-    /// That is as far as this process can know: a span can be drawn once those above it have ended, up to one that has no parent, or a remote one. Spans that come after their parents are drawn as they come.
+    /// A span is complete once its ancestors have ended, up to one without a parent or with a
+    /// remote parent. Spans that end after their parents are drawn immediately.
     pub(super) fn add(&mut self, spans: Vec<SpanData>, color: bool) -> String {
         let mut completed = HashSet::new();
         for span in spans {
             let id = span.span_context.trace_id();
-            if self.can_be_drawn(&span) {
+            if self.is_complete(&span) {
                 completed.insert(id);
             }
             self.waiting.entry(id).push(span);
             self.waiting_spans += 1;
         }
-        let mut parts: Vec<_> = completed.into_iter().map(|id| (id, self.complete(id))).collect();
-        // Of what never becomes complete, the oldest goes first.
-        while self.waiting_spans > LIMIT {
+        let mut parts: Vec<_> = completed.into_iter().map(|id| (id, self.take_complete(id))).collect();
+        // If too many spans wait, the oldest trace is drawn incomplete.
+        while self.waiting_spans > MAX_SPANS {
             let Some((id, spans)) = self.waiting.take_oldest() else {
                 break;
             };
@@ -61,7 +63,7 @@ impl Traces {
         self.draw(parts, color)
     }
 
-    /// Draws whatever waits.
+    /// Draws all buffered spans, complete or not.
     pub(super) fn drain(&mut self, color: bool) -> String {
         let mut parts = Vec::new();
         while let Some(part) = self.waiting.take_oldest() {
@@ -71,8 +73,8 @@ impl Traces {
         self.draw(parts, color)
     }
 
-    /// Whether there is nothing to wait for above the span.
-    fn can_be_drawn(&self, span: &SpanData) -> bool {
+    /// Returns whether the span has no parent in this process that is still to come.
+    fn is_complete(&self, span: &SpanData) -> bool {
         span.parent_span_id == SpanId::INVALID
             || span.parent_span_is_remote
             || self
@@ -81,24 +83,29 @@ impl Traces {
                 .is_some_and(|drawn| drawn.names.contains_key(&span.parent_span_id))
     }
 
-    /// Takes the spans of a trace that can be drawn, and those below them.
-    fn complete(&mut self, id: TraceId) -> Vec<SpanData> {
+    /// Removes the complete spans of a trace and their descendants from the buffer.
+    fn take_complete(&mut self, id: TraceId) -> Vec<SpanData> {
         let Some(spans) = self.waiting.take(id) else {
             return Vec::new();
         };
-        let mut below: HashMap<SpanId, Vec<usize>> = HashMap::new();
+        let mut children: HashMap<SpanId, Vec<usize>> = HashMap::new();
         let mut complete = vec![false; spans.len()];
         let mut next = Vec::new();
         for (index, span) in spans.iter().enumerate() {
-            if self.can_be_drawn(span) {
+            if self.is_complete(span) {
                 next.push(index);
             } else {
-                below.entry(span.parent_span_id).or_default().push(index);
+                children.entry(span.parent_span_id).or_default().push(index);
             }
         }
         while let Some(index) = next.pop() {
             complete[index] = true;
-            next.extend(below.remove(&spans[index].span_context.span_id()).into_iter().flatten());
+            next.extend(
+                children
+                    .remove(&spans[index].span_context.span_id())
+                    .into_iter()
+                    .flatten(),
+            );
         }
         let mut complete = complete.into_iter();
         let (complete, waiting): (Vec<_>, Vec<_>) =
@@ -116,7 +123,7 @@ impl Traces {
             .into_iter()
             .map(|(id, spans)| self.number_trace(id, spans))
             .collect();
-        while self.drawn_spans > LIMIT {
+        while self.drawn_spans > MAX_SPANS {
             let Some((_, drawn)) = self.drawn.take_oldest() else {
                 break;
             };
@@ -130,6 +137,7 @@ impl Traces {
         text
     }
 
+    /// Assigns the trace its number, and remembers the names of its spans.
     fn number_trace(&mut self, id: TraceId, spans: Vec<SpanData>) -> Part {
         let drawn = self.drawn.entry(id);
         let continued = drawn.number > 0;
@@ -138,7 +146,7 @@ impl Traces {
             drawn.number = self.count;
         }
         let parents = spans.iter().map(|span| span.parent_span_id);
-        let above = parents
+        let ancestors = parents
             .filter_map(|parent| Some((parent, drawn.names.get(&parent)?.clone())))
             .collect();
         for span in &spans {
@@ -149,7 +157,7 @@ impl Traces {
             number: drawn.number,
             continued,
             spans,
-            above,
+            ancestors,
         }
     }
 }
@@ -158,11 +166,11 @@ impl Part {
     fn trace(&self) -> Trace<'_> {
         let heading = format!("trace {}", self.number);
         let remark = if self.continued { "continued" } else { "" };
-        Trace::new(heading, remark, self.spans.iter().collect(), &self.above)
+        Trace::new(heading, remark, self.spans.iter().collect(), &self.ancestors)
     }
 }
 
-/// A map that knows which of its entries is the oldest.
+/// A map by trace that can remove its oldest entry.
 struct InsertionOrdered<V> {
     entries: HashMap<TraceId, (u64, V)>,
     by_age: BTreeMap<u64, TraceId>,

@@ -1,16 +1,16 @@
-//! When spans are drawn, and below what.
+//! Tests of the time at which spans are drawn, and of their ancestors.
 
 use opentelemetry::trace::{SpanKind, TraceId};
 
 use super::*;
 use crate::console::test_support::{context, span as at};
 
-/// An internal span of trace 1.
+/// Returns an internal span of trace 1.
 fn span(id: u64, parent: u64, name: &'static str) -> SpanData {
     at(id, parent, name, SpanKind::Internal, (id, id + 10))
 }
 
-fn of_trace(trace: u128, mut span: SpanData) -> SpanData {
+fn in_trace(trace: u128, mut span: SpanData) -> SpanData {
     span.span_context = context(trace, u64::from_be_bytes(span.span_context.span_id().to_bytes()));
     span
 }
@@ -20,7 +20,7 @@ fn remote(mut span: SpanData) -> SpanData {
     span
 }
 
-/// What stands before the bars, without the zeros of trace ids.
+/// Returns the lines up to the kind, without the zeros of ids.
 fn outline(text: &str) -> Vec<String> {
     let lines = text
         .lines()
@@ -37,7 +37,7 @@ fn assert_adds(traces: &mut Traces, spans: impl Into<Vec<SpanData>>, expected: &
 }
 
 #[test]
-fn a_trace_is_drawn_once_when_its_root_comes() {
+fn a_trace_is_drawn_when_its_root_ends() {
     let mut traces = Traces::default();
     assert_adds(&mut traces, [span(3, 2, "grandchild")], &[]);
     assert_adds(&mut traces, [span(2, 1, "child")], &[]);
@@ -51,16 +51,16 @@ fn a_trace_is_drawn_once_when_its_root_comes() {
 }
 
 #[test]
-fn traces_wait_for_themselves_alone() {
+fn traces_complete_independently() {
     let mut traces = Traces::default();
     assert_adds(
         &mut traces,
-        [span(2, 1, "child"), of_trace(2, span(4, 3, "other child"))],
+        [span(2, 1, "child"), in_trace(2, span(4, 3, "other child"))],
         &[],
     );
     assert_adds(
         &mut traces,
-        [of_trace(2, span(3, 0, "other root"))],
+        [in_trace(2, span(3, 0, "other root"))],
         &["trace 1 2", "other root", "└─ other child", ""],
     );
     assert_adds(
@@ -71,17 +71,17 @@ fn traces_wait_for_themselves_alone() {
 }
 
 #[test]
-fn a_batch_is_drawn_in_the_order_in_which_its_traces_started() {
+fn traces_are_drawn_in_the_order_of_their_start() {
     let mut traces = Traces::default();
     assert_adds(
         &mut traces,
-        [of_trace(2, span(5, 0, "later")), span(1, 0, "earlier")],
+        [in_trace(2, span(5, 0, "later")), span(1, 0, "earlier")],
         &["trace 1 1", "earlier", "", "trace 2 2", "later", ""],
     );
 }
 
 #[test]
-fn a_remote_parent_is_not_waited_for() {
+fn a_remote_parent_completes_a_trace() {
     let mut traces = Traces::default();
     assert_adds(
         &mut traces,
@@ -91,12 +91,12 @@ fn a_remote_parent_is_not_waited_for() {
 }
 
 #[test]
-fn a_late_child_is_below_the_name_of_its_parent() {
+fn a_late_child_is_drawn_below_the_name_of_its_parent() {
     let mut traces = Traces::default();
     assert_adds(&mut traces, [span(1, 0, "root")], &["trace 1 1", "root", ""]);
     assert_adds(
         &mut traces,
-        [of_trace(2, span(1, 0, "another"))],
+        [in_trace(2, span(1, 0, "another"))],
         &["trace 2 2", "another", ""],
     );
     assert_adds(
@@ -112,7 +112,7 @@ fn a_late_child_is_below_the_name_of_its_parent() {
 }
 
 #[test]
-fn what_is_below_a_late_child_waits_for_it() {
+fn descendants_wait_for_a_late_child() {
     let mut traces = Traces::default();
     assert_adds(
         &mut traces,
@@ -148,7 +148,7 @@ fn a_client_in_the_same_process_continues_the_trace_of_the_server() {
 }
 
 #[test]
-fn the_rest_is_drawn_when_asked_for() {
+fn drain_draws_incomplete_traces() {
     let mut traces = Traces::default();
     assert_adds(&mut traces, [span(3, 2, "orphan")], &[]);
     assert_eq!(
@@ -164,41 +164,44 @@ fn the_rest_is_drawn_when_asked_for() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "thousands of spans take it minutes")]
-fn of_too_many_that_wait_the_oldest_trace_is_drawn() {
+#[cfg_attr(miri, ignore = "takes minutes")]
+fn too_many_waiting_spans_draw_the_oldest_trace() {
     let mut traces = Traces::default();
-    for trace in 1..=LIMIT as u128 {
-        assert_adds(&mut traces, [of_trace(trace, span(3, 2, "orphan"))], &[]);
+    for trace in 1..=MAX_SPANS as u128 {
+        assert_adds(&mut traces, [in_trace(trace, span(3, 2, "orphan"))], &[]);
     }
     assert_adds(
         &mut traces,
-        [of_trace(u128::MAX, span(3, 2, "orphan"))],
+        [in_trace(u128::MAX, span(3, 2, "orphan"))],
         &["trace 1 1", "(missing parent 2)", "└─ orphan", ""],
     );
-    assert_eq!(traces.waiting_spans, LIMIT);
-    assert_eq!(traces.drain(false).matches("trace ").count(), LIMIT);
+    assert_eq!(traces.waiting_spans, MAX_SPANS);
+    assert_eq!(traces.drain(false).matches("trace ").count(), MAX_SPANS);
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "thousands of spans take it minutes")]
-fn nothing_grows_for_ever() {
+#[cfg_attr(miri, ignore = "takes minutes")]
+fn the_number_of_traces_is_bounded() {
     let mut traces = Traces::default();
-    for trace in 1..=3 * LIMIT as u128 {
-        traces.add(vec![of_trace(trace, span(1, 0, "root"))], false);
+    for trace in 1..=3 * MAX_SPANS as u128 {
+        traces.add(vec![in_trace(trace, span(1, 0, "root"))], false);
     }
-    assert_eq!(traces.drawn_spans, LIMIT);
-    assert_eq!((traces.drawn.entries.len(), traces.drawn.by_age.len()), (LIMIT, LIMIT));
+    assert_eq!(traces.drawn_spans, MAX_SPANS);
+    assert_eq!(
+        (traces.drawn.entries.len(), traces.drawn.by_age.len()),
+        (MAX_SPANS, MAX_SPANS)
+    );
     assert_eq!((traces.waiting.entries.len(), traces.waiting.by_age.len()), (0, 0));
     assert!(traces.drawn.get(TraceId::from(1)).is_none());
-    assert_eq!(traces.count, 3 * LIMIT);
+    assert_eq!(traces.count, 3 * MAX_SPANS);
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "thousands of spans take it minutes")]
-fn one_trace_without_an_end_does_not_grow_for_ever_either() {
+#[cfg_attr(miri, ignore = "takes minutes")]
+fn the_size_of_one_trace_is_bounded() {
     let mut traces = Traces::default();
     let mut drawn = 0;
-    for id in 1..=3 * LIMIT as u64 {
+    for id in 1..=3 * MAX_SPANS as u64 {
         let parent = u64::from(id != 1);
         drawn += traces
             .add(vec![span(id, parent, "one")], false)
@@ -206,6 +209,6 @@ fn one_trace_without_an_end_does_not_grow_for_ever_either() {
             .count();
     }
     drawn += traces.drain(false).matches("one  internal").count();
-    assert_eq!(drawn, 3 * LIMIT);
-    assert!(traces.drawn_spans <= LIMIT && traces.waiting_spans <= LIMIT);
+    assert_eq!(drawn, 3 * MAX_SPANS);
+    assert!(traces.drawn_spans <= MAX_SPANS && traces.waiting_spans <= MAX_SPANS);
 }

@@ -1,4 +1,4 @@
-//! The exact text, for traces made by hand.
+//! The exact text of waterfalls.
 
 use std::time::{Duration, SystemTime};
 
@@ -21,21 +21,21 @@ fn failed(span: SpanData, code: &'static str, error_type: &'static str, descript
     span
 }
 
-/// Without the line break that the source has for looks.
+/// Checks the waterfall. The expected text may begin with a line break.
 fn assert_draws(spans: &[SpanData], expected: &str) {
     let drawn = waterfall(spans, false);
     assert_eq!(drawn, expected.trim_start_matches('\n'), "drawn:\n{drawn}");
 }
 
 #[test]
-fn nothing_is_no_text() {
+fn no_spans_are_no_text() {
     assert_draws(&[], "");
 }
 
 #[test]
-fn children_are_below_their_parents_in_the_order_they_started() {
+fn children_are_drawn_below_their_parents_in_the_order_of_their_start() {
     let spans = [
-        // In the order in which they end, as an exporter gets them.
+        // Sorted by their end, as exporters receive them.
         span(3, 2, "inner", SpanKind::Internal, (20, 30)),
         with_code(span(2, 1, "first", SpanKind::Client, (10, 40)), "OK"),
         span(5, 4, "innermost", SpanKind::Producer, (60, 90)),
@@ -56,7 +56,7 @@ root             server      100.0ms  OK  ████████████�
 }
 
 #[test]
-fn an_error_has_a_mark_and_its_description_a_line() {
+fn an_error_has_a_mark_and_a_description() {
     let root = span(1, 0, "root", SpanKind::Server, (0, 30));
     let first = span(2, 1, "first", SpanKind::Client, (0, 10));
     let second = span(3, 1, "second", SpanKind::Client, (10, 20));
@@ -84,7 +84,7 @@ root       server       30.0ms  ✗ INTERNAL         █████████
 }
 
 #[test]
-fn a_parent_that_is_elsewhere_is_named() {
+fn missing_parents_are_drawn_with_their_ids() {
     let mut called = span(2, 0xabc, "called", SpanKind::Server, (0, 10));
     called.parent_span_is_remote = true;
     let mut called_again = span(3, 0xabc, "called again", SpanKind::Server, (10, 20));
@@ -104,7 +104,7 @@ trace 1 00000000000000000000000000000001
 }
 
 #[test]
-fn a_span_without_length_is_a_thin_mark() {
+fn a_span_without_duration_is_a_thin_mark() {
     let spans = [
         span(1, 0, "root", SpanKind::Server, (0, 30)),
         span(2, 1, "at the start", SpanKind::Internal, (0, 0)),
@@ -124,7 +124,7 @@ root             server       30.0ms    █████████████�
 }
 
 #[test]
-fn a_trace_without_length_is_a_thin_mark_too() {
+fn a_trace_without_duration_is_a_thin_mark() {
     assert_draws(
         &[span(1, 0, "root", SpanKind::Server, (0, 0))],
         "
@@ -135,7 +135,7 @@ root  server        0.0ns    ▏
 }
 
 #[test]
-fn traces_come_in_the_order_they_started_and_share_their_columns() {
+fn traces_are_sorted_by_their_start_and_share_their_columns() {
     let mut later = span(1, 0, "later", SpanKind::Server, (5, 1505));
     later.span_context = context(1, 1);
     let mut earlier = span(2, 0, "earlier", SpanKind::Server, (0, 1));
@@ -153,7 +153,7 @@ later    server         1.5s  OK         █████████████
 }
 
 #[test]
-fn colours_only_where_they_are_wanted() {
+fn color_is_optional() {
     let span = failed(
         span(1, 0, "root", SpanKind::Server, (0, 0)),
         "INTERNAL",
@@ -169,7 +169,7 @@ fn colours_only_where_they_are_wanted() {
 }
 
 #[test]
-fn what_callers_wrote_neither_breaks_lines_nor_moves_the_cursor() {
+fn control_characters_are_escaped() {
     let mut span = failed(
         span(1, 0, "", SpanKind::Server, (0, 0)),
         "a\tb",
@@ -189,7 +189,7 @@ two\\nlines  server        0.0ns  ✗ a\\tb  ▏
 }
 
 #[test]
-fn spans_above_themselves_are_drawn_once() {
+fn spans_in_a_cycle_are_drawn_once() {
     let spans = [
         span(1, 0, "root", SpanKind::Server, (0, 30)),
         span(2, 2, "own parent", SpanKind::Internal, (0, 30)),
@@ -211,7 +211,7 @@ root           server       30.0ms    ██████████████
 }
 
 #[test]
-fn two_spans_with_one_id_do_not_double_what_is_below() {
+fn duplicate_span_ids_do_not_duplicate_children() {
     let spans = [
         span(1, 0, "root", SpanKind::Server, (0, 30)),
         span(1, 0, "root again", SpanKind::Server, (0, 30)),
@@ -222,8 +222,8 @@ fn two_spans_with_one_id_do_not_double_what_is_below() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "a trace so deep takes it minutes")]
-fn a_trace_may_be_deeper_than_the_stack() {
+#[cfg_attr(miri, ignore = "takes minutes")]
+fn a_trace_can_be_deeper_than_the_stack() {
     let deep: Vec<_> = (1..=2000)
         .map(|id| span(id, id - 1, "deeper", SpanKind::Internal, (0, 30)))
         .collect();
@@ -233,7 +233,7 @@ fn a_trace_may_be_deeper_than_the_stack() {
 }
 
 #[test]
-fn impossible_times_are_drawn_somehow() {
+fn invalid_times_do_not_panic() {
     let backwards = span(1, 0, "backwards", SpanKind::Server, (30, 0));
     let far = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(i64::MAX as u64));
     let mut endless = span(2, 1, "endless", SpanKind::Internal, (0, 0));
