@@ -199,8 +199,8 @@ impl Builder {
         self
     }
 
-    /// Sets the sampler. The default is `OTEL_TRACES_SAMPLER`, then `parentbased_always_on`: the
-    /// decision of the parent, and all root spans.
+    /// Sets the sampler. The default is `OTEL_TRACES_SAMPLER`, then `parentbased_always_on`,
+    /// which follows the decision of the parent and samples all root spans.
     pub fn sampler(mut self, sampler: impl ShouldSample + 'static) -> Self {
         self.sampler = Some(Box::new(sampler));
         self

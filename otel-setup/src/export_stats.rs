@@ -131,7 +131,7 @@ impl ExportStats {
         self.counts().is_closed
     }
 
-    /// Returns the number of failed exports' items so far, and the reason of the last failure.
+    /// Returns the number of items in failed exports so far, and the reason of the last failure.
     pub(crate) fn failures(&self) -> (u64, Option<String>) {
         let counts = self.counts();
         (counts.failed, counts.last_failure.clone())

@@ -48,19 +48,19 @@ pub use subscriber::StdoutLogs;
 pub use telemetry::Telemetry;
 pub use text::stdout_supports_color;
 
-/// Sets up traces, metrics and logs as the environment says.
+/// Sets up traces, metrics and logs with the settings of the environment.
 ///
-/// It is [`builder()`](builder)`.init()`.
+/// Shorthand for [`builder()`](builder)`.init()`.
 ///
 /// # Errors
 ///
-/// Where what the environment asks for cannot be had: see [`Builder::init`].
+/// If a setting is unusable: see [`Builder::init`].
 pub fn init() -> Result<Telemetry, InitError> {
     builder().init()
 }
 
-/// Sets up traces, metrics and logs as the program says, and the environment where the program says
-/// nothing.
+/// Returns a builder, which sets up traces, metrics and logs with settings of the program and of the
+/// environment.
 pub fn builder() -> Builder {
     Builder::default()
 }

@@ -31,8 +31,8 @@ impl LastError {
     }
 }
 
-/// A client that replaces the headers of the exporter, which come from the environment by other
-/// rules.
+/// A client that replaces the headers of the exporter, which come from the environment by
+/// different rules.
 #[derive(Debug)]
 pub(super) struct Client {
     inner: HyperClient<Connector>,

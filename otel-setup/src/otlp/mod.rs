@@ -2,7 +2,8 @@
 //!
 //! * Configuration: `settings`, from `protocol`, `endpoint`, `headers`, `tls` and `signal_var`.
 //! * Transport: `transport`, `http_client`.
-//! * Statistics: `counting_processor` in front of the queue, `monitored_exporter` behind it, `data_points`.
+//! * Statistics: `counting_processor` in front of the queue, `monitored_exporter` behind it, and
+//!   `data_points`.
 
 mod counting_processor;
 mod data_points;

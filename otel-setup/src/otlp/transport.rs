@@ -1,5 +1,5 @@
 //! The exporters of `opentelemetry-otlp`. All options are set explicitly, since defaults come from
-//! the environment by other rules.
+//! the environment by different rules.
 
 use std::time::Duration;
 

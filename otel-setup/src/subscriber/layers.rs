@@ -39,7 +39,7 @@ impl Layers {
         self.tracers.as_ref().map(|tracers| {
             tracing_opentelemetry::layer()
                 .with_tracer(tracers.tracer("tracing"))
-                // Of the metadata, only the source location becomes attributes.
+                // Only the source location of the metadata becomes attributes.
                 .with_target(false)
                 .with_threads(false)
                 .with_tracked_inactivity(false)

@@ -26,7 +26,7 @@ const MIN_DURATION: Duration = Duration::from_nanos(BAR_WIDTH as u64);
 /// Draws the traces of `spans`, in the order of their start.
 ///
 /// Each span is one line: name, kind, duration, RPC status code, and a bar that shows when it ran.
-/// The name is indented below the parent's. The description of an error stands on the lines below.
+/// The name is indented below the parent's. The description of an error follows below.
 /// A parent that is not among `spans` is shown by its id. With `color` the text contains ANSI
 /// escape sequences; control characters in `spans` are escaped.
 ///
