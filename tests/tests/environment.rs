@@ -80,7 +80,7 @@ fn sdk_disabled() {
     assert_eq!(spans(&ended).len(), 2);
     assert_eq!(
         warnings(&ended),
-        [r#"OTEL_SDK_DISABLED="1" is neither "true" nor "false"; used instead: false"#]
+        [r#"OTEL_SDK_DISABLED="1" is neither "true" nor "false"; using false"#]
     );
 }
 
@@ -102,8 +102,7 @@ fn service_name_and_resource_attributes() {
     let ended = service(&[("OTEL_RESOURCE_ATTRIBUTES", "service.name=shop,team")]);
     let [server, _] = spans(&ended).try_into().unwrap();
     assert_eq!(resource(&server, "service.name"), "unknown_service:service");
-    let expected =
-        r#"OTEL_RESOURCE_ATTRIBUTES="service.name=shop,team" has no "=" in "team"; it is ignored as a whole"#;
+    let expected = r#"OTEL_RESOURCE_ATTRIBUTES="service.name=shop,team" has no "=" in "team"; ignoring the whole list"#;
     assert_eq!(warnings(&ended), [expected]);
 }
 
@@ -149,7 +148,7 @@ fn sampler() {
         ("OTEL_TRACES_SAMPLER_ARG", "2"),
     ]);
     assert_eq!(spans(&ended).len(), 2);
-    let expected = r#"OTEL_TRACES_SAMPLER_ARG="2" is not between 0 and 1; used instead: 1.0"#;
+    let expected = r#"OTEL_TRACES_SAMPLER_ARG="2" is not between 0 and 1; using 1.0"#;
     assert_eq!(warnings(&ended), [expected]);
     let ended = service(&[("OTEL_TRACES_SAMPLER", "jaeger_remote")]);
     assert_eq!(spans(&ended).len(), 2);
@@ -163,7 +162,7 @@ fn exporters() {
     assert_eq!(spans(&ended), [] as [Value; 0]);
     let ended = service(&[("OTEL_TRACES_EXPORTER", "Console,CONSOLE, ,zipkin")]);
     assert_eq!(spans(&ended).len(), 2, "each span once");
-    let expected = r#"OTEL_TRACES_EXPORTER="Console,CONSOLE, ,zipkin" names exporters of traces that are not known: "zipkin"; used instead: console"#;
+    let expected = r#"OTEL_TRACES_EXPORTER="Console,CONSOLE, ,zipkin" contains unknown exporters of traces: "zipkin"; using console"#;
     assert_eq!(warnings(&ended), [expected]);
 
     let ended = service(&[("OTEL_TRACES_EXPORTER", "none"), ("OTEL_METRICS_EXPORTER", "console")]);
@@ -216,8 +215,8 @@ fn span_limits() {
     assert_eq!(
         warnings(&ended),
         [
-            r#"OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT="9" is not supported by OpenTelemetry's SDK for Rust; it is ignored"#,
-            r#"OTEL_SPAN_EVENT_COUNT_LIMIT="few" is not a valid number; used instead: 128"#,
+            r#"OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT="9" is not supported by OpenTelemetry's SDK for Rust; ignoring it"#,
+            r#"OTEL_SPAN_EVENT_COUNT_LIMIT="few" is not a valid number; using 128"#,
         ]
     );
 }

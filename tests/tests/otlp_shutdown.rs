@@ -50,10 +50,13 @@ fn where_nobody_listens() {
         };
         for (signal, lost) in [
             ("traces", "20 of 20 spans"),
-            ("metrics", "3 of 3 metric points"),
+            ("metrics", "3 of 3 metric data points"),
             ("logs", "10 of 10 log records"),
         ] {
-            let expected = format!("{signal}: {lost} did not arrive at http://{address}{} (", path(signal));
+            let expected = format!(
+                "{signal}: {lost} were not delivered to http://{address}{} (",
+                path(signal)
+            );
             assert!(text.contains(&expected), "{text}");
         }
         assert!(text.starts_with("[20, 3, 10] telemetry was lost: traces: "), "{text}");
@@ -73,7 +76,7 @@ fn where_nobody_answers() {
         let (took, text) = error(&driven.tell("shutdown 300"));
         assert!((290..2000).contains(&took), "{took} ms");
         assert!(text.starts_with("[20, 3, 10] "), "{text}");
-        let not_known = text.contains("20 were not sent within 300ms") || text.contains("no answer within");
+        let not_known = text.contains("20 were not exported within 300ms") || text.contains("no response within");
         assert!(not_known, "{text}");
     }
 }
@@ -144,7 +147,7 @@ fn counts_what_found_the_queue_full() {
         "{spans}, {logs}: {text}"
     );
     let expected = format!(
-        "traces: {} of 20000 spans did not arrive at {url} ({} found the queue full",
+        "traces: {} of 20000 spans were not delivered to {url} ({} found the queue full",
         20_000 - spans,
         20_000 - spans
     );
@@ -165,7 +168,7 @@ fn tells_what_was_lost_before() {
     let answer = driven.tell("flush 20000");
     assert!(answer.starts_with("ok "), "a flush tells of itself: {answer}");
     let (_, text) = error(&driven.tell("shutdown 20000"));
-    assert!(text.contains("traces: 7 of 12 spans did not arrive"), "{text}");
+    assert!(text.contains("traces: 7 of 12 spans were not delivered"), "{text}");
     assert_eq!(collector.spans().len(), 5);
 }
 
@@ -177,7 +180,7 @@ fn a_flush_keeps_to_its_limit() {
     make(&mut driven);
     let (took, text) = error(&driven.tell("flush 200"));
     assert!((190..2000).contains(&took), "{took} ms");
-    assert!(text.contains("not done within 200ms"), "{text}");
+    assert!(text.contains("not finished within 200ms"), "{text}");
 }
 
 #[test]

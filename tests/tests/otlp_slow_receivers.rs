@@ -23,12 +23,14 @@ fn a_receiver_that_never_answers_costs_no_reply() {
         ended.stderr
     );
     assert!(
-        ended.stderr.contains("traces: 20000 of 20000 spans did not arrive"),
+        ended.stderr.contains("traces: 20000 of 20000 spans were not delivered"),
         "{}",
         ended.stderr
     );
     assert!(
-        ended.stderr.contains("logs: 10000 of 10000 log records did not arrive"),
+        ended
+            .stderr
+            .contains("logs: 10000 of 10000 log records were not delivered"),
         "{}",
         ended.stderr
     );

@@ -161,37 +161,37 @@ fn files_that_are_none() {
             missing,
             "cannot be read: No such file or directory",
         ),
-        (vec![(of_ca, empty)], of_ca, empty, "has no certificate in it"),
-        (vec![(of_ca, key)], of_ca, key, "has no certificate in it"),
+        (vec![(of_ca, empty)], of_ca, empty, "contains no valid certificate"),
+        (vec![(of_ca, key)], of_ca, key, "contains no valid certificate"),
         (
             vec![(of_ca, nonsense)],
             of_ca,
             nonsense,
-            "has no valid certificate in it",
+            "contains an invalid certificate",
         ),
         (
             vec![(of_ca, ca), (of_certificate, certificate)],
             of_certificate,
             certificate,
-            "is of no use without OTEL_EXPORTER_OTLP_CLIENT_KEY; set both, or none",
+            "requires OTEL_EXPORTER_OTLP_CLIENT_KEY; set both or neither",
         ),
         (
             vec![(of_ca, ca), (of_key, key)],
             of_key,
             key,
-            "is of no use without OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE; set both, or none",
+            "requires OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE; set both or neither",
         ),
         (
             vec![(of_ca, ca), (of_certificate, certificate), (of_key, ca)],
             of_key,
             ca,
-            "has no private key in it",
+            "contains no valid private key",
         ),
         (
             vec![(of_ca, ca), (of_certificate, certificate), (of_key, other_key)],
             of_key,
             other_key,
-            "is not the key of the client certificate",
+            "is not the private key of the client certificate",
         ),
     ] {
         let mut all = vec![("OTEL_EXPORTER_OTLP_ENDPOINT", "https://localhost:4317")];
@@ -211,7 +211,7 @@ fn files_that_have_no_effect_are_told_of() {
     ];
     let (driven, ready) = Driven::start(DRIVEN, &["bare"], variables);
     assert_eq!(ready, "ready");
-    let expected = format!("OTEL_EXPORTER_OTLP_CERTIFICATE=\"/nowhere\" has no effect on {url}, which is not https");
+    let expected = format!("OTEL_EXPORTER_OTLP_CERTIFICATE=\"/nowhere\" has no effect, since {url} is not https");
     let log = driven.end();
     assert_eq!(
         log.iter().filter(|line| line.ends_with(&expected)).count(),

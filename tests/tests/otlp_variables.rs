@@ -109,10 +109,10 @@ fn protocol_that_is_not_known() {
     let [general, own] = &warnings(&log)[..] else {
         panic!("{log:#?}")
     };
-    let expected = r#"OTEL_EXPORTER_OTLP_PROTOCOL="http/json" is none of grpc, http/protobuf; used instead: grpc"#;
+    let expected = r#"OTEL_EXPORTER_OTLP_PROTOCOL="http/json" is not one of grpc, http/protobuf; using grpc"#;
     assert!(general.ends_with(expected), "{general}");
-    let expected = "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL=\"smtp\" is none of grpc, http/protobuf; \
-                    used instead: what OTEL_EXPORTER_OTLP_PROTOCOL says, else grpc";
+    let expected = "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL=\"smtp\" is not one of grpc, http/protobuf; \
+                    using OTEL_EXPORTER_OTLP_PROTOCOL, or grpc by default";
     assert!(own.ends_with(expected), "{own}");
 }
 
@@ -164,7 +164,7 @@ fn endpoint_that_is_none() {
         ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "ftp://collector:4317"),
         ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://collector:port"),
     ] {
-        let expected = format!("{name}={value:?} is no URL; write it like http://localhost:4317");
+        let expected = format!("{name}={value:?} is not a valid URL; expected e.g. http://localhost:4317");
         assert_eq!(refused(&[(name, value)]), expected);
     }
 }
@@ -199,8 +199,7 @@ fn headers() {
             let values = received.headers.get_all("api-key").iter().count();
             assert!(values <= 1, "the exporter does not add its own reading of them");
         }
-        let expected =
-            "OTEL_EXPORTER_OTLP_HEADERS=\"…\" has no header that could be sent as its entry 3; it is left out";
+        let expected = "OTEL_EXPORTER_OTLP_HEADERS=\"…\" has an invalid or reserved header as entry 3; ignoring it";
         let warnings = warnings(&log);
         assert!(warnings.len() == 4 && warnings[0].ends_with(expected), "{warnings:?}");
         assert!(!log.iter().any(|line| line.contains("secret")), "it may be one");
@@ -223,7 +222,11 @@ fn timeout() {
         let begun = Instant::now();
         let answer = driven.tell("flush 3000");
         assert!(begun.elapsed().as_millis() >= 190, "{answer}");
-        assert_eq!(answer.contains("traces: no answer within 200ms"), expected, "{answer}");
+        assert_eq!(
+            answer.contains("traces: no response within 200ms"),
+            expected,
+            "{answer}"
+        );
     }
 }
 
@@ -236,8 +239,8 @@ fn timeout_that_is_none() {
         ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "0"),
     ]);
     let warnings = warnings(&log);
-    let general = "OTEL_EXPORTER_OTLP_TIMEOUT=\"soon\" is not a valid number; used instead: 10000";
-    let own = "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT=\"0\" is too small; used instead: what OTEL_EXPORTER_OTLP_TIMEOUT says, else 10000";
+    let general = "OTEL_EXPORTER_OTLP_TIMEOUT=\"soon\" is not a valid number; using 10000";
+    let own = "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT=\"0\" is not greater than 0; using OTEL_EXPORTER_OTLP_TIMEOUT, or 10000 by default";
     assert!(
         warnings.len() == 2 && warnings[0].ends_with(own) && warnings[1].ends_with(general),
         "{warnings:?}"
@@ -276,7 +279,7 @@ fn compression() {
             assert!(
                 warnings
                     .iter()
-                    .all(|warning| warning.contains("\"zip\" is none of gzip, none; used instead: ")),
+                    .all(|warning| warning.contains("\"zip\" is not one of gzip, none; using ")),
                 "{warnings:?}"
             );
         }
@@ -309,12 +312,12 @@ fn insecure() {
     }
     let answer = driven.tell("shutdown 10000");
     assert!(
-        answer.contains(&format!("log records did not arrive at https://{address} (")),
+        answer.contains(&format!("log records were not delivered to https://{address} (")),
         "{answer}"
     );
     assert_eq!(paths(&collector), [TRACES]);
     let log = driven.end();
-    let expected = "OTEL_EXPORTER_OTLP_INSECURE=\"yes\" is neither \"true\" nor \"false\"; used instead: false";
+    let expected = "OTEL_EXPORTER_OTLP_INSECURE=\"yes\" is neither \"true\" nor \"false\"; using false";
     assert!(log.iter().any(|line| line.ends_with(expected)), "{log:#?}");
 }
 

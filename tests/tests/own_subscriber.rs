@@ -97,7 +97,7 @@ fn before_it_is_set_warnings_go_to_stderr() {
     assert_eq!((said.text, said.lines, said.records), (vec![], vec![], vec![]));
     let lines: Vec<&str> = said.stderr.lines().collect();
     assert!(
-        matches!(lines[..], [warning] if warning.starts_with("RUST_LOG=\"details=loud\" has a directive that cannot be read")),
+        matches!(lines[..], [warning] if warning.starts_with("RUST_LOG=\"details=loud\" has an invalid directive")),
         "{lines:?}"
     );
 }

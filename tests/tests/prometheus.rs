@@ -128,7 +128,7 @@ fn host_and_port_are_the_environments() {
     let ended = run("127.0.0.1", &port);
     assert!(!ended.success);
     let expected = format!(
-        "init: no Prometheus can scrape this service at OTEL_EXPORTER_PROMETHEUS_HOST=\"127.0.0.1\", \
+        "init: cannot listen for Prometheus at OTEL_EXPORTER_PROMETHEUS_HOST=\"127.0.0.1\", \
          OTEL_EXPORTER_PROMETHEUS_PORT=\"{port}\": Address already in use (os error 98)\n"
     );
     assert_eq!(ended.stderr, expected);
@@ -155,7 +155,7 @@ fn a_port_that_is_none_is_told() {
         ("OTEL_EXPORTER_PROMETHEUS_PORT", "http"),
     ];
     let ended = child::run(env!("CARGO_BIN_EXE_service"), &[], variables);
-    let told = r#"OTEL_EXPORTER_PROMETHEUS_PORT="http" is not a valid number; used instead: 9464"#;
+    let told = r#"OTEL_EXPORTER_PROMETHEUS_PORT="http" is not a valid number; using 9464"#;
     let failed = r#"OTEL_EXPORTER_PROMETHEUS_HOST="localhost", OTEL_EXPORTER_PROMETHEUS_PORT="9464""#;
     assert!(
         ended.stdout.contains(told) || ended.stderr.contains(failed),

@@ -83,8 +83,8 @@ fn what_is_said_again_with_each_batch_is_never_heard() {
 fn one_that_cannot_be_read_is_told_and_ignored() {
     let warning = |list: &str| {
         format!(
-            "RUST_LOG={list:?} has a directive that cannot be read, \"details=loud\": error parsing level filter: expected one of \
-             \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\", or a number 0-5; it is ignored"
+            "RUST_LOG={list:?} has an invalid directive \"details=loud\": error parsing level filter: expected one of \
+             \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\", or a number 0-5; ignoring it"
         )
     };
     let expectations: [(&str, &[&str]); 3] = [

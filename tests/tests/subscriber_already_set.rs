@@ -29,8 +29,8 @@ fn nothing_is_set_up() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "there is a `tracing` subscriber already. Either leave it to `otel_setup::init()`, called once, or write \
-         `let telemetry = otel_setup::builder().without_subscriber().init()?;` before it, and give it the layers \
+        "a global `tracing` subscriber is already set; either call `otel_setup::init()` once and set no other, or \
+         call `let telemetry = otel_setup::builder().without_subscriber().init()?;` first and add its layers to yours: \
          `.with(telemetry.logs_layer()).with(telemetry.spans_layer())`"
     );
     assert_eq!(

@@ -122,7 +122,7 @@ async fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let builder = otel_setup::builder().console_json();
     let builder = match arguments[1].as_str() {
-        "human" => builder.stdout_logs(StdoutLogs::Pretty),
+        "pretty" => builder.stdout_logs(StdoutLogs::Pretty),
         "json" => builder.stdout_logs(StdoutLogs::Json),
         "off" => builder.stdout_logs(StdoutLogs::Off),
         "nobody" => builder.without_subscriber(),
