@@ -150,7 +150,7 @@ impl Open {
         }
     }
 
-    async fn human() -> Self {
+    async fn pretty() -> Self {
         Self::with(ConsoleSpanExporter::pretty(), ConsoleMetricExporter::pretty()).await
     }
 
@@ -179,7 +179,7 @@ const PRICED: [&str; 3] = ["kinds.Unary/Call", "└─ price", "   └─ lookup
 
 #[tokio::test]
 async fn each_rpc_is_a_trace_that_is_drawn_once_with_its_children_below() {
-    let open = Open::human().await;
+    let open = Open::pretty().await;
     for number in 1..=3 {
         open.call("").await.unwrap();
         // A heading, three spans, an empty line.
@@ -197,7 +197,7 @@ async fn each_rpc_is_a_trace_that_is_drawn_once_with_its_children_below() {
 
 #[tokio::test]
 async fn a_failure_is_described_and_its_text_does_not_move_the_cursor() {
-    let open = Open::human().await;
+    let open = Open::pretty().await;
     open.call("fail").await.unwrap_err();
     let lines = open.traces.lines(6).await;
     assert!(lines[1].contains("  ✗ INTERNAL  █"), "{}", lines[1]);
@@ -206,7 +206,7 @@ async fn a_failure_is_described_and_its_text_does_not_move_the_cursor() {
 
 #[tokio::test]
 async fn a_span_after_the_end_of_its_rpc_is_drawn_below_the_name_of_that() {
-    let open = Open::human().await;
+    let open = Open::pretty().await;
     open.call("later").await.unwrap();
     let heading = open.traces.lines(5).await.remove(0);
     open.shop.later.notify_one();
@@ -218,7 +218,7 @@ async fn a_span_after_the_end_of_its_rpc_is_drawn_below_the_name_of_that() {
 
 #[tokio::test]
 async fn a_caller_elsewhere_is_not_waited_for() {
-    let open = Open::human().await;
+    let open = Open::pretty().await;
     let mut request = Request::new(Message::from(""));
     let traceparent = format!("00-{TRACE}-{PARENT}-01");
     request
@@ -234,7 +234,7 @@ async fn a_caller_elsewhere_is_not_waited_for() {
 
 #[tokio::test]
 async fn metrics_are_a_table_for_each_instrument() {
-    let open = Open::human().await;
+    let open = Open::pretty().await;
     open.call("").await.unwrap();
     open.call("fail").await.unwrap_err();
     open.traces.lines(11).await;

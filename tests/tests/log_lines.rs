@@ -88,7 +88,7 @@ fn with<'a>(said: &'a Said, text: &str) -> Vec<&'a str> {
 #[test]
 fn people_read_all_fields_in_one_line() {
     assert_eq!(
-        with(&said("human"), "fields: "),
+        with(&said("pretty"), "fields: "),
         [
             "ERROR fields: many and\\nfields text=\"a \\\"quoted\\\"\\ntext\" shown=as it is\\n debugged=Some(1) signed=-1 \
              unsigned=18446744073709551615 float=0.5 not_a_number=NaN endless=-inf truth=true \
@@ -101,7 +101,7 @@ fn people_read_all_fields_in_one_line() {
 
 #[test]
 fn people_read_the_beginning_of_the_trace_s_id() {
-    let said = said("human");
+    let said = said("pretty");
     let trace = |span: &str| said.span(span).unwrap()["context"]["trace_id"].as_str().unwrap()[2..10].to_owned();
     let (unary, streaming) = (trace("kinds.Unary/Call"), trace("kinds.ServerStream/Call"));
     assert_eq!(with(&said, "outside"), [" INFO talkative: outside"]);
@@ -149,14 +149,14 @@ fn they_are_there_where_the_sdk_is_disabled() {
 
 #[test]
 fn they_are_written_at_once() {
-    let ended = child::run(PROGRAM, &["human", "abort"], [("OTEL_LOGS_EXPORTER", "none")]);
+    let ended = child::run(PROGRAM, &["pretty", "abort"], [("OTEL_LOGS_EXPORTER", "none")]);
     assert!(!ended.success);
     assert!(ended.stdout.ends_with(" INFO talkative: outside\n"), "{}", ended.stdout);
 }
 
 #[test]
 fn nobody_has_to_read_them() {
-    for lines in ["human", "json"] {
+    for lines in ["pretty", "json"] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let child = Command::new(PROGRAM)

@@ -1,6 +1,6 @@
 //! A service that logs wherever one can, which tests run in processes of its own with environment variables of theirs.
 //!
-//! Its first argument says how log lines look: `human`, `json`, `off`, or `default`; or `nobody` is to hear anything. Where its second is `abort`, its end is sudden. The console's exporters write JSON, so that tests can read what becomes of the same events.
+//! Its first argument says how log lines look: `pretty`, `json`, `off`, or `default`; or `nobody` is to hear anything. Where its second is `abort`, its end is sudden. The console's exporters write JSON, so that tests can read what becomes of the same events.
 
 use std::pin::Pin;
 use std::time::Duration;
