@@ -143,14 +143,14 @@ fuzzed() {
 }
 
 step cargo fmt --all --check
-step cargo fmt --manifest-path test-beds/Cargo.toml --check
-step cargo fmt --manifest-path jaeger/Cargo.toml --check
+step cargo fmt --manifest-path peers/services/Cargo.toml --check
+step cargo fmt --manifest-path examples/jaeger/Cargo.toml --check
 step cargo fmt --manifest-path benches/Cargo.toml --all --check
 step cargo fmt --manifest-path fuzz/Cargo.toml --check
 step cargo clippy --workspace --all-targets --locked -- -D warnings
-step cargo clippy --manifest-path test-beds/Cargo.toml --all-targets --locked -- -D warnings
+step cargo clippy --manifest-path peers/services/Cargo.toml --all-targets --locked -- -D warnings
 step protoc --version
-step cargo clippy --manifest-path jaeger/Cargo.toml --all-targets --locked -- -D warnings
+step cargo clippy --manifest-path examples/jaeger/Cargo.toml --all-targets --locked -- -D warnings
 step cargo clippy --manifest-path benches/Cargo.toml --workspace --all-targets --all-features --locked -- -D warnings
 step documented
 step documented_as_on_docs_rs

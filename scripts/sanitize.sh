@@ -4,7 +4,7 @@
 #     scripts/sanitize.sh [undefined_behaviour] [data_races]
 #
 # It builds everything anew, and miri is some hundred times slower than the machine, so CI does not run it. What threads do to each other's counts (tests/tests/interleavings.rs) and
-# what RPCs leave behind (tests/tests/leaks.rs) are tests like all others.
+# what RPCs leave behind (peers/tests/leaks.rs) are tests like all others.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,7 +22,7 @@ undefined_behaviour() {
 # The standard library as well, or its locks would look like races.
 data_races() {
     RUSTFLAGS=-Zsanitizer=thread CARGO_TARGET_DIR=$target_directory/thread-sanitizer \
-        cargo +nightly build --locked -Zbuild-std --target "$host" --package tests --bin rush
+        cargo +nightly build --locked -Zbuild-std --target "$host" --package peers --bin rush
     # A socket goes from the thread that registers it to the one that polls by way of the kernel, which the sanitizer does not see.
     echo race:tokio::runtime::io::driver >"$target_directory/thread-sanitizer/suppressions"
     TSAN_OPTIONS=suppressions=$target_directory/thread-sanitizer/suppressions "$target_directory/thread-sanitizer/$host/debug/rush" 20

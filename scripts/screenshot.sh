@@ -5,8 +5,8 @@ cd "$(dirname "$0")/.."
 
 work=$(mktemp --directory)
 trap 'kill "$program" 2>/dev/null; rm -rf "$work"' EXIT
-cargo build --quiet --locked --manifest-path jaeger/Cargo.toml
-PORT=0 "${CARGO_TARGET_DIR:-jaeger/target}/debug/jaeger" >"$work/printed" &
+cargo build --quiet --locked --manifest-path examples/jaeger/Cargo.toml
+PORT=0 "${CARGO_TARGET_DIR:-examples/jaeger/target}/debug/jaeger" >"$work/printed" &
 program=$!
 until grep --quiet '^All of them' "$work/printed"; do
     kill -0 "$program"

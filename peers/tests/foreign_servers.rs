@@ -1,0 +1,124 @@
+//! Our client, and servers in other languages, traced by OpenTelemetry's own instrumentation: one trace for each RPC, whatever its kind and its end.
+
+use opentelemetry::trace::{SpanId, SpanKind, Status};
+use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind as ForeignKind;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode as ForeignStatus;
+use opentelemetry_sdk::trace::SpanData;
+use otel_runtime::TracedChannel;
+use peers::foreign::{Case, Language, attribute, spans};
+use tests::client::{Kind, call, code_name, endpoint};
+use tests::collector::Collector;
+use tests::telemetry::{Telemetry, attributes};
+use tonic::{Code, Request};
+
+const DIRECTORY: &str = env!("CARGO_TARGET_TMPDIR");
+const PROTO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/proto");
+
+/// What a server's instrumentation says of an RPC that ended so.
+type Says = fn(Code) -> (Code, ForeignStatus);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn grpcio_and_its_instrumentation() {
+    let says = |code| match code {
+        Code::Internal => (code, ForeignStatus::Error),
+        // It asks the handler, which has come back: to nobody.
+        Code::Cancelled | Code::DeadlineExceeded => (Code::Ok, ForeignStatus::Unset),
+        _ => (code, ForeignStatus::Unset),
+    };
+    make_one_trace_with_our_client(&Language::python(DIRECTORY), "server.py", says).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn grpc_js_and_its_instrumentation() {
+    let says = |code| match code {
+        Code::Ok => (code, ForeignStatus::Unset),
+        // It is told that the call is cancelled, not why.
+        Code::DeadlineExceeded => (Code::Cancelled, ForeignStatus::Error),
+        _ => (code, ForeignStatus::Error),
+    };
+    make_one_trace_with_our_client(&Language::node(DIRECTORY), "server.js", says).await;
+}
+
+async fn make_one_trace_with_our_client(language: &Language, program: &str, says: Says) {
+    let telemetry = Telemetry::start();
+    let collector = Collector::start();
+    let mut server = language.start("peer", program, &[PROTO], &collector);
+    let address = server.answer().parse().unwrap();
+    let channel = TracedChannel::connect(endpoint(address)).await.unwrap();
+
+    let mut calls = 0;
+    for kind in Kind::ALL {
+        for case in Case::all(kind) {
+            println!("{kind:?}, {case:?}");
+            let mut request = Request::new(case.text);
+            if let Some(deadline) = case.deadline {
+                request.set_timeout(deadline);
+            }
+            let calling = tokio::spawn(call(channel.clone(), kind, request));
+            if case.asked() == "wait" {
+                assert_eq!(server.answer(), "waits");
+            }
+            if case.code == Code::Cancelled {
+                calling.abort();
+            }
+            let message = match calling.await {
+                Ok(got) => assert_got(case, got),
+                Err(error) => {
+                    assert!(error.is_cancelled() && case.code == Code::Cancelled);
+                    String::new()
+                }
+            };
+            calls += 1;
+            let ours = telemetry.spans(calls).await.pop().unwrap();
+            let theirs = spans(&collector, calls).pop().unwrap();
+            assert_one_trace(kind, case, &ours, &theirs);
+            assert_eq!(ours.status, status_of(case.code, message));
+            let code = attribute(&theirs, "rpc.grpc.status_code")
+                .unwrap()
+                .parse::<i32>()
+                .unwrap();
+            let status = theirs.status.as_ref().unwrap().code();
+            assert_eq!((Code::from(code), status), says(case.code));
+        }
+    }
+    assert_eq!(server.end(), Vec::<String>::new());
+}
+
+/// What our client got, and with which message the RPC failed.
+fn assert_got(case: Case, got: Result<usize, tonic::Status>) -> String {
+    if case.code == Code::Ok {
+        assert_eq!(got.unwrap(), case.replies().len());
+        return String::new();
+    }
+    let status = got.unwrap_err();
+    match case.code {
+        // Whose clock is first: tonic's, which calls it a cancellation, or the server's.
+        Code::DeadlineExceeded => assert!(matches!(status.code(), Code::Cancelled | Code::DeadlineExceeded)),
+        code => assert_eq!(
+            (status.code(), status.message()),
+            (code, &*format!("as asked: {}", case.asked()))
+        ),
+    }
+    status.message().to_owned()
+}
+
+/// The status of a client's span.
+fn status_of(code: Code, message: String) -> Status {
+    match code {
+        Code::Ok => Status::Unset,
+        _ => Status::error(message),
+    }
+}
+
+/// The server's span is below ours, which is a client's and says how the RPC ended.
+fn assert_one_trace(kind: Kind, case: Case, client: &SpanData, server: &Span) {
+    assert_eq!((&*client.name, &client.span_kind), (kind.method(), &SpanKind::Client));
+    assert_eq!(client.parent_span_id, SpanId::INVALID);
+    assert_eq!(attributes(&client.attributes)["rpc.status_code"], code_name(case.code));
+
+    assert_eq!(server.kind(), ForeignKind::Server);
+    let context = &client.span_context;
+    assert_eq!(server.trace_id, context.trace_id().to_bytes());
+    assert_eq!(server.parent_span_id, context.span_id().to_bytes());
+}
