@@ -44,7 +44,7 @@ pub(crate) fn check(directory: &Path) -> Result<(), Box<dyn Error>> {
     }
     if failed > 0 {
         return Err(format!(
-            "{failed} of {} cost more than benches/baseline.tsv says. If that is on purpose: scripts/bench-guard.sh --update",
+            "{failed} of {} cost more than benches/baseline.tsv says. If that is on purpose: cargo xtask bench guard --update",
             now.len()
         )
         .into());
@@ -56,7 +56,7 @@ pub(crate) fn check(directory: &Path) -> Result<(), Box<dyn Error>> {
 /// Writes the baseline anew.
 pub(crate) fn update(directory: &Path) -> Result<(), Box<dyn Error>> {
     let mut text = String::from(
-        "# What tracing adds to an RPC: instructions without the allocator's, and allocations. Written by scripts/bench-guard.sh --update\n",
+        "# What tracing adds to an RPC: instructions without the allocator's, and allocations. Written by cargo xtask bench guard --update\n",
     );
     for (name, (instructions, allocations)) in measure(directory)? {
         writeln!(text, "{name}\t{instructions:.0}\t{allocations:.1}")?;

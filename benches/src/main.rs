@@ -1,20 +1,20 @@
 //! What an RPC costs that is traced: instructions, allocations and time, by otel-runtime and by everyone else.
 //!
 //! ```console
-//! $ scripts/bench.sh
+//! $ cargo xtask bench table
 //! ```
 //!
-//! Each measurement is a process of its own (`one …`), so that what one peer makes global is not there for another. `table` and `guard` start those processes.
+//! Each measurement is a process of its own (`one …`), so that what one crate makes global is not there for another. `table` and `guard` start those processes.
 
 mod allocations;
 mod by_hand;
 mod callgrind;
 mod chart;
+#[cfg(feature = "competitors")]
+mod competitors;
 mod floor;
 mod guard;
 mod measure;
-#[cfg(feature = "peers")]
-mod peers;
 mod report;
 mod rpc;
 mod sdk;

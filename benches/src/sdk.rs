@@ -139,7 +139,7 @@ pub(crate) fn install(mode: Mode) -> Installed {
 }
 
 impl Installed {
-    /// How many spans have ended, and how many durations have been recorded: a peer that is cheap because it has recorded nothing would show here.
+    /// How many spans have ended, and how many durations have been recorded: a competitor that is cheap because it has recorded nothing would show here.
     pub(crate) fn recorded(&self) -> (u64, u64) {
         let mut metrics = ResourceMetrics::default();
         let _ = self.reader.collect(&mut metrics);

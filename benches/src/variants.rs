@@ -100,8 +100,8 @@ pub(crate) fn all() -> Vec<Variant> {
             make: |mode, shape| to_server(Routes::new(BenchServer::new(ByHand)), mode, shape),
         },
     ];
-    #[cfg(feature = "peers")]
-    all.extend(crate::peers::all());
+    #[cfg(feature = "competitors")]
+    all.extend(crate::competitors::all());
     // tonic's generated service without its router, called with less than a server gives it: what is left out of the telemetry then is two strings and two numbers.
     all.extend([
         bare(BARE_WITHOUT_ADDRESSES, |mode, shape| {
@@ -138,7 +138,7 @@ pub(crate) fn all() -> Vec<Variant> {
             of_client(FloorClient::new(Answers::new(), mode), mode, shape)
         }),
     ]);
-    #[cfg(feature = "peers")]
-    all.extend(crate::peers::clients());
+    #[cfg(feature = "competitors")]
+    all.extend(crate::competitors::clients());
     all
 }

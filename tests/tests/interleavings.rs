@@ -6,13 +6,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use grpc::outcome::Outcome;
+use grpc::side::Side;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{
     AsyncInstrument, AsyncInstrumentBuilder, Callback, Histogram, HistogramBuilder, InstrumentBuilder,
     InstrumentProvider, Meter, ObservableGauge, SyncInstrument, UpDownCounter,
 };
-use grpc::outcome::Outcome;
-use grpc::side::Side;
 use series::{CallInstruments, MethodMetrics};
 
 #[allow(dead_code)]

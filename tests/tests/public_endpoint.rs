@@ -90,7 +90,10 @@ struct PublicToB3 {
 #[tonic::async_trait]
 impl Unary for PublicToB3 {
     async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
-        self.seen.lock().unwrap().push(SamplingState::from_context(&Context::current()));
+        self.seen
+            .lock()
+            .unwrap()
+            .push(SamplingState::from_context(&Context::current()));
         Ok(Response::new(request.into_inner()))
     }
 }

@@ -4,7 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use cargo_metadata::{Metadata, MetadataCommand, Package};
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 use xshell::{Cmd, Shell, cmd};
 
 /// The manifests of all workspaces. Those below the root have a lock of their own.
@@ -76,20 +76,16 @@ impl Project {
         let metadata = self.metadata("Cargo.toml")?;
         let is_published = |package: &Package| package.publish.as_ref().is_none_or(|registries| !registries.is_empty());
         let mut left: Vec<Package> = metadata.packages.into_iter().filter(is_published).collect();
-        let mut sorted: Vec<Package> = Vec::new();
+        let mut sorted = Vec::new();
         while !left.is_empty() {
-            let (ready, waiting): (Vec<_>, Vec<_>) = left.iter().cloned().partition(|package| {
-                let dependencies = package.dependencies.iter().map(|dependency| &dependency.name);
-                dependencies
-                    .into_iter()
-                    .all(|name| left.iter().all(|other| other.name.as_str() != name))
-            });
-            anyhow::ensure!(
-                !ready.is_empty(),
-                "the published crates depend on each other in a circle"
-            );
-            sorted.extend(ready);
-            left = waiting;
+            let needs = |package: &Package, other: &Package| {
+                let mut dependencies = package.dependencies.iter();
+                dependencies.any(|it| it.kind != DependencyKind::Development && it.name == *other.name)
+            };
+            let is_ready = |package: &Package| !left.iter().any(|other| needs(package, other));
+            let ready = left.iter().position(is_ready);
+            let ready = ready.context("the published crates depend on each other in a circle")?;
+            sorted.push(left.remove(ready));
         }
         Ok(sorted)
     }

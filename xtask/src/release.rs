@@ -3,7 +3,7 @@
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
-use cargo_metadata::Package;
+use cargo_metadata::{DependencyKind, Package};
 use xshell::cmd;
 
 use crate::project::{Project, WORKSPACES};
@@ -33,7 +33,7 @@ pub(crate) fn run(project: &Project) -> Result<()> {
         }
     }
     println!("\nwhat remains:");
-    println!("  cargo xtask semver vPREVIOUS            # is the number the right one?");
+    println!("  cargo xtask semver vPREVIOUS              # is the number the right one?");
     println!("  cargo bench --package tests --bench soak # half an hour");
     println!("  .ci/run");
     println!("  git tag v{version} && git push origin v{version}");
@@ -54,7 +54,9 @@ fn versions(crates: &[Package]) -> Result<()> {
     for package in crates {
         ensure!(&package.version == version, "{} has {}", package.name, package.version);
         for dependency in &package.dependencies {
-            let is_ours = names(crates).contains(&&*dependency.name);
+            // A package is published without its dev-dependencies.
+            let is_published = dependency.kind != DependencyKind::Development;
+            let is_ours = is_published && names(crates).contains(&&*dependency.name);
             let required = dependency.req.to_string();
             ensure!(
                 !is_ours || required.trim_start_matches(['=', '^']) == version.to_string(),

@@ -1,7 +1,7 @@
 //! What tracing costs a server under load, and whether threads wait for one another.
 //!
 //! ```console
-//! $ scripts/scale.sh
+//! $ cargo xtask bench scale
 //! ```
 //!
 //! Each server, and each measurement of threads, is a process of its own: what one makes global is not there for another. `table` starts those processes.

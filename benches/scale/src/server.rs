@@ -42,7 +42,7 @@ pub(crate) async fn serve(variant: Variant) -> Result<(), Box<dyn Error>> {
             let services = server.add_service(BenchServer::new(Traced));
             services.serve_with_incoming_shutdown(incoming, stop).await
         }
-        Variant::Peer => {
+        Variant::Competitor => {
             let mut server = server.layer(LayerBuilder::builder().build()?);
             let services = server.add_service(BenchServer::new(Bare));
             services.serve_with_incoming_shutdown(incoming, stop).await

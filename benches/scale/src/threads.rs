@@ -43,7 +43,7 @@ pub(crate) fn one(variant: Variant, mode: Mode, count: usize) -> Result<(), Box<
         Variant::Sdk => on_threads(&Routes::new(BenchServer::new(Sdk)), count)?,
         Variant::Attribute => on_threads(&traced(), count)?,
         Variant::AttributeAndLayer => on_threads(&ServerLayer::new().layer(traced()), count)?,
-        Variant::Peer => on_threads(&LayerBuilder::builder().build()?.layer(bare()), count)?,
+        Variant::Competitor => on_threads(&LayerBuilder::builder().build()?.layer(bare()), count)?,
     };
     let (_, durations) = installed.recorded();
     let all = run.rpcs + (WARM_UP * count) as u64;

@@ -11,7 +11,7 @@ pub(crate) enum Variant {
     Sdk,
     Attribute,
     AttributeAndLayer,
-    Peer,
+    Competitor,
 }
 
 impl Variant {
@@ -20,7 +20,7 @@ impl Variant {
         Variant::Sdk,
         Variant::Attribute,
         Variant::AttributeAndLayer,
-        Variant::Peer,
+        Variant::Competitor,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -30,7 +30,7 @@ impl Variant {
             Variant::AttributeAndLayer => "attribute + ServerLayer",
             Variant::Sdk => "the SDK alone",
             // The cheapest of those with spans and metrics.
-            Variant::Peer => "opentelemetry-instrumentation-tower 0.19.0",
+            Variant::Competitor => "opentelemetry-instrumentation-tower 0.19.0",
         }
     }
 

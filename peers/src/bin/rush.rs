@@ -1,5 +1,5 @@
 //! RPCs at once from four threads, `rush ROUNDS`: of each kind, with each end, through the attribute and both layers, while the metrics are read. It says nothing: others look at it as it runs,
-//! a test for what is left of the RPCs, `scripts/sanitize.sh` for data races.
+//! a test for what is left of the RPCs, `cargo xtask sanitize` for data races.
 
 use std::time::Duration;
 

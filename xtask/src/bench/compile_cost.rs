@@ -120,9 +120,9 @@ impl CompileCost<'_> {
         let test =
             "test --quiet --locked --release --package otel-macros --lib -- --ignored --nocapture expansion_time";
         let test = self.project.cargo(test).env("CARGO_TARGET_DIR", self.target());
-        let printed = test
-            .env("COMPILE_COST_SERVICE", self.folder.join("with/src/lib.rs"))
-            .read()?;
+        println!("$ {test}");
+        let service = self.folder.join("with/src/lib.rs");
+        let printed = test.env("COMPILE_COST_SERVICE", service).read()?;
         let time = printed
             .lines()
             .find_map(|line| line.strip_prefix("expansion: ")?.strip_suffix(" ms"));

@@ -104,12 +104,10 @@ impl Footprint<'_> {
     /// Returns what is compared, the baseline first.
     fn subjects(&self) -> Result<Vec<Subject>> {
         let root = self.project.root.display();
+        let path = |name: &&str| format!("{name} = {{ path = \"{root}/{name}\" }}");
         let ours = |name, crates: &[&str], statements: &str| Subject {
             name,
-            dependencies: crates
-                .iter()
-                .map(|name| format!("{name} = {{ path = \"{root}/{name}\" }}\n"))
-                .collect(),
+            dependencies: crates.iter().map(path).collect::<Vec<_>>().join("\n"),
             attribute: "#[otel_runtime::traced_service]",
             statements: statements.to_owned(),
         };

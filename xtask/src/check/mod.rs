@@ -212,7 +212,9 @@ fn clippy_jaeger(project: &Project) -> Result<()> {
 }
 
 fn quickstart(project: &Project) -> Result<()> {
-    let printed = project.cargo("run --quiet --locked --package examples").read()?;
+    let run = project.cargo("run --quiet --locked --package examples");
+    println!("$ {run}");
+    let printed = run.read()?;
     let traces = printed.lines().filter(|line| line.starts_with("trace ")).count();
     ensure!(traces == 10, "the quickstart shows {traces} traces instead of 10");
     Ok(())

@@ -23,7 +23,7 @@ fn routes() -> Routes {
     Routes::new(BenchServer::new(Bare))
 }
 
-const fn peer(name: &'static str, lacks: &'static str, make: fn(Mode, Shape) -> Rpc) -> Variant {
+const fn competitor(name: &'static str, lacks: &'static str, make: fn(Mode, Shape) -> Rpc) -> Variant {
     Variant {
         name,
         base: BARE,
@@ -36,7 +36,7 @@ const fn peer(name: &'static str, lacks: &'static str, make: fn(Mode, Shape) -> 
 
 pub(crate) fn all() -> Vec<Variant> {
     vec![
-        peer(
+        competitor(
             "tracing::instrument",
             "a stream only up to its start; active requests stay up where a handler is dropped or panics",
             |mode, shape| {
@@ -44,7 +44,7 @@ pub(crate) fn all() -> Vec<Variant> {
                 to_server(Routes::new(BenchServer::new(Tutorial)), mode, shape)
             },
         ),
-        peer(
+        competitor(
             "tower-otel 0.12.0",
             "names of before 1.39; metrics of HTTP, without method and gRPC status; ends at the response's headers, so a stream that fails is OK; takes up all headers",
             |mode, shape| {
@@ -54,7 +54,7 @@ pub(crate) fn all() -> Vec<Variant> {
                 to_server(spans.layer(metrics.layer(routes())), mode, shape)
             },
         ),
-        peer(
+        competitor(
             "tower-http-opentelemetry 0.0.6",
             "HTTP only: neither method nor gRPC status in spans and metrics; no active requests unless asked for",
             |mode, shape| {
@@ -63,7 +63,7 @@ pub(crate) fn all() -> Vec<Variant> {
                 to_server(layer.layer(routes()), mode, shape)
             },
         ),
-        peer(
+        competitor(
             "opentelemetry-instrumentation-tower 0.19.0",
             "HTTP only: neither method nor gRPC status in metrics, no gRPC status in spans; ends at the response's headers",
             |mode, shape| {
@@ -71,7 +71,7 @@ pub(crate) fn all() -> Vec<Variant> {
                 to_server(layer.expect("a layer").layer(routes()), mode, shape)
             },
         ),
-        peer(
+        competitor(
             "tonic-tracing-opentelemetry 0.42.1",
             "no metrics; names of before 1.39; ends at the response's headers, so a stream that fails is OK",
             |mode, shape| {
@@ -80,7 +80,7 @@ pub(crate) fn all() -> Vec<Variant> {
                 to_server(layer.layer(routes()), mode, shape)
             },
         ),
-        peer(
+        competitor(
             "tonic-otel-layer 0.2.0",
             "no spans; names of its own; ends at the response's headers, so a stream that fails is OK; on opentelemetry 0.32",
             |mode, shape| {
@@ -89,7 +89,7 @@ pub(crate) fn all() -> Vec<Variant> {
                 to_server(layer.layer(routes()), mode, shape)
             },
         ),
-        peer(
+        competitor(
             "fastrace-tonic 0.2.0",
             "no metrics; not OpenTelemetry's spans but its own, without attributes and status; ends at the response's headers; its collector's thread is not counted",
             |mode, shape| {
