@@ -1,4 +1,6 @@
-//! gRPC programs in other languages, traced by what these have for it, whose spans come to a [`Collector`].
+//! gRPC programs in other languages, with the instrumentation of those languages.
+//!
+//! Their spans arrive at a [`Collector`].
 
 use std::fs;
 use std::process::Command;
@@ -18,7 +20,7 @@ use tests::collector::{Collector, Content, Received};
 const NEEDS_PYTHON: &str = "Python 3 with its module `venv`, and a package index for pip";
 const NEEDS_NODE: &str = "Node.js 20 or newer with npm, and a registry for it";
 
-/// What runs the programs of a language.
+/// A language: its interpreter and its programs.
 #[derive(Debug)]
 pub struct Language {
     interpreter: String,
@@ -27,7 +29,9 @@ pub struct Language {
 }
 
 impl Language {
-    /// Python, in a virtual environment in `directory`, with the packages of `peers/python/requirements.txt`.
+    /// Returns Python in a virtual environment in `directory`.
+    ///
+    /// `peers/python/requirements.txt` lists its packages.
     #[must_use]
     pub fn python(directory: &str) -> Self {
         const PROGRAMS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/python");
@@ -45,12 +49,12 @@ impl Language {
         Language {
             interpreter: venv.join("bin/python").to_str().unwrap().to_owned(),
             programs: PROGRAMS,
-            // The source tree is nobody's to write to.
+            // Tests do not write into the source tree.
             variables: vec![("PYTHONDONTWRITEBYTECODE", "1".to_owned())],
         }
     }
 
-    /// Node.js, with the packages of `peers/node/package-lock.json`, in `directory`.
+    /// Returns Node.js, with the packages of `peers/node/package-lock.json` in `directory`.
     #[must_use]
     pub fn node(directory: &str) -> Self {
         const PROGRAMS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/node");
@@ -79,32 +83,34 @@ impl Language {
         }
     }
 
-    /// Starts one of its programs, which sends its spans to `collector`, as this service.
+    /// Starts a program that exports its spans to `collector`, with this `service.name`.
     #[must_use]
     pub fn start(&self, service: &str, program: &str, arguments: &[&str], collector: &Collector) -> Driven {
         let program = format!("{}/{program}", self.programs);
         let arguments: Vec<_> = [&*program].iter().chain(arguments).copied().collect();
         let url = collector.url();
         let variables = self.variables.iter().map(|(name, value)| (*name, &**value));
-        // Neither a proxy nor the reader's own settings of OpenTelemetry are to have a say.
+        // The program sees no other variables: neither a proxy's nor the developer's own.
         let variables = variables.chain([("OTEL_EXPORTER_OTLP_ENDPOINT", &*url), ("OTEL_SERVICE_NAME", service)]);
         Driven::start_silent(&self.interpreter, &arguments, variables)
     }
 }
 
-/// What the services of `kinds.proto` are asked to do, and how that ends.
+/// A call of a service in `kinds.proto`, and its end.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
-    /// What the first message says.
+    /// The text of the first message.
     pub text: &'static str,
-    /// How the RPC ends.
+    /// The status code of the RPC.
     pub code: Code,
-    /// How long the client has for it, if that is not long.
+    /// The deadline of the client, if it is short.
     pub deadline: Option<Duration>,
 }
 
 impl Case {
-    /// All of a kind: replies, errors, cancellations and deadlines, before the response and in it.
+    /// Returns all cases of a kind: replies, errors, cancellations and deadlines.
+    ///
+    /// If the response is a stream, these happen before it and in it.
     #[must_use]
     pub fn all(kind: Kind) -> Vec<Case> {
         let case = |text, code| Case {
@@ -132,9 +138,9 @@ impl Case {
         cases
     }
 
-    /// What a client here is told, to do it.
+    /// Returns the line that makes a client program call it.
     #[must_use]
-    pub fn told(self, kind: Kind) -> String {
+    pub fn command(self, kind: Kind) -> String {
         let text = self.text;
         match self.deadline {
             None => format!("{kind:?}|{text}"),
@@ -142,13 +148,13 @@ impl Case {
         }
     }
 
-    /// What the server is asked for behind the first message of a stream, or at once.
+    /// Returns the text that decides the end, without the prefix that delays it into the stream.
     #[must_use]
-    pub fn asked(self) -> &'static str {
+    pub fn last_text(self) -> &'static str {
         self.text.strip_prefix("later ").unwrap_or(self.text)
     }
 
-    /// What the client gets to read, if the RPC ends well.
+    /// Returns the messages that the client receives if the RPC succeeds.
     #[must_use]
     pub fn replies(self) -> Vec<&'static str> {
         match self.text.strip_prefix("later ") {
@@ -158,7 +164,7 @@ impl Case {
     }
 }
 
-/// Waits until `count` spans have come, and asserts that there are no others.
+/// Waits until `count` spans have arrived, and asserts that there are no others.
 pub fn spans(collector: &Collector, count: usize) -> Vec<Span> {
     let all = |received: &[Received]| -> Vec<Span> { received.iter().flat_map(Received::spans).collect() };
     let received = block_in_place(|| collector.wait_until(|received| all(received).len() >= count));
@@ -167,7 +173,7 @@ pub fn spans(collector: &Collector, count: usize) -> Vec<Span> {
     spans
 }
 
-/// The spans of a message, each with the name of the service that sent it.
+/// Returns the spans of an export request, each with the name of its service.
 #[must_use]
 pub fn spans_and_services(received: &Received) -> Vec<(String, Span)> {
     let Content::Traces(request) = &received.content else {
@@ -181,7 +187,7 @@ pub fn spans_and_services(received: &Received) -> Vec<(String, Span)> {
     spans.collect()
 }
 
-/// An attribute of a span, as text.
+/// Returns an attribute of a span, as text.
 #[must_use]
 pub fn attribute(span: &Span, key: &str) -> Option<String> {
     found(&span.attributes, key)

@@ -1,4 +1,4 @@
-//! Runs otel-runtime against software that cargo does not bring: gRPC in other languages, Prometheus and valgrind.
+//! Support for tests against gRPC in other languages, Prometheus and valgrind.
 
 // A test that panics has failed; that is what these are for.
 #![allow(clippy::missing_panics_doc)]

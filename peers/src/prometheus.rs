@@ -1,4 +1,4 @@
-//! A real Prometheus, Debian's, which scrapes a service and answers queries.
+//! Debian's Prometheus, which scrapes a service and answers queries.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -16,11 +16,11 @@ use tests::http;
 use tests::server::PATIENCE;
 use tests::telemetry::Attributes;
 
-/// Debian 12's, whatever its rebuilds.
+/// The version of Debian 12, with any revision.
 const PACKAGE: &str = "prometheus=2.42.0*";
 const NEEDS: &str = "Debian's apt-get and dpkg-deb, with a package archive that has Prometheus 2.42, or `prometheus` and `promtool` on the path";
 
-/// Where the programs are.
+/// The paths of the programs.
 #[derive(Debug)]
 pub struct Programs {
     prometheus: PathBuf,
@@ -28,7 +28,9 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// Those of Debian's package, unpacked in `directory`, for which nobody needs to be root. Where there is no apt-get, those on the path.
+    /// Downloads Debian's package, and unpacks it in `directory`, without being root.
+    ///
+    /// If there is no apt-get, the programs on the path are used.
     #[must_use]
     pub fn install(directory: &str) -> Self {
         if Command::new("apt-get").arg("--version").output().is_err() {
@@ -46,13 +48,13 @@ impl Programs {
         }
     }
 
-    /// `promtool`, to be told what to do.
+    /// Returns `promtool`, without arguments.
     #[must_use]
     pub fn promtool(&self) -> Command {
         Command::new(&self.promtool)
     }
 
-    /// What `promtool check metrics` says of metrics, and whether it approves.
+    /// Returns the output of `promtool check metrics`, and whether it approves of the metrics.
     #[must_use]
     pub fn check_metrics(&self, metrics: &str) -> (String, bool) {
         let mut promtool = self
@@ -77,7 +79,7 @@ fn unpack(directory: &Path) {
         apt
     };
     if !download(None).output().is_ok_and(|output| output.status.success()) {
-        // This machine has no lists of packages, or old ones.
+        // The lists of packages are missing or outdated.
         let lists = directory.join("apt");
         fs::create_dir_all(lists.join("lists/partial")).unwrap();
         output_of(apt_get(Some(&lists)).arg("update"), NEEDS);
@@ -93,7 +95,7 @@ fn unpack(directory: &Path) {
     fs::remove_file(package).unwrap();
 }
 
-/// With lists of packages of its own, or the machine's.
+/// Returns apt-get with these lists of packages, or with the system's.
 fn apt_get(lists: Option<&Path>) -> Command {
     let mut apt = Command::new("apt-get");
     if let Some(lists) = lists {
@@ -103,7 +105,7 @@ fn apt_get(lists: Option<&Path>) -> Command {
     apt
 }
 
-/// A Prometheus that scrapes one service, twice a second, until it is dropped.
+/// A Prometheus that scrapes one service twice a second, until the value is dropped.
 #[derive(Debug)]
 pub struct Prometheus {
     process: Child,
@@ -112,7 +114,7 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// Starts it.
+    /// Starts Prometheus for a service, and waits until it is ready.
     #[must_use]
     pub fn start(programs: &Programs, service: SocketAddr) -> Self {
         let data = tempfile::tempdir().unwrap();
@@ -138,7 +140,7 @@ impl Prometheus {
         }
     }
 
-    /// What a query returns, at a time in seconds or now: the labels and the value of each.
+    /// Returns the labels and the value of each result, at a Unix time in seconds or now.
     #[must_use]
     pub fn query(&self, query: &str, time: Option<f64>) -> Vec<(Attributes, f64)> {
         let query_encoded = utf8_percent_encode(query, NON_ALPHANUMERIC);
@@ -151,7 +153,7 @@ impl Prometheus {
         found.iter().map(|series| (labels(series), value(series))).collect()
     }
 
-    /// The one value that a query returns.
+    /// Returns the value of a query that has one result.
     #[must_use]
     pub fn value(&self, query: &str, time: Option<f64>) -> f64 {
         let found = self.query(query, time);
@@ -161,7 +163,7 @@ impl Prometheus {
         value
     }
 
-    /// What a query returns, once that is so.
+    /// Repeats a query until its results meet the condition, and returns them.
     pub fn wait_for(&self, query: &str, condition: impl Fn(&[(Attributes, f64)]) -> bool) -> Vec<(Attributes, f64)> {
         let begun = Instant::now();
         loop {
@@ -170,7 +172,7 @@ impl Prometheus {
                 return found;
             }
             assert!(begun.elapsed() < PATIENCE, "{query} returns {found:?}");
-            // It tells nobody that it has scraped.
+            // Prometheus does not notify anyone of a scrape.
             thread::sleep(Duration::from_millis(50));
         }
     }
@@ -178,17 +180,17 @@ impl Prometheus {
 
 impl Drop for Prometheus {
     fn drop(&mut self) {
-        // What it has not written is nobody's to read.
+        // The data is not read again.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// The address that it has got, as it says in its log, once it answers queries there.
+/// Returns the address in the log, once Prometheus is ready to answer queries there.
 fn listens(log: ChildStderr) -> SocketAddr {
     let mut log = BufReader::new(log).lines().map(Result::unwrap);
     let mut said = Vec::new();
-    // It says the two in either order.
+    // Both lines come in either order.
     let (mut address, mut is_ready) = (None, false);
     for line in &mut log {
         if let Some((_, found)) = line.split_once("msg=\"Listening on\" address=") {
@@ -196,7 +198,7 @@ fn listens(log: ChildStderr) -> SocketAddr {
         }
         is_ready |= line.contains("Server is ready to receive web requests");
         if let (Some(address), true) = (address, is_ready) {
-            // It goes on, and must not be kept waiting.
+            // The pipe has to be drained, or Prometheus would block.
             thread::spawn(move || log.for_each(drop));
             return address;
         }

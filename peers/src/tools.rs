@@ -1,4 +1,4 @@
-//! What tests need and cargo does not bring: installed once, into the target directory, by what stands in files of this package.
+//! Tools that cargo does not bring, installed once into the target directory.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 use std::sync::{Mutex, PoisonError};
 
-/// The directory `NAME-…` in `directory`, which `install` has filled. It is made when it is missing, or was made of something else than `made_of`.
+/// Returns the directory `NAME-…` in `directory`, which `install` fills if it is missing.
+///
+/// The name depends on `made_of`, so another list of packages makes another directory.
 pub fn installed(directory: &str, name: &str, made_of: &[&str], install: impl FnOnce(&Path)) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
@@ -15,7 +17,8 @@ pub fn installed(directory: &str, name: &str, made_of: &[&str], install: impl Fn
     made_of.hash(&mut key);
     let finished = Path::new(directory).join(format!("{name}-{:016x}", key.finish()));
     if !finished.exists() {
-        // It gets its name once it is complete, so one that an interrupted run left behind is never used.
+        // The directory gets its name once it is complete, so that of an interrupted run is not
+        // used.
         let unfinished = finished.with_extension(process::id().to_string());
         fs::create_dir_all(&unfinished).unwrap();
         install(&unfinished);
@@ -27,7 +30,11 @@ pub fn installed(directory: &str, name: &str, made_of: &[&str], install: impl Fn
     finished
 }
 
-/// What the command prints. Where it fails, so does the test, which `needs` something that is missing here.
+/// Returns the output of a command.
+///
+/// # Panics
+///
+/// If the command fails; the message says what the test `needs`.
 pub fn output_of(command: &mut Command, needs: &str) -> String {
     let output = match command.output() {
         Ok(output) => output,

@@ -1,4 +1,6 @@
-//! The rules, the alerts and the dashboard in `examples/dashboards/`: Prometheus evaluates each of their queries, and the names in them are those that the exporter writes.
+//! The rules, alerts and dashboard in `examples/dashboards/`: Prometheus evaluates every query.
+//!
+//! The names in the queries are those that the exporter writes.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -25,7 +27,9 @@ fn promtool(arguments: &[&str]) {
     assert!(output.status.success(), "{said}");
 }
 
-/// The queries of the dashboard, each with the title of its panel, as Grafana sends them where all is chosen.
+/// Returns the queries of the dashboard with the titles of their panels.
+///
+/// Variables have the values that Grafana inserts if all is selected.
 fn queries() -> Vec<(String, String)> {
     let dashboard: Value = serde_json::from_str(DASHBOARD).unwrap();
     let panels = dashboard["panels"].as_array().unwrap().iter();
@@ -46,7 +50,9 @@ fn queries() -> Vec<(String, String)> {
         .collect()
 }
 
-/// What the exporter writes of calls that come so many times a minute: with the status, the failure, and how many of them are faster than 0.1, 1 and 2.5 seconds.
+/// Returns the series of calls with a status and a failure.
+///
+/// `per_minute` counts all calls, and those faster than 0.1, 1 and 2.5 seconds.
 fn calls(side: &str, method: &str, status: &str, error: Option<&str>, per_minute: [u32; 4]) -> Vec<Value> {
     let name = format!("rpc_{side}_call_duration_seconds");
     let error = error.map_or(String::new(), |error| format!(r#",error_type="{error}""#));
@@ -71,7 +77,8 @@ fn active(side: &str, method: &str, number: u32) -> Value {
     json!({"series": format!("rpc_{side}_active_requests{{{labels}}}"), "values": format!("{number}x60")})
 }
 
-/// What an hour has brought: a method with failures, one that is slow, one that never ends, and what nobody knows.
+/// Returns an hour of series: a method that fails, one that is slow, one that never ends, and
+/// unknown methods.
 fn hour() -> Vec<Value> {
     let mut series = Vec::new();
     series.extend(calls("server", "a.B/Fails", "OK", None, [45, 15, 45, 45]));
@@ -103,7 +110,7 @@ fn hour() -> Vec<Value> {
     series
 }
 
-/// What a panel shows at the end of it, in the order of its queries.
+/// Returns what a panel shows after that hour, in the order of its queries.
 fn shown(title: &str) -> Vec<Vec<(&'static str, f64)>> {
     const FAILS: &str = r#"{rpc_method="a.B/Fails"}"#;
     const SLOW: &str = r#"{rpc_method="a.B/Slow"}"#;
@@ -140,7 +147,7 @@ fn shown(title: &str) -> Vec<Vec<(&'static str, f64)>> {
     }
 }
 
-/// Each alert that fires after an hour, with what it is about and what it says.
+/// Returns the alerts that fire after that hour, with their labels and annotations.
 fn alerts() -> Vec<Value> {
     let alert = |name: &str, severity: &str, about: Value, says: &str, why: Option<&str>| {
         let mut labels = json!({"job": "shop", "severity": severity});
@@ -198,12 +205,12 @@ fn alerts() -> Vec<Value> {
 }
 
 #[test]
-fn prometheus_takes_the_rules() {
+fn promtool_accepts_the_rules() {
     promtool(&["check", "rules", RULES]);
 }
 
 #[test]
-fn every_query_and_alert_gives_what_it_is_there_for() {
+fn every_query_and_alert_gives_the_expected_result() {
     let mut expected = Vec::new();
     let mut panel = String::new();
     let mut number = 0;
@@ -252,7 +259,7 @@ fn every_query_and_alert_gives_what_it_is_there_for() {
     promtool(&["test", "rules", file.to_str().unwrap()]);
 }
 
-/// The metrics and labels that a query asks for.
+/// Returns the metrics and labels in a query.
 fn names(query: &str) -> impl Iterator<Item = &str> {
     let words = query.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'));
     words.filter(|word| {
@@ -262,7 +269,7 @@ fn names(query: &str) -> impl Iterator<Item = &str> {
 }
 
 #[tokio::test]
-async fn the_exporter_writes_every_name_that_is_asked_for() {
+async fn the_exporter_writes_every_name_in_the_queries() {
     let telemetry = otel_setup::builder()
         .traces([])
         .metrics([Exporter::Prometheus])
@@ -287,18 +294,18 @@ async fn the_exporter_writes_every_name_that_is_asked_for() {
     let exprs = rules
         .lines()
         .filter(|line| line.contains("expr:") || line.trim_start().starts_with(['(', '/']));
-    let mut asked: Vec<String> = queries().into_iter().map(|(_, query)| query).collect();
-    asked.extend(exprs.map(str::to_owned));
-    let asked: BTreeSet<&str> = asked.iter().flat_map(|query| names(query)).collect();
-    for name in &asked {
+    let mut queried: Vec<String> = queries().into_iter().map(|(_, query)| query).collect();
+    queried.extend(exprs.map(str::to_owned));
+    let queried: BTreeSet<&str> = queried.iter().flat_map(|query| names(query)).collect();
+    for name in &queried {
         let is_there = if name.starts_with("rpc_server_") || name.starts_with("rpc_client_") {
             metrics.contains(&format!("\n{name}{{"))
         } else {
             metrics.contains(&format!("{name}=\""))
         };
-        assert!(is_there, "{name} is asked for and not written: {metrics}");
+        assert!(is_there, "{name} is queried and not written: {metrics}");
     }
     // Six metrics and four labels.
-    assert_eq!(asked.len(), 10, "{asked:?}");
+    assert_eq!(queried.len(), 10, "{queried:?}");
     telemetry.shutdown(Duration::from_secs(5)).await.unwrap();
 }

@@ -1,4 +1,6 @@
-//! Python → Rust → Node → Rust, each a process of its own with nothing but its language's set-up: one trace, in which each hop is below the one before.
+//! A chain of four processes, Python → Rust → Node → Rust, makes one trace.
+//!
+//! Each has nothing but its language's set-up.
 
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind::{self, Client, Server};
@@ -10,7 +12,7 @@ use tests::collector::Collector;
 const DIRECTORY: &str = env!("CARGO_TARGET_TMPDIR");
 const PROTO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/proto");
 
-/// The hops: whose span, of which kind, and with which name.
+/// The spans from the root down: the service, the kind and the name.
 const HOPS: [(&str, SpanKind, &str); 6] = [
     ("python", Client, "/kinds.Unary/Call"),
     ("rust 1", Server, "kinds.Unary/Call"),
@@ -37,7 +39,7 @@ fn a_chain_of_four_processes_makes_one_trace() {
         (&missing["code"], &missing["details"]),
         (&json!("NOT_FOUND"), &json!("nobody of that name"))
     );
-    // What they have not sent yet they send when they end.
+    // The programs export the rest when they end.
     for program in [client, first, middle, last] {
         assert_eq!(program.end(), Vec::<String>::new());
     }
@@ -56,7 +58,7 @@ fn a_chain_of_four_processes_makes_one_trace() {
     assert_chain(&spans, missing, "NOT_FOUND", 5);
 }
 
-/// From its root on, each span of the trace has exactly one below it.
+/// Asserts that each span has exactly one child, from the root down.
 fn assert_chain(spans: &[(String, Span)], root: &(String, Span), code: &str, number: i32) {
     let mut chain = vec![root];
     while let Some((_, above)) = chain.last() {
@@ -84,7 +86,7 @@ fn assert_chain(spans: &[(String, Span)], root: &(String, Span), code: &str, num
     }
 }
 
-/// A hop in Rust, and where it listens.
+/// Starts a service in Rust, and returns it with its address.
 fn hop(service: &str, next: &[&str], collector: &Collector) -> (Driven, String) {
     let variables = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &*collector.url()),

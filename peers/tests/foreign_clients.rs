@@ -1,4 +1,5 @@
-//! Clients in other languages, and our server: one trace for each RPC, whatever its kind and its end.
+//! Clients in other languages call our server: each RPC is one trace, whatever its kind and its
+//! end.
 
 use opentelemetry::trace::{SpanId, SpanKind, Status, TraceId};
 use opentelemetry_proto::tonic::trace::v1::Span;
@@ -43,41 +44,41 @@ async fn make_one_trace_with_our_server(language: &Language, program: &str) {
     let mut calls = 0;
     for kind in Kind::ALL {
         for case in Case::all(kind) {
-            let mut told = client.tell(&case.told(kind));
-            if case.asked() == "wait" {
+            let mut answer = client.tell(&case.command(kind));
+            if case.last_text() == "wait" {
                 timeout(PATIENCE, obedient.waits())
                     .await
-                    .expect("it comes to the server");
+                    .expect("the call reaches the server");
             }
             if case.code == Code::Cancelled {
-                assert_eq!(told, "waits");
-                told = client.tell("cancel");
+                assert_eq!(answer, "waits");
+                answer = client.tell("cancel");
             }
             calls += 1;
             let ours = telemetry.spans(calls).await.pop().unwrap();
             let theirs = spans(&collector, calls).pop().unwrap();
-            println!("{kind:?}, {case:?}: {told}");
-            assert_got(case, &serde_json::from_str(&told).unwrap(), &theirs);
+            println!("{kind:?}, {case:?}: {answer}");
+            assert_got(case, &serde_json::from_str(&answer).unwrap(), &theirs);
             assert_one_trace(kind, case, &theirs, &ours);
         }
     }
     assert_eq!(client.end(), Vec::<String>::new());
 }
 
-/// What the client got, and what its span says.
-fn assert_got(case: Case, told: &Value, span: &Span) {
+/// Asserts the result of the client, and the status of its span.
+fn assert_got(case: Case, answer: &Value, span: &Span) {
     if case.code == Code::Ok {
-        assert_eq!(told["got"], json!(case.replies()));
+        assert_eq!(answer["got"], json!(case.replies()));
     }
     if matches!(case.code, Code::NotFound | Code::Internal) {
-        assert_eq!(told["details"], format!("as asked: {}", case.asked()));
+        assert_eq!(answer["details"], format!("as asked: {}", case.last_text()));
     }
     let codes: &[Code] = match case.code {
-        // Whose clock is first: the client's, or tonic's, which says so.
+        // The client's timer and tonic's race, and tonic's makes it a cancellation.
         Code::DeadlineExceeded => &[Code::DeadlineExceeded, Code::Cancelled],
         _ => &[case.code],
     };
-    let code = codes.iter().find(|code| told["code"] == code_name(**code));
+    let code = codes.iter().find(|code| answer["code"] == code_name(**code));
     let code = *code.unwrap_or_else(|| panic!("{codes:?} is expected"));
     assert_eq!(attribute(span, "rpc.grpc.status_code"), Some((code as i32).to_string()));
     let status = match code {
@@ -87,7 +88,7 @@ fn assert_got(case: Case, told: &Value, span: &Span) {
     assert_eq!(span.status.as_ref().unwrap().code(), status);
 }
 
-/// Our span is a server's below the client's, and says how the RPC ended.
+/// Asserts that our SERVER span is the child of the client's, with the status of the RPC.
 fn assert_one_trace(kind: Kind, case: Case, client: &Span, server: &SpanData) {
     assert_eq!(client.kind(), ForeignKind::Client);
     assert!(client.parent_span_id.is_empty());

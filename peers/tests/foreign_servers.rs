@@ -1,4 +1,6 @@
-//! Our client, and servers in other languages, traced by OpenTelemetry's own instrumentation: one trace for each RPC, whatever its kind and its end.
+//! Our client calls servers in other languages, with their own instrumentation.
+//!
+//! Each RPC is one trace, whatever its kind and its end.
 
 use opentelemetry::trace::{SpanId, SpanKind, Status};
 use opentelemetry_proto::tonic::trace::v1::Span;
@@ -15,32 +17,32 @@ use tonic::{Code, Request};
 const DIRECTORY: &str = env!("CARGO_TARGET_TMPDIR");
 const PROTO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/proto");
 
-/// What a server's instrumentation says of an RPC that ended so.
-type Says = fn(Code) -> (Code, ForeignStatus);
+/// The code and the status that a server's instrumentation records for an RPC.
+type Recorded = fn(Code) -> (Code, ForeignStatus);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn grpcio_and_its_instrumentation() {
-    let says = |code| match code {
+    let recorded = |code| match code {
         Code::Internal => (code, ForeignStatus::Error),
-        // It asks the handler, which has come back: to nobody.
+        // The instrumentation records the result of the handler, which nobody receives.
         Code::Cancelled | Code::DeadlineExceeded => (Code::Ok, ForeignStatus::Unset),
         _ => (code, ForeignStatus::Unset),
     };
-    make_one_trace_with_our_client(&Language::python(DIRECTORY), "server.py", says).await;
+    make_one_trace_with_our_client(&Language::python(DIRECTORY), "server.py", recorded).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn grpc_js_and_its_instrumentation() {
-    let says = |code| match code {
+    let recorded = |code| match code {
         Code::Ok => (code, ForeignStatus::Unset),
-        // It is told that the call is cancelled, not why.
+        // The server sees a cancellation, not its reason.
         Code::DeadlineExceeded => (Code::Cancelled, ForeignStatus::Error),
         _ => (code, ForeignStatus::Error),
     };
-    make_one_trace_with_our_client(&Language::node(DIRECTORY), "server.js", says).await;
+    make_one_trace_with_our_client(&Language::node(DIRECTORY), "server.js", recorded).await;
 }
 
-async fn make_one_trace_with_our_client(language: &Language, program: &str, says: Says) {
+async fn make_one_trace_with_our_client(language: &Language, program: &str, recorded: Recorded) {
     let telemetry = Telemetry::start();
     let collector = Collector::start();
     let mut server = language.start("peer", program, &[PROTO], &collector);
@@ -56,7 +58,7 @@ async fn make_one_trace_with_our_client(language: &Language, program: &str, says
                 request.set_timeout(deadline);
             }
             let calling = tokio::spawn(call(channel.clone(), kind, request));
-            if case.asked() == "wait" {
+            if case.last_text() == "wait" {
                 assert_eq!(server.answer(), "waits");
             }
             if case.code == Code::Cancelled {
@@ -79,13 +81,13 @@ async fn make_one_trace_with_our_client(language: &Language, program: &str, says
                 .parse::<i32>()
                 .unwrap();
             let status = theirs.status.as_ref().unwrap().code();
-            assert_eq!((Code::from(code), status), says(case.code));
+            assert_eq!((Code::from(code), status), recorded(case.code));
         }
     }
     assert_eq!(server.end(), Vec::<String>::new());
 }
 
-/// What our client got, and with which message the RPC failed.
+/// Asserts the result of our client, and returns the status message.
 fn assert_got(case: Case, got: Result<usize, tonic::Status>) -> String {
     if case.code == Code::Ok {
         assert_eq!(got.unwrap(), case.replies().len());
@@ -93,17 +95,17 @@ fn assert_got(case: Case, got: Result<usize, tonic::Status>) -> String {
     }
     let status = got.unwrap_err();
     match case.code {
-        // Whose clock is first: tonic's, which calls it a cancellation, or the server's.
+        // tonic's timer, which makes it a cancellation, and the server's race.
         Code::DeadlineExceeded => assert!(matches!(status.code(), Code::Cancelled | Code::DeadlineExceeded)),
         code => assert_eq!(
             (status.code(), status.message()),
-            (code, &*format!("as asked: {}", case.asked()))
+            (code, &*format!("as asked: {}", case.last_text()))
         ),
     }
     status.message().to_owned()
 }
 
-/// The status of a client's span.
+/// Returns the status of a CLIENT span.
 fn status_of(code: Code, message: String) -> Status {
     match code {
         Code::Ok => Status::Unset,
@@ -111,7 +113,7 @@ fn status_of(code: Code, message: String) -> Status {
     }
 }
 
-/// The server's span is below ours, which is a client's and says how the RPC ended.
+/// Asserts that the server's span is the child of our CLIENT span, which has the status of the RPC.
 fn assert_one_trace(kind: Kind, case: Case, client: &SpanData, server: &Span) {
     assert_eq!((&*client.name, &client.span_kind), (kind.method(), &SpanKind::Client));
     assert_eq!(client.parent_span_id, SpanId::INVALID);

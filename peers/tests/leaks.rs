@@ -1,11 +1,15 @@
-//! However many RPCs there have been, in whatever ways they ended, nothing is left of them. What is kept for good, names and methods, is there once.
+//! RPCs leave nothing in memory, however many there have been and however they ended.
+//!
+//! Names and methods, which live as long as the process, are there once.
 
 use std::process::Command;
 use std::thread;
 
 use peers::tools::output_of;
 
-/// How many blocks of memory there still are when the program ends, after so many rounds of 256 RPCs. No memory may be lost, nor used wrongly.
+/// Returns the number of memory blocks at the end of the program, after rounds of 256 RPCs.
+///
+/// valgrind fails if memory is lost or used wrongly.
 fn blocks_left_after(rounds: usize) -> u64 {
     let report = output_of(
         Command::new("valgrind")
@@ -24,9 +28,10 @@ fn blocks_left_after(rounds: usize) -> u64 {
 }
 
 #[test]
-fn more_rpcs_leave_no_more_behind() {
+fn more_rpcs_leave_no_more_memory() {
     let [few, many] = [3, 6].map(|rounds| thread::spawn(move || blocks_left_after(rounds)));
     let (few, many) = (few.join().unwrap(), many.join().unwrap());
-    // Some is made when it is first needed, in no order that is the same each time. One block for each of the 768 RPCs, or for each of the 336 unknown paths among them, is another matter.
+    // Blocks that are allocated on first use vary from run to run. A leak would be one block for
+    // each of the 768 additional RPCs, or for each of the 336 unknown paths among them.
     assert!(many < few + 100, "{few} blocks, then {many}");
 }

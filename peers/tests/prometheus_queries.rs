@@ -1,4 +1,4 @@
-//! A real Prometheus scrapes a service under a known load: what people ask it has the right answers.
+//! Prometheus scrapes a service under a known load, and usual queries give the right results.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ const COUNT: &str = "rpc_server_call_duration_seconds_count";
 const LONG: Duration = Duration::from_millis(300);
 
 struct Service {
-    /// Those that wait come back.
+    /// Calls that wait return once this is true.
     open: watch::Receiver<bool>,
 }
 
@@ -49,7 +49,7 @@ impl Unary for Service {
     }
 }
 
-// One test of this process in this file: the set-up is the process's.
+// The set-up is global, so no other test of this file may set up this process.
 #[tokio::test(flavor = "multi_thread")]
 async fn prometheus_and_its_queries() {
     let programs = Programs::install(env!("CARGO_TARGET_TMPDIR"));
@@ -73,7 +73,7 @@ async fn prometheus_and_its_queries() {
     let channel = connect(&server).await;
     let prometheus = Prometheus::start(&programs, scraped);
 
-    // Prometheus takes what a series begins with for what was always there; so each begins before the load.
+    // Prometheus ignores the first value of a series, so every series starts before the load.
     for text in ["short", "missing", "broken"] {
         let _ = call(&channel, text).await;
     }
@@ -83,36 +83,36 @@ async fn prometheus_and_its_queries() {
 
     load(&channel).await;
     let ended = seen(&prometheus, 103);
-    // The spans say how long the RPCs took: their durations are the same.
+    // Spans and metrics have the same durations.
     let durations = durations(&telemetry, &collector).await.split_off(before);
     assert_eq!(durations.len(), 100);
 
-    let ask = |query: &str| {
+    let value = |query: &str| {
         let range = format!("[{:.0}ms]", (ended - begun) * 1000.0);
         prometheus.value(&query.replace("[range]", &range), Some(ended))
     };
-    let rate = ask(&format!("sum(rate({COUNT}[range]))"));
+    let rate = value(&format!("sum(rate({COUNT}[range]))"));
     assert_close(rate, 100.0 / (ended - begun));
     let of_method = format!(r#"sum by (rpc_method) (rate({COUNT}{{rpc_method="kinds.Unary/Call"}}[range]))"#);
-    assert_close(ask(&of_method), rate);
+    assert_close(value(&of_method), rate);
     let errors = format!(r#"sum(rate({COUNT}{{error_type!=""}}[range])) / sum(rate({COUNT}[range]))"#);
-    assert_close(ask(&errors), 0.05);
+    assert_close(value(&errors), 0.05);
     let missing = format!(r#"sum(rate({COUNT}{{rpc_status_code="NOT_FOUND"}}[range])) / sum(rate({COUNT}[range]))"#);
-    assert_close(ask(&missing), 0.1);
-    let mean = ask(
+    assert_close(value(&missing), 0.1);
+    let mean = value(
         "sum(rate(rpc_server_call_duration_seconds_sum[range])) / sum(rate(rpc_server_call_duration_seconds_count[range]))",
     );
     assert_close(mean, durations.iter().sum::<f64>() / 100.0);
     for quantile in [0.5, 0.99] {
         let buckets = "sum by (le) (rate(rpc_server_call_duration_seconds_bucket[range]))";
-        let found = ask(&format!("histogram_quantile({quantile}, {buckets})"));
+        let found = value(&format!("histogram_quantile({quantile}, {buckets})"));
         assert_close(found, interpolated(quantile, &durations));
     }
     assert!(interpolated(0.99, &durations) > 0.25, "{durations:?}");
 
-    // What is asked for now.
+    // Active requests are queried at the present time.
     let service = "on (job, instance) group_left (service_name) target_info";
-    // The first request of a method is active as one of a method that nobody knows, until its handler has it.
+    // The first request of a method is active as `_OTHER` until its handler resolves the method.
     let active = r#"rpc_server_active_requests{rpc_method!="_OTHER"}"#;
     let active = &format!("sum by (rpc_method, service_name) ({active} * {service})");
     let held: Vec<_> = (0..3)
@@ -151,7 +151,7 @@ async fn prometheus_and_its_queries() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn beside_the_old_names_promtool_minds_only_their_unit() {
+async fn promtool_objects_to_the_unit_of_the_old_names_alone() {
     let programs = Programs::install(env!("CARGO_TARGET_TMPDIR"));
     let scraped = nobody();
     let variables = [
@@ -167,8 +167,8 @@ async fn beside_the_old_names_promtool_minds_only_their_unit() {
     UnaryClient::new(channel).call(request("short")).await.unwrap();
 
     let (_, metrics) = block_in_place(|| get(scraped, "/metrics"));
-    let minds = "rpc_server_duration_milliseconds use base unit \"seconds\" instead of \"milliseconds\"\n";
-    assert_eq!(programs.check_metrics(&metrics), (minds.to_owned(), false));
+    let objection = "rpc_server_duration_milliseconds use base unit \"seconds\" instead of \"milliseconds\"\n";
+    assert_eq!(programs.check_metrics(&metrics), (objection.to_owned(), false));
     drop(service.end());
 }
 
@@ -177,7 +177,7 @@ async fn call(channel: &TracedChannel, text: &str) -> Result<(), Status> {
     called.map(drop)
 }
 
-/// A hundred RPCs: 5 long, 10 that find nothing, 5 that fail.
+/// Makes a hundred RPCs: 5 take long, 10 end with `NOT_FOUND`, 5 fail.
 async fn load(channel: &TracedChannel) {
     let long: Vec<_> = (0..5)
         .map(|_| {
@@ -197,9 +197,9 @@ async fn load(channel: &TracedChannel) {
     }
 }
 
-/// When Prometheus has seen that there were so many RPCs, in seconds.
+/// Waits until Prometheus has seen so many RPCs, and returns the time of that scrape in seconds.
 fn seen(prometheus: &Prometheus, count: usize) -> f64 {
-    // In one query, so that both are of one scrape.
+    // A single query, so that both values are of one scrape.
     let times = format!("timestamp({COUNT}) and on () (sum({COUNT}) == {count})");
     let times = block_in_place(|| prometheus.wait_for(&times, |found| !found.is_empty()));
     assert_eq!(times.len(), 3, "one for each status code: {times:?}");
@@ -210,7 +210,7 @@ fn seen(prometheus: &Prometheus, count: usize) -> f64 {
     times[0].1
 }
 
-/// How long the RPCs took that have ended, in seconds.
+/// Returns the durations of the RPCs that have ended, in seconds.
 async fn durations(telemetry: &Telemetry, collector: &Collector) -> Vec<f64> {
     telemetry.flush(Duration::from_secs(30)).await.unwrap();
     let duration =
@@ -220,7 +220,7 @@ async fn durations(telemetry: &Telemetry, collector: &Collector) -> Vec<f64> {
     servers.map(duration).collect()
 }
 
-/// A quantile as Prometheus has it: from the buckets, as if in each of them the durations lay evenly.
+/// Returns a quantile as Prometheus computes it, with durations spread evenly in each bucket.
 fn interpolated(quantile: f64, durations: &[f64]) -> f64 {
     let up_to = |boundary| -> f64 {
         let shorter = durations.iter().filter(|duration| **duration <= boundary);
@@ -230,7 +230,7 @@ fn interpolated(quantile: f64, durations: &[f64]) -> f64 {
     let mut lower = 0.0;
     for boundary in BOUNDARIES {
         if up_to(boundary) >= rank {
-            // None has lasted no time at all.
+            // No duration is zero.
             let below = up_to(lower);
             return lower + (boundary - lower) * (rank - below) / (up_to(boundary) - below);
         }

@@ -15,7 +15,7 @@ use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
 
-/// Writes the impl of a service, for the large ones. Attributes and the trait are handed on as they are written:
+/// Writes the impl of a large service. Attributes and the trait are passed through:
 ///
 /// ```ignore
 /// stubs! {
@@ -28,7 +28,8 @@ use tonic_prost::ProstCodec;
 /// }
 /// ```
 ///
-/// A unary RPC is unimplemented, a server stream is empty, a client stream is read to its end, and a bidi stream answers each message.
+/// A unary RPC is unimplemented and a server stream is empty. A client stream is read to its end,
+/// and a bidirectional stream returns a response for each message.
 #[macro_export]
 macro_rules! stubs {
     (
@@ -101,11 +102,13 @@ macro_rules! stubs {
     };
 }
 
-/// A response stream as most services write theirs.
+/// A boxed response stream, which most services use.
 pub type Boxed<T> = std::pin::Pin<Box<dyn tokio_stream::Stream<Item = Result<T, Status>> + Send>>;
 
-/// Calls each of the RPCs, `pkg.Service/Method`, over a socket with one message that has no fields. Asserts that each made one SERVER span
-/// and one duration of exactly that name, which ended with the code that its caller got.
+/// Calls each of the RPCs, `pkg.Service/Method`, over a socket with an empty message.
+///
+/// Asserts that each makes one SERVER span and one duration of exactly that name, with the status
+/// code that the caller received.
 pub async fn assert_each_is_one_rpc(routes: Routes, rpcs: &[&str]) {
     let telemetry = Telemetry::start();
     let server = serve(routes).await;
@@ -114,7 +117,7 @@ pub async fn assert_each_is_one_rpc(routes: Routes, rpcs: &[&str]) {
     for &rpc in rpcs {
         let code = call(channel.clone(), rpc).await;
         let previous = answers.insert(rpc.to_owned(), in_capitals(code));
-        assert_eq!(previous, None, "{rpc} stands twice");
+        assert_eq!(previous, None, "{rpc} is listed twice");
     }
 
     let mut found = BTreeMap::new();
@@ -141,7 +144,8 @@ pub async fn assert_each_is_one_rpc(routes: Routes, rpcs: &[&str]) {
     }
 }
 
-/// Asserts that one RPC, and no other, has been measured since the telemetry started: with this code, an error of the server or not, and it is over.
+/// Asserts that one RPC, and no other, has been measured since the telemetry started, and has
+/// ended.
 pub fn assert_measured_once(telemetry: &Telemetry, rpc: &str, code: &str, is_error: bool) {
     let metrics = telemetry.metrics();
     let mut point = expected([
@@ -161,14 +165,14 @@ pub fn assert_measured_once(telemetry: &Telemetry, rpc: &str, code: &str, is_err
     assert_none_is_active(&metrics, rpc);
 }
 
-/// Points stay once they are there, so those of other tests may be among them.
+/// Asserts that no request is active. Time series remain, so those of other tests may be there.
 fn assert_none_is_active(metrics: &Metrics, rpc: &str) {
     let method = expected([("rpc.system.name", "grpc"), ("rpc.method", rpc)]);
     let active = metrics.active_requests();
     assert!(active.contains(&(method, 0)), "{rpc}: {active:?}");
 }
 
-/// Every kind of RPC is a stream on the wire.
+/// Calls an RPC of any kind: on the wire, each is a bidirectional stream.
 async fn call(channel: Channel, rpc: &str) -> Code {
     let mut client = Grpc::new(channel);
     client.ready().await.unwrap();
@@ -183,13 +187,13 @@ async fn call(channel: Channel, rpc: &str) -> Code {
     read.await.map_or_else(|status| status.code(), |()| Code::Ok)
 }
 
-/// The codes that these services end with.
+/// Returns the name of a status code that these services use.
 fn in_capitals(code: Code) -> String {
     match code {
         Code::Ok => "OK",
         Code::NotFound => "NOT_FOUND",
         Code::Unimplemented => "UNIMPLEMENTED",
-        other => panic!("no bed answers with {other:?}"),
+        other => panic!("no service ends with {other:?}"),
     }
     .to_owned()
 }

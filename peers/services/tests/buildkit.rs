@@ -1,4 +1,4 @@
-//! bollard-buildkit-proto: the builder of Docker, 11 services, with names such as `LLBBridge` and `Return`.
+//! bollard-buildkit-proto: Docker's builder, 11 services, with names like `LLBBridge` and `Return`.
 
 use bollard_buildkit_proto::fsutil::types;
 use bollard_buildkit_proto::health;

@@ -264,7 +264,7 @@ async fn do_put_lasts_as_long_as_its_results() {
     for row in ["one", "two"] {
         rows.send(data(row)).await.unwrap();
         assert_eq!(results.message().await.unwrap().unwrap().app_metadata, row);
-        // Its handler has long returned.
+        // The handler has returned before.
         assert_eq!(telemetry.ended_spans().len(), 0);
         assert_eq!(telemetry.metrics().active_request_count(), 1);
     }

@@ -129,7 +129,7 @@ async fn a_watch_lasts_until_its_watcher_goes_away() {
     let mut client = HealthClient::new(server.channel().await);
     let mut changes = client.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
     changes.message().await.unwrap().unwrap();
-    // Its handler has long returned.
+    // The handler has returned before.
     assert_eq!(telemetry.ended_spans().len(), 0);
     assert_eq!(telemetry.metrics().active_request_count(), 1);
 

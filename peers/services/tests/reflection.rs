@@ -9,7 +9,7 @@ use tonic_reflection::pb::v1::server_reflection_server::{ServerReflection, Serve
 use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse};
 use tonic_reflection::pb::v1alpha;
 
-/// What a reflection client asks, answered with nothing but its question.
+/// Returns a response with the request in it, and nothing else.
 fn reply(request: ServerReflectionRequest) -> ServerReflectionResponse {
     ServerReflectionResponse {
         valid_host: request.host.clone(),

@@ -1,4 +1,4 @@
-//! sui-rpc: a blockchain's node, eight services with default methods, whose streams are boxed and have no name.
+//! sui-rpc: a blockchain's node, eight services with default methods and unnamed boxed streams.
 
 use foreign_services::{assert_each_is_one_rpc, assert_measured_once};
 use opentelemetry::trace::{SpanKind, Status as SpanStatus};
@@ -208,7 +208,7 @@ impl subscription_service_server::SubscriptionService for Node {
         &self,
         request: Request<SubscribeCheckpointsRequest>,
     ) -> Result<Response<BoxStream<SubscribeCheckpointsResponse>>, Status> {
-        // One for each field that is asked for, and then nobody knows.
+        // A message for each requested field, and then an error.
         let fields = request.into_inner().read_mask.unwrap_or_default().paths.len();
         let checkpoints = tokio_stream::iter(0..=fields)
             .filter(move |number| fields > 0 || *number > 0)
@@ -371,7 +371,7 @@ async fn a_subscription_lasts_until_its_subscriber_goes_away() {
         .unwrap()
         .into_inner();
     events.message().await.unwrap().unwrap();
-    // Its handler has long returned.
+    // The handler has returned before.
     assert_eq!(telemetry.ended_spans().len(), 0);
     assert_eq!(telemetry.metrics().active_request_count(), 1);
 

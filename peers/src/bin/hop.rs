@@ -1,5 +1,8 @@
-//! A hop of a chain, with the one line of set-up: `hop [NEXT]`. It answers with what the next one answers, if it knows one; else with what it was asked, and
-//! what baggage says. It says where it listens, and stops when its standard input ends.
+//! A service in a chain of calls, with `otel_setup::init` alone: `hop [NEXT]`.
+//!
+//! With the address of a next service, the service forwards the call and returns its response.
+//! Without one, it returns the text of the request, and the `user` of the baggage. It prints its
+//! address, and stops at the end of its standard input.
 
 use std::io::Read;
 use std::time::Duration;

@@ -1,5 +1,8 @@
-//! RPCs at once from four threads, `rush ROUNDS`: of each kind, with each end, through the attribute and both layers, while the metrics are read. It says nothing: others look at it as it runs,
-//! a test for what is left of the RPCs, `cargo xtask sanitize` for data races.
+//! Concurrent RPCs on four threads: `rush ROUNDS`.
+//!
+//! Each kind of RPC ends in every way, through the attribute and both layers, while the metrics are
+//! collected. The program prints nothing: valgrind (`peers/tests/leaks.rs`) and the thread
+//! sanitizer (`cargo xtask sanitize`) watch it.
 
 use std::time::Duration;
 
@@ -19,20 +22,20 @@ use tonic::transport::Server;
 
 const AT_ONCE: usize = 4;
 
-/// How RPCs end. The last three only where the response is a stream.
+/// The ends of RPCs. The last three need a response stream.
 const ENDS: [&str; 7] = ["0", "5", "13", "panic", "later 13", "later panic", "torn"];
 
-/// Keeps nothing.
+/// An exporter that drops all spans.
 #[derive(Debug)]
-struct Nowhere;
+struct DropAll;
 
-impl SpanExporter for Nowhere {
+impl SpanExporter for DropAll {
     async fn export(&self, _: Vec<SpanData>) -> OTelSdkResult {
         Ok(())
     }
 }
 
-/// The metrics, and what reads them.
+/// The meter provider, and the exporter that it collects for.
 #[derive(Clone)]
 struct Metrics {
     meters: SdkMeterProvider,
@@ -42,7 +45,7 @@ struct Metrics {
 impl Metrics {
     fn install() -> Self {
         let exporter = InMemoryMetricExporter::default();
-        // Reads when asked to, not by the clock.
+        // Collects on `force_flush` alone, not by the clock.
         let reader = PeriodicReader::builder(exporter.clone())
             .with_interval(Duration::from_secs(24 * 60 * 60))
             .build();
@@ -51,13 +54,13 @@ impl Metrics {
         Metrics { meters, exporter }
     }
 
-    fn read(&self) {
+    fn collect(&self) {
         self.meters.force_flush().unwrap();
         self.exporter.reset();
     }
 }
 
-/// Each has a server of its own, so that who gives up knows that it is its own RPC which waits.
+/// Calls a server of its own, so that a caller that gives up knows that its own RPC has arrived.
 async fn rush(worker: usize, rounds: usize, metrics: Metrics) {
     let obedient = Obedient::default();
     let layer = ServerLayer::new().message_sizes();
@@ -68,11 +71,11 @@ async fn rush(worker: usize, rounds: usize, metrics: Metrics) {
         for kind in Kind::ALL {
             for end in ENDS {
                 let _ = call(channel.clone(), kind, Request::new(end)).await;
-                // Nobody knows it, and no two are the same.
+                // An unknown method, with a path that no other call has.
                 let unknown = format!("unknown.Service/{worker}{round}{kind:?}{end}").replace(' ', "");
                 rpc::call_to_end(unrecorded.clone(), &unknown, rpc::request("")).await;
             }
-            // The caller goes away.
+            // The caller cancels.
             tokio::select! {
                 _ = call(channel.clone(), kind, Request::new("wait")) => unreachable!("nobody releases it"),
                 () = obedient.waits() => {}
@@ -80,23 +83,23 @@ async fn rush(worker: usize, rounds: usize, metrics: Metrics) {
             let mut request = Request::new("wait");
             request.set_timeout(Duration::from_millis(1));
             let _ = call(channel.clone(), kind, request).await;
-            // It has come to wait, or it has not.
+            // The RPC may have reached its handler or not.
             let _ = tokio::time::timeout(Duration::ZERO, obedient.waits()).await;
         }
-        metrics.read();
+        metrics.collect();
     }
 }
 
 fn main() {
     let rounds = std::env::args().nth(1).expect("how many rounds");
     let rounds = rounds.parse().expect("a number");
-    // The panics that are meant to be would hide one that is not.
+    // Expected panics would hide an unexpected one.
     std::panic::set_hook(Box::new(|panic| {
         if panic.payload().downcast_ref() != Some(&"as asked") {
             eprintln!("{panic}");
         }
     }));
-    let tracers = SdkTracerProvider::builder().with_simple_exporter(Nowhere).build();
+    let tracers = SdkTracerProvider::builder().with_simple_exporter(DropAll).build();
     global::set_tracer_provider(tracers);
     global::set_text_map_propagator(TraceContextPropagator::new());
     let metrics = Metrics::install();
@@ -115,6 +118,8 @@ fn main() {
             worker.unwrap();
         }
     });
-    // Whatever is still going on ends with its task. The metrics stay as they are: the thread that reads them would be at any point of its end when the program ends.
+    // All remaining work ends with its tasks. The meter provider is never shut down: its thread
+    // would be at an arbitrary point of its end when the program exits, and valgrind would count
+    // its memory.
     drop(runtime);
 }

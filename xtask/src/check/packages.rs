@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::project::Project;
 use crate::tools;
@@ -33,7 +33,7 @@ fn more_contents(package: &str) -> &'static [&'static str] {
 
 /// Pages with the badge of a feature: the crate, the page and the feature.
 const BADGES: [(&str, &str, &str); 2] = [
-    ("otel-runtime", "otel_runtime/struct.TracedChannel.html", "channel"),
+    ("otel-runtime", "otel_runtime/type.TracedChannel.html", "channel"),
     ("otel-setup", "otel_setup/enum.Protocol.html", "otlp"),
 ];
 
@@ -46,7 +46,8 @@ pub(super) fn documented_as_on_docs_rs(project: &Project) -> Result<()> {
         let rustdoc = format!("rustdoc --package {package} --all-features --locked -- --cfg docsrs -D warnings");
         let rustdoc = project.cargo(&rustdoc).env("RUSTC_BOOTSTRAP", "1");
         rustdoc.env("CARGO_TARGET_DIR", &target).run()?;
-        let html = fs::read_to_string(target.join("doc").join(page))?;
+        let html =
+            fs::read_to_string(target.join("doc").join(page)).with_context(|| format!("there is no page {page}"))?;
         let has_badge = |line: &str| {
             let badge = line
                 .split_once("Available on ")
