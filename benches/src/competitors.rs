@@ -1,4 +1,4 @@
-//! The others, each set up as its own documentation says.
+//! Competing crates, each set up as its own documentation says.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
@@ -118,7 +118,7 @@ pub(crate) fn clients() -> Vec<Variant> {
     }]
 }
 
-/// Where spans of `tracing` become OpenTelemetry's.
+/// A subscriber that turns spans of `tracing` into OpenTelemetry's.
 fn subscribe(mode: Mode) {
     if mode.has_spans() {
         let layer = tracing_opentelemetry::layer().with_tracer(global::tracer("bench"));
@@ -143,7 +143,7 @@ impl fastrace::collector::Reporter for Nowhere {
     fn report(&mut self, _: Vec<fastrace::collector::SpanRecord>) {}
 }
 
-/// A service as tutorials have it: `#[tracing::instrument]`, and metrics by hand.
+/// A service as in tutorials: `#[tracing::instrument]`, and metrics by hand.
 struct Tutorial;
 
 struct Instruments {

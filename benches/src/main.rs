@@ -1,10 +1,13 @@
-//! What an RPC costs that is traced: instructions, allocations and time, by otel-runtime and by everyone else.
+//! The cost of tracing an RPC, by otel-runtime and competing crates.
+//!
+//! Costs are instructions, allocations and time:
 //!
 //! ```console
 //! $ cargo xtask bench table
 //! ```
 //!
-//! Each measurement is a process of its own (`one …`), so that what one crate makes global is not there for another. `table` and `guard` start those processes.
+//! Each measurement is a process of its own (`one …`), so that globals of one crate do not affect
+//! another. `table` and `guard` start those processes.
 
 mod allocations;
 mod by_hand;
@@ -23,7 +26,7 @@ mod variants;
 
 use std::path::Path;
 
-/// What tonic generates.
+/// Code that tonic generates.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
 mod proto {
     tonic::include_proto!("bench");
