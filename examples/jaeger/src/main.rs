@@ -1,6 +1,12 @@
-//! A customer, a shop and its cashier, and Jaeger's interface to look at their traces: `cargo run --manifest-path examples/jaeger/Cargo.toml`.
+//! A customer, a shop and its cashier, and Jaeger's interface with their traces.
 //!
-//! Three processes: this one is the customer, and has what a collector and Jaeger would be. The other two are the same program, which it starts. `PORT` is where the interface is, 16686 by default.
+//! ```console
+//! $ cargo run --manifest-path examples/jaeger/Cargo.toml
+//! ```
+//!
+//! Three processes: this one is the customer, and stands for the collector and Jaeger. It starts
+//! the other two, which are the same program. `PORT` is the port of the interface, 16686 by
+//! default.
 
 use std::env;
 use std::error::Error;
@@ -32,7 +38,10 @@ use tonic::transport::{Endpoint, Server};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// The customer's own span, its call, the shop's side of that, what the shop does (a query, its logic, a confirmation) and its call of the cashier, from both sides.
+/// The spans of an order.
+///
+/// There are the customer's own span, its call on both sides, three spans of the shop's work (a
+/// query, its logic, a confirmation), and the shop's call of the cashier on both sides.
 const SPANS_OF_AN_ORDER: usize = 8;
 
 #[tokio::main]
@@ -52,7 +61,7 @@ async fn main() -> Result<(), BoxError> {
     }
 }
 
-/// Spans alone, to what stands for a collector.
+/// Returns a set-up that exports spans alone, to the process that stands for the collector.
 fn telemetry_to(collector: &str, service: &'static str) -> Builder {
     otel_setup::builder()
         .service_name(service)
@@ -62,7 +71,7 @@ fn telemetry_to(collector: &str, service: &'static str) -> Builder {
         .logs([])
 }
 
-/// A service of its own, until whoever started it is gone.
+/// Serves in a process of its own, until the parent process is gone.
 async fn serve(name: &'static str, collector: &str, routes: Routes) -> Result<(), BoxError> {
     let telemetry = telemetry_to(collector, name).init()?;
     let incoming = TcpIncoming::bind((Ipv4Addr::LOCALHOST, 0).into())?.with_nodelay(Some(true));
@@ -71,7 +80,7 @@ async fn serve(name: &'static str, collector: &str, routes: Routes) -> Result<()
         .layer(ServerLayer::new())
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, async {
-            // Nothing ever comes; its end does.
+            // The parent writes nothing; the end of the input is its end.
             let _ = tokio::io::stdin().read(&mut [0]).await;
         })
         .await?;
@@ -79,11 +88,11 @@ async fn serve(name: &'static str, collector: &str, routes: Routes) -> Result<()
     Ok(())
 }
 
-/// Starts this program as a service. Where that listens.
+/// Starts this program as a service, and returns its address.
 async fn start(arguments: &[&str]) -> Result<(Child, String), BoxError> {
     let mut child = Command::new(env::current_exe()?)
         .args(arguments)
-        // Soon, for whoever waits to see it.
+        // A short delay, because someone is waiting to see the trace.
         .env("OTEL_BSP_SCHEDULE_DELAY", "100")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -92,7 +101,7 @@ async fn start(arguments: &[&str]) -> Result<(Child, String), BoxError> {
     let mut stdout = BufReader::new(child.stdout.take().ok_or("no stdout")?);
     let mut address = String::new();
     stdout.read_line(&mut address).await?;
-    // What it logs is for another example to show.
+    // Other examples show logs.
     tokio::spawn(async move { tokio::io::copy(&mut stdout, &mut tokio::io::sink()).await });
     Ok((child, address.trim_end().to_owned()))
 }
@@ -106,7 +115,7 @@ async fn look() -> Result<(), BoxError> {
     let port = env::var("PORT").map_or(Ok(16686), |port| port.parse())?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     let jaeger = format!("http://{}", listener.local_addr()?);
-    // The traces of the last hour, and not an empty form.
+    // The search shows traces of the last hour instead of an empty form.
     let home = get(|| async { Redirect::temporary("/search?service=customer&lookback=1h&limit=20") });
     let interface = axum::Router::new()
         .route("/", home)
@@ -127,7 +136,7 @@ async fn look() -> Result<(), BoxError> {
     }
     println!("\nAll of them: {jaeger}\nCtrl-C ends this.");
     stop::requested().await?;
-    // Their standard input ends, and with that they do.
+    // The services stop at the end of their standard input.
     for mut child in [shop, cashier] {
         drop(child.stdin.take());
         child.wait().await?;
@@ -135,7 +144,7 @@ async fn look() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// What stands for a collector, on a free port. Its URL.
+/// Serves what stands for a collector on a free port, and returns its URL.
 fn collect(traces: &StateRef) -> Result<String, BoxError> {
     let incoming = TcpIncoming::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
     let url = format!("http://{}", incoming.local_addr()?);
@@ -144,7 +153,7 @@ fn collect(traces: &StateRef) -> Result<String, BoxError> {
     Ok(url)
 }
 
-/// Orders this and that. What came of each, and its trace.
+/// Makes orders, and returns the outcome and the trace of each.
 async fn buy(shop: &str) -> Result<Vec<(String, String)>, BoxError> {
     let shop = ShopClient::new(TracedChannel::connect(Endpoint::from_shared(shop.to_owned())?).await?);
     let mut orders = Vec::new();
@@ -166,7 +175,7 @@ async fn buy(shop: &str) -> Result<Vec<(String, String)>, BoxError> {
     Ok(orders)
 }
 
-/// Waits until all spans of a trace have come.
+/// Waits until all spans of a trace have arrived.
 async fn complete(traces: &StateRef, trace_id: &str) -> Result<(), BoxError> {
     let id = opentelemetry::TraceId::from_hex(trace_id)?.to_bytes();
     let come = async {

@@ -1,4 +1,4 @@
-//! The program as its readers run it: it prints links to traces, and Jaeger's interface has them.
+//! The program prints links to traces, and Jaeger's interface shows them.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-/// Ends with the test, whatever comes of that.
+/// A program that is stopped at the end of the test, even if that fails.
 struct Program(Child);
 
 impl Drop for Program {
@@ -15,7 +15,7 @@ impl Drop for Program {
     }
 }
 
-/// What HTTP has at this URL.
+/// Returns the head and the body of a response to a GET.
 fn get(url: &str) -> (String, String) {
     let (address, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
     let mut stream = TcpStream::connect(address).unwrap();
@@ -45,7 +45,7 @@ fn the_links_that_it_prints_lead_to_traces_of_three_services() {
 
     let (page, trace_id) = link.split_once("/trace/").unwrap();
     let (head, body) = get(link);
-    // With a status of its own making: what a browser shows is the body.
+    // The interface has a status code of its own; a browser shows the body.
     assert!(body.contains("<title>Jaeger UI</title>"), "{head}");
     let (_, trace) = get(&format!("{page}/api/traces/{trace_id}"));
     let trace: Value = serde_json::from_str(&trace).unwrap();
