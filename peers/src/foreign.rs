@@ -13,9 +13,9 @@ use tokio::task::block_in_place;
 use tonic::Code;
 
 use crate::tools::{installed, output_of};
-use tests::child::Driven;
-use tests::client::Kind;
-use tests::collector::{Collector, Content, Received};
+use integration_tests::child::Driven;
+use integration_tests::client::Kind;
+use integration_tests::collector::{Collector, Content, Received};
 
 const NEEDS_PYTHON: &str = "Python 3 with its module `venv`, and a package index for pip";
 const NEEDS_NODE: &str = "Node.js 20 or newer with npm, and a registry for it";

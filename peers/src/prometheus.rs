@@ -12,9 +12,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use crate::tools::{installed, output_of};
-use tests::http;
-use tests::server::PATIENCE;
-use tests::telemetry::Attributes;
+use integration_tests::http;
+use integration_tests::server::PATIENCE;
+use integration_tests::telemetry::Attributes;
 
 /// The version of Debian 12, with any revision.
 const PACKAGE: &str = "prometheus=2.42.0*";

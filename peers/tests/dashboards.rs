@@ -6,15 +6,15 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
+use integration_tests::http;
+use integration_tests::kinds::Message;
+use integration_tests::kinds::unary_client::UnaryClient;
+use integration_tests::obedient::Obedient;
+use integration_tests::server::serve_with;
 use otel_runtime::{ServerLayer, TracedChannel};
 use otel_setup::Exporter;
 use peers::prometheus::Programs;
 use serde_json::{Value, json};
-use tests::http;
-use tests::kinds::Message;
-use tests::kinds::unary_client::UnaryClient;
-use tests::obedient::Obedient;
-use tests::server::serve_with;
 use tonic::transport::{Endpoint, Server};
 
 const RULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/dashboards/rules.yml");

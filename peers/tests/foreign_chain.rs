@@ -2,12 +2,12 @@
 //!
 //! Each has nothing but its language's set-up.
 
+use integration_tests::child::Driven;
+use integration_tests::collector::Collector;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind::{self, Client, Server};
 use peers::foreign::{Language, attribute, spans_and_services};
 use serde_json::{Value, json};
-use tests::child::Driven;
-use tests::collector::Collector;
 
 const DIRECTORY: &str = env!("CARGO_TARGET_TMPDIR");
 const PROTO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/proto");

@@ -1,6 +1,11 @@
 //! Clients in other languages call our server: each RPC is one trace, whatever its kind and its
 //! end.
 
+use integration_tests::client::{Kind, code_name};
+use integration_tests::collector::Collector;
+use integration_tests::server::PATIENCE;
+use integration_tests::set_ups::{Obedient, SetUp};
+use integration_tests::telemetry::{Telemetry, attributes};
 use opentelemetry::trace::{SpanId, SpanKind, Status, TraceId};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind as ForeignKind;
@@ -8,11 +13,6 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode as ForeignStatus;
 use opentelemetry_sdk::trace::SpanData;
 use peers::foreign::{Case, Language, attribute, spans};
 use serde_json::{Value, json};
-use tests::client::{Kind, code_name};
-use tests::collector::Collector;
-use tests::server::PATIENCE;
-use tests::set_ups::{Obedient, SetUp};
-use tests::telemetry::{Telemetry, attributes};
 use tokio::time::timeout;
 use tonic::Code;
 

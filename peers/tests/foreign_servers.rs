@@ -2,6 +2,9 @@
 //!
 //! Each RPC is one trace, whatever its kind and its end.
 
+use integration_tests::client::{Kind, call, code_name, endpoint};
+use integration_tests::collector::Collector;
+use integration_tests::telemetry::{Telemetry, attributes};
 use opentelemetry::trace::{SpanId, SpanKind, Status};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind as ForeignKind;
@@ -9,9 +12,6 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode as ForeignStatus;
 use opentelemetry_sdk::trace::SpanData;
 use otel_runtime::TracedChannel;
 use peers::foreign::{Case, Language, attribute, spans};
-use tests::client::{Kind, call, code_name, endpoint};
-use tests::collector::Collector;
-use tests::telemetry::{Telemetry, attributes};
 use tonic::{Code, Request};
 
 const DIRECTORY: &str = env!("CARGO_TARGET_TMPDIR");

@@ -2,21 +2,21 @@
 
 use std::time::Duration;
 
+use integration_tests::child::Driven;
+use integration_tests::client::{connect, endpoint};
+use integration_tests::collector::{Collector, nobody};
+use integration_tests::http::get;
+use integration_tests::kinds::Message;
+use integration_tests::kinds::unary_client::UnaryClient;
+use integration_tests::kinds::unary_server::{Unary, UnaryServer};
+use integration_tests::rpc::request;
+use integration_tests::server::serve_with;
+use integration_tests::telemetry::expected;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use otel_runtime::{ServerLayer, TracedChannel, traced_service};
 use otel_setup::{Exporter, Telemetry};
 use peers::prometheus::{Programs, Prometheus};
-use tests::child::Driven;
-use tests::client::{connect, endpoint};
-use tests::collector::{Collector, nobody};
-use tests::http::get;
-use tests::kinds::Message;
-use tests::kinds::unary_client::UnaryClient;
-use tests::kinds::unary_server::{Unary, UnaryServer};
-use tests::rpc::request;
-use tests::server::serve_with;
-use tests::telemetry::expected;
 use tokio::sync::watch;
 use tokio::task::block_in_place;
 use tonic::service::Routes;

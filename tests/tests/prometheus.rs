@@ -6,11 +6,11 @@ use std::time::Duration;
 use examples::helloworld::greeter_client::GreeterClient;
 use examples::helloworld::greeter_server::{Greeter, GreeterServer};
 use examples::helloworld::{HelloReply, HelloRequest};
+use integration_tests::child;
+use integration_tests::http;
+use integration_tests::server::{PATIENCE, serve};
 use otel_runtime::traced_service;
 use otel_setup::Exporter;
-use tests::child;
-use tests::http;
-use tests::server::{PATIENCE, serve};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 

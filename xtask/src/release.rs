@@ -34,7 +34,7 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     }
     println!("\nwhat remains:");
     println!("  cargo xtask semver vPREVIOUS              # is the number the right one?");
-    println!("  cargo bench --package tests --bench soak # half an hour");
+    println!("  cargo bench --package integration-tests --bench soak # half an hour");
     println!("  .ci/run");
     println!("  git tag v{version} && git push origin v{version}");
     for name in names(&crates) {

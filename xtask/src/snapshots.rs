@@ -9,7 +9,7 @@ use crate::project::Project;
 pub(crate) fn run(project: &Project) -> Result<()> {
     let expansions = project.cargo("test --quiet --locked --package otel-macros --lib");
     expansions.env("UPDATE_EXPECT", "1").run()?;
-    let errors = project.cargo("test --quiet --locked --package tests --test ui");
+    let errors = project.cargo("test --quiet --locked --package integration-tests --test ui");
     errors.env("TRYBUILD", "overwrite").run()?;
     println!("\nread what has changed before you commit it:");
     Ok(

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use integration_tests::server::serve;
+use integration_tests::telemetry::{Metrics, Telemetry, attributes, expected};
 use opentelemetry::trace::SpanKind;
-use tests::server::serve;
-use tests::telemetry::{Metrics, Telemetry, attributes, expected};
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::service::Routes;

@@ -7,10 +7,10 @@ use arrow_flight::{
     PollInfo, PutResult, SchemaResult, Ticket,
 };
 use foreign_services::{Boxed, assert_each_is_one_rpc, assert_measured_once};
+use integration_tests::server::serve;
+use integration_tests::telemetry::{Telemetry, attributes};
 use opentelemetry::trace::{SpanKind, Status as SpanStatus};
 use otel_runtime::traced_service;
-use tests::server::serve;
-use tests::telemetry::{Telemetry, attributes};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};

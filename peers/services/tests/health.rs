@@ -1,10 +1,10 @@
 //! tonic-health: a unary RPC, and a stream that lasts as long as somebody watches.
 
 use foreign_services::{assert_each_is_one_rpc, assert_measured_once};
+use integration_tests::server::serve;
+use integration_tests::telemetry::{Telemetry, attributes};
 use opentelemetry::trace::{SpanKind, Status as SpanStatus};
 use otel_runtime::traced_service;
-use tests::server::serve;
-use tests::telemetry::{Telemetry, attributes};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::service::Routes;

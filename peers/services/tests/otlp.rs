@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use foreign_services::{assert_each_is_one_rpc, assert_measured_once};
+use integration_tests::server::serve;
+use integration_tests::telemetry::{Telemetry, attributes};
 use opentelemetry::trace::{SpanKind, Status as SpanStatus};
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
@@ -21,8 +23,6 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{Tra
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use otel_runtime::traced_service;
-use tests::server::serve;
-use tests::telemetry::{Telemetry, attributes};
 use tonic::service::Routes;
 use tonic::{Code, Request, Response, Status};
 

@@ -1,6 +1,8 @@
 //! sui-rpc: a blockchain's node, eight services with default methods and unnamed boxed streams.
 
 use foreign_services::{assert_each_is_one_rpc, assert_measured_once};
+use integration_tests::server::serve;
+use integration_tests::telemetry::Telemetry;
 use opentelemetry::trace::{SpanKind, Status as SpanStatus};
 use otel_runtime::traced_service;
 use prost_types::FieldMask;
@@ -31,8 +33,6 @@ use sui_rpc::proto::sui::rpc::v2::{
     SubscribeTransactionsResponse, VerifySignatureRequest, VerifySignatureResponse,
 };
 use sui_rpc::proto::sui::rpc::v2alpha;
-use tests::server::serve;
-use tests::telemetry::Telemetry;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::codegen::BoxStream;

@@ -7,13 +7,13 @@
 use std::io::Read;
 use std::time::Duration;
 
+use integration_tests::kinds::Message;
+use integration_tests::kinds::unary_client::UnaryClient;
+use integration_tests::kinds::unary_server::{Unary, UnaryServer};
+use integration_tests::server::serve_with;
 use opentelemetry::Context;
 use opentelemetry::baggage::BaggageExt;
 use otel_runtime::{ServerLayer, TracedChannel, traced_service};
-use tests::kinds::Message;
-use tests::kinds::unary_client::UnaryClient;
-use tests::kinds::unary_server::{Unary, UnaryServer};
-use tests::server::serve_with;
 use tokio::task::spawn_blocking;
 use tonic::service::Routes;
 use tonic::transport::{Endpoint, Server};

@@ -6,16 +6,16 @@
 
 use std::time::Duration;
 
+use integration_tests::client::{Kind, call, connect};
+use integration_tests::rpc;
+use integration_tests::server::serve_with;
+use integration_tests::set_ups::{Annotated, Obedient};
 use opentelemetry::global;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
 use otel_runtime::ServerLayer;
-use tests::client::{Kind, call, connect};
-use tests::rpc;
-use tests::server::serve_with;
-use tests::set_ups::{Annotated, Obedient};
 use tokio::task::JoinSet;
 use tonic::Request;
 use tonic::transport::Server;
