@@ -1,6 +1,6 @@
-//! Writes services of as many methods as the environment asks for, and tonic's code for them.
+//! Generates services of as many methods as the environment says.
 //!
-//! * `METHODS`: how many, 1 by default; up to 100 of them are one service.
+//! * `METHODS`: the number of methods, 1 by default; a service has up to 100.
 //! * `KIND`: `unary`, the default, or `stream`.
 //! * `TRACING`: `bare`, the default, `attribute` or `instrument` (`#[tracing::instrument]`).
 
@@ -54,7 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         writeln!(rust, "}}")?;
     }
-    // As most services have it: a request and a reply of its own for each method.
+    // As in most services, each method has a request and a response type of its own.
     for method in &all {
         writeln!(proto, "message Request{method} {{ string text = 1; }}")?;
         writeln!(proto, "message Reply{method} {{ string text = 1; }}")?;
@@ -88,7 +88,7 @@ fn variable(name: &str, default: &str) -> String {
     env::var(name).unwrap_or_else(|_| default.to_owned())
 }
 
-// Each says something else, so that no two are one function to the compiler.
+// Each returns another text, so that the compiler does not merge two methods into one.
 
 fn unary(method: usize, attribute: &str) -> String {
     format!(

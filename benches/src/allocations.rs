@@ -1,19 +1,21 @@
-//! The system's allocator, counting.
+//! The system's allocator, with a count of allocations.
 //!
-//! The functions that callgrind sees are not inlined: what they cost is left out of the instructions that the guard compares, because that depends on the layout of the heap.
+//! The functions are not inlined, so that callgrind sees them. The guard subtracts their cost,
+//! which depends on the layout of the heap.
 
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// How callgrind calls what is below.
+/// The part of a function's name by which callgrind's output shows the allocator.
 pub(crate) const FUNCTIONS: &str = "benches::allocations::system::";
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 static BYTES: AtomicU64 = AtomicU64::new(0);
 
-/// How many allocations there have been since the start, and of how many bytes. One that grows is another.
+/// Returns the number of allocations since the start, and their bytes. Each growth counts as
+/// another.
 pub(crate) fn so_far() -> (u64, u64) {
     (ALLOCATIONS.load(Relaxed), BYTES.load(Relaxed))
 }
@@ -34,50 +36,50 @@ mod system {
     #[inline(never)]
     pub(super) unsafe fn alloc(layout: Layout) -> *mut u8 {
         count(layout.size());
-        // SAFETY: the caller's.
+        // SAFETY: the caller upholds the same contract.
         unsafe { System.alloc(layout) }
     }
 
     #[inline(never)]
     pub(super) unsafe fn alloc_zeroed(layout: Layout) -> *mut u8 {
         count(layout.size());
-        // SAFETY: the caller's.
+        // SAFETY: the caller upholds the same contract.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     #[inline(never)]
     pub(super) unsafe fn dealloc(pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's.
+        // SAFETY: the caller upholds the same contract.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     #[inline(never)]
     pub(super) unsafe fn realloc(pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count(size);
-        // SAFETY: the caller's.
+        // SAFETY: the caller upholds the same contract.
         unsafe { System.realloc(pointer, layout, size) }
     }
 }
 
-// SAFETY: it is the system's.
+// SAFETY: every call goes to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's.
+        // SAFETY: the caller upholds the same contract.
         unsafe { system::alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's.
+        // SAFETY: the caller upholds the same contract.
         unsafe { system::alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's.
+        // SAFETY: the caller upholds the same contract.
         unsafe { system::dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: the caller's.
+        // SAFETY: the caller upholds the same contract.
         unsafe { system::realloc(pointer, layout, size) }
     }
 }

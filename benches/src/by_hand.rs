@@ -1,6 +1,8 @@
-//! What one writes by hand on OpenTelemetry's API, at its best: the tracer, the instruments and their sorted attributes made once.
+//! The best that one writes by hand on OpenTelemetry's API.
 //!
-//! It records the same span and metrics as otel-runtime, but neither `server.address` nor `network.peer.address`, and for a stream, only up to where it starts.
+//! The tracer, the instruments and their sorted attributes are made once. The span and the metrics
+//! are those of otel-runtime, without `server.address` and `network.peer.address`. They end where a
+//! response stream starts.
 
 use std::sync::LazyLock;
 use std::time::{Instant, SystemTime};
@@ -19,7 +21,7 @@ use crate::service::{Repeated, error, repeated};
 
 pub(crate) struct ByHand;
 
-/// Reads metadata.
+/// An extractor for metadata.
 pub(crate) struct Metadata<'a>(pub(crate) &'a MetadataMap);
 
 impl Extractor for Metadata<'_> {

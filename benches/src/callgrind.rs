@@ -1,4 +1,4 @@
-//! Instructions, as callgrind counts them.
+//! Instructions, counted by callgrind.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::allocations;
 
-/// The instructions of what the program measures, and those without the allocator's.
+/// Returns the instructions of the measured function, and those without the allocator's.
 pub(crate) fn instructions(program: &Path, arguments: &[String]) -> Result<(u64, u64), Box<dyn Error>> {
     let out = std::env::temp_dir().join(format!("benches.{}.callgrind", std::process::id()));
     let output = Command::new("valgrind")
@@ -27,10 +27,11 @@ pub(crate) fn instructions(program: &Path, arguments: &[String]) -> Result<(u64,
     read(&profile).ok_or_else(|| "this is no profile of callgrind's".into())
 }
 
-/// The total, and the total without what the allocator's functions cost, and what they call.
+/// Returns the total, and the total without the inclusive cost of the allocator.
 ///
-/// The [format](https://valgrind.org/docs/manual/cl-format.html) names a function by a number, and tells the name with the number where it comes first. A call is three lines: who is called,
-/// how often, and, last in the third, what that cost in all.
+/// The [format](https://valgrind.org/docs/manual/cl-format.html) gives a function a number, and its
+/// name beside the number at the first mention. A call is three lines: the callee, the number of
+/// calls, and their inclusive cost at the end.
 fn read(profile: &str) -> Option<(u64, u64)> {
     let mut names = HashMap::new();
     let (mut total, mut in_allocator) = (None, 0);

@@ -1,4 +1,4 @@
-//! The chart that the README shows: instructions that tracing adds to a unary RPC whose span is sampled.
+//! The chart in the README: instructions that tracing adds to a unary RPC with a sampled span.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ const TOP: usize = 58;
 const LEFT: f64 = 320.0;
 const WIDTH: f64 = 360.0;
 
-/// An SVG.
+/// Draws the chart as SVG.
 pub(crate) fn draw(rows: &[Row<'_>]) -> String {
     let is_shown = |row: &&Row<'_>| {
         let is_server = row.variant.base == BARE && row.variant.whose != Whose::Nobodys;

@@ -1,6 +1,7 @@
-//! What the main variants may cost: the committed baseline, and 3% more.
+//! The limit of costs: the committed baseline, and 3% more.
 //!
-//! Guarded are the instructions that tracing adds to an RPC, without those of the allocator, and its allocations. Both are the same in each run, within a few; time is not.
+//! The guard compares instructions that tracing adds to an RPC, without those of the allocator, and
+//! allocations. Both are nearly the same in each run; time is not.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -14,15 +15,15 @@ use crate::sdk::Mode;
 use crate::variants::{self, Whose};
 
 const BASELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/baseline.tsv");
-/// By how much a number may grow.
+/// The factor by which a number may grow.
 const GROWTH: f64 = 1.03;
-/// What is not a difference: the SDK's hash maps are seeded at random.
+/// A difference that is noise: the SDK's hash maps are seeded at random.
 const FEW_INSTRUCTIONS: f64 = 25.0;
 
-/// What is guarded, and what it costs: instructions and allocations.
+/// Instructions and allocations, by the name of what they were counted for.
 type Costs = BTreeMap<String, (f64, f64)>;
 
-/// Fails where something costs more than the baseline says, or is not in it.
+/// Fails if a cost exceeds the baseline, or is not in it.
 pub(crate) fn check(directory: &Path) -> Result<(), Box<dyn Error>> {
     let baseline = read(&std::fs::read_to_string(BASELINE)?)?;
     let now = measure(directory)?;
@@ -44,7 +45,7 @@ pub(crate) fn check(directory: &Path) -> Result<(), Box<dyn Error>> {
     }
     if failed > 0 {
         return Err(format!(
-            "{failed} of {} cost more than benches/baseline.tsv says. If that is on purpose: scripts/bench-guard.sh --update",
+            "{failed} of {} cost more than benches/baseline.tsv says. If that is on purpose: cargo xtask bench guard --update",
             now.len()
         )
         .into());
@@ -53,10 +54,10 @@ pub(crate) fn check(directory: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Writes the baseline anew.
+/// Rewrites the baseline.
 pub(crate) fn update(directory: &Path) -> Result<(), Box<dyn Error>> {
     let mut text = String::from(
-        "# What tracing adds to an RPC: instructions without the allocator's, and allocations. Written by scripts/bench-guard.sh --update\n",
+        "# What tracing adds to an RPC: instructions without the allocator's, and allocations. Written by cargo xtask bench guard --update\n",
     );
     for (name, (instructions, allocations)) in measure(directory)? {
         writeln!(text, "{name}\t{instructions:.0}\t{allocations:.1}")?;
@@ -106,7 +107,7 @@ fn measure(directory: &Path) -> Result<Costs, Box<dyn Error>> {
                     bases.insert(variant.base, count(variant.base)?);
                 }
                 let (cost, base) = (count(variant.name)?, &bases[variant.base]);
-                // Nothing is cheap for having recorded nothing.
+                // A variant that records nothing must not pass as cheap.
                 let recorded = (
                     f64::from(u8::from(mode == Mode::Sampled)),
                     f64::from(u8::from(mode.has_metrics())),

@@ -1,20 +1,23 @@
-//! What an RPC costs that is traced: instructions, allocations and time, by otel-runtime and by everyone else.
+//! The cost of tracing an RPC, by otel-runtime and competing crates.
+//!
+//! Costs are instructions, allocations and time:
 //!
 //! ```console
-//! $ scripts/bench.sh
+//! $ cargo xtask bench table
 //! ```
 //!
-//! Each measurement is a process of its own (`one …`), so that what one peer makes global is not there for another. `table` and `guard` start those processes.
+//! Each measurement is a process of its own (`one …`), so that globals of one crate do not affect
+//! another. `table` and `guard` start those processes.
 
 mod allocations;
 mod by_hand;
 mod callgrind;
 mod chart;
+#[cfg(feature = "competitors")]
+mod competitors;
 mod floor;
 mod guard;
 mod measure;
-#[cfg(feature = "peers")]
-mod peers;
 mod report;
 mod rpc;
 mod sdk;
@@ -23,7 +26,7 @@ mod variants;
 
 use std::path::Path;
 
-/// What tonic generates.
+/// Code that tonic generates.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
 mod proto {
     tonic::include_proto!("bench");

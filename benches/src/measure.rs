@@ -1,4 +1,4 @@
-//! One measurement, in a process of its own; and how such a process is asked for it.
+//! A measurement in a process of its own, and the process that asks for it.
 
 use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
@@ -12,19 +12,19 @@ use crate::{allocations, callgrind, variants};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// RPCs before those that count: the first ones make what is made once.
+/// RPCs before the measurement, which initialize everything that is made once.
 const WARM_UP: u64 = 200;
 /// RPCs whose allocations and instructions are counted.
 pub(crate) const COUNTED: u64 = 200;
 const ROUNDS: usize = 41;
-/// How long one round is to last.
+/// The length of a round.
 const ROUND_NANOSECONDS: u64 = 2_000_000;
 
-/// What one RPC costs.
+/// The cost of an RPC.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cost {
     pub(crate) instructions: f64,
-    /// Without those of the allocator.
+    /// Instructions without those of the allocator.
     pub(crate) instructions_without_allocator: f64,
     pub(crate) allocations: f64,
     pub(crate) bytes: f64,
@@ -35,7 +35,7 @@ pub(crate) struct Cost {
     pub(crate) durations: f64,
 }
 
-/// What is measured, of whom.
+/// The subject of a measurement.
 #[derive(Clone, Debug)]
 pub(crate) struct Subject<'a> {
     pub(crate) program: &'a Path,
@@ -55,7 +55,7 @@ impl Subject<'_> {
         ]
     }
 
-    /// Everything but time.
+    /// Counts everything but time.
     pub(crate) fn count(&self) -> Result<Cost> {
         let output = Command::new(self.program).args(self.arguments("count")).output()?;
         if !output.status.success() {
@@ -83,7 +83,7 @@ impl Subject<'_> {
     }
 }
 
-/// The process of one measurement.
+/// Runs the process of one measurement.
 pub(crate) fn one(variant: &str, mode: Mode, shape: Shape, how: &str) -> Result<()> {
     let variants = variants::all();
     let found = variants.iter().find(|known| known.name == variant);
@@ -121,7 +121,7 @@ pub(crate) fn one(variant: &str, mode: Mode, shape: Shape, how: &str) -> Result<
     Ok(())
 }
 
-/// callgrind collects what is in here.
+/// The function in which callgrind counts.
 #[inline(never)]
 fn measured(rpc: &mut Rpc, count: u64) {
     for _ in 0..count {
@@ -136,7 +136,7 @@ fn unmeasured(rpc: &mut Rpc, count: u64) {
     }
 }
 
-/// The processes of some subjects, which wait to be told to run.
+/// The process of a subject, which waits for the number of RPCs to run.
 struct Waiting {
     child: Child,
     to: ChildStdin,
@@ -155,7 +155,7 @@ impl Waiting {
         Ok(Waiting { child, to, from })
     }
 
-    /// The nanoseconds of that many RPCs.
+    /// Returns the nanoseconds of that many RPCs.
     fn run(&mut self, count: u64) -> Result<u64> {
         writeln!(self.to, "{count}")?;
         self.to.flush()?;
@@ -165,7 +165,9 @@ impl Waiting {
     }
 }
 
-/// The median of the nanoseconds of an RPC, of each subject: they take turns, so that whatever else the machine does is done to all of them.
+/// Returns the median nanoseconds of an RPC of each subject.
+///
+/// The subjects take turns, so that other load of the machine affects all of them.
 pub(crate) fn time(subjects: &[Subject<'_>]) -> Result<Vec<f64>> {
     let mut all = subjects.iter().map(Waiting::start).collect::<Result<Vec<_>>>()?;
     let mut counts = Vec::new();

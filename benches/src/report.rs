@@ -1,4 +1,4 @@
-//! The table of everything.
+//! The table of all variants.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -12,19 +12,19 @@ use crate::rpc::Shape;
 use crate::sdk::Mode;
 use crate::variants::{self, Variant, Whose};
 
-/// The program as it is, and the same with instruments that are bound to their attributes.
+/// Returns the program without bound instruments, and the one with them.
 pub(crate) fn programs(directory: &Path) -> [(PathBuf, bool); 2] {
     [(directory.join("unbound"), false), (directory.join("bound"), true)]
 }
 
-/// One line: a variant, and what it costs.
+/// A row of the table: a variant and its cost.
 pub(crate) struct Row<'a> {
     pub(crate) variant: &'a Variant,
     pub(crate) is_bound: bool,
     pub(crate) mode: Mode,
     pub(crate) shape: Shape,
     pub(crate) cost: Cost,
-    /// What the same RPC costs without it.
+    /// The cost of that RPC without the variant.
     pub(crate) base: Cost,
 }
 
@@ -47,7 +47,7 @@ impl Row<'_> {
     }
 }
 
-/// Measures everything, and writes `table.txt`, `table.json` and `chart.svg` beside the programs.
+/// Measures all variants, and writes `table.txt`, `table.json` and `chart.svg` beside the programs.
 pub(crate) fn table(directory: &Path) -> Result<(), Box<dyn Error>> {
     let variants = variants::all();
     let mut text = String::from(HEAD);
@@ -71,7 +71,7 @@ pub(crate) fn table(directory: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// All variants in one mode and shape.
+/// Measures all variants in one mode and shape.
 fn group<'a>(
     directory: &Path,
     variants: &'a [Variant],

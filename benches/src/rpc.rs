@@ -1,4 +1,4 @@
-//! One RPC in this process, from the request to the trailers of its response, without a socket or a runtime.
+//! RPCs from the request to the trailers of the response, without a socket or a runtime.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -28,13 +28,13 @@ const PARENT: u64 = 0x00f0_67aa_0ba9_02b7;
 /// Makes an RPC.
 pub(crate) type Rpc = Box<dyn FnMut()>;
 
-/// What kind of RPC it is.
+/// The kind of an RPC, and its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
     Unary,
     /// A stream of [`MESSAGES`] messages.
     Stream,
-    /// One that fails.
+    /// A unary RPC that fails.
     Error,
 }
 
@@ -73,7 +73,7 @@ impl fmt::Display for Shape {
     }
 }
 
-/// What a future gives that waits for nobody. (tonic yields now and then.)
+/// Returns the output of a future that is never pending for long: tonic yields now and then.
 fn now<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     for _ in 0..1000 {
@@ -84,7 +84,8 @@ fn now<T>(future: impl Future<Output = T>) -> T {
     panic!("nothing here has to wait")
 }
 
-/// Reads a body to its end, and gives the length of its data, and its `grpc-status`, if it has trailers.
+/// Reads a body to its end, and returns the length of its data and the `grpc-status` of its
+/// trailers.
 fn read<B>(body: B) -> (usize, Option<HeaderValue>)
 where
     B: http_body::Body<Data = Bytes, Error: fmt::Debug>,
@@ -112,7 +113,9 @@ fn framed() -> Bytes {
     [&[0][..], &length.to_be_bytes(), &message].concat().into()
 }
 
-/// RPCs to a server, of a caller with a span, that arrive as hyper hands them to tonic's layers: with an authority, and the address of the client's socket.
+/// Returns RPCs to a server, from a caller with a span.
+///
+/// As hyper does, each request has an authority and the address of the client's socket.
 pub(crate) fn to_server<S, B>(server: S, mode: Mode, shape: Shape) -> Rpc
 where
     S: Service<Request<Body>, Response = Response<B>, Error: fmt::Debug> + Clone + 'static,
@@ -131,7 +134,7 @@ where
     )
 }
 
-/// The same, of which nothing tells the addresses of the server and of the client.
+/// Returns RPCs to a server without an authority and the client's address.
 pub(crate) fn to_server_without_addresses<S, B>(server: S, mode: Mode, shape: Shape) -> Rpc
 where
     S: Service<Request<Body>, Response = Response<B>, Error: fmt::Debug> + Clone + 'static,
@@ -168,7 +171,7 @@ where
         if let Some(peer) = &peer {
             request.extensions_mut().insert(peer.clone());
         }
-        // tonic's server makes one for each request.
+        // tonic's server makes a request of its own for each call.
         let mut server = server.clone();
         now(std::future::poll_fn(|cx| server.poll_ready(cx))).expect("ready");
         let response = now(server.call(request)).expect("a response");
@@ -179,7 +182,7 @@ where
     })
 }
 
-/// RPCs of a client in the current context of a caller with a span. What answers them does the least that a server can do.
+/// Returns RPCs of a client, in a context with a span, to a server that does the least possible.
 pub(crate) fn of_client<S, B>(channel: S, mode: Mode, shape: Shape) -> Rpc
 where
     S: Service<Request<Body>, Response = Response<B>, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
@@ -216,7 +219,7 @@ where
     })
 }
 
-/// What answers a client: a response whose body is ready.
+/// A server that answers with a response whose body is ready.
 #[derive(Clone)]
 pub(crate) struct Answers(Bytes);
 

@@ -1,4 +1,4 @@
-//! What is installed in a process: the SDK, with nothing behind it.
+//! The SDK of a measurement, without exporters.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,12 +14,12 @@ use opentelemetry_sdk::metrics::{ManualReader, SdkMeterProvider};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, Span, SpanData, SpanProcessor};
 
-/// What is installed, and what the caller says.
+/// The installed providers, and the sampling decision of the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// Spans and metrics; the caller's span is sampled, and so are ours.
+    /// Spans and metrics. The caller's span is sampled, and so are ours.
     Sampled,
-    /// Spans and metrics; the caller's span is not sampled, and the sampler decides that ours are not either.
+    /// Spans and metrics. The caller's span is not sampled, and the sampler follows.
     NotSampled,
     /// A meter provider, and neither a tracer provider nor a propagator.
     MetricsOnly,
@@ -67,10 +67,10 @@ impl fmt::Display for Mode {
     }
 }
 
-/// How many spans have ended.
+/// The number of spans that have ended.
 static SPANS: AtomicU64 = AtomicU64::new(0);
 
-/// Does nothing with a span but count it.
+/// A processor that only counts spans.
 #[derive(Debug)]
 struct Counts;
 
@@ -90,7 +90,7 @@ impl SpanProcessor for Counts {
     }
 }
 
-/// A reader that is read once, at the end.
+/// A reader that collects once, at the end.
 #[derive(Clone, Debug)]
 struct Reader(Arc<ManualReader>);
 
@@ -116,7 +116,7 @@ impl MetricReader for Reader {
     }
 }
 
-/// What is installed in this process.
+/// The providers that are installed in this process.
 pub(crate) struct Installed {
     reader: Reader,
 }
@@ -139,7 +139,9 @@ pub(crate) fn install(mode: Mode) -> Installed {
 }
 
 impl Installed {
-    /// How many spans have ended, and how many durations have been recorded: a peer that is cheap because it has recorded nothing would show here.
+    /// Returns the numbers of ended spans and recorded durations.
+    ///
+    /// A variant that is cheap because it records nothing shows here.
     pub(crate) fn recorded(&self) -> (u64, u64) {
         let mut metrics = ResourceMetrics::default();
         let _ = self.reader.collect(&mut metrics);

@@ -1,4 +1,4 @@
-//! The service, bare and with the attribute: the same lines.
+//! The service, with the attribute and without it.
 
 use tokio_stream::Iter;
 use tonic::{Request, Response, Status};
@@ -7,7 +7,7 @@ use crate::proto::Message;
 use crate::proto::bench_server::Bench;
 use crate::rpc::MESSAGES;
 
-/// What streams a message many times.
+/// A stream that repeats a message.
 pub(crate) type Repeated = Iter<std::iter::RepeatN<Result<Message, Status>>>;
 
 pub(crate) fn repeated(message: Message) -> Repeated {

@@ -1,4 +1,4 @@
-//! Everything that is measured.
+//! All variants that are measured.
 
 use otel_runtime::{ClientLayer, ServerLayer};
 use tonic::service::Routes;
@@ -14,19 +14,22 @@ use crate::service::{Bare, Traced};
 /// A way to trace an RPC, or none.
 pub(crate) struct Variant {
     pub(crate) name: &'static str,
-    /// What it is compared with.
+    /// The variant to compare with.
     pub(crate) base: &'static str,
     pub(crate) whose: Whose,
-    /// Whether instruments that are bound to their attributes make it another; of what traces nothing, the compiler does, which inlines other functions then.
+    /// Whether bound instruments change the variant.
+    ///
+    /// Bound instruments change even a variant that traces nothing, because the compiler then
+    /// inlines other functions.
     pub(crate) can_be_bound: bool,
-    /// What it does not do that the others do. The whole truth is longer.
+    /// The most important differences in features.
     pub(crate) lacks: &'static str,
     pub(crate) make: fn(Mode, Shape) -> Rpc,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Whose {
-    /// It traces nothing.
+    /// No instrumentation.
     Nobodys,
     Ours,
     Others,
@@ -49,7 +52,7 @@ impl Variant {
     }
 }
 
-/// What its least costs, and no instrumentation.
+/// The least that an SDK costs, and no instrumentation.
 const fn floor(name: &'static str, base: &'static str, make: fn(Mode, Shape) -> Rpc) -> Variant {
     Variant {
         name,
@@ -100,9 +103,10 @@ pub(crate) fn all() -> Vec<Variant> {
             make: |mode, shape| to_server(Routes::new(BenchServer::new(ByHand)), mode, shape),
         },
     ];
-    #[cfg(feature = "peers")]
-    all.extend(crate::peers::all());
-    // tonic's generated service without its router, called with less than a server gives it: what is left out of the telemetry then is two strings and two numbers.
+    #[cfg(feature = "competitors")]
+    all.extend(crate::competitors::all());
+    // tonic's generated service without its router, and without the addresses that a server knows.
+    // The telemetry then has two strings and two numbers less.
     all.extend([
         bare(BARE_WITHOUT_ADDRESSES, |mode, shape| {
             to_server_without_addresses(BenchServer::new(Bare), mode, shape)
@@ -138,7 +142,7 @@ pub(crate) fn all() -> Vec<Variant> {
             of_client(FloorClient::new(Answers::new(), mode), mode, shape)
         }),
     ]);
-    #[cfg(feature = "peers")]
-    all.extend(crate::peers::clients());
+    #[cfg(feature = "competitors")]
+    all.extend(crate::competitors::clients());
     all
 }

@@ -66,7 +66,7 @@ fn readme_shows_the_expansion() {
 
 /// Measures how long both stages take for the service in the file named by `COMPILE_COST_SERVICE`.
 #[test]
-#[ignore = "a measurement, not a test: scripts/compile-cost.sh runs it"]
+#[ignore = "a measurement, not a test: cargo xtask bench compile-cost runs it"]
 fn expansion_time() {
     let text = read(Path::new(
         &std::env::var_os("COMPILE_COST_SERVICE").expect("the path of a service"),

@@ -1,12 +1,12 @@
-//! What a receiver that does badly costs the RPCs: `cargo bench -p tests --bench receivers`.
+//! What a receiver that does badly costs the RPCs: `cargo bench -p integration-tests --bench receivers`.
 //!
 //! The same service, 10,000 calls of itself over a socket, with all three signals on their way to a receiver that answers, refuses, hangs, takes its time, or is not there. The rounds take turns, so that what else the machine does
 //! befalls all of them; what is shown is the median of the rounds.
 
 use std::time::Duration;
 
-use tests::child::run;
-use tests::collector::{Behaviour, Collector, nobody};
+use integration_tests::child::run;
+use integration_tests::collector::{Behaviour, Collector, nobody};
 
 const CALLS: &str = "10000";
 const ROUNDS: usize = 7;

@@ -1,12 +1,12 @@
-//! Whatever can go wrong, for half an hour: `cargo bench -p tests --bench soak`, or for `SOAK_MINUTES=2`. It takes a quarter of a core.
+//! Whatever can go wrong, for half an hour: `cargo bench -p integration-tests --bench soak`, or for `SOAK_MINUTES=2`. It takes a quarter of a core.
 //!
 //! Each round is one of `tests/tests/faults.rs`, of another seed. Each minute it prints how much memory the process has; what it has at the end is no more than after the first third.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tests::counted::chosen;
-use tests::faults::{Books, Export, Round, quiet};
+use integration_tests::counted::chosen;
+use integration_tests::faults::{Books, Export, Round, quiet};
 
 fn main() {
     quiet();

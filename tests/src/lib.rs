@@ -8,16 +8,14 @@ pub mod client;
 pub mod collector;
 pub mod counted;
 pub mod faults;
+pub mod http;
 pub mod obedient;
 pub mod panics;
-pub mod peers;
-pub mod prometheus;
 pub mod rpc;
 pub mod server;
 pub mod set_ups;
 pub mod talkative;
 pub mod telemetry;
-pub mod tools;
 
 /// One service for each kind of RPC.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]

@@ -1,12 +1,12 @@
 //! Both ends of the connection: the name that the caller asked for, and the socket that it called from.
 
+use integration_tests::kinds::Message;
+use integration_tests::kinds::unary_client::UnaryClient;
+use integration_tests::kinds::unary_server::{Unary, UnaryServer};
+use integration_tests::server::serve;
+use integration_tests::telemetry::{Attributes, Telemetry, attributes};
 use opentelemetry_sdk::trace::SpanData;
 use otel_runtime::traced_service;
-use tests::kinds::Message;
-use tests::kinds::unary_client::UnaryClient;
-use tests::kinds::unary_server::{Unary, UnaryServer};
-use tests::server::serve;
-use tests::telemetry::{Attributes, Telemetry, attributes};
 use tonic::service::Routes;
 use tonic::transport::Endpoint;
 use tonic::{Request, Response, Status};
@@ -67,7 +67,7 @@ async fn the_servers_is_the_authority_and_not_the_socket() {
 #[cfg(unix)]
 mod over_a_unix_socket {
     use hyper_util::rt::TokioIo;
-    use tests::telemetry::expected;
+    use integration_tests::telemetry::expected;
     use tokio::net::{UnixListener, UnixSocket};
     use tokio_stream::wrappers::UnixListenerStream;
     use tonic::transport::{Server, Uri};

@@ -1,7 +1,7 @@
 //! The request argument of a handler may be any pattern.
 
+use integration_tests::telemetry::{Telemetry, attributes};
 use otel_runtime::traced_service;
-use tests::telemetry::{Telemetry, attributes};
 use tonic::{Request, Response, Status};
 
 /// A handwritten trait with the signatures of a generated one.

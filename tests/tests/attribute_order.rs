@@ -1,16 +1,16 @@
 //! The attribute may stand above or below `#[async_trait]`, and beside `#[tracing::instrument]` the RPC's span is the parent.
 
+use integration_tests::kinds::Message;
+use integration_tests::kinds::bidi_client::BidiClient;
+use integration_tests::kinds::bidi_server::{Bidi, BidiServer};
+use integration_tests::kinds::server_stream_client::ServerStreamClient;
+use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
+use integration_tests::kinds::unary_client::UnaryClient;
+use integration_tests::kinds::unary_server::{Unary, UnaryServer};
+use integration_tests::server::serve;
+use integration_tests::telemetry::{Telemetry, attributes};
 use opentelemetry::trace::{SpanId, TraceId};
 use otel_runtime::traced_service;
-use tests::kinds::Message;
-use tests::kinds::bidi_client::BidiClient;
-use tests::kinds::bidi_server::{Bidi, BidiServer};
-use tests::kinds::server_stream_client::ServerStreamClient;
-use tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
-use tests::kinds::unary_client::UnaryClient;
-use tests::kinds::unary_server::{Unary, UnaryServer};
-use tests::server::serve;
-use tests::telemetry::{Telemetry, attributes};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
 

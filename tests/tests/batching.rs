@@ -1,7 +1,7 @@
 //! `OTEL_BSP_*`, `OTEL_BLRP_*` and `OTEL_METRIC_EXPORT_INTERVAL`: when things are sent, and how many at once. A receiver looks at what really comes.
 
-use tests::child::Driven;
-use tests::collector::{Behaviour, Collector, Content, Received};
+use integration_tests::child::Driven;
+use integration_tests::collector::{Behaviour, Collector, Content, Received};
 
 const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
 /// Longer than any test.

@@ -2,12 +2,12 @@
 
 use std::pin::Pin;
 
+use integration_tests::kinds::Message;
+use integration_tests::kinds::server_stream_client::ServerStreamClient;
+use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
+use integration_tests::server::serve;
+use integration_tests::telemetry::{Telemetry, attributes};
 use otel_runtime::traced_service;
-use tests::kinds::Message;
-use tests::kinds::server_stream_client::ServerStreamClient;
-use tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
-use tests::server::serve;
-use tests::telemetry::{Telemetry, attributes};
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 

@@ -3,11 +3,11 @@
 use std::pin::pin;
 use std::task::{Context as TaskContext, Waker};
 
+use integration_tests::telemetry::{Shared, Telemetry};
 use opentelemetry::baggage::BaggageExt;
 use opentelemetry::trace::{Span, SpanId, TraceContextExt, Tracer};
 use opentelemetry::{Context, ContextGuard, KeyValue, global};
 use otel_runtime::task;
-use tests::telemetry::{Shared, Telemetry};
 
 /// Makes a span and baggage current, on this thread.
 fn enter() -> (SpanId, ContextGuard) {

@@ -1,13 +1,13 @@
 //! Interceptors around a client's layer, and inside it.
 
+use integration_tests::client::{client_attributes, connect, endpoint};
+use integration_tests::kinds::Message;
+use integration_tests::kinds::unary_client::UnaryClient;
+use integration_tests::obedient::Obedient;
+use integration_tests::server::serve;
+use integration_tests::telemetry::{Telemetry, attributes};
 use opentelemetry::trace::Status as SpanStatus;
 use otel_runtime::ClientLayer;
-use tests::client::{client_attributes, connect, endpoint};
-use tests::kinds::Message;
-use tests::kinds::unary_client::UnaryClient;
-use tests::obedient::Obedient;
-use tests::server::serve;
-use tests::telemetry::{Telemetry, attributes};
 use tonic::service::interceptor::InterceptorLayer;
 use tonic::{Code, Request, Status};
 use tower::ServiceBuilder;

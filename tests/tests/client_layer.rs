@@ -3,19 +3,19 @@
 use std::pin::Pin;
 use std::time::Duration;
 
+use integration_tests::client::{Kind, call, client_attributes, connect, open, read};
+use integration_tests::kinds::Message;
+use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
+use integration_tests::kinds::unary_client::UnaryClient;
+use integration_tests::obedient::{Obedient, failure};
+use integration_tests::server::{Running, serve};
+use integration_tests::telemetry::{Telemetry, attributes, expected};
 use opentelemetry::Context;
 use opentelemetry::trace::{
     FutureExt, SpanContext, SpanId, SpanKind, Status as SpanStatus, TraceContextExt, TraceFlags, TraceId, TraceState,
     Tracer, TracerProvider,
 };
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tests::client::{Kind, call, client_attributes, connect, open, read};
-use tests::kinds::Message;
-use tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
-use tests::kinds::unary_client::UnaryClient;
-use tests::obedient::{Obedient, failure};
-use tests::server::{Running, serve};
-use tests::telemetry::{Telemetry, attributes, expected};
 use tokio_stream::{Stream, StreamExt};
 use tonic::service::Routes;
 use tonic::{Code, Request, Response, Status};

@@ -1,13 +1,13 @@
 //! What a client's RPC is called: by its generated client, or else by what is known of its path, and never by whatever path somebody makes up.
 
+use integration_tests::client::{connect, endpoint};
+use integration_tests::kinds::Message;
+use integration_tests::kinds::unary_client::UnaryClient;
+use integration_tests::obedient::Obedient;
+use integration_tests::server::serve;
+use integration_tests::telemetry::{Attributes, Telemetry, attributes, expected};
 use opentelemetry_sdk::trace::SpanData;
 use otel_runtime::{ClientLayer, TracedChannel};
-use tests::client::{connect, endpoint};
-use tests::kinds::Message;
-use tests::kinds::unary_client::UnaryClient;
-use tests::obedient::Obedient;
-use tests::server::serve;
-use tests::telemetry::{Attributes, Telemetry, attributes, expected};
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::{Code, Request, Status};

@@ -1,14 +1,14 @@
 //! Without an SDK a client works as without the layer, and its caller's context goes out with its requests.
 
+use integration_tests::client::{Kind, call, connect};
+use integration_tests::obedient::Obedient;
+use integration_tests::server::serve;
 use opentelemetry::trace::{
     FutureExt, SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer, TracerProvider,
 };
 use opentelemetry::{Context, global};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
-use tests::client::{Kind, call, connect};
-use tests::obedient::Obedient;
-use tests::server::serve;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Request};
 

@@ -3,6 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use integration_tests::client::{Kind, call, endpoint};
+use integration_tests::kinds::Message;
+use integration_tests::kinds::unary_server::{Unary, UnaryServer};
+use integration_tests::obedient::Obedient;
+use integration_tests::server::{Running, serve};
+use integration_tests::telemetry::{Telemetry, attributes};
 use opentelemetry::propagation::text_map_propagator::FieldIter;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{FutureExt, SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
@@ -12,12 +18,6 @@ use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMete
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use otel_runtime::filter::{any, health_check, method, not, service};
 use otel_runtime::{ClientLayer, Filter, Instrumentation, TracedChannel};
-use tests::client::{Kind, call, endpoint};
-use tests::kinds::Message;
-use tests::kinds::unary_server::{Unary, UnaryServer};
-use tests::obedient::Obedient;
-use tests::server::{Running, serve};
-use tests::telemetry::{Telemetry, attributes};
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::service::Routes;
 use tonic::{Code, Request, Response, Status};

@@ -2,6 +2,14 @@
 
 use std::pin::Pin;
 
+use integration_tests::client::{Kind, call, connect};
+use integration_tests::kinds::Message;
+use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
+use integration_tests::kinds::unary_client::UnaryClient;
+use integration_tests::kinds::unary_server::{Unary, UnaryServer};
+use integration_tests::obedient::Obedient;
+use integration_tests::server::serve;
+use integration_tests::telemetry::Telemetry;
 use opentelemetry::baggage::BaggageExt;
 use opentelemetry::trace::{
     FutureExt, SpanContext, SpanId, SpanKind, TraceContextExt, TraceFlags, TraceId, TraceState,
@@ -9,14 +17,6 @@ use opentelemetry::trace::{
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::SpanData;
 use otel_runtime::{TracedChannel, traced_service};
-use tests::client::{Kind, call, connect};
-use tests::kinds::Message;
-use tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
-use tests::kinds::unary_client::UnaryClient;
-use tests::kinds::unary_server::{Unary, UnaryServer};
-use tests::obedient::Obedient;
-use tests::server::serve;
-use tests::telemetry::Telemetry;
 use tokio_stream::{Stream, StreamExt};
 use tonic::metadata::MetadataMap;
 use tonic::service::Routes;

@@ -4,18 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use integration_tests::client::{Kind, call, client_attributes, endpoint};
+use integration_tests::kinds::Message;
+use integration_tests::kinds::unary_server::{Unary, UnaryServer};
+use integration_tests::obedient::Obedient;
+use integration_tests::server::{Running, serve};
+use integration_tests::telemetry::{Shared, Telemetry, attributes};
 use opentelemetry::Context;
 use opentelemetry::trace::{
     FutureExt, SpanContext, SpanId, Status as SpanStatus, TraceContextExt, TraceFlags, TraceId, TraceState,
 };
 use otel_runtime::ClientLayer;
 use prost::Message as _;
-use tests::client::{Kind, call, client_attributes, endpoint};
-use tests::kinds::Message;
-use tests::kinds::unary_server::{Unary, UnaryServer};
-use tests::obedient::Obedient;
-use tests::server::{Running, serve};
-use tests::telemetry::{Shared, Telemetry, attributes};
 use tonic::body::Body;
 use tonic::codegen::http;
 use tonic::metadata::MetadataMap;

@@ -1,10 +1,10 @@
 //! What each of the 17 status codes means for the span and for the metric point of a client: all but OK are errors.
 
+use integration_tests::client::{CODES, Kind, call, client_attributes, connect};
+use integration_tests::obedient::Obedient;
+use integration_tests::server::serve;
+use integration_tests::telemetry::{Telemetry, attributes};
 use opentelemetry::trace::Status as SpanStatus;
-use tests::client::{CODES, Kind, call, client_attributes, connect};
-use tests::obedient::Obedient;
-use tests::server::serve;
-use tests::telemetry::{Telemetry, attributes};
 use tonic::{Code, Request};
 
 /// Has the service fail with each code, here or `later`, and asserts what the client makes of it.

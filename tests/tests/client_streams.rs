@@ -2,14 +2,14 @@
 
 use std::pin::Pin;
 
+use integration_tests::client::{Kind, client_attributes, connect, read};
+use integration_tests::kinds::Message;
+use integration_tests::kinds::bidi_client::BidiClient;
+use integration_tests::kinds::bidi_server::{Bidi, BidiServer};
+use integration_tests::server::serve;
+use integration_tests::telemetry::{Telemetry, attributes};
 use opentelemetry::trace::SpanKind;
 use otel_runtime::traced_service;
-use tests::client::{Kind, client_attributes, connect, read};
-use tests::kinds::Message;
-use tests::kinds::bidi_client::BidiClient;
-use tests::kinds::bidi_server::{Bidi, BidiServer};
-use tests::server::serve;
-use tests::telemetry::{Telemetry, attributes};
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;

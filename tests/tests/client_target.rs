@@ -1,13 +1,13 @@
 //! `server.address` and `server.port` of a client: what the channel was told to connect to, never what that resolves to.
 
+use integration_tests::client::endpoint;
+use integration_tests::kinds::Message;
+use integration_tests::kinds::unary_client::UnaryClient;
+use integration_tests::obedient::Obedient;
+use integration_tests::server::serve;
+use integration_tests::telemetry::{Attributes, Telemetry, attributes, expected};
 use opentelemetry_sdk::trace::SpanData;
 use otel_runtime::{ClientLayer, TracedChannel};
-use tests::client::endpoint;
-use tests::kinds::Message;
-use tests::kinds::unary_client::UnaryClient;
-use tests::obedient::Obedient;
-use tests::server::serve;
-use tests::telemetry::{Attributes, Telemetry, attributes, expected};
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::{Channel, Endpoint, Server};
 use tower::Layer;

@@ -3,14 +3,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use integration_tests::client::{Kind, call, client_attributes, code_name, endpoint, nobody, open, read};
+use integration_tests::kinds::Message;
+use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
+use integration_tests::obedient::Obedient;
+use integration_tests::server::{Running, serve};
+use integration_tests::telemetry::{Shared, Telemetry, attributes, expected};
 use opentelemetry::trace::Status as SpanStatus;
 use otel_runtime::{ClientLayer, TracedChannel};
-use tests::client::{Kind, call, client_attributes, code_name, endpoint, nobody, open, read};
-use tests::kinds::Message;
-use tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
-use tests::obedient::Obedient;
-use tests::server::{Running, serve};
-use tests::telemetry::{Shared, Telemetry, attributes, expected};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};

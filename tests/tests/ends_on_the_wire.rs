@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use integration_tests::kinds::Message;
+use integration_tests::rpc::{call, call_to_end, request};
+use integration_tests::server::Running;
+use integration_tests::set_ups::{Obedient, RPCS, STREAMING, SetUp};
+use integration_tests::telemetry::{Attributes, Log, Telemetry, attributes, expected};
 use opentelemetry::trace::{SpanId, SpanKind, Status as SpanStatus, TraceId};
 use opentelemetry_sdk::trace::SpanData;
-use tests::kinds::Message;
-use tests::rpc::{call, call_to_end, request};
-use tests::server::Running;
-use tests::set_ups::{Obedient, RPCS, STREAMING, SetUp};
-use tests::telemetry::{Attributes, Log, Telemetry, attributes, expected};
 use tonic::{Code, Request};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";

@@ -1,7 +1,7 @@
 //! What `otel_setup::init()` makes of the environment: of the variables that are not about OTLP, one by one, as they show on the console.
 
+use integration_tests::child::{self, Ended};
 use serde_json::Value;
-use tests::child::{self, Ended};
 
 const TO_CONSOLE: [(&str, &str); 3] = [
     ("OTEL_TRACES_EXPORTER", "console"),

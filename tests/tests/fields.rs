@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use integration_tests::kinds::Message;
+use integration_tests::kinds::server_stream_client::ServerStreamClient;
+use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
+use integration_tests::kinds::unary_client::UnaryClient;
+use integration_tests::kinds::unary_server::{Unary, UnaryServer};
+use integration_tests::server::serve;
+use integration_tests::telemetry::Telemetry;
 use opentelemetry::trace::get_active_span;
 use opentelemetry::{Array, KeyValue, Value};
 use otel_runtime::traced_service;
-use tests::kinds::Message;
-use tests::kinds::server_stream_client::ServerStreamClient;
-use tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
-use tests::kinds::unary_client::UnaryClient;
-use tests::kinds::unary_server::{Unary, UnaryServer};
-use tests::server::serve;
-use tests::telemetry::Telemetry;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
@@ -129,7 +129,7 @@ async fn that_panic_cost_only_themselves_and_a_handler_adds_its_own() {
     assert!(replies.message().await.unwrap().is_none());
 
     let span = telemetry.span().await;
-    let found = tests::telemetry::attributes(&span.attributes);
+    let found = integration_tests::telemetry::attributes(&span.attributes);
     assert_eq!(found.get("broken"), None);
     assert_eq!(found["rpc.status_code"], "OK");
     assert_eq!(found["from.inside"], "1");

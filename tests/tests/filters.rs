@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use integration_tests::rpc::{call, call_to_end, request};
+use integration_tests::server::{Running, serve_with};
+use integration_tests::set_ups::{Annotated, Obedient, Plain, RPCS};
+use integration_tests::telemetry::Telemetry;
 use otel_runtime::filter::{all, any, health_check, method, not, reflection, service, service_prefix};
 use otel_runtime::{Filter, RpcRequest, ServerLayer};
-use tests::rpc::{call, call_to_end, request};
-use tests::server::{Running, serve_with};
-use tests::set_ups::{Annotated, Obedient, Plain, RPCS};
-use tests::telemetry::Telemetry;
 use tonic::Code;
 use tonic::service::Routes;
 use tonic::transport::Server;

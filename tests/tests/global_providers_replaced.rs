@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use integration_tests::client::{self, Kind};
+use integration_tests::counted::{Counted, series};
+use integration_tests::set_ups::{Obedient, SetUp};
 use opentelemetry::global;
 use otel_runtime::ClientLayer;
-use tests::client::{self, Kind};
-use tests::counted::{Counted, series};
-use tests::set_ups::{Obedient, SetUp};
 use tonic::Request;
 use tower::Layer;
 

@@ -5,17 +5,17 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use integration_tests::kinds::Message;
+use integration_tests::kinds::server_stream_client::ServerStreamClient;
+use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
+use integration_tests::kinds::unary_client::UnaryClient;
+use integration_tests::kinds::unary_server::{Unary, UnaryServer};
+use integration_tests::obedient::Obedient;
+use integration_tests::server::serve;
+use integration_tests::telemetry::{Telemetry, attributes};
 use opentelemetry::trace::{SpanKind, Status as SpanStatus};
 use opentelemetry_sdk::trace::SpanData;
 use otel_runtime::{ClientLayer, ClientService, traced_service};
-use tests::kinds::Message;
-use tests::kinds::server_stream_client::ServerStreamClient;
-use tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
-use tests::kinds::unary_client::UnaryClient;
-use tests::kinds::unary_server::{Unary, UnaryServer};
-use tests::obedient::Obedient;
-use tests::server::serve;
-use tests::telemetry::{Telemetry, attributes};
 use tokio_stream::Stream;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
@@ -133,7 +133,7 @@ async fn a_stream_that_is_passed_on_is_recorded_at_each_station() {
         let front = ServerStreamServer::new(Forwards(Obedient::default()));
         let mut client = ServerStreamClient::new(ClientLayer::new("front").layer(front));
         if let Ok(replies) = client.call(Message::from(text)).await {
-            let _ = tests::client::read(&mut replies.into_inner()).await;
+            let _ = integration_tests::client::read(&mut replies.into_inner()).await;
         }
         let spans = telemetry.spans(3).await;
         let outer = only_child(&spans, None);
@@ -252,6 +252,6 @@ async fn a_stream_runs_in_the_rpc_as_its_handler_does() {
     let mut client = ServerStreamClient::new(ClientLayer::new("within").layer(ServerStreamServer::new(Tells)));
     let mut replies = client.call(Message::from("")).await.unwrap().into_inner();
     let told = replies.message().await.unwrap().unwrap().text;
-    tests::client::read(&mut replies).await.unwrap();
+    integration_tests::client::read(&mut replies).await.unwrap();
     assert_eq!(told, telemetry.span().await.span_context.span_id().to_string());
 }

@@ -1,16 +1,16 @@
 //! A service with providers of its own records nothing with the global ones.
 
+use integration_tests::kinds::Message;
+use integration_tests::kinds::server_stream_client::ServerStreamClient;
+use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
+use integration_tests::server::serve;
+use integration_tests::telemetry::{Telemetry, instrument_names};
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use opentelemetry::{Context, propagation::text_map_propagator::FieldIter};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
 use otel_runtime::{Instrumentation, traced_service};
-use tests::kinds::Message;
-use tests::kinds::server_stream_client::ServerStreamClient;
-use tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
-use tests::server::serve;
-use tests::telemetry::{Telemetry, instrument_names};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 

@@ -1,7 +1,7 @@
 //! `tracing` spans of the user's code are spans of the RPC's trace, whatever `RUST_LOG` says of events.
 
+use integration_tests::talkative::{Said, talk};
 use serde_json::{Value, json};
-use tests::talkative::{Said, talk};
 
 fn said(rust_log: &str) -> Said {
     talk(env!("CARGO_BIN_EXE_talkative"), "off", [("RUST_LOG", rust_log)])

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use integration_tests::kinds::Message;
+use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
+use integration_tests::rpc::{call_to_end, request};
+use integration_tests::server::serve_with;
+use integration_tests::set_ups::{Annotated, Obedient, Plain};
+use integration_tests::telemetry::{Shared, Telemetry, attributes, instrument_names};
 use opentelemetry::trace::{SpanId, TraceContextExt, TraceId};
 use opentelemetry::{Array, Context, KeyValue, StringValue, Value};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use otel_runtime::{Instrumentation, RpcRequest, ServerLayer};
-use tests::kinds::Message;
-use tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
-use tests::rpc::{call_to_end, request};
-use tests::server::serve_with;
-use tests::set_ups::{Annotated, Obedient, Plain};
-use tests::telemetry::{Shared, Telemetry, attributes, instrument_names};
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::service::{InterceptorLayer, Routes};
 use tonic::transport::Server;

@@ -1,4 +1,4 @@
-//! Generated code triggers no lint, or `cargo clippy -p tests --all-targets` fails.
+//! Generated code triggers no lint, or `cargo clippy -p integration-tests --all-targets` fails.
 //!
 //! The handwritten code in this file triggers none without the attribute.
 

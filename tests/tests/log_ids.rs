@@ -1,7 +1,7 @@
 //! What is logged in an RPC has the ids of the RPC's trace, on stdout as in the log record; what is logged outside has none.
 
+use integration_tests::talkative::{Said, talk};
 use serde_json::{Value, json};
-use tests::talkative::{Said, talk};
 
 fn said() -> Said {
     talk(env!("CARGO_BIN_EXE_talkative"), "json", [])

@@ -2,9 +2,9 @@
 
 use std::process::{Command, Stdio};
 
+use integration_tests::child;
+use integration_tests::talkative::{Said, talk};
 use serde_json::{Value, json};
-use tests::child;
-use tests::talkative::{Said, talk};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_talkative");
 

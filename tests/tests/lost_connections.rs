@@ -1,10 +1,10 @@
 //! An RPC ends with its connection, and with its server.
 
+use integration_tests::rpc::{call, read_to_end, request};
+use integration_tests::server::serve_with;
+use integration_tests::set_ups::{Obedient, Plain, RPCS, SetUp};
+use integration_tests::telemetry::{Telemetry, attributes};
 use otel_runtime::ServerLayer;
-use tests::rpc::{call, read_to_end, request};
-use tests::server::serve_with;
-use tests::set_ups::{Obedient, Plain, RPCS, SetUp};
-use tests::telemetry::{Telemetry, attributes};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tonic::Code;

@@ -1,17 +1,17 @@
 //! What callers make up fills neither the metrics nor the memory.
 //!
-//! `MADE_UP_RPCS=100000 cargo test --release -p tests --test made_up_requests` does more of it. What is made up comes from `MADE_UP_SEED`.
+//! `MADE_UP_RPCS=100000 cargo test --release -p integration-tests --test made_up_requests` does more of it. What is made up comes from `MADE_UP_SEED`.
 
 use std::alloc::System;
 
 use cap::Cap;
 use fastrand::Rng;
+use integration_tests::counted::{Counted, chosen, series};
+use integration_tests::kinds::Message;
+use integration_tests::rpc::{call_to_end, request};
+use integration_tests::server::{Running, serve_with};
+use integration_tests::set_ups::{Annotated, Obedient, RPCS};
 use otel_runtime::ServerLayer;
-use tests::counted::{Counted, chosen, series};
-use tests::kinds::Message;
-use tests::rpc::{call_to_end, request};
-use tests::server::{Running, serve_with};
-use tests::set_ups::{Annotated, Obedient, RPCS};
 use tokio::task::JoinSet;
 use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue};
 use tonic::transport::{Channel, Server};

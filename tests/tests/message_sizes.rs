@@ -1,12 +1,12 @@
 //! The server layer counts the bytes of messages for those who ask for it, by gRPC's own names.
 
+use integration_tests::kinds::Message;
+use integration_tests::kinds::bidi_client::BidiClient;
+use integration_tests::kinds::bidi_server::{Bidi, BidiServer};
+use integration_tests::kinds::unary_client::UnaryClient;
+use integration_tests::telemetry::{Attributes, Metrics, Telemetry, attributes, expected};
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
 use otel_runtime::ServerLayer;
-use tests::kinds::Message;
-use tests::kinds::bidi_client::BidiClient;
-use tests::kinds::bidi_server::{Bidi, BidiServer};
-use tests::kinds::unary_client::UnaryClient;
-use tests::telemetry::{Attributes, Metrics, Telemetry, attributes, expected};
 use tokio::net::TcpListener;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::TcpListenerStream;

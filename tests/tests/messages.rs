@@ -2,12 +2,12 @@
 
 use std::pin::Pin;
 
+use integration_tests::kinds::Message;
+use integration_tests::kinds::bidi_server::{Bidi, BidiServer};
+use integration_tests::rpc::{call_with_stream, read_to_end};
+use integration_tests::server::{Running, serve, serve_with};
+use integration_tests::telemetry::{Telemetry, attributes};
 use otel_runtime::{ServerLayer, traced_service};
-use tests::kinds::Message;
-use tests::kinds::bidi_server::{Bidi, BidiServer};
-use tests::rpc::{call_with_stream, read_to_end};
-use tests::server::{Running, serve, serve_with};
-use tests::telemetry::{Telemetry, attributes};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};

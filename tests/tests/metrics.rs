@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use integration_tests::kinds::Message;
+use integration_tests::kinds::unary_client::UnaryClient;
+use integration_tests::kinds::unary_server::{Unary, UnaryServer};
+use integration_tests::server::serve;
+use integration_tests::telemetry::{Telemetry, expected};
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
 use otel_runtime::traced_service;
-use tests::kinds::Message;
-use tests::kinds::unary_client::UnaryClient;
-use tests::kinds::unary_server::{Unary, UnaryServer};
-use tests::server::serve;
-use tests::telemetry::{Telemetry, expected};
 use tokio::sync::Semaphore;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};

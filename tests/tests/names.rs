@@ -2,17 +2,17 @@
 
 use std::pin::Pin;
 
+use integration_tests::names::Nothing;
+use integration_tests::names::http_cache_client::HttpCacheClient;
+use integration_tests::names::odd_client::OddClient;
+use integration_tests::names::odd_server::{Odd, OddServer};
+use integration_tests::names::{http_cache_server, odd_server};
+use integration_tests::no_package::packageless_client::PackagelessClient;
+use integration_tests::no_package::packageless_server::{Packageless as Renamed, PackagelessServer};
+use integration_tests::no_package::{Pong, packageless_server};
+use integration_tests::server::serve;
+use integration_tests::telemetry::{Telemetry, attributes};
 use otel_runtime::traced_service;
-use tests::names::Nothing;
-use tests::names::http_cache_client::HttpCacheClient;
-use tests::names::odd_client::OddClient;
-use tests::names::odd_server::{Odd, OddServer};
-use tests::names::{http_cache_server, odd_server};
-use tests::no_package::packageless_client::PackagelessClient;
-use tests::no_package::packageless_server::{Packageless as Renamed, PackagelessServer};
-use tests::no_package::{Pong, packageless_server};
-use tests::server::serve;
-use tests::telemetry::{Telemetry, attributes};
 use tokio_stream::Stream;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};

@@ -3,16 +3,16 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use integration_tests::kinds::Message;
+use integration_tests::kinds::server_stream_client::ServerStreamClient;
+use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
+use integration_tests::server::serve;
+use integration_tests::telemetry::Shared;
 use opentelemetry::trace::{FutureExt, TraceContextExt, Tracer, TracerProvider};
 use opentelemetry::{Context, global};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
 use otel_runtime::traced_service;
-use tests::kinds::Message;
-use tests::kinds::server_stream_client::ServerStreamClient;
-use tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
-use tests::server::serve;
-use tests::telemetry::Shared;
 use tokio_stream::Stream;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};

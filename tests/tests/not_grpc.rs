@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use axum::routing;
+use integration_tests::rpc::{call_to_end, request};
+use integration_tests::server::{Running, serve_with};
+use integration_tests::set_ups::{Annotated, Obedient, Plain};
+use integration_tests::telemetry::{Telemetry, attributes, expected};
 use opentelemetry::trace::{SpanKind, Status as SpanStatus};
 use otel_runtime::ServerLayer;
-use tests::rpc::{call_to_end, request};
-use tests::server::{Running, serve_with};
-use tests::set_ups::{Annotated, Obedient, Plain};
-use tests::telemetry::{Telemetry, attributes, expected};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tonic::Code;

@@ -2,14 +2,14 @@
 
 use std::process::Command;
 
+use integration_tests::kinds::Message;
+use integration_tests::kinds::server_stream_client::ServerStreamClient;
+use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
+use integration_tests::server::PATIENCE;
+use integration_tests::telemetry::{Attributes, Metrics, Telemetry, attributes, expected};
 use opentelemetry::trace::SpanKind;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
 use otel_runtime::{ClientLayer, ServerLayer, traced_service};
-use tests::kinds::Message;
-use tests::kinds::server_stream_client::ServerStreamClient;
-use tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
-use tests::server::PATIENCE;
-use tests::telemetry::{Attributes, Metrics, Telemetry, attributes, expected};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::{Endpoint, Server};
@@ -47,7 +47,7 @@ async fn three_rpcs() {
         let mut replies = client.call(Message::from("12345678")).await.unwrap().into_inner();
         while let Ok(Some(_)) = replies.message().await {}
     }
-    let mut client = tests::kinds::unary_client::UnaryClient::new(channel);
+    let mut client = integration_tests::kinds::unary_client::UnaryClient::new(channel);
     client.call(Message::from("")).await.unwrap_err();
 }
 

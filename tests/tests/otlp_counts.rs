@@ -1,8 +1,8 @@
 //! What is made before the shutdown arrives, all of it, whatever the program runs on, and however it is sent.
 
+use integration_tests::child::Driven;
+use integration_tests::collector::{Collector, Content, points};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use tests::child::Driven;
-use tests::collector::{Collector, Content, points};
 
 const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
 
@@ -94,7 +94,7 @@ fn with_one_line_a_service_sends_all_three() {
     let collector = Collector::start();
     let url = collector.url();
     let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*url), ("OTEL_SERVICE_NAME", "greeter")];
-    let ended = tests::child::run(env!("CARGO_BIN_EXE_service"), &["25"], variables);
+    let ended = integration_tests::child::run(env!("CARGO_BIN_EXE_service"), &["25"], variables);
     assert!(ended.success, "{}", ended.stderr);
     assert_eq!(collector.spans().len(), 50, "a client's and a server's each");
     assert_eq!(logged(&collector, "greeting"), 25);

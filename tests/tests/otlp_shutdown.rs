@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use tests::child::Driven;
-use tests::collector::{Behaviour, Collector, nobody};
+use integration_tests::child::Driven;
+use integration_tests::collector::{Behaviour, Collector, nobody};
 
 const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
 /// Only what a test makes is logged.

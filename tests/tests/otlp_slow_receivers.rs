@@ -1,7 +1,7 @@
 //! A receiver that does badly costs the service nothing but telemetry: no reply is lost, and its queues stay bounded.
 
-use tests::child::run;
-use tests::collector::{Behaviour, Collector};
+use integration_tests::child::run;
+use integration_tests::collector::{Behaviour, Collector};
 
 const CALLS: &str = "10000";
 

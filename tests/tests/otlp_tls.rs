@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 
+use integration_tests::child::Driven;
+use integration_tests::collector::Collector;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
-use tests::child::Driven;
-use tests::collector::Collector;
 use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
 const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");

@@ -1,7 +1,7 @@
 //! A receiver that fails is told of once, and so is that it works again.
 
-use tests::child::Driven;
-use tests::collector::{Behaviour, Collector, Content};
+use integration_tests::child::Driven;
+use integration_tests::collector::{Behaviour, Collector, Content};
 
 const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
 

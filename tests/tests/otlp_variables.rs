@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
+use integration_tests::child::Driven;
+use integration_tests::collector::{Behaviour, Collector, Content, Received};
 use opentelemetry_proto::tonic::metrics::v1::AggregationTemporality;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
-use tests::child::Driven;
-use tests::collector::{Behaviour, Collector, Content, Received};
 
 const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
 const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";

@@ -3,6 +3,9 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use integration_tests::server::{Running, serve, serve_with};
+use integration_tests::set_ups::SetUp;
+use integration_tests::telemetry::{Shared, Telemetry};
 use opentelemetry::trace::{Span, Tracer, TracerProvider};
 use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
@@ -11,9 +14,6 @@ use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
 use otel_runtime::{Instrumentation, ServerLayer, traced_service};
-use tests::server::{Running, serve, serve_with};
-use tests::set_ups::SetUp;
-use tests::telemetry::{Shared, Telemetry};
 use tonic::service::Routes;
 use tonic::transport::{Endpoint, Server};
 use tonic::{Request, Response, Status};

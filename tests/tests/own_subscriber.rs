@@ -4,11 +4,11 @@
 
 use std::sync::{Arc, Mutex};
 
+use integration_tests::talkative::talk;
 use opentelemetry::trace::{Span, TraceContextExt, Tracer};
 use opentelemetry::{Context, global};
 use opentelemetry_sdk::logs::{InMemoryLogExporter, SdkLogRecord};
 use opentelemetry_sdk::trace::InMemorySpanExporter;
-use tests::talkative::talk;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::LevelFilter;

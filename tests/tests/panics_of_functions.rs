@@ -2,17 +2,17 @@
 
 use std::fmt;
 
+use integration_tests::client::{self, Kind};
+use integration_tests::kinds::Message;
+use integration_tests::kinds::unary_server::{Unary, UnaryServer};
+use integration_tests::panics::{CALLS, assert_all_counted, assert_all_reply, panics, start, with_layer};
+use integration_tests::rpc::{call_to_end, request};
+use integration_tests::server::{serve, serve_with};
+use integration_tests::set_ups::{Obedient, Plain, RPCS};
+use integration_tests::telemetry::attributes;
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanId, SpanKind};
 use otel_runtime::{ClientLayer, Filter, Instrumentation, RpcRequest, ServerLayer, traced_service};
-use tests::client::{self, Kind};
-use tests::kinds::Message;
-use tests::kinds::unary_server::{Unary, UnaryServer};
-use tests::panics::{CALLS, assert_all_counted, assert_all_reply, panics, start, with_layer};
-use tests::rpc::{call_to_end, request};
-use tests::server::{serve, serve_with};
-use tests::set_ups::{Obedient, Plain, RPCS};
-use tests::telemetry::attributes;
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::{Code, Request, Response, Status};

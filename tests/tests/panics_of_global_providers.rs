@@ -1,13 +1,13 @@
 //! Global providers that panic when they are asked for a tracer and a meter cost all telemetry, and no RPC.
 
+use integration_tests::rpc::{call_to_end, request};
+use integration_tests::server::serve_with;
+use integration_tests::set_ups::{Annotated, Obedient, RPCS};
 use opentelemetry::metrics::{Meter, MeterProvider};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::trace::noop::NoopTracer;
 use opentelemetry::{InstrumentationScope, global};
 use otel_runtime::ServerLayer;
-use tests::rpc::{call_to_end, request};
-use tests::server::serve_with;
-use tests::set_ups::{Annotated, Obedient, RPCS};
 use tonic::Code;
 use tonic::transport::Server;
 

@@ -5,6 +5,16 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use integration_tests::client::{self, Kind};
+use integration_tests::kinds::Message;
+use integration_tests::kinds::unary_server::{Unary, UnaryServer};
+use integration_tests::panics::{
+    CALLS, TRACE, assert_all_counted, assert_all_reply, panics, start, traced, with_layer,
+};
+use integration_tests::rpc::{call_to_end, request};
+use integration_tests::server::{Running, serve, serve_with};
+use integration_tests::set_ups::{Obedient, Plain, RPCS};
+use integration_tests::telemetry::attributes;
 use opentelemetry::metrics::{Histogram, HistogramBuilder, InstrumentProvider, Meter, MeterProvider, SyncInstrument};
 use opentelemetry::propagation::text_map_propagator::FieldIter;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
@@ -21,14 +31,6 @@ use opentelemetry_sdk::trace::{
     SpanProcessor,
 };
 use otel_runtime::{ClientLayer, Instrumentation, ServerLayer, propagation, traced_service};
-use tests::client::{self, Kind};
-use tests::kinds::Message;
-use tests::kinds::unary_server::{Unary, UnaryServer};
-use tests::panics::{CALLS, TRACE, assert_all_counted, assert_all_reply, panics, start, traced, with_layer};
-use tests::rpc::{call_to_end, request};
-use tests::server::{Running, serve, serve_with};
-use tests::set_ups::{Obedient, Plain, RPCS};
-use tests::telemetry::attributes;
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::{Code, Request, Response, Status};
@@ -143,7 +145,7 @@ impl ShouldSample for NoSampler {
 }
 
 /// Remembers the trace that it is part of.
-struct Seen(Instrumentation, tests::telemetry::Shared<Vec<TraceId>>);
+struct Seen(Instrumentation, integration_tests::telemetry::Shared<Vec<TraceId>>);
 
 #[traced_service(instrumentation = self.0)]
 #[tonic::async_trait]
@@ -161,7 +163,7 @@ async fn a_sampler() {
     let telemetry = start();
     let tracers = SdkTracerProvider::builder().with_sampler(NoSampler).build();
     let instrumentation = Instrumentation::builder().tracer_provider(&tracers).build();
-    let seen = tests::telemetry::Shared::default();
+    let seen = integration_tests::telemetry::Shared::default();
     let server = serve(Routes::new(UnaryServer::new(Seen(instrumentation, seen.clone())))).await;
     for _ in 0..2 {
         let (messages, status) = call_to_end(server.channel().await, RPCS[0], traced(request(""))).await;

@@ -2,18 +2,18 @@
 
 use std::fmt;
 
+use integration_tests::kinds::Message;
+use integration_tests::kinds::unary_server::{Unary, UnaryServer};
+use integration_tests::rpc::{call_to_end, request};
+use integration_tests::server::serve_with;
+use integration_tests::set_ups::RPCS;
+use integration_tests::telemetry::Telemetry;
 use opentelemetry::Context;
 use opentelemetry::propagation::text_map_propagator::FieldIter;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry_sdk::metrics::{Instrument, ManualReader, SdkMeterProvider, Stream};
 use opentelemetry_sdk::trace::{SamplingResult, SdkTracerProvider, ShouldSample};
 use otel_runtime::{Filter, Instrumentation, ServerLayer, traced_service};
-use tests::kinds::Message;
-use tests::kinds::unary_server::{Unary, UnaryServer};
-use tests::rpc::{call_to_end, request};
-use tests::server::serve_with;
-use tests::set_ups::RPCS;
-use tests::telemetry::Telemetry;
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::{Code, Request, Response, Status};

@@ -6,11 +6,11 @@ use std::time::Duration;
 use examples::helloworld::greeter_client::GreeterClient;
 use examples::helloworld::greeter_server::{Greeter, GreeterServer};
 use examples::helloworld::{HelloReply, HelloRequest};
+use integration_tests::child;
+use integration_tests::http;
+use integration_tests::server::{PATIENCE, serve};
 use otel_runtime::traced_service;
 use otel_setup::Exporter;
-use tests::child;
-use tests::prometheus::ask;
-use tests::server::{PATIENCE, serve};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
@@ -54,7 +54,7 @@ async fn metrics_of_rpcs_can_be_scraped_until_the_shutdown() {
         let _ = client.say_hello(HelloRequest { name: name.into() }).await;
     }
 
-    let (head, metrics) = tokio::task::spawn_blocking(move || ask(address, "GET /metrics"))
+    let (head, metrics) = tokio::task::spawn_blocking(move || http::send(address, "GET /metrics"))
         .await
         .unwrap();
     assert!(head.starts_with("HTTP/1.0 200 OK"), "{head}");
@@ -93,7 +93,8 @@ async fn metrics_of_rpcs_can_be_scraped_until_the_shutdown() {
     );
     assert!(metrics.contains("# TYPE rpc_server_active_requests gauge"), "{metrics}");
 
-    let elsewhere = tokio::task::spawn_blocking(move || (ask(address, "GET /"), ask(address, "POST /metrics")));
+    let elsewhere =
+        tokio::task::spawn_blocking(move || (http::send(address, "GET /"), http::send(address, "POST /metrics")));
     let ((nothing, _), (not_allowed, _)) = elsewhere.await.unwrap();
     assert!(nothing.starts_with("HTTP/1.0 404"), "{nothing}");
     assert!(not_allowed.starts_with("HTTP/1.0 405"), "{not_allowed}");

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
+use integration_tests::kinds::Message;
+use integration_tests::kinds::unary_client::UnaryClient;
+use integration_tests::kinds::unary_server::{Unary, UnaryServer};
+use integration_tests::server::serve;
+use integration_tests::telemetry::{Shared, Telemetry};
 use opentelemetry::Context;
 use opentelemetry::baggage::BaggageExt;
 use opentelemetry::trace::{SpanId, TraceContextExt, TraceId};
 use otel_runtime::propagation::{B3Propagator, SamplingState};
 use otel_runtime::{Instrumentation, traced_service};
-use tests::kinds::Message;
-use tests::kinds::unary_client::UnaryClient;
-use tests::kinds::unary_server::{Unary, UnaryServer};
-use tests::server::serve;
-use tests::telemetry::{Shared, Telemetry};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 

@@ -3,13 +3,13 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
+use integration_tests::kinds::Message;
+use integration_tests::kinds::unary_client::UnaryClient;
+use integration_tests::kinds::unary_server::{Unary, UnaryServer};
+use integration_tests::kinds_arc_self as arc_self;
+use integration_tests::server::serve;
+use integration_tests::telemetry::{Telemetry, attributes};
 use otel_runtime::traced_service;
-use tests::kinds::Message;
-use tests::kinds::unary_client::UnaryClient;
-use tests::kinds::unary_server::{Unary, UnaryServer};
-use tests::kinds_arc_self as arc_self;
-use tests::server::serve;
-use tests::telemetry::{Telemetry, attributes};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 

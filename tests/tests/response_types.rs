@@ -2,13 +2,13 @@
 
 use std::pin::Pin;
 
+use integration_tests::kinds::Message;
+use integration_tests::kinds::server_stream_client::ServerStreamClient;
+use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
+use integration_tests::kinds_default_stubs as default_stubs;
+use integration_tests::server::serve;
+use integration_tests::telemetry::{Telemetry, attributes};
 use otel_runtime::traced_service;
-use tests::kinds::Message;
-use tests::kinds::server_stream_client::ServerStreamClient;
-use tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
-use tests::kinds_default_stubs as default_stubs;
-use tests::server::serve;
-use tests::telemetry::{Telemetry, attributes};
 use tokio_stream::{Stream, StreamExt};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};

@@ -1,7 +1,7 @@
 //! `RUST_LOG` says which events become lines and log records, and takes no span out of a trace.
 
+use integration_tests::talkative::{Said, talk};
 use serde_json::Value;
-use tests::talkative::{Said, talk};
 
 fn said(rust_log: &str) -> Said {
     talk(env!("CARGO_BIN_EXE_talkative"), "json", [("RUST_LOG", rust_log)])

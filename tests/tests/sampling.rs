@@ -2,15 +2,15 @@
 
 use std::sync::{Arc, Mutex};
 
+use integration_tests::kinds::Message;
+use integration_tests::kinds::unary_client::UnaryClient;
+use integration_tests::kinds::unary_server::{Unary, UnaryServer};
+use integration_tests::server::serve;
+use integration_tests::telemetry::{Curious, Shared, expected};
 use opentelemetry::trace::{SpanKind, TraceContextExt};
 use opentelemetry::{Context, global};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SamplingDecision, SdkTracerProvider};
 use otel_runtime::traced_service;
-use tests::kinds::Message;
-use tests::kinds::unary_client::UnaryClient;
-use tests::kinds::unary_server::{Unary, UnaryServer};
-use tests::server::serve;
-use tests::telemetry::{Curious, Shared, expected};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 

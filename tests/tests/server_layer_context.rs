@@ -1,14 +1,14 @@
 //! Inside `ServerLayer` the RPC's context is current: in interceptors, in handlers and in response streams, also of services without the attribute.
 
+use integration_tests::rpc::{call_to_end, request};
+use integration_tests::server::serve_with;
+use integration_tests::set_ups::{Obedient, Plain, RPCS, STREAMING, SetUp};
+use integration_tests::telemetry::{Shared, Telemetry};
 use opentelemetry::baggage::BaggageExt;
 use opentelemetry::trace::{Span, TraceContextExt, TraceId, Tracer};
 use opentelemetry::{Context, global};
 use opentelemetry_sdk::trace::SpanData;
 use otel_runtime::ServerLayer;
-use tests::rpc::{call_to_end, request};
-use tests::server::serve_with;
-use tests::set_ups::{Obedient, Plain, RPCS, STREAMING, SetUp};
-use tests::telemetry::{Shared, Telemetry};
 use tonic::service::InterceptorLayer;
 use tonic::transport::Server;
 use tonic::{Code, Request};
@@ -16,7 +16,7 @@ use tonic::{Code, Request};
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 
-fn in_a_trace(text: &str) -> Request<tests::kinds::Message> {
+fn in_a_trace(text: &str) -> Request<integration_tests::kinds::Message> {
     let mut request = request(text);
     let traceparent = format!("00-{TRACE}-{PARENT}-01");
     request

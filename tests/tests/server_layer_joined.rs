@@ -3,20 +3,20 @@
 use std::pin::Pin;
 use std::task::{self, Poll};
 
+use integration_tests::kinds::Message;
+use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
+use integration_tests::kinds::unary_server::{Unary, UnaryServer};
+use integration_tests::names::Nothing;
+use integration_tests::names::odd_client::OddClient;
+use integration_tests::names::odd_server::{Odd, OddServer};
+use integration_tests::rpc::{call, call_to_end, request};
+use integration_tests::server::{Running, serve_with};
+use integration_tests::set_ups::{Annotated, Obedient};
+use integration_tests::telemetry::{Attributes, Telemetry, attributes};
 use opentelemetry::trace::{SpanId, Status as SpanStatus};
 use opentelemetry::{Array, StringValue, Value};
 use opentelemetry_sdk::trace::SpanData;
 use otel_runtime::{ServerLayer, traced_service};
-use tests::kinds::Message;
-use tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
-use tests::kinds::unary_server::{Unary, UnaryServer};
-use tests::names::Nothing;
-use tests::names::odd_client::OddClient;
-use tests::names::odd_server::{Odd, OddServer};
-use tests::rpc::{call, call_to_end, request};
-use tests::server::{Running, serve_with};
-use tests::set_ups::{Annotated, Obedient};
-use tests::telemetry::{Attributes, Telemetry, attributes};
 use tokio_stream::Stream;
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::service::Routes;
@@ -260,7 +260,7 @@ mod a_stream_that_is_dropped {
 /// A handler tells how its RPC ends as it returns. If the response is given up on its way, that is how it ended all the same.
 mod a_response_that_is_dropped_on_its_way {
     use http_body_util::BodyExt;
-    use tests::set_ups::Plain;
+    use integration_tests::set_ups::Plain;
     use tonic::codegen::http;
     use tower::ServiceExt;
 

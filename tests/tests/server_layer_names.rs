@@ -1,12 +1,12 @@
 //! `ServerLayer` gives each RPC its method's name once that is known to be one's; and what a sampler sees of it.
 
+use integration_tests::rpc::{call_to_end, request};
+use integration_tests::server::{Running, serve_with};
+use integration_tests::set_ups::{Annotated, Obedient, Plain, RPCS};
+use integration_tests::telemetry::{Curious, Telemetry, attributes};
 use opentelemetry::trace::SpanKind;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SamplingDecision, SdkTracerProvider};
 use otel_runtime::{Instrumentation, ServerLayer};
-use tests::rpc::{call_to_end, request};
-use tests::server::{Running, serve_with};
-use tests::set_ups::{Annotated, Obedient, Plain, RPCS};
-use tests::telemetry::{Curious, Telemetry, attributes};
 use tonic::service::Routes;
 use tonic::transport::Server;
 
@@ -141,7 +141,7 @@ async fn active_requests_move_to_their_method() {
         active.collect::<Vec<_>>()
     };
 
-    let early = tests::rpc::call(server.channel().await, rpc, request("wait"));
+    let early = integration_tests::rpc::call(server.channel().await, rpc, request("wait"));
     tokio::select! {
         reply = early => panic!("it does not reply: {reply:?}"),
         () = async {
@@ -152,7 +152,7 @@ async fn active_requests_move_to_their_method() {
     telemetry.span().await;
     assert_eq!(active(&telemetry), []);
 
-    let late = tests::rpc::call(server.channel().await, rpc, request("later wait"));
+    let late = integration_tests::rpc::call(server.channel().await, rpc, request("later wait"));
     let late = late.await.unwrap();
     assert_eq!(active(&telemetry), [(rpc.to_owned(), 1)]);
     drop(late);
@@ -167,7 +167,7 @@ async fn of_an_rpc_that_was_given_up_before_its_method_was_known() {
     let server = Server::builder().layer(ServerLayer::new());
     let server = serve_with(server, Plain::routes(&obedient)).await;
     tokio::select! {
-        reply = tests::rpc::call(server.channel().await, RPC, request("wait")) => panic!("it does not reply: {reply:?}"),
+        reply = integration_tests::rpc::call(server.channel().await, RPC, request("wait")) => panic!("it does not reply: {reply:?}"),
         () = obedient.waits() => {}
     }
     let span = telemetry.span().await;

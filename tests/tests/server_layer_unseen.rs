@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use integration_tests::kinds::Message;
+use integration_tests::kinds::unary_server::{Unary, UnaryServer};
+use integration_tests::rpc::{call, call_to_end, read_to_end, request};
+use integration_tests::server::{Running, serve_with};
+use integration_tests::set_ups::{Annotated, Obedient, Plain, RPCS};
+use integration_tests::telemetry::{Attributes, Telemetry, attributes, expected};
 use opentelemetry::trace::Status as SpanStatus;
 use otel_runtime::{ServerLayer, traced_service};
-use tests::kinds::Message;
-use tests::kinds::unary_server::{Unary, UnaryServer};
-use tests::rpc::{call, call_to_end, read_to_end, request};
-use tests::server::{Running, serve_with};
-use tests::set_ups::{Annotated, Obedient, Plain, RPCS};
-use tests::telemetry::{Attributes, Telemetry, attributes, expected};
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::service::{InterceptorLayer, Routes};

@@ -1,14 +1,14 @@
 //! What each of the 17 status codes means for the span and for the metric point of a server, whoever records it.
 
+use integration_tests::kinds::Message;
+use integration_tests::kinds::unary_client::UnaryClient;
+use integration_tests::kinds::unary_server::{Unary, UnaryServer};
+use integration_tests::rpc::{call_to_end, request};
+use integration_tests::server::serve;
+use integration_tests::set_ups::{Obedient, RPCS, STREAMING, SetUp};
+use integration_tests::telemetry::{Attributes, Telemetry, attributes, expected};
 use opentelemetry::trace::Status as SpanStatus;
 use otel_runtime::traced_service;
-use tests::kinds::Message;
-use tests::kinds::unary_client::UnaryClient;
-use tests::kinds::unary_server::{Unary, UnaryServer};
-use tests::rpc::{call_to_end, request};
-use tests::server::serve;
-use tests::set_ups::{Obedient, RPCS, STREAMING, SetUp};
-use tests::telemetry::{Attributes, Telemetry, attributes, expected};
 use tonic::service::Routes;
 use tonic::{Code, Request, Response, Status};
 

@@ -3,17 +3,17 @@
 use std::pin::Pin;
 use std::sync::Mutex;
 
+use integration_tests::kinds::Message;
+use integration_tests::kinds::bidi_client::BidiClient;
+use integration_tests::kinds::bidi_server::{Bidi, BidiServer};
+use integration_tests::kinds::client_stream_client::ClientStreamClient;
+use integration_tests::kinds::client_stream_server::{ClientStream, ClientStreamServer};
+use integration_tests::kinds::server_stream_client::ServerStreamClient;
+use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
+use integration_tests::server::serve;
+use integration_tests::telemetry::{Telemetry, attributes};
 use opentelemetry::trace::{SpanKind, Status as SpanStatus};
 use otel_runtime::traced_service;
-use tests::kinds::Message;
-use tests::kinds::bidi_client::BidiClient;
-use tests::kinds::bidi_server::{Bidi, BidiServer};
-use tests::kinds::client_stream_client::ClientStreamClient;
-use tests::kinds::client_stream_server::{ClientStream, ClientStreamServer};
-use tests::kinds::server_stream_client::ServerStreamClient;
-use tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
-use tests::server::serve;
-use tests::telemetry::{Telemetry, attributes};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};

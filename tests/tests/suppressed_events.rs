@@ -1,7 +1,7 @@
 //! Where telemetry is suppressed, as it is in exporters, `tracing` makes no telemetry; but lines tell people.
 
+use integration_tests::talkative::talk;
 use serde_json::Value;
-use tests::talkative::talk;
 
 #[test]
 fn neither_log_records_nor_spans() {

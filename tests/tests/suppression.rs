@@ -1,11 +1,11 @@
 //! Where telemetry is suppressed, as it is while telemetry itself is sent, a client's RPC leaves no trace of itself.
 
+use integration_tests::client::{Kind, call, connect};
+use integration_tests::obedient::Obedient;
+use integration_tests::server::{Running, serve};
+use integration_tests::telemetry::Telemetry;
 use opentelemetry::Context;
 use opentelemetry::trace::{FutureExt, SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
-use tests::client::{Kind, call, connect};
-use tests::obedient::Obedient;
-use tests::server::{Running, serve};
-use tests::telemetry::Telemetry;
 use tonic::Request;
 
 /// A context with the span of an exporter's caller.

@@ -2,6 +2,15 @@
 
 use std::sync::{Arc, Mutex};
 
+use integration_tests::child::Driven;
+use integration_tests::client::{self, Kind};
+use integration_tests::kinds::Message;
+use integration_tests::kinds::unary_client::UnaryClient;
+use integration_tests::kinds::unary_server::{Unary, UnaryServer};
+use integration_tests::obedient::Obedient;
+use integration_tests::rpc::{call_to_end, request};
+use integration_tests::server::{channel_to, serve, serve_with};
+use integration_tests::telemetry::{Shared, Telemetry, attributes};
 use opentelemetry::baggage::BaggageExt;
 use opentelemetry::propagation::text_map_propagator::FieldIter;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
@@ -16,15 +25,6 @@ use opentelemetry_sdk::trace::{
 };
 use otel_runtime::propagation::{JaegerPropagator, XRayPropagator};
 use otel_runtime::{ClientLayer, Instrumentation, ServerLayer, TracedChannel, traced_service};
-use tests::child::Driven;
-use tests::client::{self, Kind};
-use tests::kinds::Message;
-use tests::kinds::unary_client::UnaryClient;
-use tests::kinds::unary_server::{Unary, UnaryServer};
-use tests::obedient::Obedient;
-use tests::rpc::{call_to_end, request};
-use tests::server::{channel_to, serve, serve_with};
-use tests::telemetry::{Shared, Telemetry, attributes};
 use tonic::metadata::{KeyRef, MetadataMap};
 use tonic::service::Routes;
 use tonic::transport::{Endpoint, Server};

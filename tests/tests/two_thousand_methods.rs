@@ -3,10 +3,10 @@
 use std::alloc::System;
 
 use cap::Cap;
+use integration_tests::counted::Counted;
+use integration_tests::rpc::{call_to_end, request};
+use integration_tests::server::serve_with;
 use otel_runtime::ServerLayer;
-use tests::counted::Counted;
-use tests::rpc::{call_to_end, request};
-use tests::server::serve_with;
 use tonic::Code;
 use tonic::service::Routes;
 use tonic::transport::{Channel, Server};

@@ -1,12 +1,12 @@
 //! A unary RPC is one SERVER span, with everything that a handler can know about it.
 
+use integration_tests::kinds::Message;
+use integration_tests::kinds::unary_client::UnaryClient;
+use integration_tests::kinds::unary_server::{Unary, UnaryServer};
+use integration_tests::server::serve;
+use integration_tests::telemetry::{Telemetry, attributes, expected};
 use opentelemetry::trace::{SpanKind, Status as SpanStatus, TraceId};
 use otel_runtime::traced_service;
-use tests::kinds::Message;
-use tests::kinds::unary_client::UnaryClient;
-use tests::kinds::unary_server::{Unary, UnaryServer};
-use tests::server::serve;
-use tests::telemetry::{Telemetry, attributes, expected};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 

@@ -1,16 +1,16 @@
 //! One RPC is one SERVER span, through however many annotated services it goes in the process, and with the layer around them all.
 
+use integration_tests::kinds::Message;
+use integration_tests::kinds::server_stream_client::ServerStreamClient;
+use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
+use integration_tests::kinds::unary_client::UnaryClient;
+use integration_tests::kinds::unary_server::{Unary, UnaryServer};
+use integration_tests::names::Nothing;
+use integration_tests::names::http_cache_client::HttpCacheClient;
+use integration_tests::names::http_cache_server::{HttpCache, HttpCacheServer};
+use integration_tests::server::{Running, serve, serve_with};
+use integration_tests::telemetry::{Telemetry, attributes};
 use otel_runtime::{ServerLayer, TracedStream, traced_service};
-use tests::kinds::Message;
-use tests::kinds::server_stream_client::ServerStreamClient;
-use tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
-use tests::kinds::unary_client::UnaryClient;
-use tests::kinds::unary_server::{Unary, UnaryServer};
-use tests::names::Nothing;
-use tests::names::http_cache_client::HttpCacheClient;
-use tests::names::http_cache_server::{HttpCache, HttpCacheServer};
-use tests::server::{Running, serve, serve_with};
-use tests::telemetry::{Telemetry, attributes};
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};

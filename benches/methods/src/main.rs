@@ -1,6 +1,7 @@
-//! A server of many methods, and a client that calls each of them once: how long the start takes, and how much memory there is before and after.
+//! A server of many methods, and a client that calls each of them once.
 //!
-//! What is served is up to the environment when this is built: see `build.rs`.
+//! The program prints the time of its start, and its memory before and after the calls. The
+//! environment of its build decides which services it has: see `build.rs`.
 
 use std::error::Error;
 use std::fs;
@@ -16,7 +17,7 @@ use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Endpoint, Server};
 use tonic_prost::ProstCodec;
 
-/// What tonic generates.
+/// Code that tonic generates.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
 mod generated {
     tonic::include_proto!("methods");
@@ -26,7 +27,7 @@ struct Services;
 
 include!(concat!(env!("OUT_DIR"), "/services.rs"));
 
-/// What all requests and replies look like.
+/// A message with the fields of every request and response.
 #[derive(Clone, PartialEq, prost::Message)]
 struct Line {
     #[prost(string, tag = "1")]
@@ -50,13 +51,15 @@ fn install() {
     global::set_text_map_propagator(TraceContextPropagator::new());
 }
 
-/// With the argument `layer` there is a `ServerLayer` around it.
+/// Serves and calls every method, in a `ServerLayer` if the argument is `layer`.
 ///
-/// Prints microseconds up to the first reply, and KiB of memory then; then the same for a call of each method: microseconds of one, and KiB in all.
+/// Prints microseconds up to the first response, and KiB of memory then. Prints microseconds of the
+/// first call of a method, and KiB of memory after all.
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
-    // The bare one as well: so the programs differ in what they serve, and not in what they have.
+    // The bare server installs the SDK as well, so that the programs differ in their services
+    // alone.
     install();
     let incoming = TcpIncoming::bind("127.0.0.1:0".parse()?)?.with_nodelay(Some(true));
     let address = incoming.local_addr()?;
@@ -92,14 +95,14 @@ async fn call(client: &mut Grpc<tonic::transport::Channel>, method: usize) -> Re
         .await?
         .into_inner();
     let reply = replies.message().await?.ok_or("no reply")?;
-    // To the trailers.
+    // The stream is read to the trailers.
     if reply.text != format!("Hello, {method}") || replies.message().await?.is_some() {
         return Err(format!("{path} has answered {reply:?}").into());
     }
     Ok(())
 }
 
-/// How many KiB of this process are in memory.
+/// Returns the resident memory of this process, in KiB.
 fn resident() -> Result<u64, Box<dyn Error>> {
     let status = fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

@@ -1,4 +1,6 @@
-//! A server in a process of its own, and the load on it, which is h2load's: a client in C, which leaves the processor to the server.
+//! A server in a process of its own, and the load on it.
+//!
+//! h2load makes the load: it is a client in C, which leaves the processor to the server.
 
 use std::error::Error;
 use std::fs;
@@ -13,17 +15,19 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// A message as gRPC frames it: `Message { text: "Hello, world!" }`.
 pub(crate) const MESSAGE: &[u8] = b"\0\0\0\0\x0f\x0a\x0dHello, world!";
 
-/// Of a caller whose span is sampled.
+/// The header of a caller whose span is sampled.
 pub(crate) const HEADERS: [(&str, &str); 3] = [
     ("te", "trailers"),
     ("content-type", "application/grpc"),
     ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
 ];
 
-/// RPCs before those that count.
+/// RPCs before the measurement.
 const WARM_UP: &str = "--requests=3000";
 
-/// The processors that a server runs on, and those that the load comes from. Where there are more than the server has, the load leaves it alone.
+/// The processors of the server, and those of the load.
+///
+/// If the machine has more processors than the server gets, the load runs on the others.
 #[derive(Clone, Debug)]
 pub(crate) struct Processors {
     server: String,
@@ -50,7 +54,7 @@ fn pinned(processors: &str, program: &Path) -> Command {
     command
 }
 
-/// A server that runs.
+/// A running server.
 pub(crate) struct Server {
     process: Child,
     output: BufReader<ChildStdout>,
@@ -58,17 +62,17 @@ pub(crate) struct Server {
     processors: Processors,
 }
 
-/// What a load has been answered with.
+/// The responses to a load.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Answers {
     pub(crate) rpcs: f64,
     pub(crate) seconds: f64,
-    /// Microseconds.
+    /// Latency in microseconds.
     pub(crate) p50: f64,
     pub(crate) p99: f64,
-    /// Microseconds of the server's processor time, of an RPC.
+    /// The server's processor time per RPC, in microseconds.
     pub(crate) processor: f64,
-    /// Spans that have been exported, of an RPC.
+    /// Exported spans per RPC.
     pub(crate) spans: f64,
 }
 
@@ -91,7 +95,7 @@ impl Server {
         })
     }
 
-    /// The load of one measurement, on a server that has had some before.
+    /// Makes the load of one measurement, on a server that has warmed up.
     pub(crate) fn load(mut self, variant: Variant, streams: usize, seconds: f64, directory: &Path) -> Result<Answers> {
         let message = directory.join("message.bin");
         fs::write(&message, MESSAGE)?;
@@ -155,7 +159,9 @@ impl Drop for Server {
     }
 }
 
-/// How many requests h2load has had answered, each with a message, and none with anything else. Of those that were under way when its time was up, it knows nothing.
+/// Returns the number of responses, and fails if one has no message.
+///
+/// Requests that were active at the end of the time are not in it.
 fn succeeded(output: &std::process::Output, under_way: usize) -> Result<f64> {
     let text = String::from_utf8_lossy(&output.stdout);
     let number = |line: &str, before: &str| -> Option<f64> {
@@ -176,7 +182,7 @@ fn succeeded(output: &std::process::Output, under_way: usize) -> Result<f64> {
     Ok(done)
 }
 
-/// How long each request has taken, in microseconds.
+/// Returns the duration of each request, in microseconds.
 fn times(log: &Path) -> Result<Vec<f64>> {
     let text = fs::read_to_string(log)?;
     let times = text
@@ -185,10 +191,12 @@ fn times(log: &Path) -> Result<Vec<f64>> {
     Ok(times.collect())
 }
 
-/// Microseconds that a process has had of the processor, in its own code and in the kernel's. Linux tells them in hundredths of a second.
+/// Returns the processor time of a process, in microseconds, in its own code and in the kernel.
+///
+/// Linux counts hundredths of a second.
 fn processor_time(process: u32) -> Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
-    // The name of the program, in brackets, may have anything in it.
+    // The name of the program, in parentheses, may contain anything.
     let after_name = stat.rsplit_once(')').ok_or("no name")?.1;
     let mut fields = after_name.split_whitespace().skip(11);
     let mut next = || -> Result<f64> { Ok(fields.next().ok_or("too few fields")?.parse()?) };

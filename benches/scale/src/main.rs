@@ -1,10 +1,11 @@
-//! What tracing costs a server under load, and whether threads wait for one another.
+//! The cost of tracing to a server under load, and contention between threads.
 //!
 //! ```console
-//! $ scripts/scale.sh
+//! $ cargo xtask bench scale
 //! ```
 //!
-//! Each server, and each measurement of threads, is a process of its own: what one makes global is not there for another. `table` starts those processes.
+//! Each server and each measurement of threads is a process of its own, so that globals of one do
+//! not affect another. `table` starts those processes.
 
 // Counts become ratios and quantiles here, for which an f64 is exact enough.
 #![allow(
@@ -24,7 +25,7 @@ mod variants;
 
 use std::path::Path;
 
-/// What tonic generates.
+/// Code that tonic generates.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
 mod proto {
     tonic::include_proto!("bench");

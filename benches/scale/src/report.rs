@@ -1,4 +1,4 @@
-//! The tables: for people, as JSON, and as they stand in `docs/scale.md`.
+//! The tables: as text, as JSON, and in Markdown for `docs/scale.md`.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::sdk::Mode;
 use crate::table::{self, Extent, PROCESSORS, Row, Subject, Threads};
 
-/// Measures everything, and writes `scale.txt`, `scale.json` and `scale.md` beside the programs.
+/// Measures all variants, and writes `scale.txt`, `scale.json` and `scale.md` beside the programs.
 pub(crate) fn all(directory: &Path, extent: &Extent) -> Result<(), Box<dyn Error>> {
     let servers = table::servers(directory, extent)?;
     let threads = table::threads(directory, extent)?;
@@ -57,7 +57,7 @@ fn servers_as_text(rows: &[Row]) -> Result<String, std::fmt::Error> {
     Ok(text)
 }
 
-/// One table for each number of processors: a line for each variant, and a column for each number of streams.
+/// Returns a table for each number of processors, of variants by numbers of streams.
 fn servers_as_markdown(rows: &[Row], extent: &Extent) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     for processors in PROCESSORS {
@@ -144,7 +144,7 @@ fn threads_as_text(rows: &[Threads]) -> Result<String, std::fmt::Error> {
     Ok(text)
 }
 
-/// A line for each variant, and a column for each mode.
+/// Returns a table of variants by modes.
 fn threads_as_markdown(rows: &[Threads]) -> Result<String, std::fmt::Error> {
     let mut text = String::from("| ns, of one thread → of two |");
     for mode in Mode::ALL {

@@ -1,4 +1,4 @@
-//! What is installed in a process: the SDK, and exporters that drop what they get, and say how much that was.
+//! The SDK of a measurement, with exporters that count and drop.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,16 +16,16 @@ use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanExporter, SpanProcessor};
 
-/// What is installed.
+/// The installed providers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// Nothing.
+    /// No SDK.
     NoSdk,
     /// A meter provider.
     Metrics,
-    /// That, and spans that go no further than to a processor that counts them on each thread.
+    /// A meter provider, and spans that end in a processor that counts them on each thread.
     Spans,
-    /// That, and spans that go to the batch processor.
+    /// A meter provider, and spans that go to the batch processor.
     Batch,
 }
 
@@ -57,7 +57,7 @@ impl fmt::Display for Mode {
     }
 }
 
-/// What an exporter has got.
+/// The counts of an exporter.
 #[derive(Clone, Debug, Default)]
 struct Count(Arc<AtomicU64>);
 
@@ -95,7 +95,7 @@ impl PushMetricExporter for Count {
     }
 }
 
-/// Does nothing with a span: what two threads do to each other is then not the processor's.
+/// A processor that ignores spans, so that contention between threads is not its own.
 #[derive(Debug)]
 struct Drops;
 
@@ -115,7 +115,7 @@ impl SpanProcessor for Drops {
     }
 }
 
-/// What is installed in this process.
+/// The providers that are installed in this process.
 #[derive(Default)]
 pub(crate) struct Installed {
     tracers: Option<SdkTracerProvider>,
@@ -124,7 +124,7 @@ pub(crate) struct Installed {
     durations: Count,
 }
 
-/// Metrics are read each second, so that what that does to the RPCs shows as well.
+/// Installs the providers. Metrics are collected each second, so that the measurement includes it.
 const READ_EACH: Duration = Duration::from_secs(1);
 
 pub(crate) fn install(mode: Mode) -> Installed {
@@ -148,7 +148,9 @@ pub(crate) fn install(mode: Mode) -> Installed {
 }
 
 impl Installed {
-    /// How many spans have been exported, and how many durations have been recorded: what is cheap because it has recorded nothing would show here.
+    /// Returns the numbers of exported spans and recorded durations.
+    ///
+    /// A variant that is cheap because it records nothing shows here.
     pub(crate) fn recorded(&self) -> (u64, u64) {
         if let Some(tracers) = &self.tracers {
             let _ = tracers.force_flush();

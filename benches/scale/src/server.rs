@@ -13,7 +13,7 @@ use crate::sdk::{self, Mode};
 use crate::service::{Bare, Sdk, Traced};
 use crate::variants::Variant;
 
-/// Serves until its input ends. It tells its port first, and last what it has recorded.
+/// Serves until its input ends. Prints its port first, and the recorded counts last.
 #[tokio::main]
 pub(crate) async fn serve(variant: Variant) -> Result<(), Box<dyn Error>> {
     let mode = if variant.is_traced() { Mode::Batch } else { Mode::NoSdk };
@@ -42,7 +42,7 @@ pub(crate) async fn serve(variant: Variant) -> Result<(), Box<dyn Error>> {
             let services = server.add_service(BenchServer::new(Traced));
             services.serve_with_incoming_shutdown(incoming, stop).await
         }
-        Variant::Peer => {
+        Variant::Competitor => {
             let mut server = server.layer(LayerBuilder::builder().build()?);
             let services = server.add_service(BenchServer::new(Bare));
             services.serve_with_incoming_shutdown(incoming, stop).await

@@ -1,4 +1,4 @@
-//! The service: bare, with the attribute, and with the least that the SDK can be asked for.
+//! The service: bare, with the attribute, and with the fewest possible calls of the SDK.
 
 use std::sync::LazyLock;
 use std::time::Instant;
@@ -68,7 +68,7 @@ fn attributes() -> [KeyValue; 3] {
     ]
 }
 
-/// One span, of a caller whose span is known without a header, and one duration.
+/// Records a span, below a caller that is known without a header, and a duration.
 fn recorded(request: Request<Message>) -> Response<Message> {
     let start = Instant::now();
     global::get_text_map_propagator(|propagator: &dyn TextMapPropagator| propagator.fields().next().is_some());

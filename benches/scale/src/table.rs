@@ -1,4 +1,4 @@
-//! What is measured, in which order, and the medians of it.
+//! The measurements in their order, and their medians.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::variants::Variant;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// How much is measured.
+/// The amount of measurements.
 pub(crate) struct Extent {
     pub(crate) rounds: usize,
     pub(crate) seconds: f64,
@@ -23,14 +23,14 @@ pub(crate) const FULL: Extent = Extent {
     seconds: 2.0,
     streams: &[1, 8, 64, 512],
 };
-/// For a trial: the numbers are not to be relied on.
+/// The amount for a trial, whose numbers mean little.
 pub(crate) const QUICK: Extent = Extent {
     rounds: 1,
     seconds: 1.0,
     streams: &[8, 512],
 };
 
-/// A variant, in one of the two programs.
+/// A variant in one of the two programs.
 #[derive(Clone, Debug)]
 pub(crate) struct Subject {
     pub(crate) program: PathBuf,
@@ -45,7 +45,7 @@ impl Subject {
     }
 }
 
-/// All of them, with the bare one first.
+/// Returns all subjects, the bare one first.
 pub(crate) fn subjects(directory: &Path) -> Vec<Subject> {
     let mut subjects = Vec::new();
     for variant in Variant::ALL {
@@ -62,7 +62,7 @@ pub(crate) fn subjects(directory: &Path) -> Vec<Subject> {
     subjects
 }
 
-/// What one server costs under one load, beside the bare one in the same round.
+/// The cost of a server under a load, beside the bare one in the same round.
 pub(crate) struct Row {
     pub(crate) subject: Subject,
     pub(crate) processors: usize,
@@ -72,11 +72,11 @@ pub(crate) struct Row {
     pub(crate) rate_ratio: f64,
     pub(crate) p50_ratio: f64,
     pub(crate) p99_ratio: f64,
-    /// Microseconds.
+    /// Latency in microseconds.
     pub(crate) processor_added: f64,
 }
 
-/// The servers take turns, so that what else the machine does befalls all of them.
+/// Measures servers in turns, so that other load of the machine affects all of them.
 pub(crate) fn servers(directory: &Path, extent: &Extent) -> Result<Vec<Row>> {
     let mut subjects = subjects(directory);
     subjects.retain(|subject| subject.variant != Variant::Sdk);
@@ -106,7 +106,7 @@ pub(crate) fn servers(directory: &Path, extent: &Extent) -> Result<Vec<Row>> {
 
 fn row(subject: &Subject, processors: usize, streams: usize, rounds: &[Vec<Answers>], index: usize) -> Row {
     let of = |ask: &dyn Fn(&Answers) -> f64| median(rounds.iter().map(|round| ask(&round[index])));
-    // To the bare one of the same round, which is the first.
+    // The first of each round is the bare one, to which the others are related.
     let ratio = |ask: &dyn Fn(&Answers) -> f64| median(rounds.iter().map(|round| ask(&round[index]) / ask(&round[0])));
     let rate = |answers: &Answers| answers.rpcs / answers.seconds;
     let added = rounds.iter().map(|round| round[index].processor - round[0].processor);
@@ -130,17 +130,18 @@ fn row(subject: &Subject, processors: usize, streams: usize, rounds: &[Vec<Answe
     }
 }
 
-/// What an RPC costs where one thread serves, and where two do.
+/// The cost of an RPC with one thread, and with two.
 pub(crate) struct Threads {
     pub(crate) subject: Subject,
     pub(crate) mode: Mode,
-    /// Nanoseconds of the processor, with one thread and with two.
+    /// Nanoseconds of processor time, with one thread and with two.
     pub(crate) processor: [f64; 2],
-    /// The same by the clock.
+    /// Nanoseconds by the clock, with one thread and with two.
     pub(crate) wall: [f64; 2],
-    /// How often one of two threads has had to wait, in 1,000 RPCs.
+    /// Waits of one of two threads, in 1,000 RPCs.
     pub(crate) waits: f64,
-    /// Instructions of an RPC that have a cache line to themselves: locks, atomic counters, the counts of an `Arc`.
+    /// Instructions of an RPC with exclusive access to a cache line: locks, atomics, counts of an
+    /// `Arc`.
     pub(crate) locked: f64,
 }
 
@@ -186,7 +187,7 @@ fn sample(subject: &Subject, mode: Mode, count: usize) -> Result<[f64; 4]> {
     numbers(Command::new(&subject.program), subject, mode, count)
 }
 
-/// Counted by callgrind, exactly.
+/// Returns exact counts of callgrind.
 fn locked(subject: &Subject, mode: Mode, directory: &Path) -> Result<f64> {
     let profile = directory.join("threads.callgrind");
     let mut command = Command::new("valgrind");
@@ -195,7 +196,7 @@ fn locked(subject: &Subject, mode: Mode, directory: &Path) -> Result<f64> {
     command.arg(format!("--callgrind-out-file={}", profile.display()));
     command.arg(&subject.program);
     let [.., rpcs] = numbers(command, subject, mode, 1)?;
-    // Of instructions, and of those.
+    // Instructions, and those with exclusive access.
     let profile = std::fs::read_to_string(profile)?;
     let totals = profile.lines().find_map(|line| line.strip_prefix("totals: "));
     let locked: f64 = totals

@@ -1,4 +1,6 @@
-//! Whether threads that serve RPCs wait for one another: the same server on one thread and on several, without a socket or a runtime.
+//! Contention between threads that serve RPCs.
+//!
+//! A server runs on one thread and on several, without a socket or a runtime.
 
 use std::error::Error;
 use std::fmt;
@@ -26,14 +28,16 @@ use crate::sdk::{self, Mode};
 use crate::service::{Bare, Sdk, Traced};
 use crate::variants::Variant;
 
-/// RPCs before those that count: the first ones make what is made once.
+/// RPCs before the measurement, which initialize everything that is made once.
 const WARM_UP: usize = 2000;
 const LASTS: Duration = Duration::from_millis(500);
-/// RPCs between two looks at the clock.
+/// RPCs between two readings of the clock.
 const AT_ONCE: u64 = 200;
 
-/// Serves RPCs on so many threads, and says what one costs: nanoseconds by the clock, and of the processor, how often a thread has had to wait in 1,000 RPCs, and how many RPCs
-/// there were, with those before.
+/// Serves RPCs on so many threads, and prints the cost of one.
+///
+/// The numbers are nanoseconds by the clock and of the processor, waits of a thread in 1,000 RPCs,
+/// and the number of RPCs with the warm-up.
 pub(crate) fn one(variant: Variant, mode: Mode, count: usize) -> Result<(), Box<dyn Error>> {
     let installed = sdk::install(mode);
     let bare = || Routes::new(BenchServer::new(Bare));
@@ -43,7 +47,7 @@ pub(crate) fn one(variant: Variant, mode: Mode, count: usize) -> Result<(), Box<
         Variant::Sdk => on_threads(&Routes::new(BenchServer::new(Sdk)), count)?,
         Variant::Attribute => on_threads(&traced(), count)?,
         Variant::AttributeAndLayer => on_threads(&ServerLayer::new().layer(traced()), count)?,
-        Variant::Peer => on_threads(&LayerBuilder::builder().build()?.layer(bare()), count)?,
+        Variant::Competitor => on_threads(&LayerBuilder::builder().build()?.layer(bare()), count)?,
     };
     let (_, durations) = installed.recorded();
     let all = run.rpcs + (WARM_UP * count) as u64;
@@ -65,7 +69,7 @@ pub(crate) fn one(variant: Variant, mode: Mode, count: usize) -> Result<(), Box<
     Ok(())
 }
 
-/// The sum of what all threads have done.
+/// The sums over all threads.
 #[derive(Default)]
 struct Run {
     rpcs: u64,
@@ -83,7 +87,7 @@ where
 {
     let barrier = Barrier::new(count);
     let runs: Vec<_> = thread::scope(|scope| {
-        // As the connections of a server have it: a clone for each.
+        // Each thread has a clone, as each connection of a server does.
         let threads: Vec<_> = (0..count)
             .map(|_| {
                 let (server, barrier) = (server.clone(), &barrier);
@@ -132,7 +136,7 @@ where
     })
 }
 
-/// Nanoseconds of the processor that this thread has had, and how often it has given it up to wait.
+/// Returns the processor time of this thread in nanoseconds, and the number of its waits.
 fn this_thread() -> Result<(f64, u64), String> {
     let read = |file: &str| fs::read_to_string(format!("/proc/thread-self/{file}")).map_err(|error| error.to_string());
     let (scheduled, status) = (read("schedstat")?, read("status")?);
@@ -151,7 +155,9 @@ fn headers() -> HeaderMap {
     HeaderMap::from_iter(all)
 }
 
-/// One RPC, which callgrind knows by this name, with the authority and the client's address, as hyper hands it to tonic's layers, and its response to the trailers.
+/// Makes an RPC, with the authority and the client's address, to the trailers of its response.
+///
+/// callgrind finds the function by its name.
 #[inline(never)]
 fn rpc<S, B>(server: &mut S, headers: &HeaderMap)
 where
@@ -174,7 +180,7 @@ where
     assert!(trailers["grpc-status"] == "0" && body.to_bytes() == load::MESSAGE);
 }
 
-/// What a future gives that waits for nobody. (tonic yields now and then.)
+/// Returns the output of a future that is never pending for long: tonic yields now and then.
 fn now<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     for _ in 0..1000 {

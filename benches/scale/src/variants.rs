@@ -1,4 +1,4 @@
-//! Everything that is measured.
+//! All variants that are measured.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,11 +7,11 @@ use std::str::FromStr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Variant {
     Bare,
-    /// What OpenTelemetry's SDK costs whoever records a span and a duration, and nothing else.
+    /// The SDK alone: a span and a duration, without an instrumentation.
     Sdk,
     Attribute,
     AttributeAndLayer,
-    Peer,
+    Competitor,
 }
 
 impl Variant {
@@ -20,7 +20,7 @@ impl Variant {
         Variant::Sdk,
         Variant::Attribute,
         Variant::AttributeAndLayer,
-        Variant::Peer,
+        Variant::Competitor,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -29,12 +29,12 @@ impl Variant {
             Variant::Attribute => "attribute",
             Variant::AttributeAndLayer => "attribute + ServerLayer",
             Variant::Sdk => "the SDK alone",
-            // The cheapest of those with spans and metrics.
-            Variant::Peer => "opentelemetry-instrumentation-tower 0.19.0",
+            // The cheapest crate with spans and metrics.
+            Variant::Competitor => "opentelemetry-instrumentation-tower 0.19.0",
         }
     }
 
-    /// Whether instruments that are bound to their attributes make it another.
+    /// Whether bound instruments change the variant.
     pub(crate) fn can_be_bound(self) -> bool {
         matches!(self, Variant::Sdk | Variant::Attribute | Variant::AttributeAndLayer)
     }

@@ -1,4 +1,4 @@
-//! The floor of who promises something: what is called inside finds the RPC, a panic ends it, and its headers are looked at.
+//! The floor with promises: code inside finds the RPC, a panic ends the RPC, and headers are read.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -20,7 +20,7 @@ thread_local! {
     static RUNNING: Cell<Option<Box<Started>>> = const { Cell::new(None) };
 }
 
-/// Runs something while what is in `place` is where it can be found.
+/// Runs a function while the RPC in `place` can be found.
 fn inside<T>(place: &mut Option<Box<Started>>, run: impl FnOnce() -> T) -> T {
     let context = place.as_ref().and_then(|started| started.context.as_ref());
     let _current = context.map(|(context, ..)| context.clone().attach());
@@ -43,7 +43,7 @@ impl Guarded {
     }
 }
 
-/// It is where it can be found while it is polled.
+/// A future whose RPC can be found while it is polled.
 pub(crate) struct Traced {
     stream: Repeated,
     started: Option<Box<Started>>,

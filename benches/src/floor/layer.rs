@@ -1,4 +1,5 @@
-//! The floor of a layer: its context is current around whatever runs below it, and it looks into the trailers.
+//! The floor of a layer: its context is current around the inner service, and it reads the
+//! trailers.
 
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -13,7 +14,7 @@ use tower::Service;
 use super::Started;
 use crate::sdk::Mode;
 
-/// Which side's layer it is.
+/// The side of the layer.
 pub(crate) trait Side: Clone + Unpin + 'static {
     fn start<B>(mode: Mode, request: &mut Request<B>) -> Started;
 }
@@ -31,7 +32,7 @@ impl Side for OfServer {
 pub(crate) struct OfClient;
 
 impl Side for OfClient {
-    /// With a header that is written already.
+    /// With a header value that has been formatted before.
     fn start<B>(mode: Mode, request: &mut Request<B>) -> Started {
         const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         let started = Started::below(mode, SpanKind::Client, Context::current);
@@ -87,7 +88,7 @@ where
     }
 }
 
-/// A future or a body that its RPC's context is current around.
+/// A future or a body around which the context of its RPC is current.
 pub(crate) struct Traced<T> {
     inner: Option<T>,
     started: Option<Started>,

@@ -1,8 +1,10 @@
-//! The floor: what the SDK, its API and the clock cost whoever traces an RPC on them, and nothing else.
+//! The floor: the cost of the SDK, its API and the clock, without an instrumentation.
 //!
-//! The caller's span is not read but known; active requests are an atomic that nobody reads; a handler that waits, fails, panics or is dropped is none. What an RPC costs above this is what the instrumentation does itself.
+//! The caller's span is a constant, active requests are an atomic that nobody reads, and handlers
+//! neither wait nor fail. An instrumentation's own cost is what an RPC costs above the floor.
 //!
-//! [`Floor`] is that of an annotated service, [`Guarded`] that of one that promises something, [`layer`] that of a layer.
+//! [`Floor`] is the floor of an annotated service, [`Guarded`] of one with promises, and [`layer`]
+//! of a layer.
 
 mod guarded;
 mod layer;
@@ -67,12 +69,12 @@ fn record(seconds: f64) {
 /// An RPC that has started.
 pub(crate) struct Started {
     start: Instant,
-    /// With its span, where there is an SDK for spans.
+    /// The context with the span of the RPC, if there is an SDK for spans.
     context: Option<(Context, SystemTime, bool)>,
 }
 
 impl Started {
-    /// One of a server.
+    /// Starts an RPC of a server.
     fn new(mode: Mode) -> Self {
         Started::below(mode, SpanKind::Server, || {
             let flags = TraceFlags::default().with_sampled(mode.caller_is_sampled());
@@ -83,7 +85,7 @@ impl Started {
 
     fn below(mode: Mode, kind: SpanKind, parent: impl FnOnce() -> Context) -> Self {
         let start = Instant::now();
-        // Somebody has to be asked for the caller, or told.
+        // A propagator has to be called on both sides.
         global::get_text_map_propagator(|propagator: &dyn TextMapPropagator| propagator.fields().next().is_some());
         ACTIVE.fetch_add(1, Relaxed);
         let context = mode.has_spans().then(|| {
@@ -127,7 +129,7 @@ impl Drop for Started {
     }
 }
 
-/// Its context is current while it is polled.
+/// A future whose context is current while it is polled.
 pub(crate) struct Traced {
     stream: Repeated,
     started: Started,

@@ -13,12 +13,12 @@ use std::io::{self, BufRead};
 use std::time::{Duration, Instant};
 
 use futures_executor::block_on;
+use integration_tests::obedient::Obedient;
+use integration_tests::server::serve_with;
 use opentelemetry::global;
 use opentelemetry::trace::{Span, Tracer};
 use otel_runtime::ServerLayer;
 use otel_setup::{Builder, Protocol, ShutdownError, Signal};
-use tests::obedient::Obedient;
-use tests::server::serve_with;
 use tokio::runtime::{self, Handle};
 use tokio::task;
 use tonic::transport::Server;

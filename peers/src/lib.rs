@@ -1,0 +1,8 @@
+//! Support for tests against gRPC in other languages, Prometheus and valgrind.
+
+// A test that panics has failed; that is what these are for.
+#![allow(clippy::missing_panics_doc)]
+
+pub mod foreign;
+pub mod prometheus;
+pub mod tools;

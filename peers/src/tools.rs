@@ -1,0 +1,53 @@
+//! Tools that cargo does not bring, installed once into the target directory.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::{self, Command};
+use std::sync::{Mutex, PoisonError};
+
+/// Returns the directory `NAME-…` in `directory`, which `install` fills if it is missing.
+///
+/// The name depends on `made_of`, so another list of packages makes another directory.
+pub fn installed(directory: &str, name: &str, made_of: &[&str], install: impl FnOnce(&Path)) -> PathBuf {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+
+    let mut key = DefaultHasher::new();
+    made_of.hash(&mut key);
+    let finished = Path::new(directory).join(format!("{name}-{:016x}", key.finish()));
+    if !finished.exists() {
+        // The directory gets its name once it is complete, so that of an interrupted run is not
+        // used.
+        let unfinished = finished.with_extension(process::id().to_string());
+        fs::create_dir_all(&unfinished).unwrap();
+        install(&unfinished);
+        if let Err(error) = fs::rename(&unfinished, &finished) {
+            assert!(finished.exists(), "no {}: {error}", finished.display());
+            fs::remove_dir_all(&unfinished).unwrap();
+        }
+    }
+    finished
+}
+
+/// Returns the output of a command.
+///
+/// # Panics
+///
+/// If the command fails; the message says what the test `needs`.
+pub fn output_of(command: &mut Command, needs: &str) -> String {
+    let output = match command.output() {
+        Ok(output) => output,
+        Err(error) => panic!("cannot run {command:?}: {error}; this test needs {needs}"),
+    };
+    let (stdout, stderr) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(
+        output.status.success(),
+        "{command:?} failed with {}; this test needs {needs}:\n{stdout}\n{stderr}",
+        output.status
+    );
+    stdout.into_owned()
+}

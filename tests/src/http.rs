@@ -1,0 +1,25 @@
+//! Plain HTTP requests, for what is served beside gRPC.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use crate::server::PATIENCE;
+
+/// Returns the head and the body of the response to a GET.
+#[must_use]
+pub fn get(address: SocketAddr, path: &str) -> (String, String) {
+    send(address, &format!("GET {path}"))
+}
+
+/// Sends a request, given as its method and its path, and returns the head and the body of the response.
+#[must_use]
+pub fn send(address: SocketAddr, request: &str) -> (String, String) {
+    let mut connection = TcpStream::connect(address).unwrap();
+    connection.set_read_timeout(Some(PATIENCE)).unwrap();
+    // In HTTP/1.0 a body comes in one piece.
+    write!(connection, "{request} HTTP/1.0\r\nHost: {address}\r\n\r\n").unwrap();
+    let mut response = String::new();
+    connection.read_to_string(&mut response).unwrap();
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
+    (head.to_owned(), body.to_owned())
+}

@@ -1,0 +1,109 @@
+//! The published crates: their packages, their features, and their pages on docs.rs.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::project::Project;
+use crate::tools;
+
+const CARGO_HACK: &str = "0.6.46";
+
+/// The top level of every package.
+const CONTENTS: [&str; 8] = [
+    ".cargo_vcs_info.json",
+    "Cargo.lock",
+    "Cargo.toml",
+    "Cargo.toml.orig",
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+    "README.md",
+    "src",
+];
+
+/// Returns the additional entries at the top level of a package.
+fn more_contents(package: &str) -> &'static [&'static str] {
+    match package {
+        "otel-macros" => &["snapshots"],
+        "otel-setup" => &["docs"],
+        _ => &[],
+    }
+}
+
+/// Pages with the badge of a feature: the crate, the page and the feature.
+const BADGES: [(&str, &str, &str); 2] = [
+    ("otel-runtime", "otel_runtime/type.TracedChannel.html", "channel"),
+    ("otel-setup", "otel_setup/enum.Protocol.html", "otlp"),
+];
+
+/// Builds the documentation as docs.rs does, with the badges of features.
+///
+/// The badges are unstable, so the compiler has to believe that it is a nightly one.
+pub(super) fn documented_as_on_docs_rs(project: &Project) -> Result<()> {
+    let target = project.target_directory("Cargo.toml")?.join("docsrs");
+    for (package, page, feature) in BADGES {
+        let rustdoc = format!("rustdoc --package {package} --all-features --locked -- --cfg docsrs -D warnings");
+        let rustdoc = project.cargo(&rustdoc).env("RUSTC_BOOTSTRAP", "1");
+        rustdoc.env("CARGO_TARGET_DIR", &target).run()?;
+        let html =
+            fs::read_to_string(target.join("doc").join(page)).with_context(|| format!("there is no page {page}"))?;
+        let has_badge = |line: &str| {
+            let badge = line
+                .split_once("Available on ")
+                .and_then(|(_, badge)| badge.split_once("crate feature "));
+            badge.is_some_and(|(_, features)| features.contains(feature))
+        };
+        ensure!(
+            html.lines().any(has_badge),
+            "{page} does not say that it needs the feature {feature}"
+        );
+    }
+    Ok(())
+}
+
+/// Builds the crates with no feature, with each alone, and with each two.
+pub(super) fn features(project: &Project) -> Result<()> {
+    tools::require_cargo(project, "hack", CARGO_HACK)?;
+    let lints = "--package otel-runtime --package otel-setup --lib --locked -- -D warnings";
+    project.cargo(&format!("hack clippy --each-feature {lints}")).run()?;
+    let pairs = "--feature-powerset --depth 2 --exclude-features default";
+    Ok(project.cargo(&format!("hack clippy {pairs} {lints}")).run()?)
+}
+
+/// Compares the top level of each package with the expected one.
+pub(super) fn contents(project: &Project) -> Result<()> {
+    for package in project.published()? {
+        let name = package.name.as_str();
+        let list = project
+            .cargo("package --list --locked --allow-dirty --package")
+            .arg(name)
+            .read()?;
+        let found: BTreeSet<&str> = list.lines().filter_map(|path| path.split('/').next()).collect();
+        let expected: BTreeSet<&str> = CONTENTS.iter().chain(more_contents(name)).copied().collect();
+        let (missing, unexpected) = (&expected - &found, &found - &expected);
+        ensure!(
+            missing.is_empty() && unexpected.is_empty(),
+            "the package of {name} lacks {missing:?}, and has {unexpected:?} in addition"
+        );
+        // A license that is a link in the repository has to be its text in the package.
+        for (file, text) in [
+            ("LICENSE-APACHE", "Apache License"),
+            ("LICENSE-MIT", "Permission is hereby granted"),
+        ] {
+            let license = fs::read_to_string(project.root.join(name).join(file))?;
+            ensure!(license.contains(text), "{name}/{file} is not the license's text");
+        }
+    }
+    Ok(())
+}
+
+/// Builds the crates, as they would be published, from nothing but their packages.
+pub(super) fn packaged(project: &Project) -> Result<()> {
+    let names = project.published()?.into_iter().map(|package| package.name.to_string());
+    let packages = names.flat_map(|name| ["--package".to_owned(), name]);
+    Ok(project
+        .cargo("package --quiet --locked --allow-dirty")
+        .args(packages)
+        .run()?)
+}

@@ -1,0 +1,66 @@
+//! The tests that need more than Rust: `peers/README.md`.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use crate::project::{Project, SERVICES};
+use crate::tools;
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// The tests to run, by the names of their files; all of them by default
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// Lists the tests, and runs none
+    #[arg(long)]
+    list: bool,
+}
+
+/// Runs the named tests, or all of them.
+pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<()> {
+    let (peers, services) = (tests(project, "peers/tests")?, tests(project, "peers/services/tests")?);
+    if arguments.list {
+        for name in peers.iter().chain(&services) {
+            println!("{name}");
+        }
+        return Ok(());
+    }
+    let all: BTreeSet<&String> = peers.union(&services).collect();
+    if let Some(unknown) = arguments.names.iter().find(|name| !all.contains(name)) {
+        let all: Vec<&str> = all.into_iter().map(String::as_str).collect();
+        bail!("there is no {unknown}, only {}", all.join(", "));
+    }
+    let chosen = |tests: BTreeSet<String>| -> Vec<String> {
+        let is_chosen = |name: &String| arguments.names.is_empty() || arguments.names.contains(name);
+        tests.into_iter().filter(is_chosen).collect()
+    };
+    test(project, "test --locked --package peers", &chosen(peers))?;
+    let services = chosen(services);
+    test(project, &format!("test --locked --manifest-path {SERVICES}"), &services)
+}
+
+/// Returns the names of the tests in a folder.
+fn tests(project: &Project, folder: &str) -> Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    for entry in fs::read_dir(project.root.join(folder))? {
+        let path = entry?.path();
+        if let (Some("rs"), Some(name)) = (path.extension().and_then(|it| it.to_str()), path.file_stem()) {
+            names.insert(name.to_string_lossy().into_owned());
+        }
+    }
+    Ok(names)
+}
+
+fn test(project: &Project, command: &str, names: &[String]) -> Result<()> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    if names.iter().any(|name| name == "leaks") {
+        tools::require(project, "valgrind", "valgrind")?;
+    }
+    let names = names.iter().flat_map(|name| ["--test", name]);
+    Ok(project.cargo(command).args(names).run()?)
+}
