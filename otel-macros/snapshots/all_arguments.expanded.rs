@@ -14,28 +14,29 @@ impl greeter_server::Greeter for MyGreeter {
             .public_endpoint()
             .request_headers(&["x-tenant", "trace-bin"])
             .response_trailers(&["x-retry-after"]);
-        let __call = __RPC
-            .start_with(&request, |__start| __start(&self.instrumentation))
-            .with_attributes(|| [
-                ::otel_runtime::__private::attribute(
-                    "tenant.id",
-                    request.get_ref().tenant.as_str(),
-                ),
-                ::otel_runtime::__private::attribute("zone", self.zone),
-            ]);
         __RPC
             .returning::<Result<Response<HelloReply>, Status>>()
-            .respond(
-                __call,
-                async move {
-                    if false {
-                        return ::otel_runtime::__private::type_hint::<
-                            Result<Response<HelloReply>, Status>,
-                        >();
-                    }
-                    self.greet(request).await
-                },
-            )
+            .respond(move || {
+                (
+                    __RPC
+                        .start_with(&request, |__start| __start(&self.instrumentation))
+                        .with_attributes(|| [
+                            ::otel_runtime::__private::attribute(
+                                "tenant.id",
+                                request.get_ref().tenant.as_str(),
+                            ),
+                            ::otel_runtime::__private::attribute("zone", self.zone),
+                        ]),
+                    async move {
+                        if false {
+                            return ::otel_runtime::__private::type_hint::<
+                                Result<Response<HelloReply>, Status>,
+                            >();
+                        }
+                        self.greet(request).await
+                    },
+                )
+            })
             .await
     }
     async fn say_nothing(

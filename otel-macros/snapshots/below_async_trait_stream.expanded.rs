@@ -32,7 +32,6 @@ impl Chat for MyChat {
             "Chat",
             "Talk",
         );
-        let __call = __RPC.start(&request);
         __RPC
             .returning::<
                 Result<
@@ -40,35 +39,39 @@ impl Chat for MyChat {
                     Status,
                 >,
             >()
-            .respond_stream(
-                __call,
-                async move {
-                    if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                        Result<
+            .respond_stream(move || {
+                (
+                    __RPC.start(&request),
+                    async move {
+                        if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                            Result<
+                                Response<
+                                    ::otel_runtime::__private::Untraced<Self::TalkStream>,
+                                >,
+                                Status,
+                            >,
+                        > {
+                            #[allow(unreachable_code)] return __ret;
+                        }
+                        let __self = self;
+                        let mut request = request;
+                        let __ret: Result<
                             Response<
                                 ::otel_runtime::__private::Untraced<Self::TalkStream>,
                             >,
                             Status,
-                        >,
-                    > {
-                        #[allow(unreachable_code)] return __ret;
-                    }
-                    let __self = self;
-                    let mut request = request;
-                    let __ret: Result<
-                        Response<::otel_runtime::__private::Untraced<Self::TalkStream>>,
-                        Status,
-                    > = {
-                        let lines = request.get_mut();
-                        Ok(
-                            Response::new(
-                                Box::pin(__self.answer(lines))
-                                    as ::otel_runtime::__private::Untraced<Self::TalkStream>,
-                            ),
-                        )
-                    };
-                    #[allow(unreachable_code)] __ret
-                },
-            )
+                        > = {
+                            let lines = request.get_mut();
+                            Ok(
+                                Response::new(
+                                    Box::pin(__self.answer(lines))
+                                        as ::otel_runtime::__private::Untraced<Self::TalkStream>,
+                                ),
+                            )
+                        };
+                        #[allow(unreachable_code)] __ret
+                    },
+                )
+            })
     }
 }

@@ -31,26 +31,27 @@ impl Greeter for MyGreeter {
             "Greeter",
             "SayHello",
         );
-        let __call = __RPC.start(&request);
         __RPC
             .returning::<Result<Response<HelloReply>, Status>>()
-            .respond(
-                __call,
-                async move {
-                    if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                        Result<Response<HelloReply>, Status>,
-                    > {
-                        #[allow(unreachable_code)] return __ret;
-                    }
-                    let __self = self;
-                    let request = request;
-                    let __ret: Result<Response<HelloReply>, Status> = {
-                        let name = __self.name_of(request).await?;
-                        Ok(Response::new(HelloReply { name }))
-                    };
-                    #[allow(unreachable_code)] __ret
-                },
-            )
+            .respond(move || {
+                (
+                    __RPC.start(&request),
+                    async move {
+                        if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                            Result<Response<HelloReply>, Status>,
+                        > {
+                            #[allow(unreachable_code)] return __ret;
+                        }
+                        let __self = self;
+                        let request = request;
+                        let __ret: Result<Response<HelloReply>, Status> = {
+                            let name = __self.name_of(request).await?;
+                            Ok(Response::new(HelloReply { name }))
+                        };
+                        #[allow(unreachable_code)] __ret
+                    },
+                )
+            })
     }
     #[allow(
         elided_named_lifetimes,
@@ -83,24 +84,25 @@ impl Greeter for MyGreeter {
             "Greeter",
             "Forget",
         );
-        let __call = __RPC.start(&__arg1);
         __RPC
             .returning::<Result<Response<HelloReply>, Status>>()
-            .respond(
-                __call,
-                async move {
-                    if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                        Result<Response<HelloReply>, Status>,
-                    > {
-                        #[allow(unreachable_code)] return __ret;
-                    }
-                    let __self = self;
-                    let __arg1 = __arg1;
-                    let __ret: Result<Response<HelloReply>, Status> = {
-                        Err(__self.gone())
-                    };
-                    #[allow(unreachable_code)] __ret
-                },
-            )
+            .respond(move || {
+                (
+                    __RPC.start(&__arg1),
+                    async move {
+                        if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                            Result<Response<HelloReply>, Status>,
+                        > {
+                            #[allow(unreachable_code)] return __ret;
+                        }
+                        let __self = self;
+                        let __arg1 = __arg1;
+                        let __ret: Result<Response<HelloReply>, Status> = {
+                            Err(__self.gone())
+                        };
+                        #[allow(unreachable_code)] __ret
+                    },
+                )
+            })
     }
 }

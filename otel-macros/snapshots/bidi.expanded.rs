@@ -11,7 +11,6 @@ impl RouteGuide for MyRouteGuide {
             "RouteGuide",
             "RouteChat",
         );
-        let __call = __RPC.start(&request);
         __RPC
             .returning::<
                 Result<
@@ -19,25 +18,27 @@ impl RouteGuide for MyRouteGuide {
                     Status,
                 >,
             >()
-            .respond_stream(
-                __call,
-                async move {
-                    if false {
-                        return ::otel_runtime::__private::type_hint::<
-                            Result<
-                                Response<
-                                    ::otel_runtime::__private::Untraced<Self::RouteChatStream>,
+            .respond_stream(move || {
+                (
+                    __RPC.start(&request),
+                    async move {
+                        if false {
+                            return ::otel_runtime::__private::type_hint::<
+                                Result<
+                                    Response<
+                                        ::otel_runtime::__private::Untraced<Self::RouteChatStream>,
+                                    >,
+                                    Status,
                                 >,
-                                Status,
-                            >,
-                        >();
-                    }
-                    if self.is_full() {
-                        return Err(Status::resource_exhausted("too many chats"));
-                    }
-                    Ok(Response::new(Box::pin(self.answer(request.into_inner()))))
-                },
-            )
+                            >();
+                        }
+                        if self.is_full() {
+                            return Err(Status::resource_exhausted("too many chats"));
+                        }
+                        Ok(Response::new(Box::pin(self.answer(request.into_inner()))))
+                    },
+                )
+            })
             .await
     }
 }

@@ -12,7 +12,6 @@ impl RouteGuide for MyRouteGuide {
             "RouteGuide",
             "RouteChat",
         );
-        let __call = __RPC.start(&request);
         __RPC
             .returning::<
                 Result<
@@ -20,22 +19,24 @@ impl RouteGuide for MyRouteGuide {
                     Status,
                 >,
             >()
-            .respond_stream(
-                __call,
-                async move {
-                    if false {
-                        return ::otel_runtime::__private::type_hint::<
-                            Result<
-                                Response<
-                                    ::otel_runtime::__private::Untraced<Self::RouteChatStream>,
+            .respond_stream(move || {
+                (
+                    __RPC.start(&request),
+                    async move {
+                        if false {
+                            return ::otel_runtime::__private::type_hint::<
+                                Result<
+                                    Response<
+                                        ::otel_runtime::__private::Untraced<Self::RouteChatStream>,
+                                    >,
+                                    Status,
                                 >,
-                                Status,
-                            >,
-                        >();
-                    }
-                    self.answer(request.into_inner())
-                },
-            )
+                            >();
+                        }
+                        self.answer(request.into_inner())
+                    },
+                )
+            })
             .await
     }
 }

@@ -9,24 +9,25 @@ impl RouteGuide for MyRouteGuide {
             "RouteGuide",
             "RecordRoute",
         );
-        let __call = __RPC.start(&request);
         __RPC
             .returning::<Result<Response<RouteSummary>, Status>>()
-            .respond(
-                __call,
-                async move {
-                    if false {
-                        return ::otel_runtime::__private::type_hint::<
-                            Result<Response<RouteSummary>, Status>,
-                        >();
-                    }
-                    let mut summary = RouteSummary::default();
-                    while let Some(point) = request.get_mut().message().await? {
-                        summary.add(point);
-                    }
-                    Ok(Response::new(summary))
-                },
-            )
+            .respond(move || {
+                (
+                    __RPC.start(&request),
+                    async move {
+                        if false {
+                            return ::otel_runtime::__private::type_hint::<
+                                Result<Response<RouteSummary>, Status>,
+                            >();
+                        }
+                        let mut summary = RouteSummary::default();
+                        while let Some(point) = request.get_mut().message().await? {
+                            summary.add(point);
+                        }
+                        Ok(Response::new(summary))
+                    },
+                )
+            })
             .await
     }
 }

@@ -12,7 +12,6 @@ impl RouteGuide for MyRouteGuide {
             "RouteGuide",
             "RouteChat",
         );
-        let __call = __RPC.start(&request);
         __RPC
             .returning::<
                 ::core::result::Result<
@@ -22,22 +21,24 @@ impl RouteGuide for MyRouteGuide {
                     ::otel_runtime::__private::Status,
                 >,
             >()
-            .respond_stream(
-                __call,
-                async move {
-                    if false {
-                        return ::otel_runtime::__private::type_hint::<
-                            ::core::result::Result<
-                                ::otel_runtime::__private::Response<
-                                    ::otel_runtime::__private::Untraced<Self::RouteChatStream>,
+            .respond_stream(move || {
+                (
+                    __RPC.start(&request),
+                    async move {
+                        if false {
+                            return ::otel_runtime::__private::type_hint::<
+                                ::core::result::Result<
+                                    ::otel_runtime::__private::Response<
+                                        ::otel_runtime::__private::Untraced<Self::RouteChatStream>,
+                                    >,
+                                    ::otel_runtime::__private::Status,
                                 >,
-                                ::otel_runtime::__private::Status,
-                            >,
-                        >();
-                    }
-                    self.answer(request.into_inner())
-                },
-            )
+                            >();
+                        }
+                        self.answer(request.into_inner())
+                    },
+                )
+            })
             .await
     }
 }

@@ -10,20 +10,21 @@ impl RouteGuide for MyRouteGuide {
             "RouteGuide",
             "GetFeature",
         );
-        let __call = __RPC.start(&request);
         __RPC
             .returning::<Result<Response<Feature>, Status>>()
-            .respond(
-                __call,
-                async move {
-                    if false {
-                        return my_framework::telemetry::__private::type_hint::<
-                            Result<Response<Feature>, Status>,
-                        >();
-                    }
-                    self.feature_at(request.into_inner())
-                },
-            )
+            .respond(move || {
+                (
+                    __RPC.start(&request),
+                    async move {
+                        if false {
+                            return my_framework::telemetry::__private::type_hint::<
+                                Result<Response<Feature>, Status>,
+                            >();
+                        }
+                        self.feature_at(request.into_inner())
+                    },
+                )
+            })
             .await
     }
     async fn route_chat(
@@ -34,7 +35,6 @@ impl RouteGuide for MyRouteGuide {
             "RouteGuide",
             "RouteChat",
         );
-        let __call = __RPC.start(&request);
         __RPC
             .returning::<
                 Result<
@@ -46,24 +46,26 @@ impl RouteGuide for MyRouteGuide {
                     Status,
                 >,
             >()
-            .respond_stream(
-                __call,
-                async move {
-                    if false {
-                        return my_framework::telemetry::__private::type_hint::<
-                            Result<
-                                Response<
-                                    my_framework::telemetry::__private::Untraced<
-                                        Self::RouteChatStream,
+            .respond_stream(move || {
+                (
+                    __RPC.start(&request),
+                    async move {
+                        if false {
+                            return my_framework::telemetry::__private::type_hint::<
+                                Result<
+                                    Response<
+                                        my_framework::telemetry::__private::Untraced<
+                                            Self::RouteChatStream,
+                                        >,
                                     >,
+                                    Status,
                                 >,
-                                Status,
-                            >,
-                        >();
-                    }
-                    Ok(Response::new(request.into_inner()))
-                },
-            )
+                            >();
+                        }
+                        Ok(Response::new(request.into_inner()))
+                    },
+                )
+            })
             .await
     }
 }

@@ -9,20 +9,21 @@ impl RouteGuide for MyRouteGuide {
             "RouteGuide",
             "ListFeatures",
         );
-        let __call = __RPC.start(&request);
         __RPC
             .returning::<Result<Response<BoxStream<Feature>>, Status>>()
-            .respond(
-                __call,
-                async move {
-                    if false {
-                        return ::otel_runtime::__private::type_hint::<
-                            Result<Response<BoxStream<Feature>>, Status>,
-                        >();
-                    }
-                    Ok(Response::new(Box::pin(self.search(request.into_inner()))))
-                },
-            )
+            .respond(move || {
+                (
+                    __RPC.start(&request),
+                    async move {
+                        if false {
+                            return ::otel_runtime::__private::type_hint::<
+                                Result<Response<BoxStream<Feature>>, Status>,
+                            >();
+                        }
+                        Ok(Response::new(Box::pin(self.search(request.into_inner()))))
+                    },
+                )
+            })
             .await
     }
 }

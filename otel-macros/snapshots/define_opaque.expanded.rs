@@ -11,7 +11,6 @@ impl Chat for MyChat {
             "Chat",
             "Listen",
         );
-        let __call = __RPC.start(&request);
         __RPC
             .returning::<
                 Result<
@@ -19,22 +18,24 @@ impl Chat for MyChat {
                     Status,
                 >,
             >()
-            .respond_stream(
-                __call,
-                async move {
-                    if false {
-                        return ::otel_runtime::__private::type_hint::<
-                            Result<
-                                Response<
-                                    ::otel_runtime::__private::Untraced<Self::ListenStream>,
+            .respond_stream(move || {
+                (
+                    __RPC.start(&request),
+                    async move {
+                        if false {
+                            return ::otel_runtime::__private::type_hint::<
+                                Result<
+                                    Response<
+                                        ::otel_runtime::__private::Untraced<Self::ListenStream>,
+                                    >,
+                                    Status,
                                 >,
-                                Status,
-                            >,
-                        >();
-                    }
-                    Ok(Response::new(tokio_stream::once(Ok(request.into_inner()))))
-                },
-            )
+                            >();
+                        }
+                        Ok(Response::new(tokio_stream::once(Ok(request.into_inner()))))
+                    },
+                )
+            })
             .await
     }
 }

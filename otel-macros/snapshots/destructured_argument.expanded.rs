@@ -9,21 +9,22 @@ impl Greeter for MyGreeter {
             "Greeter",
             "SayHello",
         );
-        let __call = __RPC.start(&__request);
         __RPC
             .returning::<Result<Response<HelloReply>, Status>>()
-            .respond(
-                __call,
-                async move {
-                    if false {
-                        return ::otel_runtime::__private::type_hint::<
-                            Result<Response<HelloReply>, Status>,
-                        >();
-                    }
-                    let Request { .. } = __request;
-                    self.greet_anybody().await
-                },
-            )
+            .respond(move || {
+                (
+                    __RPC.start(&__request),
+                    async move {
+                        if false {
+                            return ::otel_runtime::__private::type_hint::<
+                                Result<Response<HelloReply>, Status>,
+                            >();
+                        }
+                        let Request { .. } = __request;
+                        self.greet_anybody().await
+                    },
+                )
+            })
             .await
     }
 }

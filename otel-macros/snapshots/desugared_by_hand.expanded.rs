@@ -10,33 +10,34 @@ impl Greeter for MyGreeter {
             "Greeter",
             "SayHello",
         );
-        let __call = __RPC.start(&request);
         __RPC
             .returning::<Result<Response<HelloReply>, Status>>()
-            .respond(
-                __call,
-                async move {
-                    if false {
-                        return ::otel_runtime::__private::type_hint::<
-                            Result<Response<HelloReply>, Status>,
-                        >();
-                    }
-                    (move || -> Pin<
-                        Box<
-                            dyn Future<
-                                Output = Result<Response<HelloReply>, Status>,
-                            > + Send + 'a,
-                        >,
-                    > {
-                        if request.get_ref().name.is_empty() {
-                            return Box::pin(
-                                ready(Err(Status::invalid_argument("no name"))),
-                            );
+            .respond(move || {
+                (
+                    __RPC.start(&request),
+                    async move {
+                        if false {
+                            return ::otel_runtime::__private::type_hint::<
+                                Result<Response<HelloReply>, Status>,
+                            >();
                         }
-                        Box::pin(self.greet(request))
-                    })()
-                        .await
-                },
-            )
+                        (move || -> Pin<
+                            Box<
+                                dyn Future<
+                                    Output = Result<Response<HelloReply>, Status>,
+                                > + Send + 'a,
+                            >,
+                        > {
+                            if request.get_ref().name.is_empty() {
+                                return Box::pin(
+                                    ready(Err(Status::invalid_argument("no name"))),
+                                );
+                            }
+                            Box::pin(self.greet(request))
+                        })()
+                            .await
+                    },
+                )
+            })
     }
 }

@@ -9,28 +9,29 @@ impl Greeter for MyGreeter {
             "Greeter",
             "SayHello",
         );
-        let __call = __RPC
-            .start(&request)
-            .with_attributes(|| [
-                ::otel_runtime::__private::attribute(
-                    "tenant.id",
-                    request.get_ref().tenant.as_str(),
-                ),
-                ::otel_runtime::__private::attribute("zone", self.zone),
-            ]);
         __RPC
             .returning::<Result<Response<HelloReply>, Status>>()
-            .respond(
-                __call,
-                async move {
-                    if false {
-                        return ::otel_runtime::__private::type_hint::<
-                            Result<Response<HelloReply>, Status>,
-                        >();
-                    }
-                    self.greet(request).await
-                },
-            )
+            .respond(move || {
+                (
+                    __RPC
+                        .start(&request)
+                        .with_attributes(|| [
+                            ::otel_runtime::__private::attribute(
+                                "tenant.id",
+                                request.get_ref().tenant.as_str(),
+                            ),
+                            ::otel_runtime::__private::attribute("zone", self.zone),
+                        ]),
+                    async move {
+                        if false {
+                            return ::otel_runtime::__private::type_hint::<
+                                Result<Response<HelloReply>, Status>,
+                            >();
+                        }
+                        self.greet(request).await
+                    },
+                )
+            })
             .await
     }
 }

@@ -7,20 +7,21 @@ impl Cache for MyCache {
                 "PutKv",
             )
             .with_method("PutKV");
-        let __call = __RPC.start(&request);
         __RPC
             .returning::<Result<Response<()>, Status>>()
-            .respond(
-                __call,
-                async move {
-                    if false {
-                        return ::otel_runtime::__private::type_hint::<
-                            Result<Response<()>, Status>,
-                        >();
-                    }
-                    self.put(request).await
-                },
-            )
+            .respond(move || {
+                (
+                    __RPC.start(&request),
+                    async move {
+                        if false {
+                            return ::otel_runtime::__private::type_hint::<
+                                Result<Response<()>, Status>,
+                            >();
+                        }
+                        self.put(request).await
+                    },
+                )
+            })
             .await
     }
 }

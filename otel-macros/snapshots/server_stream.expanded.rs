@@ -11,7 +11,6 @@ impl RouteGuide for MyRouteGuide {
             "RouteGuide",
             "ListFeatures",
         );
-        let __call = __RPC.start(&request);
         __RPC
             .returning::<
                 Result<
@@ -21,32 +20,34 @@ impl RouteGuide for MyRouteGuide {
                     Status,
                 >,
             >()
-            .respond_stream(
-                __call,
-                async move {
-                    if false {
-                        return ::otel_runtime::__private::type_hint::<
-                            Result<
-                                Response<
-                                    ::otel_runtime::__private::Untraced<
-                                        Self::ListFeaturesStream,
+            .respond_stream(move || {
+                (
+                    __RPC.start(&request),
+                    async move {
+                        if false {
+                            return ::otel_runtime::__private::type_hint::<
+                                Result<
+                                    Response<
+                                        ::otel_runtime::__private::Untraced<
+                                            Self::ListFeaturesStream,
+                                        >,
                                     >,
+                                    Status,
                                 >,
-                                Status,
-                            >,
-                        >();
-                    }
-                    let (sender, receiver) = mpsc::channel(4);
-                    self.search(request.into_inner(), sender);
-                    Ok(
-                        Response::new(
-                            <::otel_runtime::__private::Untraced<
-                                Self::ListFeaturesStream,
-                            >>::new(receiver),
-                        ),
-                    )
-                },
-            )
+                            >();
+                        }
+                        let (sender, receiver) = mpsc::channel(4);
+                        self.search(request.into_inner(), sender);
+                        Ok(
+                            Response::new(
+                                <::otel_runtime::__private::Untraced<
+                                    Self::ListFeaturesStream,
+                                >>::new(receiver),
+                            ),
+                        )
+                    },
+                )
+            })
             .await
     }
 }

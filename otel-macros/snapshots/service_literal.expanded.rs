@@ -9,20 +9,21 @@ impl Greeter for MyGreeter {
             "helloworld.Greeter",
             "SayHello",
         );
-        let __call = __RPC.start(&request);
         __RPC
             .returning::<Result<Response<HelloReply>, Status>>()
-            .respond(
-                __call,
-                async move {
-                    if false {
-                        return ::otel_runtime::__private::type_hint::<
-                            Result<Response<HelloReply>, Status>,
-                        >();
-                    }
-                    self.greet(request).await
-                },
-            )
+            .respond(move || {
+                (
+                    __RPC.start(&request),
+                    async move {
+                        if false {
+                            return ::otel_runtime::__private::type_hint::<
+                                Result<Response<HelloReply>, Status>,
+                            >();
+                        }
+                        self.greet(request).await
+                    },
+                )
+            })
             .await
     }
 }

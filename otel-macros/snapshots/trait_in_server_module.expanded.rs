@@ -12,20 +12,21 @@ impl proto::greeter_server::Greeter for MyGreeter {
             .with_service(
                 ::otel_runtime::__private::service_name!(proto::greeter_server),
             );
-        let __call = __RPC.start(&request);
         __RPC
             .returning::<Result<Response<HelloReply>, Status>>()
-            .respond(
-                __call,
-                async move {
-                    if false {
-                        return ::otel_runtime::__private::type_hint::<
-                            Result<Response<HelloReply>, Status>,
-                        >();
-                    }
-                    self.greet(request).await
-                },
-            )
+            .respond(move || {
+                (
+                    __RPC.start(&request),
+                    async move {
+                        if false {
+                            return ::otel_runtime::__private::type_hint::<
+                                Result<Response<HelloReply>, Status>,
+                            >();
+                        }
+                        self.greet(request).await
+                    },
+                )
+            })
             .await
     }
 }

@@ -10,21 +10,22 @@ impl Greeter for MyGreeter {
             "Greeter",
             "SayHello",
         );
-        let __call = __RPC.start(&request);
         __RPC
             .returning::<Result<Response<HelloReply>, Status>>()
-            .respond(
-                __call,
-                async move {
-                    if false {
-                        return ::otel_runtime::__private::type_hint::<
-                            Result<Response<HelloReply>, Status>,
-                        >();
-                    }
-                    let name = self.name_of(request).await?;
-                    Ok(Response::new(HelloReply { name }))
-                },
-            )
+            .respond(move || {
+                (
+                    __RPC.start(&request),
+                    async move {
+                        if false {
+                            return ::otel_runtime::__private::type_hint::<
+                                Result<Response<HelloReply>, Status>,
+                            >();
+                        }
+                        let name = self.name_of(request).await?;
+                        Ok(Response::new(HelloReply { name }))
+                    },
+                )
+            })
             .await
     }
 }

@@ -9,20 +9,21 @@ impl Greeter for MyGreeter {
             "Greeter",
             "SayHello",
         );
-        let __call = __RPC.start(&__request);
         __RPC
             .returning::<Result<Response<HelloReply>, Status>>()
-            .respond(
-                __call,
-                async move {
-                    if false {
-                        return ::otel_runtime::__private::type_hint::<
-                            Result<Response<HelloReply>, Status>,
-                        >();
-                    }
-                    Err(Status::unavailable("not in the mood"))
-                },
-            )
+            .respond(move || {
+                (
+                    __RPC.start(&__request),
+                    async move {
+                        if false {
+                            return ::otel_runtime::__private::type_hint::<
+                                Result<Response<HelloReply>, Status>,
+                            >();
+                        }
+                        Err(Status::unavailable("not in the mood"))
+                    },
+                )
+            })
             .await
     }
 }

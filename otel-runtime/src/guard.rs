@@ -60,8 +60,8 @@ pub(crate) struct Guard {
 
 pub(crate) static FILTER: Guard = Guard::new("`filter`", "the RPC is recorded");
 pub(crate) static PUBLIC_ENDPOINT: Guard = Guard::new("`public_endpoint_if`", "the caller is a stranger");
-pub(crate) static SPAN_ATTRIBUTES: Guard = Guard::new("`span_attributes`", "the span goes consequence them");
-pub(crate) static FIELDS: Guard = Guard::new("`fields`", "the span goes consequence them");
+pub(crate) static SPAN_ATTRIBUTES: Guard = Guard::new("`span_attributes`", "the span goes without them");
+pub(crate) static FIELDS: Guard = Guard::new("`fields`", "the span goes without them");
 pub(crate) static INSTRUMENTATION: Guard = Guard::new("`instrumentation`", "the RPC is not recorded here");
 pub(crate) static PROPAGATOR: Guard = Guard::new("the propagator", "the trace does not go on");
 pub(crate) static TRACER: Guard = Guard::new(

@@ -9,6 +9,7 @@ use pin_project_lite::pin_project;
 use tonic::Status;
 
 use crate::grpc::response_status::from_transport_error;
+use crate::grpc::side::Client;
 use crate::layer::response_body::ResponseBody;
 
 pin_project! {
@@ -20,12 +21,13 @@ pin_project! {
     #[must_use = "bodies do nothing unless polled"]
     pub struct ClientBody<B> {
         #[pin]
-        body: ResponseBody<B>,
+        body: ResponseBody<B, Client>,
     }
 }
 
 impl<B> ClientBody<B> {
-    pub(super) fn new(body: ResponseBody<B>) -> Self {
+    #[inline]
+    pub(super) fn new(body: ResponseBody<B, Client>) -> Self {
         ClientBody { body }
     }
 }
@@ -44,8 +46,11 @@ where
     type Error = Status;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, Status>>> {
-        let body = self.project().body;
-        body.poll_frame(cx, |error| Status::from_error(error.into()), from_transport_error)
+        let mut body = self.project().body;
+        let polled = body.as_mut().poll_inside(cx);
+        let polled = polled.map(|frame| frame.map(|frame| frame.map_err(|error| Status::from_error(error.into()))));
+        body.record(&polled, from_transport_error);
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -11,6 +11,7 @@ use tonic::Status;
 
 use super::body::ClientBody;
 use crate::grpc::response_status::from_transport_error;
+use crate::grpc::side::Client;
 use crate::layer::response_future::ResponseFuture;
 
 pin_project! {
@@ -20,12 +21,13 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct ClientFuture<F> {
         #[pin]
-        future: ResponseFuture<F>,
+        future: ResponseFuture<F, Client>,
     }
 }
 
 impl<F> ClientFuture<F> {
-    pub(super) fn new(future: ResponseFuture<F>) -> Self {
+    #[inline]
+    pub(super) fn new(future: ResponseFuture<F, Client>) -> Self {
         ClientFuture { future }
     }
 }
@@ -40,7 +42,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let future = self.project().future;
-        let polled = future.poll_response(cx, |error: E| Status::from_error(error.into()), from_transport_error);
-        polled.map_ok(|response| response.map(ClientBody::new))
+        let convert_error = |error: E| Status::from_error(error.into());
+        future.poll_response(cx, ClientBody::new, convert_error, from_transport_error)
     }
 }

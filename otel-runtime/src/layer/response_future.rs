@@ -1,5 +1,6 @@
 //! The future of a response that carries its call to the response body, for both layers.
 
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -9,6 +10,7 @@ use pin_project_lite::pin_project;
 
 use super::response_body::ResponseBody;
 use crate::grpc::response_status::OwnedOutcome;
+use crate::grpc::side::Role;
 use crate::rpc::current::{self, ActiveCall};
 use crate::rpc::response;
 
@@ -16,51 +18,54 @@ pin_project! {
     /// The future of a response with its call, which ends if the future fails or is dropped.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
-    pub(crate) struct ResponseFuture<F> {
+    pub(crate) struct ResponseFuture<F, R: Role> {
         // `None` once it has returned.
         #[pin]
         future: Option<F>,
         call: Option<ActiveCall>,
+        role: PhantomData<fn() -> R>,
     }
 
-    impl<F> PinnedDrop for ResponseFuture<F> {
+    impl<F, R: Role> PinnedDrop for ResponseFuture<F, R> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if this.future.is_some() {
-                current::run(this.call, || this.future.set(None));
+                current::run::<R, _>(this.call, || this.future.set(None));
             }
         }
     }
 }
 
-impl<F> ResponseFuture<F> {
+impl<F, R: Role> ResponseFuture<F, R> {
     /// Starts the future inside the call.
     #[inline]
     pub(crate) fn start(mut call: Option<ActiveCall>, start: impl FnOnce() -> F) -> Self {
-        let future = current::run(&mut call, start);
+        let future = current::run::<R, _>(&mut call, start);
         ResponseFuture {
             future: Some(future),
             call,
+            role: PhantomData,
         }
     }
 
     /// Polls the future inside the call, and hands the call over to the body of the response.
     ///
-    /// `convert_error` makes the error that the caller of the layer gets, and `outcome` tells what
+    /// `wrap` makes the body type of the layer. `convert_error` makes the error that the caller of the layer gets, and `outcome` tells what
     /// that error means for the call. Both differ between server and client.
     #[inline]
-    pub(crate) fn poll_response<B, E, T>(
+    pub(crate) fn poll_response<B, E, T, W>(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
+        wrap: impl FnOnce(ResponseBody<B, R>) -> W,
         convert_error: impl FnOnce(E) -> T,
         outcome: impl FnOnce(&T) -> OwnedOutcome,
-    ) -> Poll<Result<Response<ResponseBody<B>>, T>>
+    ) -> Poll<Result<Response<W>, T>>
     where
         F: Future<Output = Result<Response<B>, E>>,
         B: Body,
     {
         let mut this = self.project();
-        let polled = current::run(this.call, || {
+        let polled = current::run::<R, _>(this.call, || {
             // A future that is polled again after it has returned stays pending.
             let future = this.future.as_mut().as_pin_mut();
             let polled = future.map_or(Poll::Pending, |future| future.poll(cx));
@@ -72,7 +77,7 @@ impl<F> ResponseFuture<F> {
         let result = ready!(polled);
         let mut call = this.call.take();
         Poll::Ready(match result {
-            Ok(response) => Ok(ResponseBody::wrap(response, call)),
+            Ok(response) => Ok(ResponseBody::wrap(response, call, wrap)),
             Err(error) => {
                 let error = convert_error(error);
                 if let Some(call) = call.as_mut().and_then(ActiveCall::recorded) {

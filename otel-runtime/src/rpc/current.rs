@@ -12,7 +12,7 @@ use opentelemetry::{Context, ContextGuard, KeyValue};
 use super::call::Call;
 use super::pool::PooledCall;
 use crate::grpc::outcome::Outcome;
-use crate::grpc::side::Side;
+use crate::grpc::side::{Role, Server, Side};
 use crate::guard::CaughtPanic;
 use crate::span;
 
@@ -74,14 +74,6 @@ impl ActiveCall {
         }
     }
 
-    #[inline]
-    fn side(&self) -> Side {
-        match self {
-            ActiveCall::Recorded(call) => call.side(),
-            ActiveCall::Unrecorded(_) => Side::Server,
-        }
-    }
-
     /// Attaches the call's context, if it has one.
     #[inline]
     pub(crate) fn attach(&self) -> Option<ContextGuard> {
@@ -98,9 +90,10 @@ pub(crate) fn is_current(path: &str) -> bool {
     with_current(|current| current.as_ref().is_some_and(|call| call.path() == Some(path))).unwrap_or(false)
 }
 
-/// Like [`run`], but compiled once instead of once per closure: for the handlers of all methods.
+/// Like [`run`] on a server, but compiled once instead of once per closure: for the handlers of all
+/// methods.
 pub(crate) fn run_dyn(call: &mut Option<ActiveCall>, code: &mut dyn FnMut()) {
-    run(call, code);
+    run::<Server, _>(call, code);
 }
 
 /// Runs code inside a call: in its context, and, on a server, with the call as the current one.
@@ -108,12 +101,12 @@ pub(crate) fn run_dyn(call: &mut Option<ActiveCall>, code: &mut dyn FnMut()) {
 /// A client's call hides the current one instead: a service that it calls within this process
 /// serves a call of its own. A panic ends the call, and continues.
 #[inline]
-pub(crate) fn run<T>(call: &mut Option<ActiveCall>, code: impl FnOnce() -> T) -> T {
+pub(crate) fn run<R: Role, T>(call: &mut Option<ActiveCall>, code: impl FnOnce() -> T) -> T {
     let Some(active) = call.as_ref() else {
         return code();
     };
     let attached = active.attach();
-    let result = match active.side() {
+    let result = match R::SIDE {
         Side::Server => swapped(call, code),
         Side::Client => swapped(&mut None, code),
     };

@@ -7,6 +7,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use crate::grpc::response_status::from_body_error;
+use crate::grpc::side::Server;
 use crate::layer::response_body::ResponseBody;
 
 pin_project! {
@@ -18,12 +19,13 @@ pin_project! {
     #[must_use = "bodies do nothing unless polled"]
     pub struct ServerBody<B> {
         #[pin]
-        body: ResponseBody<B>,
+        body: ResponseBody<B, Server>,
     }
 }
 
 impl<B> ServerBody<B> {
-    pub(super) fn new(body: ResponseBody<B>) -> Self {
+    #[inline]
+    pub(super) fn new(body: ResponseBody<B, Server>) -> Self {
         ServerBody { body }
     }
 }
@@ -39,8 +41,10 @@ impl<B: Body<Error: 'static>> Body for ServerBody<B> {
     type Error = B::Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let body = self.project().body;
-        body.poll_frame(cx, |error| error, |error| from_body_error(error))
+        let mut body = self.project().body;
+        let polled = body.as_mut().poll_inside(cx);
+        body.record(&polled, |error| from_body_error(error));
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

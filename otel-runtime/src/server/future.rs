@@ -9,6 +9,7 @@ use pin_project_lite::pin_project;
 
 use super::body::ServerBody;
 use crate::grpc::response_status::from_service_error;
+use crate::grpc::side::Server;
 use crate::layer::response_future::ResponseFuture;
 
 pin_project! {
@@ -18,12 +19,13 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct ServerFuture<F> {
         #[pin]
-        future: ResponseFuture<F>,
+        future: ResponseFuture<F, Server>,
     }
 }
 
 impl<F> ServerFuture<F> {
-    pub(super) fn new(future: ResponseFuture<F>) -> Self {
+    #[inline]
+    pub(super) fn new(future: ResponseFuture<F, Server>) -> Self {
         ServerFuture { future }
     }
 }
@@ -38,7 +40,6 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let future = self.project().future;
-        let polled = future.poll_response(cx, |error| error, |error| from_service_error(error));
-        polled.map_ok(|response| response.map(ServerBody::new))
+        future.poll_response(cx, ServerBody::new, |error| error, |error| from_service_error(error))
     }
 }

@@ -8,6 +8,7 @@ use tonic::{Code, Status};
 
 use crate::attributes::captured_headers::{CapturedHeaders, HeaderList};
 use crate::grpc::outcome::Outcome;
+use crate::grpc::side::Server;
 use crate::guard;
 use crate::rpc::call::Call;
 use crate::rpc::current::{self, ActiveCall};
@@ -56,7 +57,7 @@ impl HandlerCall {
     #[inline]
     pub(super) fn run<T>(&mut self, code: impl FnOnce() -> T) -> T {
         match self {
-            HandlerCall::Owned(call) => current::run(call, code),
+            HandlerCall::Owned(call) => current::run::<Server, _>(call, code),
             HandlerCall::Layer | HandlerCall::None => code(),
         }
     }

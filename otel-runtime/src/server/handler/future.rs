@@ -50,17 +50,13 @@ type BoxStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send + 'stati
 impl<S: Stream> ResponseKind<Result<Response<S>, Status>> {
     /// Runs a handler whose response is a stream of a named type.
     #[allow(clippy::unused_self)]
-    pub fn respond_stream<'a, F>(
-        self,
-        call: HandlerCall,
-        handler: F,
-    ) -> BoxFuture<'a, Result<Response<TracedStream<S>>, Status>>
+    pub fn respond_stream<'a, C, F>(self, start: C) -> BoxFuture<'a, Result<Response<TracedStream<S>>, Status>>
     where
+        C: FnOnce() -> (HandlerCall, F) + Send + 'a,
         F: Future<Output = Result<Response<S>, Status>> + Send + 'a,
     {
         Box::pin(HandlerFuture::new(
-            call,
-            handler,
+            start,
             |call: &mut HandlerCall, response: Response<S>| {
                 let call = call.take();
                 response.map(|stream| TracedStream::new(call, stream))
@@ -77,22 +73,23 @@ pub trait RespondUnary {
     /// The handler's return type.
     type Output;
 
-    /// Runs `handler` inside `call`.
-    fn respond<'a, F>(self, call: HandlerCall, handler: F) -> BoxFuture<'a, Self::Output>
+    /// Calls `start` at the first poll, and runs the handler inside the call that it returns.
+    fn respond<'a, C, F>(self, start: C) -> BoxFuture<'a, Self::Output>
     where
+        C: FnOnce() -> (HandlerCall, F) + Send + 'a,
         F: Future<Output = Self::Output> + Send + 'a;
 }
 
 impl<T> RespondUnary for ResponseKind<Result<Response<T>, Status>> {
     type Output = Result<Response<T>, Status>;
 
-    fn respond<'a, F>(self, call: HandlerCall, handler: F) -> BoxFuture<'a, Self::Output>
+    fn respond<'a, C, F>(self, start: C) -> BoxFuture<'a, Self::Output>
     where
+        C: FnOnce() -> (HandlerCall, F) + Send + 'a,
         F: Future<Output = Self::Output> + Send + 'a,
     {
         Box::pin(HandlerFuture::new(
-            call,
-            handler,
+            start,
             |call: &mut HandlerCall, response: Response<T>| {
                 call.finish_ok();
                 response
@@ -104,13 +101,13 @@ impl<T> RespondUnary for ResponseKind<Result<Response<T>, Status>> {
 impl<T: 'static> ResponseKind<Result<Response<BoxStream<T>>, Status>> {
     /// Runs a handler whose response is a boxed stream, and boxes the traced stream again.
     #[allow(clippy::unused_self)]
-    pub fn respond<'a, F>(self, call: HandlerCall, handler: F) -> BoxFuture<'a, Result<Response<BoxStream<T>>, Status>>
+    pub fn respond<'a, C, F>(self, start: C) -> BoxFuture<'a, Result<Response<BoxStream<T>>, Status>>
     where
+        C: FnOnce() -> (HandlerCall, F) + Send + 'a,
         F: Future<Output = Result<Response<BoxStream<T>>, Status>> + Send + 'a,
     {
         Box::pin(HandlerFuture::new(
-            call,
-            handler,
+            start,
             |call: &mut HandlerCall, response: Response<BoxStream<T>>| {
                 let call = call.take();
                 response.map(|stream| Box::pin(TracedStream::new(call, stream)) as BoxStream<T>)
@@ -142,39 +139,49 @@ fn in_place<F>(handler: F) -> Handler<F> {
 
 pin_project! {
     /// The future of a handler with its call. It is polled and dropped inside the call.
-    #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
-    struct HandlerFuture<F, K> {
+    struct HandlerFuture<C, F, K> {
         call: HandlerCall,
-        // `None` once it has returned.
         #[pin]
-        handler: Option<Handler<F>>,
+        handler: State<C, Handler<F>>,
         // Ends the call, or hands it over to the response stream.
         finish: K,
     }
 
-    impl<F, K> PinnedDrop for HandlerFuture<F, K> {
+    impl<C, F, K> PinnedDrop for HandlerFuture<C, F, K> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            if this.handler.is_some() {
-                this.call.run_dyn(&mut || this.handler.set(None));
+            if matches!(*this.handler, State::Running { .. }) {
+                this.call.run_dyn(&mut || this.handler.set(State::Done));
             }
         }
     }
 }
 
-impl<F, K> HandlerFuture<F, K> {
-    fn new(call: HandlerCall, handler: F, finish: K) -> Self {
+pin_project! {
+    #[project = StateProjection]
+    #[project_replace = ReplacedState]
+    enum State<C, F> {
+        // Starts the call, and makes the handler's future.
+        Unstarted { start: C },
+        Running { #[pin] handler: F },
+        Done,
+    }
+}
+
+impl<C, F, K> HandlerFuture<C, F, K> {
+    fn new(start: C, finish: K) -> Self {
         HandlerFuture {
-            call,
-            handler: Some(in_place(handler)),
+            call: HandlerCall::None,
+            handler: State::Unstarted { start },
             finish,
         }
     }
 }
 
-impl<F, K, T, U> Future for HandlerFuture<F, K>
+impl<C, F, K, T, U> Future for HandlerFuture<C, F, K>
 where
+    C: FnOnce() -> (HandlerCall, F),
     F: Future<Output = Result<Response<T>, Status>>,
     K: Fn(&mut HandlerCall, Response<T>) -> Response<U>,
 {
@@ -182,17 +189,26 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        if matches!(*this.handler, State::Unstarted { .. })
+            && let ReplacedState::Unstarted { start } = this.handler.as_mut().project_replace(State::Done)
+        {
+            let (call, handler) = start();
+            *this.call = call;
+            this.handler.set(State::Running {
+                handler: in_place(handler),
+            });
+        }
         let mut polled = Poll::Pending;
         this.call.run_dyn(&mut || {
             // A future that is polled again after it has returned stays pending.
-            if let Some(handler) = this.handler.as_mut().as_pin_mut() {
+            if let StateProjection::Running { handler } = this.handler.as_mut().project() {
                 polled = handler.poll(cx);
             }
         });
         let result = ready!(polled);
         this.call.on_response(metadata(&result));
         // Nothing is left in it: an `async` block that has returned has dropped its locals.
-        this.handler.set(None);
+        this.handler.set(State::Done);
         Poll::Ready(result.map(|response| (this.finish)(this.call, response)))
     }
 }
