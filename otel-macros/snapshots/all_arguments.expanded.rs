@@ -16,26 +16,24 @@ impl greeter_server::Greeter for MyGreeter {
             .response_trailers(&["x-retry-after"]);
         __RPC
             .returning::<Result<Response<HelloReply>, Status>>()
-            .respond(move || {
-                (
-                    __RPC
-                        .start_with(&request, |__start| __start(&self.instrumentation))
-                        .with_attributes(|| [
-                            ::otel_runtime::__private::attribute(
-                                "tenant.id",
-                                request.get_ref().tenant.as_str(),
-                            ),
-                            ::otel_runtime::__private::attribute("zone", self.zone),
-                        ]),
-                    async move {
-                        if false {
-                            return ::otel_runtime::__private::type_hint::<
-                                Result<Response<HelloReply>, Status>,
-                            >();
-                        }
-                        self.greet(request).await
-                    },
-                )
+            .respond(move |__call| {
+                *__call = __RPC
+                    .start_with(&request, |__start| __start(&self.instrumentation))
+                    .with_attributes(|| [
+                        ::otel_runtime::__private::attribute(
+                            "tenant.id",
+                            request.get_ref().tenant.as_str(),
+                        ),
+                        ::otel_runtime::__private::attribute("zone", self.zone),
+                    ]);
+                async move {
+                    if false {
+                        return ::otel_runtime::__private::type_hint::<
+                            Result<Response<HelloReply>, Status>,
+                        >();
+                    }
+                    self.greet(request).await
+                }
             })
             .await
     }

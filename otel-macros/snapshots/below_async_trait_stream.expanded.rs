@@ -39,39 +39,35 @@ impl Chat for MyChat {
                     Status,
                 >,
             >()
-            .respond_stream(move || {
-                (
-                    __RPC.start(&request),
-                    async move {
-                        if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                            Result<
-                                Response<
-                                    ::otel_runtime::__private::Untraced<Self::TalkStream>,
-                                >,
-                                Status,
-                            >,
-                        > {
-                            #[allow(unreachable_code)] return __ret;
-                        }
-                        let __self = self;
-                        let mut request = request;
-                        let __ret: Result<
+            .respond_stream(move |__call| {
+                *__call = __RPC.start(&request);
+                async move {
+                    if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                        Result<
                             Response<
                                 ::otel_runtime::__private::Untraced<Self::TalkStream>,
                             >,
                             Status,
-                        > = {
-                            let lines = request.get_mut();
-                            Ok(
-                                Response::new(
-                                    Box::pin(__self.answer(lines))
-                                        as ::otel_runtime::__private::Untraced<Self::TalkStream>,
-                                ),
-                            )
-                        };
-                        #[allow(unreachable_code)] __ret
-                    },
-                )
+                        >,
+                    > {
+                        #[allow(unreachable_code)] return __ret;
+                    }
+                    let __self = self;
+                    let mut request = request;
+                    let __ret: Result<
+                        Response<::otel_runtime::__private::Untraced<Self::TalkStream>>,
+                        Status,
+                    > = {
+                        let lines = request.get_mut();
+                        Ok(
+                            Response::new(
+                                Box::pin(__self.answer(lines))
+                                    as ::otel_runtime::__private::Untraced<Self::TalkStream>,
+                            ),
+                        )
+                    };
+                    #[allow(unreachable_code)] __ret
+                }
             })
     }
 }

@@ -33,24 +33,22 @@ impl Greeter for MyGreeter {
         );
         __RPC
             .returning::<Result<Response<HelloReply>, Status>>()
-            .respond(move || {
-                (
-                    __RPC.start(&request),
-                    async move {
-                        if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                            Result<Response<HelloReply>, Status>,
-                        > {
-                            #[allow(unreachable_code)] return __ret;
-                        }
-                        let __self = self;
-                        let request = request;
-                        let __ret: Result<Response<HelloReply>, Status> = {
-                            let name = __self.name_of(request).await?;
-                            Ok(Response::new(HelloReply { name }))
-                        };
-                        #[allow(unreachable_code)] __ret
-                    },
-                )
+            .respond(move |__call| {
+                *__call = __RPC.start(&request);
+                async move {
+                    if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                        Result<Response<HelloReply>, Status>,
+                    > {
+                        #[allow(unreachable_code)] return __ret;
+                    }
+                    let __self = self;
+                    let request = request;
+                    let __ret: Result<Response<HelloReply>, Status> = {
+                        let name = __self.name_of(request).await?;
+                        Ok(Response::new(HelloReply { name }))
+                    };
+                    #[allow(unreachable_code)] __ret
+                }
             })
     }
     #[allow(
@@ -86,23 +84,21 @@ impl Greeter for MyGreeter {
         );
         __RPC
             .returning::<Result<Response<HelloReply>, Status>>()
-            .respond(move || {
-                (
-                    __RPC.start(&__arg1),
-                    async move {
-                        if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
-                            Result<Response<HelloReply>, Status>,
-                        > {
-                            #[allow(unreachable_code)] return __ret;
-                        }
-                        let __self = self;
-                        let __arg1 = __arg1;
-                        let __ret: Result<Response<HelloReply>, Status> = {
-                            Err(__self.gone())
-                        };
-                        #[allow(unreachable_code)] __ret
-                    },
-                )
+            .respond(move |__call| {
+                *__call = __RPC.start(&__arg1);
+                async move {
+                    if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+                        Result<Response<HelloReply>, Status>,
+                    > {
+                        #[allow(unreachable_code)] return __ret;
+                    }
+                    let __self = self;
+                    let __arg1 = __arg1;
+                    let __ret: Result<Response<HelloReply>, Status> = {
+                        Err(__self.gone())
+                    };
+                    #[allow(unreachable_code)] __ret
+                }
             })
     }
 }

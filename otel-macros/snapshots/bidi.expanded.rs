@@ -18,26 +18,24 @@ impl RouteGuide for MyRouteGuide {
                     Status,
                 >,
             >()
-            .respond_stream(move || {
-                (
-                    __RPC.start(&request),
-                    async move {
-                        if false {
-                            return ::otel_runtime::__private::type_hint::<
-                                Result<
-                                    Response<
-                                        ::otel_runtime::__private::Untraced<Self::RouteChatStream>,
-                                    >,
-                                    Status,
+            .respond_stream(move |__call| {
+                *__call = __RPC.start(&request);
+                async move {
+                    if false {
+                        return ::otel_runtime::__private::type_hint::<
+                            Result<
+                                Response<
+                                    ::otel_runtime::__private::Untraced<Self::RouteChatStream>,
                                 >,
-                            >();
-                        }
-                        if self.is_full() {
-                            return Err(Status::resource_exhausted("too many chats"));
-                        }
-                        Ok(Response::new(Box::pin(self.answer(request.into_inner()))))
-                    },
-                )
+                                Status,
+                            >,
+                        >();
+                    }
+                    if self.is_full() {
+                        return Err(Status::resource_exhausted("too many chats"));
+                    }
+                    Ok(Response::new(Box::pin(self.answer(request.into_inner()))))
+                }
             })
             .await
     }

@@ -19,23 +19,21 @@ impl RouteGuide for MyRouteGuide {
                     Status,
                 >,
             >()
-            .respond_stream(move || {
-                (
-                    __RPC.start(&request),
-                    async move {
-                        if false {
-                            return ::otel_runtime::__private::type_hint::<
-                                Result<
-                                    Response<
-                                        ::otel_runtime::__private::Untraced<Self::RouteChatStream>,
-                                    >,
-                                    Status,
+            .respond_stream(move |__call| {
+                *__call = __RPC.start(&request);
+                async move {
+                    if false {
+                        return ::otel_runtime::__private::type_hint::<
+                            Result<
+                                Response<
+                                    ::otel_runtime::__private::Untraced<Self::RouteChatStream>,
                                 >,
-                            >();
-                        }
-                        self.answer(request.into_inner())
-                    },
-                )
+                                Status,
+                            >,
+                        >();
+                    }
+                    self.answer(request.into_inner())
+                }
             })
             .await
     }

@@ -11,22 +11,20 @@ impl RouteGuide for MyRouteGuide {
         );
         __RPC
             .returning::<Result<Response<RouteSummary>, Status>>()
-            .respond(move || {
-                (
-                    __RPC.start(&request),
-                    async move {
-                        if false {
-                            return ::otel_runtime::__private::type_hint::<
-                                Result<Response<RouteSummary>, Status>,
-                            >();
-                        }
-                        let mut summary = RouteSummary::default();
-                        while let Some(point) = request.get_mut().message().await? {
-                            summary.add(point);
-                        }
-                        Ok(Response::new(summary))
-                    },
-                )
+            .respond(move |__call| {
+                *__call = __RPC.start(&request);
+                async move {
+                    if false {
+                        return ::otel_runtime::__private::type_hint::<
+                            Result<Response<RouteSummary>, Status>,
+                        >();
+                    }
+                    let mut summary = RouteSummary::default();
+                    while let Some(point) = request.get_mut().message().await? {
+                        summary.add(point);
+                    }
+                    Ok(Response::new(summary))
+                }
             })
             .await
     }

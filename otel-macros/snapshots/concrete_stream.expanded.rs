@@ -21,23 +21,21 @@ impl RouteGuide for MyRouteGuide {
                     ::otel_runtime::__private::Status,
                 >,
             >()
-            .respond_stream(move || {
-                (
-                    __RPC.start(&request),
-                    async move {
-                        if false {
-                            return ::otel_runtime::__private::type_hint::<
-                                ::core::result::Result<
-                                    ::otel_runtime::__private::Response<
-                                        ::otel_runtime::__private::Untraced<Self::RouteChatStream>,
-                                    >,
-                                    ::otel_runtime::__private::Status,
+            .respond_stream(move |__call| {
+                *__call = __RPC.start(&request);
+                async move {
+                    if false {
+                        return ::otel_runtime::__private::type_hint::<
+                            ::core::result::Result<
+                                ::otel_runtime::__private::Response<
+                                    ::otel_runtime::__private::Untraced<Self::RouteChatStream>,
                                 >,
-                            >();
-                        }
-                        self.answer(request.into_inner())
-                    },
-                )
+                                ::otel_runtime::__private::Status,
+                            >,
+                        >();
+                    }
+                    self.answer(request.into_inner())
+                }
             })
             .await
     }

@@ -12,18 +12,16 @@ impl RouteGuide for MyRouteGuide {
         );
         __RPC
             .returning::<Result<Response<Feature>, Status>>()
-            .respond(move || {
-                (
-                    __RPC.start(&request),
-                    async move {
-                        if false {
-                            return my_framework::telemetry::__private::type_hint::<
-                                Result<Response<Feature>, Status>,
-                            >();
-                        }
-                        self.feature_at(request.into_inner())
-                    },
-                )
+            .respond(move |__call| {
+                *__call = __RPC.start(&request);
+                async move {
+                    if false {
+                        return my_framework::telemetry::__private::type_hint::<
+                            Result<Response<Feature>, Status>,
+                        >();
+                    }
+                    self.feature_at(request.into_inner())
+                }
             })
             .await
     }
@@ -46,25 +44,23 @@ impl RouteGuide for MyRouteGuide {
                     Status,
                 >,
             >()
-            .respond_stream(move || {
-                (
-                    __RPC.start(&request),
-                    async move {
-                        if false {
-                            return my_framework::telemetry::__private::type_hint::<
-                                Result<
-                                    Response<
-                                        my_framework::telemetry::__private::Untraced<
-                                            Self::RouteChatStream,
-                                        >,
+            .respond_stream(move |__call| {
+                *__call = __RPC.start(&request);
+                async move {
+                    if false {
+                        return my_framework::telemetry::__private::type_hint::<
+                            Result<
+                                Response<
+                                    my_framework::telemetry::__private::Untraced<
+                                        Self::RouteChatStream,
                                     >,
-                                    Status,
                                 >,
-                            >();
-                        }
-                        Ok(Response::new(request.into_inner()))
-                    },
-                )
+                                Status,
+                            >,
+                        >();
+                    }
+                    Ok(Response::new(request.into_inner()))
+                }
             })
             .await
     }

@@ -11,18 +11,16 @@ impl RouteGuide for MyRouteGuide {
         );
         __RPC
             .returning::<Result<Response<BoxStream<Feature>>, Status>>()
-            .respond(move || {
-                (
-                    __RPC.start(&request),
-                    async move {
-                        if false {
-                            return ::otel_runtime::__private::type_hint::<
-                                Result<Response<BoxStream<Feature>>, Status>,
-                            >();
-                        }
-                        Ok(Response::new(Box::pin(self.search(request.into_inner()))))
-                    },
-                )
+            .respond(move |__call| {
+                *__call = __RPC.start(&request);
+                async move {
+                    if false {
+                        return ::otel_runtime::__private::type_hint::<
+                            Result<Response<BoxStream<Feature>>, Status>,
+                        >();
+                    }
+                    Ok(Response::new(Box::pin(self.search(request.into_inner()))))
+                }
             })
             .await
     }

@@ -18,23 +18,21 @@ impl Chat for MyChat {
                     Status,
                 >,
             >()
-            .respond_stream(move || {
-                (
-                    __RPC.start(&request),
-                    async move {
-                        if false {
-                            return ::otel_runtime::__private::type_hint::<
-                                Result<
-                                    Response<
-                                        ::otel_runtime::__private::Untraced<Self::ListenStream>,
-                                    >,
-                                    Status,
+            .respond_stream(move |__call| {
+                *__call = __RPC.start(&request);
+                async move {
+                    if false {
+                        return ::otel_runtime::__private::type_hint::<
+                            Result<
+                                Response<
+                                    ::otel_runtime::__private::Untraced<Self::ListenStream>,
                                 >,
-                            >();
-                        }
-                        Ok(Response::new(tokio_stream::once(Ok(request.into_inner()))))
-                    },
-                )
+                                Status,
+                            >,
+                        >();
+                    }
+                    Ok(Response::new(tokio_stream::once(Ok(request.into_inner()))))
+                }
             })
             .await
     }

@@ -11,19 +11,17 @@ impl Greeter for MyGreeter {
         );
         __RPC
             .returning::<Result<Response<HelloReply>, Status>>()
-            .respond(move || {
-                (
-                    __RPC.start(&__request),
-                    async move {
-                        if false {
-                            return ::otel_runtime::__private::type_hint::<
-                                Result<Response<HelloReply>, Status>,
-                            >();
-                        }
-                        let Request { .. } = __request;
-                        self.greet_anybody().await
-                    },
-                )
+            .respond(move |__call| {
+                *__call = __RPC.start(&__request);
+                async move {
+                    if false {
+                        return ::otel_runtime::__private::type_hint::<
+                            Result<Response<HelloReply>, Status>,
+                        >();
+                    }
+                    let Request { .. } = __request;
+                    self.greet_anybody().await
+                }
             })
             .await
     }

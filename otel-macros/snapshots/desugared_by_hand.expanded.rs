@@ -12,32 +12,30 @@ impl Greeter for MyGreeter {
         );
         __RPC
             .returning::<Result<Response<HelloReply>, Status>>()
-            .respond(move || {
-                (
-                    __RPC.start(&request),
-                    async move {
-                        if false {
-                            return ::otel_runtime::__private::type_hint::<
-                                Result<Response<HelloReply>, Status>,
-                            >();
+            .respond(move |__call| {
+                *__call = __RPC.start(&request);
+                async move {
+                    if false {
+                        return ::otel_runtime::__private::type_hint::<
+                            Result<Response<HelloReply>, Status>,
+                        >();
+                    }
+                    (move || -> Pin<
+                        Box<
+                            dyn Future<
+                                Output = Result<Response<HelloReply>, Status>,
+                            > + Send + 'a,
+                        >,
+                    > {
+                        if request.get_ref().name.is_empty() {
+                            return Box::pin(
+                                ready(Err(Status::invalid_argument("no name"))),
+                            );
                         }
-                        (move || -> Pin<
-                            Box<
-                                dyn Future<
-                                    Output = Result<Response<HelloReply>, Status>,
-                                > + Send + 'a,
-                            >,
-                        > {
-                            if request.get_ref().name.is_empty() {
-                                return Box::pin(
-                                    ready(Err(Status::invalid_argument("no name"))),
-                                );
-                            }
-                            Box::pin(self.greet(request))
-                        })()
-                            .await
-                    },
-                )
+                        Box::pin(self.greet(request))
+                    })()
+                        .await
+                }
             })
     }
 }

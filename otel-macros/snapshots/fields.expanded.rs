@@ -11,26 +11,24 @@ impl Greeter for MyGreeter {
         );
         __RPC
             .returning::<Result<Response<HelloReply>, Status>>()
-            .respond(move || {
-                (
-                    __RPC
-                        .start(&request)
-                        .with_attributes(|| [
-                            ::otel_runtime::__private::attribute(
-                                "tenant.id",
-                                request.get_ref().tenant.as_str(),
-                            ),
-                            ::otel_runtime::__private::attribute("zone", self.zone),
-                        ]),
-                    async move {
-                        if false {
-                            return ::otel_runtime::__private::type_hint::<
-                                Result<Response<HelloReply>, Status>,
-                            >();
-                        }
-                        self.greet(request).await
-                    },
-                )
+            .respond(move |__call| {
+                *__call = __RPC
+                    .start(&request)
+                    .with_attributes(|| [
+                        ::otel_runtime::__private::attribute(
+                            "tenant.id",
+                            request.get_ref().tenant.as_str(),
+                        ),
+                        ::otel_runtime::__private::attribute("zone", self.zone),
+                    ]);
+                async move {
+                    if false {
+                        return ::otel_runtime::__private::type_hint::<
+                            Result<Response<HelloReply>, Status>,
+                        >();
+                    }
+                    self.greet(request).await
+                }
             })
             .await
     }

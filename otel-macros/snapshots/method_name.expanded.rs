@@ -9,18 +9,16 @@ impl Cache for MyCache {
             .with_method("PutKV");
         __RPC
             .returning::<Result<Response<()>, Status>>()
-            .respond(move || {
-                (
-                    __RPC.start(&request),
-                    async move {
-                        if false {
-                            return ::otel_runtime::__private::type_hint::<
-                                Result<Response<()>, Status>,
-                            >();
-                        }
-                        self.put(request).await
-                    },
-                )
+            .respond(move |__call| {
+                *__call = __RPC.start(&request);
+                async move {
+                    if false {
+                        return ::otel_runtime::__private::type_hint::<
+                            Result<Response<()>, Status>,
+                        >();
+                    }
+                    self.put(request).await
+                }
             })
             .await
     }

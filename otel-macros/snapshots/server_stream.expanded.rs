@@ -20,33 +20,31 @@ impl RouteGuide for MyRouteGuide {
                     Status,
                 >,
             >()
-            .respond_stream(move || {
-                (
-                    __RPC.start(&request),
-                    async move {
-                        if false {
-                            return ::otel_runtime::__private::type_hint::<
-                                Result<
-                                    Response<
-                                        ::otel_runtime::__private::Untraced<
-                                            Self::ListFeaturesStream,
-                                        >,
+            .respond_stream(move |__call| {
+                *__call = __RPC.start(&request);
+                async move {
+                    if false {
+                        return ::otel_runtime::__private::type_hint::<
+                            Result<
+                                Response<
+                                    ::otel_runtime::__private::Untraced<
+                                        Self::ListFeaturesStream,
                                     >,
-                                    Status,
                                 >,
-                            >();
-                        }
-                        let (sender, receiver) = mpsc::channel(4);
-                        self.search(request.into_inner(), sender);
-                        Ok(
-                            Response::new(
-                                <::otel_runtime::__private::Untraced<
-                                    Self::ListFeaturesStream,
-                                >>::new(receiver),
-                            ),
-                        )
-                    },
-                )
+                                Status,
+                            >,
+                        >();
+                    }
+                    let (sender, receiver) = mpsc::channel(4);
+                    self.search(request.into_inner(), sender);
+                    Ok(
+                        Response::new(
+                            <::otel_runtime::__private::Untraced<
+                                Self::ListFeaturesStream,
+                            >>::new(receiver),
+                        ),
+                    )
+                }
             })
             .await
     }

@@ -11,18 +11,16 @@ impl Greeter for MyGreeter {
         );
         __RPC
             .returning::<Result<Response<HelloReply>, Status>>()
-            .respond(move || {
-                (
-                    __RPC.start(&request),
-                    async move {
-                        if false {
-                            return ::otel_runtime::__private::type_hint::<
-                                Result<Response<HelloReply>, Status>,
-                            >();
-                        }
-                        self.greet(request).await
-                    },
-                )
+            .respond(move |__call| {
+                *__call = __RPC.start(&request);
+                async move {
+                    if false {
+                        return ::otel_runtime::__private::type_hint::<
+                            Result<Response<HelloReply>, Status>,
+                        >();
+                    }
+                    self.greet(request).await
+                }
             })
             .await
     }

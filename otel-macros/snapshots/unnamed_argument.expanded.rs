@@ -11,18 +11,16 @@ impl Greeter for MyGreeter {
         );
         __RPC
             .returning::<Result<Response<HelloReply>, Status>>()
-            .respond(move || {
-                (
-                    __RPC.start(&__request),
-                    async move {
-                        if false {
-                            return ::otel_runtime::__private::type_hint::<
-                                Result<Response<HelloReply>, Status>,
-                            >();
-                        }
-                        Err(Status::unavailable("not in the mood"))
-                    },
-                )
+            .respond(move |__call| {
+                *__call = __RPC.start(&__request);
+                async move {
+                    if false {
+                        return ::otel_runtime::__private::type_hint::<
+                            Result<Response<HelloReply>, Status>,
+                        >();
+                    }
+                    Err(Status::unavailable("not in the mood"))
+                }
             })
             .await
     }

@@ -27,10 +27,13 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
 //         use ::otel_runtime::__private::RespondUnary as _;
 //         static __RPC: ::otel_runtime::__private::MethodDescriptor =
 //             ::otel_runtime::__private::MethodDescriptor::for_trait("Greeter", "SayHello");
-//         __RPC.returning::<R>().respond(move || { (__RPC.start(&request), async move {
-//             if false { return ::otel_runtime::__private::type_hint::<R>(); }
-//             BODY
-//         }) }).await
+//         __RPC.returning::<R>().respond(move |__call| {
+//             *__call = __RPC.start(&request);
+//             async move {
+//                 if false { return ::otel_runtime::__private::type_hint::<R>(); }
+//                 BODY
+//             }
+//         }).await
 //     }
 // If `#[async_trait]` has been expanded before, the method returns `Box::pin(async move { BODY })`.
 // The output then replaces that expression, without `.await`, since `respond` returns a boxed
@@ -88,7 +91,9 @@ fn instrument_method(args: TokenStream, item: TokenStream) -> Result<ImplItemFn>
         let mut body = Group::new(Delimiter::Brace, quote!(#type_hint #destructure #statements));
         body.set_span(span);
         let respond = Ident::new(respond, span);
-        let future = quote_spanned!(span=> #returning.#respond(move || { (#start #with_attributes, async move #body) }));
+        let call = Ident::new("__call", Span::mixed_site());
+        let start = quote!(*#call = #start #with_attributes);
+        let future = quote_spanned!(span=> #returning.#respond(move |#call| { #start; async move #body }));
         quote! {
             #import
             static __RPC: #runtime::__private::MethodDescriptor = #runtime::__private::MethodDescriptor::#constructor;

@@ -52,7 +52,7 @@ impl<S: Stream> ResponseKind<Result<Response<S>, Status>> {
     #[allow(clippy::unused_self)]
     pub fn respond_stream<'a, C, F>(self, start: C) -> BoxFuture<'a, Result<Response<TracedStream<S>>, Status>>
     where
-        C: FnOnce() -> (HandlerCall, F) + Send + 'a,
+        C: FnOnce(&mut HandlerCall) -> F + Send + 'a,
         F: Future<Output = Result<Response<S>, Status>> + Send + 'a,
     {
         Box::pin(HandlerFuture::new(
@@ -73,10 +73,11 @@ pub trait RespondUnary {
     /// The handler's return type.
     type Output;
 
-    /// Calls `start` at the first poll, and runs the handler inside the call that it returns.
+    /// Runs the handler that `start` makes, inside the call that it starts. It is called at the first
+    /// poll, so that the call starts in the context that the future is polled in.
     fn respond<'a, C, F>(self, start: C) -> BoxFuture<'a, Self::Output>
     where
-        C: FnOnce() -> (HandlerCall, F) + Send + 'a,
+        C: FnOnce(&mut HandlerCall) -> F + Send + 'a,
         F: Future<Output = Self::Output> + Send + 'a;
 }
 
@@ -85,7 +86,7 @@ impl<T> RespondUnary for ResponseKind<Result<Response<T>, Status>> {
 
     fn respond<'a, C, F>(self, start: C) -> BoxFuture<'a, Self::Output>
     where
-        C: FnOnce() -> (HandlerCall, F) + Send + 'a,
+        C: FnOnce(&mut HandlerCall) -> F + Send + 'a,
         F: Future<Output = Self::Output> + Send + 'a,
     {
         Box::pin(HandlerFuture::new(
@@ -103,7 +104,7 @@ impl<T: 'static> ResponseKind<Result<Response<BoxStream<T>>, Status>> {
     #[allow(clippy::unused_self)]
     pub fn respond<'a, C, F>(self, start: C) -> BoxFuture<'a, Result<Response<BoxStream<T>>, Status>>
     where
-        C: FnOnce() -> (HandlerCall, F) + Send + 'a,
+        C: FnOnce(&mut HandlerCall) -> F + Send + 'a,
         F: Future<Output = Result<Response<BoxStream<T>>, Status>> + Send + 'a,
     {
         Box::pin(HandlerFuture::new(
@@ -126,15 +127,23 @@ type Handler<F> = Pin<Box<F>>;
 #[cfg(not(debug_assertions))]
 type Handler<F> = F;
 
+/// Starts the call, and makes the handler's future.
 #[cfg(debug_assertions)]
-fn in_place<F>(handler: F) -> Handler<F> {
-    Box::pin(handler)
+fn start_handler<C, F>(start: C, call: &mut HandlerCall) -> Handler<F>
+where
+    C: FnOnce(&mut HandlerCall) -> F,
+{
+    Box::pin(start(call))
 }
 
+/// Starts the call, and makes the handler's future.
 #[cfg(not(debug_assertions))]
 #[inline]
-fn in_place<F>(handler: F) -> Handler<F> {
-    handler
+fn start_handler<C, F>(start: C, call: &mut HandlerCall) -> Handler<F>
+where
+    C: FnOnce(&mut HandlerCall) -> F,
+{
+    start(call)
 }
 
 pin_project! {
@@ -181,7 +190,7 @@ impl<C, F, K> HandlerFuture<C, F, K> {
 
 impl<C, F, K, T, U> Future for HandlerFuture<C, F, K>
 where
-    C: FnOnce() -> (HandlerCall, F),
+    C: FnOnce(&mut HandlerCall) -> F,
     F: Future<Output = Result<Response<T>, Status>>,
     K: Fn(&mut HandlerCall, Response<T>) -> Response<U>,
 {
@@ -192,11 +201,8 @@ where
         if matches!(*this.handler, State::Unstarted { .. })
             && let ReplacedState::Unstarted { start } = this.handler.as_mut().project_replace(State::Done)
         {
-            let (call, handler) = start();
-            *this.call = call;
-            this.handler.set(State::Running {
-                handler: in_place(handler),
-            });
+            let handler = start_handler(start, this.call);
+            this.handler.set(State::Running { handler });
         }
         let mut polled = Poll::Pending;
         this.call.run_dyn(&mut || {
