@@ -1,7 +1,7 @@
 //! Limits on data from the wire that is recorded in telemetry or propagated.
 //!
-//! HTTP/2 limits the headers of a request only in total, to 16 KiB by default. Without limits of our
-//! own, one attribute could hold nearly all of it, long after the RPC.
+//! HTTP/2 limits the headers of a request only in total, to 16 KiB by default. Without limits of
+//! our own, one attribute could hold nearly all of it, long after the RPC.
 
 /// Maximum bytes of one value of a captured header or trailer.
 ///

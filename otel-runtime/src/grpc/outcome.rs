@@ -37,7 +37,7 @@ impl<'a> Outcome<'a> {
         Outcome::new(status.code(), status.message())
     }
 
-    /// Creates the outcome of an RPC whose handler panicked: `UNKNOWN`, with `error.type` = `panic`.
+    /// Creates the outcome of a panic in a handler: `UNKNOWN`, with `error.type` = `panic`.
     ///
     /// gRPC's table of status codes lists `UNKNOWN` for "server application throws an exception".
     pub(crate) const fn panic(message: &'a str) -> Self {
@@ -84,8 +84,8 @@ impl<'a> Outcome<'a> {
 
     /// Returns the value of `error.type`, or `None` if the RPC did not fail.
     ///
-    /// For a client, every code but `OK` is a failure. For a server, the semantic conventions list the
-    /// codes that are failures; the other codes report a mistake of the caller.
+    /// For a client, every code but `OK` is a failure. For a server, the semantic conventions list
+    /// the codes that are failures; the other codes report a mistake of the caller.
     #[inline]
     pub(crate) const fn error_type(self, side: Side) -> Option<&'static str> {
         match (self.code, side) {
@@ -111,7 +111,7 @@ impl<'a> Outcome<'a> {
             .map(|_| opentelemetry::trace::Status::error(limits::cut(self.message, limits::MESSAGE).to_owned()))
     }
 
-    /// Returns an index below [`Outcome::COUNT`] that identifies `rpc.status_code` and `error.type`.
+    /// Returns an index below [`Outcome::COUNT`] for this `rpc.status_code` and `error.type`.
     ///
     /// Returns `None` for an `error.type` that is too rare to have a slot of its own.
     #[inline]

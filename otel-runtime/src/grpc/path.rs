@@ -17,7 +17,7 @@ pub(crate) fn service_and_method(path: &str) -> Option<(&str, &str)> {
 
 /// Returns `true` if the last segment of `path` is `method` up to letter case and underscores.
 ///
-/// These are the only changes that prost makes when it derives a function name from a method name.
+/// prost changes nothing else when it derives a function name from a method name.
 pub(crate) fn names_match(method: &str, path: &str) -> bool {
     fn letters(name: &str) -> impl Iterator<Item = u8> {
         let letters = name.bytes().filter(|letter| *letter != b'_');

@@ -41,8 +41,8 @@ impl Method {
 
     /// Returns the leaked method with these properties, and creates it if there is none yet.
     ///
-    /// With an `Arc` instead, every call would write to a reference count that all threads share. All
-    /// layers share the leaked method.
+    /// With an `Arc` instead, every call would write to a reference count that all threads share.
+    /// All layers share the leaked method.
     pub(crate) fn interned(side: Side, name: &str, path: Option<&str>, target: &[KeyValue]) -> &'static Self {
         type Key = (Side, &'static str, Option<Box<str>>, Box<[KeyValue]>);
         static METHODS: LazyLock<Mutex<HashMap<Key, &'static Method>>> = LazyLock::new(Mutex::default);

@@ -1,7 +1,7 @@
 //! Registry of the methods that a layer knows, by request path.
 //!
-//! A caller can send any path. To bound the cardinality, a path becomes an attribute value only once
-//! it is known to be a method's.
+//! A caller can send any path. To bound the cardinality, a path becomes an attribute value only
+//! once it is known to be a method's.
 
 use std::cell::Cell;
 use std::collections::HashMap;
