@@ -1,7 +1,7 @@
 //! Handling of panics in foreign code.
 //!
-//! A panic in the service's own code is recorded, logged and resumed. A panic in code that runs only
-//! for telemetry, such as a filter or a sampler, is caught: it must not fail the RPC.
+//! A panic in the service's own code is recorded, logged and resumed. A panic in code that runs
+//! only for telemetry, such as a filter or a sampler, is caught: it must not fail the RPC.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

@@ -1,8 +1,8 @@
 //! Propagates the current context into tasks and threads.
 //!
-//! The context of an RPC, with its span and its baggage, is current in the handler. A task or thread
-//! that the handler starts begins with an empty context. Spans there start new traces, and the
-//! baggage is lost:
+//! The context of an RPC, with its span and its baggage, is current in the handler. A task or
+//! thread that the handler starts begins with an empty context. Spans there start new traces, and
+//! the baggage is lost:
 //!
 //! ```
 //! use opentelemetry::{Context, KeyValue, baggage::BaggageExt};
@@ -168,8 +168,8 @@ impl CapturedContext {
     }
 
     fn run<T>(&self, work: impl FnOnce() -> T) -> T {
-        // Attach the context last: entering a `tracing` span may attach the context that was current
-        // when the span was created.
+        // Attach the context last: entering a `tracing` span may attach the context that was
+        // current when the span was created.
         let _span = self.span.enter();
         let _context = self.context.clone().attach();
         work()
