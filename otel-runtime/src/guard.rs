@@ -62,7 +62,7 @@ pub(crate) fn log_exception(message: &str) {
 /// [`run`](Guard::run) catches its panics and logs the first.
 pub(crate) struct Guard {
     name: &'static str,
-    /// How a panic affects the telemetry of the RPC, as the warning says it.
+    /// The effect of a panic on the telemetry of the RPC, as the warning states it.
     consequence: &'static str,
     warned: AtomicBool,
 }

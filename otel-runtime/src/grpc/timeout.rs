@@ -6,7 +6,7 @@ use http::HeaderValue;
 
 use crate::grpc::side::Side;
 
-/// Tolerance for a handler whose clock starts later than the timeout of tonic or of the caller.
+/// Tolerance for a handler that starts later than the timers of tonic and of the caller.
 ///
 /// tonic's timer starts when the headers arrive, and the caller's timer even earlier. A handler
 /// starts only when the request message has been read.

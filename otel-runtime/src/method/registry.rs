@@ -103,7 +103,9 @@ impl MethodRegistry {
         self.fallback
     }
 
-    /// Registers `path` as a path of `method`. Ignores a path that exceeds the limit for names.
+    /// Registers `path` as a path of `method`.
+    ///
+    /// Does nothing if the registry is full, or if the name in the path exceeds the limit for names.
     pub(crate) fn alias(&self, path: &str, method: &'static Method) {
         if full_method_name(path).len() <= limits::NAME {
             self.insert(path, method);
