@@ -1,7 +1,7 @@
 //! Limits on data from the wire that is recorded in telemetry or propagated.
 //!
-//! HTTP/2 limits the headers of a request only in total, to 16 KiB by default. Without limits of
-//! our own, one attribute could hold nearly all of it, long after the RPC.
+//! tonic's HTTP/2 server limits the headers of a request only in total, to 16 KiB by default.
+//! Without limits of our own, one attribute could hold nearly all of that, long after the RPC.
 
 /// Maximum bytes of one value of a captured header or trailer.
 ///
@@ -34,13 +34,13 @@ pub(crate) struct List {
     pub(crate) bytes: usize,
 }
 
-/// The minimum that the W3C requires every platform to propagate.
+/// The minimum that W3C Baggage requires every platform to propagate.
 pub(crate) const BAGGAGE: List = List {
     members: 64,
     bytes: 8192,
 };
 
-/// The W3C requires at least 512 bytes.
+/// W3C Trace Context requires at least 512 bytes.
 ///
 /// The longest `tracestate` and the longest baggage together must leave room for the metadata of an
 /// RPC within the 16 KiB that servers accept.

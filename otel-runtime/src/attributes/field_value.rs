@@ -117,7 +117,7 @@ impl FieldValue for Cow<'_, str> {
 
 /// Implements [`FieldValue`] for integers that may not fit into OpenTelemetry's `i64`.
 ///
-/// An integer that does not fit becomes a string.
+/// An integer that does not fit becomes a string, because a truncated number would be wrong.
 macro_rules! large_integers {
     ($($ty:ty)*) => {$(
         impl FieldValue for $ty {

@@ -32,7 +32,7 @@ struct ServerAddress {
 }
 
 thread_local! {
-    /// The last authority that this thread parsed. Most callers of a server use the same one.
+    /// The last authority that this thread parsed. Most callers of a server use one authority.
     static LAST_AUTHORITY: RefCell<Option<ServerAddress>> = const { RefCell::new(None) };
 }
 

@@ -120,8 +120,8 @@ pub(crate) fn from_body_error(error: &dyn Any) -> OwnedOutcome {
 
 /// Returns the outcome of a client's RPC that ended with an error instead of a response.
 ///
-/// If the error has a known I/O error as its source, `error.type` is that error's kind, such as
-/// `connection_refused`. Otherwise `error.type` is the status code.
+/// If a source of the error has a known kind, `error.type` names that kind, such as
+/// `connection_refused` or `timed_out`. Otherwise `error.type` is the status code.
 pub(crate) fn from_transport_error(status: &Status) -> OwnedOutcome {
     let mut end = OwnedOutcome::from_status(status);
     for source in status.source().into_iter().flat_map(chain) {

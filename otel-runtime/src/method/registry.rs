@@ -43,7 +43,7 @@ thread_local! {
     static THREAD_CACHE: [Cell<Option<(u64, &'static Method)>>; RECENT] = const { [const { Cell::new(None) }; RECENT] };
 }
 
-/// Returns the slot of a path in the per-thread cache.
+/// Returns the index of the slot for a path in the per-thread cache.
 fn cache_index(path: &str) -> usize {
     let bytes = path.as_bytes();
     let byte = |back: usize| bytes.len().checked_sub(back).map_or(0, |at| usize::from(bytes[at]));
@@ -93,6 +93,7 @@ impl MethodRegistry {
         })
     }
 
+    /// Looks a path up in the map that all threads share.
     fn lookup_shared(&self, path: &str) -> Option<&'static Method> {
         let methods = self.by_path.read().unwrap_or_else(PoisonError::into_inner);
         methods.get(path).copied()
@@ -105,7 +106,8 @@ impl MethodRegistry {
 
     /// Registers `path` as a path of `method`.
     ///
-    /// Does nothing if the registry is full, or if the name in the path exceeds the limit for names.
+    /// Does nothing if the registry is full, or if the name in the path exceeds the limit for
+    /// names.
     pub(crate) fn alias(&self, path: &str, method: &'static Method) {
         if full_method_name(path).len() <= limits::NAME {
             self.insert(path, method);
