@@ -1,4 +1,7 @@
-//! A panic in code that is not this crate's. In the service's own it is seen, told, and passed on; in what telemetry asks of others, it is no matter of the RPC's.
+//! Handling of panics in foreign code.
+//!
+//! A panic in the service's own code is recorded, logged and resumed. A panic in code that runs
+//! only for telemetry, such as a filter or a sampler, is caught: it must not fail the RPC.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -6,11 +9,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::semconv;
 
-/// What was thrown, on its way through.
+/// A caught panic, to be logged or resumed.
 pub(crate) struct CaughtPanic(Box<dyn Any + Send>);
 
 impl CaughtPanic {
-    /// Runs the service's code. Whatever state a panic leaves behind is for the service's caller to judge: the panic goes on, as it would have consequence us.
+    /// Calls `run` and catches its panic.
+    ///
+    /// `AssertUnwindSafe` is sound for the service's code because its panic is resumed: the caller
+    /// sees a broken invariant no more than without this crate.
     pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Self> {
         catch_unwind(AssertUnwindSafe(run)).map_err(CaughtPanic)
     }
@@ -21,12 +27,12 @@ impl CaughtPanic {
         } else if let Some(message) = self.0.downcast_ref::<String>() {
             message
         } else {
-            // What std's own hook prints of such a payload.
+            // std's default panic hook prints this for a payload of any other type.
             "Box<dyn Any>"
         }
     }
 
-    /// [Logs](log_exception) it.
+    /// [Logs](log_exception) the panic.
     pub(crate) fn log(&self) {
         log_exception(self.message());
     }
@@ -36,9 +42,10 @@ impl CaughtPanic {
     }
 }
 
-/// The conventions' event for a panic, to wherever `tracing` events go. A log bridge makes it a log record of the current context's trace.
+/// Logs a panic as the `tracing` event that the semantic conventions define for exceptions.
 ///
-/// A subscriber that panics in turn must not take the place of the panic it was told of.
+/// A log bridge turns the event into a log record of the current context's trace. If a subscriber
+/// panics in turn, that panic is dropped: it must not replace the original one.
 pub(crate) fn log_exception(message: &str) {
     let _ = CaughtPanic::catch(|| {
         tracing::event!(
@@ -50,23 +57,25 @@ pub(crate) fn log_exception(message: &str) {
     });
 }
 
-/// What is not this crate's, and is asked while an RPC is recorded: a user's function, a part of an SDK. A panic in there costs the answer, never the RPC.
+/// Foreign code that runs while an RPC is recorded, such as a filter or a sampler.
+///
+/// [`run`](Guard::run) catches its panics and logs the first.
 pub(crate) struct Guard {
     name: &'static str,
-    /// What becomes of an RPC consequence the answer.
+    /// The effect of a panic on the telemetry of the RPC, as the warning states it.
     consequence: &'static str,
     warned: AtomicBool,
 }
 
 pub(crate) static FILTER: Guard = Guard::new("`filter`", "the RPC is recorded");
-pub(crate) static PUBLIC_ENDPOINT: Guard = Guard::new("`public_endpoint_if`", "the caller is a stranger");
-pub(crate) static SPAN_ATTRIBUTES: Guard = Guard::new("`span_attributes`", "the span goes without them");
-pub(crate) static FIELDS: Guard = Guard::new("`fields`", "the span goes without them");
-pub(crate) static INSTRUMENTATION: Guard = Guard::new("`instrumentation`", "the RPC is not recorded here");
-pub(crate) static PROPAGATOR: Guard = Guard::new("the propagator", "the trace does not go on");
+pub(crate) static PUBLIC_ENDPOINT: Guard = Guard::new("`public_endpoint_if`", "the caller is untrusted");
+pub(crate) static SPAN_ATTRIBUTES: Guard = Guard::new("`span_attributes`", "the span is recorded without them");
+pub(crate) static FIELDS: Guard = Guard::new("`fields`", "the span is recorded without them");
+pub(crate) static INSTRUMENTATION: Guard = Guard::new("`instrumentation`", "the RPC is not recorded");
+pub(crate) static PROPAGATOR: Guard = Guard::new("the propagator", "the trace context is not propagated");
 pub(crate) static TRACER: Guard = Guard::new(
     "the tracer, its sampler or a span processor",
-    "the span is lost or not whole",
+    "the span is lost or incomplete",
 );
 pub(crate) static METER: Guard = Guard::new("the meter or one of its views", "the RPC is not measured");
 
@@ -79,23 +88,23 @@ impl Guard {
         }
     }
 
-    /// Asks. `None` where that panics.
+    /// Calls `function`, and returns `None` if it panics.
     #[inline]
     pub(crate) fn run<T>(&self, function: impl FnOnce() -> T) -> Option<T> {
         CaughtPanic::catch(function).map_err(|panic| self.panicked(panic)).ok()
     }
 
-    /// Tells of it, once: what panics for one RPC does so for most.
+    /// Logs the first panic only: code that panics for one RPC is likely to panic for most.
     #[cold]
     fn panicked(&self, panic: CaughtPanic) {
         if !self.warned.swap(true, Ordering::Relaxed) {
             let Guard { name, consequence, .. } = self;
             let message = panic.message();
             let _ = CaughtPanic::catch(
-                || tracing::warn!(target: "otel_runtime", "{name} panicked, so {consequence}: {message}; this is told once"),
+                || tracing::warn!(target: "otel_runtime", "{name} panicked, so {consequence}: {message} (logged once)"),
             );
         }
-        // What was thrown may panic when it is dropped. What that throws is left where it is.
+        // Dropping a panic payload may itself panic. Leak the second payload.
         if let Err(again) = CaughtPanic::catch(|| drop(panic)) {
             std::mem::forget(again);
         }
@@ -107,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_thrown_may_panic_in_turn() {
+    fn catches_a_panic_while_the_payload_is_dropped() {
         struct Again(u8);
 
         impl Drop for Again {

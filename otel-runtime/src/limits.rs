@@ -1,50 +1,56 @@
-//! How much of what somebody else wrote goes into telemetry, and on to the next service.
+//! Limits on data from the wire that is recorded in telemetry or propagated.
 //!
-//! What carries an RPC has limits of its own, but they are those of a request: of 16 KiB of headers one attribute could hold nearly all, and keep it long after the RPC.
+//! tonic's HTTP/2 server limits the headers of a request only in total, to 16 KiB by default.
+//! Without limits of our own, one attribute could hold nearly all of that, long after the RPC.
 
-/// Bytes of one value of a captured header or trailer. A multiple of four, so that base64 can be cut there.
+/// Maximum bytes of one value of a captured header or trailer.
+///
+/// A multiple of four, so that base64 can be cut there.
 pub(crate) const HEADER_VALUE: usize = 1024;
 
-/// Values of one captured header or trailer.
+/// Maximum number of values of one captured header or trailer.
 pub(crate) const HEADER_VALUES: usize = 16;
 
-/// Bytes of a name from the wire: of a method, and of a server, for which DNS has at most 253.
+/// Maximum bytes of a method or server name from the wire. DNS names have at most 253.
 pub(crate) const NAME: usize = 256;
 
-/// Bytes of the message that describes a failed span.
+/// Maximum bytes of the description in a span status.
 pub(crate) const MESSAGE: usize = 4096;
 
-/// The start of `text` that is at most so many bytes.
+/// Returns the longest prefix of `text` that is at most `max` bytes.
 #[inline]
-pub(crate) fn cut(text: &str, most: usize) -> &str {
-    let mut end = most.min(text.len());
+pub(crate) fn cut(text: &str, max: usize) -> &str {
+    let mut end = max.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;
     }
     &text[..end]
 }
 
-/// The limits of a header that is a list, with commas.
+/// The limits of a header that is a comma-separated list.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct List {
     pub(crate) members: usize,
     pub(crate) bytes: usize,
 }
 
-/// What the W3C has everybody pass on.
+/// The minimum that W3C Baggage requires every platform to propagate.
 pub(crate) const BAGGAGE: List = List {
     members: 64,
     bytes: 8192,
 };
 
-/// The W3C has 512 bytes as the least. With the longest baggage it has to leave room for the metadata of an RPC within the 16 KiB that servers take.
+/// W3C Trace Context requires at least 512 bytes.
+///
+/// The longest `tracestate` and the longest baggage together must leave room for the metadata of an
+/// RPC within the 16 KiB that servers accept.
 pub(crate) const TRACESTATE: List = List {
     members: 32,
     bytes: 4096,
 };
 
 impl List {
-    /// The limits of the header `name`, if it is such a list.
+    /// Returns the limits of the header `name`, if it is `tracestate` or `baggage`.
     pub(crate) fn of(name: &str) -> Option<Self> {
         if name.eq_ignore_ascii_case("tracestate") {
             Some(TRACESTATE)
@@ -55,17 +61,17 @@ impl List {
         }
     }
 
-    /// The first members of a list that are within the limits, each as a whole.
+    /// Returns the longest prefix of whole members that is within the limits.
     pub(crate) fn cut(self, list: &str) -> &str {
         let mut ends = list.match_indices(',').map(|(end, _)| end).chain([list.len()]);
-        let mut kept = 0;
+        let mut prefix = 0;
         for _ in 0..self.members {
             match ends.next() {
-                Some(end) if end <= self.bytes => kept = end,
+                Some(end) if end <= self.bytes => prefix = end,
                 _ => break,
             }
         }
-        &list[..kept]
+        &list[..prefix]
     }
 }
 
@@ -76,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_cut_between_characters() {
+    fn cuts_text_between_characters() {
         assert_eq!(cut("abc", 4), "abc");
         assert_eq!(cut("abc", 3), "abc");
         assert_eq!(cut("abc", 2), "ab");
@@ -85,9 +91,9 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_cut_between_members() {
+    fn cuts_a_list_between_members() {
         let list = List { members: 3, bytes: 7 };
-        for (whole, kept) in [
+        for (whole, prefix) in [
             ("", ""),
             ("a=1", "a=1"),
             ("a=1,b=2", "a=1,b=2"),
@@ -96,27 +102,27 @@ mod tests {
             ("a,b,c,d", "a,b,c"),
             ("a=123456", ""),
         ] {
-            assert_eq!(list.cut(whole), kept, "{whole:?}");
+            assert_eq!(list.cut(whole), prefix, "{whole:?}");
         }
     }
 
     proptest! {
         #[test]
-        fn whatever_the_text_is(text: String, most in 0..40_usize) {
-            let kept = cut(&text, most);
-            prop_assert!(kept.len() <= most && text.starts_with(kept));
-            // No whole character more would have fitted.
-            if let Some(next) = text[kept.len()..].chars().next() {
-                prop_assert!(kept.len() + next.len_utf8() > most);
+        fn cut_returns_the_longest_prefix(text: String, max in 0..40_usize) {
+            let prefix = cut(&text, max);
+            prop_assert!(prefix.len() <= max && text.starts_with(prefix));
+            // Another character would not have fitted.
+            if let Some(next) = text[prefix.len()..].chars().next() {
+                prop_assert!(prefix.len() + next.len_utf8() > max);
             }
         }
 
         #[test]
-        fn whatever_the_list_is(list in "[a,\u{e9}]{0,30}", members in 1..8_usize, bytes in 0..20_usize) {
-            let kept = List { members, bytes }.cut(&list);
-            prop_assert!(kept.len() <= bytes && kept.split(',').count() <= members);
-            let rest = list.strip_prefix(kept).unwrap();
-            prop_assert!(rest.is_empty() || rest.starts_with(',') || kept.is_empty());
+        fn cut_list_respects_both_limits(list in "[a,\u{e9}]{0,30}", members in 1..8_usize, bytes in 0..20_usize) {
+            let prefix = List { members, bytes }.cut(&list);
+            prop_assert!(prefix.len() <= bytes && prefix.split(',').count() <= members);
+            let rest = list.strip_prefix(prefix).unwrap();
+            prop_assert!(rest.is_empty() || rest.starts_with(',') || prefix.is_empty());
         }
     }
 }

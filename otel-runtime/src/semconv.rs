@@ -1,7 +1,7 @@
-//! The names of OpenTelemetry's semantic conventions v1.45.0 for RPC and gRPC. Every name that this crate emits stands here.
+//! Every name that this crate emits, from OpenTelemetry's semantic conventions v1.45.0 for RPC.
 //!
-//! They are kept here, not taken from `opentelemetry-semantic-conventions`, because that crate's newest version carries schema 1.42 with
-//! the names from before RPC became stable.
+//! The crate `opentelemetry-semantic-conventions` cannot be used yet: its newest version has schema
+//! 1.42, with the names from before the RPC conventions became stable.
 
 pub(crate) const SCOPE_NAME: &str = env!("CARGO_PKG_NAME");
 pub(crate) const SCOPE_VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -11,7 +11,7 @@ pub(crate) const RPC_SYSTEM_NAME: &str = "rpc.system.name";
 /// The value of [`RPC_SYSTEM_NAME`].
 pub(crate) const GRPC: &str = "grpc";
 pub(crate) const RPC_METHOD: &str = "rpc.method";
-/// The value of [`RPC_METHOD`] of a method that nobody knows.
+/// The value of [`RPC_METHOD`] for an unknown method.
 pub(crate) const OTHER: &str = "_OTHER";
 pub(crate) const RPC_METHOD_ORIGINAL: &str = "rpc.method_original";
 pub(crate) const RPC_STATUS_CODE: &str = "rpc.status_code";
@@ -21,12 +21,12 @@ pub(crate) const SERVER_PORT: &str = "server.port";
 pub(crate) const NETWORK_PEER_ADDRESS: &str = "network.peer.address";
 pub(crate) const NETWORK_PEER_PORT: &str = "network.peer.port";
 
-/// Followed by the header's name.
+/// Prefix of an attribute name; the name of the header follows.
 pub(crate) const RPC_REQUEST_HEADER: &str = "rpc.request.header.";
 pub(crate) const RPC_RESPONSE_HEADER: &str = "rpc.response.header.";
 pub(crate) const RPC_RESPONSE_TRAILER: &str = "rpc.response.trailer.";
 
-/// The value of [`ERROR_TYPE`] of an RPC whose handler panicked.
+/// The value of [`ERROR_TYPE`] if the handler of an RPC panicked.
 pub(crate) const PANIC: &str = "panic";
 
 pub(crate) const SERVER_CALL_DURATION: Instrument = Instrument {
@@ -35,14 +35,14 @@ pub(crate) const SERVER_CALL_DURATION: Instrument = Instrument {
     description: "Measures the duration of an incoming Remote Procedure Call (RPC).",
 };
 
-/// Not in the conventions; named after `http.server.active_requests`, which is.
+/// Not part of the conventions; named after their `http.server.active_requests`.
 pub(crate) const SERVER_ACTIVE_REQUESTS: Instrument = Instrument {
     name: "rpc.server.active_requests",
     unit: "{request}",
     description: "Number of active RPC server requests.",
 };
 
-/// Nothing is measured with it: it is told that the metrics are being read.
+/// An observable instrument without data points: its callback runs at each collection.
 pub(crate) const COLLECTION_HOOK: &str = "otel_runtime.reading";
 
 pub(crate) const CLIENT_CALL_DURATION: Instrument = Instrument {
@@ -51,21 +51,21 @@ pub(crate) const CLIENT_CALL_DURATION: Instrument = Instrument {
     description: "Measures the duration of an outgoing Remote Procedure Call (RPC).",
 };
 
-/// Not in the conventions; named after `http.client.active_requests`, which is.
+/// Not part of the conventions; named after their `http.client.active_requests`.
 pub(crate) const CLIENT_ACTIVE_REQUESTS: Instrument = Instrument {
     name: "rpc.client.active_requests",
     unit: "{request}",
     description: "Number of active RPC client requests.",
 };
 
-/// gRPC's own: the conventions have none for sizes. They are off until somebody asks for them.
+/// Defined by gRPC, because the conventions have no size metrics. Off by default.
 pub(crate) const SERVER_CALL_RECEIVED_SIZE: Instrument = Instrument {
     name: "grpc.server.call.rcvd_total_compressed_message_size",
     unit: "By",
     description: "Compressed message bytes received per server call.",
 };
 
-/// gRPC's own: the conventions have none for sizes. They are off until somebody asks for them.
+/// Defined by gRPC, because the conventions have no size metrics. Off by default.
 pub(crate) const SERVER_CALL_SENT_SIZE: Instrument = Instrument {
     name: "grpc.server.call.sent_total_compressed_message_size",
     unit: "By",
@@ -74,11 +74,13 @@ pub(crate) const SERVER_CALL_SENT_SIZE: Instrument = Instrument {
 
 /// `pkg.Service/Method`, or `other`.
 pub(crate) const GRPC_METHOD: &str = "grpc.method";
-/// The value of [`GRPC_METHOD`] of a method that nobody knows.
+/// The value of [`GRPC_METHOD`] for an unknown method.
 pub(crate) const GRPC_OTHER: &str = "other";
 pub(crate) const GRPC_STATUS: &str = "grpc.status";
 
-/// The buckets that gRPC has for sizes ([gRFC A66](https://github.com/grpc/proposal/blob/master/A66-otel-stats.md)), in bytes.
+/// gRPC's bucket boundaries for sizes, in bytes: see [gRFC A66].
+///
+/// [gRFC A66]: https://github.com/grpc/proposal/blob/master/A66-otel-stats.md
 pub(crate) const SIZE_BOUNDARIES: [f64; 14] = [
     0.0,
     1024.0,
@@ -96,18 +98,19 @@ pub(crate) const SIZE_BOUNDARIES: [f64; 14] = [
     4_294_967_296.0,
 ];
 
-/// The buckets that the conventions advise for durations, in seconds.
+/// The conventions' recommended bucket boundaries for durations, in seconds.
 pub(crate) const DURATION_BOUNDARIES: [f64; 14] = [
     0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
 ];
 
+/// Name, unit and description of an instrument.
 pub(crate) struct Instrument {
     pub(crate) name: &'static str,
     pub(crate) unit: &'static str,
     pub(crate) description: &'static str,
 }
 
-/// The names of v1.37 and before.
+/// Names of the semantic conventions up to v1.37.
 pub(crate) mod legacy {
     use super::Instrument;
 

@@ -1,7 +1,8 @@
-//! Carries the context into tasks and threads.
+//! Propagates the current context into tasks and threads.
 //!
-//! The context of an RPC (its span, so its trace, and its baggage) is current in the handler. It is not current in a task or on a thread that the handler starts: these begin with nothing. What
-//! happens there belongs to no trace, or to one of its own, and the baggage is lost:
+//! The context of an RPC, with its span and its baggage, is current in the handler. A task or
+//! thread that the handler starts begins with an empty context. Spans there start new traces, and
+//! the baggage is lost:
 //!
 //! ```
 //! use opentelemetry::{Context, KeyValue, baggage::BaggageExt};
@@ -20,12 +21,17 @@
 //! # }
 //! ```
 //!
-//! [`spawn`] and [`spawn_blocking`], with the cargo feature `spawn`, are tokio's functions of these names, with the context. Whatever else runs futures or closures takes them
-//! from [`in_current_context`] and [`in_current_context_fn`]: a `JoinSet`, a `LocalSet`, a thread, a pool of threads.
+//! [`spawn`] and [`spawn_blocking`] are tokio's functions of these names, with the context
+//! propagated. They need the cargo feature `spawn`. For a `JoinSet`, a `LocalSet`, a thread or a
+//! thread pool, wrap the future in [`in_current_context`], or the closure in
+//! [`in_current_context_fn`].
 //!
-//! What is carried on is what is current where that is called: OpenTelemetry's context and `tracing`'s span. They are current whenever the task runs, and not while it waits, and also while it is dropped. The RPC
-//! does not wait for the task: a span that is made there may well end after the RPC's. A `tracing` span on the other hand lasts until the last task has ended that it was carried into; so does the OpenTelemetry span
-//! that is made of it.
+//! Each of these functions captures OpenTelemetry's current context and `tracing`'s current span.
+//! Both are current whenever the task is polled, and while it is dropped.
+//!
+//! The RPC does not wait for the task: a span that the task starts may end after the RPC's. A
+//! `tracing` span stays open until the last task that captured it has ended, and so does the
+//! OpenTelemetry span that a bridge creates from it.
 
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
@@ -34,14 +40,14 @@ use opentelemetry::Context;
 use pin_project_lite::pin_project;
 use tracing::Span;
 
-/// [`tokio::spawn`], in the current context.
+/// Spawns a future as [`tokio::spawn`] does, in the current context.
 ///
 /// ```
 /// use otel_runtime::task;
 ///
 /// # #[tokio::main]
 /// # async fn main() -> Result<(), tokio::task::JoinError> {
-/// // In a handler, whose trace the log record then belongs to:
+/// // In a handler. The log record belongs to the trace of its RPC:
 /// let task = task::spawn(async {
 ///     // …
 ///     tracing::info!("the report is written");
@@ -54,7 +60,7 @@ use tracing::Span;
 ///
 /// # Panics
 ///
-/// Outside of a tokio runtime, as [`tokio::spawn`] does.
+/// Panics outside of a tokio runtime, as [`tokio::spawn`] does.
 #[cfg(feature = "spawn")]
 #[track_caller]
 pub fn spawn<F>(future: F) -> tokio::task::JoinHandle<F::Output>
@@ -65,11 +71,11 @@ where
     tokio::spawn(in_current_context(future))
 }
 
-/// [`tokio::task::spawn_blocking`], in the current context.
+/// Runs a closure as [`tokio::task::spawn_blocking`] does, in the current context.
 ///
 /// # Panics
 ///
-/// Outside of a tokio runtime, as [`tokio::task::spawn_blocking`] does.
+/// Panics outside of a tokio runtime, as [`tokio::task::spawn_blocking`] does.
 #[cfg(feature = "spawn")]
 #[track_caller]
 pub fn spawn_blocking<T, F>(work: F) -> tokio::task::JoinHandle<T>
@@ -80,7 +86,7 @@ where
     tokio::task::spawn_blocking(in_current_context_fn(work))
 }
 
-/// A future that runs in the context that is current now, wherever it is polled.
+/// Wraps a future so that it is polled in the context that is current now.
 ///
 /// ```
 /// use otel_runtime::task::in_current_context;
@@ -95,14 +101,14 @@ where
 /// assert_eq!(tasks.join_all().await.into_iter().sum::<u32>(), 14);
 /// # }
 /// ```
-pub fn in_current_context<F: Future>(future: F) -> InContext<F> {
-    InContext {
-        carried: Carried::current(),
+pub fn in_current_context<F: Future>(future: F) -> WithContext<F> {
+    WithContext {
+        captured: CapturedContext::current(),
         future: Some(future),
     }
 }
 
-/// A closure that runs in the context that is current now, wherever it is called.
+/// Wraps a closure so that it runs in the context that is current now.
 ///
 /// ```
 /// use otel_runtime::task::in_current_context_fn;
@@ -111,58 +117,59 @@ pub fn in_current_context<F: Future>(future: F) -> InContext<F> {
 /// assert_eq!(thread.join().unwrap(), 42);
 /// ```
 pub fn in_current_context_fn<T, F: FnOnce() -> T>(work: F) -> impl FnOnce() -> T + use<T, F> {
-    let carried = Carried::current();
-    move || carried.run(work)
+    let captured = CapturedContext::current();
+    move || captured.run(work)
 }
 
 pin_project! {
-    /// What [`in_current_context`] returns.
+    /// The future that [`in_current_context`] returns.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
-    pub struct InContext<F> {
-        carried: Carried,
-        // Only dropping takes it.
+    pub struct WithContext<F> {
+        captured: CapturedContext,
+        // `None` only while it is being dropped.
         #[pin]
         future: Option<F>,
     }
 
-    impl<F> PinnedDrop for InContext<F> {
+    impl<F> PinnedDrop for WithContext<F> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            this.carried.run(|| this.future.set(None));
+            this.captured.run(|| this.future.set(None));
         }
     }
 }
 
-impl<F: Future> Future for InContext<F> {
+impl<F: Future> Future for WithContext<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
         let this = self.project();
         match this.future.as_pin_mut() {
-            Some(future) => this.carried.run(|| future.poll(cx)),
+            Some(future) => this.captured.run(|| future.poll(cx)),
             None => Poll::Pending,
         }
     }
 }
 
-/// What was current.
+/// The OpenTelemetry context and the `tracing` span that were current at a call.
 #[derive(Debug)]
-struct Carried {
+struct CapturedContext {
     context: Context,
     span: Span,
 }
 
-impl Carried {
+impl CapturedContext {
     fn current() -> Self {
-        Carried {
+        CapturedContext {
             context: Context::current(),
             span: Span::current(),
         }
     }
 
     fn run<T>(&self, work: impl FnOnce() -> T) -> T {
-        // In this order: a `tracing` span that is entered may bring a context of its own, of when it began.
+        // Attach the context last: entering a `tracing` span may attach the context that was
+        // current when the span was created.
         let _span = self.span.enter();
         let _context = self.context.clone().attach();
         work()

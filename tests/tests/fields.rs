@@ -142,7 +142,7 @@ async fn that_panic_cost_only_themselves_and_a_handler_adds_its_own() {
     assert_eq!(told.severity, Some("WARN"));
     let body = told.body.as_deref().unwrap();
     assert!(
-        body.starts_with("`fields` panicked, so the span goes without them: the test sends no number"),
+        body.starts_with("`fields` panicked, so the span is recorded without them: the test sends no number"),
         "{body}"
     );
 }

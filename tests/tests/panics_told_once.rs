@@ -118,14 +118,14 @@ async fn each() {
         .collect();
     told.sort();
     let expected = [
-        "`fields` panicked, so the span goes without them: on purpose, f; this is told once",
-        "`filter` panicked, so the RPC is recorded: on purpose, a; this is told once",
-        "`instrumentation` panicked, so the RPC is not recorded here: on purpose, g; this is told once",
-        "`public_endpoint_if` panicked, so the caller is a stranger: on purpose, b; this is told once",
-        "`span_attributes` panicked, so the span goes without them: on purpose, c; this is told once",
-        "the meter or one of its views panicked, so the RPC is not measured: on purpose, e; this is told once",
-        "the propagator panicked, so the trace does not go on: on purpose, d; this is told once",
-        "the tracer, its sampler or a span processor panicked, so the span is lost or not whole: on purpose, h; this is told once",
+        "`fields` panicked, so the span is recorded without them: on purpose, f (logged once)",
+        "`filter` panicked, so the RPC is recorded: on purpose, a (logged once)",
+        "`instrumentation` panicked, so the RPC is not recorded: on purpose, g (logged once)",
+        "`public_endpoint_if` panicked, so the caller is untrusted: on purpose, b (logged once)",
+        "`span_attributes` panicked, so the span is recorded without them: on purpose, c (logged once)",
+        "the meter or one of its views panicked, so the RPC is not measured: on purpose, e (logged once)",
+        "the propagator panicked, so the trace context is not propagated: on purpose, d (logged once)",
+        "the tracer, its sampler or a span processor panicked, so the span is lost or incomplete: on purpose, h (logged once)",
     ];
     assert_eq!(told, expected.map(|message| ("WARN", message.to_owned())));
 }

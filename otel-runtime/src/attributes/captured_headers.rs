@@ -1,4 +1,4 @@
-//! Headers and trailers that spans take up: those that are listed, and never another, as far as the [limits] go.
+//! Captured headers and trailers: only listed ones become span attributes, within the [limits].
 
 use std::collections::HashSet;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -11,13 +11,13 @@ use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
 
 use crate::{limits, semconv};
 
-/// Writes padding, as the conventions have it, and reads either, as gRPC has it.
+/// Encodes with padding, as the semantic conventions do; decodes with or without, as gRPC requires.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// The lists, as generated code has them.
+/// Lists of header names, as generated code passes them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CaptureLists {
     pub(crate) request_headers: &'static [&'static str],
@@ -33,7 +33,7 @@ impl CaptureLists {
     };
 }
 
-/// The lists, ready for use.
+/// Parsed lists of the headers and trailers to capture.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct CapturedHeaders {
     pub(crate) request_headers: HeaderList,
@@ -50,7 +50,9 @@ impl CapturedHeaders {
         }
     }
 
-    /// The same lists for good, once however many layers have them: an RPC that had a part in their ownership would count that where all threads count.
+    /// Returns a leaked copy of the lists, the same for equal lists.
+    ///
+    /// With an `Arc` instead, every call would write to a reference count that all threads share.
     pub(crate) fn interned(&self) -> &'static Self {
         static ALL: LazyLock<Mutex<HashSet<&'static CapturedHeaders>>> = LazyLock::new(Mutex::default);
 
@@ -64,7 +66,7 @@ impl CapturedHeaders {
     }
 }
 
-/// HeaderList of headers, each with the attribute that it becomes.
+/// Names of the headers to capture, each with the key of its attribute.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct HeaderList(Box<[(HeaderName, Key)]>);
 
@@ -81,20 +83,18 @@ impl HeaderList {
         HeaderList::new(semconv::RPC_RESPONSE_TRAILER, names)
     }
 
-    /// HeaderList have no case. One that no header can have is left out, and that is told.
+    /// Parses header names, which are case-insensitive. Ignores invalid ones with a warning.
     fn new(prefix: &str, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
-        let legal = names.into_iter().filter_map(|name| {
+        let valid = names.into_iter().filter_map(|name| {
             let name = name.as_ref();
             HeaderName::from_bytes(name.as_bytes())
                 .inspect_err(|_| {
-                    tracing::warn!(
-                        "{name:?} is no name of a header, and is not recorded: write one such as \"x-tenant\""
-                    );
+                    tracing::warn!("ignoring invalid header name {name:?}, expected one such as \"x-tenant\"");
                 })
                 .ok()
         });
         let mut names: Vec<(HeaderName, Key)> = Vec::new();
-        for name in legal {
+        for name in valid {
             if !names.iter().any(|(known, _)| *known == name) {
                 let key = Key::from(format!("{prefix}{name}"));
                 names.push((name, key));
@@ -103,7 +103,7 @@ impl HeaderList {
         HeaderList(names.into_boxed_slice())
     }
 
-    /// Whether one of them becomes this attribute.
+    /// Returns `true` if a listed header has this attribute key.
     pub(crate) fn has(&self, attribute: &Key) -> bool {
         self.0.iter().any(|(_, key)| key == attribute)
     }
@@ -112,7 +112,7 @@ impl HeaderList {
         self.0.is_empty()
     }
 
-    /// The attributes for those of the names that `headers` has.
+    /// Returns the attributes of the listed headers that `headers` contains.
     pub(crate) fn attributes(&self, headers: &HeaderMap) -> impl Iterator<Item = KeyValue> {
         self.0.iter().filter_map(|(name, key)| {
             let is_binary = name.as_str().ends_with("-bin");
@@ -141,7 +141,9 @@ fn text(value: &HeaderValue) -> String {
     }
 }
 
-/// The values in one binary header: base64 already, with or without padding, joined by commas. What is not is encoded as it is.
+/// Splits a binary header at commas, and normalizes each value to padded base64.
+///
+/// A value that is not valid base64 is encoded as raw bytes.
 fn binary(value: &HeaderValue) -> impl Iterator<Item = String> {
     value.as_bytes().split(|byte| *byte == b',').map(|value| {
         let value = value.trim_ascii();
@@ -153,8 +155,8 @@ fn binary(value: &HeaderValue) -> impl Iterator<Item = String> {
 }
 
 fn encoded(bytes: &[u8]) -> String {
-    const MOST: usize = limits::HEADER_VALUE / 4 * 3;
-    BASE64.encode(&bytes[..bytes.len().min(MOST)])
+    const MAX_BYTES: usize = limits::HEADER_VALUE / 4 * 3;
+    BASE64.encode(&bytes[..bytes.len().min(MAX_BYTES)])
 }
 
 #[cfg(test)]
@@ -184,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_listed_in_the_order_of_the_list() {
+    fn captures_listed_headers_in_list_order() {
         let headers: [(_, &[u8]); 4] = [
             ("authorization", b"secret"),
             ("x-tenant", b"a"),
@@ -202,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_binary_is_padded_base64() {
+    fn binary_values_are_padded_base64() {
         let headers: [(_, &[u8]); 4] = [
             ("a-bin", b"AAE"),
             ("a-bin", b"AAE=, /w"),
@@ -224,32 +226,32 @@ mod tests {
 
     fn captured_values(name: &str, headers: &[(&'static str, &[u8])]) -> Vec<String> {
         let Value::Array(Array::String(values)) = captured(&[name], headers).remove(0).1 else {
-            panic!("no strings")
+            panic!("expected an array of strings")
         };
         values.iter().map(ToString::to_string).collect()
     }
 
     #[test]
-    fn a_value_has_an_end() {
-        let most = limits::HEADER_VALUE;
-        let text = "x".repeat(most - 1);
-        for (behind, kept) in [("", ""), ("y", "y"), ("yy", "y"), ("\u{e9}", "")] {
-            let value = format!("{text}{behind}");
+    fn truncates_long_values() {
+        let max = limits::HEADER_VALUE;
+        let text = "x".repeat(max - 1);
+        for (suffix, recorded) in [("", ""), ("y", "y"), ("yy", "y"), ("\u{e9}", "")] {
+            let value = format!("{text}{suffix}");
             assert_eq!(
                 captured_values("a", &[("a", value.as_bytes())]),
-                [format!("{text}{kept}")]
+                [format!("{text}{recorded}")]
             );
         }
         let opaque = vec![0xff; 5000];
-        let base64 = "/".repeat(most);
+        let base64 = "/".repeat(max);
         assert_eq!(captured_values("a", &[("a", &opaque)]), [&*base64]);
         assert_eq!(captured_values("a-bin", &[("a-bin", &opaque)]), [&*base64]);
-        let binary = "/".repeat(most + 3);
+        let binary = "/".repeat(max + 3);
         assert_eq!(captured_values("a-bin", &[("a-bin", binary.as_bytes())]), [base64]);
     }
 
     #[test]
-    fn so_many_values_have_an_end() {
+    fn limits_the_number_of_values() {
         let lines = vec![("a", &b"1"[..]); limits::HEADER_VALUES + 1];
         assert_eq!(captured_values("a", &lines), ["1"; limits::HEADER_VALUES]);
         let commas = [b','; 1000];
@@ -260,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_text_stays_text() {
+    fn keeps_utf8_values() {
         assert_eq!(
             captured(&["x-name"], &[("x-name", "Ada \u{e9}".as_bytes()), ("x-name", b"")]),
             [("rpc.request.header.x-name".to_owned(), strings(&["Ada \u{e9}", ""]))]

@@ -1,28 +1,31 @@
-//! The values of the fields in `#[traced(fields(…))]`.
+//! Conversion of the values in `#[traced(fields(…))]` to attribute values.
 
 use std::borrow::Cow;
 
 use opentelemetry::{Array, KeyValue, StringValue, Value};
 
-/// The attribute that a field becomes, if it has a value.
+/// Returns the attribute of a field, or `None` if the field has no value.
 pub fn attribute(name: &'static str, value: impl FieldValue) -> Option<KeyValue> {
     value.to_value().map(|value| KeyValue::new(name, value))
 }
 
-/// What a field can be: whatever an OpenTelemetry attribute can hold, by value or by reference, or an `Option` of it, which is no attribute where it is `None`.
+/// A type that can be the value of a field.
+///
+/// Implemented for everything that an OpenTelemetry attribute can hold, for references to it, and
+/// for `Option`s of it. `None` adds no attribute.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no value of an OpenTelemetry attribute",
+    message = "`{Self}` cannot be used as an OpenTelemetry attribute value",
     label = "expected a string, an integer, a float, a bool, a slice of them, or an `Option`",
-    note = "what can be displayed becomes a string with `.to_string()`"
+    note = "convert a value that implements `Display` with `.to_string()`"
 )]
 pub trait FieldValue {
-    /// The value, or `None` for none.
+    /// Returns the attribute value, or `None` to add no attribute.
     fn to_value(&self) -> Option<Value>;
 }
 
-/// What an array of an OpenTelemetry attribute can hold.
+/// A type that can be an element of an array attribute.
 pub trait Element: Sized {
-    /// The array.
+    /// Returns the array attribute of these elements.
     fn array(items: &[Self]) -> Array;
 }
 
@@ -68,7 +71,7 @@ impl<T: Element> FieldValue for Vec<T> {
     }
 }
 
-/// Types that become one of OpenTelemetry's without a loss, alone and in arrays.
+/// Implements both traits for types that convert to an OpenTelemetry type without loss.
 macro_rules! scalars {
     ($($ty:ty => $to:ty, $array:ident;)*) => {$(
         impl FieldValue for $ty {
@@ -112,7 +115,9 @@ impl FieldValue for Cow<'_, str> {
     }
 }
 
-/// Integers that may be larger than OpenTelemetry's. One that is becomes a string: a wrong number would be worse.
+/// Implements [`FieldValue`] for integers that may not fit into OpenTelemetry's `i64`.
+///
+/// An integer that does not fit becomes a string, because a truncated number would be wrong.
 macro_rules! large_integers {
     ($($ty:ty)*) => {$(
         impl FieldValue for $ty {
@@ -130,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_type_keeps_its_type() {
+    fn converts_every_supported_type() {
         let value = |value: &dyn FieldValue| value.to_value().unwrap();
         assert_eq!(value(&true), Value::Bool(true));
         assert_eq!(value(&-1_i8), Value::I64(-1));
@@ -157,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn none_is_no_attribute() {
+    fn none_adds_no_attribute() {
         assert_eq!(attribute("name", None::<&str>), None);
         assert_eq!(attribute("name", Some(1)), Some(KeyValue::new("name", 1)));
     }

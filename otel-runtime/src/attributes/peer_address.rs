@@ -1,4 +1,4 @@
-//! The client's socket: `network.peer.address` and `network.peer.port`.
+//! The address of the client's socket: `network.peer.address` and `network.peer.port`.
 
 use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -10,7 +10,9 @@ use tonic::Extensions;
 
 use crate::semconv;
 
-/// Adds `network.peer.address` and `network.peer.port`: the client's socket, over TCP, TLS, or a Unix domain socket whose client has a name.
+/// Adds the address of the client's socket: `network.peer.address` and `network.peer.port`.
+///
+/// Supports TCP, TLS, and Unix domain sockets if the client's socket has a path.
 pub(crate) fn add_peer_address(socket: Option<SocketAddr>, extensions: &Extensions, span: &mut impl Span) {
     let Some(socket) = socket else {
         if let Some(path) = unix_peer(extensions) {
@@ -23,10 +25,12 @@ pub(crate) fn add_peer_address(socket: Option<SocketAddr>, extensions: &Extensio
     span.set_attribute(KeyValue::new(semconv::NETWORK_PEER_PORT, i64::from(socket.port())));
 }
 
-/// How many hosts a thread remembers the addresses of, as text. Most services are called by few, many times.
+/// Number of formatted IP addresses in the per-thread cache.
+///
+/// Most services are called by a few hosts, many times.
 const CACHED: usize = 32;
 
-/// A host's address, and how it is written.
+/// An IP address and its text.
 struct FormattedIp {
     address: IpAddr,
     text: Arc<str>,
@@ -36,7 +40,7 @@ thread_local! {
     static THREAD_CACHE: [RefCell<Option<FormattedIp>>; CACHED] = const { [const { RefCell::new(None) }; CACHED] };
 }
 
-/// `192.0.2.7`
+/// Formats an IP address, or takes its text from the per-thread cache.
 fn format_ip(address: IpAddr) -> StringValue {
     let last = match address {
         IpAddr::V4(address) => address.octets()[3],
@@ -46,12 +50,12 @@ fn format_ip(address: IpAddr) -> StringValue {
         IpAddr::V4(address) => format_ipv4(address),
         IpAddr::V6(address) => Arc::from(address.to_string()),
     };
-    let found = THREAD_CACHE.try_with(|written| {
-        let mut place = written[usize::from(last) % CACHED].borrow_mut();
-        match &*place {
-            Some(written) if written.address == address => Arc::clone(&written.text),
+    let found = THREAD_CACHE.try_with(|cached| {
+        let mut slot = cached[usize::from(last) % CACHED].borrow_mut();
+        match &*slot {
+            Some(cached) if cached.address == address => Arc::clone(&cached.text),
             _ => Arc::clone(
-                &place
+                &slot
                     .insert(FormattedIp {
                         address,
                         text: format(),
@@ -63,7 +67,9 @@ fn format_ip(address: IpAddr) -> StringValue {
     found.unwrap_or_else(|_| format()).into()
 }
 
-/// `192.0.2.7`. What std does for it costs as much as a span's start, and callers may be too many to remember.
+/// Formats an IPv4 address, such as `192.0.2.7`.
+///
+/// `to_string` costs as much as starting a span, which matters if the callers outnumber the cache.
 fn format_ipv4(address: Ipv4Addr) -> Arc<str> {
     let mut text = [0; "255.255.255.255".len()];
     let mut length = 0;
@@ -143,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv4_client_of_an_ipv6_socket_has_its_ipv4_address() {
+    fn maps_an_ipv4_mapped_ipv6_address_to_ipv4() {
         let address = |address: &'static str| KeyValue::new("network.peer.address", address);
         let port = KeyValue::new("network.peer.port", 41952);
         assert_eq!(
@@ -155,19 +161,19 @@ mod tests {
     }
 
     #[test]
-    fn each_host_has_its_own_address() {
+    fn hosts_that_share_a_cache_slot_are_distinguished() {
         let hosts = (0..=u8::MAX).flat_map(|last| {
             let (v4, v6) = ([192, 0, 2, last], [0x2001, 0xdb8, 0, 0, 0, 0, 0, last.into()]);
             [[203, 0, 113, last].into(), v4.into(), IpAddr::from(v6)]
         });
-        // The first time, and from memory.
+        // Formatted the first time, and cached the second time.
         for host in hosts.flat_map(|host| [host, host]) {
             assert_eq!(format_ip(host).as_str(), host.to_string());
         }
     }
 
     #[test]
-    fn an_address_is_written_as_std_writes_it() {
+    fn formats_ipv4_like_std() {
         for octet in 0..=u8::MAX {
             let address = Ipv4Addr::new(octet, 0, u8::MAX, octet);
             assert_eq!(*format_ipv4(address), *address.to_string());

@@ -1,4 +1,4 @@
-//! The two ends of the connection: which name the caller asked for, and the socket it called from.
+//! The server's address as the caller wrote it: `server.address` and `server.port`.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -10,7 +10,9 @@ use opentelemetry::{KeyValue, StringValue, Value};
 
 use crate::{limits, semconv};
 
-/// Adds `server.address` and `server.port`: the host and port of `:authority`, or of its predecessor in HTTP/1.1, `host`; never the socket's.
+/// Adds `server.address` and `server.port`, from the `:authority` or `host` of the request.
+///
+/// The local socket's address is never used.
 pub(crate) fn add_server_address(uri: Option<&Uri>, headers: &HeaderMap, attributes: &mut Vec<KeyValue>) {
     let Some(uri) = uri else { return };
     if let Some(authority) = uri.authority() {
@@ -22,7 +24,7 @@ pub(crate) fn add_server_address(uri: Option<&Uri>, headers: &HeaderMap, attribu
     }
 }
 
-/// What one authority says. A server is called by few names, and by the same one many times.
+/// An authority, with the address and the port in it.
 struct ServerAddress {
     authority: Authority,
     address: Option<Arc<str>>,
@@ -30,7 +32,7 @@ struct ServerAddress {
 }
 
 thread_local! {
-    /// What the last one said.
+    /// The last authority that this thread parsed. Most callers of a server use one authority.
     static LAST_AUTHORITY: RefCell<Option<ServerAddress>> = const { RefCell::new(None) };
 }
 
@@ -78,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn where_there_is_no_authority_the_host_header_tells() {
+    fn falls_back_to_the_host_header() {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, "greeter.example:8080".parse().unwrap());
         let of = |uri: &'static str| server(Some(&Uri::from_static(uri)), &headers);
@@ -95,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_authority_tells_address_and_port() {
+    fn splits_the_authority_into_address_and_port() {
         let address = |host: &'static str| KeyValue::new("server.address", host);
         let port = |port: i64| KeyValue::new("server.port", port);
         assert_eq!(
@@ -116,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_an_end() {
+    fn truncates_a_long_address() {
         let of = |length| {
             let uri: Uri = format!("http://{}:1/a/b", "x".repeat(length)).parse().unwrap();
             let attributes = server(Some(&uri), &HeaderMap::new());

@@ -1,4 +1,4 @@
-//! What a channel is told to connect to: `server.address` and `server.port`.
+//! The target that a client connects to: `server.address` and `server.port`.
 
 use std::net::{Ipv6Addr, SocketAddr};
 
@@ -6,7 +6,9 @@ use opentelemetry::KeyValue;
 
 use crate::semconv;
 
-/// A target, read as [gRPC names it](https://github.com/grpc/grpc/blob/master/doc/naming.md), and as URLs do.
+/// A parsed target, in [gRPC's name syntax] or as a URL.
+///
+/// [gRPC's name syntax]: https://github.com/grpc/grpc/blob/master/doc/naming.md
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Target {
     address: String,
@@ -14,10 +16,12 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Of a target that cannot be read, all of it is the address: it still tells one group of servers from another.
+    /// Parses a target. If its syntax is unknown, the whole target becomes the address.
+    ///
+    /// Such an address still distinguishes one group of servers from another.
     pub(crate) fn parse(target: &str) -> Self {
         let target = target.trim();
-        Target::read(target).unwrap_or_else(|| Target::whole(&without_user(target)))
+        Target::parse_known(target).unwrap_or_else(|| Target::opaque(&without_user(target)))
     }
 
     pub(crate) fn attributes(&self) -> Vec<KeyValue> {
@@ -28,11 +32,11 @@ impl Target {
         address.into_iter().chain(port).collect()
     }
 
-    fn read(target: &str) -> Option<Self> {
+    fn parse_known(target: &str) -> Option<Self> {
         let Some((scheme, rest)) = target.split_once(':') else {
             return Target::host_and_port(target);
         };
-        // `//authority/` names the server that resolves the name.
+        // In `dns://authority/name`, the authority is the DNS server.
         let name = rest
             .strip_prefix("//")
             .map_or(rest, |rest| rest.split_once('/').map_or("", |(_, name)| name));
@@ -40,8 +44,8 @@ impl Target {
             "http" => Target::url(rest, 80),
             "https" => Target::url(rest, 443),
             "dns" | "ipv4" | "ipv6" => Target::host_and_port(name),
-            "unix" => Target::socket(rest.strip_prefix("//").unwrap_or(rest)),
-            "unix-abstract" => Target::socket(rest),
+            "unix" => Target::unix_socket(rest.strip_prefix("//").unwrap_or(rest)),
+            "unix-abstract" => Target::unix_socket(rest),
             _ => Target::host_and_port(target),
         }
     }
@@ -54,10 +58,10 @@ impl Target {
         Some(target)
     }
 
-    /// `host`, `host:port`, `[IPv6]`, `[IPv6]:port`, or an IPv6 address as it is.
+    /// Parses `host`, `host:port`, `[IPv6]`, `[IPv6]:port`, or an IPv6 address without brackets.
     fn host_and_port(server: &str) -> Option<Self> {
         if let Ok(address) = server.parse::<Ipv6Addr>() {
-            return Some(Target::whole(&address.to_string()));
+            return Some(Target::opaque(&address.to_string()));
         }
         if let Ok(SocketAddr::V6(socket)) = server.parse() {
             return Some(Target {
@@ -69,25 +73,26 @@ impl Target {
             return address
                 .parse::<Ipv6Addr>()
                 .ok()
-                .map(|address| Target::whole(&address.to_string()));
+                .map(|address| Target::opaque(&address.to_string()));
         }
         let (host, port) = match server.split_once(':') {
             Some((host, port)) => (host, Some(port.parse().ok()?)),
             None => (server, None),
         };
-        let is_none_of_a_host = |char: char| "/,[]@?#".contains(char) || char.is_whitespace() || char.is_control();
-        let is_host = !host.is_empty() && !host.contains(is_none_of_a_host);
+        let is_invalid_in_a_host = |char: char| "/,[]@?#".contains(char) || char.is_whitespace() || char.is_control();
+        let is_host = !host.is_empty() && !host.contains(is_invalid_in_a_host);
         is_host.then(|| Target {
             address: host.to_owned(),
             port,
         })
     }
 
-    fn socket(name: &str) -> Option<Self> {
-        (!name.is_empty()).then(|| Target::whole(name))
+    fn unix_socket(name: &str) -> Option<Self> {
+        (!name.is_empty()).then(|| Target::opaque(name))
     }
 
-    fn whole(target: &str) -> Self {
+    /// Creates a target whose address is the whole text, without a port.
+    fn opaque(target: &str) -> Self {
         Target {
             address: target.to_owned(),
             port: None,
@@ -95,7 +100,7 @@ impl Target {
     }
 }
 
-/// What stands before the `@` in a URL may be a password.
+/// Removes the user information from a URL, because it may contain a password.
 fn without_user(target: &str) -> String {
     if let Some((scheme, rest)) = target.split_once("://") {
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -111,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_form_of_a_target() {
+    fn parses_every_kind_of_target() {
         for (target, address, port) in [
             ("greeter.example:50051", "greeter.example", Some(50051)),
             ("greeter.example", "greeter.example", None),
@@ -154,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_the_address() {
+    fn an_unknown_target_is_the_address() {
         for target in [
             "xds:///greeter",
             "zookeeper://zk.example:2181/greeter",
@@ -173,12 +178,12 @@ mod tests {
             "unix-abstract:",
             "a\tb:1",
         ] {
-            assert_eq!(Target::parse(target), Target::whole(target), "{target}");
+            assert_eq!(Target::parse(target), Target::opaque(target), "{target}");
         }
     }
 
     #[test]
-    fn a_password_is_no_part_of_an_address() {
+    fn removes_user_and_password() {
         for (target, address) in [
             ("http://user:secret@", "http://"),
             ("http://user:secret@a b", "http://a b"),
@@ -188,12 +193,12 @@ mod tests {
             ),
             ("xds://user:secret@directory/greeter", "xds://directory/greeter"),
         ] {
-            assert_eq!(Target::parse(target), Target::whole(address), "{target}");
+            assert_eq!(Target::parse(target), Target::opaque(address), "{target}");
         }
     }
 
     #[test]
-    fn attributes_have_no_empty_value() {
+    fn omits_empty_attributes() {
         assert_eq!(Target::parse("").attributes(), []);
         assert_eq!(
             Target::parse("greeter.example:50051").attributes(),

@@ -1,4 +1,4 @@
-//! `grpc-timeout`.
+//! Fuzz target: the `grpc-timeout` header.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use http::HeaderValue;
 use crate::grpc::side::Side;
 use crate::grpc::timeout;
 
-/// It is read as gRPC has it, and as nothing else; and any deadline can be compared with any time.
+/// Checks that only valid timeouts are parsed, and that comparing them with any time is correct.
 pub fn check(bytes: &[u8]) {
     let Ok(header) = HeaderValue::from_bytes(bytes) else {
         return;
     };
-    let read = timeout::parse_header(&header);
-    assert_eq!(read, expected(bytes));
+    let parsed = timeout::parse_header(&header);
+    assert_eq!(parsed, expected(bytes));
     for side in [Side::Client, Side::Server] {
-        if let Some(timeout) = read {
+        if let Some(timeout) = parsed {
             assert!(timeout::exceeded(side, timeout, timeout));
             assert!(timeout::exceeded(side, timeout, timeout * 2));
             assert!(timeout.is_zero() || !timeout::exceeded(side, timeout, Duration::ZERO));
@@ -23,7 +23,7 @@ pub fn check(bytes: &[u8]) {
     }
 }
 
-/// By way of numbers larger than any of them.
+/// Parses a timeout with 128-bit integers, which cannot overflow.
 fn expected(bytes: &[u8]) -> Option<Duration> {
     let text = std::str::from_utf8(bytes).ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;

@@ -1,4 +1,4 @@
-//! Headers that become attributes.
+//! Fuzz target: captured headers.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -10,12 +10,12 @@ use crate::attributes::captured_headers::HeaderList;
 
 const LISTED: [&str; 4] = ["x-tenant", "X-Zone", "trace-bin", "grpc-status"];
 
-/// What is recorded is what is listed, within its limits, and says what the header says.
+/// Checks that only listed headers are captured, within the limits, with the values that were sent.
 pub fn check(bytes: &[u8]) {
     let headers = headers(bytes);
     let attributes: Vec<_> = HeaderList::request_headers(LISTED).attributes(&headers).collect();
-    let there = LISTED.iter().filter(|name| headers.contains_key(**name));
-    let keys = there.map(|name| format!("rpc.request.header.{}", name.to_lowercase()));
+    let present = LISTED.iter().filter(|name| headers.contains_key(**name));
+    let keys = present.map(|name| format!("rpc.request.header.{}", name.to_lowercase()));
     assert!(attributes.iter().map(|attribute| attribute.key.as_str()).eq(keys));
     for attribute in attributes {
         let Value::Array(Array::String(recorded)) = attribute.value else {
@@ -23,11 +23,11 @@ pub fn check(bytes: &[u8]) {
         };
         assert!((1..=16).contains(&recorded.len()), "{recorded:?}");
         let name = attribute.key.as_str().strip_prefix("rpc.request.header.").unwrap();
-        are_what_was_sent(name, &recorded, &headers);
+        assert_values_match(name, &recorded, &headers);
     }
 }
 
-fn are_what_was_sent(name: &str, recorded: &[StringValue], headers: &HeaderMap) {
+fn assert_values_match(name: &str, recorded: &[StringValue], headers: &HeaderMap) {
     let sent: Vec<&[u8]> = if name.ends_with("-bin") {
         let lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
         let values = lines.flat_map(|line| line.split(|byte| *byte == b','));
@@ -46,7 +46,7 @@ fn are_what_was_sent(name: &str, recorded: &[StringValue], headers: &HeaderMap) 
             }
             _ => {
                 let bytes = BASE64_STANDARD.decode(recorded).unwrap();
-                // Base64 as it came, but for its padding; or else that of what came.
+                // The base64 that was sent, except for its padding; or the base64 of the raw bytes.
                 let unpadded = recorded.trim_end_matches('=').as_bytes();
                 assert!(sent.starts_with(unpadded) || sent.starts_with(&bytes), "{recorded:?}");
             }

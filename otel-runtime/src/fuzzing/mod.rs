@@ -1,6 +1,8 @@
-//! What has to hold of everything that reads a stranger's bytes, whatever these are: one file for each of the targets in `fuzz/`.
+//! Properties of all code that parses untrusted bytes: one file for each target in `fuzz/`.
 //!
-//! Each has a function that takes bytes and panics where the promise does not hold. `cargo fuzz` looks for such bytes; here, on any compiler, they are random ones, and those of the corpus in `fuzz/corpus/`.
+//! Each file has a function `check`, which panics if a property does not hold for its input.
+//! `cargo fuzz` searches for such input. The tests here need no nightly compiler: they use random
+//! bytes, and the corpus in `fuzz/corpus/`.
 
 pub mod grpc_timeout;
 pub mod header_capture;
@@ -11,7 +13,7 @@ pub mod traceparent;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// Headers, written as `name: value`, one a line. What cannot be one is left out.
+/// Parses headers, one `name: value` per line. Ignores invalid lines.
 fn headers(bytes: &[u8]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for line in bytes.split(|byte| *byte == b'\n') {
@@ -23,7 +25,7 @@ fn headers(bytes: &[u8]) -> HeaderMap {
             HeaderName::from_bytes(name.trim_ascii()),
             HeaderValue::from_bytes(value.trim_ascii()),
         ) {
-            // One line too many for the map is no header either.
+            // A header that exceeds the capacity of the map is ignored.
             let _ = headers.try_append(name, value);
         }
     }
@@ -38,7 +40,7 @@ mod tests {
 
     use super::*;
 
-    /// A target, what runs it, and pieces that what it reads is made of.
+    /// The name of a fuzz target, its check, and fragments of its input format.
     type Target = (&'static str, fn(&[u8]), &'static [&'static str]);
 
     const TARGETS: &[Target] = &[
@@ -98,7 +100,7 @@ mod tests {
         ),
     ];
 
-    /// Pieces of what is read, and anything between them.
+    /// Generates input from fragments of the format, with random bytes between them.
     fn bytes(pieces: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
         let piece = prop::sample::select(pieces).prop_map(|piece| piece.as_bytes().to_vec());
         let anything = prop::collection::vec(any::<u8>(), 0..4);
@@ -106,14 +108,14 @@ mod tests {
     }
 
     #[test]
-    fn whatever_the_bytes_are() {
+    fn checks_hold_for_random_input() {
         for (_, check, pieces) in TARGETS {
             proptest!(ProptestConfig::with_cases(1000), |(bytes in bytes(pieces))| check(&bytes));
         }
     }
 
     #[test]
-    fn whatever_was_found_before() {
+    fn checks_hold_for_the_corpus() {
         let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
         for (target, check, _) in TARGETS {
             let files: Vec<_> = corpus.join(target).read_dir().unwrap().collect();

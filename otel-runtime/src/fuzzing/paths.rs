@@ -1,4 +1,4 @@
-//! Paths, and the names of methods in them.
+//! Fuzz target: request paths, and the method names in them.
 
 use http::{Request, Uri};
 
@@ -6,12 +6,12 @@ use crate::grpc::path::{full_method_name, names_match, service_and_method};
 use crate::layer::request::RpcRequest;
 use crate::method::registry::MethodRegistry;
 
-/// A name from the wire has an end, and its parts are parts of it.
+/// Checks that names from the wire are limited in length, and are parts of the path.
 pub fn check(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let path = text.parse::<Uri>().map_or(text.to_owned(), |uri| uri.path().to_owned());
-    names_have_an_end(&path);
-    parts_are_parts(&path);
+    assert_names_are_limited(&path);
+    assert_parts_of_path(&path);
     if let Ok(request) = Request::post(&path).body(()) {
         let request = RpcRequest::from_http(&request);
         assert!(request.path().contains(request.service()) && request.path().ends_with(request.method()));
@@ -19,12 +19,13 @@ pub fn check(bytes: &[u8]) {
     }
 }
 
-fn names_have_an_end(path: &str) {
+fn assert_names_are_limited(path: &str) {
     let name = full_method_name(path);
     assert!(path == name || path == format!("/{name}"));
     let methods = MethodRegistry::for_server();
     let is_name = name.len() <= 256;
-    // What is learnt is kept for good, so that it is not what is tried millions of times.
+    // `register` leaks the name, so a fuzzer that runs millions of inputs must not call it with a
+    // valid one.
     if is_name {
         methods.alias(path, methods.fallback());
     } else {
@@ -35,7 +36,7 @@ fn names_have_an_end(path: &str) {
     assert!(methods.get("/another").is_none() || path == "/another");
 }
 
-fn parts_are_parts(path: &str) {
+fn assert_parts_of_path(path: &str) {
     let Some((service, method)) = service_and_method(path) else {
         return;
     };

@@ -1,4 +1,4 @@
-//! The caller's context, in all formats.
+//! Fuzz target: extraction and injection of the caller's context, in all formats.
 
 use http::HeaderMap;
 use opentelemetry::Context;
@@ -14,39 +14,41 @@ use crate::propagation::{
     B3Propagator, Carrier, GoogleCloudPropagator, JaegerPropagator, Limited, SamplingState, replace,
 };
 
-/// A caller's span is a whole one or none; it goes on as what it was read as, within the limits.
+/// Checks that a span context is extracted completely or not at all, and survives a round trip.
+///
+/// The injected headers must be within the limits.
 pub fn check(bytes: &[u8]) {
     let headers = headers(bytes);
     for propagator in all() {
-        let read = read(&*propagator, &headers);
-        is_whole(&read);
-        let passed_on = written(&*propagator, &read);
-        is_within_limits(&passed_on);
-        let again = self::read(&*propagator, &passed_on);
-        assert_eq!(span(&again), span(&read), "{propagator:?}: {passed_on:?}");
+        let extracted = extract(&*propagator, &headers);
+        assert_valid(&extracted);
+        let injected = inject(&*propagator, &extracted);
+        assert_within_limits(&injected);
+        let again = extract(&*propagator, &injected);
+        assert_eq!(span(&again), span(&extracted), "{propagator:?}: {injected:?}");
         assert_eq!(
             SamplingState::from_context(&again),
-            SamplingState::from_context(&read),
-            "{propagator:?}: {passed_on:?}"
+            SamplingState::from_context(&extracted),
+            "{propagator:?}: {injected:?}"
         );
     }
     #[cfg(feature = "propagators")]
-    names_are_read_alike(&String::from_utf8_lossy(bytes));
+    assert_names_round_trip(&String::from_utf8_lossy(bytes));
     let w3c = TraceContextPropagator::new();
-    let read = read(&w3c, &headers);
-    let again = self::read(&w3c, &written(&w3c, &read));
+    let extracted = extract(&w3c, &headers);
+    let again = extract(&w3c, &inject(&w3c, &extracted));
     let trace_state = |context: &Context| context.span().span_context().trace_state().header();
-    assert_eq!(trace_state(&again), trace_state(&read));
+    assert_eq!(trace_state(&again), trace_state(&extracted));
 }
 
-/// Names that were read from a list are read again without a warning.
+/// Checks that a parsed list of names, written again, parses to the same names without a warning.
 #[cfg(feature = "propagators")]
-fn names_are_read_alike(list: &str) {
+fn assert_names_round_trip(list: &str) {
     let (names, _) = parse(list);
     assert!(!names.is_empty() || list.to_lowercase().contains("none"), "{list:?}");
-    let written: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
-    if !written.is_empty() {
-        assert_eq!(parse(&written.join(",")), (names, None));
+    let parsed: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
+    if !parsed.is_empty() {
+        assert_eq!(parse(&parsed.join(",")), (names, None));
     }
 }
 
@@ -67,11 +69,11 @@ fn all() -> Vec<Box<dyn TextMapPropagator>> {
     ]
 }
 
-fn read(propagator: &dyn TextMapPropagator, headers: &HeaderMap) -> Context {
+fn extract(propagator: &dyn TextMapPropagator, headers: &HeaderMap) -> Context {
     propagator.extract_with_context(&Context::new(), &Limited(headers.extractor()))
 }
 
-fn written(propagator: &dyn TextMapPropagator, context: &Context) -> HeaderMap {
+fn inject(propagator: &dyn TextMapPropagator, context: &Context) -> HeaderMap {
     let mut headers = HeaderMap::new();
     replace(propagator, context, &mut headers);
     headers
@@ -82,7 +84,7 @@ fn span(context: &Context) -> (TraceId, SpanId, bool) {
     (span.trace_id(), span.span_id(), span.is_sampled())
 }
 
-fn is_whole(context: &Context) {
+fn assert_valid(context: &Context) {
     let (trace_id, span_id, is_sampled) = span(context);
     assert_eq!(trace_id == TraceId::INVALID, span_id == SpanId::INVALID);
     if trace_id == TraceId::INVALID {
@@ -98,7 +100,7 @@ fn is_whole(context: &Context) {
     assert!(context.baggage().len() <= 64);
 }
 
-fn is_within_limits(headers: &HeaderMap) {
+fn assert_within_limits(headers: &HeaderMap) {
     for (name, members, bytes) in [("baggage", 64, 8192), ("tracestate", 32, 4096)] {
         if let Some(list) = headers.get(name) {
             assert!(list.len() <= bytes, "{list:?}");
@@ -113,7 +115,8 @@ fn is_within_limits(headers: &HeaderMap) {
         Some(key.len() + value.len())
     });
     assert!(jaegers.sum::<usize>() <= 8192, "{headers:?}");
-    // Of the 16 KiB that servers take, 3 are left, for each entry counts 32 bytes more than it has.
+    // Servers accept 16 KiB of headers; 3 KiB must remain for other metadata. HTTP/2 counts 32
+    // bytes of overhead for each header.
     let size = headers
         .iter()
         .map(|(name, value)| name.as_str().len() + value.len() + 32);

@@ -1,4 +1,4 @@
-//! Whom a client calls, and what a server is called.
+//! Fuzz target: the server's address, from a client's target and from a request's authority.
 
 use http::header::HOST;
 use http::uri::Authority;
@@ -8,39 +8,41 @@ use opentelemetry::{KeyValue, Value};
 use crate::attributes::server_address::add_server_address;
 use crate::client::target::Target;
 
-/// An address and a port come from what is read, without anything that may be secret; and those from the wire have an end.
+/// Checks that address and port are part of the input, without user information.
+///
+/// An address from the wire must be limited in length.
 pub fn check(bytes: &[u8]) {
     if let Ok(target) = std::str::from_utf8(bytes) {
-        a_clients_target(target);
+        check_client_target(target);
     }
     if let Ok(host) = HeaderValue::from_bytes(bytes) {
-        a_servers_authority(&host);
+        check_server_authority(&host);
     }
 }
 
-fn a_clients_target(target: &str) {
+fn check_client_target(target: &str) {
     let attributes = Target::parse(target).attributes();
     let (address, port) = address_and_port(&attributes);
     assert_eq!(address.is_empty(), target.trim().is_empty());
     if let Some(port) = port {
-        is_written_in(port, target, &[("http:", 80), ("https:", 443)]);
+        assert_port_in(port, target, &[("http:", 80), ("https:", 443)]);
     }
-    // An IPv6 address is written as its standard has it; anything else as it stands.
+    // An IPv6 address is normalized; any other address is part of the input.
     assert!(
         address.contains(':') || target.contains(address),
         "{target:?}: {address:?}"
     );
-    // The name of a file may look like anything.
+    // The path of a Unix domain socket may contain anything.
     let is_file = target.trim().starts_with("unix");
     assert!(is_file || !has_user(address), "{target:?}: {address:?}");
-    // What was read is read as the same.
+    // An address parses to itself.
     let again = Target::parse(address).attributes();
     if port.is_some() {
         assert_eq!(address_and_port(&again), (address, None));
     }
 }
 
-/// Whether there is something before an `@` in a URL.
+/// Returns `true` if a URL has user information: anything before an `@`.
 fn has_user(target: &str) -> bool {
     let Some((_, rest)) = target.split_once("://") else {
         return false;
@@ -50,7 +52,7 @@ fn has_user(target: &str) -> bool {
         .is_some_and(|authority| authority.contains('@'))
 }
 
-fn a_servers_authority(host: &HeaderValue) {
+fn check_server_authority(host: &HeaderValue) {
     let headers = HeaderMap::from_iter([(HOST, host.clone())]);
     let mut by_header = Vec::new();
     add_server_address(Some(&Uri::from_static("/a.B/C")), &headers, &mut by_header);
@@ -65,9 +67,9 @@ fn a_servers_authority(host: &HeaderValue) {
         "{authority}: {address:?}"
     );
     if let Some(port) = port {
-        is_written_in(port, authority.as_str(), &[]);
+        assert_port_in(port, authority.as_str(), &[]);
     }
-    // In the URI it says the same.
+    // An equal authority in the URI must give equal attributes.
     if let Ok(uri) = Uri::builder()
         .scheme("http")
         .authority(authority)
@@ -80,8 +82,8 @@ fn a_servers_authority(host: &HeaderValue) {
     }
 }
 
-/// Its digits are there, perhaps behind zeros or a sign, or it is that of the scheme.
-fn is_written_in(port: u16, text: &str, schemes: &[(&str, u16)]) {
+/// Asserts that the port is part of the text, or is the default port of the text's scheme.
+fn assert_port_in(port: u16, text: &str, schemes: &[(&str, u16)]) {
     let is_default = schemes
         .iter()
         .any(|(scheme, of)| text.trim().starts_with(scheme) && *of == port);

@@ -1,4 +1,4 @@
-//! The reader and the writer of a plain `traceparent`, beside the propagator that they stand for.
+//! Fuzz target: the fast path for `traceparent`, compared with the propagator that it replaces.
 
 use http::{HeaderMap, HeaderValue};
 use opentelemetry::Context;
@@ -11,7 +11,9 @@ use crate::grpc::request_headers::KnownHeaders;
 use crate::propagation::traceparent::{self, FastExtract};
 use crate::propagation::{Carrier, Limited, replace};
 
-/// What is read and written in place is, bit for bit, what the W3C's propagators read and write, but for an empty `tracestate`.
+/// Checks that the fast path extracts and injects exactly as the W3C propagators do.
+///
+/// The only difference is that the fast path does not inject an empty `tracestate`.
 pub fn check(bytes: &[u8]) {
     compare(&headers(bytes));
     if let Ok(line) = HeaderValue::from_bytes(bytes) {
@@ -43,10 +45,10 @@ fn compare_with(propagator: &dyn TextMapPropagator, headers: &HeaderMap, is_alon
         }
         FastExtract::Fallback => assert!(!is_plain || !is_alone || headers.contains_key("tracestate")),
     }
-    is_written_as_well(propagator, &expected);
+    assert_injected_alike(propagator, &expected);
 }
 
-fn is_written_as_well(propagator: &dyn TextMapPropagator, context: &Context) {
+fn assert_injected_alike(propagator: &dyn TextMapPropagator, context: &Context) {
     let (mut ours, mut theirs) = (HeaderMap::new(), HeaderMap::new());
     if traceparent::try_inject(propagator, context, &mut ours) {
         replace(propagator, context, &mut theirs);
@@ -55,11 +57,11 @@ fn is_written_as_well(propagator: &dyn TextMapPropagator, context: &Context) {
         }
         assert_eq!(ours, theirs);
     } else {
-        assert_eq!(ours, theirs, "nothing is written");
+        assert_eq!(ours, theirs, "must not inject anything on failure");
     }
 }
 
-/// Digit by digit.
+/// Returns `true` if a `traceparent` is valid and has version 00, checked byte by byte.
 fn is_plain(line: &[u8]) -> bool {
     let is_zero = |range: std::ops::Range<usize>| line[range].iter().all(|digit| *digit == b'0');
     line.len() == 55

@@ -3,23 +3,28 @@
 use bytes::Buf;
 use http_body::Frame;
 
-/// Finds the messages in a body: each is in a frame, behind a flag and four bytes of length. A frame can begin and end anywhere in the chunks that the body comes in.
+/// Parser that finds the gRPC messages in the DATA frames of an HTTP body.
+///
+/// Each message follows a five-byte head: the compressed flag and a length of four bytes. Heads and
+/// messages may start and end anywhere in a DATA frame.
 #[derive(Debug, Default)]
 pub(crate) struct MessageFrames {
     head: [u8; 5],
-    /// How much of the head has passed.
+    /// Number of bytes of the current head that have been read.
     head_len: usize,
-    /// How much of the message is still to pass.
+    /// Number of bytes of the current message that are still to come.
     remaining: u64,
+    /// Whether a frame could not be read, so that the start of the next message is unknown.
     desynced: bool,
 }
 
 impl MessageFrames {
+    /// Reads a frame, and calls `message` with the size of each message that starts in it.
     pub(crate) fn on_frame<D: Buf>(&mut self, frame: &Frame<D>, message: impl FnMut(u64)) {
         if let Some(data) = frame.data_ref()
             && !self.desynced
         {
-            // Data in several pieces cannot be read through without being used up.
+            // A `Buf` of several chunks cannot be read past the first without consuming it.
             self.desynced = data.chunk().len() != data.remaining();
             if !self.desynced {
                 self.on_bytes(data.chunk(), message);
@@ -64,7 +69,7 @@ mod tests {
     const BODY: &[u8] = b"\x00\x00\x00\x00\x03abc\x01\x00\x00\x00\x00\x00\x00\x00\x01\x00";
 
     #[test]
-    fn messages_are_found_however_the_body_is_cut() {
+    fn finds_messages_wherever_the_body_is_split() {
         let frames = [BODY, &[0; 256]].concat();
         let expected = vec![3, 0, 256];
         assert_eq!(sizes(&[&frames]), expected);
@@ -76,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_counts_when_its_length_is_known() {
+    fn reports_a_message_once_its_length_is_read() {
         assert_eq!(sizes(&[&BODY[..4]]), [0; 0]);
         assert_eq!(sizes(&[&BODY[..5]]), vec![3]);
         assert_eq!(sizes(&[]), [0; 0]);

@@ -1,6 +1,6 @@
 //! gRPC over HTTP/2, as its [protocol] defines it: paths, headers, frames, and how a call ends.
 //!
-//! Nothing here knows OpenTelemetry's API beyond the names and the span status of an [`outcome`].
+//! OpenTelemetry appears only in the attribute values and the span status of an [`outcome`].
 //!
 //! [protocol]: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 

@@ -1,25 +1,25 @@
-//! How an RPC ended, in gRPC's and OpenTelemetry's words.
+//! The outcome of an RPC: its gRPC status code, `error.type`, and span status.
 
 use tonic::{Code, Status};
 
 use crate::grpc::side::Side;
 use crate::{limits, semconv};
 
-/// The end of an RPC as span and metrics tell it.
+/// The outcome of an RPC, as its span and metrics report it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Outcome<'a> {
     code: Code,
-    /// `error.type` where it is not the code.
+    /// The `error.type`, if it is more specific than the status code.
     error_type: Option<&'static str>,
     message: &'a str,
 }
 
 impl<'a> Outcome<'a> {
-    /// How many outcomes [`Outcome::metric_index`] tells apart: the 17 codes, and a panic.
+    /// Number of values of [`Outcome::metric_index`]: the 17 status codes, and a panic.
     pub(crate) const COUNT: usize = 18;
 
     pub(crate) const OK: Outcome<'static> = Outcome::new(Code::Ok, "");
-    /// The caller went away.
+    /// The caller cancelled the RPC or disconnected.
     pub(crate) const CANCELLED: Outcome<'static> = Outcome::new(Code::Cancelled, "");
     /// The caller's deadline passed.
     pub(crate) const DEADLINE_EXCEEDED: Outcome<'static> = Outcome::new(Code::DeadlineExceeded, "");
@@ -32,17 +32,19 @@ impl<'a> Outcome<'a> {
         }
     }
 
-    /// What the service returned.
+    /// Creates the outcome of an RPC for which the service returned `status`.
     pub(crate) fn from_status(status: &'a Status) -> Self {
         Outcome::new(status.code(), status.message())
     }
 
-    /// UNKNOWN is what gRPC's table of generated codes gives for "server application throws an exception".
+    /// Creates the outcome of a panic in a handler: `UNKNOWN`, with `error.type` = `panic`.
+    ///
+    /// gRPC's table of status codes lists `UNKNOWN` for "server application throws an exception".
     pub(crate) const fn panic(message: &'a str) -> Self {
         Outcome::new(Code::Unknown, message).with_error_type(semconv::PANIC)
     }
 
-    /// The same, for a reason that tells more than the code.
+    /// Sets an `error.type` that is more specific than the status code.
     pub(crate) const fn with_error_type(mut self, error_type: &'static str) -> Self {
         self.error_type = Some(error_type);
         self
@@ -56,7 +58,7 @@ impl<'a> Outcome<'a> {
         self.message
     }
 
-    /// `rpc.status_code`.
+    /// Returns the value of `rpc.status_code`.
     #[inline]
     pub(crate) const fn code_str(self) -> &'static str {
         match self.code {
@@ -80,9 +82,10 @@ impl<'a> Outcome<'a> {
         }
     }
 
-    /// `error.type`; `None` where the RPC did not fail.
+    /// Returns the value of `error.type`, or `None` if the RPC did not fail.
     ///
-    /// A client's RPC failed with every code but `OK`. Which codes are a server's own failures is the table of the gRPC conventions: the others tell the caller that it did something wrong.
+    /// For a client, every code but `OK` is a failure. For a server, the semantic conventions list
+    /// the codes that are failures; the other codes report a mistake of the caller.
     #[inline]
     pub(crate) const fn error_type(self, side: Side) -> Option<&'static str> {
         match (self.code, side) {
@@ -102,13 +105,15 @@ impl<'a> Outcome<'a> {
         }
     }
 
-    /// The span's status, if it is not Unset. Instrumentation never sets `Ok`.
+    /// Returns the span status, or `None` if it stays `Unset`. Instrumentation never sets `Ok`.
     pub(crate) fn span_status(self, side: Side) -> Option<opentelemetry::trace::Status> {
         self.error_type(side)
             .map(|_| opentelemetry::trace::Status::error(limits::cut(self.message, limits::MESSAGE).to_owned()))
     }
 
-    /// A number below [`Outcome::COUNT`], the same for all outcomes with the same `rpc.status_code` and `error.type`. `None` for those that are too rare to be counted.
+    /// Returns an index below [`Outcome::COUNT`] for this `rpc.status_code` and `error.type`.
+    ///
+    /// Returns `None` for an `error.type` that is too rare to have a slot of its own.
     #[inline]
     pub(crate) fn metric_index(self) -> Option<usize> {
         match self.error_type {
@@ -124,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_description_has_an_end() {
+    fn span_status_description_is_truncated() {
         let long = "x".repeat(limits::MESSAGE + 1);
         let status = Outcome::new(Code::Internal, &long).span_status(Side::Server);
         assert_eq!(
@@ -134,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn every_outcome_has_an_index_of_its_own() {
+    fn metric_index_is_unique() {
         let mut indices: Vec<_> = (0..=16)
             .map(|code| Outcome::new(Code::from_i32(code), "").metric_index())
             .collect();

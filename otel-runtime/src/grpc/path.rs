@@ -1,4 +1,4 @@
-//! Names of services and methods in the path of a request: `/pkg.Service/Method`.
+//! Service and method names in the path of a request: `/pkg.Service/Method`.
 
 /// Returns the full method name `pkg.Service/Method` of a path, without its leading `/`.
 pub(crate) fn full_method_name(path: &str) -> &str {
@@ -17,7 +17,7 @@ pub(crate) fn service_and_method(path: &str) -> Option<(&str, &str)> {
 
 /// Returns `true` if the last segment of `path` is `method` up to letter case and underscores.
 ///
-/// prost changes only these two when it makes a function's name of a method's.
+/// prost changes nothing else when it derives a function name from a method name.
 pub(crate) fn names_match(method: &str, path: &str) -> bool {
     fn letters(name: &str) -> impl Iterator<Item = u8> {
         let letters = name.bytes().filter(|letter| *letter != b'_');
@@ -38,7 +38,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_names_service_and_method() {
+    fn splits_a_path_into_service_and_method() {
         let pair = |service: &str, method: &str| Some((service.to_owned(), method.to_owned()));
         assert_eq!(
             parts("/helloworld.Greeter/SayHello"),
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn an_incomplete_path_names_nothing() {
+    fn an_incomplete_path_has_no_service_and_method() {
         for path in ["/", "/helloworld.Greeter", "/helloworld.Greeter/", "//SayHello", "*"] {
             assert_eq!(parts(path), None, "{path}");
         }

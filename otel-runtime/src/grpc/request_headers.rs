@@ -1,4 +1,6 @@
-//! What the headers of a request say to every RPC, found in one pass over them: to look each up by its name would cost several times as much.
+//! The request headers that every RPC needs, found in a single pass.
+//!
+//! A hash lookup of each name would cost several times as much.
 
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 const BAGGAGE: HeaderName = HeaderName::from_static("baggage");
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
-/// The headers of a request that every RPC looks for. Of several lines, the first.
+/// The request headers that every RPC needs. If a header has several values, the first counts.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct KnownHeaders<'a> {
     pub(crate) traceparent: Option<&'a HeaderValue>,
@@ -21,6 +23,7 @@ pub(crate) struct KnownHeaders<'a> {
 }
 
 impl<'a> KnownHeaders<'a> {
+    /// Finds the known headers in one pass over `headers`.
     #[inline]
     pub(crate) fn scan(headers: &'a HeaderMap) -> Self {
         let mut found = KnownHeaders::default();
@@ -38,17 +41,17 @@ impl<'a> KnownHeaders<'a> {
         found
     }
 
-    /// How much time the caller gives, where it says so.
+    /// Returns the caller's timeout, if the request has a valid `grpc-timeout`.
     #[inline]
     pub(crate) fn timeout(&self) -> Option<Duration> {
         self.grpc_timeout.and_then(timeout::parse_header)
     }
 }
 
-/// How many headers are compared with a name in the time that it takes to look that up.
+/// Maximum number of headers for which a linear scan is not slower than a hash lookup.
 const LINEAR_SCAN_MAX: usize = 8;
 
-/// The first line of the header with this name.
+/// Returns the first value of the header `name`.
 #[inline]
 pub(crate) fn get_first<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
     if headers.len() > LINEAR_SCAN_MAX {

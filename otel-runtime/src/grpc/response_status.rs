@@ -1,4 +1,4 @@
-//! gRPC as it stands in HTTP: what is gRPC at all, and how a response says how the RPC ended.
+//! The gRPC status of an RPC, read from HTTP headers and trailers or inferred from errors.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -15,7 +15,7 @@ use crate::grpc::request_headers::get_first;
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
-/// An [`Outcome`] of its own.
+/// An [`Outcome`] that owns its message.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct OwnedOutcome {
     code: Code,
@@ -43,12 +43,15 @@ impl OwnedOutcome {
     }
 }
 
-/// What the trailers of a response say, or its headers where they are its trailers, too. `None` where they say nothing.
+/// Reads `grpc-status` and `grpc-message` from trailers, or from the headers of a trailers-only
+/// response.
+///
+/// Returns `None` if there is no `grpc-status`.
 #[inline]
 pub(crate) fn status_from_headers(headers: &HeaderMap) -> Option<(Code, Cow<'_, str>)> {
     let code = Code::from_bytes(get_first(headers, &GRPC_STATUS)?.as_bytes());
     if code == Code::Ok {
-        // Nobody tells why it went well.
+        // An `OK` has no message worth decoding.
         return Some((code, Cow::Borrowed("")));
     }
     let message = get_first(headers, &GRPC_MESSAGE).map_or(Cow::Borrowed(""), |message| {
@@ -57,7 +60,11 @@ pub(crate) fn status_from_headers(headers: &HeaderMap) -> Option<(Code, Cow<'_, 
     Some((code, message))
 }
 
-/// How a response ended that does not say so, by [gRPC's table](https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md).
+/// Infers the outcome of a response without `grpc-status` from its HTTP status.
+///
+/// Follows [gRPC's mapping].
+///
+/// [gRPC's mapping]: https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md
 pub(crate) const fn status_from_http(status: StatusCode) -> Outcome<'static> {
     let code = match status {
         StatusCode::BAD_REQUEST => Code::Internal,
@@ -73,7 +80,10 @@ pub(crate) const fn status_from_http(status: StatusCode) -> Outcome<'static> {
     Outcome::new(code, "the response has no grpc-status")
 }
 
-/// How an RPC ended whose server has an error instead of a response: as the caller sees it, to whom tonic says what it can and resets the stream otherwise.
+/// Returns the outcome of an RPC for which the service returned an error instead of a response.
+///
+/// Mirrors tonic: if tonic can derive a status from the error, it sends that status. Otherwise the
+/// HTTP/2 stream is reset.
 pub(crate) fn from_service_error(error: &dyn Any) -> OwnedOutcome {
     let error: Option<&(dyn Error + 'static)> =
         if let Some(error) = error.downcast_ref::<Box<dyn Error + Send + Sync>>() {
@@ -98,7 +108,9 @@ pub(crate) fn from_service_error(error: &dyn Any) -> OwnedOutcome {
     OwnedOutcome::new(Code::Internal, error.to_string())
 }
 
-/// How an RPC ended whose response body has an error instead of trailers: whatever that says, the caller gets a stream that is reset, which is INTERNAL in gRPC.
+/// Returns the outcome of an RPC whose response body ended with an error instead of trailers.
+///
+/// The code is always `INTERNAL`: whatever the error is, the caller sees an HTTP/2 stream reset.
 pub(crate) fn from_body_error(error: &dyn Any) -> OwnedOutcome {
     OwnedOutcome {
         code: Code::Internal,
@@ -106,14 +118,15 @@ pub(crate) fn from_body_error(error: &dyn Any) -> OwnedOutcome {
     }
 }
 
-/// How an RPC ended that the client got an error for, not a response.
+/// Returns the outcome of a client's RPC that ended with an error instead of a response.
 ///
-/// `error.type` is the error's kind, where it tells one: `connection_refused`, `timed_out`. Where it does not, it is the code, as for any other.
+/// If a source of the error has a known kind, `error.type` names that kind, such as
+/// `connection_refused` or `timed_out`. Otherwise `error.type` is the status code.
 pub(crate) fn from_transport_error(status: &Status) -> OwnedOutcome {
     let mut end = OwnedOutcome::from_status(status);
     for source in status.source().into_iter().flat_map(chain) {
         if source.is::<TimeoutExpired>() {
-            // tonic's own timer is up. It says CANCELLED, gRPC's word for which is another.
+            // tonic reports its own timeout as `CANCELLED`; gRPC specifies `DEADLINE_EXCEEDED`.
             return OwnedOutcome::new(Code::DeadlineExceeded, status.message());
         }
         if source.is::<Status>() {
@@ -130,17 +143,20 @@ pub(crate) fn from_transport_error(status: &Status) -> OwnedOutcome {
     end
 }
 
-/// An error and what it is due to, from the outermost to the innermost.
+/// Iterates over an error and its sources, from the outermost to the innermost.
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
 }
 
-/// The connection's error that this is, or that ended an HTTP/2 stream: that one does not call it its source.
+/// Returns the I/O error that `error` is, or that an `h2::Error` wraps.
+///
+/// `h2::Error` does not return its I/O error from `source`.
 fn io_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a std::io::Error> {
-    let of_stream = || error.downcast_ref::<h2::Error>()?.get_io();
-    error.downcast_ref().or_else(of_stream)
+    let from_h2 = || error.downcast_ref::<h2::Error>()?.get_io();
+    error.downcast_ref().or_else(from_h2)
 }
 
+/// Returns the `error.type` of an I/O error, or `None` if its kind says too little.
 fn io_error_type(kind: ErrorKind) -> Option<&'static str> {
     Some(match kind {
         ErrorKind::ConnectionRefused => "connection_refused",

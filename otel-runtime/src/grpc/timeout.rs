@@ -6,12 +6,15 @@ use http::HeaderValue;
 
 use crate::grpc::side::Side;
 
-/// How much sooner than a handler's own clock says the deadline may have come.
+/// Tolerance for a handler that starts later than the timers of tonic and of the caller.
 ///
-/// tonic's timer runs from the arrival of the headers and the caller's from before that, while a handler starts when the request message has been read.
+/// tonic's timer starts when the headers arrive, and the caller's timer even earlier. A handler
+/// starts only when the request message has been read.
 const MAX_SLACK: Duration = Duration::from_millis(100);
 
-/// Reads `grpc-timeout`: up to eight digits and a unit, as the [gRPC protocol] has it. `None` for no valid deadline.
+/// Parses `grpc-timeout`: up to eight digits and a unit, as the [gRPC protocol] specifies.
+///
+/// Returns `None` if the value is malformed.
 ///
 /// [gRPC protocol]: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 pub(crate) fn parse_header(header: &HeaderValue) -> Option<Duration> {
@@ -37,7 +40,9 @@ fn parse(value: &[u8]) -> Option<Duration> {
     }
 }
 
-/// Whether an RPC that was given up after `elapsed` was given up because of its `timeout`. A client is the caller itself, and its clock the one that counts.
+/// Returns `true` if an RPC that was dropped after `elapsed` had exceeded its `timeout`.
+///
+/// A client needs no tolerance: the deadline is measured by its own clock.
 pub(crate) fn exceeded(side: Side, timeout: Duration, elapsed: Duration) -> bool {
     match side {
         Side::Client => elapsed >= timeout,
@@ -50,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_every_unit() {
+    fn parses_every_unit() {
         assert_eq!(parse(b"2H"), Some(Duration::from_secs(7200)));
         assert_eq!(parse(b"3M"), Some(Duration::from_secs(180)));
         assert_eq!(parse(b"42S"), Some(Duration::from_secs(42)));
@@ -61,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_is_no_deadline() {
+    fn rejects_malformed_values() {
         for value in [
             "",
             "S",
@@ -81,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn the_slack_shrinks_with_the_deadline() {
+    fn server_slack_is_at_most_half_the_timeout() {
         let millis = Duration::from_millis;
         let exceeded = |timeout, elapsed| exceeded(Side::Server, timeout, elapsed);
         assert!(exceeded(millis(1000), millis(900)));
@@ -92,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_needs_no_slack() {
+    fn client_has_no_slack() {
         let millis = Duration::from_millis;
         assert!(exceeded(Side::Client, millis(1000), millis(1000)));
         assert!(!exceeded(Side::Client, millis(1000), millis(999)));

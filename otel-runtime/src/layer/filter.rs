@@ -1,11 +1,14 @@
-//! Which RPCs a layer records.
+//! Filters that select the RPCs that a layer records.
 //!
-//! A [`Filter`] says of a request whether its RPC is recorded. One that is not has neither a span nor metrics, on the [server](crate::ServerLayer) not even where its service is
-//! [annotated](crate::traced_service). The ready-made ones are named as those of other languages' instrumentations.
+//! If a [`Filter`] rejects a request, its RPC has neither a span nor metrics. On the
+//! [server](crate::ServerLayer) this includes services with
+//! [`#[traced_service]`](crate::traced_service).
+//!
+//! The filters are named as in OpenTelemetry's gRPC instrumentations for other languages.
 //!
 //! # Example
 //!
-//! Everything but health checks, and what one service is asked by a probe:
+//! Record everything but health checks, and the calls of a probe to one service:
 //!
 //! ```
 //! use otel_runtime::filter::{all, health_check, not, service};
@@ -22,12 +25,14 @@ use std::sync::Arc;
 use crate::RpcRequest;
 use crate::guard;
 
-/// Says of a request whether its RPC is recorded. Clones are cheap.
+/// A predicate on requests that decides which RPCs are recorded. Clones are cheap.
 #[derive(Clone)]
 pub struct Filter(Arc<dyn Fn(&RpcRequest<'_>) -> bool + Send + Sync>);
 
 impl Filter {
-    /// Records the RPCs for whose requests the function says `true`. One for which it [panics](crate#a-panic-in-what-you-give-it) is recorded.
+    /// Creates a filter that records an RPC if the function returns `true` for its request.
+    ///
+    /// If the function [panics](crate#a-panic-in-what-you-give-it), the RPC is recorded.
     pub fn new(is_recorded: impl Fn(&RpcRequest<'_>) -> bool + Send + Sync + 'static) -> Self {
         Filter(Arc::new(is_recorded))
     }
@@ -43,49 +48,57 @@ impl fmt::Debug for Filter {
     }
 }
 
-/// Those that one of the filters records; none, where there is no filter.
+/// Combines filters with OR: an RPC is recorded if any of them matches.
+///
+/// An empty list records nothing.
 pub fn any(filters: impl IntoIterator<Item = Filter>) -> Filter {
     let filters: Vec<Filter> = filters.into_iter().collect();
     Filter::new(move |request| filters.iter().any(|filter| filter.should_record(request)))
 }
 
-/// Those that all of the filters record.
+/// Combines filters with AND: an RPC is recorded if all of them match.
+///
+/// An empty list records everything.
 pub fn all(filters: impl IntoIterator<Item = Filter>) -> Filter {
     let filters: Vec<Filter> = filters.into_iter().collect();
     Filter::new(move |request| filters.iter().all(|filter| filter.should_record(request)))
 }
 
-/// Those that the filter does not record.
+/// Negates a filter: an RPC is recorded if the filter does not match.
 #[must_use]
 pub fn not(filter: Filter) -> Filter {
     Filter::new(move |request| !filter.should_record(request))
 }
 
-/// Those of the service with this full name: `helloworld.Greeter`.
+/// Records the RPCs of the service with this full name, such as `helloworld.Greeter`.
 pub fn service(name: impl Into<String>) -> Filter {
     let name = name.into();
     Filter::new(move |request| request.service() == name)
 }
 
-/// Those of the services whose full name starts so: `helloworld.`.
+/// Records the RPCs of services whose full name has this prefix, such as `helloworld.`.
 pub fn service_prefix(prefix: impl Into<String>) -> Filter {
     let prefix = prefix.into();
     Filter::new(move |request| request.service().starts_with(&prefix))
 }
 
-/// Those of the method with this full name: `helloworld.Greeter/SayHello`.
+/// Records the RPCs of the method with this full name, such as `helloworld.Greeter/SayHello`.
 pub fn method(name: impl Into<String>) -> Filter {
     let name = name.into();
     Filter::new(move |request| request.path().strip_prefix('/') == Some(&name))
 }
 
-/// Those of [gRPC's health service](https://github.com/grpc/grpc/blob/master/doc/health-checking.md), `grpc.health.v1.Health`.
+/// Records the RPCs of [gRPC's health service], `grpc.health.v1.Health`.
+///
+/// [gRPC's health service]: https://github.com/grpc/grpc/blob/master/doc/health-checking.md
 #[must_use]
 pub fn health_check() -> Filter {
     service("grpc.health.v1.Health")
 }
 
-/// Those of [gRPC's reflection service](https://github.com/grpc/grpc/blob/master/doc/server-reflection.md), in any of its versions.
+/// Records the RPCs of [gRPC's reflection service], in any of its versions.
+///
+/// [gRPC's reflection service]: https://github.com/grpc/grpc/blob/master/doc/server-reflection.md
 #[must_use]
 pub fn reflection() -> Filter {
     any(["v1", "v1alpha"].map(|version| service(format!("grpc.reflection.{version}.ServerReflection"))))
@@ -106,7 +119,7 @@ mod tests {
     const REFLECT: &str = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
 
     #[test]
-    fn each_records_its_own() {
+    fn each_filter_matches_its_requests() {
         for (filter, recorded) in [
             (service("helloworld.Greeter"), vec![HELLO, BYE]),
             (service("helloworld"), vec![]),
@@ -133,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_panics_should_record() {
+    fn a_filter_that_panics_records() {
         assert!(should_record(&Filter::new(|_| panic!("on purpose")), HELLO));
     }
 }

@@ -3,7 +3,10 @@
 use std::collections::HashSet;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-/// A name that is an attribute without a copy, nor a count of its users: it is kept for good, once for each name in the program.
+/// Returns `name` as a leaked `&'static str`, the same for equal names.
+///
+/// An attribute with a static value needs neither a copy nor a reference count. The leak is
+/// bounded: each distinct name is leaked once.
 pub(crate) fn intern(name: &str) -> &'static str {
     static NAMES: LazyLock<Mutex<HashSet<&'static str>>> = LazyLock::new(Mutex::default);
     let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);

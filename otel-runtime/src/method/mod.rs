@@ -1,4 +1,4 @@
-//! A method, and what is made once for it: its name on the wire, the attributes of its spans, its points in the metrics.
+//! A gRPC method with the data that all its calls share: name, span attributes, time series.
 
 pub(crate) mod intern;
 pub(crate) mod registry;
@@ -15,28 +15,34 @@ use crate::metrics::instruments::Instruments;
 use crate::metrics::series::MethodMetrics;
 use crate::semconv;
 
-/// A method by its name, with everything about it that every RPC of it needs.
+/// A gRPC method, with the data that all its calls share.
 pub(crate) struct Method {
     side: Side,
     /// `pkg.Service/Method`.
     name: &'static str,
-    /// The path of the request that told the name.
+    /// The path of the requests, if the method was registered with one.
     path: Option<Box<str>>,
-    /// `server.address` and `server.port` of a client's target. A server's metrics do not have them: its callers choose what they call it by.
+    /// `server.address` and `server.port` of a client's target. Empty for a server.
+    ///
+    /// A server's metrics leave these out: callers choose the authority, so its cardinality is
+    /// unbounded.
     target: Box<[KeyValue]>,
-    /// With the number of the first instrumentation that it was recorded with, which is the only one of nearly every program. Others look their points up.
+    /// The time series of the first instrumentation that recorded the method, and its id.
+    ///
+    /// Most programs have only one. Any other instrumentation looks its series up in a map.
     metrics: OnceLock<(u64, Arc<MethodMetrics>)>,
 }
 
 impl Method {
-    /// A method of a server.
+    /// Creates a method of a server.
     pub(crate) fn for_server(name: &str, path: Option<&str>) -> Self {
         Method::new(Side::Server, name, path, &[])
     }
 
-    /// A method that a layer learns, of a server, or of the target that a client calls.
+    /// Returns the leaked method with these properties, and creates it if there is none yet.
     ///
-    /// It is kept for good, once however many layers learn it: an RPC that had a part in its ownership would count that where all threads count.
+    /// With an `Arc` instead, every call would write to a reference count that all threads share.
+    /// All layers share the leaked method.
     pub(crate) fn interned(side: Side, name: &str, path: Option<&str>, target: &[KeyValue]) -> &'static Self {
         type Key = (Side, &'static str, Option<Box<str>>, Box<[KeyValue]>);
         static METHODS: LazyLock<Mutex<HashMap<Key, &'static Method>>> = LazyLock::new(Mutex::default);
@@ -64,31 +70,31 @@ impl Method {
         self.side
     }
 
-    /// `rpc.method`.
+    /// Returns the value of `rpc.method`.
     #[inline]
     pub(crate) fn name(&self) -> &'static str {
         self.name
     }
 
-    /// The name of its spans.
+    /// Returns the name of the method's spans.
     #[inline]
     pub(crate) fn span_name(&self) -> &'static str {
         if self.is_other() { semconv::GRPC } else { self.name }
     }
 
-    /// Whether it stands for all methods that nobody knows.
+    /// Returns `true` if this is the fallback for all unknown methods.
     #[inline]
     pub(crate) fn is_other(&self) -> bool {
         self.name == semconv::OTHER
     }
 
-    /// The path of its requests, where one has come with a path.
+    /// Returns the path of the requests, if the method was registered with one.
     #[inline]
     pub(crate) fn path(&self) -> Option<&str> {
         self.path.as_deref()
     }
 
-    /// `rpc.method`, of a span.
+    /// Returns the attribute `rpc.method`.
     #[inline]
     pub(crate) fn rpc_method(&self) -> KeyValue {
         KeyValue::new(semconv::RPC_METHOD, self.name)

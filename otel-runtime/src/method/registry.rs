@@ -1,6 +1,7 @@
-//! The methods that a layer knows, by their paths.
+//! Registry of the methods that a layer knows, by request path.
 //!
-//! Anybody can send a request with any path, so a path becomes a label only once it is known to be a method's.
+//! A caller can send any path. To bound the cardinality, a path becomes an attribute value only
+//! once it is known to be a method's.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -15,30 +16,34 @@ use crate::method::Method;
 use crate::method::intern::intern;
 use crate::{limits, semconv};
 
-/// How many methods a layer knows. A program has fewer; what answers to any path at all, a proxy say, must not fill the memory with them.
+/// Maximum number of methods in a registry.
+///
+/// Real services have fewer. The limit bounds the memory of a service that accepts any path, such
+/// as a proxy.
 const MAX_METHODS: usize = 2000;
 
-/// The methods that a layer knows.
+/// Registry of the methods that a layer knows.
 #[derive(Debug)]
 pub(crate) struct MethodRegistry {
-    /// Which methods these are.
+    /// Unique id, used as a key in the per-thread cache.
     id: u64,
     side: Side,
     target: Arc<[KeyValue]>,
     by_path: RwLock<HashMap<Box<str>, &'static Method>>,
-    /// The method of what is not known.
+    /// The method of all calls with an unknown path.
     fallback: &'static Method,
 }
 
-/// How many methods a thread finds without a look at what all threads share.
+/// Number of slots in the per-thread cache.
 const RECENT: usize = 64;
 
 thread_local! {
-    /// MethodRegistry that this thread has found of late, and which methods they are among. What is known once stays so.
+    /// Per-thread cache of lookups, keyed by registry id. Entries never go stale: registries only
+    /// grow.
     static THREAD_CACHE: [Cell<Option<(u64, &'static Method)>>; RECENT] = const { [const { Cell::new(None) }; RECENT] };
 }
 
-/// Where the method with this path is among those found of late.
+/// Returns the index of the slot for a path in the per-thread cache.
 fn cache_index(path: &str) -> usize {
     let bytes = path.as_bytes();
     let byte = |back: usize| bytes.len().checked_sub(back).map_or(0, |at| usize::from(bytes[at]));
@@ -50,13 +55,15 @@ impl MethodRegistry {
         MethodRegistry::new(Side::Server, &[])
     }
 
-    /// Those of the target that a client calls. What that is named stands in all spans and metric points of it, so it is kept for good.
+    /// Creates the registry of a client with this target.
+    ///
+    /// The target's address is interned: every span and data point of the client carries it.
     pub(crate) fn for_client(target: &[KeyValue]) -> Self {
-        let kept = |attribute: &KeyValue| match &attribute.value {
+        let interned = |attribute: &KeyValue| match &attribute.value {
             Value::String(name) => KeyValue::new(attribute.key.clone(), intern(name.as_str())),
             _ => attribute.clone(),
         };
-        MethodRegistry::new(Side::Client, &target.iter().map(kept).collect::<Vec<_>>())
+        MethodRegistry::new(Side::Client, &target.iter().map(interned).collect::<Vec<_>>())
     }
 
     fn new(side: Side, target: &[KeyValue]) -> Self {
@@ -71,32 +78,36 @@ impl MethodRegistry {
         }
     }
 
-    /// The method with this path, if it is known.
+    /// Returns the method with this path, if it is known.
     pub(crate) fn get(&self, path: &str) -> Option<&'static Method> {
         THREAD_CACHE.with(|found| {
-            let place = &found[cache_index(path)];
-            match place.get() {
+            let slot = &found[cache_index(path)];
+            match slot.get() {
                 Some((id, method)) if id == self.id && method.path() == Some(path) => Some(method),
                 _ => {
                     let method = self.lookup_shared(path)?;
-                    place.set(Some((self.id, method)));
+                    slot.set(Some((self.id, method)));
                     Some(method)
                 }
             }
         })
     }
 
+    /// Looks a path up in the map that all threads share.
     fn lookup_shared(&self, path: &str) -> Option<&'static Method> {
         let methods = self.by_path.read().unwrap_or_else(PoisonError::into_inner);
         methods.get(path).copied()
     }
 
-    /// What stands for all methods that are not known.
+    /// Returns the method that stands for all unknown ones, `_OTHER`.
     pub(crate) fn fallback(&self) -> &'static Method {
         self.fallback
     }
 
-    /// Knows this path from now on as that of `method`. One too long for a name has to be told anew each time.
+    /// Registers `path` as a path of `method`.
+    ///
+    /// Does nothing if the registry is full, or if the name in the path exceeds the limit for
+    /// names.
     pub(crate) fn alias(&self, path: &str, method: &'static Method) {
         if full_method_name(path).len() <= limits::NAME {
             self.insert(path, method);
@@ -110,13 +121,17 @@ impl MethodRegistry {
         }
     }
 
-    /// Knows this path, which a caller wrote, from now on as that of the method it names, and gives that; `None` where there are too many already, or it is too long for a name.
+    /// Registers the path of a request under the method name that it contains.
+    ///
+    /// Returns `None` if the registry is full, or if the name exceeds the limit for names.
     pub(crate) fn register(&self, path: &str) -> Option<&'static Method> {
         let name = full_method_name(path);
         (name.len() <= limits::NAME).then(|| self.register_as(path, name))?
     }
 
-    /// The same, for a method whose name the program knows.
+    /// Registers `path` under the method `name`, which the program itself supplies.
+    ///
+    /// Returns `None` if the registry is full.
     pub(crate) fn register_as(&self, path: &str, name: &str) -> Option<&'static Method> {
         if let Some(known) = self.get(path) {
             return Some(known);
@@ -129,7 +144,7 @@ impl MethodRegistry {
         })
     }
 
-    /// Knows the methods with these full names.
+    /// Registers the methods with these full names.
     pub(crate) fn register_names(&self, names: impl IntoIterator<Item: AsRef<str>>) {
         for name in names {
             let name = full_method_name(name.as_ref());
@@ -137,7 +152,7 @@ impl MethodRegistry {
         }
     }
 
-    /// `server.address` and `server.port` of a client's target.
+    /// Returns `server.address` and `server.port` of a client's target.
     pub(crate) fn target(&self) -> &Arc<[KeyValue]> {
         &self.target
     }
@@ -148,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_known_once_it_has_been_learnt() {
+    fn finds_a_path_once_it_is_registered() {
         let methods = MethodRegistry::for_server();
         assert!(methods.get("/helloworld.Greeter/SayHello").is_none());
         assert_eq!(methods.fallback().name(), "_OTHER");
@@ -160,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn each_layer_knows_its_own() {
+    fn registries_are_independent() {
         let (one, other) = (MethodRegistry::for_server(), MethodRegistry::for_server());
         one.register_as("/a.B/C", "a.B/C");
         assert!(one.get("/a.B/C").is_some() && other.get("/a.B/C").is_none());
@@ -172,9 +187,9 @@ mod tests {
     }
 
     #[test]
-    fn paths_that_share_a_place_are_told_apart() {
+    fn paths_that_share_a_cache_slot_are_distinguished() {
         let methods = MethodRegistry::for_server();
-        // More than there are places.
+        // More than there are slots.
         let paths: Vec<_> = (0..2 * RECENT).map(|id| format!("/a.B/C{id}")).collect();
         for path in &paths {
             methods.register(path);
@@ -186,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_from_the_wire_has_an_end() {
+    fn rejects_a_name_from_the_wire_that_is_too_long() {
         let path = |length| format!("/a.B/{}", "C".repeat(length - 4));
         let (longest, too_long) = (path(limits::NAME), path(limits::NAME + 1));
         let methods = MethodRegistry::for_server();
@@ -198,13 +213,13 @@ mod tests {
         assert_eq!(
             methods.get(&too_long).unwrap().name(),
             full_method_name(&too_long),
-            "the program's word"
+            "names that the program registers have no limit"
         );
     }
 
     #[test]
     #[cfg_attr(miri, ignore = "thousands of methods take it minutes")]
-    fn there_is_an_end_to_what_is_learnt() {
+    fn holds_at_most_max_methods() {
         let methods = MethodRegistry::for_server();
         for id in 0..MAX_METHODS {
             assert!(methods.register(&format!("/a.B/C{id}")).is_some());

@@ -1,6 +1,7 @@
-//! The names from before RPC became stable, beside today's: for those who move over from old dashboards.
+//! Legacy attributes and metrics, recorded in addition to the stable ones while dashboards migrate.
 //!
-//! With `rpc/dup` in `OTEL_SEMCONV_STABILITY_OPT_IN`, spans and metrics have the names of the semantic conventions v1.37 and before as well.
+//! If `OTEL_SEMCONV_STABILITY_OPT_IN` contains `rpc/dup`, spans and metrics also carry the names of
+//! the semantic conventions up to v1.37.
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Histogram, Meter};
@@ -10,7 +11,7 @@ use crate::grpc::side::{Direction, Side};
 use crate::guard;
 use crate::semconv::{self, legacy};
 
-/// The instruments that RPCs were measured with.
+/// The instruments of the legacy metrics.
 pub(crate) struct Legacy {
     server: Instruments,
     client: Instruments,
@@ -23,7 +24,7 @@ struct Instruments {
 }
 
 impl Legacy {
-    /// Where the environment asks for them.
+    /// Creates the instruments if `OTEL_SEMCONV_STABILITY_OPT_IN` opts in.
     pub(crate) fn from_env(meter: &Meter) -> Option<Self> {
         let opt_in = std::env::var("OTEL_SEMCONV_STABILITY_OPT_IN").ok()?;
         opts_in(&opt_in).then(|| Legacy {
@@ -34,7 +35,7 @@ impl Legacy {
 
     /// Records the duration of one RPC, in seconds.
     pub(crate) fn record_duration(&self, side: Side, method: &'static str, seconds: f64, outcome: Outcome<'_>) {
-        let mut attributes = labels(method);
+        let mut attributes = metric_attributes(method);
         attributes.push(status_code(outcome));
         let instruments = self.instruments(side);
         instruments.duration.record(seconds * 1000.0, &attributes);
@@ -47,7 +48,7 @@ impl Legacy {
             (Side::Server, Direction::Received) | (Side::Client, Direction::Sent) => &instruments.request_size,
             (Side::Server, Direction::Sent) | (Side::Client, Direction::Received) => &instruments.response_size,
         };
-        guard::METER.run(|| histogram.record(size, &labels(method)));
+        guard::METER.run(|| histogram.record(size, &metric_attributes(method)));
     }
 
     fn instruments(&self, side: Side) -> &Instruments {
@@ -79,20 +80,20 @@ impl Instruments {
     }
 }
 
-/// The attributes of a span's start, beside today's. `rpc.method` keeps today's value.
+/// Returns the legacy attributes to start a span with. `rpc.method` keeps its stable value.
 pub(crate) fn span_attributes(method: &'static str) -> impl Iterator<Item = KeyValue> {
-    let (service, _) = parts(method);
+    let (service, _) = service_and_method(method);
     let system = KeyValue::new(legacy::RPC_SYSTEM, semconv::GRPC);
     std::iter::once(system).chain(service.map(|service| KeyValue::new(legacy::RPC_SERVICE, service)))
 }
 
-/// The attribute of a span's end, and of metric points.
+/// Returns the legacy status code, an attribute of ended spans and of data points.
 pub(crate) fn status_code(outcome: Outcome<'_>) -> KeyValue {
     KeyValue::new(legacy::RPC_GRPC_STATUS_CODE, outcome.code() as i64)
 }
 
-fn labels(method: &'static str) -> Vec<KeyValue> {
-    let (service, name) = parts(method);
+fn metric_attributes(method: &'static str) -> Vec<KeyValue> {
+    let (service, name) = service_and_method(method);
     let mut attributes = vec![
         KeyValue::new(semconv::RPC_METHOD, name),
         KeyValue::new(legacy::RPC_SYSTEM, semconv::GRPC),
@@ -101,8 +102,8 @@ fn labels(method: &'static str) -> Vec<KeyValue> {
     attributes
 }
 
-/// The service and the bare method, which stand in one name today.
-fn parts(method: &'static str) -> (Option<&'static str>, &'static str) {
+/// Splits `pkg.Service/Method` into service and method, which were separate attributes.
+fn service_and_method(method: &'static str) -> (Option<&'static str>, &'static str) {
     match method.rsplit_once('/') {
         Some((service, name)) => (Some(service), name),
         None => (None, method),
@@ -118,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_of_a_list_asks_for_them() {
+    fn opts_in_if_the_list_contains_rpc_dup() {
         for opt_in in ["rpc/dup", "http, rpc/dup", " rpc/dup ,database", "rpc,rpc/dup"] {
             assert!(opts_in(opt_in), "{opt_in:?}");
         }

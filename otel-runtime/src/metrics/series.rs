@@ -82,7 +82,7 @@ pub(crate) struct MethodMetrics {
 
 /// The change in active requests since the last collection.
 ///
-/// It has a cache line of its own: all threads write it, and only read the rest.
+/// Aligned to a cache line of its own: all threads write it, but only read the other fields.
 #[repr(align(64))]
 struct ActiveRequests {
     delta: AtomicI64,

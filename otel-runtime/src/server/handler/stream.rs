@@ -11,17 +11,20 @@ use super::call::HandlerCall;
 use crate::guard::CaughtPanic;
 
 pin_project! {
-    /// A response stream that carries its RPC to the end.
+    /// Response stream that keeps its RPC open until the stream ends.
     ///
-    /// [`#[traced_service]`](crate::traced_service) writes it around the response stream types of a service: `type ChatStream = X;` becomes
-    /// `type ChatStream = TracedStream<X>;`. Handlers go on returning an `X`. The name is met where a handler is called directly, in a unit test for example;
-    /// it yields what `X` yields.
+    /// [`#[traced_service]`](crate::traced_service) wraps the response stream types of a service:
+    /// `type ChatStream = X;` becomes `type ChatStream = TracedStream<X>;`. Handlers still return
+    /// an `X`, and the wrapper yields the items of `X`. The type is visible only to code that calls
+    /// a handler directly, such as a unit test.
     ///
     /// The RPC's context is current whenever `X` is polled or dropped. The RPC ends
     ///
-    /// * with `OK` when the stream ends, or when it is dropped after its last item (its [`size_hint`](Stream::size_hint) says that nothing is left),
+    /// * with `OK` when the stream ends, or when it is dropped after its last item, according to
+    ///   its [`size_hint`](Stream::size_hint),
     /// * with the status of its first error,
-    /// * with `DEADLINE_EXCEEDED` or `CANCELLED` when it is dropped before that, depending on whether the request's `grpc-timeout` has passed,
+    /// * with `DEADLINE_EXCEEDED` when it is dropped earlier, after the request's `grpc-timeout`,
+    /// * with `CANCELLED` when it is dropped earlier otherwise,
     /// * with `UNKNOWN` and `error.type` = `panic` when it panics.
     ///
     /// # Example
@@ -31,7 +34,7 @@ pin_project! {
     /// use tokio_stream::{Iter, StreamExt};
     /// use tonic::{Request, Response, Status};
     ///
-    /// // In real life tonic generates it.
+    /// // tonic usually generates this trait.
     /// #[tonic::async_trait]
     /// trait Countdown {
     ///     type CountStream;
@@ -63,11 +66,12 @@ pin_project! {
     #[derive(Debug)]
     #[must_use = "streams do nothing unless polled"]
     pub struct TracedStream<S> {
-        // Empty only while it is being dropped.
+        // `None` only while it is being dropped.
         #[pin]
         stream: Option<S>,
         call: HandlerCall,
-        // A pointer, because dropping asks too, and a type that is dropped cannot ask for more than the type itself does.
+        // A function pointer because `drop` calls it: `Drop` cannot require `S: Stream` if the type
+        // does not.
         is_exhausted: fn(&S) -> bool,
     }
 
@@ -82,17 +86,22 @@ pin_project! {
     }
 }
 
-/// Not everyone polls once more after the last item. A stream's hint is asked for by us alone, so what goes wrong in there is nobody else's matter.
+/// Returns `true` if `size_hint` reports that no item is left.
+///
+/// Some callers do not poll again after the last item. A panic in `size_hint` is ignored, because
+/// only this crate calls it.
 fn is_exhausted<S: Stream>(stream: &S) -> bool {
     CaughtPanic::catch(|| stream.size_hint()).is_ok_and(|left| left == (0, Some(0)))
 }
 
-/// The stream type that the service's author wrote, of the type that it was wrapped in.
+/// The stream type inside a [`TracedStream`], as the service's author wrote it.
 pub type Untraced<S> = <S as Traced>::Stream;
 
-/// [`Untraced`], as a trait: the wrapped type is only known as `Self::ChatStream`.
+/// Maps a [`TracedStream`] to its inner stream type.
+///
+/// Generated code needs a trait, because it knows the wrapper only as `Self::ChatStream`.
 pub trait Traced {
-    /// What is wrapped.
+    /// The inner stream type.
     type Stream;
 }
 
@@ -145,7 +154,9 @@ where
     }
 }
 
-/// Polls a stream inside the handler's own RPC. Not part of `poll_next`, so that what is left there is little.
+/// Polls a stream inside the RPC that the handler itself started.
+///
+/// Never inlined, to keep `poll_next` small enough for tonic's encode loop.
 #[inline(never)]
 fn poll_inside<T, S>(call: &mut HandlerCall, mut stream: Pin<&mut S>, cx: &mut Context<'_>) -> Poll<Option<S::Item>>
 where
