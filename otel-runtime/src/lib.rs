@@ -10,6 +10,7 @@ pub mod fuzzing;
 mod grpc;
 mod guard;
 mod instrumentation;
+mod intern;
 mod layer;
 mod limits;
 mod method;

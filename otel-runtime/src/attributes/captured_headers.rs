@@ -1,14 +1,12 @@
 //! Captured headers and trailers: only listed ones become span attributes, within the [limits].
 
-use std::collections::HashSet;
-use std::sync::{LazyLock, Mutex, PoisonError};
-
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
 
+use crate::intern::Interner;
 use crate::{limits, semconv};
 
 /// Encodes with padding, as the semantic conventions do; decodes with or without, as gRPC requires.
@@ -54,15 +52,8 @@ impl CapturedHeaders {
     ///
     /// With an `Arc` instead, every call would write to a reference count that all threads share.
     pub(crate) fn interned(&self) -> &'static Self {
-        static ALL: LazyLock<Mutex<HashSet<&'static CapturedHeaders>>> = LazyLock::new(Mutex::default);
-
-        let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = all.get(self) {
-            return known;
-        }
-        let captured = Box::leak(Box::new(self.clone()));
-        all.insert(captured);
-        captured
+        static LISTS: Interner<CapturedHeaders> = Interner::new();
+        LISTS.intern(self, || Box::leak(Box::new(self.clone())))
     }
 }
 

@@ -15,6 +15,9 @@ use crate::rpc::current::{self, ActiveCall};
 use crate::rpc::message_sizes::BodyCounter;
 use crate::rpc::response;
 
+/// The result of polling the body `B` for a frame, with the error `E`.
+type PolledFrame<B, E> = Poll<Option<Result<Frame<<B as Body>::Data>, E>>>;
+
 pin_project! {
     /// A response body with its call, which ends when the body does, or when it is dropped.
     ///
@@ -82,10 +85,7 @@ impl<B: Body, R: Role> ResponseBody<B, R> {
 
     /// Polls the body inside the call.
     #[inline]
-    pub(crate) fn poll_inside(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+    pub(crate) fn poll_inside(self: Pin<&mut Self>, cx: &mut Context<'_>) -> PolledFrame<B, B::Error> {
         let mut this = self.project();
         let mut poll = || {
             let body = this.body.as_mut().as_pin_mut();
@@ -103,7 +103,7 @@ impl<B: Body, R: Role> ResponseBody<B, R> {
     #[inline]
     pub(crate) fn record<E>(
         self: Pin<&mut Self>,
-        polled: &Poll<Option<Result<Frame<B::Data>, E>>>,
+        polled: &PolledFrame<B, E>,
         outcome: impl FnOnce(&E) -> OwnedOutcome,
     ) {
         let this = self.project();

@@ -1,16 +1,15 @@
 //! A gRPC method with the data that all its calls share: name, span attributes, time series.
 
-pub(crate) mod intern;
 pub(crate) mod registry;
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, OnceLock};
 
 use opentelemetry::KeyValue;
 
 use crate::grpc::side::Side;
-use crate::method::intern::intern;
+use crate::intern::{Interner, intern};
 use crate::metrics::instruments::Instruments;
 use crate::metrics::series::MethodMetrics;
 use crate::semconv;
@@ -44,14 +43,10 @@ impl Method {
     /// With an `Arc` instead, every call would write to a reference count that all threads share.
     /// All layers share the leaked method.
     pub(crate) fn interned(side: Side, name: &str, path: Option<&str>, target: &[KeyValue]) -> &'static Self {
-        type Key = (Side, &'static str, Option<Box<str>>, Box<[KeyValue]>);
-        static METHODS: LazyLock<Mutex<HashMap<Key, &'static Method>>> = LazyLock::new(Mutex::default);
+        static METHODS: Interner<Method> = Interner::new();
 
-        let mut methods = METHODS.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (side, intern(name), path.map(Box::from), Box::from(target));
-        methods
-            .entry(key)
-            .or_insert_with(|| Box::leak(Box::new(Method::new(side, name, path, target))))
+        let method = Method::new(side, name, path, target);
+        METHODS.intern(&method, || Box::leak(Box::new(Method::new(side, name, path, target))))
     }
 
     fn new(side: Side, name: &str, path: Option<&str>, target: &[KeyValue]) -> Self {
@@ -114,6 +109,21 @@ impl Method {
         let metrics = instruments.call(self.side).method(self.side, self.name, &self.target);
         self.metrics.get_or_init(|| (instruments.id(), Arc::clone(&metrics)));
         metrics
+    }
+}
+
+// Methods are equal if they have the same properties, whatever has been recorded of them.
+impl PartialEq for Method {
+    fn eq(&self, other: &Self) -> bool {
+        (self.side, self.name, &self.path, &self.target) == (other.side, other.name, &other.path, &other.target)
+    }
+}
+
+impl Eq for Method {}
+
+impl Hash for Method {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.side, self.name, &self.path, &self.target).hash(state);
     }
 }
 

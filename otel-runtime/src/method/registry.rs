@@ -12,8 +12,8 @@ use opentelemetry::{KeyValue, Value};
 
 use crate::grpc::path::full_method_name;
 use crate::grpc::side::Side;
+use crate::intern::intern;
 use crate::method::Method;
-use crate::method::intern::intern;
 use crate::{limits, semconv};
 
 /// Maximum number of methods in a registry.

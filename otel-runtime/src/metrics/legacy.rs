@@ -42,13 +42,13 @@ impl Legacy {
     }
 
     /// Records the size of one message, in bytes.
-    pub(crate) fn record_size(&self, side: Side, method: &'static str, direction: Direction, size: u64) {
+    pub(crate) fn record_size(&self, side: Side, method: &'static str, direction: Direction, bytes: u64) {
         let instruments = self.instruments(side);
         let histogram = match (side, direction) {
             (Side::Server, Direction::Received) | (Side::Client, Direction::Sent) => &instruments.request_size,
             (Side::Server, Direction::Sent) | (Side::Client, Direction::Received) => &instruments.response_size,
         };
-        guard::METER.run(|| histogram.record(size, &metric_attributes(method)));
+        guard::METER.run(|| histogram.record(bytes, &metric_attributes(method)));
     }
 
     fn instruments(&self, side: Side) -> &Instruments {
