@@ -3,6 +3,9 @@
 //! The process aborts if the stack, of so many KiB, is too small. `tests/handler_stack.rs` looks
 //! for the smallest one that suffices.
 
+// A large local is what this program is about.
+#![allow(clippy::large_stack_arrays)]
+
 use std::env;
 use std::hint::black_box;
 use std::thread;
