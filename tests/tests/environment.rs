@@ -125,7 +125,7 @@ fn propagators() {
     let ended = service(&[("OTEL_PROPAGATORS", "ottrace,b3")]);
     let [server, client] = spans(&ended).try_into().unwrap();
     assert_eq!(server["parent_id"], client["context"]["span_id"]);
-    let expected = r#"OTEL_PROPAGATORS="ottrace,b3": "ottrace" is no propagator; used instead: b3"#;
+    let expected = r#"OTEL_PROPAGATORS="ottrace,b3": unknown propagator "ottrace"; using b3"#;
     assert_eq!(warnings(&ended), [expected]);
 }
 

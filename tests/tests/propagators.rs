@@ -104,12 +104,12 @@ fn of_a_value_with_an_unknown_name() {
         (
             "b3,zipkin",
             "b3",
-            r#"OTEL_PROPAGATORS="b3,zipkin": "zipkin" is no propagator; used instead: b3"#,
+            r#"OTEL_PROPAGATORS="b3,zipkin": unknown propagator "zipkin"; using b3"#,
         ),
         (
             "zipkin",
             "baggage traceparent tracestate",
-            r#"OTEL_PROPAGATORS="zipkin": "zipkin" is no propagator; used instead: tracecontext,baggage"#,
+            r#"OTEL_PROPAGATORS="zipkin": unknown propagator "zipkin"; using tracecontext,baggage"#,
         ),
     ] {
         let printed = printed(Some(value.as_ref()));

@@ -139,11 +139,11 @@ pub(crate) fn parse(list: &str) -> (Vec<Name>, Option<String>) {
             Some(name) => names.push(name),
             None if lower == "none" => is_none = true,
             None if lower == "xray" => unknown.push(format!("{entry:?} needs the cargo feature `xray`")),
-            None => unknown.push(format!("{entry:?} is no propagator")),
+            None => unknown.push(format!("unknown propagator {entry:?}")),
         }
     }
     if is_none && !names.is_empty() {
-        unknown.push("\"none\" is only for a list of nothing else".to_owned());
+        unknown.push("\"none\" cannot be combined with other propagators".to_owned());
     }
     if names.is_empty() && !is_none {
         names = DEFAULT.to_vec();
@@ -155,7 +155,7 @@ pub(crate) fn parse(list: &str) -> (Vec<Name>, Option<String>) {
         } else {
             used.join(",")
         };
-        format!("{VARIABLE}={list:?}: {}; used instead: {used}", unknown.join(", "))
+        format!("{VARIABLE}={list:?}: {}; using {used}", unknown.join(", "))
     });
     (names, warning)
 }
@@ -202,17 +202,17 @@ mod tests {
         assert_eq!(names, [Name::B3]);
         assert_eq!(
             warning.unwrap(),
-            r#"OTEL_PROPAGATORS="b3,zipkin,ottrace": "zipkin" is no propagator, "ottrace" is no propagator; used instead: b3"#
+            r#"OTEL_PROPAGATORS="b3,zipkin,ottrace": unknown propagator "zipkin", unknown propagator "ottrace"; using b3"#
         );
         let (names, warning) = parse("zipkin");
         assert_eq!(names, DEFAULT);
-        assert!(warning.unwrap().ends_with("used instead: tracecontext,baggage"));
+        assert!(warning.unwrap().ends_with("using tracecontext,baggage"));
         let (names, warning) = parse("none,b3");
         assert_eq!(names, [Name::B3]);
-        assert!(warning.unwrap().contains("\"none\" is only for a list of nothing else"));
+        assert!(warning.unwrap().contains("\"none\" cannot be combined with other propagators"));
         let (names, warning) = parse("none,zipkin");
         assert_eq!(names, []);
-        assert!(warning.unwrap().ends_with("used instead: none"));
+        assert!(warning.unwrap().ends_with("using none"));
     }
 
     #[test]
