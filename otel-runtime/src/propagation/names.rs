@@ -209,7 +209,11 @@ mod tests {
         assert!(warning.unwrap().ends_with("using tracecontext,baggage"));
         let (names, warning) = parse("none,b3");
         assert_eq!(names, [Name::B3]);
-        assert!(warning.unwrap().contains("\"none\" cannot be combined with other propagators"));
+        assert!(
+            warning
+                .unwrap()
+                .contains("\"none\" cannot be combined with other propagators")
+        );
         let (names, warning) = parse("none,zipkin");
         assert_eq!(names, []);
         assert!(warning.unwrap().ends_with("using none"));
