@@ -1,4 +1,4 @@
-//! Context propagation: propagators for several header formats, and functions to inject and extract.
+//! Context propagation: propagators for several formats, and functions to inject and extract.
 //!
 //! RPCs through this crate's layers and attribute propagate their context already. Use this module
 //! for calls made by hand, for queue messages, and for formats other than W3C Trace Context.
@@ -12,7 +12,7 @@
 //! | [Google Cloud Trace](https://cloud.google.com/trace/docs/trace-context) | [`GoogleCloudPropagator`] | `gcp` | `x-cloud-trace-context` |
 //! | [AWS X-Ray](https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader) | `XRayPropagator`, with the cargo feature `xray` | `xray` | `x-amzn-trace-id` |
 //!
-//! With the cargo feature `propagators`, `from_env` builds a propagator from the environment variable
+//! With the cargo feature `propagators`, `from_env` reads the environment variable
 //! `OTEL_PROPAGATORS`, and `from_names` from any such list. `parse_names` returns the warning, too.
 //!
 //! # Limits
@@ -77,7 +77,7 @@ pub use xray::XRayPropagator;
 
 /// Injects the span and the baggage of `context` into `carrier`, with the global propagator.
 ///
-/// Replaces the span that another context has injected there. If `context` has no span, that one stays.
+/// Replaces the span of another context that is there. Without a span in `context`, that one stays.
 ///
 /// # Example
 ///
@@ -137,7 +137,7 @@ pub fn extract(carrier: &impl Carrier) -> Context {
 /// The baggage header. `replace` leaves it: callers may set it by hand, and no span owns it.
 const BAGGAGE: &str = "baggage";
 
-/// Injects `context` into `carrier`, after removing the span that another context has injected there.
+/// Injects `context` into `carrier`, after removing the span of another context from there.
 ///
 /// If `context` has no span, the one in `carrier` stays.
 pub(crate) fn replace(propagator: &dyn TextMapPropagator, context: &Context, carrier: &mut impl Carrier) {
