@@ -1,4 +1,4 @@
-//! Header maps, as propagators read and write them.
+//! Carriers that propagators inject into and extract from.
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -10,9 +10,10 @@ use tonic::metadata::MetadataMap;
 
 use crate::limits::{self, List};
 
-/// What a context travels in: the metadata of an RPC, the headers of an HTTP request, the headers of a queue's message.
+/// Carrier of a context: the metadata of an RPC, or the headers of an HTTP request or queue message.
 ///
-/// It is there for [`MetadataMap`], [`HeaderMap`] and `HashMap<String, String>`. Messages of another type can have it too.
+/// Implemented for [`MetadataMap`], [`HeaderMap`] and `HashMap<String, String>`. Implement it for your
+/// own message types as follows.
 ///
 /// # Example
 ///
@@ -65,13 +66,13 @@ use crate::limits::{self, List};
 /// # let _ = propagation::extract(&message);
 /// ```
 pub trait Carrier {
-    /// Lets a propagator read it.
+    /// Returns an extractor that reads this carrier.
     fn extractor(&self) -> impl Extractor;
 
-    /// Lets a propagator write into it.
+    /// Returns an injector that writes into this carrier.
     fn injector(&mut self) -> impl Injector;
 
-    /// Removes a field, if it is there. Its name is in lower case.
+    /// Removes a field, if present. `field` is in lower case.
     fn remove_field(&mut self, field: &str);
 }
 
@@ -103,7 +104,7 @@ impl Carrier for MetadataMap {
     }
 }
 
-/// Names are in lower case, as `OpenTelemetry`'s own propagation into such a map has them.
+/// Keys are in lower case, as in `OpenTelemetry`'s own implementations for `HashMap`.
 impl<S: BuildHasher> Carrier for HashMap<String, String, S> {
     fn extractor(&self) -> impl Extractor {
         Map(self)
@@ -118,11 +119,12 @@ impl<S: BuildHasher> Carrier for HashMap<String, String, S> {
     }
 }
 
-/// Lets a propagator read a header map in place.
+/// Extractor that reads a header map in place.
 pub(crate) struct Headers<'a> {
     map: &'a HeaderMap,
-    /// The lines of the two headers that are lists, in one, where there are several.
+    /// The lines of a `tracestate` in several header lines, joined on first use.
     tracestate: OnceCell<String>,
+    /// The lines of a `baggage` in several header lines, joined on first use.
     baggage: OnceCell<String>,
 }
 
@@ -135,10 +137,11 @@ impl<'a> Headers<'a> {
         }
     }
 
-    /// Where the lines of the header `key` are joined, if its value is a list.
+    /// Returns the cell for the joined lines of the header `key`, if its value is a list.
     ///
-    /// Only such a header may come in several lines, and then means the list of all of them
-    /// ([RFC 9110](https://www.rfc-editor.org/rfc/rfc9110.html#section-5.3)). What others mean by a second line nobody knows.
+    /// Only list headers may come in several lines, which then form one list
+    /// ([RFC 9110](https://www.rfc-editor.org/rfc/rfc9110.html#section-5.3)). For other headers a
+    /// second line has no defined meaning.
     fn list(&self, key: &str) -> Option<&OnceCell<String>> {
         if key.eq_ignore_ascii_case("tracestate") {
             Some(&self.tracestate)
@@ -149,26 +152,28 @@ impl<'a> Headers<'a> {
         }
     }
 
-    /// All lines of the header `key` that are text and say something, with commas between them; so many of them that it shows where they are more than anybody reads.
+    /// Joins all text lines of the header `key` that are not blank with commas.
+    ///
+    /// Stops one byte beyond the header's limit, which suffices to see that it is exceeded.
     fn joined(&self, key: &str) -> String {
-        let most = List::of(key).map_or(0, |list| list.bytes);
+        let max = List::of(key).map_or(0, |list| list.bytes);
         let mut joined = String::new();
         let lines = self.map.get_all(key).iter().filter_map(|line| line.to_str().ok());
         for line in lines.map(str::trim).filter(|line| !line.is_empty()) {
-            if joined.len() > most {
+            if joined.len() > max {
                 break;
             }
             if !joined.is_empty() {
                 joined.push(',');
             }
-            joined.push_str(limits::cut(line, most + 1));
+            joined.push_str(limits::cut(line, max + 1));
         }
         joined
     }
 }
 
 impl Extractor for Headers<'_> {
-    /// The header's first line; of a list, all of them.
+    /// Returns the header's first line or, for a list header, all lines joined.
     fn get(&self, key: &str) -> Option<&str> {
         let mut lines = self.map.get_all(key).iter();
         let first = lines.next()?;
@@ -192,11 +197,11 @@ impl Extractor for Headers<'_> {
     }
 }
 
-/// Lets a propagator write into a header map.
+/// Injector that writes into a header map.
 struct HeadersMut<'a>(&'a mut HeaderMap);
 
 impl Injector for HeadersMut<'_> {
-    /// In place of what is there. What cannot be a header is left out.
+    /// Replaces the header's present lines. Ignores invalid names and values.
     fn set(&mut self, key: &str, value: String) {
         if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(key.as_bytes()), HeaderValue::try_from(value)) {
             self.0.insert(name, value);
@@ -237,12 +242,12 @@ mod tests {
     }
 
     #[test]
-    fn a_propagator_finds_what_is_text() {
+    fn only_text_headers_are_extracted() {
         let headers = headers([("b3", b"0"), ("b3", b"1"), ("opaque", b"\xff")]);
         let headers = Headers::new(&headers);
 
-        assert_eq!(headers.get("b3"), Some("0"), "no list: the first line");
-        assert_eq!(headers.get("B3"), Some("0"), "names have no case");
+        assert_eq!(headers.get("b3"), Some("0"), "not a list header: the first line");
+        assert_eq!(headers.get("B3"), Some("0"), "names are case-insensitive");
         assert_eq!(headers.get_all("b3"), Some(vec!["0", "1"]));
         assert_eq!(headers.keys(), ["b3", "opaque"]);
         for missing in ["opaque", "traceparent", "not a name", ""] {
@@ -252,19 +257,19 @@ mod tests {
     }
 
     #[test]
-    fn the_lines_of_a_list_are_one_list() {
+    fn the_lines_of_a_list_header_are_joined() {
         for name in ["baggage", "tracestate"] {
             let headers = headers([(name, b"a=1,b=2"), (name, b" "), (name, b"\xff"), (name, b" c=3")]);
             let headers = Headers::new(&headers);
             assert_eq!(headers.get(name), Some("a=1,b=2,c=3"));
             assert_eq!(headers.get(&name.to_uppercase()), Some("a=1,b=2,c=3"));
         }
-        let nothing = headers([("baggage", b""), ("baggage", b"\xff")]);
-        assert_eq!(Headers::new(&nothing).get("baggage"), None);
+        let blank = headers([("baggage", b""), ("baggage", b"\xff")]);
+        assert_eq!(Headers::new(&blank).get("baggage"), None);
     }
 
     #[test]
-    fn no_more_of_many_lines_is_copied_than_shows_that_there_is_more() {
+    fn joining_many_lines_stops_one_byte_beyond_the_limit() {
         for (name, list) in [("baggage", limits::BAGGAGE), ("tracestate", limits::TRACESTATE)] {
             let mut headers = HeaderMap::new();
             for _ in 0..8 {
@@ -275,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_one_line_is_read_in_place() {
+    fn a_list_header_in_one_line_is_not_copied() {
         let headers = headers([("baggage", b"a=1,b=2"), ("tracestate", b"")]);
         let line = headers["baggage"].to_str().unwrap().as_ptr();
         let headers = Headers::new(&headers);
@@ -285,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_header_is_left_out() {
+    fn invalid_header_names_and_values_are_ignored() {
         let mut headers = HeaderMap::new();
         headers.injector().set("not a name", "1".into());
         headers.injector().set("name", "not\na value".into());

@@ -42,7 +42,7 @@ pub struct GoogleCloudPropagator {
 }
 
 impl GoogleCloudPropagator {
-    /// It has no options.
+    /// Creates the propagator.
     #[must_use]
     pub const fn new() -> Self {
         GoogleCloudPropagator { _private: () }

@@ -21,7 +21,7 @@ const DEBUG: u8 = 0x02;
 
 static FIELDS: LazyLock<[String; 1]> = LazyLock::new(|| [TRACE_ID.into()]);
 
-/// What stands for itself in a URL.
+/// Percent-encodes everything except the unreserved characters of a URL.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// [Jaeger's format](https://www.jaegertracing.io/sdk-migration/#propagation-format): `uber-trace-id: {trace id}:{span id}:{parent's span id}:{flags}`, and a header
@@ -62,7 +62,7 @@ pub struct JaegerPropagator {
 }
 
 impl JaegerPropagator {
-    /// It has no options.
+    /// Creates the propagator.
     #[must_use]
     pub const fn new() -> Self {
         JaegerPropagator { _private: () }

@@ -1,19 +1,20 @@
-//! The headers that are lists, within their [limits](crate::limits), on the way in and on the way out.
+//! [Limits](crate::limits) of list headers such as `baggage`, on extracting and on injecting.
 //!
-//! OpenTelemetry's propagators count what they read. What they write of it may be three times as long, for they encode more than a caller has to; and a server refuses a request whose headers are too long, so
-//! that a caller could keep the services behind this one from being reached.
+//! OpenTelemetry's propagators limit the headers that they read. Their output may be three times as
+//! long, as they percent-encode more than a caller has to. Servers reject requests with long headers,
+//! so without a limit a caller could make the calls to downstream services fail.
 
 use opentelemetry::propagation::{Extractor, Injector};
 
 use crate::limits::List;
 
-/// Lets a propagator read and write lists within their limits.
+/// Extractor and injector that cuts list headers to their limits.
 pub(crate) struct Limited<T>(pub(crate) T);
 
-/// The value of a header as far as it is within its limits. `None` where nothing is.
+/// Returns the part of a header's value within its limits, or `None` if not one member fits.
 fn limited<'a>(key: &str, value: &'a str) -> Option<&'a str> {
     match List::of(key) {
-        Some(list) => Some(list.cut(value)).filter(|kept| value.is_empty() || !kept.is_empty()),
+        Some(list) => Some(list.cut(value)).filter(|cut| value.is_empty() || !cut.is_empty()),
         None => Some(value),
     }
 }
@@ -34,8 +35,8 @@ impl<T: Extractor> Extractor for Limited<T> {
 
 impl<T: Injector> Injector for Limited<T> {
     fn set(&mut self, key: &str, mut value: String) {
-        if let Some(kept) = limited(key, &value) {
-            value.truncate(kept.len());
+        if let Some(cut) = limited(key, &value) {
+            value.truncate(cut.len());
             self.0.set(key, value);
         }
     }

@@ -1,6 +1,7 @@
-//! How a context travels: formats of headers, and one line each to write a context into them and to read one.
+//! Context propagation: propagators for several formats, and functions to inject and extract.
 //!
-//! RPCs through this crate's layers and attribute need none of it. It is for calls made by hand, for the messages of a queue, and for formats other than the W3C's.
+//! RPCs through this crate's layers and attribute propagate their context already. Use this module
+//! for calls made by hand, for queue messages, and for formats other than W3C Trace Context.
 //!
 //! | format | propagator | in `OTEL_PROPAGATORS` | headers |
 //! |---|---|---|---|
@@ -11,12 +12,14 @@
 //! | [Google Cloud Trace](https://cloud.google.com/trace/docs/trace-context) | [`GoogleCloudPropagator`] | `gcp` | `x-cloud-trace-context` |
 //! | [AWS X-Ray](https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader) | `XRayPropagator`, with the cargo feature `xray` | `xray` | `x-amzn-trace-id` |
 //!
-//! With the cargo feature `propagators`, `from_env` makes one of the names in the environment variable `OTEL_PROPAGATORS`, and `from_names` of any such list; `parse_names` returns the warning beside it.
+//! With the cargo feature `propagators`, `from_env` reads the environment variable
+//! `OTEL_PROPAGATORS`, and `from_names` from any such list. `parse_names` returns the warning, too.
 //!
 //! # Limits
 //!
-//! Of a `baggage` the first 64 members are read and written, and of those as many as are within 8,192 bytes; of a `tracestate` the first 32, within 4,096 bytes. Members are left out as a whole. Jaeger's baggage
-//! has the same 64 and 8,192, as it is written.
+//! Propagators read and write at most 64 members and 8,192 bytes of a `baggage` header. For a
+//! `tracestate` header the limits are 32 members and 4,096 bytes. Members are dropped as a whole,
+//! from the end. Jaeger's baggage is limited to 64 entries and 8,192 encoded bytes.
 //!
 //! # Example
 //!
@@ -27,12 +30,12 @@
 //! // Once, in `main`.
 //! opentelemetry::global::set_text_map_propagator(B3Propagator::single());
 //!
-//! // Whoever receives a message …
+//! // Receive a message …
 //! let mut metadata = MetadataMap::new();
 //! metadata.insert("b3", "80f198ee56343ba864fe8b2a57d3eff7-05e3ac9a4f6e3b90-1".parse().unwrap());
 //! let context = propagation::extract(&metadata);
 //!
-//! // … and makes a call because of it.
+//! // … and make a call on its behalf.
 //! let mut headers = http::HeaderMap::new();
 //! propagation::inject(&context, &mut headers);
 //! assert_eq!(headers["b3"], "80f198ee56343ba864fe8b2a57d3eff7-05e3ac9a4f6e3b90-1");
@@ -72,9 +75,9 @@ pub(crate) use sampling::without_remote_parent;
 #[cfg(feature = "xray")]
 pub use xray::XRayPropagator;
 
-/// Writes the span and the baggage of `context` into `carrier`, with the global propagator.
+/// Injects the span and the baggage of `context` into `carrier`, with the global propagator.
 ///
-/// They take the place of those that another context left there. Without a span in `context`, those stay.
+/// Replaces the span of another context that is there. Without a span in `context`, that one stays.
 ///
 /// # Example
 ///
@@ -83,7 +86,7 @@ pub use xray::XRayPropagator;
 /// use otel_runtime::propagation;
 ///
 /// # let rpc = Context::current();
-/// // In a task of its own, where the RPC's context is no longer the current one.
+/// // In a spawned task, the RPC's context is no longer the current one.
 /// let mut request = tonic::Request::new(());
 /// propagation::inject(&rpc, request.metadata_mut());
 /// ```
@@ -91,7 +94,7 @@ pub fn inject(context: &Context, carrier: &mut impl Carrier) {
     guard::PROPAGATOR.run(|| global::get_text_map_propagator(|propagator| replace(propagator, context, carrier)));
 }
 
-/// Writes the span and the baggage of the current context into `carrier`, with the global propagator, as [`inject`] does.
+/// Injects the span and the baggage of the current context into `carrier`, like [`inject`].
 ///
 /// # Example
 ///
@@ -105,9 +108,9 @@ pub fn inject_current(carrier: &mut impl Carrier) {
     Context::map_current(|current| inject(current, carrier));
 }
 
-/// The current context with the span and the baggage that the global propagator finds in `carrier`.
+/// Returns the current context with the span and baggage that the global propagator extracts.
 ///
-/// Where it finds none, or malformed ones, those of the current context stay.
+/// If `carrier` has none, or malformed ones, those of the current context stay.
 ///
 /// # Example
 ///
@@ -119,7 +122,7 @@ pub fn inject_current(carrier: &mut impl Carrier) {
 ///
 /// async fn handle(message_headers: HashMap<String, String>) {
 ///     let sender = propagation::extract(&message_headers);
-///     // The spans made in here are children of the sender's.
+///     // Spans started in here are children of the sender's span.
 ///     async { /* … */ }.with_context(sender).await;
 /// }
 /// # let _ = handle;
@@ -131,18 +134,19 @@ pub fn extract(carrier: &impl Carrier) -> Context {
     found.unwrap_or_else(Context::current)
 }
 
-/// Where baggage travels. A caller may have filled it by hand, and it does not belong to a span.
+/// The baggage header. `replace` leaves it: callers may set it by hand, and no span owns it.
 const BAGGAGE: &str = "baggage";
 
-/// Writes the span and the baggage in `context` into `carrier`, in place of the span that another context left there.
+/// Injects `context` into `carrier`, after removing the span of another context from there.
 ///
-/// Without a span in `context` there is nothing to replace one with, and what is there stays.
+/// If `context` has no span, the one in `carrier` stays.
 pub(crate) fn replace(propagator: &dyn TextMapPropagator, context: &Context, carrier: &mut impl Carrier) {
     if context.span().span_context().is_valid() {
-        // A `tracestate` without its `traceparent` would be another trace's.
+        // A leftover `tracestate` would belong to another trace.
         for field in propagator.fields().filter(|field| *field != BAGGAGE) {
             carrier.remove_field(field);
-            // What is left of the other encoding of B3 would be read as well, and the single header before the ones written.
+            // Leftovers of the other B3 encoding would be extracted as well: the single header even
+            // takes precedence over the multiple ones.
             if field == b3::SINGLE || field == b3::TRACE_ID {
                 for field in b3::ALL {
                     carrier.remove_field(field);

@@ -1,4 +1,4 @@
-//! The names that propagators have in the environment variable `OTEL_PROPAGATORS`.
+//! Propagators by their names in the environment variable `OTEL_PROPAGATORS`.
 
 use std::env;
 
@@ -10,7 +10,9 @@ use super::{B3Propagator, GoogleCloudPropagator, JaegerPropagator};
 const VARIABLE: &str = "OTEL_PROPAGATORS";
 const DEFAULT: [Name; 2] = [Name::TraceContext, Name::Baggage];
 
-/// The propagator that the environment variable `OTEL_PROPAGATORS` asks for: see [`from_names`]. It needs the cargo feature `propagators`.
+/// Returns the propagator selected by the environment variable `OTEL_PROPAGATORS`.
+///
+/// [`from_names`] describes the values. Requires the cargo feature `propagators`.
 ///
 /// # Example
 ///
@@ -19,19 +21,25 @@ const DEFAULT: [Name; 2] = [Name::TraceContext, Name::Baggage];
 /// ```
 #[must_use]
 pub fn from_env() -> TextMapCompositePropagator {
-    // What is not UTF-8 is a name that nobody knows, and told as such.
+    // A value that is not UTF-8 is reported as an unknown propagator.
     let value = env::var_os(VARIABLE).unwrap_or_default();
     from_names(&value.to_string_lossy())
 }
 
-/// The propagator that a value of the environment variable `OTEL_PROPAGATORS` means, by
-/// [OpenTelemetry's specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#general-sdk-configuration). It needs the cargo feature `propagators`.
+/// Returns the propagator for a list of names as in the environment variable `OTEL_PROPAGATORS`.
 ///
-/// `names` is a list with commas of `tracecontext`, `baggage`, `b3`, `b3multi`, `jaeger`, `gcp` and, with the cargo feature `xray`, `xray`, in any case, with spaces around them or not. Each
-/// counts once. They write and read in this order, so the caller's span is that of the last one that finds any.
-/// `none` alone is a propagator that does nothing, and an empty list is the default, `tracecontext,baggage`.
+/// Follows [OpenTelemetry's specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#general-sdk-configuration).
+/// Requires the cargo feature `propagators`.
 ///
-/// A name that is not known is left out, with a warning, a [`tracing`](https://docs.rs/tracing) event, for which the subscriber should be there by then; if no other is left, the default is used.
+/// `names` is a comma-separated list of `tracecontext`, `baggage`, `b3`, `b3multi`, `jaeger`, `gcp`
+/// and, with the cargo feature `xray`, `xray`. Case, surrounding spaces and duplicates are ignored.
+///
+/// Propagators inject and extract in the order of the list. If several extract a span, the last one
+/// wins. `none` alone disables propagation. An empty list selects the default,
+/// `tracecontext,baggage`.
+///
+/// An unknown name is ignored, with a warning as a [`tracing`](https://docs.rs/tracing) event. Install
+/// the subscriber before, or the warning is lost. If no known name remains, the default is used.
 ///
 /// # Example
 ///
@@ -55,7 +63,8 @@ pub fn from_names(names: &str) -> TextMapCompositePropagator {
 
 /// Like [`from_names`], but returns the warning instead of logging it.
 ///
-/// For programs that read their configuration before they set a `tracing` subscriber. It needs the cargo feature `propagators`.
+/// Use this in programs that read their configuration before they install a `tracing` subscriber.
+/// Requires the cargo feature `propagators`.
 ///
 /// # Example
 ///
@@ -127,7 +136,7 @@ impl Name {
     }
 }
 
-/// The names in a list, and what is wrong with it.
+/// Parses a list of names. Returns the propagators to use, and a warning if the list is invalid.
 pub(crate) fn parse(list: &str) -> (Vec<Name>, Option<String>) {
     let mut names = Vec::new();
     let mut unknown = Vec::new();
@@ -165,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_trimmed_deduplicated_and_have_no_case() {
+    fn names_are_trimmed_deduplicated_and_case_insensitive() {
         let all = "tracecontext,baggage,b3,b3multi,jaeger,gcp";
         let expected = [
             Name::TraceContext,
@@ -181,12 +190,12 @@ mod tests {
         assert_eq!(
             parse("gcp,b3"),
             (vec![Name::GoogleCloud, Name::B3], None),
-            "in their order"
+            "the order of the list"
         );
     }
 
     #[test]
-    fn an_empty_list_is_the_default_and_none_is_nothing() {
+    fn an_empty_list_is_the_default_and_none_disables_propagation() {
         for empty in ["", " ", ",", " , ,"] {
             assert_eq!(parse(empty), (DEFAULT.to_vec(), None), "{empty:?}");
         }
@@ -197,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_is_told_and_left_out() {
+    fn an_unknown_name_is_ignored_with_a_warning() {
         let (names, warning) = parse("b3,zipkin,ottrace");
         assert_eq!(names, [Name::B3]);
         assert_eq!(
@@ -209,14 +218,18 @@ mod tests {
         assert!(warning.unwrap().ends_with("using tracecontext,baggage"));
         let (names, warning) = parse("none,b3");
         assert_eq!(names, [Name::B3]);
-        assert!(warning.unwrap().contains("\"none\" cannot be combined with other propagators"));
+        assert!(
+            warning
+                .unwrap()
+                .contains("\"none\" cannot be combined with other propagators")
+        );
         let (names, warning) = parse("none,zipkin");
         assert_eq!(names, []);
         assert!(warning.unwrap().ends_with("using none"));
     }
 
     #[test]
-    fn xray_is_there_with_its_feature() {
+    fn xray_requires_its_cargo_feature() {
         let (names, warning) = parse("xray");
         if cfg!(feature = "xray") {
             assert_eq!((names[0].as_str(), warning), ("xray", None));

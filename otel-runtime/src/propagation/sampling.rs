@@ -1,4 +1,4 @@
-//! What callers say of sampling beyond OpenTelemetry's one flag, and how it goes on to the next service.
+//! Sampling decisions of callers beyond the sampled flag, and their propagation.
 
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
@@ -124,7 +124,7 @@ pub(super) fn with_remote_span(
 pub(super) fn with_state(context: &Context, state: SamplingState, trace_id: TraceId, span_id: SpanId) -> Context {
     let said_before = remote_decision(context);
     let is_in_flags = matches!(state, SamplingState::Accept | SamplingState::Deny) && trace_id != TraceId::INVALID;
-    // What another propagator read of the same trace may be more: debug.
+    // Another propagator may have extracted the debug state of the trace: do not overwrite it.
     if is_in_flags && said_before.is_none_or(|before| before.trace_id == trace_id) {
         return context.clone();
     }

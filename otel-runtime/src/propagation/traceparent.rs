@@ -1,6 +1,7 @@
-//! The caller's context, read and written in place where that is plain: a `traceparent` as everybody writes it, and the W3C's propagators to read and to write it.
+//! Fast path of propagation: reads and writes plain `traceparent` headers without the propagator.
 //!
-//! What those do with such a header is known, and costs several times what it costs here. Whatever else there is, any other propagator and any other header, is the propagator's.
+//! The W3C propagators do the same work at several times the cost. Any other propagator, and any
+//! header beyond a plain `traceparent`, falls back to the propagator.
 
 use std::fmt::{self, Write};
 use std::hash::Hasher;
@@ -18,32 +19,35 @@ use crate::grpc::request_headers::{KnownHeaders, get_first};
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// What is known of a request without asking the propagator.
+/// Result of extracting a request's span context without calling the propagator.
 #[derive(Debug, PartialEq)]
 pub(crate) enum FastExtract {
     /// The request has no header that the propagator reads.
     Empty,
-    /// The caller's span context, and nothing else.
+    /// The request carries the caller's span context and nothing else to extract.
     Remote(SpanContext),
-    /// Only the propagator itself can tell.
+    /// The fast path does not apply: call the propagator.
     Fallback,
 }
 
-/// What `propagator` would read.
+/// Extracts the span context that `propagator` would, if the fast path applies.
 #[inline]
 pub(crate) fn try_extract(propagator: &dyn TextMapPropagator, found: &KnownHeaders<'_>) -> FastExtract {
-    match PropagatorKind::of(propagator) {
-        PropagatorKind::Nothing => FastExtract::Empty,
+    match PropagatorKind::detect(propagator) {
+        PropagatorKind::Noop => FastExtract::Empty,
         PropagatorKind::TraceContext => trace_context(found),
         PropagatorKind::TraceContextAndBaggage if !found.has_baggage => trace_context(found),
         PropagatorKind::TraceContextAndBaggage | PropagatorKind::Other => FastExtract::Fallback,
     }
 }
 
-/// Writes into `headers` what `propagator` would, but for an empty `tracestate`, in place of what is there. `false` where it is for the propagator to do.
+/// Injects the span context that `propagator` would, and replaces the one in `headers`.
+///
+/// Omits an empty `tracestate`. Returns `false`, and writes nothing, if the fast path does not
+/// apply and the caller has to use the propagator.
 pub(crate) fn try_inject(propagator: &dyn TextMapPropagator, context: &Context, headers: &mut HeaderMap) -> bool {
-    match PropagatorKind::of(propagator) {
-        PropagatorKind::Nothing => return true,
+    match PropagatorKind::detect(propagator) {
+        PropagatorKind::Noop => return true,
         PropagatorKind::TraceContext => {}
         PropagatorKind::TraceContextAndBaggage if context.baggage().is_empty() => {}
         PropagatorKind::TraceContextAndBaggage | PropagatorKind::Other => return false,
@@ -60,7 +64,8 @@ pub(crate) fn try_inject(propagator: &dyn TextMapPropagator, context: &Context, 
         return false;
     };
     headers.insert(TRACEPARENT, traceparent);
-    // The propagator writes an empty one, which everybody must accept and nobody should send (W3C Trace Context, 3.3.1).
+    // The propagator writes an empty `tracestate`, which recipients must accept but senders should
+    // avoid (W3C Trace Context, 3.3.1).
     if get_first(headers, &TRACESTATE).is_some() {
         headers.remove(TRACESTATE);
     }
@@ -90,69 +95,77 @@ fn trace_context(found: &KnownHeaders<'_>) -> FastExtract {
     }
 }
 
-/// What is known of a propagator.
+/// Kind of a propagator, as far as the fast path distinguishes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PropagatorKind {
-    /// The API's, which does nothing. It is the global one until somebody sets another.
-    Nothing,
+    /// The API's `NoopTextMapPropagator`: the global default until a program sets another.
+    Noop,
     /// The SDK's `TraceContextPropagator`.
     TraceContext,
-    /// Several, with the W3C's fields and no other.
+    /// A composite propagator with exactly the fields of W3C Trace Context and W3C Baggage.
     TraceContextAndBaggage,
     Other,
 }
 
 impl PropagatorKind {
-    /// What it is goes by its type, of which there is one in nearly every program, and by its fields, which may be another's. A type without a value has the same fields each time.
-    fn of(propagator: &dyn TextMapPropagator) -> Self {
+    /// Identifies a propagator by its `Debug` type name and its fields.
+    ///
+    /// Caches the kind of a type by its vtable address, as nearly every program uses one propagator.
+    /// Zero-sized types skip the check of the fields, too: all their values have the same ones.
+    fn detect(propagator: &dyn TextMapPropagator) -> Self {
         static SEEN: [(PropagatorKind, AtomicUsize); 3] = [
             (PropagatorKind::TraceContext, AtomicUsize::new(0)),
             (PropagatorKind::TraceContextAndBaggage, AtomicUsize::new(0)),
-            (PropagatorKind::Nothing, AtomicUsize::new(0)),
+            (PropagatorKind::Noop, AtomicUsize::new(0)),
         ];
 
-        let functions = vtable_address(propagator);
+        let address = vtable_address(propagator);
         let seen = SEEN
             .iter()
-            .find(|(_, of)| functions != 0 && of.load(Ordering::Relaxed) == functions);
-        let named = seen.map_or_else(|| PropagatorKind::named(propagator), |(kind, _)| *kind);
+            .find(|(_, cached)| address != 0 && cached.load(Ordering::Relaxed) == address);
+        let kind = seen.map_or_else(|| PropagatorKind::from_type_name(propagator), |(kind, _)| *kind);
         if seen.is_some() && size_of_val(propagator) == 0 {
-            return named;
+            return kind;
         }
-        if !named.has_fields_of(propagator) {
+        if !kind.has_fields_of(propagator) {
             return PropagatorKind::Other;
         }
-        if let Some((_, of)) = SEEN.iter().find(|(kind, _)| *kind == named) {
-            of.store(functions, Ordering::Relaxed);
+        if let Some((_, cached)) = SEEN.iter().find(|(seen, _)| *seen == kind) {
+            cached.store(address, Ordering::Relaxed);
         }
-        named
+        kind
     }
 
-    /// A propagator does not say what it is, but for its `Debug`, which starts with the name of its type.
-    fn named(propagator: &dyn TextMapPropagator) -> Self {
+    /// Identifies a propagator by its `Debug` output, which starts with the name of its type.
+    ///
+    /// `TextMapPropagator` offers no downcast.
+    fn from_type_name(propagator: &dyn TextMapPropagator) -> Self {
         let mut kind = TypeNameProbe(PropagatorKind::Other);
         let _ = write!(kind, "{propagator:?}");
         kind.0
     }
 
+    /// Returns `true` if `propagator` has the fields expected of this kind.
     fn has_fields_of(self, propagator: &dyn TextMapPropagator) -> bool {
         let fields = || propagator.fields();
         match self {
-            PropagatorKind::Nothing => fields().next().is_none(),
+            PropagatorKind::Noop => fields().next().is_none(),
             PropagatorKind::TraceContext => fields().eq(["traceparent", "tracestate"]),
-            // In any order.
+            // A composite propagator lists its fields in no particular order.
             PropagatorKind::TraceContextAndBaggage => {
-                let is_one = |field| matches!(field, "traceparent" | "tracestate" | "baggage");
-                fields().count() == 3 && fields().all(is_one)
+                let is_w3c = |field| matches!(field, "traceparent" | "tracestate" | "baggage");
+                fields().count() == 3 && fields().all(is_w3c)
             }
             PropagatorKind::Other => true,
         }
     }
 }
 
-/// What tells a propagator's type from others: where the functions are that it has for the trait. Zero where that is not known.
+/// Returns the address of the propagator's vtable, which identifies its type, or 0 if unknown.
 fn vtable_address(propagator: &dyn TextMapPropagator) -> usize {
-    /// Hashing a pointer writes the address of the value and, where it points to a trait's object, that of the functions.
+    /// Hasher that records what a pointer writes when it is hashed.
+    ///
+    /// A pointer to a trait object writes the address of the value, then that of the vtable.
     #[derive(Default)]
     struct Addresses {
         count: usize,
@@ -161,7 +174,7 @@ fn vtable_address(propagator: &dyn TextMapPropagator) -> usize {
 
     impl Hasher for Addresses {
         fn write(&mut self, _: &[u8]) {
-            // Not what is expected.
+            // Pointers are expected to call `write_usize` only: makes the count differ from 2.
             self.count = usize::MAX / 2;
         }
 
@@ -180,13 +193,13 @@ fn vtable_address(propagator: &dyn TextMapPropagator) -> usize {
     if addresses.count == 2 { addresses.last } else { 0 }
 }
 
-/// Takes the first word, and refuses the rest.
+/// Writer that compares the first string with the known type names, and rejects all further output.
 struct TypeNameProbe(PropagatorKind);
 
 impl Write for TypeNameProbe {
     fn write_str(&mut self, word: &str) -> fmt::Result {
         self.0 = match word {
-            "NoopTextMapPropagator" => PropagatorKind::Nothing,
+            "NoopTextMapPropagator" => PropagatorKind::Noop,
             "TraceContextPropagator" => PropagatorKind::TraceContext,
             "TextMapCompositePropagator" => PropagatorKind::TraceContextAndBaggage,
             _ => PropagatorKind::Other,
@@ -195,7 +208,9 @@ impl Write for TypeNameProbe {
     }
 }
 
-/// Reads `00-{32 digits}-{16 digits}-{2 digits}`. `None` for any other form: some of them are valid all the same.
+/// Parses `00-{32 digits}-{16 digits}-{2 digits}`.
+///
+/// Returns `None` for any other form, though some of them are valid: the propagator decides.
 fn parse(header: &[u8]) -> Option<SpanContext> {
     let header: &[u8; 55] = header.try_into().ok()?;
     if !(header.starts_with(b"00-") && header[35] == b'-' && header[52] == b'-') {
@@ -208,11 +223,11 @@ fn parse(header: &[u8]) -> Option<SpanContext> {
     };
     let sixteen_from = |at: usize| Hex::concat(eight_from(at), eight_from(at + 8));
     let (trace_high, trace_low, span) = (sixteen_from(3), sixteen_from(19), sixteen_from(36));
-    // Nearly all say "00" or "01".
+    // Nearly all callers send "00" or "01".
     let (is_sampled, flags) = match [header[53], header[54]] {
         [b'0', b'0'] => (false, 0),
         [b'0', b'1'] => (true, 0),
-        // Behind six digits that stand for nothing.
+        // Padded with six leading zeros to the eight digits that `parse8` takes.
         [high, low] => {
             let flags = Hex::parse8(u64::from_be_bytes([b'0', b'0', b'0', b'0', b'0', b'0', high, low]));
             (flags.value & 1 == 1, flags.invalid)
@@ -259,8 +274,8 @@ mod tests {
         headers
     }
 
-    /// What is read here is what the propagator reads.
-    fn assert_the_same(propagator: &dyn TextMapPropagator, headers: &HeaderMap) -> FastExtract {
+    /// Asserts that the fast path extracts the same span context as the propagator.
+    fn assert_extracts_the_same(propagator: &dyn TextMapPropagator, headers: &HeaderMap) -> FastExtract {
         let known = try_extract(propagator, &KnownHeaders::scan(headers));
         let context = propagator.extract_with_context(&Context::new(), &Headers::new(headers));
         match &known {
@@ -275,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_header_is_read_in_place() {
+    fn a_plain_traceparent_takes_the_fast_path() {
         let caller = |flags| {
             let (trace_id, span_id) = (
                 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736_u128,
@@ -298,15 +313,15 @@ mod tests {
                 ("x-behind", b"1"),
             ]);
             assert_eq!(
-                assert_the_same(&TraceContextPropagator::new(), &headers),
+                assert_extracts_the_same(&TraceContextPropagator::new(), &headers),
                 caller(expected)
             );
-            assert_eq!(assert_the_same(&both(), &headers), caller(expected));
+            assert_eq!(assert_extracts_the_same(&both(), &headers), caller(expected));
         }
     }
 
     #[test]
-    fn what_is_not_plain_is_the_propagators() {
+    fn other_headers_fall_back_to_the_propagator() {
         let plain = PLAIN.as_bytes();
         let upper = PLAIN.to_uppercase();
         for lines in [
@@ -327,23 +342,27 @@ mod tests {
             &[("traceparent", b"")],
         ] {
             assert_eq!(
-                assert_the_same(&both(), &headers(lines)),
+                assert_extracts_the_same(&both(), &headers(lines)),
                 FastExtract::Fallback,
                 "{lines:?}"
             );
         }
         let baggage = headers(&[("traceparent", plain), ("baggage", b"a=1")]);
-        assert_eq!(assert_the_same(&both(), &baggage), FastExtract::Fallback);
+        assert_eq!(assert_extracts_the_same(&both(), &baggage), FastExtract::Fallback);
         let two = headers(&[("traceparent", plain), ("traceparent", b"00-other")]);
         assert!(
-            matches!(assert_the_same(&both(), &two), FastExtract::Remote(_)),
-            "the first counts"
+            matches!(assert_extracts_the_same(&both(), &two), FastExtract::Remote(_)),
+            "the first of two headers counts"
         );
-        assert_eq!(assert_the_same(&both(), &headers(&[("b3", b"0")])), FastExtract::Empty);
+        assert_eq!(
+            assert_extracts_the_same(&both(), &headers(&[("b3", b"0")])),
+            FastExtract::Empty
+        );
     }
 
-    /// What is written here is what the propagator writes, but for an empty `tracestate`.
-    fn assert_the_same_is_written(propagator: &dyn TextMapPropagator, context: &Context) -> bool {
+    /// Asserts that the fast path injects the same headers as the propagator, except for an empty
+    /// `tracestate`.
+    fn assert_injects_the_same(propagator: &dyn TextMapPropagator, context: &Context) -> bool {
         let before = headers(&[
             ("traceparent", b"another"),
             ("tracestate", b"a=1"),
@@ -366,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_plain_is_the_propagators_to_write() {
+    fn injecting_a_tracestate_or_baggage_falls_back_to_the_propagator() {
         let plain = span(1, 2, 1, "");
         for (context, is_plain) in [
             (Context::new(), true),
@@ -375,23 +394,20 @@ mod tests {
             (span(0, 2, 1, ""), true),
             (span(1, 2, 1, "a=1"), false),
         ] {
-            assert!(assert_the_same_is_written(&NoopTextMapPropagator::new(), &context));
+            assert!(assert_injects_the_same(&NoopTextMapPropagator::new(), &context));
             assert_eq!(
-                assert_the_same_is_written(&TraceContextPropagator::new(), &context),
+                assert_injects_the_same(&TraceContextPropagator::new(), &context),
                 is_plain
             );
-            assert_eq!(assert_the_same_is_written(&both(), &context), is_plain);
-            assert!(!assert_the_same_is_written(&B3Propagator::single(), &context));
+            assert_eq!(assert_injects_the_same(&both(), &context), is_plain);
+            assert!(!assert_injects_the_same(&B3Propagator::single(), &context));
         }
         let with_baggage = plain.with_baggage([KeyValue::new("a", "1")]);
-        assert!(!assert_the_same_is_written(&both(), &with_baggage));
-        assert!(assert_the_same_is_written(
-            &TraceContextPropagator::new(),
-            &with_baggage
-        ));
+        assert!(!assert_injects_the_same(&both(), &with_baggage));
+        assert!(assert_injects_the_same(&TraceContextPropagator::new(), &with_baggage));
     }
 
-    /// Says that it is another.
+    /// Propagator with the `Debug` output of another type.
     struct Impostor(&'static str, Vec<String>);
 
     impl fmt::Debug for Impostor {
@@ -413,72 +429,76 @@ mod tests {
     }
 
     #[test]
-    fn only_the_w3cs_propagators_are_known() {
-        // What it is the first time it is the second time, when its type is known.
-        let of = |propagator: &dyn TextMapPropagator| {
-            let kind = PropagatorKind::of(propagator);
-            assert_eq!(PropagatorKind::of(propagator), kind);
+    fn only_the_noop_and_w3c_propagators_are_recognized() {
+        // The cached answer equals the first one.
+        let detect = |propagator: &dyn TextMapPropagator| {
+            let kind = PropagatorKind::detect(propagator);
+            assert_eq!(PropagatorKind::detect(propagator), kind);
             kind
         };
-        assert_eq!(of(&NoopTextMapPropagator::new()), PropagatorKind::Nothing);
-        assert_eq!(of(&TraceContextPropagator::new()), PropagatorKind::TraceContext);
-        assert_eq!(of(&both()), PropagatorKind::TraceContextAndBaggage);
-        assert_eq!(of(&TextMapCompositePropagator::new(vec![])), PropagatorKind::Other);
-        assert_eq!(of(&B3Propagator::single()), PropagatorKind::Other);
-        assert_eq!(of(&BaggagePropagator::new()), PropagatorKind::Other);
+        assert_eq!(detect(&NoopTextMapPropagator::new()), PropagatorKind::Noop);
+        assert_eq!(detect(&TraceContextPropagator::new()), PropagatorKind::TraceContext);
+        assert_eq!(detect(&both()), PropagatorKind::TraceContextAndBaggage);
+        assert_eq!(detect(&TextMapCompositePropagator::new(vec![])), PropagatorKind::Other);
+        assert_eq!(detect(&B3Propagator::single()), PropagatorKind::Other);
+        assert_eq!(detect(&BaggagePropagator::new()), PropagatorKind::Other);
         let with_b3 = TextMapCompositePropagator::new(vec![Box::new(both()), Box::new(B3Propagator::single())]);
-        assert_eq!(of(&with_b3), PropagatorKind::Other);
-        assert_eq!(of(&both()), PropagatorKind::TraceContextAndBaggage);
+        assert_eq!(detect(&with_b3), PropagatorKind::Other);
+        assert_eq!(detect(&both()), PropagatorKind::TraceContextAndBaggage);
         for name in [
             "NoopTextMapPropagator",
             "TraceContextPropagator",
             "TextMapCompositePropagator",
         ] {
-            assert_eq!(of(&Impostor(name, vec!["x-mine".into()])), PropagatorKind::Other);
+            assert_eq!(detect(&Impostor(name, vec!["x-mine".into()])), PropagatorKind::Other);
         }
-        assert_eq!(of(&Impostor("Mine", vec![])), PropagatorKind::Other);
+        assert_eq!(detect(&Impostor("Mine", vec![])), PropagatorKind::Other);
     }
 
-    // A type may have its functions in several places: it is asked for its name again then. Miri makes that so on purpose.
+    // A type may have several vtables: `detect` then reads its name again. Miri duplicates vtables
+    // on purpose.
     #[test]
-    #[cfg_attr(miri, ignore = "the functions of a type are in many places")]
-    fn a_type_is_known_by_its_functions() {
-        let of = |propagator: &dyn TextMapPropagator| vtable_address(propagator);
-        assert_ne!(of(&TraceContextPropagator::new()), 0);
-        assert_eq!(of(&both()), of(&TextMapCompositePropagator::new(vec![])));
-        assert_ne!(of(&NoopTextMapPropagator::new()), of(&TraceContextPropagator::new()));
-        assert_ne!(of(&both()), of(&TraceContextPropagator::new()));
+    #[cfg_attr(miri, ignore = "a type has several vtables")]
+    fn a_type_is_identified_by_its_vtable_address() {
+        let address = |propagator: &dyn TextMapPropagator| vtable_address(propagator);
+        assert_ne!(address(&TraceContextPropagator::new()), 0);
+        assert_eq!(address(&both()), address(&TextMapCompositePropagator::new(vec![])));
+        assert_ne!(
+            address(&NoopTextMapPropagator::new()),
+            address(&TraceContextPropagator::new())
+        );
+        assert_ne!(address(&both()), address(&TraceContextPropagator::new()));
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(4096))]
 
         #[test]
-        fn whatever_is_written(trace_id: u128, span_id: u64, flags: u8) {
-            assert_the_same_is_written(&TraceContextPropagator::new(), &span(trace_id, span_id, flags, ""));
+        fn any_span_context_is_injected_as_by_the_propagator(trace_id: u128, span_id: u64, flags: u8) {
+            assert_injects_the_same(&TraceContextPropagator::new(), &span(trace_id, span_id, flags, ""));
         }
 
         #[test]
-        fn whatever_the_header_is(line in prop::collection::vec(any::<u8>(), 0..64)) {
-            assert_the_same(&TraceContextPropagator::new(), &headers(&[("traceparent", &line)]));
+        fn any_bytes_are_extracted_as_by_the_propagator(line in prop::collection::vec(any::<u8>(), 0..64)) {
+            assert_extracts_the_same(&TraceContextPropagator::new(), &headers(&[("traceparent", &line)]));
         }
 
         #[test]
-        fn whatever_is_changed_in_a_plain_one(at in 0..55_usize, byte: u8, again in 0..55_usize, other in "[0-9a-fA-F+ -]") {
+        fn a_mutated_plain_header_is_extracted_as_by_the_propagator(at in 0..55_usize, byte: u8, again in 0..55_usize, other in "[0-9a-fA-F+ -]") {
             let mut line = PLAIN.as_bytes().to_vec();
             line[at] = byte;
             line[again] = other.as_bytes()[0];
-            assert_the_same(&TraceContextPropagator::new(), &headers(&[("traceparent", &line)]));
-            assert_the_same(&both(), &headers(&[("traceparent", &line)]));
+            assert_extracts_the_same(&TraceContextPropagator::new(), &headers(&[("traceparent", &line)]));
+            assert_extracts_the_same(&both(), &headers(&[("traceparent", &line)]));
         }
 
         #[test]
-        fn whatever_the_ids_are(line in "00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", state in "|a=1", baggage in "|a=1") {
+        fn any_ids_are_extracted_as_by_the_propagator(line in "00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", state in "|a=1", baggage in "|a=1") {
             let mut lines = vec![("traceparent", line.as_bytes())];
             lines.extend((!state.is_empty()).then_some(("tracestate", state.as_bytes())));
             lines.extend((!baggage.is_empty()).then_some(("baggage", baggage.as_bytes())));
-            assert_the_same(&TraceContextPropagator::new(), &headers(&lines));
-            assert_the_same(&both(), &headers(&lines));
+            assert_extracts_the_same(&TraceContextPropagator::new(), &headers(&lines));
+            assert_extracts_the_same(&both(), &headers(&lines));
         }
     }
 }

@@ -48,7 +48,7 @@ pub struct XRayPropagator {
 }
 
 impl XRayPropagator {
-    /// It has no options.
+    /// Creates the propagator.
     #[must_use]
     pub fn new() -> Self {
         XRayPropagator::default()

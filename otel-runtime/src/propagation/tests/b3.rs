@@ -1,4 +1,4 @@
-//! What the specification of B3 gives as examples, and what it rules out.
+//! Examples from the B3 specification, and malformed headers.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What Google Cloud's documentation allows.
+//! Headers allowed by Google Cloud's documentation.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What Jaeger's specification allows.
+//! Headers allowed by Jaeger's specification.
 
 use super::*;
 

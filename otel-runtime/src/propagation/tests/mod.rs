@@ -1,4 +1,4 @@
-//! What all propagators have in common; a file for each format, and one for what holds of any headers.
+//! Tests common to all propagators, with a submodule per format and one of property tests.
 
 mod b3;
 mod google_cloud;

@@ -1,4 +1,4 @@
-//! What holds of every propagator and any headers: property tests.
+//! Property tests: every propagator with arbitrary headers.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -60,7 +60,7 @@ proptest! {
     }
 }
 
-/// What is read is a span, and what is passed on of it is read as the same.
+/// Asserts that an extracted span is valid, and stays the same if injected and extracted again.
 fn is_read_or_not(propagator: &dyn TextMapPropagator, headers: &Headers) -> Result<(), TestCaseError> {
     let read = propagator.extract_with_context(&Context::new(), headers);
     let state = SamplingState::from_context(&read);

@@ -1,4 +1,4 @@
-//! What X-Ray's documentation gives as examples.
+//! Examples from X-Ray's documentation.
 
 use super::*;
 
