@@ -26,7 +26,7 @@ const CONTENTS: [&str; 8] = [
 fn more_contents(package: &str) -> &'static [&'static str] {
     match package {
         "otel-macros" => &["snapshots"],
-        "otel-setup" => &["docs"],
+        "otel-runtime" | "otel-setup" => &["docs"],
         _ => &[],
     }
 }
