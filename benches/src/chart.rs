@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use crate::report::Row;
+use crate::row::Row;
 use crate::rpc::Shape;
 use crate::sdk::Mode;
-use crate::variants::{BARE, Whose};
+use crate::variant::{BARE, Whose};
 
 const LINE: usize = 26;
 const TOP: usize = 58;

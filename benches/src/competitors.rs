@@ -17,7 +17,7 @@ use crate::proto::bench_server::{Bench, BenchServer};
 use crate::rpc::{Answers, Rpc, Shape, of_client, to_server};
 use crate::sdk::Mode;
 use crate::service::{Bare, Repeated, error, repeated};
-use crate::variants::{BARE, BARE_CLIENT, Variant, Whose};
+use crate::variant::{BARE, BARE_CLIENT, Variant, Whose};
 
 fn routes() -> Routes {
     Routes::new(BenchServer::new(Bare))

@@ -12,7 +12,8 @@ use crate::measure::{Cost, Subject};
 use crate::report::programs;
 use crate::rpc::Shape;
 use crate::sdk::Mode;
-use crate::variants::{self, Whose};
+use crate::variant::Whose;
+use crate::variants;
 
 const BASELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/baseline.tsv");
 /// The factor by which a number may grow.

@@ -19,9 +19,11 @@ mod floor;
 mod guard;
 mod measure;
 mod report;
+mod row;
 mod rpc;
 mod sdk;
 mod service;
+mod variant;
 mod variants;
 
 use std::path::Path;

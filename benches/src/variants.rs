@@ -10,47 +10,7 @@ use crate::proto::bench_server::BenchServer;
 use crate::rpc::{Answers, Rpc, Shape, of_client, to_server, to_server_without_addresses};
 use crate::sdk::Mode;
 use crate::service::{Bare, Traced};
-
-/// A way to trace an RPC, or none.
-pub(crate) struct Variant {
-    pub(crate) name: &'static str,
-    /// The variant to compare with.
-    pub(crate) base: &'static str,
-    pub(crate) whose: Whose,
-    /// Whether bound instruments change the variant.
-    ///
-    /// Bound instruments change even a variant that traces nothing, because the compiler then
-    /// inlines other functions.
-    pub(crate) can_be_bound: bool,
-    /// The most important differences in features.
-    pub(crate) lacks: &'static str,
-    pub(crate) make: fn(Mode, Shape) -> Rpc,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Whose {
-    /// No instrumentation.
-    Nobodys,
-    Ours,
-    Others,
-}
-
-pub(crate) const BARE: &str = "bare";
-pub(crate) const BARE_WITHOUT_ADDRESSES: &str = "bare, no addresses";
-pub(crate) const BARE_CLIENT: &str = "bare client";
-
-impl Variant {
-    const fn ours(name: &'static str, base: &'static str, make: fn(Mode, Shape) -> Rpc) -> Self {
-        Variant {
-            name,
-            base,
-            whose: Whose::Ours,
-            can_be_bound: true,
-            lacks: "",
-            make,
-        }
-    }
-}
+use crate::variant::{BARE, BARE_CLIENT, BARE_WITHOUT_ADDRESSES, Variant, Whose};
 
 /// The least that an SDK costs, and no instrumentation.
 const fn floor(name: &'static str, base: &'static str, make: fn(Mode, Shape) -> Rpc) -> Variant {
