@@ -4,11 +4,12 @@
 use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::Parser;
-use syn::{Error, FnArg, Ident, ImplItemFn, Pat, PatIdent, PatType, Result, parse_quote};
+use syn::{Error, Expr, FnArg, Ident, ImplItemFn, Pat, PatIdent, PatType, Path, Result, parse_quote};
 
 use crate::handoff::Handoff;
 use crate::shape::{self, call_site_at};
 use crate::source;
+use crate::traced::Field;
 
 /// Returns the instrumented method, or the method unchanged with an error after it.
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
@@ -72,17 +73,8 @@ fn instrument_method(args: TokenStream, item: TokenStream) -> Result<ImplItemFn>
     } else {
         (Some(quote!(use #runtime::__private::RespondUnary as _;)), "respond")
     };
-    let reference = quote_spanned!(call_site_at(&request)=> &);
-    let start = match instrumentation {
-        None => quote!(__RPC.start(#reference #request)),
-        Some(with) => {
-            let with = quote_spanned!(call_site_at(&with)=> &#with);
-            quote!(__RPC.start_with(#reference #request, |__start| __start(#with)))
-        }
-    };
+    let start = start_call(&request, instrumentation.as_ref(), &fields, runtime);
     let returning = quote_spanned!(output_span=> __RPC.returning::<#output>());
-    let attributes = fields.iter().map(|field| field.attribute(runtime));
-    let with_attributes = (!fields.is_empty()).then(|| quote!(.with_attributes(|| [#(#attributes),*])));
     let instrument = |statements, span| {
         let statements = stream_types.replace_with_untraced(statements);
         let type_hint = (!shape::has_type_hint(&statements))
@@ -92,7 +84,7 @@ fn instrument_method(args: TokenStream, item: TokenStream) -> Result<ImplItemFn>
         body.set_span(span);
         let respond = Ident::new(respond, span);
         let call = Ident::new("__call", Span::mixed_site());
-        let start = quote!(*#call = #start #with_attributes);
+        let start = quote!(*#call = #start);
         let future = quote_spanned!(span=> #returning.#respond(move |#call| { #start; async move #body }));
         quote! {
             #import
@@ -104,6 +96,21 @@ fn instrument_method(args: TokenStream, item: TokenStream) -> Result<ImplItemFn>
     let statements = shape::rewrite_body(&method.sig, statements, instrument);
     method.block = source::verbatim_block(method.block.brace_token, statements);
     Ok(method)
+}
+
+/// Returns the expression that starts the call of a request, and adds the method's fields to it.
+fn start_call(request: &Ident, instrumentation: Option<&Expr>, fields: &[Field], runtime: &Path) -> TokenStream {
+    let reference = quote_spanned!(call_site_at(request)=> &);
+    let start = match instrumentation {
+        None => quote!(__RPC.start(#reference #request)),
+        Some(with) => {
+            let with = quote_spanned!(call_site_at(with)=> &#with);
+            quote!(__RPC.start_with(#reference #request, |__start| __start(#with)))
+        }
+    };
+    let attributes = fields.iter().map(|field| field.attribute(runtime));
+    let with_attributes = (!fields.is_empty()).then(|| quote!(.with_attributes(|| [#(#attributes),*])));
+    quote!(#start #with_attributes)
 }
 
 /// Returns the name of the request argument, and a `let` for the pattern that was there instead of
