@@ -58,12 +58,7 @@ fn instrument_method(args: TokenStream, item: TokenStream) -> Result<ImplItemFn>
 
     let (request, destructure) = request_argument(&mut method)?;
     let Some(output) = shape::output(&mut method.sig) else {
-        return Err(Error::new(
-            name.span(),
-            format!(
-                "another attribute has changed `{name}`, so that it no longer returns a boxed future; remove that attribute from this method"
-            ),
-        ));
+        return Err(changed_by_another_attribute(&name));
     };
     // The trait expects the wrapped stream type, but the statements return the declared one.
     let output_span = call_site_at(output);
@@ -96,6 +91,13 @@ fn instrument_method(args: TokenStream, item: TokenStream) -> Result<ImplItemFn>
     let statements = shape::rewrite_body(&method.sig, statements, instrument);
     method.block = source::verbatim_block(method.block.brace_token, statements);
     Ok(method)
+}
+
+fn changed_by_another_attribute(method: &Ident) -> Error {
+    let message = format!(
+        "another attribute has changed `{method}`, so that it no longer returns a boxed future; remove that attribute from this method"
+    );
+    Error::new(method.span(), message)
 }
 
 /// Returns the expression that starts the call of a request, and adds the method's fields to it.

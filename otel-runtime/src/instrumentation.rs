@@ -26,8 +26,8 @@ use crate::{guard, semconv};
 /// argument `instrumentation` of [`#[traced_service]`](crate::traced_service), a layer with
 /// [`ServerLayer::instrumentation`](crate::ServerLayer::instrumentation).
 ///
-/// Building one creates instruments, so build it once per service and not per call. Clones are cheap
-/// and share the instruments.
+/// Building one creates instruments, so build it once per service and not per call. Clones are
+/// cheap and share the instruments.
 ///
 /// # Example
 ///
@@ -193,7 +193,7 @@ pub struct InstrumentationBuilder {
 
 /// Histogram buckets for durations, in seconds, as gRPC's own plugins use them ([gRFC A66]).
 ///
-/// They are finer than those of the semantic conventions.
+/// The buckets are finer than those of the semantic conventions.
 ///
 /// [gRFC A66]: https://github.com/grpc/proposal/blob/master/A66-otel-stats.md
 ///

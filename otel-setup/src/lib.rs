@@ -59,8 +59,8 @@ pub fn init() -> Result<Telemetry, InitError> {
     builder().init()
 }
 
-/// Returns a builder, which sets up traces, metrics and logs with settings of the program and of the
-/// environment.
+/// Returns a builder, which sets up traces, metrics and logs with settings of the program and of
+/// the environment.
 pub fn builder() -> Builder {
     Builder::default()
 }

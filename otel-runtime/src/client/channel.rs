@@ -49,8 +49,8 @@ impl ClientService<Channel> {
 impl ClientLayer {
     /// Creates a layer for a channel to this endpoint's URI, with the global providers.
     ///
-    /// An endpoint does not reveal the path of a Unix domain socket, so such a layer has no address.
-    /// Write `ClientLayer::new("unix:///run/greeter.sock")` instead.
+    /// An endpoint does not reveal the path of a Unix domain socket, so such a layer has no
+    /// address. Write `ClientLayer::new("unix:///run/greeter.sock")` instead.
     #[must_use]
     pub fn for_endpoint(endpoint: &Endpoint) -> Self {
         // The placeholder that tonic shows instead of the path of a Unix domain socket.

@@ -32,11 +32,11 @@ use crate::span::SpanAttributes;
 
 /// A layer that records every call of a client, and propagates its trace to the server.
 ///
-/// It wraps a `tonic::transport::Channel`, a balanced one, or any other service that a generated
-/// client accepts. Each call gets a CLIENT span, a child of the current span, which the propagator
-/// injects into the request's metadata, replacing what is there. The call ends with the trailers,
-/// or when the response or its stream is dropped. The
-/// [crate's documentation](crate#what-every-rpc-emits) lists what is recorded.
+/// The layer wraps a `tonic::transport::Channel`, a balanced one, or any other service that a
+/// generated client accepts. Each call gets a CLIENT span, a child of the current span, which the
+/// propagator injects into the request's metadata, replacing what is there. The call ends with the
+/// trailers, or when the response or its stream is dropped. The [crate's
+/// documentation](crate#what-every-rpc-emits) lists what is recorded.
 ///
 /// # Example
 ///
@@ -98,8 +98,8 @@ use crate::span::SpanAttributes;
 ///
 /// # Suppressed telemetry
 ///
-/// While telemetry is suppressed (`opentelemetry::Context::is_telemetry_suppressed`), as exporters do
-/// for their own calls, nothing is recorded, and no metadata is injected.
+/// While telemetry is suppressed (`opentelemetry::Context::is_telemetry_suppressed`), as exporters
+/// do for their own calls, nothing is recorded, and no metadata is injected.
 #[derive(Clone, Debug)]
 pub struct ClientLayer {
     options: Arc<Options>,

@@ -50,8 +50,9 @@ impl<F, R: Role> ResponseFuture<F, R> {
 
     /// Polls the future inside the call, and hands the call over to the body of the response.
     ///
-    /// `wrap` makes the body type of the layer. `convert_error` makes the error that the caller of the layer gets, and `outcome` tells what
-    /// that error means for the call. Both differ between server and client.
+    /// `wrap` makes the body type of the layer. `convert_error` makes the error that the caller of
+    /// the layer gets, and `outcome` tells what that error means for the call. Both differ between
+    /// server and client.
     #[inline]
     pub(crate) fn poll_response<B, E, T, W>(
         self: Pin<&mut Self>,

@@ -23,12 +23,16 @@ static SINGLE_FIELDS: LazyLock<[String; 1]> = LazyLock::new(|| [SINGLE.into()]);
 static MULTI_FIELDS: LazyLock<[String; 4]> = LazyLock::new(|| [TRACE_ID, SPAN_ID, SAMPLED, FLAGS].map(Into::into));
 
 /// [B3](https://github.com/openzipkin/b3-propagation), the format of Zipkin, as
-/// [OpenTelemetry](https://opentelemetry.io/docs/specs/otel/context/api-propagators/#b3-requirements) wants it.
+/// [OpenTelemetry](https://opentelemetry.io/docs/specs/otel/context/api-propagators/#b3-requirements)
+/// wants it.
 ///
-/// It reads both encodings, first the single header `b3`, and writes one of them. Trace ids of 64 bits are padded with zeros on the left.
+/// Reads both encodings, first the single header `b3`, and writes one of them. Trace ids of 64 bits
+/// are padded with zeros on the left.
 ///
-/// Debug means sampled, and is passed on. Where the caller defers the decision on sampling, the span counts as not sampled, and is passed on as deferred as long as no span of ours comes
-/// in between; so is a decision without a trace, `b3: 0`. [`SamplingState`] tells them apart. The id of the caller's parent is read and dropped, as OpenTelemetry asks for.
+/// Debug means sampled, and is passed on. If the caller defers the sampling decision, the span
+/// counts as not sampled, and is passed on as deferred as long as no span of ours comes in between;
+/// so is a decision without a trace, `b3: 0`. [`SamplingState`] tells them apart. The id of the
+/// caller's parent is read and dropped, as OpenTelemetry asks for.
 ///
 /// # Example
 ///
@@ -68,7 +72,8 @@ impl B3Propagator {
         }
     }
 
-    /// Writes the headers `x-b3-traceid`, `x-b3-spanid`, and `x-b3-sampled` or, for debug, `x-b3-flags`.
+    /// Writes the headers `x-b3-traceid`, `x-b3-spanid`, and `x-b3-sampled` or, for debug,
+    /// `x-b3-flags`.
     #[must_use]
     pub const fn multi() -> Self {
         B3Propagator {
@@ -171,7 +176,7 @@ fn parse_state(state: &str) -> Option<SamplingState> {
     }
 }
 
-/// The ids and the decision in the headers of the other encoding. The parent's is not looked at: nothing comes of it.
+/// Reads the ids and the decision from the `x-b3-…` headers. The parent's id is ignored.
 fn read_multi(extractor: &dyn Extractor) -> Option<(Option<Ids>, SamplingState)> {
     let get = |key| extractor.get(key).map(str::trim);
     let state = match (get(FLAGS), get(SAMPLED)) {

@@ -10,10 +10,11 @@ use tonic::metadata::MetadataMap;
 
 use crate::limits::{self, List};
 
-/// Carrier of a context: the metadata of an RPC, or the headers of an HTTP request or queue message.
+/// Carrier of a context: the metadata of an RPC, or the headers of an HTTP request or queue
+/// message.
 ///
-/// Implemented for [`MetadataMap`], [`HeaderMap`] and `HashMap<String, String>`. Implement it for your
-/// own message types as follows.
+/// Implemented for [`MetadataMap`], [`HeaderMap`] and `HashMap<String, String>`. Implement it for
+/// your own message types as follows.
 ///
 /// # Example
 ///

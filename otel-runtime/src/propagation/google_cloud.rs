@@ -13,10 +13,12 @@ const HEADER: &str = "x-cloud-trace-context";
 
 static FIELDS: LazyLock<[String; 1]> = LazyLock::new(|| [HEADER.into()]);
 
-/// [Google Cloud's format](https://cloud.google.com/trace/docs/trace-context): `X-Cloud-Trace-Context: {trace id}/{span id};o={0 or 1}`, the span id as a decimal number.
+/// [Google Cloud's format](https://cloud.google.com/trace/docs/trace-context):
+/// `X-Cloud-Trace-Context: {trace id}/{span id};o={0 or 1}`, the span id as a decimal number.
 ///
-/// It is what Google's load balancers, App Engine and Cloud Run send, often beside `traceparent`. Without `;o=` the decision on sampling is deferred, as in
-/// [`SamplingState::Defer`]. A header without a span is that of no caller we could be called by, and says nothing.
+/// Google's load balancers, App Engine and Cloud Run send it, often beside `traceparent`. Without
+/// `;o=` the decision on sampling is deferred, as in [`SamplingState::Defer`]. A header without a
+/// span id names no caller, and is ignored.
 ///
 /// # Example
 ///

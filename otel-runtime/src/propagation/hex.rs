@@ -29,7 +29,7 @@ impl Hex {
     /// ```
     #[inline]
     pub(super) fn parse8(digits: u64) -> Self {
-        // Of letters, and of no digit, the bit 0x40 is set: `a` is 0x61.
+        // Letters have the bit 0x40 set, digits do not: `a` is 0x61.
         let values = (digits & (Self::EACH * 0x0f)) + (digits >> 6 & Self::EACH) * 9;
         // Back again, which gives the same digits only if they were such, and none above `f`.
         let again = Hex::to_ascii(values);

@@ -24,14 +24,17 @@ static FIELDS: LazyLock<[String; 1]> = LazyLock::new(|| [TRACE_ID.into()]);
 /// Percent-encodes everything except the unreserved characters of a URL.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// [Jaeger's format](https://www.jaegertracing.io/sdk-migration/#propagation-format): `uber-trace-id: {trace id}:{span id}:{parent's span id}:{flags}`, and a header
-/// `uberctx-{key}` for each entry of the baggage.
+/// [Jaeger's format](https://www.jaegertracing.io/sdk-migration/#propagation-format):
+/// `uber-trace-id: {trace id}:{span id}:{parent's span id}:{flags}`, and a header `uberctx-{key}`
+/// for each entry of the baggage.
 ///
-/// Ids may be shorter than they should be, and the whole value URL-encoded. The debug flag means sampled, and is passed on. The parent is dropped, and written as `0`.
+/// Ids may be shorter than they should be, and the whole value URL-encoded. The debug flag means
+/// sampled, and is passed on. The parent is dropped, and written as `0`.
 ///
-/// Baggage is [OpenTelemetry's](opentelemetry::baggage), without the metadata of its entries; what is read is added to what is there. It has at most 64 entries, and 8,192 bytes as it is written: what does
-/// not fit is left out. Headers have no case, so a key that came
-/// as `userId` is `userid`. OpenTelemetry regards the format as deprecated: it is for those who have it already.
+/// Baggage is [OpenTelemetry's](opentelemetry::baggage), without the metadata of its entries; what
+/// is read is added to what is there. It has at most 64 entries, and 8,192 bytes as it is written:
+/// what does not fit is left out. Headers have no case, so a key that came as `userId` is `userid`.
+/// OpenTelemetry regards the format as deprecated: it is for those who have it already.
 ///
 /// # Example
 ///
@@ -148,7 +151,8 @@ fn read_baggage(extractor: &dyn Extractor) -> Vec<KeyValueMetadata> {
             return None;
         }
         let key = name[BAGGAGE_PREFIX.len()..].to_owned();
-        // The encoders of Go and Java write a space as a plus sign, and all encoders a plus sign as `%2B`.
+        // The encoders of Go and Java write a space as a plus sign, and all encoders a plus sign as
+        // `%2B`.
         let value = extractor.get(name)?.replace('+', " ");
         let value = decode(&value)?.into_owned();
         Some(KeyValueMetadata::new(Key::from(key), value, ""))

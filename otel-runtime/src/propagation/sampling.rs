@@ -3,12 +3,15 @@
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 
-/// What has been decided on the sampling of a trace, in the terms of [B3](https://github.com/openzipkin/b3-propagation#sampling-state).
+/// The sampling decision for a trace, in the terms of
+/// [B3](https://github.com/openzipkin/b3-propagation#sampling-state).
 ///
-/// OpenTelemetry knows a span that is sampled and one that is not. B3, Jaeger, X-Ray and Google Cloud Trace know more, and their propagators keep it in the context.
+/// OpenTelemetry knows a span that is sampled and one that is not. B3, Jaeger, X-Ray and Google
+/// Cloud Trace know more, and their propagators keep it in the context.
 ///
-/// A caller who defers the decision leaves it to the one who is called. OpenTelemetry's samplers do not know of that, and take it for "not sampled"; a sampler that is to decide
-/// finds it in the parent's context:
+/// A caller that defers the decision leaves it to the server. OpenTelemetry's samplers do not know
+/// of that, and take it for "not sampled"; a sampler that is to decide finds it in the parent's
+/// context:
 ///
 /// ```
 /// use std::collections::HashMap;
@@ -34,7 +37,10 @@ pub enum SamplingState {
 }
 
 impl SamplingState {
-    /// That of the context's span; without a span, what the caller said of the trace that is to begin here, if anything.
+    /// Returns the decision for the context's span.
+    ///
+    /// Without a span, returns the caller's decision for the trace that starts here, if it made
+    /// one.
     #[must_use]
     pub fn from_context(context: &Context) -> Option<Self> {
         let said = remote_decision(context);
@@ -60,7 +66,8 @@ impl SamplingState {
     }
 }
 
-/// What a caller said, and of which span. The contexts made from such a one keep it, and not all of them are of the same trace.
+/// A caller's sampling decision, and the span that it is about. Derived contexts keep it, although
+/// some of them belong to another trace.
 struct RemoteDecision {
     state: SamplingState,
     trace_id: TraceId,

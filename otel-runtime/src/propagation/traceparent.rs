@@ -110,8 +110,9 @@ enum PropagatorKind {
 impl PropagatorKind {
     /// Identifies a propagator by its `Debug` type name and its fields.
     ///
-    /// Caches the kind of a type by its vtable address, as nearly every program uses one propagator.
-    /// Zero-sized types skip the check of the fields, too: all their values have the same ones.
+    /// Caches the kind of a type by its vtable address, as nearly every program uses one
+    /// propagator. Zero-sized types skip the check of the fields, too: all their values have the
+    /// same ones.
     fn detect(propagator: &dyn TextMapPropagator) -> Self {
         static SEEN: [(PropagatorKind, AtomicUsize); 3] = [
             (PropagatorKind::TraceContext, AtomicUsize::new(0)),

@@ -13,16 +13,22 @@ const HEADER: &str = "x-amzn-trace-id";
 /// The fields with a meaning, as keys of a `tracestate`.
 const RESERVED: [&str; 3] = ["root", "parent", "sampled"];
 
-/// Where `opentelemetry-aws` keeps that the decision on sampling is deferred. It is no flag of the W3C's.
+/// The trace flag by which `opentelemetry-aws` marks a deferred sampling decision. W3C Trace
+/// Context does not define it.
 const DEFERRED: TraceFlags = TraceFlags::new(0x02);
 
-/// [AWS X-Ray's format](https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader):
-/// `X-Amzn-Trace-Id: Root=1-{8 digits}-{24 digits};Parent={16 digits};Sampled={0, 1 or ?}`. It needs the cargo feature `xray`.
+/// [AWS X-Ray's
+/// format](https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader):
+/// `X-Amzn-Trace-Id: Root=1-{8 digits}-{24 digits};Parent={16 digits};Sampled={0, 1 or ?}`. It
+/// needs the cargo feature `xray`.
 ///
-/// It is the propagator of [`opentelemetry-aws`](https://docs.rs/opentelemetry-aws), with which a header that has no parent, or a malformed one, takes the place of a span that is known already,
-/// and the spans below a deferred decision (`Sampled=?`) stay deferred for ever. This one leaves such a header alone, and defers as in [`SamplingState::Defer`].
+/// Wraps the propagator of [`opentelemetry-aws`](https://docs.rs/opentelemetry-aws), with which a
+/// header that has no parent, or a malformed one, takes the place of a span that is known already,
+/// and the spans below a deferred decision (`Sampled=?`) stay deferred for ever. This one leaves
+/// such a header alone, and defers as in [`SamplingState::Defer`].
 ///
-/// Other fields of the header (`Lineage`, say) are kept in the span's `tracestate`, and go on, unless they are more than 4,096 bytes.
+/// Other fields of the header (`Lineage`, say) are kept in the span's `tracestate`, and go on,
+/// unless they are more than 4,096 bytes.
 ///
 /// # Example
 ///
@@ -64,7 +70,8 @@ impl TextMapPropagator for XRayPropagator {
             Some(SamplingState::Defer) => DEFERRED,
             Some(SamplingState::Deny) | None => TraceFlags::NOT_SAMPLED,
         };
-        // An entry becomes a field of the header, and must be none that another system's caller could decide with.
+        // An entry becomes a field of the header, so it must not be one that decides about the
+        // trace.
         let is_no_field = |(key, value): (&str, &str)| RESERVED.contains(&key) || value.contains(';');
         let size = |(key, value): (&str, &str)| key.len() + value.len() + 2;
         let length: usize = span.trace_state().into_iter().map(size).sum();
@@ -103,7 +110,8 @@ impl TextMapPropagator for XRayPropagator {
     }
 }
 
-/// Whether the ids have the length and the digits that they must have; `opentelemetry-aws` takes others as well.
+/// Returns `true` if the ids have the required length and digits. `opentelemetry-aws` accepts
+/// others, too.
 fn is_well_formed(header: &str) -> bool {
     let field = |name: &str| {
         let mut values = header.trim().split(';').filter_map(|field| field.strip_prefix(name));

@@ -47,7 +47,7 @@ pub(crate) struct CallParams {
     pub(crate) message_sizes: Option<Arc<MessageSizes>>,
 }
 
-/// Where a new span is attached.
+/// The place where a new span is attached.
 #[derive(Default)]
 pub(crate) struct SpanParent {
     /// The context that the span is put into. The current context if `None`.

@@ -1,4 +1,4 @@
-//! One call, from its start to its end, on either side of the connection.
+//! The state of a call, from its start to its end, on either side of the connection.
 
 pub(crate) mod call;
 pub(crate) mod current;

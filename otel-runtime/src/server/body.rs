@@ -13,8 +13,8 @@ use crate::layer::response_body::ResponseBody;
 pin_project! {
     /// The response body of a [`ServerLayer`](crate::ServerLayer): it carries its call to the end.
     ///
-    /// The default one is empty and has no call: an interceptor outside of the layer answers with it
-    /// when it rejects a request.
+    /// The default one is empty and has no call: an interceptor outside of the layer answers with
+    /// it when it rejects a request.
     #[derive(Debug)]
     #[must_use = "bodies do nothing unless polled"]
     pub struct ServerBody<B> {

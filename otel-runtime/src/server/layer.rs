@@ -1,4 +1,5 @@
-//! The layer around a server's services: it records every call, whether it reaches a handler or not.
+//! The layer around a server's services: it records every call, whether it reaches a handler or
+//! not.
 
 use std::fmt;
 use std::sync::Arc;
@@ -67,17 +68,18 @@ type Predicate = Arc<dyn Fn(&RpcRequest<'_>) -> bool + Send + Sync>;
 /// # }
 /// ```
 ///
-/// It works in any tower stack that serves tonic. Requests that are not gRPC (their `content-type` is
-/// not `application/grpc`) pass through untouched. For grpc-web, put `tonic_web::GrpcWebLayer`
-/// outside of it (before it in the order of `layer` calls), so that this layer sees gRPC.
+/// The layer works in any tower stack that serves tonic. Requests that are not gRPC (their
+/// `content-type` is not `application/grpc`) pass through untouched. For grpc-web, put
+/// `tonic_web::GrpcWebLayer` outside of it (before it in the order of `layer` calls), so that this
+/// layer sees gRPC.
 ///
 /// # With annotated services
 ///
-/// If a service also has [`#[traced_service]`](crate::traced_service), a call still has one span and
-/// one duration. The layer starts and ends the call. The attribute adds its fields, the headers that
-/// it lists, its names, and the status of a response stream that was dropped. `public_endpoint` and
-/// `instrumentation` are then the layer's to set. If a layer in between moves requests to another
-/// task, each call is recorded twice.
+/// If a service also has [`#[traced_service]`](crate::traced_service), a call still has one span
+/// and one duration. The layer starts and ends the call. The attribute adds its fields, the headers
+/// that it lists, its names, and the status of a response stream that was dropped.
+/// `public_endpoint` and `instrumentation` are then the layer's to set. If a layer in between moves
+/// requests to another task, each call is recorded twice.
 ///
 /// # Names
 ///

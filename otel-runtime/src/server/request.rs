@@ -53,7 +53,8 @@ impl<'a> IncomingRequest<'a> {
 
     /// Returns `true` if a client sent the request, and `false` if the handler was called directly.
     ///
-    /// gRPC requires a `content-type`, which a request that a program makes by itself does not have.
+    /// gRPC requires a `content-type`, which a request that a program makes by itself does not
+    /// have.
     pub(super) fn came_from_client(&self) -> bool {
         get_first(self.headers, &CONTENT_TYPE).is_some()
     }

@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// The first is the example that Google's documentation of the header gave; the rest is its grammar.
+/// The first is the example that Google's documentation of the header gave; the rest is its
+/// grammar.
 #[test]
 fn google_cloud_reads_what_its_documentation_allows() {
     let google = GoogleCloudPropagator::new();

@@ -30,7 +30,7 @@ pub enum HandlerCall {
 impl HandlerCall {
     /// Adds the `fields` of a method to the span of the call, if it is recording.
     ///
-    /// They are evaluated inside the call's context, as the handler is.
+    /// The fields are evaluated inside the call's context, as the handler is.
     pub fn with_attributes<const N: usize>(self, fields: impl FnOnce() -> [Option<KeyValue>; N]) -> Self {
         let attributes = || guard::FIELDS.run(fields).into_iter().flatten().flatten();
         match &self {

@@ -252,13 +252,13 @@ impl MethodDescriptor {
 
 /// How an incoming request relates to the call that this thread serves.
 enum Incoming<'a> {
-    /// No call has been started for it.
+    /// A request whose call has not started.
     NewCall,
-    /// A layer has started its call.
+    /// A request whose call a layer has started.
     LayerCall,
-    /// It is part of a call that another handler serves, or that is not recorded.
+    /// Part of a call that another handler serves, or that is not recorded.
     Nested,
-    /// It is an OTLP export of this host, with this path.
+    /// An OTLP export of this host, with this path.
     LocalExport(&'a str),
 }
 
