@@ -1,10 +1,11 @@
 //! Log records that follow the specification: corrects the records of the bridge from `tracing`.
 //!
 //! * The bridge sets the event name `event src/main.rs:42` for unnamed events. Only records that
-//!   are
-//! [events](https://opentelemetry.io/docs/specs/otel/logs/data-model/#field-eventname) have a name.
+//!   are [events] have a name.
 //! * Records of the `log` crate have the target `log`, and their own target as an attribute.
 //! * The bridge sets no timestamp, only the SDK an observed one. Backends show the year 1970.
+//!
+//! [events]: https://opentelemetry.io/docs/specs/otel/logs/data-model/#field-eventname
 
 use std::borrow::Cow;
 use std::time::SystemTime;
