@@ -4,7 +4,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=proto");
     let files = ["kinds.proto", "names.proto", "no_package.proto"];
     tonic_prost_build::configure().compile_fds(protox::compile(files, ["proto"])?)?;
-    // The same services as other users have them generated.
+    // Generates the services once more, with other options.
     generate("default_stubs", |builder| builder.generate_default_stubs(true))?;
     generate("arc_self", |builder| builder.use_arc_self(true))
 }

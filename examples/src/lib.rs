@@ -1,6 +1,6 @@
-//! What the example programs share: the services, and what shows their telemetry.
+//! Shared by the example programs: the services, and the display of their telemetry.
 //!
-//! * [`services`] is what a user of `otel-runtime` writes: handlers, with `#[traced_service]` above them.
+//! * [`services`] is what a user of `otel-runtime` writes: handlers with `#[traced_service]`.
 //! * [`servers`] runs the services on loopback sockets, with a `ServerLayer` around them.
 //! * [`stop`] waits for who wants the server to end.
 //! * [`telemetry`] installs OpenTelemetry's SDK and keeps what it collects in memory.

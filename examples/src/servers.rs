@@ -36,13 +36,13 @@ impl Servers {
         Ok(Servers { route_guide, geocoder })
     }
 
-    /// Where the route guide listens.
+    /// Returns the address of the route guide.
     #[must_use]
     pub fn route_guide(&self) -> SocketAddr {
         self.route_guide.address
     }
 
-    /// Where the geocoder listens.
+    /// Returns the address of the geocoder.
     #[must_use]
     pub fn geocoder(&self) -> SocketAddr {
         self.geocoder.address
@@ -87,7 +87,7 @@ impl Running {
         Ok(Running { address, stop, server })
     }
 
-    /// Where it listens.
+    /// Returns the address that the server listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address

@@ -4,11 +4,12 @@ use std::io;
 
 /// Ends with Ctrl-C, or with SIGTERM, which is what Kubernetes, systemd and Docker send.
 ///
-/// Give it to tonic's `serve_with_shutdown`: the server lets the RPCs come to their end, and `main` goes on to the shutdown of telemetry.
+/// Give it to tonic's `serve_with_shutdown`: the server lets the RPCs come to their end, and `main`
+/// goes on to the shutdown of telemetry.
 ///
 /// # Errors
 ///
-/// Where the process cannot listen to signals.
+/// Returns an error if the process cannot listen to signals.
 pub async fn requested() -> io::Result<()> {
     #[cfg(unix)]
     {

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 /// How long to wait for spans that have not ended.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What was collected.
+/// The collected telemetry.
 #[derive(Debug)]
 pub struct Telemetry {
     spans: SpanCollector,
@@ -25,7 +25,8 @@ pub struct Telemetry {
 impl Telemetry {
     /// Makes itself the destination of the program's traces and metrics.
     ///
-    /// `#[traced_service]` uses the global providers as they are when the first RPC comes: install them before.
+    /// `#[traced_service]` uses the global providers as they are when the first RPC comes: install
+    /// them before.
     #[must_use]
     pub fn install() -> Self {
         global::set_text_map_propagator(TraceContextPropagator::new());
@@ -64,7 +65,8 @@ impl Telemetry {
 
 /// Keeps the spans that have ended, and counts those that have not.
 ///
-/// An RPC whose caller went away ends some time after the caller saw it end. Whoever wants to see its span can wait for it here.
+/// An RPC whose caller went away ends some time after the caller saw it end. Whoever wants to see
+/// its span can wait for it here.
 #[derive(Clone, Debug, Default)]
 struct SpanCollector(watch::Sender<Spans>);
 

@@ -54,7 +54,7 @@ impl Shop {
 
 impl Drop for Shop {
     fn drop(&mut self) {
-        // Of a test that has failed; else it has ended.
+        // Still running only if the test has failed.
         let _ = self.server.kill();
     }
 }
@@ -67,7 +67,7 @@ fn is_child(child: &Span, parent: &Span) -> bool {
     child.trace_id == parent.trace_id && child.parent_span_id == parent.span_id
 }
 
-/// What a collector has when a customer has been in the shop, and it has closed.
+/// Telemetry that a collector received from a shop with a customer, after both have ended.
 fn after_a_day() -> Collector {
     let collector = Collector::start();
     let shop = Shop::open(&collector);
@@ -88,7 +88,7 @@ fn after_a_day() -> Collector {
     collector
 }
 
-/// Of the order that succeeded: only then is there a confirmation.
+/// The span of the order that succeeded: only that sends a confirmation.
 fn trace_of_the_apples(collector: &Collector) -> Vec<Span> {
     let mut spans = collector.spans();
     let [confirmation] = named(&spans, "send-confirmation")[..] else {

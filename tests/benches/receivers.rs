@@ -1,7 +1,10 @@
-//! What a receiver that does badly costs the RPCs: `cargo bench -p integration-tests --bench receivers`.
+//! Measures how a slow or broken receiver affects RPCs: `cargo bench -p integration-tests --bench
+//! receivers`.
 //!
-//! The same service, 10,000 calls of itself over a socket, with all three signals on their way to a receiver that answers, refuses, hangs, takes its time, or is not there. The rounds take turns, so that what else the machine does
-//! befalls all of them; what is shown is the median of the rounds.
+//! A service makes 10,000 calls of itself over a socket, with all three signals on their way to a
+//! receiver that answers, refuses, hangs, takes its time, or is not there. The rounds take turns,
+//! so that what else the machine does befalls all of them; what is shown is the median of the
+//! rounds.
 
 use std::time::Duration;
 
@@ -11,7 +14,7 @@ use integration_tests::collector::{Behaviour, Collector, nobody};
 const CALLS: &str = "10000";
 const ROUNDS: usize = 7;
 
-/// Of one round.
+/// Results of one round.
 struct Run {
     replies: u64,
     p50: u64,

@@ -1,6 +1,8 @@
-//! Whatever can go wrong, for half an hour: `cargo bench -p integration-tests --bench soak`, or for `SOAK_MINUTES=2`. It takes a quarter of a core.
+//! Whatever can go wrong, for half an hour: `cargo bench -p integration-tests --bench soak`, or for
+//! `SOAK_MINUTES=2`. It takes a quarter of a core.
 //!
-//! Each round is one of `tests/tests/faults.rs`, of another seed. Each minute it prints how much memory the process has; what it has at the end is no more than after the first third.
+//! Each round is one of `tests/tests/faults.rs`, of another seed. Each minute it prints how much
+//! memory the process has; what it has at the end is no more than after the first third.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,7 +24,7 @@ fn main() {
             callers: 8,
             rpcs: 50,
         };
-        // It keeps nothing for longer than a round.
+        // Nothing is kept for longer than a round.
         export.behave(seed);
         let _ = export.arrived();
         assert_eq!(round.balanced(&books), round.unrecorded(), "{round:?}");
@@ -38,7 +40,7 @@ fn main() {
         }
     }
     let (third, end) = (resident[(resident.len() - 1) / 3], resident[resident.len() - 1]);
-    // What an allocator keeps for later comes and goes.
+    // Memory that the allocator keeps for later varies.
     assert!(
         end < third + third / 20,
         "{third} KiB after a third, {end} KiB at the end"
@@ -46,10 +48,11 @@ fn main() {
     println!("{third} KiB after a third, {end} KiB at the end");
 }
 
-/// Of all threads.
+/// Sums over all threads.
 fn cpu_time() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    // The name, in brackets, may have spaces. Behind it, utime and stime are the 12th and 13th, in hundredths of a second.
+    // The name, in brackets, may have spaces. Behind it, utime and stime are the 12th and 13th, in
+    // hundredths of a second.
     let numbers = stat.rsplit(')').next().unwrap().split_whitespace().skip(11).take(2);
     let hundredths: u64 = numbers.map(|number| number.parse::<u64>().unwrap()).sum();
     Duration::from_millis(hundredths * 10)

@@ -1,4 +1,5 @@
-//! A program of this package in a process of its own: environment variables are a process's, and read once.
+//! A program of this package in a process of its own: environment variables are a process's, and
+//! read once.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -7,18 +8,19 @@ use std::thread;
 
 use crate::server::PATIENCE;
 
-/// What a program printed, and how it ended.
+/// The output and the exit status of a program.
 #[derive(Debug)]
 pub struct Ended {
-    /// What it wrote to stdout.
+    /// The contents of stdout.
     pub stdout: String,
-    /// What it wrote to stderr.
+    /// The contents of stderr.
     pub stderr: String,
     /// Whether it ended well.
     pub success: bool,
 }
 
-/// Runs a program, which cargo names: `env!("CARGO_BIN_EXE_service")`, say. It sees these environment variables and no others, so the reader's own have no say.
+/// Runs a program, which cargo names: `env!("CARGO_BIN_EXE_service")`, say. It sees these
+/// environment variables and no others, so the reader's own have no say.
 #[must_use]
 pub fn run<'v>(program: &str, arguments: &[&str], variables: impl IntoIterator<Item = (&'v str, &'v str)>) -> Ended {
     let output = Command::new(program)
@@ -40,7 +42,7 @@ pub fn run<'v>(program: &str, arguments: &[&str], variables: impl IntoIterator<I
 pub struct Driven {
     child: Child,
     lines: Receiver<String>,
-    /// What it has written to stdout beside its answers.
+    /// The lines of stdout that are not answers.
     pub log: Vec<String>,
 }
 
@@ -133,7 +135,7 @@ impl Driven {
 
 impl Drop for Driven {
     fn drop(&mut self) {
-        // Of a test that has failed; else it has ended.
+        // Still running only if the test has failed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,5 @@
-//! Something that OTLP is sent to: it keeps all that comes, by gRPC or HTTP, and can be made to do it badly.
+//! Something that OTLP is sent to: it keeps all that comes, by gRPC or HTTP, and can be made to do
+//! it badly.
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener};
@@ -40,10 +41,11 @@ use tonic::{Request, Response, Status};
 
 use crate::server::PATIENCE;
 
-/// A collector on a free port of the loopback interface, until it is dropped. It runs on threads of its own, so tests may block.
+/// A collector on a free port of the loopback interface, until it is dropped. It runs on threads of
+/// its own, so tests may block.
 #[derive(Debug)]
 pub struct Collector {
-    /// Where it listens, by gRPC and HTTP alike.
+    /// The address it listens on, for gRPC and HTTP alike.
     pub address: SocketAddr,
     shared: Arc<Shared>,
     runtime: Option<Runtime>,
@@ -55,7 +57,7 @@ struct Shared {
     behaviour: Mutex<Behaviour>,
 }
 
-/// What it does with what comes.
+/// How it answers.
 #[derive(Clone, Debug)]
 pub enum Behaviour {
     /// Keeps it, and says so.
@@ -72,25 +74,25 @@ pub enum Behaviour {
     Reject(i64),
 }
 
-/// One message that has come.
+/// A message that was received.
 #[derive(Clone, Debug)]
 pub struct Received {
     /// The path: of the URL, or of the method.
     pub path: String,
     /// The request's headers.
     pub headers: HeaderMap,
-    /// What is in it.
+    /// The contents of the message.
     pub content: Content,
 }
 
-/// What is in a message.
+/// The contents of a message.
 #[derive(Clone, Debug)]
 pub enum Content {
-    /// Of `/v1/traces`.
+    /// A message to `/v1/traces`.
     Traces(ExportTraceServiceRequest),
-    /// Of `/v1/metrics`.
+    /// A message to `/v1/metrics`.
     Metrics(ExportMetricsServiceRequest),
-    /// Of `/v1/logs`.
+    /// A message to `/v1/logs`.
     Logs(ExportLogsServiceRequest),
 }
 
@@ -137,7 +139,7 @@ impl Collector {
         }
     }
 
-    /// Its URL.
+    /// Returns the collector's URL.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
@@ -154,7 +156,7 @@ impl Collector {
         self.shared.received.borrow().clone()
     }
 
-    /// The same, once it is so.
+    /// Waits until the received messages meet a condition, and returns them.
     pub fn wait_until(&self, condition: impl FnMut(&Vec<Received>) -> bool) -> Vec<Received> {
         let mut received = self.shared.received.subscribe();
         let waiting = async {
@@ -201,21 +203,21 @@ impl Collector {
 
 impl Drop for Collector {
     fn drop(&mut self) {
-        // What hangs would be waited for.
+        // Shutting down would wait for a request that hangs.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }
 }
 
-/// Where nobody listens.
+/// Returns an address that nobody listens on.
 #[must_use]
 pub fn nobody() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 impl Received {
-    /// Its spans.
+    /// Returns the spans of the message.
     #[must_use]
     pub fn spans(&self) -> Vec<Span> {
         let Content::Traces(request) = &self.content else {
@@ -225,7 +227,7 @@ impl Received {
         scopes.flat_map(|scope| scope.spans.clone()).collect()
     }
 
-    /// Its log records.
+    /// Returns the log records of the message.
     #[must_use]
     pub fn log_records(&self) -> Vec<LogRecord> {
         let Content::Logs(request) = &self.content else {
@@ -235,7 +237,7 @@ impl Received {
         scopes.flat_map(|scope| scope.log_records.clone()).collect()
     }
 
-    /// Its metrics.
+    /// Returns the metrics of the message.
     #[must_use]
     pub fn metrics(&self) -> Vec<Metric> {
         let Content::Metrics(request) = &self.content else {
@@ -292,7 +294,7 @@ fn routes(shared: &Arc<Shared>) -> Routes {
 }
 
 impl Shared {
-    /// What to answer: how many are rejected, or not at all.
+    /// The answer: how many items are rejected, or no answer at all.
     async fn take(&self, path: &str, headers: HeaderMap, content: Content) -> Option<i64> {
         let behaviour = self.behaviour.lock().unwrap().clone();
         let rejected = match behaviour {

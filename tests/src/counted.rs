@@ -1,4 +1,5 @@
-//! Telemetry that counts everything from its start to its end, and keeps nothing: for what makes more RPCs than a list should hold.
+//! Telemetry that counts everything from its start to its end, and keeps nothing: for what makes
+//! more RPCs than a list should hold.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -75,18 +76,19 @@ impl SpanProcessor for Spans {
 /// An SDK of its own.
 #[derive(Debug)]
 pub struct Counted {
-    /// What its spans go to.
+    /// The exporter of its spans.
     pub spans: Spans,
-    /// Its tracers.
+    /// The tracer provider.
     pub tracers: SdkTracerProvider,
-    /// Its meters.
+    /// The meter provider.
     pub meters: SdkMeterProvider,
     metrics: InMemoryMetricExporter,
     /// To record with.
     pub instrumentation: Instrumentation,
 }
 
-/// The series of an instrument, by the values of their attributes; each with its own: how many durations, how many active requests.
+/// The series of an instrument, by the values of their attributes; each with its own: how many
+/// durations, how many active requests.
 pub type Series = BTreeMap<String, i64>;
 
 impl Default for Counted {
@@ -96,7 +98,7 @@ impl Default for Counted {
 }
 
 impl Counted {
-    /// One whose instruments have up to so many series. The SDK's have 2,000.
+    /// Creates telemetry whose instruments have up to this many series. The SDK's default is 2,000.
     #[must_use]
     pub fn with_series(most: usize) -> Self {
         let spans = Spans::default();
@@ -121,7 +123,7 @@ impl Counted {
         }
     }
 
-    /// What has been measured, by instrument.
+    /// Returns the measurements by instrument.
     #[must_use]
     pub fn series(&self) -> BTreeMap<String, Series> {
         self.meters.force_flush().unwrap();
@@ -143,7 +145,8 @@ impl Counted {
         instruments.collect()
     }
 
-    /// The same, once so many RPCs have ended. A caller may see the end of one a moment before.
+    /// Returns the measurements once this many RPCs have ended. A caller may see an end a moment
+    /// before.
     pub async fn after(&self, rpcs: u64) -> BTreeMap<String, Series> {
         let wait = async {
             while self.spans.ended() < rpcs {

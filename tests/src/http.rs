@@ -11,7 +11,8 @@ pub fn get(address: SocketAddr, path: &str) -> (String, String) {
     send(address, &format!("GET {path}"))
 }
 
-/// Sends a request, given as its method and its path, and returns the head and the body of the response.
+/// Sends a request, given as its method and its path, and returns the head and the body of the
+/// response.
 #[must_use]
 pub fn send(address: SocketAddr, request: &str) -> (String, String) {
     let mut connection = TcpStream::connect(address).unwrap();

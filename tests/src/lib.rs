@@ -1,4 +1,4 @@
-//! What the tests share: services to implement, a server on a socket, and in-memory telemetry.
+//! Shared by the tests: services to implement, a server on a socket, and in-memory telemetry.
 
 // A test that panics has failed; that is what these are for.
 #![allow(clippy::missing_panics_doc)]
@@ -17,7 +17,7 @@ pub mod set_ups;
 pub mod talkative;
 pub mod telemetry;
 
-/// One service for each kind of RPC.
+/// A service for each kind of RPC.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
 pub mod kinds {
     tonic::include_proto!("kinds");
@@ -53,7 +53,7 @@ pub mod no_package {
     tonic::include_proto!("_");
 }
 
-/// What users of something else are told to write is compiled.
+/// The code blocks of MIGRATING.md, which have to compile.
 #[cfg(doctest)]
 #[doc = include_str!("../../MIGRATING.md")]
 pub struct Migrating;

@@ -36,7 +36,7 @@ pub struct Obedient {
     pub metadata: Shared<Vec<MetadataMap>>,
 }
 
-/// What an [`Obedient`] service fails with.
+/// The status that an [`Obedient`] service fails with.
 #[must_use]
 pub fn failure() -> Status {
     Status::not_found("nothing of that name")
@@ -54,7 +54,8 @@ impl Obedient {
             .add_service(BidiServer::new(self.clone()))
     }
 
-    /// All four services, of which those that reply with one message do so as a stream does. So they, too, can fail behind their reply.
+    /// All four services, of which those that reply with one message do so as a stream does. So
+    /// they, too, can fail behind their reply.
     #[must_use]
     pub fn routes_of_streams(&self) -> Routes {
         let unary = As::<_, UnaryServer<Obedient>>::new(ServerStreamServer::new(self.clone()));

@@ -22,13 +22,14 @@ pub const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 pub const CALLS: u64 = 8;
 
 /// Panics, whatever is expected of it.
-// Of `()` there is nothing to use.
+// There is nothing to use of `()`.
 #[allow(clippy::must_use_candidate)]
 pub fn panics<T>() -> T {
     panic!("{ON_PURPOSE}")
 }
 
-/// Telemetry, without the backtraces of panics that are meant to be: they would hide one that is not.
+/// Telemetry, without the backtraces of panics that are meant to be: they would hide one that is
+/// not.
 #[must_use]
 pub fn start() -> Telemetry {
     static QUIET: Once = Once::new();

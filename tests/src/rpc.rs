@@ -44,7 +44,8 @@ pub async fn call_with_stream(
     client.streaming(messages, path, ProstCodec::default()).await
 }
 
-/// Calls `pkg.Service/Method` with one message, and reads to the end: how many messages came, and how it ended.
+/// Calls `pkg.Service/Method` with one message, and reads to the end: how many messages came, and
+/// how it ended.
 pub async fn call_to_end(channel: Channel, rpc: &str, request: Request<Message>) -> (usize, Status) {
     read_to_end(call(channel, rpc, request).await).await
 }

@@ -18,7 +18,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// A server that runs until it is dropped.
 #[derive(Debug)]
 pub struct Running {
-    /// Where it listens.
+    /// The address it listens on.
     pub address: SocketAddr,
     _stop: oneshot::Sender<()>,
 }
@@ -44,7 +44,7 @@ pub async fn serve(routes: Routes) -> Running {
     serve_with(Server::builder(), routes).await
 }
 
-/// The same, with a server of the test's own: with layers, say.
+/// Like [`serve`], with a server that the test has configured, for example with layers.
 pub async fn serve_with<L, S, B>(mut server: Server<L>, routes: Routes) -> Running
 where
     L: Layer<Routes, Service = S> + Clone + Send + 'static,

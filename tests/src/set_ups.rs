@@ -1,4 +1,5 @@
-//! One service of each kind that does what the first message of a request says; with the attribute, and without.
+//! A service of each kind that does what the first message of a request says; with the attribute,
+//! and without.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ pub const RPCS: [&str; 4] = [
     "kinds.Bidi/Call",
 ];
 
-/// Those of them whose response is a stream.
+/// The methods whose response is a stream.
 pub const STREAMING: [&str; 2] = ["kinds.ServerStream/Call", "kinds.Bidi/Call"];
 
 /// Does what a text says:
@@ -40,7 +41,8 @@ pub const STREAMING: [&str; 2] = ["kinds.ServerStream/Call", "kinds.Bidi/Call"];
 /// * `torn`: a response stream of one message fails right behind it,
 /// * anything else: succeeds.
 ///
-/// With `later ` before it, it does so after the first message of the response stream. Each response stream but that ends after one message.
+/// With `later ` before it, it does so after the first message of the response stream. Each
+/// response stream but that ends after one message.
 #[derive(Clone, Debug, Default)]
 pub struct Obedient {
     waiting: Arc<Notify>,
@@ -61,7 +63,7 @@ impl Obedient {
     }
 
     async fn obey(&self, text: &str) -> Result<Message, Status> {
-        // What is done on a later poll belongs to the RPC, too.
+        // Work on a later poll belongs to the RPC, too.
         tokio::task::yield_now().await;
         match text {
             "wait" | "hold" => {
@@ -182,7 +184,8 @@ services! {
     #[traced_service]
 }
 
-/// The ways of recording a server's RPCs. Whichever it is, an RPC that a handler answers is recorded the same.
+/// The ways of recording a server's RPCs. Whichever it is, an RPC that a handler answers is
+/// recorded the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SetUp {
     /// The attribute alone.

@@ -1,4 +1,4 @@
-//! What the service `talkative` says, in a process of its own.
+//! The output of the program `talkative`, a process of its own.
 
 use std::collections::BTreeMap;
 
@@ -17,11 +17,12 @@ pub struct Said {
     pub records: Vec<Value>,
     /// Spans.
     pub spans: Vec<Value>,
-    /// What went wrong.
+    /// The error.
     pub stderr: String,
 }
 
-/// Has it talk. `program` is `env!("CARGO_BIN_EXE_talkative")`; its log lines look as the second argument says.
+/// Has it talk. `program` is `env!("CARGO_BIN_EXE_talkative")`; its log lines look as the second
+/// argument says.
 #[must_use]
 pub fn talk<const N: usize>(program: &str, lines: &str, variables: [(&str, &str); N]) -> Said {
     let mut all = BTreeMap::from([

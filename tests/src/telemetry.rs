@@ -186,7 +186,7 @@ impl Telemetry {
         *INSTALLED.started.borrow() - self.started_before
     }
 
-    /// What has been measured since the last time anyone asked.
+    /// Returns the measurements since the last call.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         INSTALLED.metrics.reset();
@@ -194,7 +194,8 @@ impl Telemetry {
         Metrics(INSTALLED.metrics.get_finished_metrics().unwrap())
     }
 
-    /// Waits until `count` durations have been recorded, for RPCs without a span to wait for; asserts that there are no others, and that no RPC is active.
+    /// Waits until `count` durations have been recorded, for RPCs without a span to wait for;
+    /// asserts that there are no others, and that no RPC is active.
     pub async fn durations(&self, count: u64) -> Vec<Attributes> {
         let mut durations = Vec::new();
         let mut active = Vec::new();
@@ -291,7 +292,7 @@ pub fn instrument_names(collected: &[ResourceMetrics]) -> Vec<&str> {
     names
 }
 
-/// One collection of all instruments.
+/// A collection of all instruments.
 #[derive(Debug)]
 pub struct Metrics(Vec<ResourceMetrics>);
 
@@ -396,12 +397,12 @@ impl Metrics {
 #[derive(Clone, Debug)]
 pub struct Curious {
     decision: SamplingDecision,
-    /// What it was asked.
+    /// The arguments of each decision.
     pub asked: Shared<Vec<(String, SpanKind, Attributes)>>,
 }
 
 impl Curious {
-    /// One that has not been asked yet.
+    /// Creates a sampler that has decided nothing yet.
     #[must_use]
     pub fn new(decision: SamplingDecision) -> Self {
         Curious {

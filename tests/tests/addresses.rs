@@ -1,4 +1,5 @@
-//! Both ends of the connection: the name that the caller asked for, and the socket that it called from.
+//! Both ends of the connection: the name that the caller asked for, and the socket that it called
+//! from.
 
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_client::UnaryClient;

@@ -1,4 +1,5 @@
-//! The attribute may stand above or below `#[async_trait]`, and beside `#[tracing::instrument]` the RPC's span is the parent.
+//! The attribute may stand above or below `#[async_trait]`, and beside `#[tracing::instrument]` the
+//! RPC's span is the parent.
 
 use integration_tests::kinds::Message;
 use integration_tests::kinds::bidi_client::BidiClient;
@@ -56,7 +57,8 @@ impl ServerStream for Below {
     }
 }
 
-/// Both kinds of streaming methods for a type of its own, instrumented in every way, with the attributes on the impls in one order.
+/// Both kinds of streaming methods for a type of its own, instrumented in every way, with the
+/// attributes on the impls in one order.
 macro_rules! instrumented_streams {
     ($service:ident: $(#[$on_impl:meta])*) => {
         struct $service;
@@ -105,7 +107,8 @@ fn with_parent<T>(message: T) -> Request<T> {
     request
 }
 
-/// The RPC's span and the method's are in the caller's trace, one below the other, and `err` or `ret` has logged inside both.
+/// The RPC's span and the method's are in the caller's trace, one below the other, and `err` or
+/// `ret` has logged inside both.
 async fn assert_instrumented_stream(telemetry: &Telemetry, name: &str, text: &str, code: &str) {
     let spans = telemetry.spans(2).await;
     let [inner, rpc] = &spans[..] else { unreachable!() };

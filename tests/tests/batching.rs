@@ -1,4 +1,5 @@
-//! `OTEL_BSP_*`, `OTEL_BLRP_*` and `OTEL_METRIC_EXPORT_INTERVAL`: when things are sent, and how many at once. A receiver looks at what really comes.
+//! `OTEL_BSP_*`, `OTEL_BLRP_*` and `OTEL_METRIC_EXPORT_INTERVAL`: when things are sent, and how
+//! many at once. A receiver looks at what really comes.
 
 use integration_tests::child::Driven;
 use integration_tests::collector::{Behaviour, Collector, Content, Received};
@@ -120,7 +121,8 @@ fn no_more_than_the_queue_waits_and_the_rest_is_counted() {
         ("OTEL_BLRP_MAX_QUEUE_SIZE", "logs 200"),
     ] {
         let collector = Collector::start();
-        // The first of what is sent is not answered for a while, so what comes after it waits, or does not.
+        // The first of what is sent is not answered for a while, so what comes after it waits, or
+        // does not.
         collector.behave(Behaviour::Hang);
         let mut driven = start(&collector, &[(variable, "8"), ("OTEL_EXPORTER_OTLP_TIMEOUT", "200")]);
         driven.tell(line);
@@ -131,7 +133,7 @@ fn no_more_than_the_queue_waits_and_the_rest_is_counted() {
             "spans 200" => collector.spans().len(),
             _ => collector.log_records().len(),
         };
-        // Those in the queue, and those that were taken out of it to be sent.
+        // Spans in the queue, and spans in the batch that is being sent.
         assert!(arrived <= 2 * 8, "{arrived}: {answer}");
         drop(driven.end());
     }

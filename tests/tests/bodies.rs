@@ -1,4 +1,5 @@
-//! What a handler does is what it did, however its body is written: in macros, with early returns, by forwarding to another service.
+//! The attribute does not change what a handler does, however its body is written: in macros, with
+//! early returns, by forwarding to another service.
 
 use std::pin::Pin;
 

@@ -117,7 +117,7 @@ impl Numbers {
     }
 }
 
-/// Which ways an RPC may go wrong, beside those that the attribute sees.
+/// Ways in which an RPC may fail, beside those that the attribute sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Faults {
     OfHandlers,
@@ -127,7 +127,8 @@ enum Faults {
 /// Asks an interceptor to turn the RPC away.
 const TURN_AWAY: &str = "x-turn-away";
 
-/// One in a hundred panics, three in ten are given up at a random moment, one in ten fails; and one in ten of those on the wire never reaches a handler.
+/// A hundredth of the RPCs panics, three in ten are given up at a random moment, one in ten fails;
+/// and one in ten of those on the wire never reaches a handler.
 async fn one(channel: Channel, numbers: &mut Numbers, faults: Faults) {
     let rpc = RPCS[usize::try_from(numbers.below(4)).unwrap()];
     let call = |rpc: &'static str, text| call_to_end(channel.clone(), rpc, request(text));

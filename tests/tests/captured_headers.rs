@@ -194,15 +194,15 @@ async fn so_there_is_of_a_failures() {
     is_cut(&captured(&telemetry).await, "rpc.response.trailer.x-retry-after");
 }
 
-/// It is written in base64, and that is as long: 1,024 bytes, which are 768.
+/// A binary value is recorded as 1,024 bytes of base64, which encode 768.
 #[tokio::test]
 async fn so_there_is_of_what_is_no_text() {
     let telemetry = Telemetry::start();
     let server = serve(Routes::new(UnaryServer::new(Talkative))).await;
     let mut headers = HeaderMap::new();
-    // Its end is no base64, but nobody reads that far.
+    // The end of the value is not base64, but it is cut off before.
     let long = format!("{}!", "A".repeat(1024));
-    // Those in one line are as many.
+    // As many values in a single line.
     for value in [&*long, "AQ,AQ,AQ,AQ", "AQ", "AQ,AQ,AQ,AQ,AQ,AQ,AQ,AQ,AQ,AQ,AQ,AQ,AQ,AQ"] {
         headers.append("trace-bin", value.parse().unwrap());
     }

@@ -1,4 +1,5 @@
-//! `task` carries the current OpenTelemetry context and `tracing` span into tasks and threads: there whenever these run, and only then.
+//! `task` carries the current OpenTelemetry context and `tracing` span into tasks and threads:
+//! there whenever these run, and only then.
 
 use std::pin::pin;
 use std::task::{Context as TaskContext, Waker};

@@ -1,4 +1,5 @@
-//! However many RPCs end in whatever ways, both ends count the same ones, and agree on how each ended wherever both can see it.
+//! However many RPCs end in whatever ways, both ends count the same ones, and agree on how each
+//! ended wherever both can see it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::pin::Pin;
@@ -105,13 +106,15 @@ impl Numbers {
     }
 }
 
-/// One in a hundred panics, one in a hundred misses its deadline, three in ten are given up at a random moment, one in ten fails.
+/// A hundredth of the RPCs panics, one in a hundred misses its deadline, three in ten are given up
+/// at a random moment, one in ten fails.
 async fn one(channel: TracedChannel, numbers: &mut Numbers) {
     let kind = Kind::ALL[usize::try_from(numbers.below(4)).unwrap()];
     let _ = match numbers.below(100) {
         0 => call(channel, kind, Request::new("panic")).await,
         1 => {
-            // tonic watches over the deadlines of RPCs until there is a response, so these are the kinds that hang before.
+            // tonic watches over the deadlines of RPCs until there is a response, so these are the
+            // kinds that hang before.
             let kind = if kind.replies_with_a_stream() {
                 Kind::Unary
             } else {
@@ -163,7 +166,7 @@ async fn drive() {
     }
 }
 
-/// What tonic replies to a request without a message.
+/// The response of tonic to a request without a message.
 const NO_MESSAGE: &str = "Missing request message.";
 
 /// How an RPC ended.
@@ -288,9 +291,11 @@ fn after_ten_thousand_mixed_rpcs() {
             _ if seen == there => true,
             // The server was done when the client went away; or its stream was reset by a panic.
             "OK" | "UNKNOWN" => seen == "CANCELLED",
-            // The server's clock starts later than the client's, whose end may come first, and is then seen as the caller's going away.
+            // The server's clock starts later than the client's, whose end may come first, and is
+            // then seen as the caller's going away.
             "CANCELLED" => seen == "DEADLINE_EXCEEDED",
-            // The client went away when its request had come, and the message in it had not. tonic takes that for a caller's mistake.
+            // The client went away when its request had come, and the message in it had not. tonic
+            // takes that for a caller's mistake.
             "INTERNAL" => {
                 ["CANCELLED", "DEADLINE_EXCEEDED"].contains(&seen) && server.status == SpanStatus::error(NO_MESSAGE)
             }

@@ -69,6 +69,6 @@ async fn one_inside_is_part_of_the_rpc() {
     let expected = client_attributes("kinds.Unary/Call", server.address, code, Some(code));
     assert_eq!(attributes(&spans[1].attributes), expected);
     assert_eq!(spans[1].status, SpanStatus::error("somebody else's"));
-    // What was rejected never left.
+    // A rejected request never left the client.
     assert_eq!(service.only_metadata().get("authorization").unwrap(), "ours");
 }

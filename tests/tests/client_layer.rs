@@ -1,4 +1,5 @@
-//! A client's RPC is one CLIENT span and one duration, from the call to the end of what comes back, of whatever kind it is, however it ends, and whatever it is part of.
+//! A client's RPC is one CLIENT span and one duration, from the call to the end of what comes back,
+//! of whatever kind it is, however it ends, and whatever it is part of.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::service::Routes;
 use tonic::{Code, Request, Response, Status};
 
-/// What the RPC is part of.
+/// The context that the RPC is made in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Parent {
     None,
@@ -37,7 +38,7 @@ impl Parent {
             Parent::None => Context::new(),
             Parent::Remote => Context::new().with_remote_span_context(stranger(TraceFlags::SAMPLED)),
             Parent::Unsampled => Context::new().with_remote_span_context(stranger(TraceFlags::NOT_SAMPLED)),
-            // Of another provider: it is not among the spans that are counted.
+            // A span of another provider, so it is not among the counted ones.
             Parent::Local => {
                 let tracer = SdkTracerProvider::builder().build().tracer("of the caller");
                 Context::new().with_span(tracer.start("its span"))
@@ -52,7 +53,7 @@ fn stranger(flags: TraceFlags) -> SpanContext {
     SpanContext::new(trace, span, flags, true, TraceState::default())
 }
 
-/// One RPC of this kind in this context, about to be made.
+/// An RPC of this kind, about to be made in this context.
 struct Case {
     telemetry: Telemetry,
     service: Obedient,
@@ -114,7 +115,8 @@ impl Case {
         }
     }
 
-    /// The one span and the one duration, and that they agree. `failed` is what the status' description must be.
+    /// The one span and the one duration, and that they agree. `failed` is what the status'
+    /// description must be.
     async fn assert_recorded(&self, code: &str, failed: Option<&str>) {
         let Case { telemetry, parent, .. } = self;
         let method = self.kind.method();
@@ -217,7 +219,7 @@ mod however_it_ends {
                 let opened = open(channel, kind, Request::new("wait later")).with_context(case.context.clone());
                 let mut replies = opened.await.unwrap();
                 replies.message().await.unwrap().unwrap();
-                // Its response has come, and so has a message: it goes on all the same.
+                // A response and a message have arrived, and the call continues.
                 assert_eq!(case.telemetry.ended_spans().len(), 0);
                 assert_eq!(case.telemetry.metrics().client_duration_count(), 0);
                 drop(replies);

@@ -1,4 +1,5 @@
-//! What a client's RPC is called: by its generated client, or else by what is known of its path, and never by whatever path somebody makes up.
+//! The method name of a client's call: by its generated client, or else by what is known of its
+//! path, and never by whatever path somebody makes up.
 
 use integration_tests::client::{connect, endpoint};
 use integration_tests::kinds::Message;
@@ -33,7 +34,8 @@ fn names(span: &SpanData) -> (&str, Attributes) {
     (&span.name, found)
 }
 
-/// The methods of the points of both instruments; those of active requests where some are left are none.
+/// The methods of the points of both instruments; those of active requests where some are left are
+/// none.
 fn labels(telemetry: &Telemetry) -> Vec<(String, u64)> {
     let metrics = telemetry.metrics();
     assert_eq!(metrics.client_active_request_count(), 0);

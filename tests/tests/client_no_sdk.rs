@@ -1,4 +1,5 @@
-//! Without an SDK a client works as without the layer, and its caller's context goes out with its requests.
+//! Without an SDK a client works as without the layer, and its caller's context goes out with its
+//! requests.
 
 use integration_tests::client::{Kind, call, connect};
 use integration_tests::obedient::Obedient;

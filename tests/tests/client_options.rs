@@ -253,7 +253,8 @@ mod span_attributes {
 mod instrumentation {
     use super::*;
 
-    /// Writes a span into a header of its own: `parent: TRACE SPAN`. A second one it would write as well, if there were anything to write.
+    /// Writes a span into a header of its own: `parent: TRACE SPAN`. A second one it would write as
+    /// well, if there were anything to write.
     #[derive(Debug)]
     struct Homemade([String; 2]);
 
@@ -306,7 +307,7 @@ mod instrumentation {
         let parent = format!("{} {}", context.trace_id(), context.span_id());
         assert_eq!(metadata.get("parent").unwrap(), parent.as_str());
         assert_eq!(metadata.get("traceparent"), None);
-        // It would be another span's.
+        // The value would belong to another span.
         assert_eq!(metadata.get("parent-state"), None);
         assert_eq!(metadata.get("x-other").unwrap(), "old");
 

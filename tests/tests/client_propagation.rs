@@ -1,4 +1,5 @@
-//! What a client's layer writes into the metadata of its requests, and the one trace that comes of it.
+//! The context that a client's layer injects into the metadata of its requests, and the one trace
+//! that comes of it.
 
 use std::pin::Pin;
 
@@ -24,7 +25,7 @@ use tonic::{Request, Response, Status};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
-/// What somebody has left in the metadata.
+/// Headers that somebody has left in the metadata.
 const OLD: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 fn caller(flags: TraceFlags, state: &str) -> Context {
@@ -123,7 +124,8 @@ async fn what_is_not_sampled_here_is_not_sampled_there() {
     telemetry.spans(0).await;
 }
 
-/// Calls the service behind it, once in its handler and once for each message of its response stream.
+/// Calls the service behind it, once in its handler and once for each message of its response
+/// stream.
 struct Front {
     behind: TracedChannel,
 }

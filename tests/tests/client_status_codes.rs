@@ -1,4 +1,5 @@
-//! What each of the 17 status codes means for the span and for the metric point of a client: all but OK are errors.
+//! The meaning of each of the 17 status codes for the span and for the metric point of a client:
+//! all but OK are errors.
 
 use integration_tests::client::{CODES, Kind, call, client_attributes, connect};
 use integration_tests::obedient::Obedient;

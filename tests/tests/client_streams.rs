@@ -1,4 +1,5 @@
-//! However many messages go either way, a client's streaming RPC is one span, one duration, and one request in the server.
+//! However many messages go either way, a client's streaming RPC is one span, one duration, and one
+//! request in the server.
 
 use std::pin::Pin;
 

@@ -1,4 +1,5 @@
-//! `server.address` and `server.port` of a client: what the channel was told to connect to, never what that resolves to.
+//! `server.address` and `server.port` of a client: what the channel was told to connect to, never
+//! what that resolves to.
 
 use integration_tests::client::endpoint;
 use integration_tests::kinds::Message;
@@ -16,7 +17,7 @@ async fn hello(channel: TracedChannel) {
     UnaryClient::new(channel).call(Message::from("hello")).await.unwrap();
 }
 
-/// What tells the server and the network on the span, which the duration tells as well.
+/// The attributes of server and network on the span, which the duration has as well.
 fn addresses(telemetry: &Telemetry, span: &SpanData) -> Attributes {
     let found = attributes(&span.attributes);
     let durations = telemetry.metrics().client_durations();
@@ -102,7 +103,7 @@ async fn of_many_servers_it_is_their_name() {
     let servers = [serve(services[0].routes()).await, serve(services[1].routes()).await];
     let balanced = Channel::balance_list(servers.iter().map(|server| endpoint(server.address)));
     let channel = ClientLayer::new("dns:///greeter.example:50051").layer(balanced);
-    // Which one gets a call is left to chance.
+    // The balancer chooses the server at random.
     let mut calls = 0;
     while services
         .iter()

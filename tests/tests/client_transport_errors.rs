@@ -1,4 +1,5 @@
-//! RPCs that end without a word from the service: `error.type` tells why, and `rpc.status_code` is that which the caller gets.
+//! RPCs that end without a word from the service: `error.type` tells why, and `rpc.status_code` is
+//! that which the caller gets.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -89,7 +90,7 @@ mod no_connection {
     }
 }
 
-/// What a peer does once a whole request has come.
+/// The behavior of a peer once a whole request has arrived.
 #[derive(Clone, Copy)]
 enum Peer {
     Resets,
@@ -206,7 +207,8 @@ mod no_response {
     }
 }
 
-/// Passes bytes on between a client and this server until it is told to reset the connection to the client.
+/// Passes bytes on between a client and this server until it is told to reset the connection to the
+/// client.
 async fn between(server: SocketAddr) -> (SocketAddr, oneshot::Sender<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -274,7 +276,7 @@ mod half_a_response {
         runtime.shutdown_background();
         let status = read(&mut replies).await.unwrap_err();
         assert_eq!(status.code(), Code::Unknown);
-        // Which of the two it is is up to what is under way when the socket goes.
+        // Either of the two, depending on what is in flight when the socket closes.
         let was_reset = format!("{status:?}").contains("ConnectionReset");
         let error = if was_reset { "connection_reset" } else { "broken_pipe" };
         assert_tells(&telemetry, server.address, Kind::ServerStream, &status, error).await;
@@ -315,7 +317,8 @@ mod half_a_response {
     }
 }
 
-/// Responses of what is no gRPC server: a proxy, or somebody else altogether. The caller's status is inferred from the HTTP one, and so is ours.
+/// Responses of what is no gRPC server: a proxy, or somebody else altogether. The caller's status
+/// is inferred from the HTTP one, and so is ours.
 mod another_response {
     use super::*;
 

@@ -1,4 +1,5 @@
-//! The exporters of `otel_setup::console`, with RPCs over a socket: what a person sees, and what a program reads.
+//! The exporters of `otel_setup::console`, with RPCs over a socket: what a person sees, and what a
+//! program reads.
 
 use std::env;
 use std::io::{self, Write};
@@ -28,7 +29,8 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 
-/// What is logged, in all tests. The subscriber is there before the first event, or `tracing` may remember that nobody cares for it.
+/// Captures log events in all tests. The subscriber is there before the first event, or `tracing`
+/// may remember that nobody cares for it.
 static LOGGED: LazyLock<Written> = LazyLock::new(|| {
     let written = Written::default();
     let loggers = SdkLoggerProvider::builder()
@@ -43,7 +45,7 @@ static LOGGED: LazyLock<Written> = LazyLock::new(|| {
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 
-/// Where the exporters write. Whoever waits for a text is woken when it is there.
+/// The output of the exporters. Whoever waits for a text is woken when it is there.
 #[derive(Clone, Default)]
 struct Written(watch::Sender<String>);
 

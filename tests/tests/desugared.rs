@@ -1,4 +1,5 @@
-//! A handler may be written as `#[async_trait]` would have written it, or in any other way that returns a boxed future.
+//! A handler may be written as `#[async_trait]` would have written it, or in any other way that
+//! returns a boxed future.
 
 use std::pin::Pin;
 

@@ -1,4 +1,5 @@
-//! However an RPC ends, its span ends once, its duration is recorded once, and active requests go back down once.
+//! However an RPC ends, its span ends once, its duration is recorded once, and active requests go
+//! back down once.
 
 use std::any::Any;
 use std::pin::Pin;
@@ -256,7 +257,8 @@ mod the_deadline_passed {
         let telemetry = Telemetry::start();
         let server = serve(Routes::new(ServerStreamServer::new(Obedient::default()))).await;
         let mut request = Request::new(Message::from("wait"));
-        // tonic's client does not watch over streams. One that does, as grpcio does, resets the stream at its deadline.
+        // tonic's client does not watch over streams. One that does, as grpcio does, resets the
+        // stream at its deadline.
         request.metadata_mut().insert("grpc-timeout", "100m".parse().unwrap());
         let mut client = ServerStreamClient::new(server.channel().await);
         let mut replies = client.call(request).await.unwrap().into_inner();

@@ -1,4 +1,5 @@
-//! Every end of an RPC of every kind is recorded the same: by the attribute, by the layer around a service without it, and by both, which are one.
+//! Every end of an RPC of every kind is recorded the same: by the attribute, by the layer around a
+//! service without it, and by both, which are one.
 
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ const PARENT: &str = "00f067aa0ba902b7";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Success,
-    /// Its headers are its trailers.
+    /// A trailers-only response.
     FailedInHeaders,
     /// After a message.
     FailedInTrailers,
@@ -46,7 +47,7 @@ impl End {
         End::PanickedInStream,
     ];
 
-    /// What the service is asked to do.
+    /// The instruction in the first message.
     fn text(self) -> &'static str {
         match self {
             End::Success => "",
@@ -91,7 +92,8 @@ impl End {
                 assert_eq!(replies.message().await.unwrap().unwrap().text, "first");
                 obedient.waits().await;
                 if self.has_deadline() {
-                    // tonic's client does not watch over streams. One that does, as grpcio does, resets the stream at its deadline.
+                    // tonic's client does not watch over streams. One that does, as grpcio does,
+                    // resets the stream at its deadline.
                     tokio::time::sleep(DEADLINE).await;
                 }
                 drop(replies);
@@ -225,7 +227,7 @@ fn assert_is_the_span(span: &SpanData, rpc: &str, end: End, caller: Caller) {
     }
 }
 
-/// Its attributes without the two ends of the connection, which they have to have.
+/// Returns the attributes without the addresses of both ends, which are asserted to be there.
 fn attributes_of(span: &SpanData, server: &Running) -> Attributes {
     let mut found = attributes(&span.attributes);
     let mut take = |name: &str| found.remove(name).unwrap_or_default();

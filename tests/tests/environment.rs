@@ -1,4 +1,5 @@
-//! What `otel_setup::init()` makes of the environment: of the variables that are not about OTLP, one by one, as they show on the console.
+//! How `otel_setup::init()` reads the environment: of the variables that are not about OTLP,
+//! one by one, as they show on the console.
 
 use integration_tests::child::{self, Ended};
 use serde_json::Value;
@@ -9,7 +10,8 @@ const TO_CONSOLE: [(&str, &str); 3] = [
     ("OTEL_LOGS_EXPORTER", "none"),
 ];
 
-/// A service that calls itself once, with its traces on the console as JSON, and these variables besides.
+/// A service that calls itself once, with its traces on the console as JSON, and these variables
+/// besides.
 fn service(variables: &[(&str, &str)]) -> Ended {
     let variables = TO_CONSOLE.iter().chain(variables).copied();
     child::run(env!("CARGO_BIN_EXE_service"), &["json"], variables)
@@ -108,7 +110,8 @@ fn service_name_and_resource_attributes() {
 
 #[test]
 fn propagators() {
-    // The client and the server of one process agree on whatever it is, so its absence is what shows.
+    // The client and the server of one process agree on whatever it is, so its absence is what
+    // shows.
     for (names, is_one_trace) in [
         ("b3", true),
         ("GCP, jaeger", true),

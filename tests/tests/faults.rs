@@ -1,6 +1,8 @@
-//! Whatever goes wrong, in the service, on the wire, in what users give and in telemetry itself: replies are as without this crate, and the books balance.
+//! Whatever goes wrong, in the service, on the wire, in what users give and in telemetry itself:
+//! replies are as without this crate, and the books balance.
 //!
-//! `FAULTS_SEED=7` draws what goes wrong from another seed; a failure names its own. `cargo bench -p integration-tests --bench soak` goes on for longer.
+//! `FAULTS_SEED=7` draws what goes wrong from another seed; a failure names its own. `cargo bench
+//! -p integration-tests --bench soak` goes on for longer.
 
 use integration_tests::counted::chosen;
 use integration_tests::faults::{Books, Export, Measured, Recorded, Round, Traced, quiet};

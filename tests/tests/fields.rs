@@ -90,7 +90,7 @@ async fn are_typed_and_come_from_the_request_and_the_service() {
     assert_eq!(value("is.empty"), Some(&Value::Bool(false)));
     assert_eq!(value("trace.hint"), Some(&Value::from("warm")));
     assert_eq!(value("absent"), None);
-    // They are the span's alone.
+    // Only the span has fields.
     let metrics = telemetry.metrics();
     let [(point, 1, _)] = &metrics.durations()[..] else {
         panic!("{metrics:?}")

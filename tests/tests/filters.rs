@@ -1,4 +1,5 @@
-//! An RPC that a filter leaves out has neither a span nor metrics, not even where its service is annotated.
+//! An RPC that a filter leaves out has neither a span nor metrics, not even where its service is
+//! annotated.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

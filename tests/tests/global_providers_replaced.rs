@@ -1,4 +1,5 @@
-//! RPCs are recorded with the providers that were global at the first of them. Others that take their place later get nothing, not even the end of an RPC that is under way.
+//! RPCs are recorded with the providers that were global at the first of them. Others that take
+//! their place later get nothing, not even the end of an RPC that is under way.
 
 use std::collections::BTreeMap;
 

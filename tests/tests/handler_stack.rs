@@ -1,8 +1,9 @@
 //! The attribute leaves the stack of a handler as small as it was: within 64 KiB of the plain
 //! handler's, in debug builds as in release builds.
 //!
-//! An unoptimized build copies a future wherever it moves, each time into a stack slot of its own. A
-//! handler with large locals would then overflow the stack of a tokio worker, and end the process.
+//! An unoptimized build copies a future wherever it moves, each time into a stack slot of its own.
+//! A handler with large locals would then overflow the stack of a tokio worker, and end the
+//! process.
 
 use integration_tests::child;
 

@@ -1,4 +1,5 @@
-//! A client's layer around a service of the same process, without a connection in between: each side records its own.
+//! A client's layer around a service of the same process, without a connection in between: each
+//! side records its own.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -24,7 +25,7 @@ use tower::Layer;
 /// Calls itself through a client, as often as the text has letters.
 struct Recursive;
 
-// Where there is no router there is no path to learn the name from.
+// Without a router, there is no path to take the name from.
 #[traced_service(service = "kinds.Unary")]
 #[tonic::async_trait]
 impl Unary for Recursive {
@@ -37,7 +38,8 @@ impl Unary for Recursive {
     }
 }
 
-/// With tonic's router, which tells the handler the request's path: that of the RPC that it is called in.
+/// With tonic's router, which tells the handler the request's path: that of the RPC that it is
+/// called in.
 fn within() -> ClientService<Routes> {
     ClientLayer::new("within").layer(Routes::new(UnaryServer::new(Recursive)).prepare())
 }
@@ -51,7 +53,8 @@ fn only_child(spans: &[SpanData], parent: Option<&SpanData>) -> SpanData {
     children[0].clone()
 }
 
-/// Asserts that the spans are one line of descent, of kinds that alternate, the first one a client's.
+/// Asserts that the spans are one line of descent, of kinds that alternate, the first one a
+/// client's.
 fn assert_alternating(spans: &[SpanData]) {
     let mut parent: Option<SpanData> = None;
     for number in 0..spans.len() {
@@ -112,7 +115,8 @@ async fn inside_a_handler_that_was_called_over_a_socket() {
     assert_alternating(&telemetry.spans(6).await);
 }
 
-/// Passes each RPC on to the service behind it, which records nothing, and its replies as they come.
+/// Passes each RPC on to the service behind it, which records nothing, and its replies as they
+/// come.
 struct Forwards(Obedient);
 
 #[traced_service]

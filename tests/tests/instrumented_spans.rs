@@ -1,4 +1,5 @@
-//! `tracing` spans of the user's code are spans of the RPC's trace, whatever `RUST_LOG` says of events.
+//! `tracing` spans of the user's code are spans of the RPC's trace, whatever `RUST_LOG` says of
+//! events.
 
 use integration_tests::talkative::{Said, talk};
 use serde_json::{Value, json};

@@ -1,6 +1,8 @@
-//! In whatever order threads meet at a method's points in the metrics, nothing is lost and nothing counts twice.
+//! In whatever order threads meet at a method's points in the metrics, nothing is lost and nothing
+//! counts twice.
 //!
-//! It is the runtime's own code, its file compiled once more, with loom's atomics and locks for the standard library's. loom runs each test in every order that the threads' steps can have, and
+//! The test compiles the runtime's own file once more, with loom's atomics and locks for the
+//! standard library's. loom runs each test in every order that the threads' steps can have, and
 //! with each value that a relaxed load may see.
 
 use std::collections::BTreeMap;
@@ -53,10 +55,12 @@ mod sync {
     }
 }
 
-/// The one there is: a table of several has an order of its own in each run, which loom would take for theirs.
+/// The one there is: a table of several has an order of its own in each run, which loom would take
+/// for theirs.
 const METHOD: &str = "helloworld.Greeter/SayHello";
 
-/// What the instruments have been told. Its own locks are none of loom's, so it takes each note in one step.
+/// The values that the instruments recorded. Its own locks are none of loom's, so it takes each
+/// note in one step.
 #[derive(Default)]
 struct Books {
     /// The changes of active requests, in their order.

@@ -75,7 +75,7 @@ mod public_endpoint {
                 let [child, span] = &spans[..] else { unreachable!() };
                 assert_is_linked_to_the_caller(span);
                 assert!(span.span_context.is_sampled());
-                // What is made inside is part of the new trace.
+                // Spans made inside are part of the new trace.
                 assert_eq!(child.parent_span_id, span.span_context.span_id());
                 assert_eq!(child.span_context.trace_id(), span.span_context.trace_id());
                 telemetry.durations(1).await;
@@ -151,7 +151,7 @@ mod header_lists {
         (name.to_owned(), Value::Array(Array::String(values)))
     }
 
-    /// What headers became in one RPC.
+    /// The attributes that the headers of an RPC became.
     async fn captured(layer: ServerLayer, text: &str) -> Vec<(String, Value)> {
         let telemetry = Telemetry::start();
         let layer = layer.known_methods([RPC]);
@@ -224,7 +224,7 @@ mod header_lists {
         assert_eq!(captured(ServerLayer::new(), "fail").await, []);
     }
 
-    /// What no handler sees has headers, too.
+    /// Calls that reach no handler have headers, too.
     #[tokio::test]
     async fn take_up_what_an_interceptor_answers() {
         let telemetry = Telemetry::start();
@@ -285,7 +285,7 @@ mod span_attributes {
             assert_eq!(span.name, RPC);
             assert_eq!(attributes(&span.attributes)["rpc.status_code"], "OK");
             assert_eq!(telemetry.durations(1).await[0]["rpc.status_code"], "OK");
-            // It is told once, for which `panics_told_once.rs` is.
+            // The panic is logged once: see `panics_told_once.rs`.
             let exceptions = telemetry
                 .logs()
                 .into_iter()

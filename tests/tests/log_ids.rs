@@ -1,4 +1,5 @@
-//! What is logged in an RPC has the ids of the RPC's trace, on stdout as in the log record; what is logged outside has none.
+//! Events logged in an RPC have the ids of the RPC's trace, on stdout as in the log record; what is
+//! logged outside has none.
 
 use integration_tests::talkative::{Said, talk};
 use serde_json::{Value, json};

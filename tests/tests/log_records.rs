@@ -1,4 +1,5 @@
-//! Log records have what the specification gives them: time, severity, body, typed attributes; a name where the event has one; and the target of the `log` crate's records.
+//! Log records have what the specification gives them: time, severity, body, typed attributes; a
+//! name where the event has one; and the target of the `log` crate's records.
 
 use integration_tests::talkative::talk;
 use serde_json::{Value, json};

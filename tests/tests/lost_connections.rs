@@ -54,7 +54,7 @@ async fn that_is_reset_mid_stream() {
     }
 }
 
-/// It does not stop before its RPCs have come to an end.
+/// The server stops once its RPCs have ended.
 #[tokio::test]
 async fn of_a_server_that_shuts_down_mid_stream() {
     for set_up in SetUp::ALL {
@@ -72,7 +72,7 @@ async fn of_a_server_that_shuts_down_mid_stream() {
     }
 }
 
-/// It stops at once.
+/// The server stops at once.
 #[tokio::test]
 async fn of_a_server_that_is_killed_mid_stream() {
     for set_up in SetUp::ALL {

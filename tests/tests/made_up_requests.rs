@@ -1,6 +1,7 @@
-//! What callers make up fills neither the metrics nor the memory.
+//! Made-up requests fill neither the metrics nor the memory.
 //!
-//! `MADE_UP_RPCS=100000 cargo test --release -p integration-tests --test made_up_requests` does more of it. What is made up comes from `MADE_UP_SEED`.
+//! `MADE_UP_RPCS=100000 cargo test --release -p integration-tests --test made_up_requests` does
+//! more of it. What is made up comes from `MADE_UP_SEED`.
 
 use std::alloc::System;
 

@@ -100,7 +100,7 @@ async fn question_by_question() {
         for _ in 0..3 {
             ask.send(Message::from("1")).await.unwrap();
             assert_eq!(replies.next().await.unwrap().unwrap().text, "reply");
-            // It goes on.
+            // The call continues.
             assert_eq!(telemetry.metrics().active_request_count(), 1);
             assert_eq!(telemetry.ended_spans().len(), 0);
         }

@@ -1,4 +1,4 @@
-//! What is measured: the duration of every RPC, and how many are being handled.
+//! The metrics: the duration of every RPC, and how many are being handled.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Layers of signals that go nowhere take nothing away from others.
 //!
-//! One test: a process is set up once.
+//! A single test: a process is set up once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

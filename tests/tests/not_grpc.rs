@@ -1,4 +1,5 @@
-//! `ServerLayer` lets pass what is not gRPC, as if it were not there; and knows grpc-web as gRPC inside the layer that translates it.
+//! `ServerLayer` lets pass what is not gRPC, as if it were not there; and knows grpc-web as gRPC
+//! inside the layer that translates it.
 
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ async fn echo(headers: axum::http::HeaderMap, body: String) -> ([(&'static str, 
     ([("x-content", content.to_owned())], body)
 }
 
-/// One request over HTTP/1.1, and all that comes back.
+/// Sends a request over HTTP/1.1, and returns the whole response.
 async fn post(server: &Running, path: &str, content: Option<&str>, body: &[u8]) -> String {
     let content = content.map_or_else(String::new, |content| format!("content-type: {content}\r\n"));
     let head = format!(

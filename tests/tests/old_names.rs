@@ -1,4 +1,5 @@
-//! Who moves over from old dashboards gets the names from before RPC became stable beside today's, and nobody else does.
+//! Who moves over from old dashboards gets the names from before RPC became stable beside today's,
+//! and nobody else does.
 
 use std::process::Command;
 
@@ -172,7 +173,7 @@ fn of_each_choice() {
             .output()
             .unwrap();
         let told = String::from_utf8_lossy(&output.stdout);
-        // It is there, and was run.
+        // The child test exists, and was run.
         assert!(
             output.status.success() && told.contains("1 passed"),
             "with {OPT_IN}={opt_in:?}: {told}"

@@ -1,4 +1,5 @@
-//! Attributes of other crates that rewrite methods too, above and below `#[traced_service]`: they do what they did, and so does it.
+//! Attributes of other crates that rewrite methods too, above and below `#[traced_service]`: they
+//! do what they did, and so does it.
 
 use autometrics::autometrics;
 use fastrace::collector::{Config, TestReporter};
@@ -17,7 +18,7 @@ use tonic::{Request, Response, Status};
 
 type Messages = tokio_stream::Iter<std::vec::IntoIter<Result<Message, Status>>>;
 
-/// One reply, then an error: both must arrive, and the span must end with the error.
+/// Sends a reply, then an error: both must arrive, and the span must end with the error.
 async fn assert_streams(service: impl ServerStream, reply: &str) {
     let telemetry = Telemetry::start();
     let server = serve(Routes::new(ServerStreamServer::new(service))).await;
@@ -58,7 +59,8 @@ fn and_then_away(text: &str) -> Messages {
     tokio_stream::iter(vec![Ok(text.into()), Err(Status::unavailable("away"))])
 }
 
-/// `Unary` and `ServerStream` for a type of its own, whose impls and methods have these attributes, with this reply.
+/// `Unary` and `ServerStream` for a type of its own, whose impls and methods have these attributes,
+/// with this reply.
 macro_rules! services {
     ($service:ident: $(#[$on_impl:meta])*; $(#[$on_method:meta])*; $reply:expr) => {
         struct $service;
@@ -122,8 +124,9 @@ async fn autometrics_on_the_impl_below() {
     assert_streams(BelowAsyncTrait, "hello").await;
 }
 
-/// `#[autometrics]` on an impl drops every attribute below it that is not `#[async_trait]`, whichever it is. Should it ever keep
-/// them, this test fails, and the one above can have its order too.
+/// `#[autometrics]` on an impl drops every attribute below it that is not `#[async_trait]`,
+/// whichever it is. Should it ever keep them, this test fails, and the one above can have its order
+/// too.
 #[tokio::test]
 async fn autometrics_on_the_impl_above_drops_ours() {
     services!(Dropped: #[autometrics] #[traced_service] #[tonic::async_trait];; "hello");

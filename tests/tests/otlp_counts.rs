@@ -1,4 +1,5 @@
-//! What is made before the shutdown arrives, all of it, whatever the program runs on, and however it is sent.
+//! Everything recorded before the shutdown arrives, all of it, whatever the program runs on, and
+//! however it is sent.
 
 use integration_tests::child::Driven;
 use integration_tests::collector::{Collector, Content, points};

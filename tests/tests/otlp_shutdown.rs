@@ -1,4 +1,5 @@
-//! A shutdown takes no longer than it may, and says what was lost and why, whatever the receiver does.
+//! A shutdown takes no longer than it may, and says what was lost and why, whatever the receiver
+//! does.
 
 use std::time::Duration;
 
@@ -123,7 +124,7 @@ fn where_the_answer_is_an_error() {
     }
 }
 
-/// What finds the queue full is lost before anybody tries to send it.
+/// Spans that find the queue full are dropped before they are exported.
 #[test]
 fn counts_what_found_the_queue_full() {
     let collector = Collector::start();

@@ -1,4 +1,5 @@
-//! A receiver that does badly costs the service nothing but telemetry: no reply is lost, and its queues stay bounded.
+//! A receiver that does badly costs the service nothing but telemetry: no reply is lost, and its
+//! queues stay bounded.
 
 use integration_tests::child::run;
 use integration_tests::collector::{Behaviour, Collector};
@@ -14,7 +15,7 @@ fn a_receiver_that_never_answers_costs_no_reply() {
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &*url),
         ("RUST_LOG", "off,service=info,otel_setup=warn"),
     ];
-    // It panics where a reply is missing, and gives telemetry five seconds at the end.
+    // The program panics if a reply is missing, and gives telemetry five seconds at the end.
     let ended = run(env!("CARGO_BIN_EXE_service"), &[CALLS], variables);
     assert!(!ended.success);
     assert!(

@@ -54,7 +54,8 @@ fn not_with_each_batch() {
     }
 }
 
-/// A receiver that takes a message, but not all that is in it, is told of by the exporter of OpenTelemetry's own crate. What it did not take counts as arrived: the crate says no more.
+/// A receiver that takes a message, but not all that is in it, is told of by the exporter of
+/// OpenTelemetry's own crate. What it did not take counts as arrived: the crate says no more.
 #[test]
 fn partial_success_is_told() {
     let collector = Collector::start();
@@ -124,7 +125,7 @@ fn and_sending_makes_nothing_to_send() {
     assert!(!targets.iter().any(is_of_transport), "{targets:?}");
     let scopes = collector.received().into_iter().flat_map(|received| received.spans());
     assert!(scopes.into_iter().all(|span| span.name == "made"));
-    // It is logged, where somebody asks for it.
+    // With a lower level, it is logged.
     let log = driven.end();
     assert!(
         log.iter().any(|line| line.contains("h2::") || line.contains("hyper")),

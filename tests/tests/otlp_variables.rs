@@ -1,4 +1,5 @@
-//! `OTEL_EXPORTER_OTLP_*`: each variable, its forms for one signal, and what happens to values that are empty or cannot be read. A receiver looks at what really comes.
+//! `OTEL_EXPORTER_OTLP_*`: each variable, its forms for one signal, and what happens to values that
+//! are empty or cannot be read. A receiver looks at what really comes.
 
 use std::time::Instant;
 
@@ -12,12 +13,12 @@ const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Expor
 const METRICS: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
 const LOGS: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
 
-/// What a program logs that makes one of each and ends.
+/// Returns the log of a program that records one item of each signal and ends.
 fn run(variables: &[(&str, &str)]) -> Vec<String> {
     run_with(&[], variables)
 }
 
-/// The same, where the program itself says something.
+/// Returns the log of such a program with settings in code.
 fn run_with(said: &[&str], variables: &[(&str, &str)]) -> Vec<String> {
     let arguments = [&["bare"], said].concat();
     let (mut driven, ready) = Driven::start(DRIVEN, &arguments, variables.iter().copied());
@@ -192,7 +193,7 @@ fn headers() {
                 _ => (Some("a b"), Some("7"), None),
             };
             assert_eq!((header("api-key"), header("x-tenant"), header("own")), expected);
-            // They would say wrong things of the message.
+            // Such headers would contradict the message.
             for (name, wrong) in [("content-type", "text/plain"), ("content-encoding", "br"), ("te", "x")] {
                 assert_ne!(header(name), Some(wrong));
             }

@@ -1,4 +1,5 @@
-//! A process that serves an OTLP collector and exports to it records none of its own exports: each would be one more to export.
+//! A process that serves an OTLP collector and exports to it records none of its own exports: each
+//! would be one more to export.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -20,7 +21,7 @@ use tonic::{Request, Response, Status};
 
 const EXPORT: &str = "opentelemetry.proto.collector.trace.v1.TraceService/Export";
 
-/// What has come to the collector: the names of the spans, and who sent them.
+/// The names of the spans that the collector received, and their senders.
 #[derive(Clone)]
 struct Collected {
     tracers: SdkTracerProvider,
@@ -95,7 +96,7 @@ impl Process {
             spans: Shared::default(),
             agents: Shared::default(),
         };
-        // Its metrics go where the test sees them.
+        // The test reads the metrics.
         let instrumentation = Instrumentation::builder().tracer_provider(&tracers).build();
 
         let layer = ServerLayer::new()
@@ -126,7 +127,7 @@ impl Process {
     async fn export(&self) {
         for _ in 0..3 {
             let tracers = self.tracers.clone();
-            // It blocks, and the server runs on this runtime.
+            // The call blocks, and the server runs on this runtime.
             let flushed = tokio::task::spawn_blocking(move || tracers.force_flush()).await;
             flushed.unwrap().unwrap();
         }
@@ -172,7 +173,8 @@ async fn but_those_of_an_ordinary_client_are() {
     }
 }
 
-/// The whole 127.0.0.0/8 is of this host, so a client can call from an address that the server does not have.
+/// The whole 127.0.0.0/8 is of this host, so a client can call from an address that the server does
+/// not have.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn and_those_of_an_exporter_on_another_host() {

@@ -1,4 +1,5 @@
-//! The layers of `Telemetry` go with others into a subscriber of the program's own, and filter what is theirs only.
+//! The layers of `Telemetry` go with others into a subscriber of the program's own, and filter what
+//! is theirs only.
 //!
 //! A process is set up once, so what follows is one test, and one of another process.
 

@@ -1,4 +1,5 @@
-//! A function that a user gives may panic: a filter, one that says who is a stranger, attributes, an instrumentation. That costs telemetry, never an RPC.
+//! A function that a user gives may panic: a filter, one that says who is a stranger, attributes,
+//! an instrumentation. That costs telemetry, never an RPC.
 
 use std::fmt;
 
@@ -34,7 +35,7 @@ async fn a_servers_filter() {
 async fn a_servers_span_attributes() {
     for is_annotated in [false, true] {
         let telemetry = start();
-        // What the function gives may panic as well.
+        // The iterator that the function returns may panic as well.
         let layer = ServerLayer::new().span_attributes(|_| (0..2).map(|index| [KeyValue::new("a", 1)][index].clone()));
         let server = with_layer(layer, is_annotated).await;
         assert_all_reply(&server).await;

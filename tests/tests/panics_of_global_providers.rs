@@ -1,4 +1,5 @@
-//! Global providers that panic when they are asked for a tracer and a meter cost all telemetry, and no RPC.
+//! Global providers that panic when they are asked for a tracer and a meter cost all telemetry, and
+//! no RPC.
 
 use integration_tests::rpc::{call_to_end, request};
 use integration_tests::server::serve_with;

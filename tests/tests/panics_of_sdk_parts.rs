@@ -1,4 +1,5 @@
-//! A part of an SDK may panic: a propagator, a sampler, a span processor, a view, a tracer or a meter of one's own. That costs telemetry, never an RPC.
+//! A part of an SDK may panic: a propagator, a sampler, a span processor, a view, a tracer or a
+//! meter of one's own. That costs telemetry, never an RPC.
 
 use std::fmt;
 use std::process::Command;
@@ -36,7 +37,7 @@ use tonic::transport::Server;
 use tonic::{Code, Request, Response, Status};
 use tower::Layer;
 
-/// Where a propagator panics.
+/// The method in which a propagator panics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum At {
     Extract,
@@ -255,7 +256,7 @@ async fn a_view() {
     telemetry.spans(8).await;
 }
 
-/// What a span of one's own panics at.
+/// The method in which a custom span panics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Method {
     IsRecording,
@@ -352,13 +353,13 @@ async fn a_tracer_of_ones_own() {
     for method in METHODS {
         let telemetry = start();
         let instrumentation = Instrumentation::builder().tracer_provider(&OwnTracer(method)).build();
-        // What one has learnt, its clones know.
+        // Clones of a layer share its methods.
         let layer = || {
             ServerLayer::new()
                 .instrumentation(instrumentation.clone())
                 .span_attributes(|_| [KeyValue::new("a", 1)])
         };
-        // Of methods that nobody has told the layer, which then takes the spans' names back.
+        // Calls of unknown methods, whose span names the layer resets at the end.
         let server = serve_with(Server::builder().layer(layer()), Plain::routes(&Obedient::default())).await;
         assert_all_reply(&server).await;
         let renamed = Routes::new(UnaryServer::new(Renamed));
@@ -429,7 +430,8 @@ async fn a_meter_of_ones_own() {
     }
 }
 
-/// With the old names each message is measured as it passes, where an RPC would feel it. The environment is another process's, so that it is not that of the tests beside.
+/// With the old names each message is measured as it passes, where an RPC would feel it. The
+/// environment is another process's, so that it is not that of the tests beside.
 #[test]
 fn a_meter_of_ones_own_beside_the_old_names() {
     let output = Command::new(std::env::current_exe().unwrap())

@@ -1,4 +1,4 @@
-//! Of a function that panics one learns once, by its name, however many RPCs it panics for.
+//! A panicking function is logged once, by its name, however many RPCs it panics for.
 
 use std::fmt;
 

@@ -35,7 +35,7 @@ fn has(metrics: &str, name: &str, labels: &[&str], value: &str) -> bool {
     })
 }
 
-// One test in this file: the set-up is the process's.
+// A single test in this file: the set-up belongs to the process.
 #[tokio::test]
 async fn metrics_of_rpcs_can_be_scraped_until_the_shutdown() {
     let telemetry = otel_setup::builder()
@@ -102,7 +102,7 @@ async fn metrics_of_rpcs_can_be_scraped_until_the_shutdown() {
     telemetry.shutdown(Duration::from_secs(5)).await.unwrap();
     assert_eq!(telemetry.prometheus_address(), Some(address));
     let closed = tokio::task::spawn_blocking(move || {
-        // It is the thread's to close the socket, which it does as soon as it is told.
+        // The thread closes the socket as soon as it is shut down.
         let started = std::time::Instant::now();
         while TcpListener::bind(address).is_err() {
             assert!(started.elapsed() < PATIENCE, "still there");

@@ -60,7 +60,7 @@ async fn a_well_formed_traceparent_is_the_parent() {
     assert!(span.parent_span_is_remote);
     assert_eq!(span.span_context.trace_state().header(), "vendor=1,other=2");
     assert_eq!(span.links.len(), 0);
-    // What the handler sees as current is the RPC's span itself.
+    // The handler's current span is the RPC's span itself.
     assert_eq!(*seen.span().span_context(), span.span_context);
     assert!(!seen.span().span_context().is_remote());
 }
@@ -147,7 +147,7 @@ async fn an_unsampled_parent_is_not_recorded_but_carried_on() {
     assert_eq!(seen.trace_id(), TraceId::from_hex(TRACE).unwrap());
     assert_ne!(seen.span_id(), SpanId::from_hex(PARENT).unwrap());
     assert!(!seen.is_sampled());
-    // It was counted and timed all the same.
+    // The call was counted and timed nevertheless.
     let metrics = telemetry.metrics();
     assert_eq!(metrics.duration_count(), 1);
     assert_eq!(metrics.active_request_count(), 0);
@@ -167,7 +167,7 @@ async fn baggage_reaches_the_handler() {
     assert_eq!(baggage("user").as_deref(), Some("ada"));
     assert_eq!(baggage("tenant").as_deref(), Some("a b"));
     assert_eq!(seen.baggage().len(), 2);
-    // It is the handler's to use; the span does not take it up.
+    // Baggage is for the handler; the span does not record it.
     let span = telemetry.span().await;
     assert!(
         span.attributes

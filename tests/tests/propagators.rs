@@ -57,7 +57,7 @@ fn are_what_the_environment_asks_for() {
     assert_eq!(fields == 0, names.is_empty());
 }
 
-/// What a process with this value of the variable prints.
+/// Returns the output of a process with this value of the variable.
 fn printed(value: Option<&OsStr>) -> String {
     let mut command = Command::new(env::current_exe().unwrap());
     command.args(["--exact", "are_what_the_environment_asks_for", "--nocapture"]);

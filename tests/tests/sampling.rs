@@ -1,4 +1,4 @@
-//! What a sampler sees of an RPC when it has to decide, and that its decision is kept.
+//! The attributes that a sampler sees of an RPC, and that its decision is kept.
 
 use std::sync::{Arc, Mutex};
 

@@ -1,4 +1,5 @@
-//! Inside `ServerLayer` the RPC's context is current: in interceptors, in handlers and in response streams, also of services without the attribute.
+//! Inside `ServerLayer` the RPC's context is current: in interceptors, in handlers and in response
+//! streams, also of services without the attribute.
 
 use integration_tests::rpc::{call_to_end, request};
 use integration_tests::server::serve_with;

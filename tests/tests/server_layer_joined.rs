@@ -1,4 +1,5 @@
-//! Where a service is annotated and its server has the layer, each RPC has one span and one duration, with what each of the two knows.
+//! If a service is annotated and its server has the layer, each RPC has one span and one
+//! duration, with what each of the two knows.
 
 use std::pin::Pin;
 use std::task::{self, Poll};
@@ -171,7 +172,7 @@ mod a_name_that_the_attribute_gives {
         let telemetry = Telemetry::start();
         let server = serve_in_layer(Routes::new(UnaryServer::new(Renamed))).await;
         let channel = server.channel().await;
-        // Of the first RPC, and of those whose method is known then.
+        // The first RPC, and later ones, whose method is known.
         for _ in 0..3 {
             call_to_end(channel.clone(), "kinds.Unary/Call", request("")).await;
         }
@@ -257,7 +258,8 @@ mod a_stream_that_is_dropped {
     }
 }
 
-/// A handler tells how its RPC ends as it returns. If the response is given up on its way, that is how it ended all the same.
+/// A handler tells how its RPC ends as it returns. If the response is given up on its way, that is
+/// how it ended all the same.
 mod a_response_that_is_dropped_on_its_way {
     use http_body_util::BodyExt;
     use integration_tests::set_ups::Plain;

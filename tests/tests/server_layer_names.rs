@@ -1,4 +1,5 @@
-//! `ServerLayer` gives each RPC its method's name once that is known to be one's; and what a sampler sees of it.
+//! `ServerLayer` gives each RPC its method's name once that is known to be one's; and what a
+//! sampler sees of it.
 
 use integration_tests::rpc::{call_to_end, request};
 use integration_tests::server::{Running, serve_with};
@@ -23,7 +24,8 @@ fn other(path: &str) -> Named {
     ("grpc".to_owned(), "_OTHER".to_owned(), Some(path.to_owned()))
 }
 
-/// Calls with each text in turn. What the spans are named, what the sampler was asked, and the methods of the durations.
+/// Calls with each text in turn. What the spans are named, what the sampler was asked, and the
+/// methods of the durations.
 async fn names(layer: ServerLayer, routes: Routes, rpc: &str, texts: &[&str]) -> (Vec<Named>, Vec<Option<String>>) {
     let telemetry = Telemetry::start();
     let curious = Curious::new(SamplingDecision::RecordAndSample);
@@ -124,7 +126,7 @@ async fn what_one_connection_has_told_all_of_them_know() {
     }
 }
 
-/// Its RPCs are counted as unknown until they are known, and then no more.
+/// Calls are counted as unknown only until their method is known.
 #[tokio::test]
 async fn active_requests_move_to_their_method() {
     let telemetry = Telemetry::start();

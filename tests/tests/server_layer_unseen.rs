@@ -1,4 +1,5 @@
-//! What no handler sees, `ServerLayer` records: unknown methods, what an interceptor rejects, what cannot be decoded, what cannot be encoded.
+//! `ServerLayer` records calls that no handler sees: unknown methods, what an interceptor rejects,
+//! what cannot be decoded, what cannot be encoded.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +22,7 @@ async fn serve_in_layer(routes: Routes) -> Running {
     serve_with(Server::builder().layer(ServerLayer::new()), routes).await
 }
 
-/// What is recorded of an RPC that failed.
+/// The records of a failed RPC.
 struct Recorded<'a> {
     method: &'a str,
     /// The path, where the method is not known.
@@ -261,14 +262,14 @@ mod a_message {
         let telemetry = Telemetry::start();
         let service = UnaryServer::new(Annotated::default()).max_encoding_message_size(8);
         let server = serve_known(service).await;
-        // Its handler succeeds, and says so to the layer.
+        // The handler succeeds, and sets the pending status.
         let (_, status) = call_to_end(server.channel().await, KNOWN, request("more than eight bytes")).await;
         assert_eq!(status.code(), Code::OutOfRange);
         is_recorded(&telemetry, &status, "OUT_OF_RANGE", false).await;
     }
 }
 
-/// What a proxy or a framework may answer in place of a service.
+/// Responses of a proxy or a framework in place of a service.
 mod a_response_that_is_not_grpc {
     use axum::http::StatusCode;
     use axum::response::IntoResponse;
@@ -371,7 +372,7 @@ mod an_error_instead_of_a_response {
     }
 }
 
-/// What the attribute leaves out is not left out by the layer.
+/// Methods that the attribute skips are recorded by the layer.
 mod a_method_that_the_attribute_skips {
     use super::*;
 

@@ -1,4 +1,5 @@
-//! What each of the 17 status codes means for the span and for the metric point of a server, whoever records it.
+//! The meaning of each of the 17 status codes for the span and for the metric point of a server,
+//! whoever records it.
 
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_client::UnaryClient;

@@ -53,7 +53,7 @@ async fn the_span_of_a_server_stream_ends_with_the_stream() {
     for text in ["one", "two", "three"] {
         script.send(Ok(Message::from(text))).await.unwrap();
         assert_eq!(replies.message().await.unwrap().unwrap().text, text);
-        // Its handler has long returned.
+        // The handler has returned before.
         assert_eq!(telemetry.started(), 1);
         assert_eq!(telemetry.metrics().duration_count(), 0);
         assert_eq!(telemetry.metrics().active_request_count(), 1);

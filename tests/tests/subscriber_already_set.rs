@@ -1,6 +1,6 @@
-//! Where the program has a `tracing` subscriber, `init` says what to write, and sets up nothing.
+//! If the program has a `tracing` subscriber, `init` says what to write, and sets up nothing.
 //!
-//! One test: the subscriber, and what `init` would have set, are all of the process's.
+//! A single test: the subscriber, and what `init` would have set, are all of the process's.
 
 use opentelemetry::trace::{Span, Tracer};
 use opentelemetry::{Context, global};

@@ -1,4 +1,5 @@
-//! Where telemetry is suppressed, as it is in exporters, `tracing` makes no telemetry; but lines tell people.
+//! While telemetry is suppressed, as it is in exporters, `tracing` makes no telemetry; but lines
+//! tell people.
 
 use integration_tests::talkative::talk;
 use serde_json::Value;

@@ -1,4 +1,5 @@
-//! Where telemetry is suppressed, as it is while telemetry itself is sent, a client's RPC leaves no trace of itself.
+//! While telemetry is suppressed, as it is while telemetry itself is sent, a client's RPC leaves no
+//! trace of itself.
 
 use integration_tests::client::{Kind, call, connect};
 use integration_tests::obedient::Obedient;

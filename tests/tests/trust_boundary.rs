@@ -1,4 +1,5 @@
-//! What a stranger can and cannot make a service do: each sentence of docs/trust.md, over a socket.
+//! The limits of what an untrusted caller can make a service do: each sentence of docs/trust.md,
+//! over a socket.
 
 use std::sync::{Arc, Mutex};
 
@@ -34,7 +35,7 @@ use tower::Layer;
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 const RPC: &str = "kinds.Unary/Call";
-/// What hyper, below tonic, takes of headers in all, unless the server says otherwise.
+/// The total size of headers that hyper, below tonic, accepts, unless the server says otherwise.
 const MOST_HEADERS: usize = 16 * 1024;
 
 fn traceparent(flags: &str) -> String {
@@ -87,12 +88,12 @@ enum Told {
 
 const STRANGERS: [Told; 2] = [Told::TheAttribute, Told::TheLayer];
 
-/// What becomes of one RPC.
+/// The outcome of an RPC.
 struct Outcome {
     spans: Vec<SpanData>,
     /// The context of the handler.
     seen: Context,
-    /// What the service behind gets.
+    /// The headers that the next service receives.
     forwarded: MetadataMap,
 }
 
@@ -306,7 +307,8 @@ async fn of_baggage_64_members_and_8192_bytes_are_read() {
     assert!(seen.get("ab").is_some() && seen.get("cd").is_some() && seen.get("ef").is_none());
 }
 
-/// What is passed on is encoded, and three times as long: more than the service behind takes of headers.
+/// Percent-encoding makes propagated baggage three times as long: more than the next service
+/// accepts of headers.
 #[tokio::test]
 async fn a_caller_cannot_make_an_outgoing_call_fail_by_what_it_carries() {
     let _turn = Telemetry::start();
@@ -417,7 +419,8 @@ async fn a_propagator_of_ones_own_reads_and_writes_no_longer_lists() {
     }
 }
 
-/// What goes out by another propagator, of a context with too much baggage and too long a tracestate.
+/// The headers that another propagator injects for a context with too much baggage and too long a
+/// tracestate.
 async fn written_by(propagator: impl TextMapPropagator + Send + Sync + 'static) -> MetadataMap {
     let behind = Obedient::default();
     let server = serve(behind.routes()).await;
@@ -556,7 +559,7 @@ async fn made_up_methods_are_one_name_in_metrics_and_of_spans() {
     assert_eq!((&*point["rpc.method"], *counted), ("_OTHER", 3 * count as u64));
     // This is the server's failure, by the conventions: alerts had better leave `_OTHER` out.
     assert_eq!(point["error.type"], "UNIMPLEMENTED");
-    // Those of the RPCs that other tests made stay, with the value 0.
+    // Series of other tests' RPCs stay, with the value 0.
     for (point, active) in metrics.active_requests() {
         assert!(["_OTHER", RPC].contains(&&*point["rpc.method"]), "{point:?}");
         assert_eq!(active, 0);
@@ -680,7 +683,7 @@ async fn who_poses_as_an_exporter_hides_calls_of_a_collectors_services_alone() {
     telemetry.durations(1).await;
 }
 
-/// What is written about it.
+/// Returns what is logged about it.
 #[test]
 fn a_malformed_request_writes_no_log() {
     let variables = [
@@ -693,7 +696,8 @@ fn a_malformed_request_writes_no_log() {
     let address = driven.tell("serve").parse().unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        // Not so much that what is written about it would fill the pipe, which nobody reads until the end.
+        // Not so much that what is written about it would fill the pipe, which nobody reads until
+        // the end.
         let many = "x,".repeat(100);
         let long = format!("key={}", "x".repeat(9000));
         let no_text = "key=%ff,%ff=1,key".repeat(5);

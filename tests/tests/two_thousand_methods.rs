@@ -60,7 +60,7 @@ async fn has_each_in_its_metrics_and_one_series_for_the_rest() {
     println!("in use after each round: {in_use:?}");
     assert!(in_use[1] < in_use[0] + 100_000, "{in_use:?}");
 
-    // One more is not learnt, however often it is asked for.
+    // A further method is not learned, however often it is called.
     for _ in 0..10 {
         assert_eq!(call(channel.clone(), "shop.More/Method").await, Code::Unknown);
     }

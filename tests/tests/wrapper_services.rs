@@ -1,4 +1,5 @@
-//! One RPC is one SERVER span, through however many annotated services it goes in the process, and with the layer around them all.
+//! An RPC is a single SERVER span, through however many annotated services it goes in the process,
+//! and with the layer around them all.
 
 use integration_tests::kinds::Message;
 use integration_tests::kinds::server_stream_client::ServerStreamClient;
@@ -128,7 +129,7 @@ async fn of_a_stream() {
 
 #[tokio::test]
 async fn the_inner_service_keeps_its_own_name() {
-    // Its handler has been called with the outer one's request, and yet:
+    // The inner handler was called with the outer one's request, and yet:
     of_a_unary_rpc_through(&Outer(Inner)).await;
     let telemetry = Telemetry::start();
     Inner.put_kv(Request::new(Nothing {})).await.unwrap();
@@ -141,7 +142,8 @@ async fn of_a_unary_rpc_through(outer: &Outer) {
     telemetry.span().await;
 }
 
-/// Calls another service in the process, through its generated client and server, without a socket and a router.
+/// Calls another service in the process, through its generated client and server, without a socket
+/// and a router.
 struct Gateway;
 
 #[traced_service]
@@ -164,7 +166,7 @@ async fn but_an_rpc_through_a_client_is_one_of_its_own() {
     }
 }
 
-/// What only the one below calls: it learns its names.
+/// A method that only the inner service calls.
 struct InLayer;
 
 #[traced_service]
@@ -175,7 +177,7 @@ impl HttpCache for InLayer {
     }
 }
 
-/// The same, where what it calls has a layer of its own.
+/// Like the test above, if the called service has a layer of its own.
 struct LayeredGateway;
 
 #[traced_service]

@@ -1,4 +1,5 @@
-//! Work that a handler starts and does not wait for, in the RPC's trace: `cargo run -p examples --bin background_task`.
+//! Work that a handler starts and does not wait for, in the RPC's trace: `cargo run -p examples
+//! --bin background_task`.
 
 use std::error::Error;
 use std::thread;

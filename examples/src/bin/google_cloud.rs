@@ -1,4 +1,5 @@
-//! A service behind Google Cloud's load balancer, which writes the caller's span into `X-Cloud-Trace-Context`: `cargo run -p examples --bin google_cloud`.
+//! A service behind Google Cloud's load balancer, which writes the caller's span into
+//! `X-Cloud-Trace-Context`: `cargo run -p examples --bin google_cloud`.
 //!
 //! The environment can say the same: `OTEL_PROPAGATORS=gcp,tracecontext,baggage`.
 
@@ -26,7 +27,7 @@ impl Greeter for MyGreeter {
     async fn say_hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
         let HelloRequest { name } = request.into_inner();
         let trace_id = Context::map_current(|context| context.span().span_context().trace_id());
-        // What a `TracedChannel` sends along; this is for calls made by hand.
+        // A `TracedChannel` injects the context itself; this is for calls made by hand.
         let mut outgoing = MetadataMap::new();
         propagation::inject_current(&mut outgoing);
         let header = outgoing

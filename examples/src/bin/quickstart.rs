@@ -1,4 +1,5 @@
-//! Two traced services, a client that calls them, and what OpenTelemetry has to tell about it: `cargo run -p examples`.
+//! Two traced services, a client that calls them, and what OpenTelemetry has to tell about it:
+//! `cargo run -p examples`.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -69,7 +70,7 @@ async fn run(out: &mut io::Stdout) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// One RPC of each kind, and one for each way in which an RPC can go wrong.
+/// Makes an RPC of each kind, and one for each way in which an RPC can fail.
 async fn call_everything(channel: TracedChannel, out: &mut impl Write) -> io::Result<()> {
     let client = &mut Client::new(channel.clone());
     let mut number = 0;
@@ -130,7 +131,8 @@ async fn get_weather(channel: TracedChannel) -> String {
     }
 }
 
-/// Asks for the features of an area, and cancels the RPC when the next one keeps it waiting for too long.
+/// Asks for the features of an area, and cancels the RPC when the next one keeps it waiting for too
+/// long.
 async fn list_features(client: &mut Client, area: Rectangle, patience: Duration) -> String {
     let mut features = match client.list_features(area).await {
         Ok(features) => features.into_inner(),

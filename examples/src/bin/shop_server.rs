@@ -1,7 +1,9 @@
-//! A shop and its cashier, with traces, metrics and logs, until Ctrl-C or SIGTERM: `cargo run -p examples --bin shop_server`.
+//! A shop and its cashier, with traces, metrics and logs, until Ctrl-C or SIGTERM: `cargo run -p
+//! examples --bin shop_server`.
 //!
-//! Telemetry goes where the environment says. Without a collector: `OTEL_TRACES_EXPORTER=console OTEL_METRICS_EXPORTER=console OTEL_LOGS_EXPORTER=none`.
-//! `PORT` is where the shop listens, 50051 by default.
+//! Telemetry goes where the environment says. Without a collector: `OTEL_TRACES_EXPORTER=console
+//! OTEL_METRICS_EXPORTER=console OTEL_LOGS_EXPORTER=none`. `PORT` is where the shop listens, 50051
+//! by default.
 
 use std::env;
 use std::error::Error;
@@ -41,7 +43,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         .await?;
     tracing::info!("closed");
 
-    // What the last RPCs recorded goes out, and if it cannot, the service ends nevertheless.
+    // Exports the telemetry of the last RPCs. If that fails, the service ends nevertheless.
     telemetry.shutdown(Duration::from_secs(5)).await?;
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! The services of the examples: a route guide that asks a geocoder for names, and a shop that has a cashier take the money.
+//! The services of the examples: a route guide that asks a geocoder for names, and a shop that has
+//! a cashier take the money.
 
 mod geocoder;
 mod payment;

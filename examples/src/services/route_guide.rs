@@ -17,7 +17,7 @@ use crate::geocoder::geocoder_client::GeocoderClient;
 use crate::routeguide::route_guide_server::RouteGuide;
 use crate::routeguide::{Feature, Point, Rectangle, RouteNote, RouteSummary};
 
-/// Where there is something to see, from south to north. The geocoder has no name for the fourth.
+/// The features, from south to north. The geocoder has no name for the fourth.
 const FEATURES: [Point; 7] = [
     point(400_273_442, -741_220_915),
     point(403_966_326, -748_519_297),
@@ -58,7 +58,8 @@ impl Guide {
                 name: reply.into_inner().name,
                 location: Some(location),
             }),
-            // The caller asked for nothing wrong, so this is no NOT_FOUND of ours: the two services disagree.
+            // The caller asked for nothing wrong, so this is no NOT_FOUND of ours: the two services
+            // disagree.
             Err(status) if status.code() == Code::NotFound => {
                 Err(Status::internal(format!("geocoder: {}", status.message())))
             }
@@ -73,7 +74,8 @@ impl Guide {
     }
 }
 
-/// The features in the area. A span of its own shows that it takes part of the RPC's time; it finds its parent by itself, as the RPC's span is current.
+/// The features in the area. A span of its own shows that it takes part of the RPC's time; it finds
+/// its parent by itself, as the RPC's span is current.
 async fn search_features(area: &Rectangle) -> Vec<Point> {
     let span = global::tracer("route-guide").start("search-features");
     async {
@@ -112,7 +114,8 @@ impl RouteGuide for Guide {
     async fn list_features(&self, request: Request<Rectangle>) -> Result<Response<Self::ListFeaturesStream>, Status> {
         let found = search_features(request.get_ref()).await;
         let guide = self.clone();
-        // This runs when the handler has long returned, and still belongs to the RPC: so do its calls of the geocoder.
+        // This runs when the handler has long returned, and still belongs to the RPC: so do its
+        // calls of the geocoder.
         let features = tokio_stream::iter(found).then(move |point| guide.clone().feature(point));
         Ok(Response::new(Box::pin(features)))
     }

@@ -1,4 +1,5 @@
-//! A service with what services have beside RPCs: metrics of its own, spans of its own, errors, baggage, a call to another service, and work that goes on when the reply is out.
+//! A service with what services have beside RPCs: metrics of its own, spans of its own, errors,
+//! baggage, a call to another service, and work that goes on when the reply is out.
 
 use std::error::Error;
 use std::fmt;
@@ -23,7 +24,8 @@ pub struct Storefront {
     measures: Measures,
 }
 
-/// Instruments are made once, and after the set-up of telemetry: they belong to the meter provider of that time.
+/// Instruments are made once, and after the set-up of telemetry: they belong to the meter provider
+/// of that time.
 #[derive(Clone, Debug)]
 struct Measures {
     orders: Counter<u64>,
@@ -60,7 +62,7 @@ impl Storefront {
     }
 }
 
-// What customers say of themselves is worth a place in the trace, and nothing else that they send.
+// Only the customer is recorded, and nothing else that the request contains.
 #[traced_service(request_headers("user-agent"))]
 #[tonic::async_trait]
 impl Shop for Storefront {

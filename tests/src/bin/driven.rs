@@ -1,6 +1,9 @@
-//! A program that does what it is told, line by line, and answers each with a line that begins with `> `. What telemetry makes of that, its tests look at.
+//! A program that does what it is told, line by line, and answers each with a line that begins with
+//! `> `. What telemetry makes of that, its tests look at.
 //!
-//! Its first argument says what runs it: `bare` for no runtime, `current_thread` or `multi_thread` for tokio's. Those after it are what it says itself: `endpoint=…`, `protocol=…`, `header=NAME:VALUE`.
+//! The first argument names the runtime: `bare` for no runtime, `current_thread` or `multi_thread`
+//! for tokio's. Those after it are what it says itself: `endpoint=…`, `protocol=…`,
+//! `header=NAME:VALUE`.
 //!
 //! | line | what is done |
 //! |---|---|

@@ -1,10 +1,12 @@
-//! A service with one line of telemetry, which tests run in a process of its own with environment variables of theirs.
+//! A service with one line of telemetry, which tests run in a process of its own with environment
+//! variables of theirs.
 //!
-//! It serves on loopback, calls itself through a traced channel, and ends. It prints nothing of its own but, on stderr, what went wrong. Its arguments:
+//! The program serves on loopback, calls itself through a traced channel, and ends. It prints
+//! nothing of its own but, on stderr, what went wrong. Its arguments:
 //!
 //! * a number: how often it calls itself, once by default;
 //! * `json`: what goes to the console is JSON;
-//! * `times`: at the end it prints, behind `> `, how long its calls took and how much memory it has.
+//! * `times`: at the end it prints, after `> `, how long its calls took and its memory.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};

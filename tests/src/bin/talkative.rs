@@ -1,6 +1,9 @@
-//! A service that logs wherever one can, which tests run in processes of its own with environment variables of theirs.
+//! A service that logs wherever one can, which tests run in processes of its own with environment
+//! variables of theirs.
 //!
-//! Its first argument says how log lines look: `pretty`, `json`, `off`, or `default`; or `nobody` is to hear anything. Where its second is `abort`, its end is sudden. The console's exporters write JSON, so that tests can read what becomes of the same events.
+//! The first argument selects the format of log lines: `pretty`, `json`, `off`, or `default`; or
+//! `nobody` is to hear anything. Where its second is `abort`, its end is sudden. The console's
+//! exporters write JSON, so that tests can read what becomes of the same events.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -64,7 +67,7 @@ async fn verbose() {
 #[tracing::instrument]
 fn quiet() {}
 
-/// What baggage says.
+/// Returns the baggage.
 fn user() -> Option<String> {
     Context::map_current(|context| context.baggage().get("user").map(ToString::to_string))
 }

@@ -1,4 +1,4 @@
-//! What rounds are recorded with, and what it has to say of them.
+//! The telemetry of a round, and the checks on it.
 
 use opentelemetry::trace::SpanKind;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanProcessor, TracerProviderBuilder};
@@ -8,7 +8,7 @@ use super::ends::Ends;
 use super::{Recorded, unsteady};
 use crate::counted::{Counted, Series};
 
-/// What rounds are recorded with, and counted.
+/// The telemetry that rounds are recorded with.
 #[derive(Debug)]
 pub struct Books {
     counted: Counted,
@@ -23,7 +23,8 @@ impl Default for Books {
 }
 
 impl Books {
-    /// Whose spans go to `exporter` as well, if that gets to see them: in front of it is a processor that panics now and then.
+    /// Whose spans go to `exporter` as well, if that gets to see them: in front of it is a
+    /// processor that panics now and then.
     #[must_use]
     pub fn new(exporter: impl SpanProcessor + 'static) -> Self {
         Books::of(|tracers| tracers.with_span_processor(exporter))
@@ -63,7 +64,7 @@ impl Books {
         self.counted.meters.shutdown().unwrap();
     }
 
-    /// What there is of spans, until now.
+    /// Returns the spans so far.
     #[must_use]
     pub fn traced(&self) -> Traced {
         let spans = &self.counted.spans;
@@ -75,7 +76,7 @@ impl Books {
         }
     }
 
-    /// What there is of measurements, until now.
+    /// Returns the measurements so far.
     #[must_use]
     pub fn measured(&self) -> Measured {
         let mut found = self.counted.series();
@@ -101,7 +102,7 @@ impl Books {
 fn ends(series: &Series) -> Ends {
     let mut ends = Ends::new();
     for (labels, count) in series {
-        // What failed has `error.type` in front; `rpc.status_code` is behind `rpc.method`.
+        // A failure has `error.type` first; `rpc.status_code` comes after `rpc.method`.
         let mut words = labels
             .split(' ')
             .skip_while(|word| *word != "panic" && !is_method(word));
@@ -118,7 +119,7 @@ fn is_method(word: &str) -> bool {
     word == "_OTHER" || word.contains('/')
 }
 
-/// What there is of spans.
+/// The recorded spans.
 #[derive(Clone, Debug, Default)]
 pub struct Traced {
     started: u64,
@@ -128,7 +129,8 @@ pub struct Traced {
 }
 
 impl Traced {
-    /// Asserts that there is a span for each RPC that was made since `before`, and that it says how that ended.
+    /// Asserts that there is a span for each RPC that was made since `before`, and that it says how
+    /// that ended.
     pub fn assert_balance(&self, recorded: &Recorded, before: &Traced) {
         let Recorded {
             round, called, served, ..
@@ -149,18 +151,19 @@ impl Traced {
     }
 }
 
-/// What there is of measurements.
+/// The recorded measurements.
 #[derive(Clone, Debug, Default)]
 pub struct Measured {
     called: Ends,
     served: Ends,
     active: u64,
-    /// Those received, and those sent.
+    /// Messages received, and messages sent.
     sizes: [u64; 2],
 }
 
 impl Measured {
-    /// Asserts that each RPC that was made since `before` has been measured, with its end, and that none is active.
+    /// Asserts that each RPC that was made since `before` has been measured, with its end, and that
+    /// none is active.
     pub fn assert_balance(&self, recorded: &Recorded, before: &Measured) {
         let Recorded {
             round, called, served, ..

@@ -30,13 +30,13 @@ use crate::server::Running;
 pub enum Reply {
     /// So many messages, and this status.
     Ended(usize, Code, String),
-    /// It failed, one way or the other.
+    /// The RPC failed, with any status.
     Failed,
     /// The caller went away.
     GivenUp,
 }
 
-/// One RPC that has been made.
+/// An RPC that was made.
 pub(super) struct Made {
     pub(super) script: Script,
     pub(super) reply: Reply,
@@ -78,7 +78,8 @@ impl Caller {
 
     /// All of a round, one list for each caller; and streams that have no end.
     ///
-    /// The server shuts down when each caller has a stream before it that it has not read, and which comes to its end all the same.
+    /// The server shuts down when each caller has a stream before it that it has not read, and
+    /// which comes to its end all the same.
     pub(super) async fn make(&self, round: Round, server: Running) -> (Vec<Vec<Made>>, Vec<Replies>) {
         let address = server.address;
         let mut random = Rng::with_seed(round.seed);

@@ -11,7 +11,8 @@ use crate::client::{Kind, code_name};
 /// How many RPCs ended in each way: with a code, or with `panic`.
 pub(super) type Ends = BTreeMap<String, u64>;
 
-/// How many have to have ended in each way, and how many more may have: who goes away may be too late.
+/// How many have to have ended in each way, and how many more may have: who goes away may be too
+/// late.
 #[derive(Debug, Default)]
 pub(super) struct Expected(BTreeMap<&'static str, (u64, u64)>);
 
@@ -22,7 +23,7 @@ const UNIMPLEMENTED: &str = "UNIMPLEMENTED";
 const PANIC: &str = "panic";
 
 impl Expected {
-    /// Of the callers' own telemetry.
+    /// Ends in the callers' telemetry.
     pub(super) fn of_clients<'a>(all: impl Iterator<Item = &'a Made>) -> Self {
         let mut expected = Expected::default();
         for made in all {
@@ -37,7 +38,8 @@ impl Expected {
         expected
     }
 
-    /// Of the service's. With the attribute alone it is that of the RPCs that reach a handler.
+    /// Ends in the service's telemetry. With the attribute alone, only RPCs that reach a handler
+    /// count.
     pub(super) fn of_servers<'a>(all: impl Iterator<Item = &'a Made> + Clone, has_layer: bool) -> Self {
         let mut expected = Expected::default();
         for made in all.clone() {
@@ -59,9 +61,10 @@ impl Expected {
         match (script.way, *seen) {
             (_, Seen::Code(_)) if panics => self.surely(PANIC),
             (_, Seen::WentAwayAnytime) if panics => self.perhaps(&[PANIC, CANCELLED]),
-            // It may have arrived so late that it is not late by this clock when the caller hangs up.
+            // The RPC may have arrived so late that it is not late by this clock when the caller
+            // hangs up.
             (Way::Deadline(_), _) => self.perhaps(&[DEADLINE_EXCEEDED, CANCELLED]),
-            // What the caller saw of it comes from the connection that broke.
+            // The caller saw the status of the broken connection.
             (Way::Cut, _) if *reply == Reply::GivenUp => self.surely(CANCELLED),
             (_, Seen::Code(code)) => self.surely(code_name(code)),
             (_, Seen::WentAway) if script.act == Act::Hang => self.surely(CANCELLED),

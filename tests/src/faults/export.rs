@@ -30,7 +30,7 @@ impl Default for Export {
 }
 
 impl Export {
-    /// What takes spans there.
+    /// The span exporter of the round.
     #[must_use]
     pub fn processor(&self) -> BatchSpanProcessor {
         let _inside = self.runtime.enter();

@@ -1,7 +1,10 @@
-//! Everything that can go wrong with RPCs, at once: drawn from a seed, so that the same goes wrong again.
+//! Everything that can go wrong with RPCs, at once: drawn from a seed, so that the same goes wrong
+//! again.
 //!
-//! A [round](Round) makes the same RPCs of a service twice: one that nobody records, and one with all of this crate around it and inside it, or with the attribute alone, whose users, propagator
-//! and span processor misbehave. The replies are the same, and afterwards the books balance: each RPC is there, once, and has ended as its caller knows.
+//! A [round](Round) makes the same RPCs of a service twice: one that nobody records, and one with
+//! all of this crate around it and inside it, or with the attribute alone, whose users, propagator
+//! and span processor misbehave. The replies are the same, and afterwards the books balance: each
+//! RPC is there, once, and has ended as its caller knows.
 
 mod books;
 mod caller;
@@ -35,7 +38,7 @@ use ends::Expected;
 /// RPCs of one seed.
 #[derive(Clone, Copy, Debug)]
 pub struct Round {
-    /// What all is drawn from.
+    /// The seed that everything is drawn from.
     pub seed: u64,
     /// How many callers there are at once.
     pub callers: u64,
@@ -100,7 +103,7 @@ impl Round {
         }
     }
 
-    /// The same, and asserts that the books balance.
+    /// Runs a round, and asserts that all counts agree.
     #[must_use]
     pub fn balanced(self, books: &Books) -> Vec<Vec<Reply>> {
         let (traced, measured) = (books.traced(), books.measured());
@@ -121,7 +124,8 @@ impl Round {
         Rng::with_seed(self.seed).bool()
     }
 
-    /// A server and its callers, on runtimes of their own: the server's is taken away in the end, with RPCs on it.
+    /// A server and its callers, on runtimes of their own: the server's is taken away in the end,
+    /// with RPCs on it.
     fn make(self, server: impl Future<Output = Running>, caller: &Caller) -> Vec<Vec<Made>> {
         let (serving, calling) = (runtime(), runtime());
         let server = serving.block_on(server);
@@ -151,7 +155,8 @@ fn server_layer(instrumentation: &Instrumentation) -> ServerLayer {
         .instrumentation(instrumentation.clone())
 }
 
-/// Counts those that pass: before they are anything to telemetry, so that no RPC's context is current.
+/// Counts those that pass: before they are anything to telemetry, so that no RPC's context is
+/// current.
 fn counting(count: &Arc<AtomicU64>) -> impl FnMut(Request<()>) -> Result<Request<()>, Status> + Clone + use<> {
     let count = Arc::clone(count);
     move |request| {

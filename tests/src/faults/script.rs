@@ -1,11 +1,11 @@
-//! What one RPC is to do, at both ends.
+//! The script of an RPC, for both ends.
 
 use fastrand::Rng;
 use tonic::Code;
 
 use crate::client::Kind;
 
-/// What a service does with an RPC.
+/// How the service handles an RPC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Act {
     /// Replies.
@@ -22,7 +22,7 @@ pub(super) enum Act {
     Hang,
 }
 
-/// What a caller does with it.
+/// How the caller treats it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
     /// Reads all.
@@ -43,10 +43,10 @@ pub(super) enum Way {
     Cut,
 }
 
-/// What all panics on the way, if it is asked to.
+/// The functions that panic on request.
 pub(super) const PANICS: [&str; 4] = ["filter", "public_endpoint_if", "span_attributes", "fields"];
 
-/// What a caller sees of the end of an RPC.
+/// The end of an RPC as its caller sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Seen {
     /// This code.
@@ -57,7 +57,7 @@ pub(super) enum Seen {
     WentAwayAnytime,
 }
 
-/// One RPC.
+/// An RPC.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Script {
     pub(super) kind: Kind,
@@ -65,7 +65,7 @@ pub(super) struct Script {
     /// Whether it is done behind the first message of a response stream.
     pub(super) later: bool,
     pub(super) way: Way,
-    /// Which of the user's functions panics.
+    /// The user's function that panics.
     pub(super) panics: Option<&'static str>,
     pub(super) path_is_unknown: bool,
 }
@@ -105,7 +105,7 @@ impl Script {
             _ => (Act::Reply, Way::Read),
         };
         match way {
-            // Of these the service waits for the end before it does anything.
+            // The service reads these to the end before it does anything.
             Way::KeepOpen if matches!(kind, Kind::Unary | Kind::ServerStream) => kind = Kind::Bidi,
             Way::Cut if !kind.replies_with_a_stream() => kind = Kind::ServerStream,
             _ => {}
@@ -125,7 +125,7 @@ impl Script {
             } else {
                 None
             },
-            // What has a deadline is there to miss it.
+            // An RPC with a deadline is meant to miss it.
             path_is_unknown: !matches!(way, Way::Deadline(_)) && random.u8(0..20) == 0,
         }
     }

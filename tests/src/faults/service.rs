@@ -109,7 +109,7 @@ impl Annotated {
         }
     }
 
-    /// What the attribute asks for first, and once an RPC.
+    /// The attribute evaluates this first, once per RPC.
     fn instrumentation(&self) -> Instrumentation {
         self.reached.fetch_add(1, Ordering::Relaxed);
         self.instrumentation.clone()

@@ -1,4 +1,4 @@
-//! What users give, at its worst.
+//! User-provided functions and SDK parts that panic.
 
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,7 +13,7 @@ use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 use otel_runtime::RpcRequest;
 use tonic::metadata::MetadataMap;
 
-/// What panics say that are meant to be.
+/// The message of intended panics.
 pub(super) const AS_ASKED: &str = "as asked";
 
 /// The header that says which function panics.
@@ -32,14 +32,14 @@ pub fn quiet() {
     });
 }
 
-/// What a user's function says: `true`, if anything.
+/// The answer of a user's function: `true`, if it does not panic.
 pub(super) fn panic_if_asked(request: &RpcRequest<'_>, function: &str) -> bool {
     let asked = request.headers().get(PANIC);
     assert!(asked.is_none_or(|asked| asked != function), "{AS_ASKED}");
     true
 }
 
-/// What stands in `fields`.
+/// The value of a field.
 pub(super) fn field(metadata: &MetadataMap) -> bool {
     let asked = metadata.get(PANIC);
     assert!(asked.is_none_or(|asked| asked != "fields"), "{AS_ASKED}");

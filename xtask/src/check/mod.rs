@@ -57,7 +57,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "prose",
-        about: "comments open and end as CONTRIBUTING says, save those of tests and examples",
+        about: "comments open and end as CONTRIBUTING says",
         run: prose::check,
     },
     Step {

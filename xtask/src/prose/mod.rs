@@ -15,28 +15,16 @@ use crate::project::Project;
 /// Files that nobody writes by hand.
 const GENERATED: &str = ":(exclude)otel-macros/snapshots/*.expanded.rs";
 
-/// Folders that the checks leave out: their comments have not been rewritten yet.
-const PENDING: [&str; 2] = ["tests/", "examples/"];
-
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// Checks the files in this folder alone, or this file
     #[arg(long, value_name = "PATH")]
     under: Option<PathBuf>,
-    /// Leaves out tests and examples, as `cargo xtask check` does
-    #[arg(long)]
-    skip_pending: bool,
 }
 
 /// Checks all files, as a step of the checks.
 pub(crate) fn check(project: &Project) -> Result<()> {
-    run(
-        project,
-        &Arguments {
-            under: None,
-            skip_pending: true,
-        },
-    )
+    run(project, &Arguments { under: None })
 }
 
 /// Prints every offense of the Rust files that git knows or would add, and fails if there is one.
@@ -50,9 +38,6 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<()> {
     let (mut count, mut files) = (0, 0);
     for file in listed.quiet().read()?.lines() {
         let path = project.root.join(file);
-        if arguments.skip_pending && PENDING.iter().any(|folder| file.starts_with(folder)) {
-            continue;
-        }
         if under.as_ref().is_some_and(|under| !path.starts_with(under)) || !path.is_file() {
             continue;
         }
