@@ -1,4 +1,4 @@
-//! Zipkin's format.
+//! Propagator for B3, Zipkin's format.
 
 use std::sync::LazyLock;
 
@@ -22,17 +22,22 @@ pub(super) const ALL: [&str; 6] = [SINGLE, TRACE_ID, SPAN_ID, SAMPLED, FLAGS, PA
 static SINGLE_FIELDS: LazyLock<[String; 1]> = LazyLock::new(|| [SINGLE.into()]);
 static MULTI_FIELDS: LazyLock<[String; 4]> = LazyLock::new(|| [TRACE_ID, SPAN_ID, SAMPLED, FLAGS].map(Into::into));
 
-/// [B3](https://github.com/openzipkin/b3-propagation), the format of Zipkin, as
-/// [OpenTelemetry](https://opentelemetry.io/docs/specs/otel/context/api-propagators/#b3-requirements)
-/// wants it.
+/// Propagator for [B3](https://github.com/openzipkin/b3-propagation), the format of Zipkin.
 ///
-/// Reads both encodings, first the single header `b3`, and writes one of them. Trace ids of 64 bits
-/// are padded with zeros on the left.
+/// Follows [OpenTelemetry's requirements][1]. Extracts both encodings, and prefers the single
+/// header `b3`. Injects only the chosen encoding. Pads trace ids of 64 bits with zeros on the left.
 ///
-/// Debug means sampled, and is passed on. If the caller defers the sampling decision, the span
-/// counts as not sampled, and is passed on as deferred as long as no span of ours comes in between;
-/// so is a decision without a trace, `b3: 0`. [`SamplingState`] tells them apart. The id of the
-/// caller's parent is read and dropped, as OpenTelemetry asks for.
+/// # Sampling
+///
+/// * The debug flag implies sampled, and is propagated.
+/// * If the caller defers the decision, its span context is not sampled. It is propagated as
+///   deferred until this process starts a span.
+/// * A decision without ids, such as `b3: 0`, is propagated until then, too.
+///
+/// [`SamplingState`] distinguishes these cases. The caller's parent span id is ignored, as
+/// OpenTelemetry requires.
+///
+/// [1]: https://opentelemetry.io/docs/specs/otel/context/api-propagators/#b3-requirements
 ///
 /// # Example
 ///
@@ -64,7 +69,7 @@ enum Encoding {
 }
 
 impl B3Propagator {
-    /// Writes the header `b3`: `{trace id}-{span id}-{0, 1 or d}`.
+    /// Creates a propagator that injects the header `b3`: `{trace id}-{span id}-{0, 1 or d}`.
     #[must_use]
     pub const fn single() -> Self {
         B3Propagator {
@@ -72,8 +77,10 @@ impl B3Propagator {
         }
     }
 
-    /// Writes the headers `x-b3-traceid`, `x-b3-spanid`, and `x-b3-sampled` or, for debug,
-    /// `x-b3-flags`.
+    /// Creates a propagator that injects several headers.
+    ///
+    /// The headers are `x-b3-traceid`, `x-b3-spanid` and `x-b3-sampled`. With the debug flag,
+    /// `x-b3-flags` replaces `x-b3-sampled`.
     #[must_use]
     pub const fn multi() -> Self {
         B3Propagator {
@@ -98,7 +105,7 @@ impl TextMapPropagator for B3Propagator {
 
     fn extract_with_context(&self, context: &Context, extractor: &dyn Extractor) -> Context {
         let single = extractor.get(SINGLE).and_then(|value| parse(value.trim()));
-        match single.or_else(|| read_multi(extractor)) {
+        match single.or_else(|| extract_multi(extractor)) {
             Some((Some((trace_id, span_id)), state)) => {
                 sampling::with_remote_span(context, trace_id, span_id, state, &TraceState::NONE)
             }
@@ -142,12 +149,12 @@ fn inject_multi(ids: Option<Ids>, state: SamplingState, injector: &mut dyn Injec
         SamplingState::Defer => {}
         SamplingState::Deny => injector.set(SAMPLED, "0".into()),
         SamplingState::Accept => injector.set(SAMPLED, "1".into()),
-        // Without `x-b3-sampled`, which it implies.
+        // Debug implies `x-b3-sampled`, so that header must not be sent as well.
         SamplingState::Debug => injector.set(FLAGS, "1".into()),
     }
 }
 
-/// The ids, if it has any, and the decision in a header `b3`.
+/// Parses a header `b3` into its ids, if it has any, and its sampling decision.
 fn parse(value: &str) -> Option<(Option<Ids>, SamplingState)> {
     let mut parts = value.split('-');
     let first = parts.next()?;
@@ -157,7 +164,7 @@ fn parse(value: &str) -> Option<(Option<Ids>, SamplingState)> {
     let ids = parse_ids(first, span)?;
     let (state, parent) = match (parts.next(), parts.next(), parts.next()) {
         (None, ..) => (SamplingState::Defer, None),
-        // A deferred decision leaves its place to the parent.
+        // If the decision is deferred, the third part is the parent span id.
         (Some(parent), None, None) if parent.len() > 1 => (SamplingState::Defer, Some(parent)),
         (Some(state), parent, None) => (parse_state(state)?, parent),
         _ => return None,
@@ -176,13 +183,15 @@ fn parse_state(state: &str) -> Option<SamplingState> {
     }
 }
 
-/// Reads the ids and the decision from the `x-b3-…` headers. The parent's id is ignored.
-fn read_multi(extractor: &dyn Extractor) -> Option<(Option<Ids>, SamplingState)> {
+/// Extracts the ids and the sampling decision from the headers of the multiple-header encoding.
+///
+/// Ignores the parent span id, which is not propagated.
+fn extract_multi(extractor: &dyn Extractor) -> Option<(Option<Ids>, SamplingState)> {
     let get = |key| extractor.get(key).map(str::trim);
     let state = match (get(FLAGS), get(SAMPLED)) {
         (Some("1"), _) => Some(SamplingState::Debug),
         (_, None) => None,
-        // The words are those of tracers from before the specification, which lets us read them.
+        // Tracers older than the specification send words. The specification allows to accept them.
         (_, Some("0" | "false")) => Some(SamplingState::Deny),
         (_, Some("1" | "true")) => Some(SamplingState::Accept),
         _ => return None,

@@ -10,11 +10,10 @@ use tonic::metadata::MetadataMap;
 
 use crate::limits::{self, List};
 
-/// Carrier of a context: the metadata of an RPC, or the headers of an HTTP request or queue
-/// message.
+/// Carrier of a context: metadata of an RPC, headers of an HTTP request, or a queue message.
 ///
 /// Implemented for [`MetadataMap`], [`HeaderMap`] and `HashMap<String, String>`. Implement it for
-/// your own message types as follows.
+/// your own message types as in the example.
 ///
 /// # Example
 ///

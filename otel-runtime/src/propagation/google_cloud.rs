@@ -1,4 +1,4 @@
-//! Google Cloud Trace's format.
+//! Propagator for Google Cloud Trace's format.
 
 use std::sync::LazyLock;
 
@@ -13,12 +13,14 @@ const HEADER: &str = "x-cloud-trace-context";
 
 static FIELDS: LazyLock<[String; 1]> = LazyLock::new(|| [HEADER.into()]);
 
-/// [Google Cloud's format](https://cloud.google.com/trace/docs/trace-context):
-/// `X-Cloud-Trace-Context: {trace id}/{span id};o={0 or 1}`, the span id as a decimal number.
+/// Propagator for [Google Cloud Trace's format](https://cloud.google.com/trace/docs/trace-context).
 ///
-/// Google's load balancers, App Engine and Cloud Run send it, often beside `traceparent`. Without
-/// `;o=` the decision on sampling is deferred, as in [`SamplingState::Defer`]. A header without a
-/// span id names no caller, and is ignored.
+/// The header is `X-Cloud-Trace-Context: {trace id}/{span id};o={0 or 1}`, with the span id as a
+/// decimal number. Google's load balancers, App Engine and Cloud Run send it, often beside
+/// `traceparent`.
+///
+/// If `;o=` is missing, the sampling decision is deferred: see [`SamplingState::Defer`]. A header
+/// without a span id is ignored, as no span could be its child.
 ///
 /// # Example
 ///
@@ -91,14 +93,14 @@ fn parse(value: &str) -> Option<(TraceId, SpanId, SamplingState)> {
     let span_id = SpanId::from(decimal(span)?);
     let state = match options {
         None => SamplingState::Defer,
-        // The lowest of its bits is the one that has a meaning.
+        // Only the lowest bit has a meaning.
         Some(options) if decimal(options)? & 1 == 1 => SamplingState::Accept,
         Some(_) => SamplingState::Deny,
     };
     (span_id != SpanId::INVALID).then_some((trace_id, span_id, state))
 }
 
-/// The standard library's parser takes a sign as well.
+/// Parses a decimal number without a sign, which the standard library's parser would accept.
 fn decimal(value: &str) -> Option<u64> {
     let is_number = value.bytes().all(|digit| digit.is_ascii_digit());
     is_number.then_some(value)?.parse().ok()

@@ -1,16 +1,17 @@
 //! Lower-case hexadecimal digits, eight at a time.
 
-/// The number that hexadecimal digits in lower case stand for.
+/// Number parsed from lower-case hexadecimal digits.
 #[derive(Clone, Copy)]
 pub(super) struct Hex {
     pub(super) value: u64,
-    /// Zero where they are such digits.
+    /// Zero if all digits were valid. Checked once at the end, so that parsing has no branches.
     pub(super) invalid: u64,
 }
 
 impl Hex {
     const EACH: u64 = 0x0101_0101_0101_0101;
 
+    /// Joins the upper and the lower half of 16 digits.
     #[inline]
     pub(super) fn concat(high: Hex, low: Hex) -> Self {
         Hex {
@@ -19,7 +20,7 @@ impl Hex {
         }
     }
 
-    /// All eight at a time.
+    /// Parses eight digits at once.
     ///
     /// ```text
     /// // Input: the digits, one a byte
@@ -29,9 +30,10 @@ impl Hex {
     /// ```
     #[inline]
     pub(super) fn parse8(digits: u64) -> Self {
-        // Letters have the bit 0x40 set, digits do not: `a` is 0x61.
+        // The bit 0x40 is set in letters (`a` is 0x61) and clear in digits (`0` is 0x30).
         let values = (digits & (Self::EACH * 0x0f)) + (digits >> 6 & Self::EACH) * 9;
-        // Back again, which gives the same digits only if they were such, and none above `f`.
+        // Encoding the values again returns the input only if all digits were valid. Letters above
+        // `f` have values above 15, which the second check finds.
         let again = Hex::to_ascii(values);
         let pairs = (values | values >> 4) & 0x00ff_00ff_00ff_00ff;
         let fours = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff;
@@ -41,7 +43,7 @@ impl Hex {
         }
     }
 
-    /// And back again, of four bytes.
+    /// Encodes four bytes as eight digits.
     #[inline]
     pub(super) fn encode4(number: [u8; 4]) -> [u8; 8] {
         let number = u64::from(u32::from_be_bytes(number));
@@ -51,7 +53,7 @@ impl Hex {
         Hex::to_ascii(values).to_be_bytes()
     }
 
-    /// The digits that have these values, one a byte.
+    /// Returns the digits of eight values from 0 to 15. Both have one per byte.
     #[inline]
     fn to_ascii(values: u64) -> u64 {
         let is_letter = (values + Self::EACH * 6) >> 4 & Self::EACH;
@@ -64,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn eight_digits_are_those_of_the_standard_library() {
+    fn parse8_agrees_with_the_standard_library() {
         for byte in 0..=u8::MAX {
             for at in 0..8 {
                 let mut digits = *b"0123cdef";

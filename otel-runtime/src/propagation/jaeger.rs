@@ -1,4 +1,4 @@
-//! Jaeger's format.
+//! Propagator for Jaeger's format.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -24,17 +24,22 @@ static FIELDS: LazyLock<[String; 1]> = LazyLock::new(|| [TRACE_ID.into()]);
 /// Percent-encodes everything except the unreserved characters of a URL.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// [Jaeger's format](https://www.jaegertracing.io/sdk-migration/#propagation-format):
-/// `uber-trace-id: {trace id}:{span id}:{parent's span id}:{flags}`, and a header `uberctx-{key}`
-/// for each entry of the baggage.
+/// Propagator for [Jaeger's format](https://www.jaegertracing.io/sdk-migration/#propagation-format).
 ///
-/// Ids may be shorter than they should be, and the whole value URL-encoded. The debug flag means
-/// sampled, and is passed on. The parent is dropped, and written as `0`.
+/// The headers are `uber-trace-id: {trace id}:{span id}:{parent span id}:{flags}`, and
+/// `uberctx-{key}` for each entry of the baggage. OpenTelemetry deprecates the format: use it only
+/// with services that have it already.
 ///
-/// Baggage is [OpenTelemetry's](opentelemetry::baggage), without the metadata of its entries; what
-/// is read is added to what is there. It has at most 64 entries, and 8,192 bytes as it is written:
-/// what does not fit is left out. Headers have no case, so a key that came as `userId` is `userid`.
-/// OpenTelemetry regards the format as deprecated: it is for those who have it already.
+/// Accepts ids with fewer digits, and a URL-encoded value. The debug flag is propagated if the
+/// sampled flag is set, too. The parent span id is ignored on extracting, and injected as `0`.
+///
+/// # Baggage
+///
+/// * Extracted entries are added to the [baggage](opentelemetry::baggage) of the context.
+/// * The metadata of entries is not propagated.
+/// * The baggage is limited to 64 entries, and to 8,192 bytes of keys and encoded values. Entries
+///   beyond the limits are dropped.
+/// * Header names are in lower case over HTTP/2, so the key `userId` arrives as `userid`.
 ///
 /// # Example
 ///
@@ -84,14 +89,14 @@ impl TextMapPropagator for JaegerPropagator {
             };
             injector.set(TRACE_ID, format!("{}:{}:0:{flags:x}", span.trace_id(), span.span_id()));
         }
-        let mut left = limits::BAGGAGE.bytes;
+        let mut remaining = limits::BAGGAGE.bytes;
         for (key, (value, _)) in context.baggage() {
             let value = utf8_percent_encode(value.as_str(), ENCODED).to_string();
-            // Encoded, it may be three times as long as what was read.
-            let Some(rest) = left.checked_sub(key.as_str().len() + value.len()) else {
+            // Percent-encoding may triple the length of the extracted value, so check it again.
+            let Some(rest) = remaining.checked_sub(key.as_str().len() + value.len()) else {
                 continue;
             };
-            left = rest;
+            remaining = rest;
             injector.set(&format!("{BAGGAGE_PREFIX}{key}"), value);
         }
     }
@@ -104,14 +109,14 @@ impl TextMapPropagator for JaegerPropagator {
             }
             None => context.clone(),
         };
-        let read = read_baggage(extractor);
-        if read.is_empty() {
+        let extracted = extract_baggage(extractor);
+        if extracted.is_empty() {
             return context;
         }
         let known = context.baggage().into_iter();
         let known =
             known.map(|(key, (value, metadata))| KeyValueMetadata::new(key.clone(), value.clone(), metadata.clone()));
-        let baggage: Vec<KeyValueMetadata> = known.chain(read).collect();
+        let baggage: Vec<KeyValueMetadata> = known.chain(extracted).collect();
         context.with_baggage(baggage)
     }
 
@@ -124,14 +129,14 @@ fn parse(value: &str) -> Option<(TraceId, SpanId, SamplingState)> {
     let decoded = decode(value)?;
     let mut parts = decoded.split(':');
     let (trace_id, span_id) = (sampling::trace_id(parts.next()?)?, sampling::span_id(parts.next()?)?);
-    // Some clients write nothing where there is no parent.
+    // Some clients leave the parent span id empty if there is no parent.
     is_hex(parts.next()?, 0..=16).then_some(())?;
     let flags = parts.next().filter(|flags| is_hex(flags, 1..=2))?;
     if parts.next().is_some() {
         return None;
     }
     let flags = u8::from_str_radix(flags, 16).ok()?;
-    // Debug is nothing without sampled.
+    // The debug flag counts only together with the sampled flag.
     let state = match (flags & SAMPLED != 0, flags & DEBUG != 0) {
         (false, _) => SamplingState::Deny,
         (true, false) => SamplingState::Accept,
@@ -144,15 +149,15 @@ fn is_hex(value: &str, length: std::ops::RangeInclusive<usize>) -> bool {
     length.contains(&value.len()) && value.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
-fn read_baggage(extractor: &dyn Extractor) -> Vec<KeyValueMetadata> {
+fn extract_baggage(extractor: &dyn Extractor) -> Vec<KeyValueMetadata> {
     let entry = |name: &str| {
         let prefix = name.get(..BAGGAGE_PREFIX.len())?;
         if !prefix.eq_ignore_ascii_case(BAGGAGE_PREFIX) {
             return None;
         }
         let key = name[BAGGAGE_PREFIX.len()..].to_owned();
-        // The encoders of Go and Java write a space as a plus sign, and all encoders a plus sign as
-        // `%2B`.
+        // The URL encoders of Go and Java encode a space as a plus sign. All of them encode a plus
+        // sign as `%2B`, so this is unambiguous.
         let value = extractor.get(name)?.replace('+', " ");
         let value = decode(&value)?.into_owned();
         Some(KeyValueMetadata::new(Key::from(key), value, ""))
@@ -160,7 +165,7 @@ fn read_baggage(extractor: &dyn Extractor) -> Vec<KeyValueMetadata> {
     extractor.keys().into_iter().filter_map(entry).collect()
 }
 
-/// `None` if it is not UTF-8.
+/// Percent-decodes `value`. Returns `None` if the result is not UTF-8.
 fn decode(value: &str) -> Option<Cow<'_, str>> {
     percent_decode_str(value).decode_utf8().ok()
 }

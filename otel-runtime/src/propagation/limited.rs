@@ -1,8 +1,8 @@
 //! [Limits](crate::limits) of list headers such as `baggage`, on extracting and on injecting.
 //!
-//! OpenTelemetry's propagators limit the headers that they read. Their output may be three times as
-//! long, as they percent-encode more than a caller has to. Servers reject requests with long
-//! headers, so without a limit a caller could make the calls to downstream services fail.
+//! OpenTelemetry's propagators limit the headers that they extract. What they inject may be three
+//! times as long, as they percent-encode more than a caller has to. Servers reject requests with
+//! long headers, so without a limit a caller could make the calls to downstream services fail.
 
 use opentelemetry::propagation::{Extractor, Injector};
 

@@ -77,7 +77,7 @@ pub use xray::XRayPropagator;
 
 /// Injects the span and the baggage of `context` into `carrier`, with the global propagator.
 ///
-/// Replaces the span of another context that is there. Without a span in `context`, that one stays.
+/// Replaces the span that `carrier` has. If `context` has no span, the one in `carrier` stays.
 ///
 /// # Example
 ///
@@ -110,7 +110,7 @@ pub fn inject_current(carrier: &mut impl Carrier) {
 
 /// Returns the current context with the span and baggage that the global propagator extracts.
 ///
-/// If `carrier` has none, or malformed ones, those of the current context stay.
+/// If `carrier` has no valid span or baggage, that of the current context stays.
 ///
 /// # Example
 ///

@@ -3,15 +3,13 @@
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 
-/// The sampling decision for a trace, in the terms of
-/// [B3](https://github.com/openzipkin/b3-propagation#sampling-state).
+/// Sampling decision on a trace, in the terms of [B3](https://github.com/openzipkin/b3-propagation#sampling-state).
 ///
-/// OpenTelemetry knows a span that is sampled and one that is not. B3, Jaeger, X-Ray and Google
-/// Cloud Trace know more, and their propagators keep it in the context.
+/// An OpenTelemetry span context is either sampled or not. B3, Jaeger, X-Ray and Google Cloud Trace
+/// have more states. Their propagators store the state in the context.
 ///
-/// A caller that defers the decision leaves it to the server. OpenTelemetry's samplers do not know
-/// of that, and take it for "not sampled"; a sampler that is to decide finds it in the parent's
-/// context:
+/// A caller that defers the decision leaves it to the callee. OpenTelemetry's samplers treat such a
+/// parent as not sampled. A custom sampler can read the state from the parent context:
 ///
 /// ```
 /// use std::collections::HashMap;
@@ -26,33 +24,35 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, Tra
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SamplingState {
-    /// Whoever is called decides.
+    /// Deferred: the callee decides.
     Defer,
     /// Not sampled.
     Deny,
     /// Sampled.
     Accept,
-    /// Sampled, and to be kept wherever others are dropped.
+    /// Sampled with the debug flag: no later sampling stage should drop the trace.
     Debug,
 }
 
 impl SamplingState {
-    /// Returns the decision for the context's span.
+    /// Returns the sampling state of the span in `context`.
     ///
-    /// Without a span, returns the caller's decision for the trace that starts here, if it made
-    /// one.
+    /// If `context` has no span, returns the caller's decision on the trace that starts here, or
+    /// `None` if the caller sent no decision.
     #[must_use]
     pub fn from_context(context: &Context) -> Option<Self> {
-        let said = remote_decision(context);
+        let decision = remote_decision(context);
         let span = context.span();
         let span = span.span_context();
         if !span.is_valid() {
-            return said.filter(|said| said.is_of_no_span()).map(|said| said.state);
+            return decision
+                .filter(|decision| decision.has_no_span())
+                .map(|decision| decision.state);
         }
-        match said {
-            Some(said) if said.makes_debug(span) => Some(SamplingState::Debug),
+        match decision {
+            Some(decision) if decision.makes_debug(span) => Some(SamplingState::Debug),
             _ if span.is_sampled() => Some(SamplingState::Accept),
-            Some(said) if said.defers(span) => Some(SamplingState::Defer),
+            Some(decision) if decision.defers(span) => Some(SamplingState::Defer),
             _ => Some(SamplingState::Deny),
         }
     }
@@ -60,28 +60,30 @@ impl SamplingState {
     fn flags(self) -> TraceFlags {
         match self {
             SamplingState::Defer | SamplingState::Deny => TraceFlags::NOT_SAMPLED,
-            // OpenTelemetry's specification: debug implies sampled.
+            // The OpenTelemetry specification requires that debug implies sampled.
             SamplingState::Accept | SamplingState::Debug => TraceFlags::SAMPLED,
         }
     }
 }
 
-/// A caller's sampling decision, and the span that it is about. Derived contexts keep it, although
-/// some of them belong to another trace.
+/// Sampling decision of a remote caller, with the ids of the span that it is about.
+///
+/// Derived contexts inherit the decision, but may belong to another trace. So the ids are compared.
 struct RemoteDecision {
     state: SamplingState,
     trace_id: TraceId,
     span_id: SpanId,
 }
 
-/// A value of contexts. They can take another value, but not lose one.
+/// Context value with the remote decision. `None` clears it: a context cannot remove a value.
 struct RemoteSampling(Option<RemoteDecision>);
 
+/// Returns the remote decision stored in `context`, if any.
 fn remote_decision(context: &Context) -> Option<&RemoteDecision> {
     context.get::<RemoteSampling>()?.0.as_ref()
 }
 
-/// `context` without a caller: neither the caller's span nor what the caller said of sampling.
+/// Returns `context` without the remote caller's span and without its sampling decision.
 pub(crate) fn without_remote_parent(context: &Context) -> Context {
     let context = context.with_remote_span_context(SpanContext::NONE);
     if remote_decision(&context).is_some() {
@@ -92,22 +94,29 @@ pub(crate) fn without_remote_parent(context: &Context) -> Context {
 }
 
 impl RemoteDecision {
-    fn is_of_no_span(&self) -> bool {
+    /// Returns `true` if the caller sent a decision without ids.
+    fn has_no_span(&self) -> bool {
         self.trace_id == TraceId::INVALID
     }
 
-    /// Debug is passed on by every span of the trace, and of the trace that begins here.
+    /// Returns `true` if `span` inherits the debug flag.
+    ///
+    /// All spans of the caller's trace do, or of the new trace if the caller sent no ids.
     fn makes_debug(&self, span: &SpanContext) -> bool {
-        self.state == SamplingState::Debug && (self.is_of_no_span() || self.trace_id == span.trace_id())
+        self.state == SamplingState::Debug && (self.has_no_span() || self.trace_id == span.trace_id())
     }
 
-    /// A decision is deferred until there is a span of ours, for then it has been made.
+    /// Returns `true` if the decision on `span` is deferred.
+    ///
+    /// Only the caller's own span is: starting a span in this process makes the decision.
     fn defers(&self, span: &SpanContext) -> bool {
         self.state == SamplingState::Defer && self.trace_id == span.trace_id() && self.span_id == span.span_id()
     }
 }
 
-/// `context` with the caller's span. `trace_state` is `NONE` in a format that has no such thing.
+/// Returns `context` with the caller's span.
+///
+/// Formats without a `tracestate` pass `TraceState::NONE`.
 pub(super) fn with_remote_span(
     context: &Context,
     trace_id: TraceId,
@@ -117,7 +126,7 @@ pub(super) fn with_remote_span(
 ) -> Context {
     let known = context.span();
     let known = known.span_context();
-    // Another propagator may have read the same span from the same request, and know more of it.
+    // Another propagator may have extracted this span already, with a decision and a `tracestate`.
     let is_known = known.trace_id() == trace_id && known.span_id() == span_id;
     if is_known && state == SamplingState::Defer {
         return context.clone();
@@ -127,12 +136,14 @@ pub(super) fn with_remote_span(
     with_state(&context.with_remote_span_context(span), state, trace_id, span_id)
 }
 
-/// `context` with what the caller said of a span, or of none.
+/// Returns `context` with the caller's sampling decision on the span with the given ids.
+///
+/// The ids are invalid if the caller sent a decision without them.
 pub(super) fn with_state(context: &Context, state: SamplingState, trace_id: TraceId, span_id: SpanId) -> Context {
-    let said_before = remote_decision(context);
+    let previous = remote_decision(context);
     let is_in_flags = matches!(state, SamplingState::Accept | SamplingState::Deny) && trace_id != TraceId::INVALID;
-    // Another propagator may have extracted the debug state of the trace: do not overwrite it.
-    if is_in_flags && said_before.is_none_or(|before| before.trace_id == trace_id) {
+    // The span's flags suffice, and another propagator may have extracted the debug flag.
+    if is_in_flags && previous.is_none_or(|previous| previous.trace_id == trace_id) {
         return context.clone();
     }
     context.with_value(RemoteSampling(Some(RemoteDecision {
@@ -142,19 +153,19 @@ pub(super) fn with_state(context: &Context, state: SamplingState, trace_id: Trac
     })))
 }
 
-/// The id that 1 to 32 hexadecimal digits stand for.
+/// Parses a trace id of 1 to 32 hexadecimal digits. Returns `None` for the invalid id 0.
 pub(super) fn trace_id(hex: &str) -> Option<TraceId> {
     let id = TraceId::from_hex(digits(hex, 32)?).ok()?;
     (id != TraceId::INVALID).then_some(id)
 }
 
-/// The id that 1 to 16 hexadecimal digits stand for.
+/// Parses a span id of 1 to 16 hexadecimal digits. Returns `None` for the invalid id 0.
 pub(super) fn span_id(hex: &str) -> Option<SpanId> {
     let id = SpanId::from_hex(digits(hex, 16)?).ok()?;
     (id != SpanId::INVALID).then_some(id)
 }
 
-/// `hex`, if it is at most `longest` digits. The API's parsers take a sign as well.
-fn digits(hex: &str, longest: usize) -> Option<&str> {
-    (hex.len() <= longest && hex.bytes().all(|digit| digit.is_ascii_hexdigit())).then_some(hex)
+/// Returns `hex` if it consists of at most `max_len` digits. The API's parsers accept a sign, too.
+fn digits(hex: &str, max_len: usize) -> Option<&str> {
+    (hex.len() <= max_len && hex.bytes().all(|digit| digit.is_ascii_hexdigit())).then_some(hex)
 }

@@ -110,9 +110,9 @@ enum PropagatorKind {
 impl PropagatorKind {
     /// Identifies a propagator by its `Debug` type name and its fields.
     ///
-    /// Caches the kind of a type by its vtable address, as nearly every program uses one
-    /// propagator. Zero-sized types skip the check of the fields, too: all their values have the
-    /// same ones.
+    /// Caches the kind of a type by its vtable address, as nearly every program has one propagator.
+    /// Once cached, a zero-sized type skips the check of its fields, too: they cannot change. A
+    /// type with state is checked each time, as each of its values may have other fields.
     fn detect(propagator: &dyn TextMapPropagator) -> Self {
         static SEEN: [(PropagatorKind, AtomicUsize); 3] = [
             (PropagatorKind::TraceContext, AtomicUsize::new(0)),

@@ -1,4 +1,4 @@
-//! AWS X-Ray's format.
+//! Propagator for AWS X-Ray's format.
 
 use opentelemetry::Context;
 use opentelemetry::propagation::text_map_propagator::FieldIter;
@@ -10,25 +10,29 @@ use crate::limits;
 
 const HEADER: &str = "x-amzn-trace-id";
 
-/// The fields with a meaning, as keys of a `tracestate`.
+/// Fields of the header with a meaning of their own. As `tracestate` keys they are in lower case.
 const RESERVED: [&str; 3] = ["root", "parent", "sampled"];
 
-/// The trace flag by which `opentelemetry-aws` marks a deferred sampling decision. W3C Trace
-/// Context does not define it.
+/// Flag of `opentelemetry-aws` for a deferred decision. W3C Trace Context has no such flag.
 const DEFERRED: TraceFlags = TraceFlags::new(0x02);
 
-/// [AWS X-Ray's
-/// format](https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader):
-/// `X-Amzn-Trace-Id: Root=1-{8 digits}-{24 digits};Parent={16 digits};Sampled={0, 1 or ?}`. It
-/// needs the cargo feature `xray`.
+/// Propagator for [AWS X-Ray's format][1]. Requires the cargo feature `xray`.
 ///
-/// Wraps the propagator of [`opentelemetry-aws`](https://docs.rs/opentelemetry-aws), with which a
-/// header that has no parent, or a malformed one, takes the place of a span that is known already,
-/// and the spans below a deferred decision (`Sampled=?`) stay deferred for ever. This one leaves
-/// such a header alone, and defers as in [`SamplingState::Defer`].
+/// The header is
+/// `X-Amzn-Trace-Id: Root=1-{8 digits}-{24 digits};Parent={16 digits};Sampled={0, 1 or ?}`.
 ///
-/// Other fields of the header (`Lineage`, say) are kept in the span's `tracestate`, and go on,
-/// unless they are more than 4,096 bytes.
+/// Wraps the propagator of [`opentelemetry-aws`](https://docs.rs/opentelemetry-aws), with two
+/// differences:
+///
+/// * A malformed header, or one without a parent, is ignored. The wrapped propagator lets it
+///   replace a span that another propagator extracted.
+/// * A deferred decision (`Sampled=?`) becomes [`SamplingState::Defer`], which ends when this
+///   process starts a span. With the wrapped propagator all spans below stay deferred.
+///
+/// Other fields of the header, such as `Lineage`, are stored in the span's `tracestate`. They are
+/// propagated if the `tracestate` has at most 4,096 bytes.
+///
+/// [1]: https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader
 ///
 /// # Example
 ///
@@ -70,12 +74,12 @@ impl TextMapPropagator for XRayPropagator {
             Some(SamplingState::Defer) => DEFERRED,
             Some(SamplingState::Deny) | None => TraceFlags::NOT_SAMPLED,
         };
-        // An entry becomes a field of the header, so it must not be one that decides about the
-        // trace.
-        let is_no_field = |(key, value): (&str, &str)| RESERVED.contains(&key) || value.contains(';');
+        // Each entry becomes a field of the header. A `tracestate` from another system must not be
+        // able to override the root, the parent or the decision, so such a one is dropped.
+        let is_forbidden = |(key, value): (&str, &str)| RESERVED.contains(&key) || value.contains(';');
         let size = |(key, value): (&str, &str)| key.len() + value.len() + 2;
         let length: usize = span.trace_state().into_iter().map(size).sum();
-        let trace_state = if length > limits::TRACESTATE.bytes || span.trace_state().into_iter().any(is_no_field) {
+        let trace_state = if length > limits::TRACESTATE.bytes || span.trace_state().into_iter().any(is_forbidden) {
             TraceState::NONE
         } else {
             span.trace_state().clone()
@@ -89,20 +93,26 @@ impl TextMapPropagator for XRayPropagator {
         if !extractor.get(HEADER).is_some_and(is_well_formed) {
             return context.clone();
         }
-        let read = self.inner.extract_with_context(&Context::new(), extractor);
-        let read = read.span();
-        let read = read.span_context();
-        if !read.is_valid() {
+        let extracted = self.inner.extract_with_context(&Context::new(), extractor);
+        let extracted = extracted.span();
+        let extracted = extracted.span_context();
+        if !extracted.is_valid() {
             return context.clone();
         }
-        let state = if read.is_sampled() {
+        let state = if extracted.is_sampled() {
             SamplingState::Accept
-        } else if read.trace_flags() & DEFERRED == DEFERRED {
+        } else if extracted.trace_flags() & DEFERRED == DEFERRED {
             SamplingState::Defer
         } else {
             SamplingState::Deny
         };
-        sampling::with_remote_span(context, read.trace_id(), read.span_id(), state, read.trace_state())
+        sampling::with_remote_span(
+            context,
+            extracted.trace_id(),
+            extracted.span_id(),
+            state,
+            extracted.trace_state(),
+        )
     }
 
     fn fields(&self) -> FieldIter<'_> {
@@ -110,12 +120,13 @@ impl TextMapPropagator for XRayPropagator {
     }
 }
 
-/// Returns `true` if the ids have the required length and digits. `opentelemetry-aws` accepts
-/// others, too.
+/// Returns `true` if the ids of `header` have the length and the digits that the format requires.
+///
+/// `opentelemetry-aws` accepts others, too.
 fn is_well_formed(header: &str) -> bool {
     let field = |name: &str| {
         let mut values = header.trim().split(';').filter_map(|field| field.strip_prefix(name));
-        // The one that counts, if there are several.
+        // If a field is repeated, `opentelemetry-aws` uses the last one.
         values.next_back()
     };
     let is_hex = |value: &str, length| value.len() == length && value.bytes().all(|digit| digit.is_ascii_hexdigit());

@@ -2,9 +2,9 @@
 
 use super::*;
 
-/// The examples of <https://github.com/openzipkin/b3-propagation>, all of them.
+/// Covers all examples of <https://github.com/openzipkin/b3-propagation>.
 #[test]
-fn b3_reads_the_examples_of_its_specification() {
+fn b3_extracts_the_examples_of_its_specification() {
     let b3 = B3Propagator::single();
     let single = |value| read(&b3, &headers([("b3", value)]));
     let expected = |state| Some((B3_TRACE, B3_SPAN, state));
@@ -21,7 +21,7 @@ fn b3_reads_the_examples_of_its_specification() {
             "80f198ee56343ba864fe8b2a57d3eff7-05e3ac9a4f6e3b90-d",
             SamplingState::Debug,
         ),
-        // Not examples, but grammar: the last two fields are optional.
+        // No examples, but allowed by the grammar: the last two fields are optional.
         (
             "80f198ee56343ba864fe8b2a57d3eff7-05e3ac9a4f6e3b90-0",
             SamplingState::Deny,
@@ -72,7 +72,7 @@ fn b3_reads_the_examples_of_its_specification() {
 }
 
 #[test]
-fn b3_reads_the_single_header_first() {
+fn b3_prefers_the_single_header() {
     let mut both = headers([
         ("b3", "80f198ee56343ba864fe8b2a57d3eff7-05e3ac9a4f6e3b90-1"),
         ("x-b3-traceid", "463ac35c9f6413ad48485a3953bb6124"),
@@ -86,7 +86,7 @@ fn b3_reads_the_single_header_first() {
 }
 
 #[test]
-fn b3_passes_on_what_it_read() {
+fn b3_injects_the_state_that_it_extracted() {
     for value in [
         "80f198ee56343ba864fe8b2a57d3eff7-05e3ac9a4f6e3b90-1",
         "80f198ee56343ba864fe8b2a57d3eff7-05e3ac9a4f6e3b90-0",
@@ -103,17 +103,17 @@ fn b3_passes_on_what_it_read() {
 
         let as_multi = written(&multi, &context);
         let context = multi.extract_with_context(&Context::new(), &as_multi);
-        assert_eq!(written(&single, &context), sent, "by way of {as_multi:?}");
+        assert_eq!(written(&single, &context), sent, "sent as {as_multi:?} in between");
         assert!(
             !as_multi.contains_key("x-b3-flags") || !as_multi.contains_key("x-b3-sampled"),
-            "one implies the other"
+            "debug implies sampled"
         );
         assert!(as_multi.keys().all(|key| multi.fields().any(|field| field == key)));
     }
 }
 
 #[test]
-fn b3_has_debug_for_the_trace_and_defers_until_a_span_has_been_started() {
+fn b3_debug_applies_to_the_trace_and_defer_ends_with_the_first_local_span() {
     let b3 = B3Propagator::single();
     let child = |parent: &Context, trace_id: u128, sampled| {
         let flags = TraceFlags::default().with_sampled(sampled);
@@ -135,7 +135,7 @@ fn b3_has_debug_for_the_trace_and_defers_until_a_span_has_been_started() {
     assert_eq!(
         SamplingState::from_context(&child(&header("d"), 1, true)),
         Some(SamplingState::Debug),
-        "it begins here"
+        "a trace that starts here"
     );
 
     let deferred = header("80f198ee56343ba864fe8b2a57d3eff7-05e3ac9a4f6e3b90");
@@ -155,7 +155,7 @@ fn b3_has_debug_for_the_trace_and_defers_until_a_span_has_been_started() {
 }
 
 #[test]
-fn b3_rejects_what_is_malformed() {
+fn b3_ignores_malformed_headers() {
     for value in [
         "",
         "-",

@@ -2,10 +2,9 @@
 
 use super::*;
 
-/// The first is the example that Google's documentation of the header gave; the rest is its
-/// grammar.
+/// Covers the example of Google's documentation, which is the first one, and the grammar.
 #[test]
-fn google_cloud_reads_what_its_documentation_allows() {
+fn google_cloud_extracts_only_documented_headers() {
     let google = GoogleCloudPropagator::new();
     let trace_id = 0x1054_45aa_7843_bc8b_f206_b120_0010_0000;
     for (value, span_id, state) in [

@@ -2,9 +2,9 @@
 
 use super::*;
 
-/// <https://www.jaegertracing.io/sdk-migration/#propagation-format> has a grammar and no examples.
+/// Covers the grammar of <https://www.jaegertracing.io/sdk-migration/#propagation-format>.
 #[test]
-fn jaeger_reads_what_its_specification_allows() {
+fn jaeger_extracts_only_specified_headers() {
     let jaeger = JaegerPropagator::new();
     let accept = SamplingState::Accept;
     for (value, expected) in [
@@ -77,7 +77,7 @@ fn jaeger_reads_what_its_specification_allows() {
 }
 
 #[test]
-fn jaeger_carries_baggage() {
+fn jaeger_propagates_baggage() {
     let jaeger = JaegerPropagator::new();
     let known = Context::new().with_baggage([opentelemetry::KeyValue::new("known", "1")]);
     let sent = headers([
@@ -92,14 +92,14 @@ fn jaeger_carries_baggage() {
     ]);
     let context = jaeger.extract_with_context(&known, &sent);
     let get = |key| context.baggage().get(key).map(ToString::to_string);
-    assert_eq!(get("known").as_deref(), Some("1"), "that of other propagators stays");
+    assert_eq!(get("known").as_deref(), Some("1"), "baggage of other propagators stays");
     assert_eq!(get("plain").as_deref(), Some("1"));
     assert_eq!(get("space").as_deref(), Some("a b c+d"));
     assert_eq!(get("umlaut").as_deref(), Some("grüße"));
     assert_eq!(context.baggage().len(), 4);
 
     let passed_on = written(&jaeger, &context);
-    assert_eq!(passed_on.len(), 4, "without a span too");
+    assert_eq!(passed_on.len(), 4, "baggage is injected without a span, too");
     assert_eq!(passed_on["uberctx-space"], "a%20b%20c%2Bd");
     assert_eq!(passed_on["uberctx-umlaut"], "gr%C3%BC%C3%9Fe");
 

@@ -27,7 +27,7 @@ fn headers<const N: usize>(fields: [(&str, &str); N]) -> Headers {
     fields.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
 }
 
-/// Each propagator, with a header that it reads, and its value.
+/// Returns each propagator, with the name and the value of a header that it extracts.
 fn all() -> Vec<(Box<dyn TextMapPropagator>, &'static str, &'static str)> {
     vec![
         (
@@ -79,7 +79,7 @@ fn read(propagator: &impl TextMapPropagator, headers: &Headers) -> Option<(u128,
     context.has_active_span().then(|| {
         assert!(is_remote);
         let is_sampled = matches!(state, Some(SamplingState::Accept | SamplingState::Debug));
-        assert_eq!(sampled, is_sampled, "what samplers see");
+        assert_eq!(sampled, is_sampled, "the sampled flag, as samplers see it");
         (trace_id, span_id, state.unwrap())
     })
 }
@@ -91,7 +91,7 @@ fn written(propagator: &dyn TextMapPropagator, context: &Context) -> Headers {
 }
 
 #[test]
-fn what_a_caller_said_goes_with_the_caller() {
+fn a_remote_decision_applies_only_to_its_own_caller() {
     let b3 = B3Propagator::single();
     let header = |context: &Context, value: &str| b3.extract_with_context(context, &headers([("b3", value)]));
     let accepted = "80f198ee56343ba864fe8b2a57d3eff7-05e3ac9a4f6e3b90-1";
@@ -105,25 +105,25 @@ fn what_a_caller_said_goes_with_the_caller() {
             "the next caller"
         );
         let ours = SpanContext::new(7.into(), 7.into(), TraceFlags::SAMPLED, false, TraceState::NONE);
-        let stranger = without_remote_parent(&debug);
-        assert_eq!(SamplingState::from_context(&stranger), None);
-        let stranger = stranger.with_remote_span_context(ours);
+        let untrusted = without_remote_parent(&debug);
+        assert_eq!(SamplingState::from_context(&untrusted), None);
+        let untrusted = untrusted.with_remote_span_context(ours);
         assert_eq!(
-            SamplingState::from_context(&stranger),
+            SamplingState::from_context(&untrusted),
             Some(SamplingState::Accept),
-            "a stranger"
+            "a local span without the remote parent"
         );
     }
     let same = header(&header(&Context::new(), &accepted.replace("-1", "-d")), accepted);
     assert_eq!(
         SamplingState::from_context(&same),
         Some(SamplingState::Debug),
-        "of two propagators"
+        "the same span, extracted twice"
     );
 }
 
 #[test]
-fn debug_goes_from_one_format_to_another() {
+fn debug_is_propagated_from_one_format_to_another() {
     let sent = headers([("uber-trace-id", "80f198ee56343ba864fe8b2a57d3eff7:05e3ac9a4f6e3b90:0:3")]);
     let context = JaegerPropagator::new().extract_with_context(&Context::new(), &sent);
     let b3 = written(&B3Propagator::single(), &context);
@@ -132,7 +132,7 @@ fn debug_goes_from_one_format_to_another() {
 }
 
 #[test]
-fn a_span_known_already_stays_where_there_is_none_or_a_malformed_one() {
+fn a_missing_or_malformed_header_does_not_replace_the_span() {
     let known = with_span(1, 2, true);
     for (propagator, name, _) in all() {
         for headers in [headers([]), headers([(name, "malformed")])] {
@@ -143,7 +143,7 @@ fn a_span_known_already_stays_where_there_is_none_or_a_malformed_one() {
 }
 
 #[test]
-fn what_another_propagator_read_of_the_same_span_is_kept() {
+fn trace_state_and_flags_from_another_propagator_are_not_overwritten() {
     let state = TraceState::from_key_value([("vendor", "1")]).unwrap();
     let trace_id = 0x1054_45aa_7843_bc8b_f206_b120_0010_0000_u128;
     let known = SpanContext::new(trace_id.into(), 1.into(), TraceFlags::SAMPLED, true, state.clone());
@@ -161,7 +161,7 @@ fn what_another_propagator_read_of_the_same_span_is_kept() {
 }
 
 #[test]
-fn fields_are_those_it_writes() {
+fn fields_are_the_injected_headers() {
     let fields = |propagator: &dyn TextMapPropagator| propagator.fields().map(ToOwned::to_owned).collect::<Vec<_>>();
     assert_eq!(fields(&B3Propagator::default()), ["b3"]);
     assert_eq!(
@@ -181,14 +181,14 @@ fn fields_are_those_it_writes() {
         );
         assert!(
             self::written(&*propagator, &Context::new()).is_empty(),
-            "nothing of nothing"
+            "an empty context injects nothing"
         );
     }
 }
 
-/// The carriers are the same to a propagator, and what another context left in them is replaced.
+/// Also checks that a span left in the carrier by another context is replaced.
 #[test]
-fn every_carrier_carries() {
+fn every_propagator_works_with_every_carrier() {
     fn carry(mut carrier: impl Carrier) {
         for (propagator, name, value) in all() {
             carrier.injector().set(name, value.to_owned());
@@ -201,7 +201,7 @@ fn every_carrier_carries() {
             assert_eq!(
                 span(&read),
                 (B3_TRACE, B3_SPAN, true),
-                "{propagator:?}: nothing to replace it with"
+                "{propagator:?}: no span to replace it with"
             );
         }
     }
@@ -225,9 +225,9 @@ fn the_other_encoding_of_b3_is_replaced_too() {
     assert_eq!(headers.len(), 3);
 }
 
-/// A caller, or a proxy on the way, may write one list in several lines.
+/// HTTP allows a caller or a proxy to split a list into several header lines.
 #[test]
-fn all_lines_of_tracestate_and_baggage_are_read() {
+fn all_lines_of_tracestate_and_baggage_are_extracted() {
     use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 
     let mut metadata = MetadataMap::new();

@@ -11,7 +11,7 @@ fn id_strings() -> impl Strategy<Value = (u128, u64, bool)> {
 
 proptest! {
     #[test]
-    fn any_span_comes_back((trace_id, span_id, sampled) in id_strings()) {
+    fn any_span_survives_a_round_trip((trace_id, span_id, sampled) in id_strings()) {
         for (propagator, ..) in all() {
             let headers = written(&*propagator, &with_span(trace_id, span_id, sampled));
             let read = propagator.extract_with_context(&Context::new(), &headers);
@@ -21,7 +21,7 @@ proptest! {
     }
 
     #[test]
-    fn jaeger_baggage_comes_back(value in any::<String>().prop_filter("too long", |value| value.len() < 1000)) {
+    fn jaeger_baggage_survives_a_round_trip(value in any::<String>().prop_filter("too long", |value| value.len() < 1000)) {
         let context = Context::new().with_baggage([opentelemetry::KeyValue::new("key", value.clone())]);
         let jaeger = JaegerPropagator::new();
         let mut headers = HeaderMap::new();
@@ -31,23 +31,23 @@ proptest! {
     }
 
     #[test]
-    fn any_value_is_read_or_not(value in any::<String>()) {
+    fn any_header_is_extracted_or_ignored(value in any::<String>()) {
         for (propagator, name, _) in all() {
-            is_read_or_not(&*propagator, &headers([(name, &value)]))?;
+            check_extraction(&*propagator, &headers([(name, &value)]))?;
         }
     }
 
     #[test]
-    fn any_values_of_b3_are_read_or_not(
+    fn any_b3_headers_are_extracted_or_ignored(
         trace in "[0-9a-fA-F+]{0,33}", span in "[0-9a-f]{15,17}", sampled in "|.|true|false|1|0", flags in "|.|1",
     ) {
         let fields = [("x-b3-traceid", &trace), ("x-b3-spanid", &span), ("x-b3-sampled", &sampled), ("x-b3-flags", &flags)];
         let fields = fields.map(|(name, value)| (name, value.as_str()));
-        is_read_or_not(&B3Propagator::multi(), &headers(fields))?;
+        check_extraction(&B3Propagator::multi(), &headers(fields))?;
     }
 
     #[test]
-    fn a_changed_value_is_read_or_not(
+    fn a_modified_header_is_extracted_or_ignored(
         at in any::<Index>(), inserted in proptest::option::of(any::<char>()), removed in 0..4_usize,
     ) {
         for (propagator, name, value) in all() {
@@ -55,13 +55,13 @@ proptest! {
             let at = at.index(value.len());
             let end = value.len().min(at + removed);
             value.splice(at..end, inserted);
-            is_read_or_not(&*propagator, &headers([(name, &String::from_iter(value))]))?;
+            check_extraction(&*propagator, &headers([(name, &String::from_iter(value))]))?;
         }
     }
 }
 
 /// Asserts that an extracted span is valid, and stays the same if injected and extracted again.
-fn is_read_or_not(propagator: &dyn TextMapPropagator, headers: &Headers) -> Result<(), TestCaseError> {
+fn check_extraction(propagator: &dyn TextMapPropagator, headers: &Headers) -> Result<(), TestCaseError> {
     let read = propagator.extract_with_context(&Context::new(), headers);
     let state = SamplingState::from_context(&read);
     let (trace_id, span_id, _) = span(&read);

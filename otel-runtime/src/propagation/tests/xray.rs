@@ -2,9 +2,9 @@
 
 use super::*;
 
-/// The examples of <https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader>.
+/// Covers the examples of <https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader>.
 #[test]
-fn xray_reads_the_examples_of_its_documentation() {
+fn xray_extracts_the_examples_of_its_documentation() {
     let xray = XRayPropagator::new();
     let (trace_id, span_id) = (0x5759_e988_bd86_2e3f_e1be_46a9_9427_2793, 0x5399_5c3f_42cd_8ad8);
     let read = |value| read(&xray, &headers([("x-amzn-trace-id", value)]));
@@ -33,7 +33,7 @@ fn xray_reads_the_examples_of_its_documentation() {
         assert_eq!(read(value), Some((trace_id, span_id, state)), "{value}");
     }
     for value in [
-        // As a load balancer sends it. It has no span that ours could be children of.
+        // A load balancer sends this header. Without a parent there is no span to be a child of.
         "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1",
         "",
         "Root=;Parent=;Sampled=",
@@ -49,7 +49,7 @@ fn xray_reads_the_examples_of_its_documentation() {
 }
 
 #[test]
-fn xray_decides_once_and_adds_no_field_to_the_header() {
+fn xray_keeps_a_deferred_state_and_never_injects_reserved_fields() {
     let xray = XRayPropagator::new();
     let deferred = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=?";
     let sent = headers([("x-amzn-trace-id", deferred)]);
@@ -61,7 +61,7 @@ fn xray_decides_once_and_adds_no_field_to_the_header() {
         "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1;Lineage=a87bd80c:1|68fd508a:5";
     let sent = headers([("x-amzn-trace-id", lineage)]);
     let context = xray.extract_with_context(&Context::new(), &sent);
-    assert_eq!(written(&xray, &context), sent, "what others put there goes on");
+    assert_eq!(written(&xray, &context), sent, "other fields are propagated");
 
     for (key, value) in [("vendor", "1;Sampled"), ("sampled", "0"), ("root", "1")] {
         let state = TraceState::from_key_value([(key, value)]).unwrap();
