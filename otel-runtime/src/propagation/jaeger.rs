@@ -113,10 +113,10 @@ impl TextMapPropagator for JaegerPropagator {
         if extracted.is_empty() {
             return context;
         }
-        let known = context.baggage().into_iter();
-        let known =
-            known.map(|(key, (value, metadata))| KeyValueMetadata::new(key.clone(), value.clone(), metadata.clone()));
-        let baggage: Vec<KeyValueMetadata> = known.chain(extracted).collect();
+        let existing = context.baggage().into_iter();
+        let existing = existing
+            .map(|(key, (value, metadata))| KeyValueMetadata::new(key.clone(), value.clone(), metadata.clone()));
+        let baggage: Vec<KeyValueMetadata> = existing.chain(extracted).collect();
         context.with_baggage(baggage)
     }
 

@@ -124,14 +124,18 @@ pub(super) fn with_remote_span(
     state: SamplingState,
     trace_state: &TraceState,
 ) -> Context {
-    let known = context.span();
-    let known = known.span_context();
+    let existing = context.span();
+    let existing = existing.span_context();
     // Another propagator may have extracted this span already, with a decision and a `tracestate`.
-    let is_known = known.trace_id() == trace_id && known.span_id() == span_id;
-    if is_known && state == SamplingState::Defer {
+    let is_same_span = existing.trace_id() == trace_id && existing.span_id() == span_id;
+    if is_same_span && state == SamplingState::Defer {
         return context.clone();
     }
-    let trace_state = if is_known { known.trace_state() } else { trace_state };
+    let trace_state = if is_same_span {
+        existing.trace_state()
+    } else {
+        trace_state
+    };
     let span = SpanContext::new(trace_id, span_id, state.flags(), true, trace_state.clone());
     with_state(&context.with_remote_span_context(span), state, trace_id, span_id)
 }
