@@ -158,6 +158,16 @@ pub(crate) fn with_recorded<T>(read: impl FnOnce(&mut Call) -> T) -> Option<T> {
     with_current(|current| current.as_mut().and_then(ActiveCall::recorded).map(read)).flatten()
 }
 
+/// Calls `change` with the call that this thread serves, if that is recorded, while the
+/// thread-local is free: unlike [`with_recorded`], `change` may run foreign code.
+pub(crate) fn take_recorded(change: impl FnOnce(&mut Call)) {
+    let mut taken = with_current(Option::take).flatten();
+    if let Some(call) = taken.as_mut().and_then(ActiveCall::recorded) {
+        change(call);
+    }
+    with_current(|current| *current = taken);
+}
+
 /// Adds attributes to the span of the call that this thread serves, if it is recording.
 pub(crate) fn set_attributes<I>(attributes: impl FnOnce() -> I)
 where

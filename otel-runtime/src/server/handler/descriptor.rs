@@ -155,7 +155,10 @@ impl MethodDescriptor {
                 let call = start_call(params, self.public_endpoint, request, &captured.request_headers);
                 HandlerCall::Owned(Some(ActiveCall::Recorded(call)))
             }
-            Incoming::LayerCall => {
+            Incoming::LayerCall { is_unresolved } => {
+                if is_unresolved {
+                    current::take_recorded(|call| call.resolve_method(self.method(call.path())));
+                }
                 let call = HandlerCall::Layer;
                 call.capture_request_headers(request.headers);
                 call
@@ -180,8 +183,10 @@ impl MethodDescriptor {
                 _ => {}
             },
             Some(ActiveCall::Recorded(call)) => {
-                if self.serves(call, request) && self.attach_to(call) {
-                    return Incoming::LayerCall;
+                if self.serves(call, request) && call.attach_handler(self.captured_headers()) {
+                    return Incoming::LayerCall {
+                        is_unresolved: call.is_unresolved(),
+                    };
                 }
                 if is_nested(call.path(), request) {
                     return Incoming::Nested;
@@ -218,14 +223,6 @@ impl MethodDescriptor {
         self.wire_method.get().is_some_and(|own| std::ptr::eq(own, method))
     }
 
-    fn attach_to(&'static self, call: &mut Call) -> bool {
-        let is_attached = call.attach_handler(self.captured_headers());
-        if is_attached && call.is_unresolved() {
-            call.resolve_method(self.method(call.path()));
-        }
-        is_attached
-    }
-
     #[inline]
     fn method(&'static self, path: Option<&str>) -> &'static Method {
         let fallback = || path.is_none().then(|| self.fallback_method.get()).flatten();
@@ -255,7 +252,7 @@ enum Incoming<'a> {
     /// A request whose call has not started.
     NewCall,
     /// A request whose call a layer has started.
-    LayerCall,
+    LayerCall { is_unresolved: bool },
     /// Part of a call that another handler serves, or that is not recorded.
     Nested,
     /// An OTLP export of this host, with this path.
