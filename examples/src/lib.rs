@@ -10,13 +10,13 @@ pub mod services;
 pub mod stop;
 pub mod telemetry;
 
-/// The service that every gRPC tutorial starts with; the README's too.
+/// The service that every gRPC tutorial starts with, and the README.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
 pub mod helloworld {
     tonic::include_proto!("helloworld");
 }
 
-/// The service that the quickstart's client calls.
+/// The service of gRPC's own tutorials, which `route_guide` calls.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
 pub mod routeguide {
     tonic::include_proto!("routeguide");
@@ -33,3 +33,8 @@ pub mod geocoder {
 pub mod shop {
     tonic::include_proto!("shop");
 }
+
+/// The quick start in the README, which has to compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

@@ -1,5 +1,11 @@
 #![doc = include_str!("../README.md")]
-#![doc = include_str!("../docs/variables.md")]
+//!
+//! # Chapters
+//!
+//! * [Set-up](docs::setup): what `init` sets up, and what can be set in code
+//! * [Environment variables](docs::variables), and their defaults
+//! * [In production](otel_runtime::docs::production): shutdown, sampling, limits
+//! * [The chapters of otel-runtime](otel_runtime::docs): what is recorded of RPCs, and all else
 // docs.rs builds with a nightly compiler.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -8,6 +14,7 @@ mod batch_settings;
 mod builder;
 #[cfg(feature = "console")]
 pub mod console;
+pub mod docs;
 mod env;
 mod error;
 #[cfg(any(feature = "otlp", feature = "prometheus"))]

@@ -1,5 +1,10 @@
-//! Work that a handler starts and does not wait for, in the RPC's trace: `cargo run -p examples
-//! --bin background_task`.
+//! How does work that a handler starts and does not wait for stay in the RPC's trace?
+//!
+//! ```console
+//! $ cargo run -p examples --bin background_task
+//! ```
+//!
+//! A task, a blocking task and a thread are in the trace. A task of `tokio::spawn` is not.
 
 use std::error::Error;
 use std::thread;

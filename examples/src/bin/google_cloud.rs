@@ -1,7 +1,12 @@
-//! A service behind Google Cloud's load balancer, which writes the caller's span into
-//! `X-Cloud-Trace-Context`: `cargo run -p examples --bin google_cloud`.
+//! How do I continue traces that arrive in another format than W3C Trace Context?
 //!
-//! The environment can say the same: `OTEL_PROPAGATORS=gcp,tracecontext,baggage`.
+//! ```console
+//! $ cargo run -p examples --bin google_cloud
+//! ```
+//!
+//! A service behind Google Cloud's load balancer, which sends the caller's span in
+//! `X-Cloud-Trace-Context`. Instead of the propagator in the code, the environment variable
+//! `OTEL_PROPAGATORS=gcp,tracecontext,baggage` would do.
 
 use std::error::Error;
 use std::time::Duration;

@@ -1,7 +1,11 @@
-//! A customer of `shop_server`: `cargo run -p examples --bin shop_client`.
+//! How do I start a trace in a client, and send baggage with its calls?
 //!
-//! Telemetry goes where the environment says, as the server's does. `PORT` is where the shop
-//! listens, 50051 by default.
+//! ```console
+//! $ cargo run -p examples --bin shop_client
+//! ```
+//!
+//! A customer of `shop_server`. Telemetry is exported as the environment variables say. `PORT` is
+//! the port of the shop, 50051 by default.
 
 use std::env;
 use std::error::Error;

@@ -1,9 +1,14 @@
-//! A shop and its cashier, with traces, metrics and logs, until Ctrl-C or SIGTERM: `cargo run -p
-//! examples --bin shop_server`.
+//! How do I add spans, metrics, log records and baggage of my own, and shut down without loss?
 //!
-//! Telemetry goes where the environment says. Without a collector: `OTEL_TRACES_EXPORTER=console
-//! OTEL_METRICS_EXPORTER=console OTEL_LOGS_EXPORTER=none`. `PORT` is where the shop listens, 50051
-//! by default.
+//! ```console
+//! $ cargo run -p examples --bin shop_server
+//! $ cargo run -p examples --bin shop_client    # in another terminal
+//! ```
+//!
+//! A shop and its cashier, until Ctrl-C or SIGTERM. The handlers are in `examples/src/services/`.
+//! Telemetry is exported as the environment variables say. Without a collector:
+//! `OTEL_TRACES_EXPORTER=console OTEL_METRICS_EXPORTER=console OTEL_LOGS_EXPORTER=none`. `PORT` is
+//! the port of the shop, 50051 by default.
 
 use std::env;
 use std::error::Error;

@@ -1,5 +1,11 @@
-//! Two traced services, a client that calls them, and what OpenTelemetry has to tell about it:
-//! `cargo run -p examples`.
+//! What is recorded of each kind of RPC, and of each way in which one ends?
+//!
+//! ```console
+//! $ cargo run -p examples
+//! ```
+//!
+//! Two services and a client in one process, ten RPCs over sockets, and their traces and metrics on
+//! the terminal.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -65,7 +71,7 @@ async fn run(out: &mut io::Stdout) -> Result<(), BoxError> {
     writeln!(
         out,
         "The services are in examples/src/services, with `#[traced_service]` above each; the servers, with a `ServerLayer`, in examples/src/servers.rs;\n\
-         the client, with a `TracedChannel`, in examples/src/bin/quickstart.rs; and the set-up of OpenTelemetry in examples/src/telemetry.rs."
+         the client, with a `TracedChannel`, in examples/src/bin/route_guide.rs; and the set-up of OpenTelemetry in examples/src/telemetry.rs."
     )?;
     Ok(())
 }
