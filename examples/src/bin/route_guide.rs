@@ -1,4 +1,4 @@
-//! What is recorded of each kind of RPC, and of each way in which one ends?
+//! How is each kind of RPC recorded, and each way in which one ends?
 //!
 //! ```console
 //! $ cargo run -p examples
