@@ -1,11 +1,10 @@
+// Markdown takes the first definition of a link. Those at the end of the README are for readers
+// outside of rustdoc.
+//! [Set-up]: docs::setup
+//! [Environment variables]: docs::variables
+//! [In production]: otel_runtime::docs::production
+//! [All chapters of otel-runtime]: otel_runtime::docs
 #![doc = include_str!("../README.md")]
-//!
-//! # Chapters
-//!
-//! * [Set-up](docs::setup): what `init` sets up, and what can be set in code
-//! * [Environment variables](docs::variables), and their defaults
-//! * [In production](otel_runtime::docs::production): shutdown, sampling, limits
-//! * [The chapters of otel-runtime](otel_runtime::docs): what is recorded of RPCs, and all else
 // docs.rs builds with a nightly compiler.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

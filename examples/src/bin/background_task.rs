@@ -22,7 +22,7 @@ use tonic::transport::Endpoint;
 use tonic::{Request, Response, Status};
 
 struct BusyGreeter {
-    /// Goes away with the last of the work.
+    /// Is closed when all work is done, because each task holds a clone.
     work: mpsc::Sender<()>,
 }
 
@@ -44,14 +44,14 @@ impl Greeter for BusyGreeter {
             drop(work);
         });
 
-        // Whatever else runs futures or closures takes the context like this.
+        // For anything else that runs closures or futures.
         let work = self.work.clone();
         thread::spawn(task::in_current_context_fn(move || {
             compress("a thread");
             drop(work);
         }));
 
-        // And this is what happens without: it is in no trace.
+        // Without the context, so its span starts a trace of its own.
         let work = self.work.clone();
         tokio::spawn(async move {
             write_report("a task without a context").await;
@@ -92,7 +92,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     client.say_hello(HelloRequest { name: "Ada".into() }).await?;
     drop(client);
     server.stop().await?;
-    // Nobody sends anything: it ends when all the work is done.
+    // No task sends anything. The channel closes when the last one has ended.
     let _ = done.recv().await;
 
     telemetry.shutdown(Duration::from_secs(5)).await?;

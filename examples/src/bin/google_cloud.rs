@@ -32,7 +32,7 @@ impl Greeter for MyGreeter {
     async fn say_hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
         let HelloRequest { name } = request.into_inner();
         let trace_id = Context::map_current(|context| context.span().span_context().trace_id());
-        // A `TracedChannel` injects the context itself; this is for calls made by hand.
+        // A `TracedChannel` injects the context by itself. This is for calls without one.
         let mut outgoing = MetadataMap::new();
         propagation::inject_current(&mut outgoing);
         let header = outgoing
@@ -52,7 +52,7 @@ impl Greeter for MyGreeter {
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let telemetry = otel_setup::builder()
         .service_name("greeter")
-        // The last one that finds a caller wins: W3C's, where both are there.
+        // If both headers are there, the last propagator in the list wins.
         .propagator(propagation::from_names("gcp,tracecontext,baggage"))
         .trace_exporters([Exporter::Console])
         .metric_exporters([])
@@ -60,7 +60,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         .init()?;
 
     let server = Running::start(Routes::new(GreeterServer::new(MyGreeter)))?;
-    // The load balancer's part: a trace, its span, in decimal, and that it is sampled.
+    // The load balancer's header: trace id, span id in decimal, and the sampled flag.
     let endpoint = Endpoint::from_shared(format!("http://{}", server.address()))?;
     let mut client = GreeterClient::new(endpoint.connect().await?);
     let mut request = Request::new(HelloRequest { name: "Ada".into() });

@@ -33,7 +33,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let port = env::var("PORT").map_or(Ok(50051), |port| port.parse())?;
     let incoming = TcpIncoming::bind((Ipv4Addr::LOCALHOST, port).into())?.with_nodelay(Some(true));
     let address = incoming.local_addr()?;
-    // In this example both services are in one server, and the shop calls it over the network.
+    // Both services are in one server, and the shop calls the payment service over the network.
     let cashier = TracedChannel::connect_lazy(&Endpoint::from_shared(format!("http://{address}"))?);
     tracing::info!(%address, "open");
     Server::builder()
@@ -42,7 +42,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         .add_service(PaymentServer::new(Cashier))
         .serve_with_incoming_shutdown(incoming, async {
             if let Err(error) = stop::requested().await {
-                tracing::error!("cannot be told to stop, so stops now: {error}");
+                tracing::error!("stopping, because signals cannot be received: {error}");
             }
         })
         .await?;

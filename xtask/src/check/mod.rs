@@ -64,7 +64,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "pages",
-        about: "README is short, and each chapter says for whom it is",
+        about: "README is short, chapters say for whom they are, and examples what they answer",
         run: pages::written,
     },
     Step {

@@ -10,6 +10,9 @@ use crate::project::Project;
 
 const README_LINES: usize = 150;
 
+/// Parts of the documentation of an item.
+const NO_CHAPTERS: [&str; 2] = ["traced_service.md", "console_json.md"];
+
 /// Builds the documentation, and checks the links in it.
 pub(super) fn documented(project: &Project) -> Result<()> {
     let doc = project.cargo("doc --workspace --no-deps --locked");
@@ -30,8 +33,8 @@ pub(super) fn documented(project: &Project) -> Result<()> {
     Ok(())
 }
 
-/// Checks that the README is short, that its code compiles, and that each chapter says for whom it
-/// is.
+/// Checks that the README is short and lists every example, that each chapter says for whom it is,
+/// and each example which question it answers.
 pub(super) fn written(project: &Project) -> Result<()> {
     let readme = fs::read_to_string(project.root.join("README.md"))?;
     let lines = readme.lines().count();
@@ -39,30 +42,37 @@ pub(super) fn written(project: &Project) -> Result<()> {
         lines <= README_LINES,
         "README.md has {lines} lines, {README_LINES} are allowed"
     );
-    ensure!(
-        !readme.contains(",ignore"),
-        "README.md has a block of code that is not compiled"
-    );
+    ensure_compiled(Path::new("README.md"), &readme)?;
     for folder in ["otel-runtime/docs", "otel-setup/docs"] {
         for entry in fs::read_dir(project.root.join(folder))? {
             let path = entry?.path();
             let text = fs::read_to_string(&path)?;
-            // Both are parts of the documentation of an item.
-            let is_chapter = !["traced_service.md", "console_json.md"]
-                .iter()
-                .any(|name| path.ends_with(name));
+            ensure_compiled(&path, &text)?;
+            let is_chapter = !NO_CHAPTERS.iter().any(|name| path.ends_with(name));
             ensure!(
                 !is_chapter || text.starts_with("For "),
                 "{} does not say for whom it is",
                 path.display()
             );
-            ensure!(
-                !text.contains(",ignore"),
-                "{} has code that is not compiled",
-                path.display()
-            );
         }
     }
+    for entry in fs::read_dir(project.root.join("examples/src/bin"))? {
+        let path = entry?.path();
+        let text = fs::read_to_string(&path)?;
+        let question = text.lines().next().is_some_and(|line| line.ends_with('?'));
+        ensure!(question, "{} does not say which question it answers", path.display());
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        ensure!(readme.contains(&format!("`{name}`")), "README.md does not list {name}");
+    }
+    Ok(())
+}
+
+fn ensure_compiled(path: &Path, text: &str) -> Result<()> {
+    ensure!(
+        !text.contains("```rust,ignore") && !text.contains("```ignore"),
+        "{} has a block of code that is not compiled",
+        path.display()
+    );
     Ok(())
 }
 
