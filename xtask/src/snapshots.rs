@@ -14,9 +14,10 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     let errors = project.cargo("test --quiet --locked --package integration-tests --test ui");
     errors.env("TRYBUILD", "overwrite").run()?;
     println!("\nread what has changed before you commit it:");
-    Ok(
-        cmd!(project.shell, "git status --short -- otel-macros/snapshots otel-runtime/docs tests/ui")
-            .quiet()
-            .run()?,
+    Ok(cmd!(
+        project.shell,
+        "git status --short -- otel-macros/snapshots otel-runtime/docs tests/ui"
     )
+    .quiet()
+    .run()?)
 }

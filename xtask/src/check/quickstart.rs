@@ -1,5 +1,6 @@
 //! The README's quick start, as a reader follows it, and the example that it names.
 
+use std::fmt::Write as _;
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
@@ -33,7 +34,7 @@ pub(super) fn run(project: &Project) -> Result<()> {
     let mut manifest = fs::read_to_string(folder.join("Cargo.toml"))? + "\n[workspace]\n[patch.crates-io]\n";
     for package in project.published()? {
         let path = project.root.join(package.name.as_str());
-        manifest += &format!("{} = {{ path = {path:?} }}\n", package.name);
+        writeln!(manifest, "{} = {{ path = '{}' }}", package.name, path.display())?;
     }
     fs::write(folder.join("Cargo.toml"), manifest)?;
     fs::copy(project.root.join("Cargo.lock"), folder.join("Cargo.lock"))?;
