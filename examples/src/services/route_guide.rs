@@ -112,8 +112,8 @@ impl RouteGuide for Guide {
     async fn list_features(&self, request: Request<Rectangle>) -> Result<Response<Self::ListFeaturesStream>, Status> {
         let found = search_features(request.get_ref()).await;
         let guide = self.clone();
-        // The stream runs after the handler has returned, and its calls of the geocoder still belong
-        // to the RPC's trace.
+        // The stream runs after the handler has returned. Its calls of the geocoder still belong to
+        // the RPC's trace.
         let features = tokio_stream::iter(found).then(move |point| guide.clone().feature(point));
         Ok(Response::new(Box::pin(features)))
     }

@@ -62,7 +62,7 @@ impl Storefront {
     }
 }
 
-// Of the headers, only `user-agent` is recorded.
+// No header but `user-agent` is recorded.
 #[traced_service(request_headers("user-agent"))]
 #[tonic::async_trait]
 impl Shop for Storefront {
