@@ -52,8 +52,3 @@ pub mod names {
 pub mod no_package {
     tonic::include_proto!("_");
 }
-
-/// The code blocks of MIGRATING.md, which have to compile.
-#[cfg(doctest)]
-#[doc = include_str!("../../MIGRATING.md")]
-pub struct Migrating;
