@@ -3,8 +3,8 @@
 
 use integration_tests::client::{Kind, code_name};
 use integration_tests::collector::Collector;
-use integration_tests::server::PATIENCE;
-use integration_tests::set_ups::{Obedient, SetUp};
+use integration_tests::server::TIMEOUT;
+use integration_tests::coverage::{ScriptedHandler, Coverage};
 use integration_tests::telemetry::{Telemetry, attributes};
 use opentelemetry::trace::{SpanId, SpanKind, Status, TraceId};
 use opentelemetry_proto::tonic::trace::v1::Span;
@@ -37,8 +37,8 @@ async fn grpc_js_and_its_instrumentation() {
 async fn make_one_trace_with_our_server(language: &Language, program: &str) {
     let telemetry = Telemetry::start();
     let collector = Collector::start();
-    let obedient = Obedient::default();
-    let server = SetUp::Both.serve(&obedient).await;
+    let handler = ScriptedHandler::default();
+    let server = Coverage::Both.serve(&handler).await;
     let mut client = language.start("peer", program, &[&server.address.to_string(), PROTO], &collector);
 
     let mut calls = 0;
@@ -46,7 +46,7 @@ async fn make_one_trace_with_our_server(language: &Language, program: &str) {
         for case in Case::all(kind) {
             let mut answer = client.tell(&case.command(kind));
             if case.last_text() == "wait" {
-                timeout(PATIENCE, obedient.waits())
+                timeout(TIMEOUT, handler.waits())
                     .await
                     .expect("the call reaches the server");
             }

@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 
-use crate::server::PATIENCE;
+use crate::server::TIMEOUT;
 
 /// The output and the exit status of a program.
 #[derive(Debug)]
@@ -100,7 +100,7 @@ impl Driven {
     /// Waits for what it answers next.
     pub fn answer(&mut self) -> String {
         let what = loop {
-            match self.lines.recv_timeout(PATIENCE) {
+            match self.lines.recv_timeout(TIMEOUT) {
                 Ok(line) => match line.strip_prefix("> ") {
                     Some(answer) => return answer.to_owned(),
                     None => self.log.push(line),

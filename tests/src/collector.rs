@@ -39,7 +39,7 @@ use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
-use crate::server::PATIENCE;
+use crate::server::TIMEOUT;
 
 /// A collector on a free port of the loopback interface, until it is dropped. It runs on threads of
 /// its own, so tests may block.
@@ -160,7 +160,7 @@ impl Collector {
     pub fn wait_until(&self, condition: impl FnMut(&Vec<Received>) -> bool) -> Vec<Received> {
         let mut received = self.shared.received.subscribe();
         let waiting = async {
-            timeout(PATIENCE, received.wait_for(condition))
+            timeout(TIMEOUT, received.wait_for(condition))
                 .await
                 .map(|found| found.unwrap().clone())
         };

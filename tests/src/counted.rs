@@ -14,7 +14,7 @@ use opentelemetry_sdk::metrics::{InMemoryMetricExporter, Instrument, PeriodicRea
 use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanProcessor};
 use otel_runtime::Instrumentation;
 
-use crate::server::PATIENCE;
+use crate::server::TIMEOUT;
 use crate::telemetry::attributes;
 
 /// Counts spans.
@@ -153,7 +153,7 @@ impl Counted {
                 tokio::task::yield_now().await;
             }
         };
-        let in_time = tokio::time::timeout(PATIENCE, wait).await;
+        let in_time = tokio::time::timeout(TIMEOUT, wait).await;
         assert!(in_time.is_ok(), "{} of {rpcs} have ended", self.spans.ended());
         assert_eq!((self.spans.started(), self.spans.ended()), (rpcs, rpcs));
         self.series()

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use crate::server::PATIENCE;
+use crate::server::TIMEOUT;
 
 /// Returns the head and the body of the response to a GET.
 #[must_use]
@@ -16,7 +16,7 @@ pub fn get(address: SocketAddr, path: &str) -> (String, String) {
 #[must_use]
 pub fn send(address: SocketAddr, request: &str) -> (String, String) {
     let mut connection = TcpStream::connect(address).unwrap();
-    connection.set_read_timeout(Some(PATIENCE)).unwrap();
+    connection.set_read_timeout(Some(TIMEOUT)).unwrap();
     // In HTTP/1.0 a body comes in one piece.
     write!(connection, "{request} HTTP/1.0\r\nHost: {address}\r\n\r\n").unwrap();
     let mut response = String::new();

@@ -7,14 +7,14 @@ pub mod child;
 pub mod client;
 pub mod collector;
 pub mod counted;
+pub mod coverage;
 pub mod faults;
 pub mod http;
-pub mod obedient;
+pub mod logging_service;
 pub mod panics;
 pub mod rpc;
+pub mod scripted;
 pub mod server;
-pub mod set_ups;
-pub mod talkative;
 pub mod telemetry;
 
 /// A service for each kind of RPC.

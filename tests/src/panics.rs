@@ -8,9 +8,9 @@ use otel_runtime::ServerLayer;
 use tonic::transport::Server;
 use tonic::{Code, Request};
 
+use crate::coverage::{Annotated, Plain, RPCS, ScriptedHandler};
 use crate::rpc::{call_to_end, request};
 use crate::server::{Running, serve_with};
-use crate::set_ups::{Annotated, Obedient, Plain, RPCS};
 use crate::telemetry::Telemetry;
 
 const ON_PURPOSE: &str = "on purpose";
@@ -59,11 +59,14 @@ pub fn traced<T>(mut request: Request<T>) -> Request<T> {
 
 /// A server with a service of each kind, annotated or not, behind `layer`.
 pub async fn with_layer(layer: ServerLayer, is_annotated: bool) -> Running {
-    let (server, obedient) = (Server::builder().layer(layer.known_methods(RPCS)), Obedient::default());
+    let (server, handler) = (
+        Server::builder().layer(layer.known_methods(RPCS)),
+        ScriptedHandler::default(),
+    );
     let routes = if is_annotated {
-        Annotated::routes(&obedient)
+        Annotated::routes(&handler)
     } else {
-        Plain::routes(&obedient)
+        Plain::routes(&handler)
     };
     serve_with(server, routes).await
 }

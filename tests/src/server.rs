@@ -13,7 +13,7 @@ use tonic::transport::{Channel, Endpoint, Server};
 use tower_layer::Layer;
 
 /// How long a test waits for what must come. Long, since it only counts where a test fails.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A server that runs until it is dropped.
 #[derive(Debug)]

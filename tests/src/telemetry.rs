@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, filter};
 
-use crate::server::PATIENCE;
+use crate::server::TIMEOUT;
 
 static INSTALLED: LazyLock<Installed> = LazyLock::new(Installed::new);
 static TURN: Mutex<()> = Mutex::new(());
@@ -150,7 +150,7 @@ impl Telemetry {
     pub async fn spans_started(&self, count: usize) {
         let mut started = INSTALLED.started.clone();
         let wait = started.wait_for(|started| *started >= self.started_before + count);
-        tokio::time::timeout(PATIENCE, wait)
+        tokio::time::timeout(TIMEOUT, wait)
             .await
             .unwrap_or_else(|_| panic!("waited for {count} spans to start"))
             .unwrap();
@@ -160,7 +160,7 @@ impl Telemetry {
     pub async fn spans(&self, count: usize) -> Vec<SpanData> {
         let mut ended = INSTALLED.ended.clone();
         let wait = ended.wait_for(|ended| *ended >= self.ended_before + count);
-        let in_time = tokio::time::timeout(PATIENCE, wait).await.is_ok();
+        let in_time = tokio::time::timeout(TIMEOUT, wait).await.is_ok();
         let spans = self.ended_spans();
         let names: Vec<_> = spans.iter().map(|span| &span.name).collect();
         assert!(in_time, "waited for {count} spans, found {names:?}");
@@ -214,7 +214,7 @@ impl Telemetry {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        let in_time = tokio::time::timeout(PATIENCE, wait).await.is_ok();
+        let in_time = tokio::time::timeout(TIMEOUT, wait).await.is_ok();
         assert!(
             in_time,
             "waited for {count} durations, found {durations:?}, and {active:?} are active"
@@ -395,24 +395,24 @@ impl Metrics {
 
 /// Decides the same of each span, and remembers what it was asked: name, kind and attributes.
 #[derive(Clone, Debug)]
-pub struct Curious {
+pub struct RecordingSampler {
     decision: SamplingDecision,
     /// The arguments of each decision.
     pub asked: Shared<Vec<(String, SpanKind, Attributes)>>,
 }
 
-impl Curious {
+impl RecordingSampler {
     /// Creates a sampler that has decided nothing yet.
     #[must_use]
     pub fn new(decision: SamplingDecision) -> Self {
-        Curious {
+        RecordingSampler {
             decision,
             asked: Shared::default(),
         }
     }
 }
 
-impl ShouldSample for Curious {
+impl ShouldSample for RecordingSampler {
     fn should_sample(
         &self,
         _: Option<&Context>,

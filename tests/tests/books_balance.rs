@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use integration_tests::coverage::RPCS;
 use integration_tests::kinds::Message;
 use integration_tests::kinds::bidi_server::{Bidi, BidiServer};
 use integration_tests::kinds::client_stream_server::{ClientStream, ClientStreamServer};
@@ -13,7 +14,6 @@ use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamS
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
 use integration_tests::rpc::{call_to_end, request};
 use integration_tests::server::{Running, serve, serve_with};
-use integration_tests::set_ups::RPCS;
 use integration_tests::telemetry::{Attributes, Telemetry, attributes};
 use otel_runtime::{ServerLayer, traced_service};
 use tokio::task::JoinSet;
@@ -27,13 +27,13 @@ const AT_ONCE: u64 = 8;
 
 /// Counts the calls that reach it, and does as the request says.
 #[derive(Clone, Default)]
-struct Mixed {
+struct CountingService {
     calls: Arc<AtomicU64>,
 }
 
 type Messages = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
 
-impl Mixed {
+impl CountingService {
     /// Before anything else, so that it counts what the attribute counts.
     fn count(&self) {
         self.calls.fetch_add(1, Ordering::Relaxed);
@@ -53,8 +53,8 @@ impl Mixed {
 
     /// A stream that does it at its second item.
     async fn handle_in_stream(text: String) -> Result<Response<Messages>, Status> {
-        let first = Mixed::handle("").await;
-        let second = tokio_stream::once(text).then(|text| async move { Mixed::handle(&text).await });
+        let first = CountingService::handle("").await;
+        let second = tokio_stream::once(text).then(|text| async move { CountingService::handle(&text).await });
         Ok(Response::new(Box::pin(tokio_stream::once(first).chain(second))))
     }
 }
@@ -65,43 +65,45 @@ async fn first_text(request: Request<Streaming<Message>>) -> Result<String, Stat
 
 #[traced_service]
 #[tonic::async_trait]
-impl Unary for Mixed {
+impl Unary for CountingService {
     async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
         self.count();
-        Ok(Response::new(Mixed::handle(&request.into_inner().text).await?))
+        Ok(Response::new(
+            CountingService::handle(&request.into_inner().text).await?,
+        ))
     }
 }
 
 #[traced_service]
 #[tonic::async_trait]
-impl ServerStream for Mixed {
+impl ServerStream for CountingService {
     type CallStream = Messages;
 
     async fn call(&self, request: Request<Message>) -> Result<Response<Self::CallStream>, Status> {
         self.count();
-        Mixed::handle_in_stream(request.into_inner().text).await
+        CountingService::handle_in_stream(request.into_inner().text).await
     }
 }
 
 #[traced_service]
 #[tonic::async_trait]
-impl ClientStream for Mixed {
+impl ClientStream for CountingService {
     async fn call(&self, request: Request<Streaming<Message>>) -> Result<Response<Message>, Status> {
         self.count();
         let text = first_text(request).await?;
-        Ok(Response::new(Mixed::handle(&text).await?))
+        Ok(Response::new(CountingService::handle(&text).await?))
     }
 }
 
 #[traced_service]
 #[tonic::async_trait]
-impl Bidi for Mixed {
+impl Bidi for CountingService {
     type CallStream = Messages;
 
     async fn call(&self, request: Request<Streaming<Message>>) -> Result<Response<Self::CallStream>, Status> {
         self.count();
         let text = first_text(request).await?;
-        Mixed::handle_in_stream(text).await
+        CountingService::handle_in_stream(text).await
     }
 }
 
@@ -164,7 +166,7 @@ fn turn_away(request: Request<()>) -> Result<Request<()>, Status> {
 
 /// Serves what `faults` need. The number counts the RPCs that are to be recorded.
 async fn serve_counted(faults: Faults) -> (Running, Arc<AtomicU64>) {
-    let service = Mixed::default();
+    let service = CountingService::default();
     let routes = Routes::new(UnaryServer::new(service.clone()))
         .add_service(ServerStreamServer::new(service.clone()))
         .add_service(ClientStreamServer::new(service.clone()))

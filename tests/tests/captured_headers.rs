@@ -18,7 +18,7 @@ use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::service::Routes;
 use tonic::{Code, Request, Response, Status};
 
-struct Talkative;
+struct MetadataService;
 
 fn metadata(name: &'static str, value: &'static str) -> MetadataMap {
     let mut metadata = MetadataMap::new();
@@ -47,7 +47,7 @@ fn failure() -> Status {
     response_trailers("x-retry-after")
 )]
 #[tonic::async_trait]
-impl Unary for Talkative {
+impl Unary for MetadataService {
     async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
         if request.get_ref().text == "fail" {
             return Err(failure());
@@ -73,7 +73,7 @@ impl Unary for Talkative {
 
 #[traced_service(response_headers("x-served-by"), response_trailers("x-retry-after"))]
 #[tonic::async_trait]
-impl ServerStream for Talkative {
+impl ServerStream for MetadataService {
     type CallStream = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
 
     async fn call(&self, _: Request<Message>) -> Result<Response<Self::CallStream>, Status> {
@@ -103,7 +103,7 @@ fn attribute(name: &str, values: &[&'static str]) -> (String, Value) {
 #[tokio::test]
 async fn of_a_request_and_its_response() {
     let telemetry = Telemetry::start();
-    let server = serve(Routes::new(UnaryServer::new(Talkative))).await;
+    let server = serve(Routes::new(UnaryServer::new(MetadataService))).await;
     let mut request = Request::new(Message::from(""));
     request
         .metadata_mut()
@@ -132,7 +132,7 @@ async fn of_a_request_and_its_response() {
 #[tokio::test]
 async fn of_a_failure() {
     let telemetry = Telemetry::start();
-    let server = serve(Routes::new(UnaryServer::new(Talkative))).await;
+    let server = serve(Routes::new(UnaryServer::new(MetadataService))).await;
     UnaryClient::new(server.channel().await)
         .call(Message::from("fail"))
         .await
@@ -146,7 +146,7 @@ async fn of_a_failure() {
 #[tokio::test]
 async fn of_a_stream_that_fails() {
     let telemetry = Telemetry::start();
-    let server = serve(Routes::new(ServerStreamServer::new(Talkative))).await;
+    let server = serve(Routes::new(ServerStreamServer::new(MetadataService))).await;
     let mut client = ServerStreamClient::new(server.channel().await);
     let mut replies = client.call(Message::from("")).await.unwrap().into_inner();
     replies.message().await.unwrap_err();
@@ -171,7 +171,7 @@ fn is_cut(captured: &[(String, Value)], expected: &str) {
 
 #[tokio::test]
 async fn of_many_and_long_ones_there_is_an_end() {
-    let server = serve(Routes::new(UnaryServer::new(Talkative))).await;
+    let server = serve(Routes::new(UnaryServer::new(MetadataService))).await;
     let mut client = UnaryClient::new(server.channel().await);
     {
         let telemetry = Telemetry::start();
@@ -188,7 +188,7 @@ async fn of_many_and_long_ones_there_is_an_end() {
 #[tokio::test]
 async fn so_there_is_of_a_failures() {
     let telemetry = Telemetry::start();
-    let server = serve(Routes::new(UnaryServer::new(Talkative))).await;
+    let server = serve(Routes::new(UnaryServer::new(MetadataService))).await;
     let mut client = UnaryClient::new(server.channel().await);
     client.call(Message::from("fail at length")).await.unwrap_err();
     is_cut(&captured(&telemetry).await, "rpc.response.trailer.x-retry-after");
@@ -198,7 +198,7 @@ async fn so_there_is_of_a_failures() {
 #[tokio::test]
 async fn so_there_is_of_what_is_no_text() {
     let telemetry = Telemetry::start();
-    let server = serve(Routes::new(UnaryServer::new(Talkative))).await;
+    let server = serve(Routes::new(UnaryServer::new(MetadataService))).await;
     let mut headers = HeaderMap::new();
     // The end of the value is not base64, but it is cut off before.
     let long = format!("{}!", "A".repeat(1024));

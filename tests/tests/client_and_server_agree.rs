@@ -28,7 +28,7 @@ const AT_ONCE: u64 = 8;
 
 /// Does as the request says.
 #[derive(Clone)]
-struct Mixed;
+struct ScriptedService;
 
 type Messages = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
 
@@ -58,7 +58,7 @@ async fn first_text(request: Request<Streaming<Message>>) -> Result<String, Stat
 
 #[traced_service]
 #[tonic::async_trait]
-impl Unary for Mixed {
+impl Unary for ScriptedService {
     async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
         Ok(Response::new(handle(&request.into_inner().text).await?))
     }
@@ -66,7 +66,7 @@ impl Unary for Mixed {
 
 #[traced_service]
 #[tonic::async_trait]
-impl ServerStream for Mixed {
+impl ServerStream for ScriptedService {
     type CallStream = Messages;
 
     async fn call(&self, request: Request<Message>) -> Result<Response<Self::CallStream>, Status> {
@@ -76,7 +76,7 @@ impl ServerStream for Mixed {
 
 #[traced_service]
 #[tonic::async_trait]
-impl ClientStream for Mixed {
+impl ClientStream for ScriptedService {
     async fn call(&self, request: Request<Streaming<Message>>) -> Result<Response<Message>, Status> {
         let text = first_text(request).await?;
         Ok(Response::new(handle(&text).await?))
@@ -85,7 +85,7 @@ impl ClientStream for Mixed {
 
 #[traced_service]
 #[tonic::async_trait]
-impl Bidi for Mixed {
+impl Bidi for ScriptedService {
     type CallStream = Messages;
 
     async fn call(&self, request: Request<Streaming<Message>>) -> Result<Response<Self::CallStream>, Status> {
@@ -144,10 +144,10 @@ async fn one(channel: TracedChannel, numbers: &mut Numbers) {
 async fn drive() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let routes = Routes::new(UnaryServer::new(Mixed))
-        .add_service(ServerStreamServer::new(Mixed))
-        .add_service(ClientStreamServer::new(Mixed))
-        .add_service(BidiServer::new(Mixed));
+    let routes = Routes::new(UnaryServer::new(ScriptedService))
+        .add_service(ServerStreamServer::new(ScriptedService))
+        .add_service(ClientStreamServer::new(ScriptedService))
+        .add_service(BidiServer::new(ScriptedService));
     let server = Server::builder().layer(ServerLayer::new()).add_routes(routes);
     tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true))));
 

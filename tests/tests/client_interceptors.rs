@@ -3,7 +3,7 @@
 use integration_tests::client::{client_attributes, connect, endpoint};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_client::UnaryClient;
-use integration_tests::obedient::Obedient;
+use integration_tests::scripted::ScriptedService;
 use integration_tests::server::serve;
 use integration_tests::telemetry::{Telemetry, attributes};
 use opentelemetry::trace::Status as SpanStatus;
@@ -32,7 +32,7 @@ fn signed_by_another() -> Request<Message> {
 #[tokio::test]
 async fn one_outside_decides_what_becomes_an_rpc() {
     let telemetry = Telemetry::start();
-    let service = Obedient::default();
+    let service = ScriptedService::default();
     let server = serve(service.routes()).await;
     let mut client = UnaryClient::with_interceptor(connect(&server).await, sign);
     client.call(Message::from("hello")).await.unwrap();
@@ -50,7 +50,7 @@ async fn one_outside_decides_what_becomes_an_rpc() {
 #[tokio::test]
 async fn one_inside_is_part_of_the_rpc() {
     let telemetry = Telemetry::start();
-    let service = Obedient::default();
+    let service = ScriptedService::default();
     let server = serve(service.routes()).await;
     let endpoint = endpoint(server.address);
     let channel = ServiceBuilder::new()

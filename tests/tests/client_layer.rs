@@ -8,7 +8,7 @@ use integration_tests::client::{Kind, call, client_attributes, connect, open, re
 use integration_tests::kinds::Message;
 use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
 use integration_tests::kinds::unary_client::UnaryClient;
-use integration_tests::obedient::{Obedient, failure};
+use integration_tests::scripted::{ScriptedService, failure};
 use integration_tests::server::{Running, serve};
 use integration_tests::telemetry::{Telemetry, attributes, expected};
 use opentelemetry::Context;
@@ -56,7 +56,7 @@ fn stranger(flags: TraceFlags) -> SpanContext {
 /// An RPC of this kind, about to be made in this context.
 struct Case {
     telemetry: Telemetry,
-    service: Obedient,
+    service: ScriptedService,
     server: Running,
     kind: Kind,
     parent: Parent,
@@ -73,19 +73,19 @@ impl Case {
 
     /// Against a service whose replies are those of its kind.
     async fn new(kind: Kind, parent: Parent) -> Self {
-        let service = Obedient::default();
+        let service = ScriptedService::default();
         let routes = service.routes();
         Case::with(kind, parent, service, routes).await
     }
 
     /// Against a service of which any reply can be followed by something.
     async fn of_streams(kind: Kind, parent: Parent) -> Self {
-        let service = Obedient::default();
+        let service = ScriptedService::default();
         let routes = service.routes_of_streams();
         Case::with(kind, parent, service, routes).await
     }
 
-    async fn with(kind: Kind, parent: Parent, service: Obedient, routes: Routes) -> Self {
+    async fn with(kind: Kind, parent: Parent, service: ScriptedService, routes: Routes) -> Self {
         Case {
             telemetry: Telemetry::start(),
             service,
@@ -292,7 +292,7 @@ mod a_deadline {
     async fn that_has_passed_when_the_server_cancels_is_what_ended_it() {
         for (timeout, code) in [(TIMEOUT, "DEADLINE_EXCEEDED"), (HOUR, "CANCELLED")] {
             let routes = Routes::new(ServerStreamServer::new(Watchful));
-            let case = Case::with(Kind::ServerStream, Parent::None, Obedient::default(), routes).await;
+            let case = Case::with(Kind::ServerStream, Parent::None, ScriptedService::default(), routes).await;
             let status = case.call_with(within("", timeout)).await.unwrap_err();
             assert_eq!(status.code(), Code::Cancelled);
             case.assert_recorded(code, Some("too late")).await;

@@ -4,7 +4,7 @@
 use integration_tests::client::{connect, endpoint};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_client::UnaryClient;
-use integration_tests::obedient::Obedient;
+use integration_tests::scripted::ScriptedService;
 use integration_tests::server::serve;
 use integration_tests::telemetry::{Attributes, Telemetry, attributes, expected};
 use opentelemetry_sdk::trace::SpanData;
@@ -52,7 +52,7 @@ fn labels(telemetry: &Telemetry) -> Vec<(String, u64)> {
 #[tokio::test]
 async fn a_generated_client_tells_it_below_any_prefix() {
     let telemetry = Telemetry::start();
-    let server = serve(Obedient::default().routes()).await;
+    let server = serve(ScriptedService::default().routes()).await;
     let origin = format!("http://{}/behind/a/proxy", server.address).parse().unwrap();
     let mut client = UnaryClient::with_origin(connect(&server).await, origin);
     let status = client.call(Message::from("")).await.unwrap_err();
@@ -67,7 +67,7 @@ async fn a_generated_client_tells_it_below_any_prefix() {
 #[tokio::test]
 async fn a_path_that_nobody_answers_for_is_other() {
     let telemetry = Telemetry::start();
-    let server = serve(Obedient::default().routes()).await;
+    let server = serve(ScriptedService::default().routes()).await;
     let channel = connect(&server).await;
     for path in ["/made.up/Method", "/kinds.Unary/MadeUp"] {
         let status = by_path(channel.clone(), path, "").await.unwrap_err();
@@ -94,7 +94,7 @@ async fn a_path_that_nobody_answers_for_is_other() {
 #[tokio::test]
 async fn a_path_that_a_service_answers_for_is_a_method() {
     let telemetry = Telemetry::start();
-    let server = serve(Obedient::default().routes()).await;
+    let server = serve(ScriptedService::default().routes()).await;
     let channel = connect(&server).await;
     assert_eq!(
         by_path(channel.clone(), "/kinds.Unary/Call", "hello").await.unwrap(),
@@ -117,7 +117,7 @@ async fn a_path_that_a_service_answers_for_is_a_method() {
 #[tokio::test]
 async fn a_path_that_the_layer_is_told_of_is_a_method() {
     let telemetry = Telemetry::start();
-    let server = serve(Obedient::default().routes()).await;
+    let server = serve(ScriptedService::default().routes()).await;
     let layer = ClientLayer::new("told").known_methods(["kinds.Unary/Call", "/kinds.Bidi/Call"]);
     let channel = layer.layer(endpoint(server.address).connect_lazy());
     by_path(channel.clone(), "/kinds.Unary/Call", "fail").await.unwrap_err();
@@ -132,7 +132,7 @@ async fn a_path_that_the_layer_is_told_of_is_a_method() {
 #[tokio::test]
 async fn a_thousand_made_up_paths_make_no_label() {
     let telemetry = Telemetry::start();
-    let server = serve(Obedient::default().routes()).await;
+    let server = serve(ScriptedService::default().routes()).await;
     let channel = connect(&server).await;
     for number in 0..1000 {
         let path = format!("/made.up{number}/Method{number}");

@@ -2,7 +2,7 @@
 //! requests.
 
 use integration_tests::client::{Kind, call, connect};
-use integration_tests::obedient::Obedient;
+use integration_tests::scripted::ScriptedService;
 use integration_tests::server::serve;
 use opentelemetry::trace::{
     FutureExt, SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer, TracerProvider,
@@ -20,7 +20,7 @@ const LEFT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 /// Calls in this context with a `traceparent` already there, and returns the metadata that came.
 async fn sent(context: Context) -> MetadataMap {
     global::set_text_map_propagator(TraceContextPropagator::new());
-    let service = Obedient::default();
+    let service = ScriptedService::default();
     let server = serve(service.routes()).await;
     let mut request = Request::new("hello");
     request.metadata_mut().insert("traceparent", LEFT.parse().unwrap());
@@ -71,7 +71,7 @@ async fn the_callers_own_span_stays_its_own() {
 
 #[tokio::test]
 async fn each_kind_works_however_it_ends() {
-    let service = Obedient::default();
+    let service = ScriptedService::default();
     let server = serve(service.routes_of_streams()).await;
     let channel = connect(&server).await;
     for kind in Kind::ALL {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use integration_tests::client::{Kind, call, endpoint};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
-use integration_tests::obedient::Obedient;
+use integration_tests::scripted::ScriptedService;
 use integration_tests::server::{Running, serve};
 use integration_tests::telemetry::{Telemetry, attributes};
 use opentelemetry::propagation::text_map_propagator::FieldIter;
@@ -43,8 +43,8 @@ mod filters {
     #[tokio::test]
     async fn what_is_left_out_is_not_recorded_and_carries_the_current_trace_on() {
         let telemetry = Telemetry::start();
-        let obedient = Obedient::default();
-        let server = serve(obedient.routes()).await;
+        let scripted = ScriptedService::default();
+        let server = serve(scripted.routes()).await;
         let channel = channel(&server, &layer().filter(not(service("kinds.Unary"))));
         let mut request = Request::new("hello");
         let old = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -56,7 +56,7 @@ mod filters {
         assert_eq!(telemetry.metrics().client_duration_count(), 0);
         assert_eq!(telemetry.metrics().client_active_request_count(), 0);
         assert_eq!(
-            obedient.only_metadata().get("traceparent").unwrap(),
+            scripted.only_metadata().get("traceparent").unwrap(),
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
         );
     }
@@ -64,18 +64,18 @@ mod filters {
     #[tokio::test]
     async fn without_a_current_trace_nothing_is_sent() {
         let telemetry = Telemetry::start();
-        let obedient = Obedient::default();
-        let server = serve(obedient.routes()).await;
+        let scripted = ScriptedService::default();
+        let server = serve(scripted.routes()).await;
         let channel = channel(&server, &layer().filter(health_check()));
         call(channel, Kind::Unary, Request::new("hello")).await.unwrap();
         telemetry.spans(0).await;
-        assert_eq!(obedient.only_metadata().get("traceparent"), None);
+        assert_eq!(scripted.only_metadata().get("traceparent"), None);
     }
 
     #[tokio::test]
     async fn all_of_them_have_a_say() {
         let telemetry = Telemetry::start();
-        let server = serve(Obedient::default().routes()).await;
+        let server = serve(ScriptedService::default().routes()).await;
         let layer = layer()
             .filter(not(method("kinds.Bidi/Call")))
             .filter(any([service("kinds.Bidi"), service("kinds.Unary")]))
@@ -92,7 +92,7 @@ mod filters {
 mod headers {
     use super::*;
 
-    struct Talkative;
+    struct MetadataService;
 
     fn metadata(name: &'static str) -> MetadataMap {
         let mut metadata = MetadataMap::new();
@@ -104,7 +104,7 @@ mod headers {
     }
 
     #[tonic::async_trait]
-    impl Unary for Talkative {
+    impl Unary for MetadataService {
         async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
             if request.get_ref().text == "fail" {
                 let trailers = metadata("x-retry-after");
@@ -140,7 +140,7 @@ mod headers {
     #[tokio::test]
     async fn that_are_listed_and_never_another() {
         let telemetry = Telemetry::start();
-        let server = serve(Routes::new(UnaryServer::new(Talkative))).await;
+        let server = serve(Routes::new(UnaryServer::new(MetadataService))).await;
         let layer = layer()
             .request_headers(["X-Tenant", "trace-bin", "x-missing"])
             .response_headers(["X-Served-By", "trace-bin"])
@@ -175,7 +175,7 @@ mod headers {
     #[tokio::test]
     async fn none_by_default() {
         let telemetry = Telemetry::start();
-        let server = serve(Routes::new(UnaryServer::new(Talkative))).await;
+        let server = serve(Routes::new(UnaryServer::new(MetadataService))).await;
         let channel = channel(&server, &layer());
         call(channel, Kind::Unary, request("hello")).await.unwrap();
         assert_eq!(captured(&telemetry.span().await), []);
@@ -188,7 +188,7 @@ mod span_attributes {
     #[tokio::test]
     async fn are_made_from_the_request_for_the_span_alone() {
         let telemetry = Telemetry::start();
-        let server = serve(Obedient::default().routes()).await;
+        let server = serve(ScriptedService::default().routes()).await;
         let layer = layer().span_attributes(|request| {
             let agent = request
                 .headers()
@@ -217,7 +217,7 @@ mod span_attributes {
     #[tokio::test]
     async fn are_not_made_for_a_span_that_does_not_record() {
         let telemetry = Telemetry::start();
-        let server = serve(Obedient::default().routes()).await;
+        let server = serve(ScriptedService::default().routes()).await;
         let evaluated = Arc::new(AtomicUsize::new(0));
         let layer = layer().span_attributes({
             let evaluated = Arc::clone(&evaluated);
@@ -241,7 +241,7 @@ mod span_attributes {
             panic!("no attributes for {}", request.path())
         }
         let telemetry = Telemetry::start();
-        let server = serve(Obedient::default().routes()).await;
+        let server = serve(ScriptedService::default().routes()).await;
         let channel = channel(&server, &layer().span_attributes(attributes_of));
         call(channel, Kind::Unary, Request::new("hello")).await.unwrap();
         let found = attributes(&telemetry.span().await.attributes);
@@ -288,8 +288,8 @@ mod instrumentation {
             .propagator(Homemade(["parent".to_owned(), "parent-state".to_owned()]))
             .build();
 
-        let obedient = Obedient::default();
-        let server = serve(obedient.routes()).await;
+        let scripted = ScriptedService::default();
+        let server = serve(scripted.routes()).await;
         let channel = channel(&server, &layer().instrumentation(instrumentation));
         let mut request = Request::new("hello");
         for field in ["parent", "parent-state", "x-other"] {
@@ -302,7 +302,7 @@ mod instrumentation {
         };
         assert_eq!(span.name, "kinds.ServerStream/Call");
         assert_eq!(span.instrumentation_scope.name(), "otel-runtime");
-        let metadata = obedient.only_metadata();
+        let metadata = scripted.only_metadata();
         let context = &span.span_context;
         let parent = format!("{} {}", context.trace_id(), context.span_id());
         assert_eq!(metadata.get("parent").unwrap(), parent.as_str());
@@ -326,7 +326,7 @@ mod instrumentation {
 #[tokio::test]
 async fn clones_of_a_layer_can_be_told_apart() {
     let telemetry = Telemetry::start();
-    let server = serve(Obedient::default().routes()).await;
+    let server = serve(ScriptedService::default().routes()).await;
     let records = layer();
     let records_nothing = records.clone().filter(Filter::new(|_| false));
     for layer in [records, records_nothing] {

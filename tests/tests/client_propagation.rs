@@ -8,7 +8,7 @@ use integration_tests::kinds::Message;
 use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
 use integration_tests::kinds::unary_client::UnaryClient;
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
-use integration_tests::obedient::Obedient;
+use integration_tests::scripted::ScriptedService;
 use integration_tests::server::serve;
 use integration_tests::telemetry::Telemetry;
 use opentelemetry::baggage::BaggageExt;
@@ -36,7 +36,7 @@ fn caller(flags: TraceFlags, state: &str) -> Context {
 
 /// Calls in this context with this metadata, and returns the metadata that came.
 async fn sent(context: Context, metadata: &[(&'static str, &str)]) -> MetadataMap {
-    let service = Obedient::default();
+    let service = ScriptedService::default();
     let server = serve(service.routes()).await;
     let mut request = Request::new("hello");
     for (key, value) in metadata {

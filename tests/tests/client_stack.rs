@@ -7,7 +7,7 @@ use std::time::Duration;
 use integration_tests::client::{Kind, call, client_attributes, endpoint};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
-use integration_tests::obedient::Obedient;
+use integration_tests::scripted::ScriptedService;
 use integration_tests::server::{Running, serve};
 use integration_tests::telemetry::{Shared, Telemetry, attributes};
 use opentelemetry::Context;
@@ -54,7 +54,7 @@ async fn assert_ended(telemetry: &Telemetry, server: &Running, code: &str, error
 #[tokio::test]
 async fn a_timeout_outside_drops_the_rpc() {
     let telemetry = Telemetry::start();
-    let server = serve(Obedient::default().routes()).await;
+    let server = serve(ScriptedService::default().routes()).await;
     let stack = ServiceBuilder::new()
         .layer(TimeoutLayer::new(SOON))
         .layer(layer(&server))
@@ -66,7 +66,7 @@ async fn a_timeout_outside_drops_the_rpc() {
 #[tokio::test]
 async fn a_timeout_inside_ends_it_with_an_error() {
     let telemetry = Telemetry::start();
-    let server = serve(Obedient::default().routes()).await;
+    let server = serve(ScriptedService::default().routes()).await;
     let stack = ServiceBuilder::new()
         .layer(layer(&server))
         .layer(TimeoutLayer::new(SOON))

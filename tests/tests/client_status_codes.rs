@@ -2,7 +2,7 @@
 //! all but OK are errors.
 
 use integration_tests::client::{CODES, Kind, call, client_attributes, connect};
-use integration_tests::obedient::Obedient;
+use integration_tests::scripted::ScriptedService;
 use integration_tests::server::serve;
 use integration_tests::telemetry::{Telemetry, attributes};
 use opentelemetry::trace::Status as SpanStatus;
@@ -11,7 +11,7 @@ use tonic::{Code, Request};
 /// Has the service fail with each code, here or `later`, and asserts what the client makes of it.
 async fn each_code(kind: Kind, later: &str) {
     let telemetry = Telemetry::start();
-    let server = serve(Obedient::default().routes()).await;
+    let server = serve(ScriptedService::default().routes()).await;
     let channel = connect(&server).await;
     for (code, _) in CODES {
         let text = format!("code {}{later}", code as i32);

@@ -4,7 +4,7 @@
 use integration_tests::client::endpoint;
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_client::UnaryClient;
-use integration_tests::obedient::Obedient;
+use integration_tests::scripted::ScriptedService;
 use integration_tests::server::serve;
 use integration_tests::telemetry::{Attributes, Telemetry, attributes, expected};
 use opentelemetry_sdk::trace::SpanData;
@@ -30,7 +30,7 @@ fn addresses(telemetry: &Telemetry, span: &SpanData) -> Attributes {
 #[tokio::test]
 async fn an_address_is_itself() {
     let telemetry = Telemetry::start();
-    let server = serve(Obedient::default().routes()).await;
+    let server = serve(ScriptedService::default().routes()).await;
     hello(TracedChannel::connect(endpoint(server.address)).await.unwrap()).await;
 
     let span = telemetry.span().await;
@@ -44,7 +44,7 @@ async fn an_address_is_itself() {
 #[tokio::test]
 async fn a_name_stays_a_name() {
     let telemetry = Telemetry::start();
-    let server = serve(Obedient::default().routes()).await;
+    let server = serve(ScriptedService::default().routes()).await;
     let port = server.address.port().to_string();
     let endpoint = Endpoint::from_shared(format!("http://localhost:{port}")).unwrap();
     hello(TracedChannel::connect_lazy(&endpoint)).await;
@@ -59,7 +59,7 @@ async fn a_name_stays_a_name() {
 #[tokio::test]
 async fn the_origin_that_requests_name_is_not_the_target() {
     let telemetry = Telemetry::start();
-    let server = serve(Obedient::default().routes()).await;
+    let server = serve(ScriptedService::default().routes()).await;
     let port = server.address.port().to_string();
     let endpoint = endpoint(server.address).origin("http://greeter.example".parse().unwrap());
     hello(TracedChannel::connect(endpoint).await.unwrap()).await;
@@ -78,7 +78,7 @@ async fn a_unix_socket_is_a_path() {
     let path = directory.path().join("greeter.sock");
     let path = path.to_str().unwrap();
     let listener = tokio::net::UnixListener::bind(path).unwrap();
-    let server = Server::builder().add_routes(Obedient::default().routes());
+    let server = Server::builder().add_routes(ScriptedService::default().routes());
     let server = tokio::spawn(server.serve_with_incoming(UnixListenerStream::new(listener)));
 
     let target = format!("unix://{path}");
@@ -99,7 +99,7 @@ async fn a_unix_socket_is_a_path() {
 #[tokio::test]
 async fn of_many_servers_it_is_their_name() {
     let telemetry = Telemetry::start();
-    let services = [Obedient::default(), Obedient::default()];
+    let services = [ScriptedService::default(), ScriptedService::default()];
     let servers = [serve(services[0].routes()).await, serve(services[1].routes()).await];
     let balanced = Channel::balance_list(servers.iter().map(|server| endpoint(server.address)));
     let channel = ClientLayer::new("dns:///greeter.example:50051").layer(balanced);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use integration_tests::client::{Kind, call, client_attributes, code_name, endpoint, nobody, open, read};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
-use integration_tests::obedient::Obedient;
+use integration_tests::scripted::ScriptedService;
 use integration_tests::server::{Running, serve};
 use integration_tests::telemetry::{Shared, Telemetry, attributes, expected};
 use opentelemetry::trace::Status as SpanStatus;
@@ -80,7 +80,7 @@ mod no_connection {
     #[tokio::test]
     async fn the_peer_does_not_speak_tls() {
         let telemetry = Telemetry::start();
-        let server = serve(Obedient::default().routes()).await;
+        let server = serve(ScriptedService::default().routes()).await;
         let endpoint = Endpoint::from_shared(format!("https://{}", server.address)).unwrap();
         let endpoint = endpoint.tls_config(ClientTlsConfig::new().domain_name("greeter.example"));
         let channel = TracedChannel::connect_lazy(&endpoint.unwrap());
@@ -182,7 +182,7 @@ mod no_response {
     #[tokio::test]
     async fn the_handler_panics_and_its_stream_is_reset() {
         let telemetry = Telemetry::start();
-        let server = serve(Obedient::default().routes()).await;
+        let server = serve(ScriptedService::default().routes()).await;
         let status = call(lazy(server.address), Kind::Unary, Request::new("panic"))
             .await
             .unwrap_err();
@@ -193,7 +193,7 @@ mod no_response {
     #[tokio::test]
     async fn the_channels_own_timeout_is_over() {
         let telemetry = Telemetry::start();
-        let server = serve(Obedient::default().routes()).await;
+        let server = serve(ScriptedService::default().routes()).await;
         let endpoint = endpoint(server.address).timeout(Duration::from_millis(20));
         let channel = TracedChannel::connect_lazy(&endpoint);
         let status = call(channel, Kind::Unary, Request::new("wait")).await.unwrap_err();
@@ -252,7 +252,7 @@ mod half_a_response {
     async fn the_connection_is_reset() {
         for kind in [Kind::ServerStream, Kind::Bidi] {
             let telemetry = Telemetry::start();
-            let server = serve(Obedient::default().routes()).await;
+            let server = serve(ScriptedService::default().routes()).await;
             let (address, reset) = between(server.address).await;
             let mut replies = half(address, kind).await;
             reset.send(()).unwrap();
@@ -270,7 +270,9 @@ mod half_a_response {
             .enable_all()
             .build()
             .unwrap();
-        let server = runtime.spawn(async { serve(Obedient::default().routes()).await }).await;
+        let server = runtime
+            .spawn(async { serve(ScriptedService::default().routes()).await })
+            .await;
         let server: Running = server.unwrap();
         let mut replies = half(server.address, Kind::ServerStream).await;
         runtime.shutdown_background();
@@ -307,7 +309,7 @@ mod half_a_response {
     #[tokio::test]
     async fn the_handler_panics_and_its_stream_is_reset() {
         let telemetry = Telemetry::start();
-        let server = serve(Obedient::default().routes()).await;
+        let server = serve(ScriptedService::default().routes()).await;
         let mut replies = open(lazy(server.address), Kind::ServerStream, Request::new("panic later"))
             .await
             .unwrap();

@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_client::UnaryClient;
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
-use integration_tests::server::{PATIENCE, Running, serve};
+use integration_tests::server::{Running, TIMEOUT, serve};
 use opentelemetry::trace::{FutureExt, Tracer, TracerProvider};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
@@ -70,7 +70,7 @@ impl Written {
     async fn lines(&self, count: usize) -> Vec<String> {
         let mut written = self.0.subscribe();
         let enough = written.wait_for(|written| written.lines().count() >= count);
-        let text = timeout(PATIENCE, enough).await.expect("it comes").unwrap().clone();
+        let text = timeout(TIMEOUT, enough).await.expect("it comes").unwrap().clone();
         let lines: Vec<_> = text.lines().map(str::to_owned).collect();
         assert_eq!(lines.len(), count, "{text}");
         lines

@@ -148,9 +148,9 @@ async fn inside_a_response_stream() {
 }
 
 /// Logs whenever it is polled, and when it is dropped.
-struct Talkative;
+struct LoggingStream;
 
-impl Stream for Talkative {
+impl Stream for LoggingStream {
     type Item = Result<Message, Status>;
 
     fn poll_next(self: Pin<&mut Self>, _: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
@@ -159,7 +159,7 @@ impl Stream for Talkative {
     }
 }
 
-impl Drop for Talkative {
+impl Drop for LoggingStream {
     fn drop(&mut self) {
         tracing::info!("dropped");
     }
@@ -167,11 +167,11 @@ impl Drop for Talkative {
 
 #[traced_service]
 #[tonic::async_trait]
-impl ServerStream for Talkative {
-    type CallStream = Talkative;
+impl ServerStream for LoggingStream {
+    type CallStream = LoggingStream;
 
     async fn call(&self, _: Request<Message>) -> Result<Response<Self::CallStream>, Status> {
-        Ok(Response::new(Talkative))
+        Ok(Response::new(LoggingStream))
     }
 }
 
@@ -179,7 +179,7 @@ impl ServerStream for Talkative {
 async fn until_the_stream_is_dropped_and_not_a_poll_longer() {
     let telemetry = Telemetry::start();
     let before = Context::current();
-    let service = Talkative;
+    let service = LoggingStream;
     let mut replies = service
         .call(Request::new(Message::from("")))
         .await
@@ -210,7 +210,7 @@ struct Stuck;
 #[tonic::async_trait]
 impl Unary for Stuck {
     async fn call(&self, _: Request<Message>) -> Result<Response<Message>, Status> {
-        let _held = Talkative;
+        let _held = LoggingStream;
         std::future::pending().await
     }
 }

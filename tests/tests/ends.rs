@@ -24,13 +24,13 @@ use tonic::{Request, Response, Status};
 
 /// Does what the request's text says.
 #[derive(Clone, Default)]
-struct Obedient {
+struct EndingService {
     waiting: Arc<Notify>,
 }
 
 #[traced_service]
 #[tonic::async_trait]
-impl Unary for Obedient {
+impl Unary for EndingService {
     async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
         match request.get_ref().text.as_str() {
             "wait" => {
@@ -51,7 +51,7 @@ impl Unary for Obedient {
 
 #[traced_service]
 #[tonic::async_trait]
-impl ServerStream for Obedient {
+impl ServerStream for EndingService {
     type CallStream = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
 
     async fn call(&self, request: Request<Message>) -> Result<Response<Self::CallStream>, Status> {
@@ -146,7 +146,7 @@ mod completed {
     #[tokio::test]
     async fn a_handler_that_returned() {
         let telemetry = Telemetry::start();
-        let server = serve(Routes::new(UnaryServer::new(Obedient::default()))).await;
+        let server = serve(Routes::new(UnaryServer::new(EndingService::default()))).await;
         UnaryClient::new(server.channel().await)
             .call(Message::from(""))
             .await
@@ -158,7 +158,7 @@ mod completed {
     #[tokio::test]
     async fn a_stream_that_ended() {
         let telemetry = Telemetry::start();
-        let server = serve(Routes::new(ServerStreamServer::new(Obedient::default()))).await;
+        let server = serve(Routes::new(ServerStreamServer::new(EndingService::default()))).await;
         let mut client = ServerStreamClient::new(server.channel().await);
         let mut replies = client.call(Message::from("end")).await.unwrap().into_inner();
         while replies.message().await.unwrap().is_some() {}
@@ -172,7 +172,7 @@ mod its_first_end_counts {
     #[tokio::test]
     async fn of_a_stream_that_is_polled_on() {
         let telemetry = Telemetry::start();
-        let service = Obedient::default();
+        let service = EndingService::default();
         let call = ServerStream::call(&service, Request::new(Message::from("fail and end")));
         let mut replies = call.await.unwrap().into_inner();
         replies.next().await.unwrap().unwrap_err();
@@ -189,7 +189,7 @@ mod the_caller_went_away {
     #[tokio::test]
     async fn from_a_handler() {
         let telemetry = Telemetry::start();
-        let service = Obedient::default();
+        let service = EndingService::default();
         let server = serve(Routes::new(UnaryServer::new(service.clone()))).await;
         let mut client = UnaryClient::new(server.channel().await);
         tokio::select! {
@@ -203,7 +203,7 @@ mod the_caller_went_away {
     #[tokio::test]
     async fn from_a_stream() {
         let telemetry = Telemetry::start();
-        let server = serve(Routes::new(ServerStreamServer::new(Obedient::default()))).await;
+        let server = serve(Routes::new(ServerStreamServer::new(EndingService::default()))).await;
         let mut client = ServerStreamClient::new(server.channel().await);
         let mut replies = client.call(Message::from("wait")).await.unwrap().into_inner();
         replies.message().await.unwrap().unwrap();
@@ -214,7 +214,7 @@ mod the_caller_went_away {
     #[tokio::test]
     async fn long_before_its_deadline() {
         let telemetry = Telemetry::start();
-        let service = Obedient::default();
+        let service = EndingService::default();
         let server = serve(Routes::new(UnaryServer::new(service.clone()))).await;
         let mut client = UnaryClient::new(server.channel().await);
         let mut request = Request::new(Message::from("wait"));
@@ -229,7 +229,7 @@ mod the_caller_went_away {
     #[tokio::test]
     async fn before_the_handler_was_first_polled_nothing_has_started() {
         let telemetry = Telemetry::start();
-        drop(Unary::call(&Obedient::default(), Request::new(Message::from(""))));
+        drop(Unary::call(&EndingService::default(), Request::new(Message::from(""))));
         telemetry.spans(0).await;
         assert_eq!(telemetry.metrics().duration_count(), 0);
     }
@@ -241,7 +241,7 @@ mod the_deadline_passed {
     #[tokio::test]
     async fn in_a_handler() {
         let telemetry = Telemetry::start();
-        let server = serve(Routes::new(UnaryServer::new(Obedient::default()))).await;
+        let server = serve(Routes::new(UnaryServer::new(EndingService::default()))).await;
         let mut request = Request::new(Message::from("wait"));
         request.set_timeout(Duration::from_millis(300));
         UnaryClient::new(server.channel().await)
@@ -255,7 +255,7 @@ mod the_deadline_passed {
     async fn in_a_stream() {
         const TIMEOUT: Duration = Duration::from_millis(100);
         let telemetry = Telemetry::start();
-        let server = serve(Routes::new(ServerStreamServer::new(Obedient::default()))).await;
+        let server = serve(Routes::new(ServerStreamServer::new(EndingService::default()))).await;
         let mut request = Request::new(Message::from("wait"));
         // tonic's client does not watch over streams. One that does, as grpcio does, resets the
         // stream at its deadline.
@@ -274,7 +274,7 @@ mod it_panicked {
 
     async fn unary(text: &str, message: &str) {
         let telemetry = Telemetry::start();
-        let server = serve(Routes::new(UnaryServer::new(Obedient::default()))).await;
+        let server = serve(Routes::new(UnaryServer::new(EndingService::default()))).await;
         UnaryClient::new(server.channel().await)
             .call(Message::from(text))
             .await
@@ -300,7 +300,7 @@ mod it_panicked {
     #[tokio::test]
     async fn in_a_stream() {
         let telemetry = Telemetry::start();
-        let server = serve(Routes::new(ServerStreamServer::new(Obedient::default()))).await;
+        let server = serve(Routes::new(ServerStreamServer::new(EndingService::default()))).await;
         let mut client = ServerStreamClient::new(server.channel().await);
         let mut replies = client.call(Message::from("panic")).await.unwrap().into_inner();
         while let Ok(Some(_)) = replies.message().await {}
@@ -310,7 +310,7 @@ mod it_panicked {
     #[tokio::test]
     async fn when_its_stream_was_dropped() {
         let telemetry = Telemetry::start();
-        let service = Obedient::default();
+        let service = EndingService::default();
         let call = ServerStream::call(&service, Request::new(Message::from("panic when dropped")));
         let replies = call.await.unwrap().into_inner();
         let payload = catch(|| drop(replies));
@@ -321,7 +321,7 @@ mod it_panicked {
     #[tokio::test]
     async fn when_its_handler_was_dropped() {
         let telemetry = Telemetry::start();
-        let service = Obedient::default();
+        let service = EndingService::default();
         let mut call = Unary::call(&service, Request::new(Message::from("panic when dropped")));
         assert!(
             call.as_mut()
@@ -336,7 +336,7 @@ mod it_panicked {
     #[tokio::test]
     async fn and_the_panic_went_on_as_it_was() {
         let telemetry = Telemetry::start();
-        let service = Obedient::default();
+        let service = EndingService::default();
         let mut call = Unary::call(&service, Request::new(Message::from("panic with a value")));
         let payload = catch(|| drop(call.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop()))));
         assert_eq!(payload.downcast_ref(), Some(&7));
@@ -356,7 +356,7 @@ mod a_finished_stream_was_dropped_without_a_last_poll {
 
     async fn after(items: usize, text: &str) -> (SpanData, Attributes) {
         let telemetry = Telemetry::start();
-        let service = Obedient::default();
+        let service = EndingService::default();
         let call = ServerStream::call(&service, Request::new(Message::from(text)));
         let mut replies = call.await.unwrap().into_inner();
         for _ in 0..items {

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
+use integration_tests::coverage::{Coverage, RPCS, STREAMING, ScriptedHandler};
 use integration_tests::kinds::Message;
 use integration_tests::rpc::{call, call_to_end, request};
 use integration_tests::server::Running;
-use integration_tests::set_ups::{Obedient, RPCS, STREAMING, SetUp};
 use integration_tests::telemetry::{Attributes, Log, Telemetry, attributes, expected};
 use opentelemetry::trace::{SpanId, SpanKind, Status as SpanStatus, TraceId};
 use opentelemetry_sdk::trace::SpanData;
@@ -80,17 +80,17 @@ impl End {
     }
 
     /// Makes the RPC, and brings it to its end.
-    async fn reach(self, obedient: &Obedient, server: &Running, rpc: &str, request: Request<Message>) {
+    async fn reach(self, handler: &ScriptedHandler, server: &Running, rpc: &str, request: Request<Message>) {
         let channel = server.channel().await;
         match self {
             End::CancelledEarly => tokio::select! {
                 reply = call(channel, rpc, request) => panic!("it does not reply: {reply:?}"),
-                () = obedient.waits() => {}
+                () = handler.waits() => {}
             },
             End::DroppedMidStream | End::DeadlineMidStream => {
                 let mut replies = call(channel, rpc, request).await.unwrap().into_inner();
                 assert_eq!(replies.message().await.unwrap().unwrap().text, "first");
-                obedient.waits().await;
+                handler.waits().await;
                 if self.has_deadline() {
                     // tonic's client does not watch over streams. One that does, as grpcio does,
                     // resets the stream at its deadline.
@@ -134,21 +134,21 @@ impl Caller {
     }
 }
 
-async fn assert_each_end_is_recorded(set_up: SetUp, rpcs: &[&str], ends: &[End]) {
+async fn assert_each_end_is_recorded(coverage: Coverage, rpcs: &[&str], ends: &[End]) {
     for rpc in rpcs {
         for end in ends {
             for caller in Caller::ALL {
-                println!("{set_up:?}, {rpc}, {end:?}, {caller:?}");
-                assert_is_recorded(set_up, rpc, *end, caller).await;
+                println!("{coverage:?}, {rpc}, {end:?}, {caller:?}");
+                assert_is_recorded(coverage, rpc, *end, caller).await;
             }
         }
     }
 }
 
-async fn assert_is_recorded(set_up: SetUp, rpc: &str, end: End, caller: Caller) {
+async fn assert_is_recorded(coverage: Coverage, rpc: &str, end: End, caller: Caller) {
     let telemetry = Telemetry::start();
-    let obedient = Obedient::default();
-    let server = set_up.serve(&obedient).await;
+    let handler = ScriptedHandler::default();
+    let server = coverage.serve(&handler).await;
     let mut request = request(end.text());
     if let Some(traceparent) = caller.traceparent() {
         request
@@ -158,7 +158,7 @@ async fn assert_is_recorded(set_up: SetUp, rpc: &str, end: End, caller: Caller) 
     if end.has_deadline() {
         request.metadata_mut().insert("grpc-timeout", "100m".parse().unwrap());
     }
-    end.reach(&obedient, &server, rpc, request).await;
+    end.reach(&handler, &server, rpc, request).await;
 
     // Metrics do not depend on sampling.
     let (code, error) = end.recorded();
@@ -244,17 +244,17 @@ mod of_each_kind {
 
     #[tokio::test]
     async fn with_the_attribute() {
-        assert_each_end_is_recorded(SetUp::Attribute, &RPCS, &End::OF_EACH).await;
+        assert_each_end_is_recorded(Coverage::Attribute, &RPCS, &End::OF_EACH).await;
     }
 
     #[tokio::test]
     async fn with_the_layer() {
-        assert_each_end_is_recorded(SetUp::Layer, &RPCS, &End::OF_EACH).await;
+        assert_each_end_is_recorded(Coverage::Layer, &RPCS, &End::OF_EACH).await;
     }
 
     #[tokio::test]
     async fn with_both() {
-        assert_each_end_is_recorded(SetUp::Both, &RPCS, &End::OF_EACH).await;
+        assert_each_end_is_recorded(Coverage::Both, &RPCS, &End::OF_EACH).await;
     }
 }
 
@@ -263,16 +263,16 @@ mod of_a_stream {
 
     #[tokio::test]
     async fn with_the_attribute() {
-        assert_each_end_is_recorded(SetUp::Attribute, &STREAMING, &End::OF_STREAMS).await;
+        assert_each_end_is_recorded(Coverage::Attribute, &STREAMING, &End::OF_STREAMS).await;
     }
 
     #[tokio::test]
     async fn with_the_layer() {
-        assert_each_end_is_recorded(SetUp::Layer, &STREAMING, &End::OF_STREAMS).await;
+        assert_each_end_is_recorded(Coverage::Layer, &STREAMING, &End::OF_STREAMS).await;
     }
 
     #[tokio::test]
     async fn with_both() {
-        assert_each_end_is_recorded(SetUp::Both, &STREAMING, &End::OF_STREAMS).await;
+        assert_each_end_is_recorded(Coverage::Both, &STREAMING, &End::OF_STREAMS).await;
     }
 }

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use integration_tests::coverage::{Annotated, Plain, RPCS, ScriptedHandler};
 use integration_tests::rpc::{call, call_to_end, request};
 use integration_tests::server::{Running, serve_with};
-use integration_tests::set_ups::{Annotated, Obedient, Plain, RPCS};
 use integration_tests::telemetry::Telemetry;
 use otel_runtime::filter::{all, any, health_check, method, not, reflection, service, service_prefix};
 use otel_runtime::{Filter, RpcRequest, ServerLayer};
@@ -35,8 +35,8 @@ async fn whatever_its_kind_and_its_end() {
     for routes in [Plain::routes, Annotated::routes] {
         for rpc in RPCS {
             let telemetry = Telemetry::start();
-            let obedient = Obedient::default();
-            let server = serve_filtered([none()], routes(&obedient)).await;
+            let handler = ScriptedHandler::default();
+            let server = serve_filtered([none()], routes(&handler)).await;
             let channel = server.channel().await;
             for (text, code) in [("", Code::Ok), ("13", Code::Internal), ("5", Code::NotFound)] {
                 let (_, status) = call_to_end(channel.clone(), rpc, request(text)).await;
@@ -44,7 +44,7 @@ async fn whatever_its_kind_and_its_end() {
             }
             tokio::select! {
                 reply = call(channel.clone(), rpc, request("wait")) => panic!("it does not reply: {reply:?}"),
-                () = obedient.waits() => {}
+                () = handler.waits() => {}
             }
             // With the connection, what was running on it has ended.
             let (_, status) = call_to_end(channel, rpc, request("panic")).await;
@@ -57,7 +57,7 @@ async fn whatever_its_kind_and_its_end() {
 #[tokio::test]
 async fn what_no_handler_sees() {
     let telemetry = Telemetry::start();
-    let server = serve_filtered([none()], Annotated::routes(&Obedient::default())).await;
+    let server = serve_filtered([none()], Annotated::routes(&ScriptedHandler::default())).await;
     for rpc in ["kinds.Unary/Nothing", "made.Up/Call"] {
         let (_, status) = call_to_end(server.channel().await, rpc, request("")).await;
         assert_eq!(status.code(), Code::Unimplemented);
@@ -68,7 +68,7 @@ async fn what_no_handler_sees() {
 #[tokio::test]
 async fn but_what_its_handler_records_itself_is() {
     let telemetry = Telemetry::start();
-    let server = serve_filtered([none()], Annotated::routes(&Obedient::default())).await;
+    let server = serve_filtered([none()], Annotated::routes(&ScriptedHandler::default())).await;
     let mut request = request("later span");
     let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     request.metadata_mut().insert("traceparent", parent.parse().unwrap());
@@ -99,7 +99,7 @@ async fn recorded(filters: impl IntoIterator<Item = Filter>) -> Vec<String> {
     let telemetry = Telemetry::start();
     let layer = filters.into_iter().fold(ServerLayer::new(), ServerLayer::filter);
     let server = Server::builder().layer(layer.known_methods(CALLED));
-    let server = serve_with(server, Annotated::routes(&Obedient::default())).await;
+    let server = serve_with(server, Annotated::routes(&ScriptedHandler::default())).await;
     let channel = server.channel().await;
     for rpc in CALLED {
         call_to_end(channel.clone(), rpc, request("")).await;
@@ -152,7 +152,7 @@ async fn a_filter_of_ones_own_sees_the_request() {
         assert_eq!((request.service(), request.method()), ("kinds.Unary", "Call"));
         request.headers().get("x-probe").is_none()
     });
-    let server = serve_filtered([own], Annotated::routes(&Obedient::default())).await;
+    let server = serve_filtered([own], Annotated::routes(&ScriptedHandler::default())).await;
     let channel = server.channel().await;
     let mut probe = request("");
     probe.metadata_mut().insert("x-probe", "1".parse().unwrap());
@@ -175,7 +175,7 @@ async fn a_filter_that_panics_records() {
                 panic!("as asked")
             })
         };
-        let server = serve_filtered([panics], routes(&Obedient::default())).await;
+        let server = serve_filtered([panics], routes(&ScriptedHandler::default())).await;
         let (_, status) = call_to_end(server.channel().await, "kinds.Unary/Call", request("")).await;
         assert_eq!(status.code(), Code::Ok);
         assert_eq!(telemetry.span().await.name, "kinds.Unary/Call");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use integration_tests::client::{self, Kind};
 use integration_tests::counted::{Counted, series};
-use integration_tests::set_ups::{Obedient, SetUp};
+use integration_tests::coverage::{Coverage, ScriptedHandler};
 use opentelemetry::global;
 use otel_runtime::ClientLayer;
 use tonic::Request;
@@ -19,19 +19,19 @@ fn make_global(counted: &Counted) {
 #[tokio::test]
 async fn the_first_have_it_all() {
     let (first, second) = (Counted::default(), Counted::default());
-    for set_up in SetUp::ALL {
-        let obedient = Obedient::default();
-        let server = set_up.serve(&obedient).await;
+    for coverage in Coverage::ALL {
+        let handler = ScriptedHandler::default();
+        let server = coverage.serve(&handler).await;
         let channel = ClientLayer::new("here").layer(server.channel().await);
         for kind in Kind::ALL {
             make_global(&first);
             let under_way = tokio::spawn(client::call(channel.clone(), kind, Request::new("wait")));
-            obedient.waits().await;
+            handler.waits().await;
             make_global(&second);
-            obedient.release();
-            assert_eq!(under_way.await.unwrap().unwrap(), 1, "{set_up:?}, {kind:?}");
+            handler.release();
+            assert_eq!(under_way.await.unwrap().unwrap(), 1, "{coverage:?}, {kind:?}");
             let replied = client::call(channel.clone(), kind, Request::new("")).await;
-            assert_eq!(replied.unwrap(), 1, "{set_up:?}, {kind:?}");
+            assert_eq!(replied.unwrap(), 1, "{coverage:?}, {kind:?}");
         }
     }
 

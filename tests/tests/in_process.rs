@@ -11,7 +11,7 @@ use integration_tests::kinds::server_stream_client::ServerStreamClient;
 use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
 use integration_tests::kinds::unary_client::UnaryClient;
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
-use integration_tests::obedient::Obedient;
+use integration_tests::scripted::ScriptedService;
 use integration_tests::server::serve;
 use integration_tests::telemetry::{Telemetry, attributes};
 use opentelemetry::trace::{SpanKind, Status as SpanStatus};
@@ -117,7 +117,7 @@ async fn inside_a_handler_that_was_called_over_a_socket() {
 
 /// Passes each RPC on to the service behind it, which records nothing, and its replies as they
 /// come.
-struct Forwards(Obedient);
+struct Forwards(ScriptedService);
 
 #[traced_service]
 #[tonic::async_trait]
@@ -134,7 +134,7 @@ impl ServerStream for Forwards {
 async fn a_stream_that_is_passed_on_is_recorded_at_each_station() {
     for (text, code) in [("hello", "OK"), ("fail", "NOT_FOUND"), ("fail later", "NOT_FOUND")] {
         let telemetry = Telemetry::start();
-        let front = ServerStreamServer::new(Forwards(Obedient::default()));
+        let front = ServerStreamServer::new(Forwards(ScriptedService::default()));
         let mut client = ServerStreamClient::new(ClientLayer::new("front").layer(front));
         if let Ok(replies) = client.call(Message::from(text)).await {
             let _ = integration_tests::client::read(&mut replies.into_inner()).await;
@@ -183,7 +183,7 @@ fn panic_of<F: Future>(future: Pin<&mut F>) -> Box<dyn Any + Send> {
 #[tokio::test]
 async fn a_panic_before_a_response_passes_through() {
     let telemetry = Telemetry::start();
-    let service = UnaryServer::new(Obedient::default());
+    let service = UnaryServer::new(ScriptedService::default());
     let mut client = UnaryClient::new(ClientLayer::new("within").layer(service));
     let mut call = Box::pin(client.call(Message::from("panic")));
     let payload = panic_of(call.as_mut());
@@ -196,7 +196,7 @@ async fn a_panic_before_a_response_passes_through() {
 #[tokio::test]
 async fn a_panic_in_a_stream_passes_through() {
     let telemetry = Telemetry::start();
-    let service = ServerStreamServer::new(Obedient::default());
+    let service = ServerStreamServer::new(ScriptedService::default());
     let mut client = ServerStreamClient::new(ClientLayer::new("within").layer(service));
     let call = client.call(Message::from("panic later")).await;
     let mut replies = call.unwrap().into_inner();

@@ -1,7 +1,7 @@
 //! `tracing` spans of the user's code are spans of the RPC's trace, whatever `RUST_LOG` says of
 //! events.
 
-use integration_tests::talkative::{Said, talk};
+use integration_tests::logging_service::{Said, talk};
 use serde_json::{Value, json};
 
 fn said(rust_log: &str) -> Said {
@@ -32,7 +32,7 @@ fn they_are_below_the_rpc_and_above_native_ones() {
 
 #[test]
 fn verbose_ones_are_there_where_rust_log_enables_them() {
-    for rust_log in ["debug", "warn,talkative=debug", "off,[verbose]=debug"] {
+    for rust_log in ["debug", "warn,logging_service=debug", "off,[verbose]=debug"] {
         assert_one_below_the_other(
             &said(rust_log),
             &["kinds.Unary/Call", "instrumented", "verbose", "quiet"],
@@ -55,7 +55,7 @@ fn they_have_their_fields_and_their_place_and_no_events() {
     );
     assert_eq!(
         attributes,
-        json!({ "attempt": "1", "code.file.path": "tests/src/bin/talkative.rs", "code.module.name": "talkative" })
+        json!({ "attempt": "1", "code.file.path": "tests/src/bin/logging_service.rs", "code.module.name": "logging_service" })
     );
     assert_eq!(span["events"], json!([]));
     assert_eq!(span["scope"]["name"], "tracing");

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use integration_tests::coverage::{Annotated, Plain, ScriptedHandler};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
 use integration_tests::rpc::{call_to_end, request};
 use integration_tests::server::serve_with;
-use integration_tests::set_ups::{Annotated, Obedient, Plain};
 use integration_tests::telemetry::{Shared, Telemetry, attributes, instrument_names};
 use opentelemetry::trace::{SpanId, TraceContextExt, TraceId};
 use opentelemetry::{Array, Context, KeyValue, StringValue, Value};
@@ -25,8 +25,8 @@ const PARENT: &str = "00f067aa0ba902b7";
 const RPC: &str = "kinds.ServerStream/Call";
 
 fn both() -> [Routes; 2] {
-    let obedient = Obedient::default();
-    [Plain::routes(&obedient), Annotated::routes(&obedient)]
+    let handler = ScriptedHandler::default();
+    [Plain::routes(&handler), Annotated::routes(&handler)]
 }
 
 /// A request in a trace, sampled (`01`) or not (`00`).
@@ -119,7 +119,7 @@ mod public_endpoint {
 mod header_lists {
     use super::*;
 
-    struct Talkative;
+    struct MetadataService;
 
     fn failure() -> Status {
         let mut metadata = MetadataMap::new();
@@ -131,7 +131,7 @@ mod header_lists {
     }
 
     #[tonic::async_trait]
-    impl ServerStream for Talkative {
+    impl ServerStream for MetadataService {
         type CallStream = tokio_stream::Once<Result<Message, Status>>;
 
         async fn call(&self, request: Request<Message>) -> Result<Response<Self::CallStream>, Status> {
@@ -155,7 +155,7 @@ mod header_lists {
     async fn captured(layer: ServerLayer, text: &str) -> Vec<(String, Value)> {
         let telemetry = Telemetry::start();
         let layer = layer.known_methods([RPC]);
-        let routes = Routes::new(ServerStreamServer::new(Talkative));
+        let routes = Routes::new(ServerStreamServer::new(MetadataService));
         let server = serve_with(Server::builder().layer(layer), routes).await;
         let mut request = request(text);
         let metadata = request.metadata_mut();
@@ -230,7 +230,7 @@ mod header_lists {
         let telemetry = Telemetry::start();
         let layer = InterceptorLayer::new(|_: Request<()>| Err(failure()));
         let server = Server::builder().layer(lists()).layer(layer);
-        let server = serve_with(server, Routes::new(ServerStreamServer::new(Talkative))).await;
+        let server = serve_with(server, Routes::new(ServerStreamServer::new(MetadataService))).await;
         call_to_end(server.channel().await, RPC, request("")).await;
         let found = attributes(&telemetry.span().await.attributes);
         assert_eq!(found["rpc.response.trailer.x-retry-after"], r#"["7","8"]"#);
@@ -316,7 +316,7 @@ mod instrumentation {
             let layer = ServerLayer::new().instrumentation(own);
             let mut request = in_a_trace("01");
             request.get_mut().text.clear();
-            call_in(layer, routes(&Obedient::default()), request).await;
+            call_in(layer, routes(&ScriptedHandler::default()), request).await;
 
             let [span] = &spans.get_finished_spans().unwrap()[..] else {
                 panic!("expected one span")

@@ -1,7 +1,7 @@
 //! Events logged in an RPC have the ids of the RPC's trace, on stdout as in the log record; what is
 //! logged outside has none.
 
-use integration_tests::talkative::{Said, talk};
+use integration_tests::logging_service::{Said, talk};
 use serde_json::{Value, json};
 
 fn said() -> Said {

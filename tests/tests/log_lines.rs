@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use integration_tests::child;
-use integration_tests::talkative::{Said, talk};
+use integration_tests::logging_service::{Said, talk};
 use serde_json::{Value, json};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_talkative");
@@ -104,26 +104,26 @@ fn people_read_the_beginning_of_the_trace_s_id() {
     let said = said("pretty");
     let trace = |span: &str| said.span(span).unwrap()["context"]["trace_id"].as_str().unwrap()[2..10].to_owned();
     let (unary, streaming) = (trace("kinds.Unary/Call"), trace("kinds.ServerStream/Call"));
-    assert_eq!(with(&said, "outside"), [" INFO talkative: outside"]);
+    assert_eq!(with(&said, "outside"), [" INFO logging_service: outside"]);
     assert_eq!(
         with(&said, "in a handler"),
-        [format!(" INFO {unary} talkative: in a handler")]
+        [format!(" INFO {unary} logging_service: in a handler")]
     );
     assert_eq!(
         with(&said, "in an instrumented"),
         [format!(
-            " WARN {unary} instrumented{{attempt=1}}: talkative: in an instrumented function"
+            " WARN {unary} instrumented{{attempt=1}}: logging_service: in an instrumented function"
         )]
     );
     assert_eq!(
         with(&said, "in a response stream"),
-        [format!(" INFO {streaming} talkative: in a response stream")]
+        [format!(" INFO {streaming} logging_service: in a response stream")]
     );
 }
 
 #[test]
 fn by_default_they_are_for_people() {
-    assert_eq!(with(&said("default"), "outside"), [" INFO talkative: outside"]);
+    assert_eq!(with(&said("default"), "outside"), [" INFO logging_service: outside"]);
 }
 
 #[test]
@@ -142,8 +142,8 @@ fn there_are_none_beside_log_records_on_the_console() {
 #[test]
 fn they_are_there_where_the_sdk_is_disabled() {
     let said = talk(PROGRAM, "default", [("OTEL_SDK_DISABLED", "true")]);
-    assert_eq!(with(&said, "outside"), [" INFO talkative: outside"]);
-    assert_eq!(with(&said, "in a handler"), [" INFO talkative: in a handler"]);
+    assert_eq!(with(&said, "outside"), [" INFO logging_service: outside"]);
+    assert_eq!(with(&said, "in a handler"), [" INFO logging_service: in a handler"]);
     assert_eq!((said.records, said.spans), (vec![], vec![]));
 }
 
@@ -151,7 +151,11 @@ fn they_are_there_where_the_sdk_is_disabled() {
 fn they_are_written_at_once() {
     let ended = child::run(PROGRAM, &["pretty", "abort"], [("OTEL_LOGS_EXPORTER", "none")]);
     assert!(!ended.success);
-    assert!(ended.stdout.ends_with(" INFO talkative: outside\n"), "{}", ended.stdout);
+    assert!(
+        ended.stdout.ends_with(" INFO logging_service: outside\n"),
+        "{}",
+        ended.stdout
+    );
 }
 
 #[test]

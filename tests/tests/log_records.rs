@@ -1,7 +1,7 @@
 //! Log records have what the specification gives them: time, severity, body, typed attributes; a
 //! name where the event has one; and the target of the `log` crate's records.
 
-use integration_tests::talkative::talk;
+use integration_tests::logging_service::talk;
 use serde_json::{Value, json};
 
 fn of_target(target: &str) -> Vec<Value> {

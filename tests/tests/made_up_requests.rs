@@ -8,10 +8,10 @@ use std::alloc::System;
 use cap::Cap;
 use fastrand::Rng;
 use integration_tests::counted::{Counted, chosen, series};
+use integration_tests::coverage::{Annotated, RPCS, ScriptedHandler};
 use integration_tests::kinds::Message;
 use integration_tests::rpc::{call_to_end, request};
 use integration_tests::server::{Running, serve_with};
-use integration_tests::set_ups::{Annotated, Obedient, RPCS};
 use otel_runtime::ServerLayer;
 use tokio::task::JoinSet;
 use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue};
@@ -94,7 +94,7 @@ async fn change_neither_the_number_of_series_nor_the_memory() {
     let layer = ServerLayer::new()
         .request_headers(["x-tenant"])
         .instrumentation(counted.instrumentation.clone());
-    let routes = Annotated::routes(&Obedient::default());
+    let routes = Annotated::routes(&ScriptedHandler::default());
     let server = serve_with(Server::builder().layer(layer), routes).await;
 
     let (mut so_far, mut known, mut in_use) = (0, 0, Vec::new());

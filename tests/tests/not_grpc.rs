@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use axum::routing;
+use integration_tests::coverage::{Annotated, Plain, ScriptedHandler};
 use integration_tests::rpc::{call_to_end, request};
 use integration_tests::server::{Running, serve_with};
-use integration_tests::set_ups::{Annotated, Obedient, Plain};
 use integration_tests::telemetry::{Telemetry, attributes, expected};
 use opentelemetry::trace::{SpanKind, Status as SpanStatus};
 use otel_runtime::ServerLayer;
@@ -48,7 +48,7 @@ mod what_is_not_grpc {
     use super::*;
 
     async fn serve_echo() -> Running {
-        let routes = Annotated::routes(&Obedient::default()).into_axum_router();
+        let routes = Annotated::routes(&ScriptedHandler::default()).into_axum_router();
         let routes = Routes::from(routes.route("/echo", routing::post(echo)));
         let server = Server::builder().accept_http1(true).layer(ServerLayer::new());
         serve_with(server, routes).await
@@ -120,7 +120,7 @@ mod grpc_web {
                 .accept_http1(true)
                 .layer(GrpcWebLayer::new())
                 .layer(layer);
-            let server = serve_with(server, routes(&Obedient::default())).await;
+            let server = serve_with(server, routes(&ScriptedHandler::default())).await;
             let path = format!("/{rpc}");
             let response = post(&server, &path, Some("application/grpc-web+proto"), &framed(text)).await;
             let status = format!("grpc-status:{}", code as i32);

@@ -6,7 +6,7 @@ use std::process::Command;
 use integration_tests::kinds::Message;
 use integration_tests::kinds::server_stream_client::ServerStreamClient;
 use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
-use integration_tests::server::PATIENCE;
+use integration_tests::server::TIMEOUT;
 use integration_tests::telemetry::{Attributes, Metrics, Telemetry, attributes, expected};
 use opentelemetry::trace::SpanKind;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
@@ -75,7 +75,7 @@ fn points(metrics: &Metrics, name: &str) -> Vec<(Attributes, u64, f64)> {
 async fn are_what_the_environment_asks_for() {
     let dup = std::env::var(OPT_IN).is_ok_and(|opt_in| opt_in.contains("rpc/dup"));
     let telemetry = Telemetry::start();
-    tokio::time::timeout(PATIENCE, three_rpcs()).await.unwrap();
+    tokio::time::timeout(TIMEOUT, three_rpcs()).await.unwrap();
 
     let (mut spans_of_stream, mut spans_of_unknown) = (0, 0);
     for span in telemetry.spans(6).await {

@@ -4,8 +4,8 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use integration_tests::coverage::Coverage;
 use integration_tests::server::{Running, serve, serve_with};
-use integration_tests::set_ups::SetUp;
 use integration_tests::telemetry::{Shared, Telemetry};
 use opentelemetry::trace::{Span, Tracer, TracerProvider};
 use opentelemetry_otlp::WithExportConfig;
@@ -86,7 +86,7 @@ struct Process {
 }
 
 impl Process {
-    async fn start(set_up: SetUp) -> Self {
+    async fn start(coverage: Coverage) -> Self {
         let exporter = Late::default();
         let tracers = SdkTracerProvider::builder()
             .with_batch_exporter(exporter.clone())
@@ -104,10 +104,10 @@ impl Process {
             .instrumentation(instrumentation.clone());
         let annotated = Routes::new(TraceServiceServer::new(Annotated(collected.clone(), instrumentation)));
         let plain = Routes::new(TraceServiceServer::new(Plain(collected.clone())));
-        let server = match set_up {
-            SetUp::Attribute => serve(annotated).await,
-            SetUp::Layer => serve_with(Server::builder().layer(layer), plain).await,
-            SetUp::Both => serve_with(Server::builder().layer(layer), annotated).await,
+        let server = match coverage {
+            Coverage::Attribute => serve(annotated).await,
+            Coverage::Layer => serve_with(Server::builder().layer(layer), plain).await,
+            Coverage::Both => serve_with(Server::builder().layer(layer), annotated).await,
         };
         let to_itself = opentelemetry_otlp::SpanExporter::builder()
             .with_tonic()
@@ -141,10 +141,10 @@ impl Process {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn are_not_recorded() {
-    for set_up in SetUp::ALL {
-        println!("{set_up:?}");
+    for coverage in Coverage::ALL {
+        println!("{coverage:?}");
         let telemetry = Telemetry::start();
-        let process = Process::start(set_up).await;
+        let process = Process::start(coverage).await;
         process.tracers.tracer("app").start("work").end();
         process.export().await;
 
@@ -160,10 +160,10 @@ async fn are_not_recorded() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn but_those_of_an_ordinary_client_are() {
-    for set_up in SetUp::ALL {
-        println!("{set_up:?}");
+    for coverage in Coverage::ALL {
+        println!("{coverage:?}");
         let telemetry = Telemetry::start();
-        let process = Process::start(set_up).await;
+        let process = Process::start(coverage).await;
         let mut client = TraceServiceClient::new(process.server.channel().await);
         client.export(ExportTraceServiceRequest::default()).await.unwrap();
         process.export().await;
@@ -178,10 +178,10 @@ async fn but_those_of_an_ordinary_client_are() {
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn and_those_of_an_exporter_on_another_host() {
-    for set_up in SetUp::ALL {
-        println!("{set_up:?}");
+    for coverage in Coverage::ALL {
+        println!("{coverage:?}");
         let telemetry = Telemetry::start();
-        let process = Process::start(set_up).await;
+        let process = Process::start(coverage).await;
         let endpoint = Endpoint::from_shared(format!("http://{}", process.server.address)).unwrap();
         let endpoint = endpoint.user_agent("OTel-OTLP-Exporter-Rust/0.33.1").unwrap();
         let here = endpoint.connect().await.unwrap();

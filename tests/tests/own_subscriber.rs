@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use integration_tests::talkative::talk;
+use integration_tests::logging_service::talk;
 use opentelemetry::trace::{Span, TraceContextExt, Tracer};
 use opentelemetry::{Context, global};
 use opentelemetry_sdk::logs::{InMemoryLogExporter, SdkLogRecord};

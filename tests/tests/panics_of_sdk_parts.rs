@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use integration_tests::client::{self, Kind};
+use integration_tests::coverage::{Plain, RPCS, ScriptedHandler};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
 use integration_tests::panics::{
@@ -14,7 +15,6 @@ use integration_tests::panics::{
 };
 use integration_tests::rpc::{call_to_end, request};
 use integration_tests::server::{Running, serve, serve_with};
-use integration_tests::set_ups::{Obedient, Plain, RPCS};
 use integration_tests::telemetry::attributes;
 use opentelemetry::metrics::{Histogram, HistogramBuilder, InstrumentProvider, Meter, MeterProvider, SyncInstrument};
 use opentelemetry::propagation::text_map_propagator::FieldIter;
@@ -97,7 +97,7 @@ async fn a_propagator() {
             drop(telemetry);
             start()
         };
-        let server = serve(Plain::routes(&Obedient::default())).await;
+        let server = serve(Plain::routes(&ScriptedHandler::default())).await;
         let layer = ClientLayer::new("here").instrumentation(instrumentation);
         let channel = layer.layer(server.channel().await);
         for kind in Kind::ALL {
@@ -360,7 +360,11 @@ async fn a_tracer_of_ones_own() {
                 .span_attributes(|_| [KeyValue::new("a", 1)])
         };
         // Calls of unknown methods, whose span names the layer resets at the end.
-        let server = serve_with(Server::builder().layer(layer()), Plain::routes(&Obedient::default())).await;
+        let server = serve_with(
+            Server::builder().layer(layer()),
+            Plain::routes(&ScriptedHandler::default()),
+        )
+        .await;
         assert_all_reply(&server).await;
         let renamed = Routes::new(UnaryServer::new(Renamed));
         let renamed = serve_with(Server::builder().layer(layer()), renamed).await;

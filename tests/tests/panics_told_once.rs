@@ -2,11 +2,11 @@
 
 use std::fmt;
 
+use integration_tests::coverage::RPCS;
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
 use integration_tests::rpc::{call_to_end, request};
 use integration_tests::server::serve_with;
-use integration_tests::set_ups::RPCS;
 use integration_tests::telemetry::Telemetry;
 use opentelemetry::Context;
 use opentelemetry::propagation::text_map_propagator::FieldIter;

@@ -8,7 +8,7 @@ use examples::helloworld::greeter_server::{Greeter, GreeterServer};
 use examples::helloworld::{HelloReply, HelloRequest};
 use integration_tests::child;
 use integration_tests::http;
-use integration_tests::server::{PATIENCE, serve};
+use integration_tests::server::{TIMEOUT, serve};
 use otel_runtime::traced_service;
 use otel_setup::Exporter;
 use tonic::service::Routes;
@@ -105,7 +105,7 @@ async fn metrics_of_rpcs_can_be_scraped_until_the_shutdown() {
         // The thread closes the socket as soon as it is shut down.
         let started = std::time::Instant::now();
         while TcpListener::bind(address).is_err() {
-            assert!(started.elapsed() < PATIENCE, "still there");
+            assert!(started.elapsed() < TIMEOUT, "still there");
             std::thread::yield_now();
         }
     });

@@ -1,6 +1,6 @@
 //! `RUST_LOG` says which events become lines and log records, and takes no span out of a trace.
 
-use integration_tests::talkative::{Said, talk};
+use integration_tests::logging_service::{Said, talk};
 use serde_json::Value;
 
 fn said(rust_log: &str) -> Said {
@@ -62,7 +62,7 @@ fn a_directive_is_for_a_target() {
     );
     assert_heard("details=debug", &["details"]);
     assert_heard(
-        "warn,talkative=debug",
+        "warn,logging_service=debug",
         &["outside", "in an instrumented function", "in a verbose function"],
     );
 }

@@ -1,9 +1,9 @@
 //! Inside `ServerLayer` the RPC's context is current: in interceptors, in handlers and in response
 //! streams, also of services without the attribute.
 
+use integration_tests::coverage::{Coverage, Plain, RPCS, STREAMING, ScriptedHandler};
 use integration_tests::rpc::{call_to_end, request};
 use integration_tests::server::serve_with;
-use integration_tests::set_ups::{Obedient, Plain, RPCS, STREAMING, SetUp};
 use integration_tests::telemetry::{Shared, Telemetry};
 use opentelemetry::baggage::BaggageExt;
 use opentelemetry::trace::{Span, TraceContextExt, TraceId, Tracer};
@@ -34,10 +34,10 @@ fn assert_is_child_of(rpc: &SpanData, child: &SpanData) {
 }
 
 async fn a_span_made_there_is_a_child(text: &str, rpcs: &[&str]) {
-    for set_up in SetUp::ALL {
+    for coverage in Coverage::ALL {
         for rpc in rpcs {
             let telemetry = Telemetry::start();
-            let server = set_up.serve(&Obedient::default()).await;
+            let server = coverage.serve(&ScriptedHandler::default()).await;
             let (_, status) = call_to_end(server.channel().await, rpc, in_a_trace(text)).await;
             assert_eq!(status.code(), Code::Ok);
 
@@ -60,14 +60,14 @@ async fn in_a_response_stream() {
 }
 
 async fn a_span_made_there_when_it_is_dropped_is_a_child(text: &str, rpcs: &[&str]) {
-    for set_up in SetUp::ALL {
+    for coverage in Coverage::ALL {
         for rpc in rpcs {
             let telemetry = Telemetry::start();
-            let obedient = Obedient::default();
-            let server = set_up.serve(&obedient).await;
+            let handler = ScriptedHandler::default();
+            let server = coverage.serve(&handler).await;
             tokio::select! {
                 end = call_to_end(server.channel().await, rpc, in_a_trace(text)) => panic!("it does not end: {end:?}"),
-                () = obedient.waits() => {}
+                () = handler.waits() => {}
             }
             let spans = telemetry.spans(2).await;
             let [child, span] = &spans[..] else { unreachable!() };
@@ -101,7 +101,7 @@ async fn in_an_interceptor() {
     };
     let layer = ServerLayer::new().known_methods(RPCS);
     let server = Server::builder().layer(layer).layer(InterceptorLayer::new(intercept));
-    let server = serve_with(server, Plain::routes(&Obedient::default())).await;
+    let server = serve_with(server, Plain::routes(&ScriptedHandler::default())).await;
     call_to_end(server.channel().await, "kinds.Unary/Call", in_a_trace("")).await;
 
     let spans = telemetry.spans(2).await;
@@ -119,7 +119,7 @@ async fn in_an_interceptor() {
 #[tokio::test]
 async fn and_not_outside() {
     let _telemetry = Telemetry::start();
-    let server = SetUp::Both.serve(&Obedient::default()).await;
+    let server = Coverage::Both.serve(&ScriptedHandler::default()).await;
     // The server's tasks run on this thread, too.
     call_to_end(server.channel().await, "kinds.Bidi/Call", in_a_trace("later span")).await;
     assert!(!Context::current().has_active_span());

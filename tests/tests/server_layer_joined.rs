@@ -4,6 +4,7 @@
 use std::pin::Pin;
 use std::task::{self, Poll};
 
+use integration_tests::coverage::{Annotated, ScriptedHandler};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
@@ -12,7 +13,6 @@ use integration_tests::names::odd_client::OddClient;
 use integration_tests::names::odd_server::{Odd, OddServer};
 use integration_tests::rpc::{call, call_to_end, request};
 use integration_tests::server::{Running, serve_with};
-use integration_tests::set_ups::{Annotated, Obedient};
 use integration_tests::telemetry::{Attributes, Telemetry, attributes};
 use opentelemetry::trace::{SpanId, Status as SpanStatus};
 use opentelemetry::{Array, StringValue, Value};
@@ -46,7 +46,7 @@ async fn only_span(telemetry: &Telemetry) -> (SpanData, Attributes) {
 mod what_the_attribute_lists {
     use super::*;
 
-    struct Talkative;
+    struct MetadataService;
 
     fn metadata(names: [&'static str; 3]) -> MetadataMap {
         let mut metadata = MetadataMap::new();
@@ -70,7 +70,7 @@ mod what_the_attribute_lists {
         response_trailers("x-trailer-both", "x-trailer-attribute")
     )]
     #[tonic::async_trait]
-    impl ServerStream for Talkative {
+    impl ServerStream for MetadataService {
         type CallStream = Messages;
 
         #[traced(fields(asked.for = request.get_ref().text.as_str()))]
@@ -90,7 +90,7 @@ mod what_the_attribute_lists {
             .request_headers(["x-both", "x-layer"])
             .response_headers(["x-header-both", "x-header-layer"])
             .response_trailers(["x-trailer-both", "x-trailer-layer"]);
-        let routes = Routes::new(ServerStreamServer::new(Talkative));
+        let routes = Routes::new(ServerStreamServer::new(MetadataService));
         let server = serve_with(Server::builder().layer(layer), routes).await;
         let mut request = request(text);
         *request.metadata_mut() = metadata(["x-both", "x-attribute", "x-layer"]);
@@ -262,7 +262,7 @@ mod a_stream_that_is_dropped {
 /// how it ended all the same.
 mod a_response_that_is_dropped_on_its_way {
     use http_body_util::BodyExt;
-    use integration_tests::set_ups::Plain;
+    use integration_tests::coverage::Plain;
     use tonic::codegen::http;
     use tower::ServiceExt;
 
@@ -286,7 +286,7 @@ mod a_response_that_is_dropped_on_its_way {
 
     #[tokio::test]
     async fn has_ended_as_its_handler_says() {
-        let annotated = || Annotated::routes(&Obedient::default());
+        let annotated = || Annotated::routes(&ScriptedHandler::default());
         assert_eq!(after_its_data(annotated(), "kinds.Unary/Call", "").await, "OK");
         let rpc = "kinds.ServerStream/Call";
         assert_eq!(after_its_data(annotated(), rpc, "torn").await, "DATA_LOSS");
@@ -294,7 +294,7 @@ mod a_response_that_is_dropped_on_its_way {
 
     #[tokio::test]
     async fn was_given_up_by_its_caller_for_the_layer_alone() {
-        let plain = Plain::routes(&Obedient::default());
+        let plain = Plain::routes(&ScriptedHandler::default());
         assert_eq!(after_its_data(plain, "kinds.Unary/Call", "").await, "CANCELLED");
     }
 }
@@ -394,7 +394,7 @@ mod what_only_the_layer_says {
 async fn rpcs_at_once_on_one_connection_do_not_mix() {
     const RPCS: usize = 100;
     let telemetry = Telemetry::start();
-    let server = serve_in_layer(Annotated::routes(&Obedient::default())).await;
+    let server = serve_in_layer(Annotated::routes(&ScriptedHandler::default())).await;
     let channel = server.channel().await;
     let calls: Vec<_> = (0..RPCS)
         .map(|number| {
@@ -432,7 +432,7 @@ async fn two_layers_are_one() {
     let telemetry = Telemetry::start();
     let inner = ServerLayer::new().request_headers(["x-inner"]);
     let server = Server::builder().layer(ServerLayer::new()).layer(inner);
-    let server = serve_with(server, Annotated::routes(&Obedient::default())).await;
+    let server = serve_with(server, Annotated::routes(&ScriptedHandler::default())).await;
     let (_, status) = call_to_end(server.channel().await, "kinds.Unary/Call", request("5")).await;
     assert_eq!(status.code(), Code::NotFound);
     assert_eq!(telemetry.span().await.name, "kinds.Unary/Call");

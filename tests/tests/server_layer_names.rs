@@ -1,10 +1,10 @@
 //! `ServerLayer` gives each RPC its method's name once that is known to be one's; and what a
 //! sampler sees of it.
 
+use integration_tests::coverage::{Annotated, Plain, RPCS, ScriptedHandler};
 use integration_tests::rpc::{call_to_end, request};
 use integration_tests::server::{Running, serve_with};
-use integration_tests::set_ups::{Annotated, Obedient, Plain, RPCS};
-use integration_tests::telemetry::{Curious, Telemetry, attributes};
+use integration_tests::telemetry::{RecordingSampler, Telemetry, attributes};
 use opentelemetry::trace::SpanKind;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SamplingDecision, SdkTracerProvider};
 use otel_runtime::{Instrumentation, ServerLayer};
@@ -28,10 +28,10 @@ fn other(path: &str) -> Named {
 /// methods of the durations.
 async fn names(layer: ServerLayer, routes: Routes, rpc: &str, texts: &[&str]) -> (Vec<Named>, Vec<Option<String>>) {
     let telemetry = Telemetry::start();
-    let curious = Curious::new(SamplingDecision::RecordAndSample);
+    let sampler = RecordingSampler::new(SamplingDecision::RecordAndSample);
     let exporter = InMemorySpanExporter::default();
     let tracers = SdkTracerProvider::builder()
-        .with_sampler(curious.clone())
+        .with_sampler(sampler.clone())
         .with_simple_exporter(exporter.clone())
         .build();
     let layer = layer.instrumentation(Instrumentation::builder().tracer_provider(&tracers).build());
@@ -52,7 +52,7 @@ async fn names(layer: ServerLayer, routes: Routes, rpc: &str, texts: &[&str]) ->
     of_spans.sort_unstable();
     assert_eq!(of_points, of_spans);
 
-    let asked = curious.asked.lock().unwrap();
+    let asked = sampler.asked.lock().unwrap();
     let asked = asked.iter().map(|(name, kind, attributes)| {
         assert_eq!((&**name, kind), (rpc, &SpanKind::Server));
         assert_eq!(attributes["rpc.system.name"], "grpc");
@@ -74,7 +74,7 @@ async fn call_each(server: &Running, rpc: &str, texts: &[&str]) {
 async fn of_an_annotated_method_from_its_first_rpc_on() {
     for rpc in RPCS {
         for texts in [["", ""], ["13", "13"]] {
-            let routes = Annotated::routes(&Obedient::default());
+            let routes = Annotated::routes(&ScriptedHandler::default());
             let (spans, asked) = names(ServerLayer::new(), routes, rpc, &texts).await;
             assert_eq!(spans, [known(rpc), known(rpc)]);
             assert_eq!(asked, [None, Some(rpc.to_owned())]);
@@ -87,7 +87,7 @@ async fn of_a_method_that_the_layer_is_told_also_for_its_first_sampler() {
     for told in ["kinds.Unary/Call", "/kinds.Unary/Call"] {
         for routes in [Plain::routes, Annotated::routes] {
             let layer = ServerLayer::new().known_methods([told]);
-            let (spans, asked) = names(layer, routes(&Obedient::default()), RPC, &["", "13"]).await;
+            let (spans, asked) = names(layer, routes(&ScriptedHandler::default()), RPC, &["", "13"]).await;
             assert_eq!(spans, [known(RPC), known(RPC)]);
             assert_eq!(asked, [Some(RPC.to_owned()), Some(RPC.to_owned())]);
         }
@@ -97,7 +97,7 @@ async fn of_a_method_that_the_layer_is_told_also_for_its_first_sampler() {
 #[tokio::test]
 async fn of_any_method_once_it_has_answered() {
     for rpc in RPCS {
-        let routes = Plain::routes(&Obedient::default());
+        let routes = Plain::routes(&ScriptedHandler::default());
         let (spans, asked) = names(ServerLayer::new(), routes, rpc, &["13", "", "13"]).await;
         // A bare status may be anybody's.
         assert_eq!(spans, [other(rpc), known(rpc), known(rpc)]);
@@ -108,7 +108,7 @@ async fn of_any_method_once_it_has_answered() {
 #[tokio::test]
 async fn of_a_method_whose_answer_has_failed_half_way() {
     let rpc = "kinds.ServerStream/Call";
-    let routes = Plain::routes(&Obedient::default());
+    let routes = Plain::routes(&ScriptedHandler::default());
     let (spans, _) = names(ServerLayer::new(), routes, rpc, &["later 13"]).await;
     assert_eq!(spans, [known(rpc)]);
 }
@@ -117,7 +117,7 @@ async fn of_a_method_whose_answer_has_failed_half_way() {
 async fn what_one_connection_has_told_all_of_them_know() {
     let telemetry = Telemetry::start();
     let server = Server::builder().layer(ServerLayer::new());
-    let server = serve_with(server, Plain::routes(&Obedient::default())).await;
+    let server = serve_with(server, Plain::routes(&ScriptedHandler::default())).await;
     for text in ["", "13"] {
         call_each(&server, RPC, &[text]).await;
     }
@@ -130,9 +130,9 @@ async fn what_one_connection_has_told_all_of_them_know() {
 #[tokio::test]
 async fn active_requests_move_to_their_method() {
     let telemetry = Telemetry::start();
-    let obedient = Obedient::default();
+    let handler = ScriptedHandler::default();
     let server = Server::builder().layer(ServerLayer::new());
-    let server = serve_with(server, Plain::routes(&obedient)).await;
+    let server = serve_with(server, Plain::routes(&handler)).await;
     let rpc = "kinds.ServerStream/Call";
     let active = |telemetry: &Telemetry| {
         let mut active = telemetry.metrics().active_requests();
@@ -147,7 +147,7 @@ async fn active_requests_move_to_their_method() {
     tokio::select! {
         reply = early => panic!("it does not reply: {reply:?}"),
         () = async {
-            obedient.waits().await;
+            handler.waits().await;
             assert_eq!(active(&telemetry), [("_OTHER".to_owned(), 1)]);
         } => {}
     }
@@ -165,12 +165,12 @@ async fn active_requests_move_to_their_method() {
 #[tokio::test]
 async fn of_an_rpc_that_was_given_up_before_its_method_was_known() {
     let telemetry = Telemetry::start();
-    let obedient = Obedient::default();
+    let handler = ScriptedHandler::default();
     let server = Server::builder().layer(ServerLayer::new());
-    let server = serve_with(server, Plain::routes(&obedient)).await;
+    let server = serve_with(server, Plain::routes(&handler)).await;
     tokio::select! {
         reply = integration_tests::rpc::call(server.channel().await, RPC, request("wait")) => panic!("it does not reply: {reply:?}"),
-        () = obedient.waits() => {}
+        () = handler.waits() => {}
     }
     let span = telemetry.span().await;
     let found = attributes(&span.attributes);

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 
+use integration_tests::coverage::{Annotated, Plain, RPCS, ScriptedHandler};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
 use integration_tests::rpc::{call, call_to_end, read_to_end, request};
 use integration_tests::server::{Running, serve_with};
-use integration_tests::set_ups::{Annotated, Obedient, Plain, RPCS};
 use integration_tests::telemetry::{Attributes, Telemetry, attributes, expected};
 use opentelemetry::trace::Status as SpanStatus;
 use otel_runtime::{ServerLayer, traced_service};
@@ -73,7 +73,7 @@ mod an_unknown {
     async fn is_other(rpc: &str) {
         for routes in [Plain::routes, Annotated::routes] {
             let telemetry = Telemetry::start();
-            let server = serve_in_layer(routes(&Obedient::default())).await;
+            let server = serve_in_layer(routes(&ScriptedHandler::default())).await;
             let (_, status) = call_to_end(server.channel().await, rpc, request("")).await;
             assert_eq!(status.code(), Code::Unimplemented);
             let recorded = Recorded {
@@ -126,7 +126,7 @@ mod rejected_by_an_interceptor {
         for known in [false, true] {
             let layer = ServerLayer::new().known_methods(known.then_some("kinds.Unary/Call"));
             let server = Server::builder().layer(layer).layer(InterceptorLayer::new(refuse));
-            let server = serve_with(server, Annotated::routes(&Obedient::default())).await;
+            let server = serve_with(server, Annotated::routes(&ScriptedHandler::default())).await;
             one_of_a_method_that_is(known, server).await;
         }
     }
@@ -175,7 +175,7 @@ mod rejected_by_an_interceptor {
 
     #[tokio::test]
     async fn a_thousand_services_that_are_made_up() {
-        let server = serve_in_layer(Annotated::routes(&Obedient::default())).await;
+        let server = serve_in_layer(Annotated::routes(&ScriptedHandler::default())).await;
         makes_no_label(server, |number| format!("made.up{number}/Call"), "UNIMPLEMENTED").await;
     }
 
@@ -184,13 +184,13 @@ mod rejected_by_an_interceptor {
         let server = Server::builder()
             .layer(ServerLayer::new())
             .layer(InterceptorLayer::new(refuse));
-        let server = serve_with(server, Annotated::routes(&Obedient::default())).await;
+        let server = serve_with(server, Annotated::routes(&ScriptedHandler::default())).await;
         makes_no_label(server, |number| format!("made.up{number}/Call"), "UNAUTHENTICATED").await;
     }
 
     #[tokio::test]
     async fn a_thousand_methods_that_are_made_up() {
-        let server = serve_in_layer(Plain::routes(&Obedient::default())).await;
+        let server = serve_in_layer(Plain::routes(&ScriptedHandler::default())).await;
         makes_no_label(server, |number| format!("kinds.Unary/Call{number}"), "UNIMPLEMENTED").await;
     }
 
@@ -356,7 +356,7 @@ mod an_error_instead_of_a_response {
         let layer = ServerLayer::new().known_methods([RPC]);
         let impatient = TimeoutLayer::new(Duration::from_millis(50));
         let server = Server::builder().layer(layer).layer(impatient);
-        let server = serve_with(server, Plain::routes(&Obedient::default())).await;
+        let server = serve_with(server, Plain::routes(&ScriptedHandler::default())).await;
         is_recorded(server, Code::Internal, "INTERNAL", Some("request timed out")).await;
     }
 
@@ -367,7 +367,7 @@ mod an_error_instead_of_a_response {
             .layer(layer)
             .layer(LoadShedLayer::new())
             .layer(ConcurrencyLimitLayer::new(0));
-        let server = serve_with(server, Plain::routes(&Obedient::default())).await;
+        let server = serve_with(server, Plain::routes(&ScriptedHandler::default())).await;
         is_recorded(server, Code::ResourceExhausted, "RESOURCE_EXHAUSTED", None).await;
     }
 }

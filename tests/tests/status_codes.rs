@@ -1,12 +1,12 @@
 //! The meaning of each of the 17 status codes for the span and for the metric point of a server,
 //! whoever records it.
 
+use integration_tests::coverage::{Coverage, RPCS, STREAMING, ScriptedHandler};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_client::UnaryClient;
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
 use integration_tests::rpc::{call_to_end, request};
 use integration_tests::server::serve;
-use integration_tests::set_ups::{Obedient, RPCS, STREAMING, SetUp};
 use integration_tests::telemetry::{Attributes, Telemetry, attributes, expected};
 use opentelemetry::trace::Status as SpanStatus;
 use otel_runtime::traced_service;
@@ -34,39 +34,39 @@ const CODES: [(Code, &str, bool); 17] = [
     (Code::Unauthenticated, "UNAUTHENTICATED", false),
 ];
 
-async fn of_each_kind(set_up: SetUp) {
+async fn of_each_kind(coverage: Coverage) {
     for rpc in RPCS {
-        each_is_as_the_conventions_say(set_up, rpc, "").await;
+        each_is_as_the_conventions_say(coverage, rpc, "").await;
     }
 }
 
-async fn of_a_stream_that_ends_with_it(set_up: SetUp) {
+async fn of_a_stream_that_ends_with_it(coverage: Coverage) {
     for rpc in STREAMING {
-        each_is_as_the_conventions_say(set_up, rpc, "later ").await;
+        each_is_as_the_conventions_say(coverage, rpc, "later ").await;
     }
 }
 
 #[tokio::test]
 async fn with_the_attribute() {
-    of_each_kind(SetUp::Attribute).await;
-    of_a_stream_that_ends_with_it(SetUp::Attribute).await;
+    of_each_kind(Coverage::Attribute).await;
+    of_a_stream_that_ends_with_it(Coverage::Attribute).await;
 }
 
 #[tokio::test]
 async fn with_the_layer() {
-    of_each_kind(SetUp::Layer).await;
-    of_a_stream_that_ends_with_it(SetUp::Layer).await;
+    of_each_kind(Coverage::Layer).await;
+    of_a_stream_that_ends_with_it(Coverage::Layer).await;
 }
 
 #[tokio::test]
 async fn with_both() {
-    of_each_kind(SetUp::Both).await;
-    of_a_stream_that_ends_with_it(SetUp::Both).await;
+    of_each_kind(Coverage::Both).await;
+    of_a_stream_that_ends_with_it(Coverage::Both).await;
 }
 
-async fn each_is_as_the_conventions_say(set_up: SetUp, rpc: &str, when: &str) {
+async fn each_is_as_the_conventions_say(coverage: Coverage, rpc: &str, when: &str) {
     let telemetry = Telemetry::start();
-    let server = set_up.serve(&Obedient::default()).await;
+    let server = coverage.serve(&ScriptedHandler::default()).await;
     let channel = server.channel().await;
     for (code, ..) in CODES {
         let text = format!("{when}{}", code as i32);

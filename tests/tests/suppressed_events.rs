@@ -1,7 +1,7 @@
 //! While telemetry is suppressed, as it is in exporters, `tracing` makes no telemetry; but lines
 //! tell people.
 
-use integration_tests::talkative::talk;
+use integration_tests::logging_service::talk;
 use serde_json::Value;
 
 #[test]

@@ -2,7 +2,7 @@
 //! trace of itself.
 
 use integration_tests::client::{Kind, call, connect};
-use integration_tests::obedient::Obedient;
+use integration_tests::scripted::ScriptedService;
 use integration_tests::server::{Running, serve};
 use integration_tests::telemetry::Telemetry;
 use opentelemetry::Context;
@@ -17,14 +17,14 @@ fn caller() -> Context {
     Context::new().with_remote_span_context(span)
 }
 
-async fn start() -> (Telemetry, Obedient, Running) {
+async fn start() -> (Telemetry, ScriptedService, Running) {
     let telemetry = Telemetry::start();
-    let service = Obedient::default();
+    let service = ScriptedService::default();
     let server = serve(service.routes()).await;
     (telemetry, service, server)
 }
 
-async fn assert_no_trace(telemetry: &Telemetry, service: &Obedient, calls: usize) {
+async fn assert_no_trace(telemetry: &Telemetry, service: &ScriptedService, calls: usize) {
     telemetry.spans(0).await;
     let metrics = telemetry.metrics();
     assert_eq!(metrics.client_duration_count(), 0);

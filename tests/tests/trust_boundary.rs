@@ -8,8 +8,8 @@ use integration_tests::client::{self, Kind};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_client::UnaryClient;
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
-use integration_tests::obedient::Obedient;
 use integration_tests::rpc::{call_to_end, request};
+use integration_tests::scripted::ScriptedService;
 use integration_tests::server::{channel_to, serve, serve_with};
 use integration_tests::telemetry::{Shared, Telemetry, attributes};
 use opentelemetry::baggage::BaggageExt;
@@ -110,7 +110,7 @@ async fn call(told: Told, propagator: Option<TraceContextPropagator>, request: R
         instrumentation = instrumentation.propagator(propagator);
     }
     let instrumentation = instrumentation.build();
-    let backend = Obedient::default();
+    let backend = ScriptedService::default();
     let behind = serve(backend.routes()).await;
     let endpoint = Endpoint::from_shared(format!("http://{}", behind.address)).unwrap();
     let seen = Arc::new(Mutex::new(None));
@@ -392,11 +392,11 @@ impl TextMapPropagator for Wordy {
 #[tokio::test]
 async fn a_propagator_of_ones_own_reads_and_writes_no_longer_lists() {
     let _turn = Telemetry::start();
-    let obedient = Obedient::default();
+    let service = ScriptedService::default();
     let read = Shared::default();
     let wordy = Instrumentation::builder().propagator(Wordy(Arc::clone(&read))).build();
     let layer = ServerLayer::new().instrumentation(wordy.clone());
-    let server = serve_with(Server::builder().layer(layer), obedient.routes()).await;
+    let server = serve_with(Server::builder().layer(layer), service.routes()).await;
     for list in LISTS {
         for members in members() {
             let lies = hostile(&[(list.0, &members.join(","))]);
@@ -408,7 +408,7 @@ async fn a_propagator_of_ones_own_reads_and_writes_no_longer_lists() {
         }
     }
 
-    let behind = Obedient::default();
+    let behind = ScriptedService::default();
     let server = serve(behind.routes()).await;
     let layer = ClientLayer::new("here").instrumentation(wordy);
     let channel = layer.layer(server.channel().await);
@@ -422,7 +422,7 @@ async fn a_propagator_of_ones_own_reads_and_writes_no_longer_lists() {
 /// The headers that another propagator injects for a context with too much baggage and too long a
 /// tracestate.
 async fn written_by(propagator: impl TextMapPropagator + Send + Sync + 'static) -> MetadataMap {
-    let behind = Obedient::default();
+    let behind = ScriptedService::default();
     let server = serve(behind.routes()).await;
     let instrumentation = Instrumentation::builder().propagator(propagator);
     let layer = ClientLayer::new("here").instrumentation(instrumentation.build());
@@ -508,7 +508,7 @@ async fn more_headers_than_the_server_takes_are_no_rpc() {
     let telemetry = Telemetry::start();
     let server = serve_with(
         Server::builder().layer(ServerLayer::new()),
-        Obedient::default().routes(),
+        ScriptedService::default().routes(),
     )
     .await;
     let value = "x".repeat(MOST_HEADERS);
@@ -526,7 +526,7 @@ async fn made_up_methods_are_one_name_in_metrics_and_of_spans() {
     let telemetry = Telemetry::start();
     let server = serve_with(
         Server::builder().layer(ServerLayer::new()),
-        Obedient::default().routes(),
+        ScriptedService::default().routes(),
     )
     .await;
     let channel = server.channel().await;
@@ -599,7 +599,7 @@ async fn a_sampler_sees_256_bytes_of_a_made_up_path() {
     let tracers = SdkTracerProvider::builder().with_sampler(sampler.clone()).build();
     let instrumentation = Instrumentation::builder().tracer_provider(&tracers).build();
     let layer = ServerLayer::new().instrumentation(instrumentation);
-    let server = serve_with(Server::builder().layer(layer), Obedient::default().routes()).await;
+    let server = serve_with(Server::builder().layer(layer), ScriptedService::default().routes()).await;
     let path = format!("a.B/{}", "x".repeat(8000));
     call_to_end(server.channel().await, &path, request("")).await;
     assert_eq!(*sampler.0.lock().unwrap(), path[..256]);
@@ -610,7 +610,7 @@ async fn a_sampler_sees_256_bytes_of_a_made_up_path() {
 async fn a_path_longer_than_256_bytes_is_no_method() {
     // Whatever it answers, it is more than a bare status.
     let any = || async { ([("content-type", "application/grpc")], [0; 5]) };
-    let routes = Obedient::default().routes().into_axum_router().fallback(any);
+    let routes = ScriptedService::default().routes().into_axum_router().fallback(any);
     // With metrics of its own: such a name would stay in those of the others.
     let instrumentation = Instrumentation::builder().meter_provider(&SdkMeterProvider::default());
     let layer = ServerLayer::new().instrumentation(instrumentation.build());
@@ -628,7 +628,7 @@ async fn the_servers_address_is_what_the_caller_calls_it_on_spans_alone() {
     let telemetry = Telemetry::start();
     let server = serve_with(
         Server::builder().layer(ServerLayer::new()),
-        Obedient::default().routes(),
+        ScriptedService::default().routes(),
     )
     .await;
     let endpoint = Endpoint::from_shared(format!("http://{}", server.address)).unwrap();
@@ -652,8 +652,8 @@ async fn the_servers_address_is_what_the_caller_calls_it_on_spans_alone() {
 #[tokio::test]
 async fn a_deadline_that_nobody_can_keep_counts_as_a_failure() {
     let telemetry = Telemetry::start();
-    let obedient = Obedient::default();
-    let server = serve_with(Server::builder().layer(ServerLayer::new()), obedient.routes()).await;
+    let service = ScriptedService::default();
+    let server = serve_with(Server::builder().layer(ServerLayer::new()), service.routes()).await;
     let mut impatient = request("wait");
     impatient.metadata_mut().insert("grpc-timeout", "1n".parse().unwrap());
     call_to_end(server.channel().await, RPC, impatient).await;
@@ -666,7 +666,7 @@ async fn who_poses_as_an_exporter_hides_calls_of_a_collectors_services_alone() {
     let telemetry = Telemetry::start();
     let server = serve_with(
         Server::builder().layer(ServerLayer::new()),
-        Obedient::default().routes(),
+        ScriptedService::default().routes(),
     )
     .await;
     let endpoint = Endpoint::from_shared(format!("http://{}", server.address)).unwrap();

@@ -16,7 +16,7 @@ use std::io::{self, BufRead};
 use std::time::{Duration, Instant};
 
 use futures_executor::block_on;
-use integration_tests::obedient::Obedient;
+use integration_tests::scripted::ScriptedService;
 use integration_tests::server::serve_with;
 use opentelemetry::global;
 use opentelemetry::trace::{Span, Tracer};
@@ -73,7 +73,7 @@ fn drive(arguments: impl Iterator<Item = String>) {
                 continue;
             }
             "serve" => {
-                let routes = Obedient::default().routes();
+                let routes = ScriptedService::default().routes();
                 let layer = Server::builder().layer(ServerLayer::new());
                 let serving = serve_with(layer, routes);
                 let server = task::block_in_place(|| Handle::current().block_on(serving));

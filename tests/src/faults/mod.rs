@@ -31,7 +31,7 @@ pub use caller::Reply;
 pub use export::Export;
 pub use unsteady::quiet;
 
-use crate::server::{PATIENCE, Running, serve, serve_with};
+use crate::server::{Running, TIMEOUT, serve, serve_with};
 use caller::{Caller, Made};
 use ends::Expected;
 
@@ -130,9 +130,9 @@ impl Round {
         let (serving, calling) = (runtime(), runtime());
         let server = serving.block_on(server);
         let (made, endless) = calling.block_on(caller.make(self, server));
-        serving.shutdown_timeout(PATIENCE);
+        serving.shutdown_timeout(TIMEOUT);
         drop(endless);
-        calling.shutdown_timeout(PATIENCE);
+        calling.shutdown_timeout(TIMEOUT);
         made
     }
 }

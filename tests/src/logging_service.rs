@@ -1,4 +1,4 @@
-//! The output of the program `talkative`, a process of its own.
+//! The output of the program `logging_service`, a process of its own.
 
 use std::collections::BTreeMap;
 

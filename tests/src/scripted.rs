@@ -29,14 +29,14 @@ use crate::telemetry::Shared;
 /// * `panic`: panics;
 /// * `fail later`, `code 5 later`, …: the same, behind the first message of a stream.
 #[derive(Clone, Debug, Default)]
-pub struct Obedient {
+pub struct ScriptedService {
     /// Told of each RPC that now waits.
     pub waiting: Arc<Notify>,
     /// The metadata of each request.
     pub metadata: Shared<Vec<MetadataMap>>,
 }
 
-/// The status that an [`Obedient`] service fails with.
+/// The status that an [`ScriptedService`] service fails with.
 #[must_use]
 pub fn failure() -> Status {
     Status::not_found("nothing of that name")
@@ -44,7 +44,7 @@ pub fn failure() -> Status {
 
 type Messages = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
 
-impl Obedient {
+impl ScriptedService {
     /// All four services.
     #[must_use]
     pub fn routes(&self) -> Routes {
@@ -58,8 +58,8 @@ impl Obedient {
     /// they, too, can fail behind their reply.
     #[must_use]
     pub fn routes_of_streams(&self) -> Routes {
-        let unary = As::<_, UnaryServer<Obedient>>::new(ServerStreamServer::new(self.clone()));
-        let client_stream = As::<_, ClientStreamServer<Obedient>>::new(BidiServer::new(self.clone()));
+        let unary = As::<_, UnaryServer<ScriptedService>>::new(ServerStreamServer::new(self.clone()));
+        let client_stream = As::<_, ClientStreamServer<ScriptedService>>::new(BidiServer::new(self.clone()));
         Routes::new(unary)
             .add_service(ServerStreamServer::new(self.clone()))
             .add_service(client_stream)
@@ -108,7 +108,7 @@ impl Obedient {
 }
 
 #[tonic::async_trait]
-impl Unary for Obedient {
+impl Unary for ScriptedService {
     async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
         self.came(&request);
         self.obey(&request.get_ref().text).await?;
@@ -117,7 +117,7 @@ impl Unary for Obedient {
 }
 
 #[tonic::async_trait]
-impl ServerStream for Obedient {
+impl ServerStream for ScriptedService {
     type CallStream = Messages;
 
     async fn call(&self, request: Request<Message>) -> Result<Response<Messages>, Status> {
@@ -128,7 +128,7 @@ impl ServerStream for Obedient {
 }
 
 #[tonic::async_trait]
-impl ClientStream for Obedient {
+impl ClientStream for ScriptedService {
     async fn call(&self, request: Request<Streaming<Message>>) -> Result<Response<Message>, Status> {
         self.came(&request);
         let first = request.into_inner().message().await?.unwrap_or_default();
@@ -138,7 +138,7 @@ impl ClientStream for Obedient {
 }
 
 #[tonic::async_trait]
-impl Bidi for Obedient {
+impl Bidi for ScriptedService {
     type CallStream = Messages;
 
     async fn call(&self, request: Request<Streaming<Message>>) -> Result<Response<Messages>, Status> {

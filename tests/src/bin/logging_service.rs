@@ -25,11 +25,11 @@ use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
 #[derive(Clone)]
-struct Talkative;
+struct LoggingService;
 
 #[traced_service]
 #[tonic::async_trait]
-impl Unary for Talkative {
+impl Unary for LoggingService {
     async fn call(&self, _: Request<Message>) -> Result<Response<Message>, Status> {
         tracing::info!("in a handler");
         instrumented(1).await;
@@ -74,7 +74,7 @@ fn user() -> Option<String> {
 
 #[traced_service]
 #[tonic::async_trait]
-impl ServerStream for Talkative {
+impl ServerStream for LoggingService {
     type CallStream = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
 
     async fn call(&self, _: Request<Message>) -> Result<Response<Self::CallStream>, Status> {
@@ -141,7 +141,8 @@ async fn main() {
     suppressed();
     tracing::error!(name: "Export.Failed.NonRetryable", "each batch fails");
 
-    let server = serve(Routes::new(UnaryServer::new(Talkative)).add_service(ServerStreamServer::new(Talkative))).await;
+    let server =
+        serve(Routes::new(UnaryServer::new(LoggingService)).add_service(ServerStreamServer::new(LoggingService))).await;
     let mut request = Request::new(Message::default());
     request.metadata_mut().insert("baggage", "user=ada".parse().unwrap());
     UnaryClient::new(server.channel().await).call(request).await.unwrap();

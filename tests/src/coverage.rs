@@ -34,7 +34,7 @@ pub const STREAMING: [&str; 2] = ["kinds.ServerStream/Call", "kinds.Bidi/Call"];
 /// Does what a text says:
 ///
 /// * a number: fails with that code, and a message that names it; with 0 it succeeds,
-/// * `wait`: comes back when it is [released](Obedient::release),
+/// * `wait`: comes back when it is [released](ScriptedHandler::release),
 /// * `hold`: the same, and when it is dropped it makes a span, `child`,
 /// * `panic`: panics,
 /// * `span`: makes a span, `child`,
@@ -44,14 +44,14 @@ pub const STREAMING: [&str; 2] = ["kinds.ServerStream/Call", "kinds.Bidi/Call"];
 /// With `later ` before it, it does so after the first message of the response stream. Each
 /// response stream but that ends after one message.
 #[derive(Clone, Debug, Default)]
-pub struct Obedient {
+pub struct ScriptedHandler {
     waiting: Arc<Notify>,
     released: Arc<Notify>,
 }
 
 type Messages = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
 
-impl Obedient {
+impl ScriptedHandler {
     /// Comes back when a call waits.
     pub async fn waits(&self) {
         self.waiting.notified().await;
@@ -94,11 +94,11 @@ impl Obedient {
             let message = self.obey(&message.text).await?;
             return Ok(Response::new(Box::pin(tokio_stream::once(Ok(message)))));
         };
-        let (obedient, later) = (self.clone(), later.to_owned());
+        let (handler, later) = (self.clone(), later.to_owned());
         let first = tokio_stream::once(Ok(Message::from("first")));
         let second = tokio_stream::once(()).then(move |()| {
-            let (obedient, later) = (obedient.clone(), later.clone());
-            async move { obedient.obey(&later).await }
+            let (handler, later) = (handler.clone(), later.clone());
+            async move { handler.obey(&later).await }
         });
         Ok(Response::new(Box::pin(first.chain(second))))
     }
@@ -121,7 +121,7 @@ macro_rules! services {
     ($(#[$about:meta])* $name:ident, $(#[$attribute:meta])*) => {
         $(#[$about])*
         #[derive(Clone, Debug, Default)]
-        pub struct $name(pub Obedient);
+        pub struct $name(pub ScriptedHandler);
 
         $(#[$attribute])*
         #[tonic::async_trait]
@@ -162,8 +162,8 @@ macro_rules! services {
         impl $name {
             /// All four services.
             #[must_use]
-            pub fn routes(obedient: &Obedient) -> Routes {
-                let services = $name(obedient.clone());
+            pub fn routes(handler: &ScriptedHandler) -> Routes {
+                let services = $name(handler.clone());
                 Routes::new(UnaryServer::new(services.clone()))
                     .add_service(ServerStreamServer::new(services.clone()))
                     .add_service(ClientStreamServer::new(services.clone()))
@@ -187,7 +187,7 @@ services! {
 /// The ways of recording a server's RPCs. Whichever it is, an RPC that a handler answers is
 /// recorded the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SetUp {
+pub enum Coverage {
     /// The attribute alone.
     Attribute,
     /// The layer alone, which is told the methods' names.
@@ -196,20 +196,20 @@ pub enum SetUp {
     Both,
 }
 
-impl SetUp {
+impl Coverage {
     /// All of them.
-    pub const ALL: [SetUp; 3] = [SetUp::Attribute, SetUp::Layer, SetUp::Both];
+    pub const ALL: [Coverage; 3] = [Coverage::Attribute, Coverage::Layer, Coverage::Both];
 
     /// Serves all four services so.
-    pub async fn serve(self, obedient: &Obedient) -> Running {
+    pub async fn serve(self, handler: &ScriptedHandler) -> Running {
         let layer = ServerLayer::new();
         match self {
-            SetUp::Attribute => serve(Annotated::routes(obedient)).await,
-            SetUp::Layer => {
+            Coverage::Attribute => serve(Annotated::routes(handler)).await,
+            Coverage::Layer => {
                 let server = Server::builder().layer(layer.known_methods(RPCS));
-                serve_with(server, Plain::routes(obedient)).await
+                serve_with(server, Plain::routes(handler)).await
             }
-            SetUp::Both => serve_with(Server::builder().layer(layer), Annotated::routes(obedient)).await,
+            Coverage::Both => serve_with(Server::builder().layer(layer), Annotated::routes(handler)).await,
         }
     }
 }
