@@ -3,8 +3,8 @@
 
 use integration_tests::client::{Kind, code_name};
 use integration_tests::collector::Collector;
+use integration_tests::coverage::{Coverage, ScriptedHandler};
 use integration_tests::server::TIMEOUT;
-use integration_tests::coverage::{ScriptedHandler, Coverage};
 use integration_tests::telemetry::{Telemetry, attributes};
 use opentelemetry::trace::{SpanId, SpanKind, Status, TraceId};
 use opentelemetry_proto::tonic::trace::v1::Span;
@@ -44,7 +44,7 @@ async fn make_one_trace_with_our_server(language: &Language, program: &str) {
     let mut calls = 0;
     for kind in Kind::ALL {
         for case in Case::all(kind) {
-            let mut answer = client.tell(&case.command(kind));
+            let mut answer = client.send(&case.command(kind));
             if case.last_text() == "wait" {
                 timeout(TIMEOUT, handler.waits())
                     .await
@@ -52,7 +52,7 @@ async fn make_one_trace_with_our_server(language: &Language, program: &str) {
             }
             if case.code == Code::Cancelled {
                 assert_eq!(answer, "waits");
-                answer = client.tell("cancel");
+                answer = client.send("cancel");
             }
             calls += 1;
             let ours = telemetry.spans(calls).await.pop().unwrap();

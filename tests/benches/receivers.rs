@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use integration_tests::child::run;
-use integration_tests::collector::{Behaviour, Collector, nobody};
+use integration_tests::collector::{Behaviour, Collector, unused_address};
 
 const CALLS: &str = "10000";
 const ROUNDS: usize = 7;
@@ -26,7 +26,7 @@ struct Run {
 
 fn main() {
     let receivers = [
-        ("up", Some(Behaviour::Keep)),
+        ("up", Some(Behaviour::Accept)),
         ("not there", None),
         ("hangs", Some(Behaviour::Hang)),
         ("takes 1 s", Some(Behaviour::Slow(Duration::from_secs(1)))),
@@ -61,7 +61,7 @@ fn round(behaviour: Option<Behaviour>) -> Run {
     });
     let url = match &collector {
         Some(collector) => collector.url(),
-        None => format!("http://{}", nobody()),
+        None => format!("http://{}", unused_address()),
     };
     let variables = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &*url),

@@ -7,15 +7,15 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use integration_tests::counted::chosen;
-use integration_tests::faults::{Books, Export, Round, quiet};
+use integration_tests::counted::number_from_env;
+use integration_tests::faults::{Export, Round, RoundTelemetry, quiet};
 
 fn main() {
     quiet();
-    let minutes = chosen("SOAK_MINUTES", 30);
-    let first = chosen("FAULTS_SEED", 1);
+    let minutes = number_from_env("SOAK_MINUTES", 30);
+    let first = number_from_env("FAULTS_SEED", 1);
     let export = Export::default();
-    let books = Books::new(export.processor());
+    let telemetry = RoundTelemetry::new(export.processor());
     let (begun, mut resident) = (Instant::now(), Vec::new());
     println!("minute   rounds     spans   resident KiB");
     for seed in first.. {
@@ -27,13 +27,13 @@ fn main() {
         // Nothing is kept for longer than a round.
         export.behave(seed);
         let _ = export.arrived();
-        assert_eq!(round.balanced(&books), round.unrecorded(), "{round:?}");
+        assert_eq!(round.run_checked(&telemetry), round.unrecorded(), "{round:?}");
         // The processor's time is a quarter of the clock's.
         thread::sleep((cpu_time() * 4).saturating_sub(begun.elapsed()));
         while begun.elapsed().as_secs() / 60 > resident.len() as u64 {
             resident.push(resident_kib());
             let (minute, rounds) = (resident.len(), seed - first + 1);
-            println!("{minute:6} {rounds:8} {:9} {:14}", books.spans(), resident_kib());
+            println!("{minute:6} {rounds:8} {:9} {:14}", telemetry.spans(), resident_kib());
         }
         if resident.len() as u64 >= minutes {
             break;

@@ -10,7 +10,7 @@ use crate::server::TIMEOUT;
 
 /// The output and the exit status of a program.
 #[derive(Debug)]
-pub struct Ended {
+pub struct ProcessOutput {
     /// The contents of stdout.
     pub stdout: String,
     /// The contents of stderr.
@@ -22,7 +22,11 @@ pub struct Ended {
 /// Runs a program, which cargo names: `env!("CARGO_BIN_EXE_service")`, say. It sees these
 /// environment variables and no others, so the reader's own have no say.
 #[must_use]
-pub fn run<'v>(program: &str, arguments: &[&str], variables: impl IntoIterator<Item = (&'v str, &'v str)>) -> Ended {
+pub fn run<'v>(
+    program: &str,
+    arguments: &[&str],
+    variables: impl IntoIterator<Item = (&'v str, &'v str)>,
+) -> ProcessOutput {
     let output = Command::new(program)
         .args(arguments)
         .env_clear()
@@ -30,7 +34,7 @@ pub fn run<'v>(program: &str, arguments: &[&str], variables: impl IntoIterator<I
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    Ended {
+    ProcessOutput {
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
         success: output.status.success(),
@@ -39,14 +43,14 @@ pub fn run<'v>(program: &str, arguments: &[&str], variables: impl IntoIterator<I
 
 /// A program that does what it is told, line by line: `driven`.
 #[derive(Debug)]
-pub struct Driven {
+pub struct DrivenProcess {
     child: Child,
     lines: Receiver<String>,
     /// The lines of stdout that are not answers.
     pub log: Vec<String>,
 }
 
-impl Driven {
+impl DrivenProcess {
     /// Starts it. It answers once it is ready, or why it never will be.
     #[must_use]
     pub fn start<'v>(
@@ -83,7 +87,7 @@ impl Driven {
                 .map_while(Result::ok)
                 .try_for_each(|read| line.send(read))
         });
-        Driven {
+        DrivenProcess {
             child,
             lines,
             log: Vec::new(),
@@ -91,7 +95,7 @@ impl Driven {
     }
 
     /// Tells it something, and waits for the answer.
-    pub fn tell(&mut self, line: &str) -> String {
+    pub fn send(&mut self, line: &str) -> String {
         let stdin: &mut ChildStdin = self.child.stdin.as_mut().unwrap();
         writeln!(stdin, "{line}").unwrap();
         self.answer()
@@ -133,7 +137,7 @@ impl Driven {
     }
 }
 
-impl Drop for Driven {
+impl Drop for DrivenProcess {
     fn drop(&mut self) {
         // Still running only if the test has failed.
         let _ = self.child.kill();

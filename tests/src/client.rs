@@ -15,7 +15,7 @@ use crate::kinds::bidi_client::BidiClient;
 use crate::kinds::client_stream_client::ClientStreamClient;
 use crate::kinds::server_stream_client::ServerStreamClient;
 use crate::kinds::unary_client::UnaryClient;
-use crate::server::Running;
+use crate::server::RunningServer;
 use crate::telemetry::{Attributes, expected};
 
 /// A kind of RPC, and the service of [`kinds`](crate::kinds) that has it.
@@ -84,12 +84,12 @@ pub fn endpoint(address: SocketAddr) -> Endpoint {
 }
 
 /// A connection to `server` that is recorded.
-pub async fn connect(server: &Running) -> TracedChannel {
+pub async fn connect(server: &RunningServer) -> TracedChannel {
     TracedChannel::connect(endpoint(server.address)).await.unwrap()
 }
 
 /// The address of a port where nobody listens.
-pub async fn nobody() -> SocketAddr {
+pub async fn unused_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     listener.local_addr().unwrap()
 }

@@ -61,7 +61,7 @@ struct Shared {
 #[derive(Clone, Debug)]
 pub enum Behaviour {
     /// Keeps it, and says so.
-    Keep,
+    Accept,
     /// Says nothing at all, and keeps nothing.
     Hang,
     /// Keeps it, and takes its time.
@@ -71,7 +71,7 @@ pub enum Behaviour {
     /// `INVALID_ARGUMENT`, or 400: not worth another attempt.
     Refuse,
     /// Says that it has not taken so many.
-    Reject(i64),
+    PartialSuccess(i64),
 }
 
 /// A message that was received.
@@ -115,7 +115,7 @@ impl Collector {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             received: watch::Sender::default(),
-            behaviour: Mutex::new(Behaviour::Keep),
+            behaviour: Mutex::new(Behaviour::Accept),
         });
         let runtime = runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -169,7 +169,7 @@ impl Collector {
     }
 
     /// Forgets all that has come so far.
-    pub fn forget(&self) {
+    pub fn clear(&self) {
         self.shared.received.send_modify(Vec::clear);
     }
 
@@ -212,7 +212,7 @@ impl Drop for Collector {
 
 /// Returns an address that nobody listens on.
 #[must_use]
-pub fn nobody() -> SocketAddr {
+pub fn unused_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
@@ -284,7 +284,7 @@ fn routes(shared: &Arc<Shared>) -> Routes {
     // Whatever the path, what is in it is told by how that ends.
     let http = post(move |uri: Uri, headers: HeaderMap, body: Bytes| {
         let shared = Arc::clone(&http);
-        async move { over_http(&shared, &uri, headers, body).await }
+        async move { receive_http(&shared, &uri, headers, body).await }
     });
     let mut router = grpc.into_axum_router();
     for path in ["/v1/{signal}", "/{prefix}/v1/{signal}", "/own/{signal}"] {
@@ -295,16 +295,16 @@ fn routes(shared: &Arc<Shared>) -> Routes {
 
 impl Shared {
     /// The answer: how many items are rejected, or no answer at all.
-    async fn take(&self, path: &str, headers: HeaderMap, content: Content) -> Option<i64> {
+    async fn receive(&self, path: &str, headers: HeaderMap, content: Content) -> Option<i64> {
         let behaviour = self.behaviour.lock().unwrap().clone();
         let rejected = match behaviour {
-            Behaviour::Keep => 0,
+            Behaviour::Accept => 0,
             Behaviour::Hang => std::future::pending().await,
             Behaviour::Slow(pause) => {
                 tokio::time::sleep(pause).await;
                 0
             }
-            Behaviour::Reject(count) => count,
+            Behaviour::PartialSuccess(count) => count,
             Behaviour::Unavailable | Behaviour::Refuse => return None,
         };
         let path = path.to_owned();
@@ -313,7 +313,7 @@ impl Shared {
         Some(rejected)
     }
 
-    fn is_for_good(&self) -> bool {
+    fn is_permanent_error(&self) -> bool {
         matches!(*self.behaviour.lock().unwrap(), Behaviour::Refuse)
     }
 }
@@ -328,9 +328,9 @@ macro_rules! service {
             async fn export(&self, request: Request<$request>) -> Result<Response<$response>, Status> {
                 let (metadata, _, message) = request.into_parts();
                 let content = Content::$content(message);
-                match self.0.take($method, metadata.into_headers(), content).await {
+                match self.0.receive($method, metadata.into_headers(), content).await {
                     Some(rejected) => Ok(Response::new($answer(rejected))),
-                    None if self.0.is_for_good() => Err(Status::invalid_argument("of the test")),
+                    None if self.0.is_permanent_error() => Err(Status::invalid_argument("of the test")),
                     None => Err(Status::unavailable("of the test")),
                 }
             }
@@ -344,7 +344,7 @@ service!(
     Traces,
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
-    of_traces
+    traces_response
 );
 service!(
     MetricsService,
@@ -352,7 +352,7 @@ service!(
     Metrics,
     ExportMetricsServiceRequest,
     ExportMetricsServiceResponse,
-    of_metrics
+    metrics_response
 );
 service!(
     LogsService,
@@ -360,36 +360,36 @@ service!(
     Logs,
     ExportLogsServiceRequest,
     ExportLogsServiceResponse,
-    of_logs
+    logs_response
 );
 
-const WHY: &str = "too many";
+const REJECTION: &str = "too many";
 
-fn of_traces(rejected: i64) -> ExportTraceServiceResponse {
+fn traces_response(rejected: i64) -> ExportTraceServiceResponse {
     let partial_success = (rejected > 0).then(|| ExportTracePartialSuccess {
         rejected_spans: rejected,
-        error_message: WHY.to_owned(),
+        error_message: REJECTION.to_owned(),
     });
     ExportTraceServiceResponse { partial_success }
 }
 
-fn of_metrics(rejected: i64) -> ExportMetricsServiceResponse {
+fn metrics_response(rejected: i64) -> ExportMetricsServiceResponse {
     let partial_success = (rejected > 0).then(|| ExportMetricsPartialSuccess {
         rejected_data_points: rejected,
-        error_message: WHY.to_owned(),
+        error_message: REJECTION.to_owned(),
     });
     ExportMetricsServiceResponse { partial_success }
 }
 
-fn of_logs(rejected: i64) -> ExportLogsServiceResponse {
+fn logs_response(rejected: i64) -> ExportLogsServiceResponse {
     let partial_success = (rejected > 0).then(|| ExportLogsPartialSuccess {
         rejected_log_records: rejected,
-        error_message: WHY.to_owned(),
+        error_message: REJECTION.to_owned(),
     });
     ExportLogsServiceResponse { partial_success }
 }
 
-async fn over_http(shared: &Shared, uri: &Uri, headers: HeaderMap, body: Bytes) -> HttpResponse {
+async fn receive_http(shared: &Shared, uri: &Uri, headers: HeaderMap, body: Bytes) -> HttpResponse {
     let mut message = body.to_vec();
     if headers
         .get("content-encoding")
@@ -403,18 +403,18 @@ async fn over_http(shared: &Shared, uri: &Uri, headers: HeaderMap, body: Bytes) 
     let path = uri.path();
     let (content, answer): (_, fn(i64) -> Vec<u8>) = match path.rsplit('/').next() {
         Some("traces") => (Content::Traces(Message::decode(message).unwrap()), |rejected| {
-            of_traces(rejected).encode_to_vec()
+            traces_response(rejected).encode_to_vec()
         }),
         Some("metrics") => (Content::Metrics(Message::decode(message).unwrap()), |rejected| {
-            of_metrics(rejected).encode_to_vec()
+            metrics_response(rejected).encode_to_vec()
         }),
         _ => (Content::Logs(Message::decode(message).unwrap()), |rejected| {
-            of_logs(rejected).encode_to_vec()
+            logs_response(rejected).encode_to_vec()
         }),
     };
-    match shared.take(path, headers, content).await {
+    match shared.receive(path, headers, content).await {
         Some(rejected) => ([("content-type", "application/x-protobuf")], answer(rejected)).into_response(),
-        None if shared.is_for_good() => StatusCode::BAD_REQUEST.into_response(),
+        None if shared.is_permanent_error() => StatusCode::BAD_REQUEST.into_response(),
         None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
 }

@@ -75,7 +75,7 @@ impl SpanProcessor for Spans {
 
 /// An SDK of its own.
 #[derive(Debug)]
-pub struct Counted {
+pub struct CountingTelemetry {
     /// The exporter of its spans.
     pub spans: Spans,
     /// The tracer provider.
@@ -91,13 +91,13 @@ pub struct Counted {
 /// durations, how many active requests.
 pub type Series = BTreeMap<String, i64>;
 
-impl Default for Counted {
+impl Default for CountingTelemetry {
     fn default() -> Self {
-        Counted::with_series(2000)
+        CountingTelemetry::with_series(2000)
     }
 }
 
-impl Counted {
+impl CountingTelemetry {
     /// Creates telemetry whose instruments have up to this many series. The SDK's default is 2,000.
     #[must_use]
     pub fn with_series(most: usize) -> Self {
@@ -114,7 +114,7 @@ impl Counted {
             .tracer_provider(&tracers)
             .meter_provider(&meters)
             .build();
-        Counted {
+        CountingTelemetry {
             spans,
             tracers,
             meters,
@@ -184,7 +184,7 @@ pub fn series<const N: usize>(expected: [(&str, u64); N]) -> Series {
 
 /// A number that the reader may choose with an environment variable.
 #[must_use]
-pub fn chosen(variable: &str, otherwise: u64) -> u64 {
+pub fn number_from_env(variable: &str, otherwise: u64) -> u64 {
     let number = std::env::var(variable).map_or(otherwise, |number| number.parse().unwrap());
     println!("{variable}={number}");
     number

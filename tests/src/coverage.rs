@@ -18,7 +18,7 @@ use crate::kinds::bidi_server::{Bidi, BidiServer};
 use crate::kinds::client_stream_server::{ClientStream, ClientStreamServer};
 use crate::kinds::server_stream_server::{ServerStream, ServerStreamServer};
 use crate::kinds::unary_server::{Unary, UnaryServer};
-use crate::server::{Running, serve, serve_with};
+use crate::server::{RunningServer, serve, serve_with};
 
 /// The RPCs, one of each kind.
 pub const RPCS: [&str; 4] = [
@@ -201,7 +201,7 @@ impl Coverage {
     pub const ALL: [Coverage; 3] = [Coverage::Attribute, Coverage::Layer, Coverage::Both];
 
     /// Serves all four services so.
-    pub async fn serve(self, handler: &ScriptedHandler) -> Running {
+    pub async fn serve(self, handler: &ScriptedHandler) -> RunningServer {
         let layer = ServerLayer::new();
         match self {
             Coverage::Attribute => serve(Annotated::routes(handler)).await,

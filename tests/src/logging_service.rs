@@ -8,7 +8,7 @@ use crate::child;
 
 /// All that it said, by what has become of it.
 #[derive(Debug)]
-pub struct Said {
+pub struct LogOutput {
     /// Lines of its log that are not JSON.
     pub text: Vec<String>,
     /// Lines of its log that are.
@@ -21,10 +21,10 @@ pub struct Said {
     pub stderr: String,
 }
 
-/// Has it talk. `program` is `env!("CARGO_BIN_EXE_talkative")`; its log lines look as the second
+/// Has it run_logging_service. `program` is `env!("CARGO_BIN_EXE_logging_service")`; its log lines look as the second
 /// argument says.
 #[must_use]
-pub fn talk<const N: usize>(program: &str, lines: &str, variables: [(&str, &str); N]) -> Said {
+pub fn run_logging_service<const N: usize>(program: &str, lines: &str, variables: [(&str, &str); N]) -> LogOutput {
     let mut all = BTreeMap::from([
         ("OTEL_TRACES_EXPORTER", "console"),
         ("OTEL_METRICS_EXPORTER", "none"),
@@ -33,7 +33,7 @@ pub fn talk<const N: usize>(program: &str, lines: &str, variables: [(&str, &str)
     all.extend(variables);
     let ended = child::run(program, &[lines], all);
     assert!(ended.success, "{}", ended.stderr);
-    let mut said = Said {
+    let mut said = LogOutput {
         text: Vec::new(),
         lines: Vec::new(),
         records: Vec::new(),
@@ -51,7 +51,7 @@ pub fn talk<const N: usize>(program: &str, lines: &str, variables: [(&str, &str)
     said
 }
 
-impl Said {
+impl LogOutput {
     /// The line with this message, if there is one.
     #[must_use]
     pub fn line(&self, message: &str) -> Option<&Value> {

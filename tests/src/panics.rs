@@ -10,7 +10,7 @@ use tonic::{Code, Request};
 
 use crate::coverage::{Annotated, Plain, RPCS, ScriptedHandler};
 use crate::rpc::{call_to_end, request};
-use crate::server::{Running, serve_with};
+use crate::server::{RunningServer, serve_with};
 use crate::telemetry::Telemetry;
 
 const ON_PURPOSE: &str = "on purpose";
@@ -58,7 +58,7 @@ pub fn traced<T>(mut request: Request<T>) -> Request<T> {
 }
 
 /// A server with a service of each kind, annotated or not, behind `layer`.
-pub async fn with_layer(layer: ServerLayer, is_annotated: bool) -> Running {
+pub async fn with_layer(layer: ServerLayer, is_annotated: bool) -> RunningServer {
     let (server, handler) = (
         Server::builder().layer(layer.known_methods(RPCS)),
         ScriptedHandler::default(),
@@ -72,7 +72,7 @@ pub async fn with_layer(layer: ServerLayer, is_annotated: bool) -> Running {
 }
 
 /// Each kind of RPC has the replies of a service that nobody records.
-pub async fn assert_all_reply(server: &Running) {
+pub async fn assert_all_reply(server: &RunningServer) {
     let channel = server.channel().await;
     for rpc in RPCS {
         for (text, messages, code) in [("", 1, Code::Ok), ("5", 0, Code::NotFound)] {

@@ -17,13 +17,13 @@ pub const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A server that runs until it is dropped.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningServer {
     /// The address it listens on.
     pub address: SocketAddr,
     _stop: oneshot::Sender<()>,
 }
 
-impl Running {
+impl RunningServer {
     /// A connection to it.
     pub async fn channel(&self) -> Channel {
         channel_to(self.address).await
@@ -40,12 +40,12 @@ pub async fn channel_to(address: SocketAddr) -> Channel {
 }
 
 /// Serves on a free port of the loopback interface.
-pub async fn serve(routes: Routes) -> Running {
+pub async fn serve(routes: Routes) -> RunningServer {
     serve_with(Server::builder(), routes).await
 }
 
 /// Like [`serve`], with a server that the test has configured, for example with layers.
-pub async fn serve_with<L, S, B>(mut server: Server<L>, routes: Routes) -> Running
+pub async fn serve_with<L, S, B>(mut server: Server<L>, routes: Routes) -> RunningServer
 where
     L: Layer<Routes, Service = S> + Clone + Send + 'static,
     S: Service<http::Request<TonicBody>, Response = http::Response<B>, Error: Into<StdError> + Send, Future: Send>,
@@ -61,5 +61,5 @@ where
             let _ = stopped.await;
         }),
     );
-    Running { address, _stop: stop }
+    RunningServer { address, _stop: stop }
 }

@@ -393,12 +393,12 @@ impl Metrics {
     }
 }
 
-/// Decides the same of each span, and remembers what it was asked: name, kind and attributes.
+/// Decides the same of each span, and remembers what it was decisions: name, kind and attributes.
 #[derive(Clone, Debug)]
 pub struct RecordingSampler {
     decision: SamplingDecision,
     /// The arguments of each decision.
-    pub asked: Shared<Vec<(String, SpanKind, Attributes)>>,
+    pub decisions: Shared<Vec<(String, SpanKind, Attributes)>>,
 }
 
 impl RecordingSampler {
@@ -407,7 +407,7 @@ impl RecordingSampler {
     pub fn new(decision: SamplingDecision) -> Self {
         RecordingSampler {
             decision,
-            asked: Shared::default(),
+            decisions: Shared::default(),
         }
     }
 }
@@ -422,8 +422,8 @@ impl ShouldSample for RecordingSampler {
         found: &[KeyValue],
         _: &[Link],
     ) -> SamplingResult {
-        let asked = (name.to_owned(), kind.clone(), attributes(found));
-        self.asked.lock().unwrap().push(asked);
+        let decisions = (name.to_owned(), kind.clone(), attributes(found));
+        self.decisions.lock().unwrap().push(decisions);
         SamplingResult {
             decision: self.decision.clone(),
             attributes: Vec::new(),

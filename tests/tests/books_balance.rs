@@ -13,7 +13,7 @@ use integration_tests::kinds::client_stream_server::{ClientStream, ClientStreamS
 use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
 use integration_tests::rpc::{call_to_end, request};
-use integration_tests::server::{Running, serve, serve_with};
+use integration_tests::server::{RunningServer, serve, serve_with};
 use integration_tests::telemetry::{Attributes, Telemetry, attributes};
 use otel_runtime::{ServerLayer, traced_service};
 use tokio::task::JoinSet;
@@ -165,7 +165,7 @@ fn turn_away(request: Request<()>) -> Result<Request<()>, Status> {
 }
 
 /// Serves what `faults` need. The number counts the RPCs that are to be recorded.
-async fn serve_counted(faults: Faults) -> (Running, Arc<AtomicU64>) {
+async fn serve_counted(faults: Faults) -> (RunningServer, Arc<AtomicU64>) {
     let service = CountingService::default();
     let routes = Routes::new(UnaryServer::new(service.clone()))
         .add_service(ServerStreamServer::new(service.clone()))

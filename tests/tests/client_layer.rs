@@ -9,7 +9,7 @@ use integration_tests::kinds::Message;
 use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
 use integration_tests::kinds::unary_client::UnaryClient;
 use integration_tests::scripted::{ScriptedService, failure};
-use integration_tests::server::{Running, serve};
+use integration_tests::server::{RunningServer, serve};
 use integration_tests::telemetry::{Telemetry, attributes, expected};
 use opentelemetry::Context;
 use opentelemetry::trace::{
@@ -57,7 +57,7 @@ fn stranger(flags: TraceFlags) -> SpanContext {
 struct Case {
     telemetry: Telemetry,
     service: ScriptedService,
-    server: Running,
+    server: RunningServer,
     kind: Kind,
     parent: Parent,
     context: Context,

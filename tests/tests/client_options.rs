@@ -7,7 +7,7 @@ use integration_tests::client::{Kind, call, endpoint};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
 use integration_tests::scripted::ScriptedService;
-use integration_tests::server::{Running, serve};
+use integration_tests::server::{RunningServer, serve};
 use integration_tests::telemetry::{Telemetry, attributes};
 use opentelemetry::propagation::text_map_propagator::FieldIter;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
@@ -23,7 +23,7 @@ use tonic::service::Routes;
 use tonic::{Code, Request, Response, Status};
 use tower::Layer;
 
-fn channel(server: &Running, layer: &ClientLayer) -> TracedChannel {
+fn channel(server: &RunningServer, layer: &ClientLayer) -> TracedChannel {
     layer.layer(endpoint(server.address).connect_lazy())
 }
 

@@ -8,7 +8,7 @@ use integration_tests::client::{Kind, call, client_attributes, endpoint};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
 use integration_tests::scripted::ScriptedService;
-use integration_tests::server::{Running, serve};
+use integration_tests::server::{RunningServer, serve};
 use integration_tests::telemetry::{Shared, Telemetry, attributes};
 use opentelemetry::Context;
 use opentelemetry::trace::{
@@ -28,16 +28,16 @@ use tower::timeout::TimeoutLayer;
 
 const SOON: Duration = Duration::from_millis(20);
 
-fn layer(server: &Running) -> ClientLayer {
+fn layer(server: &RunningServer) -> ClientLayer {
     ClientLayer::for_endpoint(&endpoint(server.address))
 }
 
-fn channel(server: &Running) -> Channel {
+fn channel(server: &RunningServer) -> Channel {
     endpoint(server.address).connect_lazy()
 }
 
 /// Asserts that there is one span and one duration, which end like this.
-async fn assert_ended(telemetry: &Telemetry, server: &Running, code: &str, error: &str, message: &'static str) {
+async fn assert_ended(telemetry: &Telemetry, server: &RunningServer, code: &str, error: &str, message: &'static str) {
     let span = telemetry.span().await;
     let expected = client_attributes("kinds.Unary/Call", server.address, code, Some(error));
     assert_eq!(attributes(&span.attributes), expected);

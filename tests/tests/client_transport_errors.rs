@@ -4,11 +4,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use integration_tests::client::{Kind, call, client_attributes, code_name, endpoint, nobody, open, read};
+use integration_tests::client::{Kind, call, client_attributes, code_name, endpoint, open, read, unused_address};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
 use integration_tests::scripted::ScriptedService;
-use integration_tests::server::{Running, serve};
+use integration_tests::server::{RunningServer, serve};
 use integration_tests::telemetry::{Shared, Telemetry, attributes, expected};
 use opentelemetry::trace::Status as SpanStatus;
 use otel_runtime::{ClientLayer, TracedChannel};
@@ -48,7 +48,7 @@ mod no_connection {
     async fn nobody_listens() {
         for kind in Kind::ALL {
             let telemetry = Telemetry::start();
-            let server = nobody().await;
+            let server = unused_address().await;
             let status = call(lazy(server), kind, Request::new("")).await.unwrap_err();
             assert_eq!(status.code(), Code::Unavailable);
             assert_tells(&telemetry, server, kind, &status, "connection_refused").await;
@@ -273,7 +273,7 @@ mod half_a_response {
         let server = runtime
             .spawn(async { serve(ScriptedService::default().routes()).await })
             .await;
-        let server: Running = server.unwrap();
+        let server: RunningServer = server.unwrap();
         let mut replies = half(server.address, Kind::ServerStream).await;
         runtime.shutdown_background();
         let status = read(&mut replies).await.unwrap_err();

@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_client::UnaryClient;
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
-use integration_tests::server::{Running, TIMEOUT, serve};
+use integration_tests::server::{RunningServer, TIMEOUT, serve};
 use opentelemetry::trace::{FutureExt, Tracer, TracerProvider};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
@@ -111,7 +111,7 @@ impl Unary for Shop {
 /// A shop that tells the exporters, and what is set up for it.
 struct Open {
     shop: Shop,
-    server: Running,
+    server: RunningServer,
     tracers: SdkTracerProvider,
     meters: SdkMeterProvider,
     traces: Written,

@@ -11,7 +11,7 @@ use integration_tests::kinds::unary_server::{Unary, UnaryServer};
 use integration_tests::names::Nothing;
 use integration_tests::names::http_cache_client::HttpCacheClient;
 use integration_tests::names::http_cache_server::{HttpCache, HttpCacheServer};
-use integration_tests::server::{Running, serve};
+use integration_tests::server::{RunningServer, serve};
 use integration_tests::telemetry::Telemetry;
 use opentelemetry::trace::{Span, SpanId, SpanKind, TraceContextExt, Tracer};
 use opentelemetry::{Context, global};
@@ -81,7 +81,7 @@ impl HttpCache for Downstream {
     }
 }
 
-async fn downstream() -> (Running, Busy) {
+async fn downstream() -> (RunningServer, Busy) {
     let server = serve(Routes::new(HttpCacheServer::new(Downstream))).await;
     let downstream = server.channel().await;
     (server, Busy { downstream })

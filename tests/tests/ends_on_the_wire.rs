@@ -6,7 +6,7 @@ use std::time::Duration;
 use integration_tests::coverage::{Coverage, RPCS, STREAMING, ScriptedHandler};
 use integration_tests::kinds::Message;
 use integration_tests::rpc::{call, call_to_end, request};
-use integration_tests::server::Running;
+use integration_tests::server::RunningServer;
 use integration_tests::telemetry::{Attributes, Log, Telemetry, attributes, expected};
 use opentelemetry::trace::{SpanId, SpanKind, Status as SpanStatus, TraceId};
 use opentelemetry_sdk::trace::SpanData;
@@ -80,7 +80,7 @@ impl End {
     }
 
     /// Makes the RPC, and brings it to its end.
-    async fn reach(self, handler: &ScriptedHandler, server: &Running, rpc: &str, request: Request<Message>) {
+    async fn reach(self, handler: &ScriptedHandler, server: &RunningServer, rpc: &str, request: Request<Message>) {
         let channel = server.channel().await;
         match self {
             End::CancelledEarly => tokio::select! {
@@ -228,7 +228,7 @@ fn assert_is_the_span(span: &SpanData, rpc: &str, end: End, caller: Caller) {
 }
 
 /// Returns the attributes without the addresses of both ends, which are asserted to be there.
-fn attributes_of(span: &SpanData, server: &Running) -> Attributes {
+fn attributes_of(span: &SpanData, server: &RunningServer) -> Attributes {
     let mut found = attributes(&span.attributes);
     let mut take = |name: &str| found.remove(name).unwrap_or_default();
     assert_eq!(take("server.address"), "127.0.0.1");

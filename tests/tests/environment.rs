@@ -1,7 +1,7 @@
 //! How `otel_setup::init()` reads the environment: of the variables that are not about OTLP,
 //! one by one, as they show on the console.
 
-use integration_tests::child::{self, Ended};
+use integration_tests::child::{self, ProcessOutput};
 use serde_json::Value;
 
 const TO_CONSOLE: [(&str, &str); 3] = [
@@ -12,13 +12,13 @@ const TO_CONSOLE: [(&str, &str); 3] = [
 
 /// A service that calls itself once, with its traces on the console as JSON, and these variables
 /// besides.
-fn service(variables: &[(&str, &str)]) -> Ended {
+fn service(variables: &[(&str, &str)]) -> ProcessOutput {
     let variables = TO_CONSOLE.iter().chain(variables).copied();
     child::run(env!("CARGO_BIN_EXE_service"), &["json"], variables)
 }
 
 /// The spans that it wrote: the server's, then the client's.
-fn spans(ended: &Ended) -> Vec<Value> {
+fn spans(ended: &ProcessOutput) -> Vec<Value> {
     assert!(ended.success, "{ended:?}");
     let objects = ended.stdout.lines().filter(|line| line.starts_with("{\"name\""));
     let mut spans: Vec<Value> = objects.map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -27,7 +27,7 @@ fn spans(ended: &Ended) -> Vec<Value> {
 }
 
 /// The lines that are not JSON: the log, without the times.
-fn log(ended: &Ended) -> Vec<&str> {
+fn log(ended: &ProcessOutput) -> Vec<&str> {
     let lines = ended.stdout.lines().filter(|line| !line.starts_with('{'));
     lines
         .filter_map(|line| line.split_once(' '))
@@ -35,7 +35,7 @@ fn log(ended: &Ended) -> Vec<&str> {
         .collect()
 }
 
-fn warnings(ended: &Ended) -> Vec<&str> {
+fn warnings(ended: &ProcessOutput) -> Vec<&str> {
     let warnings = log(ended).into_iter();
     warnings
         .filter_map(|line| line.strip_prefix("WARN otel_setup: "))

@@ -1,17 +1,17 @@
 //! Whatever goes wrong, in the service, on the wire, in what users give and in telemetry itself:
-//! replies are as without this crate, and the books balance.
+//! replies are as without this crate, and the telemetry balance.
 //!
 //! `FAULTS_SEED=7` draws what goes wrong from another seed; a failure names its own. `cargo bench
 //! -p integration-tests --bench soak` goes on for longer.
 
-use integration_tests::counted::chosen;
-use integration_tests::faults::{Books, Export, Measured, Recorded, Round, Traced, quiet};
+use integration_tests::counted::number_from_env;
+use integration_tests::faults::{Export, Measured, Recorded, Round, RoundTelemetry, Traced, quiet};
 
 const CALLERS: u64 = 8;
 const RPCS: u64 = 50;
 
 fn rounds(count: u64) -> impl Iterator<Item = Round> {
-    let first = chosen("FAULTS_SEED", 1);
+    let first = number_from_env("FAULTS_SEED", 1);
     (first..first + count).map(|seed| Round {
         seed,
         callers: CALLERS,
@@ -24,7 +24,7 @@ fn rounds(count: u64) -> impl Iterator<Item = Round> {
 fn all_at_once() {
     quiet();
     let mut export = Export::default();
-    let books = Books::new(export.processor());
+    let telemetry = RoundTelemetry::new(export.processor());
     let mut arrived = 0;
     for (number, round) in rounds(7).enumerate() {
         arrived += export.arrived();
@@ -32,49 +32,49 @@ fn all_at_once() {
         if number == 6 {
             export.go_down();
         }
-        assert_eq!(round.balanced(&books), round.unrecorded(), "{round:?}");
+        assert_eq!(round.run_checked(&telemetry), round.unrecorded(), "{round:?}");
     }
     assert!(arrived > 0);
 }
 
 /// While RPCs are under way. What is not shut down goes on as if nothing were.
-fn when_shut_down(shut_down: impl Fn(&Books), check: impl Fn(&Books, &Recorded)) {
+fn when_shut_down(shut_down: impl Fn(&RoundTelemetry), check: impl Fn(&RoundTelemetry, &Recorded)) {
     quiet();
     for round in rounds(3) {
-        let books = Books::default();
+        let telemetry = RoundTelemetry::default();
         let recorded = std::thread::scope(|scope| {
-            let recorded = scope.spawn(|| round.recorded(&books));
-            while books.spans() < CALLERS * RPCS / 4 && !recorded.is_finished() {
+            let recorded = scope.spawn(|| round.recorded(&telemetry));
+            while telemetry.spans() < CALLERS * RPCS / 4 && !recorded.is_finished() {
                 std::thread::yield_now();
             }
             assert!(!recorded.is_finished(), "{round:?}: nothing is under way");
-            shut_down(&books);
+            shut_down(&telemetry);
             recorded.join().unwrap()
         });
-        check(&books, &recorded);
+        check(&telemetry, &recorded);
         assert_eq!(recorded.replies, round.unrecorded(), "{round:?}");
     }
 }
 
 #[test]
 fn when_the_tracers_are_shut_down() {
-    when_shut_down(Books::shut_down_tracers, |books, recorded| {
-        books.measured().assert_balance(recorded, &Measured::default());
+    when_shut_down(RoundTelemetry::shut_down_tracers, |telemetry, recorded| {
+        telemetry.measured().assert_balance(recorded, &Measured::default());
     });
 }
 
 #[test]
 fn when_the_meters_are_shut_down() {
-    when_shut_down(Books::shut_down_meters, |books, recorded| {
-        books.traced().assert_balance(recorded, &Traced::default());
+    when_shut_down(RoundTelemetry::shut_down_meters, |telemetry, recorded| {
+        telemetry.traced().assert_balance(recorded, &Traced::default());
     });
 }
 
 #[test]
 fn when_both_are_shut_down() {
-    let both = |books: &Books| {
-        books.shut_down_tracers();
-        books.shut_down_meters();
+    let both = |telemetry: &RoundTelemetry| {
+        telemetry.shut_down_tracers();
+        telemetry.shut_down_meters();
     };
     when_shut_down(both, |_, _| {});
 }

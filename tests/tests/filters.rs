@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use integration_tests::coverage::{Annotated, Plain, RPCS, ScriptedHandler};
 use integration_tests::rpc::{call, call_to_end, request};
-use integration_tests::server::{Running, serve_with};
+use integration_tests::server::{RunningServer, serve_with};
 use integration_tests::telemetry::Telemetry;
 use otel_runtime::filter::{all, any, health_check, method, not, reflection, service, service_prefix};
 use otel_runtime::{Filter, RpcRequest, ServerLayer};
@@ -14,7 +14,7 @@ use tonic::Code;
 use tonic::service::Routes;
 use tonic::transport::Server;
 
-async fn serve_filtered(filters: impl IntoIterator<Item = Filter>, routes: Routes) -> Running {
+async fn serve_filtered(filters: impl IntoIterator<Item = Filter>, routes: Routes) -> RunningServer {
     let layer = filters.into_iter().fold(ServerLayer::new(), ServerLayer::filter);
     serve_with(Server::builder().layer(layer), routes).await
 }

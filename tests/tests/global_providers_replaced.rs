@@ -4,21 +4,21 @@
 use std::collections::BTreeMap;
 
 use integration_tests::client::{self, Kind};
-use integration_tests::counted::{Counted, series};
+use integration_tests::counted::{CountingTelemetry, series};
 use integration_tests::coverage::{Coverage, ScriptedHandler};
 use opentelemetry::global;
 use otel_runtime::ClientLayer;
 use tonic::Request;
 use tower::Layer;
 
-fn make_global(counted: &Counted) {
+fn make_global(counted: &CountingTelemetry) {
     global::set_tracer_provider(counted.tracers.clone());
     global::set_meter_provider(counted.meters.clone());
 }
 
 #[tokio::test]
 async fn the_first_have_it_all() {
-    let (first, second) = (Counted::default(), Counted::default());
+    let (first, second) = (CountingTelemetry::default(), CountingTelemetry::default());
     for coverage in Coverage::ALL {
         let handler = ScriptedHandler::default();
         let server = coverage.serve(&handler).await;

@@ -1,15 +1,15 @@
 //! `tracing` spans of the user's code are spans of the RPC's trace, whatever `RUST_LOG` says of
 //! events.
 
-use integration_tests::logging_service::{Said, talk};
+use integration_tests::logging_service::{LogOutput, run_logging_service};
 use serde_json::{Value, json};
 
-fn said(rust_log: &str) -> Said {
-    talk(env!("CARGO_BIN_EXE_talkative"), "off", [("RUST_LOG", rust_log)])
+fn said(rust_log: &str) -> LogOutput {
+    run_logging_service(env!("CARGO_BIN_EXE_logging_service"), "off", [("RUST_LOG", rust_log)])
 }
 
 /// Asserts that each is the parent of the next, and the first has none.
-fn assert_one_below_the_other(said: &Said, names: &[&str]) {
+fn assert_one_below_the_other(said: &LogOutput, names: &[&str]) {
     let mut parent = &Value::Null;
     let trace = &said.span(names[0]).unwrap()["context"]["trace_id"];
     for name in names {

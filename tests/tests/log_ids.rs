@@ -1,11 +1,11 @@
 //! Events logged in an RPC have the ids of the RPC's trace, on stdout as in the log record; what is
 //! logged outside has none.
 
-use integration_tests::logging_service::{Said, talk};
+use integration_tests::logging_service::{LogOutput, run_logging_service};
 use serde_json::{Value, json};
 
-fn said() -> Said {
-    talk(env!("CARGO_BIN_EXE_talkative"), "json", [])
+fn said() -> LogOutput {
+    run_logging_service(env!("CARGO_BIN_EXE_logging_service"), "json", [])
 }
 
 /// The ids of a log record, as a line has them.
@@ -26,7 +26,7 @@ fn of_span(span: &Value) -> Value {
     json!({ "trace_id": id("trace_id"), "span_id": id("span_id"), "trace_flags": "01" })
 }
 
-fn assert_all_in(said: &Said, span: &str, messages: &[&str]) {
+fn assert_all_in(said: &LogOutput, span: &str, messages: &[&str]) {
     let expected = of_span(said.span(span).unwrap());
     for message in messages {
         assert_eq!(of_line(said.line(message).unwrap()), expected, "{message}");

@@ -3,13 +3,13 @@
 use std::process::{Command, Stdio};
 
 use integration_tests::child;
-use integration_tests::logging_service::{Said, talk};
+use integration_tests::logging_service::{LogOutput, run_logging_service};
 use serde_json::{Value, json};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_talkative");
+const PROGRAM: &str = env!("CARGO_BIN_EXE_logging_service");
 
-fn said(lines: &str) -> Said {
-    talk(PROGRAM, lines, [("OTEL_LOGS_EXPORTER", "none")])
+fn said(lines: &str) -> LogOutput {
+    run_logging_service(PROGRAM, lines, [("OTEL_LOGS_EXPORTER", "none")])
 }
 
 /// `2026-01-31T23:59:59.999999Z`
@@ -22,7 +22,7 @@ fn assert_is_time(text: &str) {
 }
 
 /// The JSON objects of a target, without their times, which are fine.
-fn of_target(said: &Said, target: &str) -> Vec<Value> {
+fn of_target(said: &LogOutput, target: &str) -> Vec<Value> {
     let lines = said.lines.iter().filter(|line| line["target"] == target);
     lines
         .cloned()
@@ -74,7 +74,7 @@ fn json_is_all_that_is_there() {
 }
 
 /// The lines with a text, without their times, which are fine.
-fn with<'a>(said: &'a Said, text: &str) -> Vec<&'a str> {
+fn with<'a>(said: &'a LogOutput, text: &str) -> Vec<&'a str> {
     let lines = said.text.iter().filter(|line| line.contains(text));
     lines
         .map(|line| {
@@ -134,14 +134,14 @@ fn there_are_none_where_the_program_says_so() {
 
 #[test]
 fn there_are_none_beside_log_records_on_the_console() {
-    let said = talk(PROGRAM, "default", []);
+    let said = run_logging_service(PROGRAM, "default", []);
     assert!(said.record("outside").is_some());
     assert_eq!((said.text, said.lines), (vec![], vec![]));
 }
 
 #[test]
 fn they_are_there_where_the_sdk_is_disabled() {
-    let said = talk(PROGRAM, "default", [("OTEL_SDK_DISABLED", "true")]);
+    let said = run_logging_service(PROGRAM, "default", [("OTEL_SDK_DISABLED", "true")]);
     assert_eq!(with(&said, "outside"), [" INFO logging_service: outside"]);
     assert_eq!(with(&said, "in a handler"), [" INFO logging_service: in a handler"]);
     assert_eq!((said.records, said.spans), (vec![], vec![]));

@@ -1,11 +1,11 @@
 //! Log records have what the specification gives them: time, severity, body, typed attributes; a
 //! name where the event has one; and the target of the `log` crate's records.
 
-use integration_tests::logging_service::talk;
+use integration_tests::logging_service::run_logging_service;
 use serde_json::{Value, json};
 
 fn of_target(target: &str) -> Vec<Value> {
-    let said = talk(env!("CARGO_BIN_EXE_talkative"), "off", []);
+    let said = run_logging_service(env!("CARGO_BIN_EXE_logging_service"), "off", []);
     let records = said.records.iter().filter(|record| record["target"] == target);
     let records = records.inspect(|record| assert!(record["timestamp"].is_string(), "{record}"));
     let parts = ["event_name", "severity_text", "severity_number", "body", "attributes"];

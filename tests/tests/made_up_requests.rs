@@ -7,11 +7,11 @@ use std::alloc::System;
 
 use cap::Cap;
 use fastrand::Rng;
-use integration_tests::counted::{Counted, chosen, series};
+use integration_tests::counted::{CountingTelemetry, number_from_env, series};
 use integration_tests::coverage::{Annotated, RPCS, ScriptedHandler};
 use integration_tests::kinds::Message;
 use integration_tests::rpc::{call_to_end, request};
-use integration_tests::server::{Running, serve_with};
+use integration_tests::server::{RunningServer, serve_with};
 use otel_runtime::ServerLayer;
 use tokio::task::JoinSet;
 use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue};
@@ -60,7 +60,7 @@ fn made_up(random: &mut Rng) -> (String, Request<Message>) {
 }
 
 /// A round, one in ten of a method that there is: how many those are.
-async fn flood(server: &Running, random: &mut Rng) -> u64 {
+async fn flood(server: &RunningServer, random: &mut Rng) -> u64 {
     let mut workers = JoinSet::new();
     for _ in 0..AT_ONCE {
         let (channel, mut random) = (server.channel().await, random.fork());
@@ -88,9 +88,9 @@ async fn call(channel: Channel, path: &str, request: Request<Message>) -> Code {
 
 #[tokio::test]
 async fn change_neither_the_number_of_series_nor_the_memory() {
-    let rpcs = chosen("MADE_UP_RPCS", 20_000);
-    let mut random = Rng::with_seed(chosen("MADE_UP_SEED", 1));
-    let counted = Counted::default();
+    let rpcs = number_from_env("MADE_UP_RPCS", 20_000);
+    let mut random = Rng::with_seed(number_from_env("MADE_UP_SEED", 1));
+    let counted = CountingTelemetry::default();
     let layer = ServerLayer::new()
         .request_headers(["x-tenant"])
         .instrumentation(counted.instrumentation.clone());

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use integration_tests::kinds::Message;
 use integration_tests::kinds::bidi_server::{Bidi, BidiServer};
 use integration_tests::rpc::{call_with_stream, read_to_end};
-use integration_tests::server::{Running, serve, serve_with};
+use integration_tests::server::{RunningServer, serve, serve_with};
 use integration_tests::telemetry::{Telemetry, attributes};
 use otel_runtime::{ServerLayer, traced_service};
 use tokio::sync::mpsc;
@@ -55,7 +55,7 @@ impl Bidi for Annotated {
     }
 }
 
-async fn each_set_up() -> [Running; 3] {
+async fn each_set_up() -> [RunningServer; 3] {
     let layered = || Server::builder().layer(ServerLayer::new());
     [
         serve(Routes::new(BidiServer::new(Annotated))).await,

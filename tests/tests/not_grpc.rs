@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::routing;
 use integration_tests::coverage::{Annotated, Plain, ScriptedHandler};
 use integration_tests::rpc::{call_to_end, request};
-use integration_tests::server::{Running, serve_with};
+use integration_tests::server::{RunningServer, serve_with};
 use integration_tests::telemetry::{Telemetry, attributes, expected};
 use opentelemetry::trace::{SpanKind, Status as SpanStatus};
 use otel_runtime::ServerLayer;
@@ -26,7 +26,7 @@ async fn echo(headers: axum::http::HeaderMap, body: String) -> ([(&'static str, 
 }
 
 /// Sends a request over HTTP/1.1, and returns the whole response.
-async fn post(server: &Running, path: &str, content: Option<&str>, body: &[u8]) -> String {
+async fn post(server: &RunningServer, path: &str, content: Option<&str>, body: &[u8]) -> String {
     let content = content.map_or_else(String::new, |content| format!("content-type: {content}\r\n"));
     let head = format!(
         "POST {path} HTTP/1.1\r\nhost: greeter.example\r\nconnection: close\r\n{content}content-length: {}\r\n\r\n",
@@ -47,7 +47,7 @@ async fn post(server: &Running, path: &str, content: Option<&str>, body: &[u8]) 
 mod what_is_not_grpc {
     use super::*;
 
-    async fn serve_echo() -> Running {
+    async fn serve_echo() -> RunningServer {
         let routes = Annotated::routes(&ScriptedHandler::default()).into_axum_router();
         let routes = Routes::from(routes.route("/echo", routing::post(echo)));
         let server = Server::builder().accept_http1(true).layer(ServerLayer::new());

@@ -1,7 +1,7 @@
 //! Everything recorded before the shutdown arrives, all of it, whatever the program runs on, and
 //! however it is sent.
 
-use integration_tests::child::Driven;
+use integration_tests::child::DrivenProcess;
 use integration_tests::collector::{Collector, Content, points};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 
@@ -41,17 +41,17 @@ fn by_either_protocol_and_on_any_runtime() {
                 ("OTEL_EXPORTER_OTLP_ENDPOINT", &*collector.url()),
                 ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
             ];
-            let (mut driven, ready) = Driven::start(DRIVEN, &[runtime], variables);
+            let (mut driven, ready) = DrivenProcess::start(DRIVEN, &[runtime], variables);
             assert_eq!(ready, "ready");
             // More than a batch of each, and less than a queue.
             for line in ["spans 1500", "logs 1200", "counters 30"] {
-                driven.tell(line);
+                driven.send(line);
             }
-            let answer = driven.tell("shutdown 20000");
+            let answer = driven.send("shutdown 20000");
             assert!(answer.starts_with("ok "), "{answer}");
             assert_all_arrived(&collector, 1500, 1200, 30);
             // Idempotent, and at no cost.
-            assert!(driven.tell("shutdown 20000").starts_with("ok "));
+            assert!(driven.send("shutdown 20000").starts_with("ok "));
             drop(driven.end());
             assert_all_arrived(&collector, 1500, 1200, 30);
         }
@@ -64,9 +64,9 @@ fn when_telemetry_is_dropped_on_any_runtime() {
         println!("{runtime}");
         let collector = Collector::start();
         let url = collector.url();
-        let (mut driven, _) = Driven::start(DRIVEN, &[runtime], [("OTEL_EXPORTER_OTLP_ENDPOINT", &*url)]);
+        let (mut driven, _) = DrivenProcess::start(DRIVEN, &[runtime], [("OTEL_EXPORTER_OTLP_ENDPOINT", &*url)]);
         for line in ["spans 700", "logs 5", "counters 5", "drop"] {
-            driven.tell(line);
+            driven.send(line);
         }
         assert_all_arrived(&collector, 700, 5, 5);
     }
@@ -76,17 +76,17 @@ fn when_telemetry_is_dropped_on_any_runtime() {
 fn when_it_is_flushed_and_again() {
     let collector = Collector::start();
     let url = collector.url();
-    let (mut driven, _) = Driven::start(DRIVEN, &["multi_thread"], [("OTEL_EXPORTER_OTLP_ENDPOINT", &*url)]);
+    let (mut driven, _) = DrivenProcess::start(DRIVEN, &["multi_thread"], [("OTEL_EXPORTER_OTLP_ENDPOINT", &*url)]);
     for round in 1..=2 {
         for line in ["spans 10", "logs 10"] {
-            driven.tell(line);
+            driven.send(line);
         }
-        let answer = driven.tell("flush 20000");
+        let answer = driven.send("flush 20000");
         assert!(answer.starts_with("ok "), "{answer}");
         assert_all_arrived(&collector, 10 * round, 10 * round, 0);
     }
-    driven.tell("counters 3");
-    assert!(driven.tell("flush 20000").starts_with("ok "));
+    driven.send("counters 3");
+    assert!(driven.send("flush 20000").starts_with("ok "));
     assert_all_arrived(&collector, 20, 20, 3);
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use integration_tests::child::Driven;
+use integration_tests::child::DrivenProcess;
 use integration_tests::collector::Collector;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
@@ -60,16 +60,16 @@ fn url(collector: &Collector) -> String {
 
 /// How a shutdown goes after one of each was made.
 fn run(variables: &[(&str, &str)]) -> String {
-    let (mut driven, ready) = Driven::start(DRIVEN, &["bare"], variables.iter().copied());
+    let (mut driven, ready) = DrivenProcess::start(DRIVEN, &["bare"], variables.iter().copied());
     assert_eq!(ready, "ready");
     for line in ["spans 1", "logs 1", "counters 1"] {
-        driven.tell(line);
+        driven.send(line);
     }
-    driven.tell("shutdown 20000")
+    driven.send("shutdown 20000")
 }
 
 fn refused(variables: &[(&str, &str)]) -> String {
-    let (driven, ready) = Driven::start(DRIVEN, &["bare"], variables.iter().copied());
+    let (driven, ready) = DrivenProcess::start(DRIVEN, &["bare"], variables.iter().copied());
     drop(driven.end());
     ready
 }
@@ -209,7 +209,7 @@ fn files_that_have_no_effect_are_told_of() {
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &*url),
         ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere"),
     ];
-    let (driven, ready) = Driven::start(DRIVEN, &["bare"], variables);
+    let (driven, ready) = DrivenProcess::start(DRIVEN, &["bare"], variables);
     assert_eq!(ready, "ready");
     let expected = format!("OTEL_EXPORTER_OTLP_CERTIFICATE=\"/nowhere\" has no effect, since {url} is not https");
     let log = driven.end();

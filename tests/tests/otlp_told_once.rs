@@ -1,6 +1,6 @@
 //! A receiver that fails is told of once, and so is that it works again.
 
-use integration_tests::child::Driven;
+use integration_tests::child::DrivenProcess;
 use integration_tests::collector::{Behaviour, Collector, Content};
 
 const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
@@ -22,17 +22,17 @@ fn not_with_each_batch() {
             ("OTEL_METRICS_EXPORTER", "none"),
             ("OTEL_LOGS_EXPORTER", "none"),
         ];
-        let (mut driven, _) = Driven::start(DRIVEN, &["multi_thread"], variables);
+        let (mut driven, _) = DrivenProcess::start(DRIVEN, &["multi_thread"], variables);
         for _ in 0..5 {
-            driven.tell("spans 2");
-            assert!(driven.tell("flush 20000").starts_with("error "));
+            driven.send("spans 2");
+            assert!(driven.send("flush 20000").starts_with("error "));
         }
-        collector.behave(Behaviour::Keep);
+        collector.behave(Behaviour::Accept);
         for _ in 0..5 {
-            driven.tell("spans 2");
-            assert!(driven.tell("flush 20000").starts_with("ok "));
+            driven.send("spans 2");
+            assert!(driven.send("flush 20000").starts_with("ok "));
         }
-        driven.tell("shutdown 20000");
+        driven.send("shutdown 20000");
         let log = driven.end();
         let warnings: Vec<&String> = log
             .iter()
@@ -59,16 +59,16 @@ fn not_with_each_batch() {
 #[test]
 fn partial_success_is_told() {
     let collector = Collector::start();
-    collector.behave(Behaviour::Reject(3));
+    collector.behave(Behaviour::PartialSuccess(3));
     let url = collector.url();
     let variables = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &*url),
         ("OTEL_METRICS_EXPORTER", "none"),
         ("OTEL_LOGS_EXPORTER", "none"),
     ];
-    let (mut driven, _) = Driven::start(DRIVEN, &["multi_thread"], variables);
-    driven.tell("spans 5");
-    assert!(driven.tell("shutdown 20000").starts_with("ok "));
+    let (mut driven, _) = DrivenProcess::start(DRIVEN, &["multi_thread"], variables);
+    driven.send("spans 5");
+    assert!(driven.send("shutdown 20000").starts_with("ok "));
     let log = driven.end();
     let [told] = &log[..] else { panic!("{log:#?}") };
     assert!(
@@ -83,12 +83,12 @@ fn partial_success_is_told() {
 fn nor_with_each_span_that_comes_after_the_end() {
     let collector = Collector::start();
     let url = collector.url();
-    let (mut driven, _) = Driven::start(DRIVEN, &["multi_thread"], [("OTEL_EXPORTER_OTLP_ENDPOINT", &*url)]);
-    driven.tell("shutdown 20000");
-    driven.tell("spans 50");
-    driven.tell("logs 50");
+    let (mut driven, _) = DrivenProcess::start(DRIVEN, &["multi_thread"], [("OTEL_EXPORTER_OTLP_ENDPOINT", &*url)]);
+    driven.send("shutdown 20000");
+    driven.send("spans 50");
+    driven.send("logs 50");
     assert!(
-        driven.tell("shutdown 20000").starts_with("ok "),
+        driven.send("shutdown 20000").starts_with("ok "),
         "it was there before them"
     );
     let log = driven.end();
@@ -101,12 +101,12 @@ fn and_sending_makes_nothing_to_send() {
     let collector = Collector::start();
     let url = collector.url();
     let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*url), ("RUST_LOG", "trace")];
-    let (mut driven, _) = Driven::start(DRIVEN, &["multi_thread"], variables);
+    let (mut driven, _) = DrivenProcess::start(DRIVEN, &["multi_thread"], variables);
     for _ in 0..3 {
-        driven.tell("spans 1");
-        assert!(driven.tell("flush 20000").starts_with("ok "));
+        driven.send("spans 1");
+        assert!(driven.send("flush 20000").starts_with("ok "));
     }
-    driven.tell("shutdown 20000");
+    driven.send("shutdown 20000");
     // A record's target is the name of its scope.
     let received = collector.received().into_iter();
     let logs = received.filter_map(|received| match received.content {

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use integration_tests::child::Driven;
+use integration_tests::child::DrivenProcess;
 use integration_tests::collector::{Behaviour, Collector, Content, Received};
 use opentelemetry_proto::tonic::metrics::v1::AggregationTemporality;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
@@ -21,19 +21,19 @@ fn run(variables: &[(&str, &str)]) -> Vec<String> {
 /// Returns the log of such a program with settings in code.
 fn run_with(said: &[&str], variables: &[(&str, &str)]) -> Vec<String> {
     let arguments = [&["bare"], said].concat();
-    let (mut driven, ready) = Driven::start(DRIVEN, &arguments, variables.iter().copied());
+    let (mut driven, ready) = DrivenProcess::start(DRIVEN, &arguments, variables.iter().copied());
     assert_eq!(ready, "ready");
     for line in ["spans 1", "logs 1", "counters 1"] {
-        driven.tell(line);
+        driven.send(line);
     }
-    let answer = driven.tell("shutdown 20000");
+    let answer = driven.send("shutdown 20000");
     assert!(answer.starts_with("ok "), "{answer}");
     driven.end()
 }
 
 /// Why a program does not start.
 fn refused(variables: &[(&str, &str)]) -> String {
-    let (driven, ready) = Driven::start(DRIVEN, &["bare"], variables.iter().copied());
+    let (driven, ready) = DrivenProcess::start(DRIVEN, &["bare"], variables.iter().copied());
     drop(driven.end());
     ready
 }
@@ -218,10 +218,10 @@ fn timeout() {
             ("OTEL_EXPORTER_OTLP_TIMEOUT", general),
             ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", own),
         ];
-        let (mut driven, _) = Driven::start(DRIVEN, &["bare"], variables);
-        driven.tell("spans 1");
+        let (mut driven, _) = DrivenProcess::start(DRIVEN, &["bare"], variables);
+        driven.send("spans 1");
         let begun = Instant::now();
-        let answer = driven.tell("flush 3000");
+        let answer = driven.send("flush 3000");
         assert!(begun.elapsed().as_millis() >= 190, "{answer}");
         assert_eq!(
             answer.contains("traces: no response within 200ms"),
@@ -306,12 +306,12 @@ fn insecure() {
         ("OTEL_EXPORTER_OTLP_TRACES_INSECURE", "true"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "2000"),
     ];
-    let (mut driven, ready) = Driven::start(DRIVEN, &["bare"], variables);
+    let (mut driven, ready) = DrivenProcess::start(DRIVEN, &["bare"], variables);
     assert_eq!(ready, "ready");
     for line in ["spans 1", "logs 1"] {
-        driven.tell(line);
+        driven.send(line);
     }
-    let answer = driven.tell("shutdown 10000");
+    let answer = driven.send("shutdown 10000");
     assert!(
         answer.contains(&format!("log records were not delivered to https://{address} (")),
         "{answer}"

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use integration_tests::coverage::Coverage;
-use integration_tests::server::{Running, serve, serve_with};
+use integration_tests::server::{RunningServer, serve, serve_with};
 use integration_tests::telemetry::{Shared, Telemetry};
 use opentelemetry::trace::{Span, Tracer, TracerProvider};
 use opentelemetry_otlp::WithExportConfig;
@@ -82,7 +82,7 @@ impl SpanExporter for Late {
 struct Process {
     collected: Collected,
     tracers: SdkTracerProvider,
-    server: Running,
+    server: RunningServer,
 }
 
 impl Process {

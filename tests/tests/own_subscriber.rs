@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use integration_tests::logging_service::talk;
+use integration_tests::logging_service::run_logging_service;
 use opentelemetry::trace::{Span, TraceContextExt, Tracer};
 use opentelemetry::{Context, global};
 use opentelemetry_sdk::logs::{InMemoryLogExporter, SdkLogRecord};
@@ -90,8 +90,8 @@ fn each_layer_has_its_filters() {
 
 #[test]
 fn before_it_is_set_warnings_go_to_stderr() {
-    let said = talk(
-        env!("CARGO_BIN_EXE_talkative"),
+    let said = run_logging_service(
+        env!("CARGO_BIN_EXE_logging_service"),
         "nobody",
         [("RUST_LOG", "details=loud")],
     );

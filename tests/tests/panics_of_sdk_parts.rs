@@ -14,7 +14,7 @@ use integration_tests::panics::{
     CALLS, TRACE, assert_all_counted, assert_all_reply, panics, start, traced, with_layer,
 };
 use integration_tests::rpc::{call_to_end, request};
-use integration_tests::server::{Running, serve, serve_with};
+use integration_tests::server::{RunningServer, serve, serve_with};
 use integration_tests::telemetry::attributes;
 use opentelemetry::metrics::{Histogram, HistogramBuilder, InstrumentProvider, Meter, MeterProvider, SyncInstrument};
 use opentelemetry::propagation::text_map_propagator::FieldIter;
@@ -203,7 +203,7 @@ impl SpanProcessor for Unready {
 }
 
 /// A server whose spans go to such a processor, and first to where they are seen.
-async fn with_processor(processor: Unready) -> (Running, InMemorySpanExporter) {
+async fn with_processor(processor: Unready) -> (RunningServer, InMemorySpanExporter) {
     let spans = InMemorySpanExporter::default();
     let tracers = SdkTracerProvider::builder()
         .with_span_processor(SimpleSpanProcessor::new(spans.clone()))

@@ -1,10 +1,10 @@
 //! `RUST_LOG` says which events become lines and log records, and takes no span out of a trace.
 
-use integration_tests::logging_service::{Said, talk};
+use integration_tests::logging_service::{LogOutput, run_logging_service};
 use serde_json::Value;
 
-fn said(rust_log: &str) -> Said {
-    talk(env!("CARGO_BIN_EXE_talkative"), "json", [("RUST_LOG", rust_log)])
+fn said(rust_log: &str) -> LogOutput {
+    run_logging_service(env!("CARGO_BIN_EXE_logging_service"), "json", [("RUST_LOG", rust_log)])
 }
 
 /// An event of each level and target, as far as there are any, in the order in which they happen.
@@ -15,7 +15,7 @@ const EVENTS: [&str; 4] = [
     "in a verbose function",
 ];
 
-fn assert_heard(rust_log: &str, expected: &[&str]) -> Said {
+fn assert_heard(rust_log: &str, expected: &[&str]) -> LogOutput {
     let said = said(rust_log);
     let heard = |objects: &[Value], key: &str| -> Vec<String> {
         let messages = objects.iter().filter_map(|object| object[key].as_str());
@@ -38,7 +38,7 @@ fn assert_heard(rust_log: &str, expected: &[&str]) -> Said {
 #[test]
 fn by_default_it_is_info() {
     let info = ["outside", "in an instrumented function"];
-    let said = talk(env!("CARGO_BIN_EXE_talkative"), "json", []);
+    let said = run_logging_service(env!("CARGO_BIN_EXE_logging_service"), "json", []);
     assert!(said.line("outside").is_some());
     assert!(said.line("details").is_none());
     for rust_log in ["", "info"] {

@@ -57,7 +57,7 @@ async fn a_sampler_sees_name_kind_method_and_server() {
             ("server.port", &port),
         ]),
     );
-    assert_eq!(*sampler.asked.lock().unwrap(), [asked]);
+    assert_eq!(*sampler.decisions.lock().unwrap(), [asked]);
     assert_eq!(*Mutex::lock(&sampled).unwrap(), [false]);
     assert_eq!(spans.get_finished_spans().unwrap().len(), 0);
 }

@@ -12,7 +12,7 @@ use integration_tests::names::Nothing;
 use integration_tests::names::odd_client::OddClient;
 use integration_tests::names::odd_server::{Odd, OddServer};
 use integration_tests::rpc::{call, call_to_end, request};
-use integration_tests::server::{Running, serve_with};
+use integration_tests::server::{RunningServer, serve_with};
 use integration_tests::telemetry::{Attributes, Telemetry, attributes};
 use opentelemetry::trace::{SpanId, Status as SpanStatus};
 use opentelemetry::{Array, StringValue, Value};
@@ -25,7 +25,7 @@ use tonic::transport::Server;
 use tonic::{Code, Request, Response, Status};
 use tower_layer::Layer;
 
-async fn serve_in_layer(routes: Routes) -> Running {
+async fn serve_in_layer(routes: Routes) -> RunningServer {
     serve_with(Server::builder().layer(ServerLayer::new()), routes).await
 }
 

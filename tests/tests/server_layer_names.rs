@@ -3,7 +3,7 @@
 
 use integration_tests::coverage::{Annotated, Plain, RPCS, ScriptedHandler};
 use integration_tests::rpc::{call_to_end, request};
-use integration_tests::server::{Running, serve_with};
+use integration_tests::server::{RunningServer, serve_with};
 use integration_tests::telemetry::{RecordingSampler, Telemetry, attributes};
 use opentelemetry::trace::SpanKind;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SamplingDecision, SdkTracerProvider};
@@ -52,7 +52,7 @@ async fn names(layer: ServerLayer, routes: Routes, rpc: &str, texts: &[&str]) ->
     of_spans.sort_unstable();
     assert_eq!(of_points, of_spans);
 
-    let asked = sampler.asked.lock().unwrap();
+    let asked = sampler.decisions.lock().unwrap();
     let asked = asked.iter().map(|(name, kind, attributes)| {
         assert_eq!((&**name, kind), (rpc, &SpanKind::Server));
         assert_eq!(attributes["rpc.system.name"], "grpc");
@@ -63,7 +63,7 @@ async fn names(layer: ServerLayer, routes: Routes, rpc: &str, texts: &[&str]) ->
     (spans, asked.collect())
 }
 
-async fn call_each(server: &Running, rpc: &str, texts: &[&str]) {
+async fn call_each(server: &RunningServer, rpc: &str, texts: &[&str]) {
     let channel = server.channel().await;
     for text in texts {
         call_to_end(channel.clone(), rpc, request(text)).await;

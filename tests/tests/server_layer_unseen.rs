@@ -7,7 +7,7 @@ use integration_tests::coverage::{Annotated, Plain, RPCS, ScriptedHandler};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
 use integration_tests::rpc::{call, call_to_end, read_to_end, request};
-use integration_tests::server::{Running, serve_with};
+use integration_tests::server::{RunningServer, serve_with};
 use integration_tests::telemetry::{Attributes, Telemetry, attributes, expected};
 use opentelemetry::trace::Status as SpanStatus;
 use otel_runtime::{ServerLayer, traced_service};
@@ -18,7 +18,7 @@ use tonic::transport::{Channel, Server};
 use tonic::{Code, Request, Response, Status};
 use tonic_prost::ProstCodec;
 
-async fn serve_in_layer(routes: Routes) -> Running {
+async fn serve_in_layer(routes: Routes) -> RunningServer {
     serve_with(Server::builder().layer(ServerLayer::new()), routes).await
 }
 
@@ -105,7 +105,7 @@ mod rejected_by_an_interceptor {
         Err(Status::unauthenticated("who are you?"))
     }
 
-    async fn one_of_a_method_that_is(known: bool, server: Running) {
+    async fn one_of_a_method_that_is(known: bool, server: RunningServer) {
         let telemetry = Telemetry::start();
         let (_, status) = call_to_end(server.channel().await, "kinds.Unary/Call", request("")).await;
         assert_eq!(
@@ -144,7 +144,7 @@ mod rejected_by_an_interceptor {
     const MADE_UP: usize = 1000;
 
     /// However many paths callers make up, metrics have one label for them.
-    async fn makes_no_label(server: Running, path: impl Fn(usize) -> String, code: &str) {
+    async fn makes_no_label(server: RunningServer, path: impl Fn(usize) -> String, code: &str) {
         let telemetry = Telemetry::start();
         let channel = server.channel().await;
         for number in 0..MADE_UP {
@@ -207,7 +207,7 @@ mod a_message {
 
     const KNOWN: &str = "kinds.Unary/Call";
 
-    async fn serve_known(service: UnaryServer<Annotated>) -> Running {
+    async fn serve_known(service: UnaryServer<Annotated>) -> RunningServer {
         let layer = ServerLayer::new().known_methods([KNOWN]);
         serve_with(Server::builder().layer(layer), Routes::new(service)).await
     }
@@ -338,7 +338,7 @@ mod an_error_instead_of_a_response {
 
     const RPC: &str = "kinds.Unary/Call";
 
-    async fn is_recorded(server: Running, code: Code, name: &str, error: Option<&str>) {
+    async fn is_recorded(server: RunningServer, code: Code, name: &str, error: Option<&str>) {
         let telemetry = Telemetry::start();
         let (_, status) = call_to_end(server.channel().await, RPC, request("wait")).await;
         assert_eq!(status.code(), code);

@@ -1,13 +1,13 @@
 //! While telemetry is suppressed, as it is in exporters, `tracing` makes no telemetry; but lines
 //! tell people.
 
-use integration_tests::logging_service::talk;
+use integration_tests::logging_service::run_logging_service;
 use serde_json::Value;
 
 #[test]
 fn neither_log_records_nor_spans() {
     for rust_log in ["info", "trace"] {
-        let said = talk(env!("CARGO_BIN_EXE_talkative"), "json", [("RUST_LOG", rust_log)]);
+        let said = run_logging_service(env!("CARGO_BIN_EXE_logging_service"), "json", [("RUST_LOG", rust_log)]);
         assert!(said.line("suppressed").is_some());
         let text = |objects: &[Value]| objects.iter().map(Value::to_string).collect::<String>();
         assert!(!text(&said.records).contains("suppressed"));

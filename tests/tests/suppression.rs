@@ -3,7 +3,7 @@
 
 use integration_tests::client::{Kind, call, connect};
 use integration_tests::scripted::ScriptedService;
-use integration_tests::server::{Running, serve};
+use integration_tests::server::{RunningServer, serve};
 use integration_tests::telemetry::Telemetry;
 use opentelemetry::Context;
 use opentelemetry::trace::{FutureExt, SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
@@ -17,7 +17,7 @@ fn caller() -> Context {
     Context::new().with_remote_span_context(span)
 }
 
-async fn start() -> (Telemetry, ScriptedService, Running) {
+async fn start() -> (Telemetry, ScriptedService, RunningServer) {
     let telemetry = Telemetry::start();
     let service = ScriptedService::default();
     let server = serve(service.routes()).await;

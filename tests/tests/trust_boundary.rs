@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use integration_tests::child::Driven;
+use integration_tests::child::DrivenProcess;
 use integration_tests::client::{self, Kind};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_client::UnaryClient;
@@ -691,9 +691,9 @@ fn a_malformed_request_writes_no_log() {
         ("OTEL_METRICS_EXPORTER", "none"),
         ("OTEL_LOGS_EXPORTER", "none"),
     ];
-    let (mut driven, ready) = Driven::start(env!("CARGO_BIN_EXE_driven"), &["multi_thread"], variables);
+    let (mut driven, ready) = DrivenProcess::start(env!("CARGO_BIN_EXE_driven"), &["multi_thread"], variables);
     assert_eq!(ready, "ready");
-    let address = driven.tell("serve").parse().unwrap();
+    let address = driven.send("serve").parse().unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         // Not so much that what is written about it would fill the pipe, which nobody reads until

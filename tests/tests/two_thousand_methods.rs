@@ -3,7 +3,7 @@
 use std::alloc::System;
 
 use cap::Cap;
-use integration_tests::counted::Counted;
+use integration_tests::counted::CountingTelemetry;
 use integration_tests::rpc::{call_to_end, request};
 use integration_tests::server::serve_with;
 use otel_runtime::ServerLayer;
@@ -34,7 +34,7 @@ fn of_any_method() -> Routes {
 
 #[tokio::test]
 async fn has_each_in_its_metrics_and_one_series_for_the_rest() {
-    let counted = Counted::with_series(10_000);
+    let counted = CountingTelemetry::with_series(10_000);
     let layer = ServerLayer::new().instrumentation(counted.instrumentation.clone());
     let server = serve_with(Server::builder().layer(layer), of_any_method()).await;
     let channel = server.channel().await;

@@ -9,7 +9,7 @@ use integration_tests::kinds::unary_server::{Unary, UnaryServer};
 use integration_tests::names::Nothing;
 use integration_tests::names::http_cache_client::HttpCacheClient;
 use integration_tests::names::http_cache_server::{HttpCache, HttpCacheServer};
-use integration_tests::server::{Running, serve, serve_with};
+use integration_tests::server::{RunningServer, serve, serve_with};
 use integration_tests::telemetry::{Telemetry, attributes};
 use otel_runtime::{ServerLayer, TracedStream, traced_service};
 use tonic::service::Routes;
@@ -78,7 +78,7 @@ impl ServerStream for Outer {
 }
 
 /// Without the layer, and with it.
-async fn both(routes: impl Fn() -> Routes) -> [Running; 2] {
+async fn both(routes: impl Fn() -> Routes) -> [RunningServer; 2] {
     let in_layer = Server::builder().layer(ServerLayer::new());
     [serve(routes()).await, serve_with(in_layer, routes()).await]
 }

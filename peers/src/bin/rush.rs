@@ -7,9 +7,9 @@
 use std::time::Duration;
 
 use integration_tests::client::{Kind, call, connect};
+use integration_tests::coverage::{Annotated, ScriptedHandler};
 use integration_tests::rpc;
 use integration_tests::server::serve_with;
-use integration_tests::coverage::{Annotated, ScriptedHandler};
 use opentelemetry::global;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};

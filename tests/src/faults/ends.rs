@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 
 use tonic::Code;
 
-use super::caller::{Made, Reply};
-use super::script::{Act, Seen, Way};
+use super::caller::{CompletedCall, Reply};
+use super::script::{CallerAction, ObservedEnd, ServerAction};
 use crate::client::{Kind, code_name};
 
 /// How many RPCs ended in each way: with a code, or with `panic`.
-pub(super) type Ends = BTreeMap<String, u64>;
+pub(super) type OutcomeCounts = BTreeMap<String, u64>;
 
 /// How many have to have ended in each way, and how many more may have: who goes away may be too
 /// late.
 #[derive(Debug, Default)]
-pub(super) struct Expected(BTreeMap<&'static str, (u64, u64)>);
+pub(super) struct ExpectedOutcomes(BTreeMap<&'static str, (u64, u64)>);
 
 const OK: &str = "OK";
 const CANCELLED: &str = "CANCELLED";
@@ -22,83 +22,85 @@ const DEADLINE_EXCEEDED: &str = "DEADLINE_EXCEEDED";
 const UNIMPLEMENTED: &str = "UNIMPLEMENTED";
 const PANIC: &str = "panic";
 
-impl Expected {
-    /// Ends in the callers' telemetry.
-    pub(super) fn of_clients<'a>(all: impl Iterator<Item = &'a Made>) -> Self {
-        let mut expected = Expected::default();
+impl ExpectedOutcomes {
+    /// OutcomeCounts in the callers' telemetry.
+    pub(super) fn of_clients<'a>(all: impl Iterator<Item = &'a CompletedCall>) -> Self {
+        let mut expected = ExpectedOutcomes::default();
         for made in all {
             match (made.script.way, made.seen) {
                 // tonic's word for it.
-                (Way::Deadline(_), Seen::Code(Code::Cancelled)) => expected.surely(DEADLINE_EXCEEDED),
-                (_, Seen::Code(code)) => expected.surely(code_name(code)),
-                (_, Seen::WentAway) => expected.surely(CANCELLED),
-                (_, Seen::WentAwayAnytime) => expected.perhaps(&[CANCELLED]),
+                (CallerAction::Deadline(_), ObservedEnd::Code(Code::Cancelled)) => {
+                    expected.certainly(DEADLINE_EXCEEDED)
+                }
+                (_, ObservedEnd::Code(code)) => expected.certainly(code_name(code)),
+                (_, ObservedEnd::CancelledAfterMessage) => expected.certainly(CANCELLED),
+                (_, ObservedEnd::CancelledAnytime) => expected.possibly(&[CANCELLED]),
             }
         }
         expected
     }
 
-    /// Ends in the service's telemetry. With the attribute alone, only RPCs that reach a handler
+    /// OutcomeCounts in the service's telemetry. With the attribute alone, only RPCs that reach a handler
     /// count.
-    pub(super) fn of_servers<'a>(all: impl Iterator<Item = &'a Made> + Clone, has_layer: bool) -> Self {
-        let mut expected = Expected::default();
+    pub(super) fn of_servers<'a>(all: impl Iterator<Item = &'a CompletedCall> + Clone, has_layer: bool) -> Self {
+        let mut expected = ExpectedOutcomes::default();
         for made in all.clone() {
             if has_layer || made.reaches_a_handler() {
                 expected.of_server(made);
             }
         }
         let mut ways = all.map(|made| made.script.way);
-        if ways.any(|way| matches!(way, Way::Deadline(_))) {
+        if ways.any(|way| matches!(way, CallerAction::Deadline(_))) {
             // Not all of them arrive too late for that.
-            expected.surely(DEADLINE_EXCEEDED);
+            expected.certainly(DEADLINE_EXCEEDED);
         }
         expected
     }
 
-    fn of_server(&mut self, made: &Made) {
-        let Made { script, reply, seen } = made;
-        let panics = matches!(script.act, Act::Panic | Act::PanicInDrop) && !script.path_is_unknown;
+    fn of_server(&mut self, made: &CompletedCall) {
+        let CompletedCall { script, reply, seen } = made;
+        let panics = matches!(script.act, ServerAction::Panic | ServerAction::PanicInDrop) && !script.path_is_unknown;
         match (script.way, *seen) {
-            (_, Seen::Code(_)) if panics => self.surely(PANIC),
-            (_, Seen::WentAwayAnytime) if panics => self.perhaps(&[PANIC, CANCELLED]),
+            (_, ObservedEnd::Code(_)) if panics => self.certainly(PANIC),
+            (_, ObservedEnd::CancelledAnytime) if panics => self.possibly(&[PANIC, CANCELLED]),
             // The RPC may have arrived so late that it is not late by this clock when the caller
             // hangs up.
-            (Way::Deadline(_), _) => self.perhaps(&[DEADLINE_EXCEEDED, CANCELLED]),
+            (CallerAction::Deadline(_), _) => self.possibly(&[DEADLINE_EXCEEDED, CANCELLED]),
             // The caller saw the status of the broken connection.
-            (Way::Cut, _) if *reply == Reply::GivenUp => self.surely(CANCELLED),
-            (_, Seen::Code(code)) => self.surely(code_name(code)),
-            (_, Seen::WentAway) if script.act == Act::Hang => self.surely(CANCELLED),
-            (_, Seen::WentAwayAnytime) if script.path_is_unknown => self.perhaps(&[UNIMPLEMENTED, CANCELLED]),
-            (_, Seen::WentAwayAnytime) if script.act == Act::Hang => self.perhaps(&[CANCELLED]),
-            (_, Seen::WentAway | Seen::WentAwayAnytime) => self.perhaps(&[OK, CANCELLED]),
+            (CallerAction::BreakConnection, _) if *reply == Reply::Cancelled => self.certainly(CANCELLED),
+            (_, ObservedEnd::Code(code)) => self.certainly(code_name(code)),
+            (_, ObservedEnd::CancelledAfterMessage) if script.act == ServerAction::Hang => self.certainly(CANCELLED),
+            (_, ObservedEnd::CancelledAnytime) if script.path_is_unknown => self.possibly(&[UNIMPLEMENTED, CANCELLED]),
+            (_, ObservedEnd::CancelledAnytime) if script.act == ServerAction::Hang => self.possibly(&[CANCELLED]),
+            (_, ObservedEnd::CancelledAfterMessage | ObservedEnd::CancelledAnytime) => self.possibly(&[OK, CANCELLED]),
         }
     }
 
-    fn surely(&mut self, end: &'static str) {
+    fn certainly(&mut self, end: &'static str) {
         self.0.entry(end).or_default().0 += 1;
     }
 
-    fn perhaps(&mut self, ends: &[&'static str]) {
+    fn possibly(&mut self, ends: &[&'static str]) {
         for end in ends {
             self.0.entry(end).or_default().1 += 1;
         }
     }
 
     /// Asserts that these are the ends.
-    pub(super) fn assert_are(&self, found: &Ends, whose: &str) {
-        let are = self.0.iter().all(|(end, (surely, perhaps))| {
+    pub(super) fn assert_match(&self, found: &OutcomeCounts, whose: &str) {
+        let are = self.0.iter().all(|(end, (certainly, possibly))| {
             let found = found.get(*end).copied().unwrap_or_default();
-            (*surely..=surely + perhaps).contains(&found)
+            (*certainly..=certainly + possibly).contains(&found)
         });
         let no_other = found.keys().all(|end| self.0.contains_key(&**end));
         assert!(are && no_other, "{whose}: {found:?} are not {self:?}");
     }
 }
 
-impl Made {
+impl CompletedCall {
     /// If it arrives.
     fn reaches_a_handler(&self) -> bool {
         let waits_for_a_message = matches!(self.script.kind, Kind::Unary | Kind::ServerStream);
-        !(self.script.path_is_unknown || self.script.way == Way::SendNothing && waits_for_a_message)
+        !(self.script.path_is_unknown || self.script.way == CallerAction::SendNothing && waits_for_a_message)
     }
 }

@@ -50,10 +50,10 @@ impl Export {
         let ways = [
             Behaviour::Hang,
             Behaviour::Refuse,
-            Behaviour::Reject(3),
+            Behaviour::PartialSuccess(3),
             Behaviour::Unavailable,
             Behaviour::Slow(Duration::from_millis(50)),
-            Behaviour::Keep,
+            Behaviour::Accept,
         ];
         let way = usize::try_from(number).unwrap() % ways.len();
         if let Some(collector) = &self.collector {
@@ -71,7 +71,7 @@ impl Export {
     pub fn arrived(&self) -> usize {
         self.collector.as_ref().map_or(0, |collector| {
             let spans = collector.spans().len();
-            collector.forget();
+            collector.clear();
             spans
         })
     }

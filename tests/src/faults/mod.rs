@@ -3,16 +3,16 @@
 //!
 //! A [round](Round) makes the same RPCs of a service twice: one that nobody records, and one with
 //! all of this crate around it and inside it, or with the attribute alone, whose users, propagator
-//! and span processor misbehave. The replies are the same, and afterwards the books balance: each
+//! and span processor misbehave. The replies are the same, and afterwards the telemetry balance: each
 //! RPC is there, once, and has ended as its caller knows.
 
-mod books;
 mod caller;
 mod ends;
 mod export;
+mod faulty;
 mod script;
 mod service;
-mod unsteady;
+mod telemetry;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,14 +26,14 @@ use tonic::service::InterceptorLayer;
 use tonic::transport::Server;
 use tonic::{Request, Status};
 
-pub use books::{Books, Measured, Traced};
 pub use caller::Reply;
 pub use export::Export;
-pub use unsteady::quiet;
+pub use faulty::quiet;
+pub use telemetry::{Measured, RoundTelemetry, Traced};
 
-use crate::server::{Running, TIMEOUT, serve, serve_with};
-use caller::{Caller, Made};
-use ends::Expected;
+use crate::server::{RunningServer, TIMEOUT, serve, serve_with};
+use caller::{Caller, CompletedCall};
+use ends::ExpectedOutcomes;
 
 /// RPCs of one seed.
 #[derive(Clone, Copy, Debug)]
@@ -56,8 +56,8 @@ pub struct Recorded {
     called: u64,
     /// How many have come in.
     served: u64,
-    clients: Expected,
-    servers: Expected,
+    clients: ExpectedOutcomes,
+    servers: ExpectedOutcomes,
     has_layer: bool,
 }
 
@@ -71,13 +71,13 @@ impl Round {
 
     /// Makes them with everything around them.
     #[must_use]
-    pub fn recorded(self, books: &Books) -> Recorded {
-        let instrumentation = &books.instrumentation;
+    pub fn recorded(self, telemetry: &RoundTelemetry) -> Recorded {
+        let instrumentation = &telemetry.instrumentation;
         let [gone, arrived, reached] = [(); 3].map(|()| Arc::default());
         let client = ClientLayer::new("here")
-            .filter(Filter::new(|request| unsteady::panic_if_asked(request, "filter")))
+            .filter(Filter::new(|request| faulty::panic_if_requested(request, "filter")))
             .span_attributes(|request| {
-                unsteady::panic_if_asked(request, "span_attributes");
+                faulty::panic_if_requested(request, "span_attributes");
                 []
             })
             .instrumentation(instrumentation.clone());
@@ -96,8 +96,8 @@ impl Round {
             round: self,
             called: gone.load(Ordering::Relaxed),
             served: served.load(Ordering::Relaxed),
-            clients: Expected::of_clients(made.iter().flatten()),
-            servers: Expected::of_servers(made.iter().flatten(), has_layer),
+            clients: ExpectedOutcomes::of_clients(made.iter().flatten()),
+            servers: ExpectedOutcomes::of_servers(made.iter().flatten(), has_layer),
             has_layer,
             replies: replies(made),
         }
@@ -105,11 +105,11 @@ impl Round {
 
     /// Runs a round, and asserts that all counts agree.
     #[must_use]
-    pub fn balanced(self, books: &Books) -> Vec<Vec<Reply>> {
-        let (traced, measured) = (books.traced(), books.measured());
-        let recorded = self.recorded(books);
-        books.traced().assert_balance(&recorded, &traced);
-        books.measured().assert_balance(&recorded, &measured);
+    pub fn run_checked(self, telemetry: &RoundTelemetry) -> Vec<Vec<Reply>> {
+        let (traced, measured) = (telemetry.traced(), telemetry.measured());
+        let recorded = self.recorded(telemetry);
+        telemetry.traced().assert_balance(&recorded, &traced);
+        telemetry.measured().assert_balance(&recorded, &measured);
         // The rest is given up before it arrives.
         let Recorded { called, served, .. } = recorded;
         assert!(
@@ -126,7 +126,7 @@ impl Round {
 
     /// A server and its callers, on runtimes of their own: the server's is taken away in the end,
     /// with RPCs on it.
-    fn make(self, server: impl Future<Output = Running>, caller: &Caller) -> Vec<Vec<Made>> {
+    fn make(self, server: impl Future<Output = RunningServer>, caller: &Caller) -> Vec<Vec<CompletedCall>> {
         let (serving, calling) = (runtime(), runtime());
         let server = serving.block_on(server);
         let (made, endless) = calling.block_on(caller.make(self, server));
@@ -137,18 +137,18 @@ impl Round {
     }
 }
 
-fn replies(made: Vec<Vec<Made>>) -> Vec<Vec<Reply>> {
-    let of_one = |made: Vec<Made>| made.into_iter().map(|made| made.reply).collect();
+fn replies(made: Vec<Vec<CompletedCall>>) -> Vec<Vec<Reply>> {
+    let of_one = |made: Vec<CompletedCall>| made.into_iter().map(|made| made.reply).collect();
     made.into_iter().map(of_one).collect()
 }
 
 fn server_layer(instrumentation: &Instrumentation) -> ServerLayer {
     ServerLayer::new()
         .known_methods(["kinds.Unary/Call"])
-        .filter(Filter::new(|request| unsteady::panic_if_asked(request, "filter")))
-        .public_endpoint_if(|request| unsteady::panic_if_asked(request, "public_endpoint_if"))
+        .filter(Filter::new(|request| faulty::panic_if_requested(request, "filter")))
+        .public_endpoint_if(|request| faulty::panic_if_requested(request, "public_endpoint_if"))
         .span_attributes(|request| {
-            unsteady::panic_if_asked(request, "span_attributes");
+            faulty::panic_if_requested(request, "span_attributes");
             []
         })
         .message_sizes()

@@ -7,11 +7,11 @@ use crate::client::Kind;
 
 /// How the service handles an RPC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Act {
+pub(super) enum ServerAction {
     /// Replies.
     Reply,
     /// Replies with more than fits into a connection's window.
-    ReplyAtLength,
+    LongReply,
     /// Fails with this code.
     Fail(i32),
     /// Panics.
@@ -24,7 +24,7 @@ pub(super) enum Act {
 
 /// How the caller treats it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
+pub(super) enum CallerAction {
     /// Reads all.
     Read,
     /// Reads all, and takes its time.
@@ -36,11 +36,11 @@ pub(super) enum Way {
     /// Has a deadline, in milliseconds.
     Deadline(u64),
     /// Goes away after so many microseconds.
-    GoAway(u64),
+    CancelAfter(u64),
     /// Goes away after the first message.
-    GoAwayLater,
+    CancelAfterMessage,
     /// The connection breaks after the first message.
-    Cut,
+    BreakConnection,
 }
 
 /// The functions that panic on request.
@@ -48,23 +48,23 @@ pub(super) const PANICS: [&str; 4] = ["filter", "public_endpoint_if", "span_attr
 
 /// The end of an RPC as its caller sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(super) enum ObservedEnd {
     /// This code.
     Code(Code),
     /// None: it went away behind the first message.
-    WentAway,
-    /// None: it went away at any moment, before it had made the RPC, perhaps.
-    WentAwayAnytime,
+    CancelledAfterMessage,
+    /// None: it went away at any moment, before it had made the RPC, possibly.
+    CancelledAnytime,
 }
 
 /// An RPC.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Script {
     pub(super) kind: Kind,
-    pub(super) act: Act,
+    pub(super) act: ServerAction,
     /// Whether it is done behind the first message of a response stream.
     pub(super) later: bool,
-    pub(super) way: Way,
+    pub(super) way: CallerAction,
     /// The user's function that panics.
     pub(super) panics: Option<&'static str>,
     pub(super) path_is_unknown: bool,
@@ -72,16 +72,16 @@ pub(super) struct Script {
 
 impl Script {
     /// Comes to its end even if it is read late.
-    pub(super) const LONG: Script = Script::plain(Act::ReplyAtLength);
+    pub(super) const LONG: Script = Script::plain(ServerAction::LongReply);
     /// Does not come to its end.
-    pub(super) const ENDLESS: Script = Script::plain(Act::Hang);
+    pub(super) const ENDLESS: Script = Script::plain(ServerAction::Hang);
 
-    const fn plain(act: Act) -> Self {
+    const fn plain(act: ServerAction) -> Self {
         Script {
             kind: Kind::ServerStream,
             act,
             later: true,
-            way: Way::Read,
+            way: CallerAction::Read,
             panics: None,
             path_is_unknown: false,
         }
@@ -90,24 +90,24 @@ impl Script {
     pub(super) fn draw(random: &mut Rng) -> Self {
         let mut kind = *random.choice(&Kind::ALL).expect("there are four");
         let (act, way) = match random.u8(0..20) {
-            0 => (Act::Panic, Way::Read),
-            1 => (Act::PanicInDrop, Way::Read),
-            2 => (Act::PanicInDrop, Way::GoAway(random.u64(..500))),
-            3 | 4 => (Act::Fail(random.i32(1..=16)), Way::Read),
-            5 => (Act::Reply, Way::KeepOpen),
-            6 => (Act::Reply, Way::SendNothing),
-            7 => (Act::Hang, Way::Deadline(random.u64(1..30))),
-            8 | 9 => (Act::Hang, Way::GoAway(random.u64(..2000))),
-            10 => (Act::Reply, Way::GoAway(random.u64(..500))),
-            11 => (Act::ReplyAtLength, Way::GoAwayLater),
-            12 => (Act::ReplyAtLength, Way::ReadSlowly),
-            13 => (Act::Hang, Way::Cut),
-            _ => (Act::Reply, Way::Read),
+            0 => (ServerAction::Panic, CallerAction::Read),
+            1 => (ServerAction::PanicInDrop, CallerAction::Read),
+            2 => (ServerAction::PanicInDrop, CallerAction::CancelAfter(random.u64(..500))),
+            3 | 4 => (ServerAction::Fail(random.i32(1..=16)), CallerAction::Read),
+            5 => (ServerAction::Reply, CallerAction::KeepOpen),
+            6 => (ServerAction::Reply, CallerAction::SendNothing),
+            7 => (ServerAction::Hang, CallerAction::Deadline(random.u64(1..30))),
+            8 | 9 => (ServerAction::Hang, CallerAction::CancelAfter(random.u64(..2000))),
+            10 => (ServerAction::Reply, CallerAction::CancelAfter(random.u64(..500))),
+            11 => (ServerAction::LongReply, CallerAction::CancelAfterMessage),
+            12 => (ServerAction::LongReply, CallerAction::ReadSlowly),
+            13 => (ServerAction::Hang, CallerAction::BreakConnection),
+            _ => (ServerAction::Reply, CallerAction::Read),
         };
         match way {
             // The service reads these to the end before it does anything.
-            Way::KeepOpen if matches!(kind, Kind::Unary | Kind::ServerStream) => kind = Kind::Bidi,
-            Way::Cut if !kind.replies_with_a_stream() => kind = Kind::ServerStream,
+            CallerAction::KeepOpen if matches!(kind, Kind::Unary | Kind::ServerStream) => kind = Kind::Bidi,
+            CallerAction::BreakConnection if !kind.replies_with_a_stream() => kind = Kind::ServerStream,
             _ => {}
         }
         Script {
@@ -115,8 +115,8 @@ impl Script {
             act,
             // tonic watches over a deadline until there is a response.
             later: match way {
-                Way::Deadline(_) => false,
-                Way::Cut => true,
+                CallerAction::Deadline(_) => false,
+                CallerAction::BreakConnection => true,
                 _ => random.bool(),
             },
             way,
@@ -126,19 +126,19 @@ impl Script {
                 None
             },
             // An RPC with a deadline is meant to miss it.
-            path_is_unknown: !matches!(way, Way::Deadline(_)) && random.u8(0..20) == 0,
+            path_is_unknown: !matches!(way, CallerAction::Deadline(_)) && random.u8(0..20) == 0,
         }
     }
 
     /// As the service reads it.
     pub(super) fn text(&self) -> String {
         let act = match self.act {
-            Act::Reply => "reply".to_owned(),
-            Act::ReplyAtLength => "reply at length".to_owned(),
-            Act::Fail(code) => format!("fail {code}"),
-            Act::Panic => "panic".to_owned(),
-            Act::PanicInDrop => "panic in drop".to_owned(),
-            Act::Hang => "hang".to_owned(),
+            ServerAction::Reply => "reply".to_owned(),
+            ServerAction::LongReply => "reply at length".to_owned(),
+            ServerAction::Fail(code) => format!("fail {code}"),
+            ServerAction::Panic => "panic".to_owned(),
+            ServerAction::PanicInDrop => "panic in drop".to_owned(),
+            ServerAction::Hang => "hang".to_owned(),
         };
         if self.later { format!("later {act}") } else { act }
     }

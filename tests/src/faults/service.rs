@@ -9,7 +9,7 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::service::Routes;
 use tonic::{Code, Request, Response, Status, Streaming};
 
-use super::unsteady::{AS_ASKED, field};
+use super::faulty::{INTENDED, field};
 use crate::kinds::Message;
 use crate::kinds::bidi_server::{Bidi, BidiServer};
 use crate::kinds::client_stream_server::{ClientStream, ClientStreamServer};
@@ -23,7 +23,7 @@ struct Bomb;
 
 impl Drop for Bomb {
     fn drop(&mut self) {
-        assert!(std::thread::panicking(), "{AS_ASKED}");
+        assert!(std::thread::panicking(), "{INTENDED}");
     }
 }
 
@@ -33,7 +33,7 @@ async fn act(text: &str) -> Result<Message, Status> {
         tokio::task::yield_now().await;
     }
     match text {
-        "panic" => panic!("{AS_ASKED}"),
+        "panic" => panic!("{INTENDED}"),
         "panic in drop" => {
             let _bomb = Bomb;
             tokio::task::yield_now().await;
@@ -42,7 +42,7 @@ async fn act(text: &str) -> Result<Message, Status> {
         _ => {
             if let Some(code) = text.strip_prefix("fail ") {
                 let code = Code::from_i32(code.parse().unwrap());
-                return Err(Status::new(code, AS_ASKED));
+                return Err(Status::new(code, INTENDED));
             }
         }
     }
@@ -55,7 +55,7 @@ async fn unary(text: &str) -> Result<Response<Message>, Status> {
 }
 
 /// 32 messages of 16 KiB: a window has 64.
-fn at_length() -> Messages {
+fn long_reply() -> Messages {
     let long = Message {
         text: "x".repeat(16 * 1024),
     };
@@ -66,7 +66,7 @@ async fn stream(text: String) -> Result<Response<Messages>, Status> {
     let Some(later) = text.strip_prefix("later ") else {
         let first = act(&text).await?;
         let rest = if text == "reply at length" {
-            at_length()
+            long_reply()
         } else {
             Box::pin(tokio_stream::empty())
         };
@@ -74,7 +74,7 @@ async fn stream(text: String) -> Result<Response<Messages>, Status> {
     };
     let later = later.to_owned();
     let rest = if later == "reply at length" {
-        at_length()
+        long_reply()
     } else {
         Box::pin(tokio_stream::empty())
     };

@@ -4,44 +4,44 @@ use opentelemetry::trace::SpanKind;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanProcessor, TracerProviderBuilder};
 use otel_runtime::Instrumentation;
 
-use super::ends::Ends;
-use super::{Recorded, unsteady};
-use crate::counted::{Counted, Series};
+use super::ends::OutcomeCounts;
+use super::{Recorded, faulty};
+use crate::counted::{CountingTelemetry, Series};
 
 /// The telemetry that rounds are recorded with.
 #[derive(Debug)]
-pub struct Books {
-    counted: Counted,
+pub struct RoundTelemetry {
+    counted: CountingTelemetry,
     tracers: SdkTracerProvider,
     pub(super) instrumentation: Instrumentation,
 }
 
-impl Default for Books {
+impl Default for RoundTelemetry {
     fn default() -> Self {
-        Books::of(|tracers| tracers)
+        RoundTelemetry::of(|tracers| tracers)
     }
 }
 
-impl Books {
+impl RoundTelemetry {
     /// Whose spans go to `exporter` as well, if that gets to see them: in front of it is a
     /// processor that panics now and then.
     #[must_use]
     pub fn new(exporter: impl SpanProcessor + 'static) -> Self {
-        Books::of(|tracers| tracers.with_span_processor(exporter))
+        RoundTelemetry::of(|tracers| tracers.with_span_processor(exporter))
     }
 
     fn of(and: impl FnOnce(TracerProviderBuilder) -> TracerProviderBuilder) -> Self {
-        let counted = Counted::default();
+        let counted = CountingTelemetry::default();
         let tracers = SdkTracerProvider::builder()
             .with_span_processor(counted.spans.clone())
-            .with_span_processor(unsteady::Processor::default());
+            .with_span_processor(faulty::PanickingProcessor::default());
         let tracers = and(tracers).build();
         let instrumentation = Instrumentation::builder()
             .tracer_provider(&tracers)
             .meter_provider(&counted.meters)
-            .propagator(unsteady::Propagator::default())
+            .propagator(faulty::PanickingPropagator::default())
             .build();
-        Books {
+        RoundTelemetry {
             counted,
             tracers,
             instrumentation,
@@ -99,8 +99,8 @@ impl Books {
 }
 
 /// The ends that the labels of durations tell.
-fn ends(series: &Series) -> Ends {
-    let mut ends = Ends::new();
+fn ends(series: &Series) -> OutcomeCounts {
+    let mut ends = OutcomeCounts::new();
     for (labels, count) in series {
         // A failure has `error.type` first; `rpc.status_code` comes after `rpc.method`.
         let mut words = labels
@@ -124,8 +124,8 @@ fn is_method(word: &str) -> bool {
 pub struct Traced {
     started: u64,
     ended: u64,
-    called: Ends,
-    served: Ends,
+    called: OutcomeCounts,
+    served: OutcomeCounts,
 }
 
 impl Traced {
@@ -144,18 +144,18 @@ impl Traced {
         let (clients, servers) = (since(&self.called, &before.called), since(&self.served, &before.served));
         recorded
             .clients
-            .assert_are(&clients, &format!("{round:?}: spans of clients"));
+            .assert_match(&clients, &format!("{round:?}: spans of clients"));
         recorded
             .servers
-            .assert_are(&servers, &format!("{round:?}: spans of servers"));
+            .assert_match(&servers, &format!("{round:?}: spans of servers"));
     }
 }
 
 /// The recorded measurements.
 #[derive(Clone, Debug, Default)]
 pub struct Measured {
-    called: Ends,
-    served: Ends,
+    called: OutcomeCounts,
+    served: OutcomeCounts,
     active: u64,
     /// Messages received, and messages sent.
     sizes: [u64; 2],
@@ -181,10 +181,10 @@ impl Measured {
         );
         recorded
             .clients
-            .assert_are(&clients, &format!("{round:?}: durations of clients"));
+            .assert_match(&clients, &format!("{round:?}: durations of clients"));
         recorded
             .servers
-            .assert_are(&servers, &format!("{round:?}: durations of servers"));
+            .assert_match(&servers, &format!("{round:?}: durations of servers"));
         assert_eq!(self.active, 0, "{round:?}: active requests");
         let sizes: [u64; 2] = std::array::from_fn(|index| self.sizes[index] - before.sizes[index]);
         let expected = if recorded.has_layer { *served } else { 0 };
@@ -192,7 +192,7 @@ impl Measured {
     }
 }
 
-fn since(now: &Ends, before: &Ends) -> Ends {
+fn since(now: &OutcomeCounts, before: &OutcomeCounts) -> OutcomeCounts {
     let before = |end| before.get(end).copied().unwrap_or_default();
     let since = now.iter().map(|(end, count)| (end.clone(), count - before(end)));
     since.filter(|(_, count)| *count > 0).collect()
