@@ -1,5 +1,6 @@
-//! A program of this package in a process of its own: environment variables are a process's, and
-//! read once.
+//! Child processes that run programs of this package.
+//!
+//! Environment variables belong to a process, and are read once: each case needs its own process.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -8,19 +9,20 @@ use std::thread;
 
 use crate::server::TIMEOUT;
 
-/// The output and the exit status of a program.
+/// The output and the exit status of a process.
 #[derive(Debug)]
 pub struct ProcessOutput {
     /// The contents of stdout.
     pub stdout: String,
     /// The contents of stderr.
     pub stderr: String,
-    /// Whether it ended well.
+    /// Whether the exit status is success.
     pub success: bool,
 }
 
-/// Runs a program, which cargo names: `env!("CARGO_BIN_EXE_service")`, say. It sees these
-/// environment variables and no others, so the reader's own have no say.
+/// Runs a program, such as `env!("CARGO_BIN_EXE_service")`, until it ends.
+///
+/// The process has only the given environment variables, and none of the developer's.
 #[must_use]
 pub fn run<'v>(
     program: &str,
@@ -41,7 +43,7 @@ pub fn run<'v>(
     }
 }
 
-/// A program that does what it is told, line by line: `driven`.
+/// A process of the program `driven`, which executes commands from its standard input.
 #[derive(Debug)]
 pub struct DrivenProcess {
     child: Child,
@@ -51,7 +53,7 @@ pub struct DrivenProcess {
 }
 
 impl DrivenProcess {
-    /// Starts it. It answers once it is ready, or why it never will be.
+    /// Starts the process, and returns its first answer: `ready`, or an error.
     #[must_use]
     pub fn start<'v>(
         program: &str,
@@ -63,7 +65,7 @@ impl DrivenProcess {
         (driven, ready)
     }
 
-    /// Starts one that says nothing of being ready.
+    /// Starts a process that does not announce that it is ready.
     #[must_use]
     pub fn start_silent<'v>(
         program: &str,
@@ -94,14 +96,14 @@ impl DrivenProcess {
         }
     }
 
-    /// Tells it something, and waits for the answer.
+    /// Sends a command, and returns the answer.
     pub fn send(&mut self, line: &str) -> String {
         let stdin: &mut ChildStdin = self.child.stdin.as_mut().unwrap();
         writeln!(stdin, "{line}").unwrap();
         self.answer()
     }
 
-    /// Waits for what it answers next.
+    /// Waits for the next answer, and returns it.
     pub fn answer(&mut self) -> String {
         let what = loop {
             match self.lines.recv_timeout(TIMEOUT) {
@@ -113,7 +115,7 @@ impl DrivenProcess {
                 Err(RecvTimeoutError::Timeout) => break "waits",
             }
         };
-        // Else its stderr would not end.
+        // Reading stderr to its end requires that the process has ended.
         let _ = self.child.kill();
         panic!("it {what} instead of answering: {}", self.stderr());
     }
@@ -124,7 +126,7 @@ impl DrivenProcess {
         stderr
     }
 
-    /// Lets it end, and gives all that it has written to stdout beside its answers.
+    /// Waits until the process has ended, and returns the lines of stdout that are not answers.
     #[must_use]
     pub fn end(mut self) -> Vec<String> {
         drop(self.child.stdin.take());

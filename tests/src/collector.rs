@@ -1,5 +1,4 @@
-//! Something that OTLP is sent to: it keeps all that comes, by gRPC or HTTP, and can be made to do
-//! it badly.
+//! An OTLP receiver for gRPC and HTTP that stores all messages, and can be made to misbehave.
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener};
@@ -41,11 +40,12 @@ use tonic::{Request, Response, Status};
 
 use crate::server::TIMEOUT;
 
-/// A collector on a free port of the loopback interface, until it is dropped. It runs on threads of
-/// its own, so tests may block.
+/// An OTLP receiver on a free port of the loopback interface, which runs until it is dropped.
+///
+/// The receiver has its own threads, so tests may block.
 #[derive(Debug)]
 pub struct Collector {
-    /// The address it listens on, for gRPC and HTTP alike.
+    /// The address that it listens on, for both gRPC and HTTP.
     pub address: SocketAddr,
     shared: Arc<Shared>,
     runtime: Option<Runtime>,
@@ -57,27 +57,27 @@ struct Shared {
     behaviour: Mutex<Behaviour>,
 }
 
-/// How it answers.
+/// The behaviour of the receiver on an export request.
 #[derive(Clone, Debug)]
 pub enum Behaviour {
-    /// Keeps it, and says so.
+    /// Stores the message, and answers with success.
     Accept,
-    /// Says nothing at all, and keeps nothing.
+    /// Never answers, and stores nothing.
     Hang,
-    /// Keeps it, and takes its time.
+    /// Stores the message, and answers with success after a delay.
     Slow(Duration),
-    /// `UNAVAILABLE`, or 503.
+    /// Fails with `UNAVAILABLE`, or 503, which exporters may retry.
     Unavailable,
-    /// `INVALID_ARGUMENT`, or 400: not worth another attempt.
+    /// Fails with `INVALID_ARGUMENT`, or 400, which exporters must not retry.
     Refuse,
-    /// Says that it has not taken so many.
+    /// Stores the message, and answers that this number of items was rejected.
     PartialSuccess(i64),
 }
 
-/// A message that was received.
+/// A received message.
 #[derive(Clone, Debug)]
 pub struct Received {
-    /// The path: of the URL, or of the method.
+    /// The path of the URL or of the gRPC method.
     pub path: String,
     /// The request's headers.
     pub headers: HeaderMap,
@@ -97,13 +97,13 @@ pub enum Content {
 }
 
 impl Collector {
-    /// Without TLS.
+    /// Starts a receiver without TLS.
     #[must_use]
     pub fn start() -> Self {
         Self::run(None)
     }
 
-    /// With TLS.
+    /// Starts a receiver with TLS.
     #[must_use]
     pub fn start_with(tls: ServerTlsConfig) -> Self {
         Self::run(Some(tls))
@@ -145,12 +145,12 @@ impl Collector {
         format!("http://{}", self.address)
     }
 
-    /// From now on.
+    /// Sets the behaviour for the following requests.
     pub fn behave(&self, behaviour: Behaviour) {
         *self.shared.behaviour.lock().unwrap() = behaviour;
     }
 
-    /// All that has come so far.
+    /// Returns all messages received so far.
     #[must_use]
     pub fn received(&self) -> Vec<Received> {
         self.shared.received.borrow().clone()
@@ -168,12 +168,12 @@ impl Collector {
         runtime.block_on(waiting).expect("it does not come")
     }
 
-    /// Forgets all that has come so far.
+    /// Discards all messages received so far.
     pub fn clear(&self) {
         self.shared.received.send_modify(Vec::clear);
     }
 
-    /// The spans that have come.
+    /// Returns the received spans.
     #[must_use]
     pub fn spans(&self) -> Vec<Span> {
         self.received()
@@ -182,7 +182,7 @@ impl Collector {
             .collect()
     }
 
-    /// The log records that have come.
+    /// Returns the received log records.
     #[must_use]
     pub fn log_records(&self) -> Vec<LogRecord> {
         self.received()
@@ -191,7 +191,7 @@ impl Collector {
             .collect()
     }
 
-    /// The metrics that have come.
+    /// Returns the received metrics.
     #[must_use]
     pub fn metrics(&self) -> Vec<Metric> {
         self.received()
@@ -203,14 +203,14 @@ impl Collector {
 
 impl Drop for Collector {
     fn drop(&mut self) {
-        // Shutting down would wait for a request that hangs.
+        // An ordinary shutdown would wait for hanging requests.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }
 }
 
-/// Returns an address that nobody listens on.
+/// Returns an address that no server listens on.
 #[must_use]
 pub fn unused_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
@@ -250,14 +250,14 @@ impl Received {
         scopes.flat_map(|scope| scope.metrics.clone()).collect()
     }
 
-    /// A header, as text.
+    /// Returns a header as text.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 }
 
-/// How many points a metric has.
+/// Returns the number of data points of a metric.
 #[must_use]
 pub fn points(metric: &Metric) -> usize {
     match metric.data.as_ref().unwrap() {
@@ -281,7 +281,7 @@ fn routes(shared: &Arc<Shared>) -> Routes {
         .add_service(grpc!(MetricsServiceServer))
         .add_service(grpc!(LogsServiceServer));
     let http = Arc::clone(shared);
-    // Whatever the path, what is in it is told by how that ends.
+    // The end of the path determines the signal.
     let http = post(move |uri: Uri, headers: HeaderMap, body: Bytes| {
         let shared = Arc::clone(&http);
         async move { receive_http(&shared, &uri, headers, body).await }
@@ -294,7 +294,7 @@ fn routes(shared: &Arc<Shared>) -> Routes {
 }
 
 impl Shared {
-    /// The answer: how many items are rejected, or no answer at all.
+    /// Stores the message, and returns the number of rejected items, or `None` for an error.
     async fn receive(&self, path: &str, headers: HeaderMap, content: Content) -> Option<i64> {
         let behaviour = self.behaviour.lock().unwrap().clone();
         let rejected = match behaviour {
@@ -320,7 +320,7 @@ impl Shared {
 
 struct Grpc(Arc<Shared>);
 
-/// Each of the three is the same with other names.
+/// Implements one of the three services, which differ only in names.
 macro_rules! service {
     ($service:ident, $method:literal, $content:ident, $request:ident, $response:ident, $answer:ident) => {
         #[tonic::async_trait]

@@ -1,4 +1,4 @@
-//! Plain HTTP requests, for what is served beside gRPC.
+//! Plain HTTP/1.0 requests, for servers that are not gRPC.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -17,7 +17,7 @@ pub fn get(address: SocketAddr, path: &str) -> (String, String) {
 pub fn send(address: SocketAddr, request: &str) -> (String, String) {
     let mut connection = TcpStream::connect(address).unwrap();
     connection.set_read_timeout(Some(TIMEOUT)).unwrap();
-    // In HTTP/1.0 a body comes in one piece.
+    // HTTP/1.0 has no chunked bodies, so the response needs no decoding.
     write!(connection, "{request} HTTP/1.0\r\nHost: {address}\r\n\r\n").unwrap();
     let mut response = String::new();
     connection.read_to_string(&mut response).unwrap();

@@ -1,4 +1,4 @@
-//! The output of the program `logging_service`, a process of its own.
+//! Runs the program `logging_service` in a child process, and parses its output.
 
 use std::collections::BTreeMap;
 
@@ -6,23 +6,22 @@ use serde_json::Value;
 
 use crate::child;
 
-/// All that it said, by what has become of it.
+/// The output of the program, by the kind of telemetry.
 #[derive(Debug)]
 pub struct LogOutput {
-    /// Lines of its log that are not JSON.
+    /// Log lines on stdout that are not JSON.
     pub text: Vec<String>,
-    /// Lines of its log that are.
+    /// Log lines on stdout in JSON.
     pub lines: Vec<Value>,
-    /// Log records.
+    /// Log records of the console exporter.
     pub records: Vec<Value>,
-    /// Spans.
+    /// Spans of the console exporter.
     pub spans: Vec<Value>,
-    /// The error.
+    /// The contents of stderr.
     pub stderr: String,
 }
 
-/// Has it run_logging_service. `program` is `env!("CARGO_BIN_EXE_logging_service")`; its log lines look as the second
-/// argument says.
+/// Runs `program`, which is `env!("CARGO_BIN_EXE_logging_service")`, with log lines in a format.
 #[must_use]
 pub fn run_logging_service<const N: usize>(program: &str, lines: &str, variables: [(&str, &str); N]) -> LogOutput {
     let mut all = BTreeMap::from([
@@ -52,19 +51,19 @@ pub fn run_logging_service<const N: usize>(program: &str, lines: &str, variables
 }
 
 impl LogOutput {
-    /// The line with this message, if there is one.
+    /// Returns the log line with this message, if there is one.
     #[must_use]
     pub fn line(&self, message: &str) -> Option<&Value> {
         one(&self.lines, "message", message)
     }
 
-    /// The log record with this body, if there is one.
+    /// Returns the log record with this body, if there is one.
     #[must_use]
     pub fn record(&self, body: &str) -> Option<&Value> {
         one(&self.records, "body", body)
     }
 
-    /// The span of this name, if there is one.
+    /// Returns the span with this name, if there is one.
     #[must_use]
     pub fn span(&self, name: &str) -> Option<&Value> {
         one(&self.spans, "name", name)

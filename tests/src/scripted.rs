@@ -1,4 +1,4 @@
-//! A service of all four kinds that does what it is told, and that nobody records.
+//! An uninstrumented service of all four kinds that follows the script in the request.
 
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -21,22 +21,24 @@ use crate::kinds::server_stream_server::{ServerStream, ServerStreamServer};
 use crate::kinds::unary_server::{Unary, UnaryServer};
 use crate::telemetry::Shared;
 
-/// Does what the text of the first message says, and replies with that text if it is none of these:
+/// A service that does as the text of the first message says.
+///
+/// Any other text is echoed. The scripts are:
 ///
 /// * `fail`: fails with [`failure`], before any response;
-/// * `code 5`: fails with this code and the message `as asked: 5`, or succeeds with the code 0;
+/// * `code 5`: fails with this code and the message `as asked: 5`, or succeeds if the code is 0;
 /// * `wait`: never replies;
 /// * `panic`: panics;
-/// * `fail later`, `code 5 later`, …: the same, behind the first message of a stream.
+/// * `fail later`, `code 5 later`, …: does so after the first message of a response stream.
 #[derive(Clone, Debug, Default)]
 pub struct ScriptedService {
-    /// Told of each RPC that now waits.
+    /// Notified when an RPC starts to wait.
     pub waiting: Arc<Notify>,
     /// The metadata of each request.
     pub metadata: Shared<Vec<MetadataMap>>,
 }
 
-/// The status that an [`ScriptedService`] service fails with.
+/// Returns the status of the script `fail`.
 #[must_use]
 pub fn failure() -> Status {
     Status::not_found("nothing of that name")
@@ -45,7 +47,7 @@ pub fn failure() -> Status {
 type Messages = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
 
 impl ScriptedService {
-    /// All four services.
+    /// Returns routes with all four services.
     #[must_use]
     pub fn routes(&self) -> Routes {
         Routes::new(UnaryServer::new(self.clone()))
@@ -54,8 +56,9 @@ impl ScriptedService {
             .add_service(BidiServer::new(self.clone()))
     }
 
-    /// All four services, of which those that reply with one message do so as a stream does. So
-    /// they, too, can fail behind their reply.
+    /// Returns routes with all four services, all of which reply with a stream.
+    ///
+    /// So unary and client-streaming RPCs can fail after their reply, too.
     #[must_use]
     pub fn routes_of_streams(&self) -> Routes {
         let unary = As::<_, UnaryServer<ScriptedService>>::new(ServerStreamServer::new(self.clone()));
@@ -66,7 +69,7 @@ impl ScriptedService {
             .add_service(BidiServer::new(self.clone()))
     }
 
-    /// The metadata of the one request that came.
+    /// Returns the metadata of the request, and asserts that there was only one.
     #[must_use]
     pub fn only_metadata(&self) -> MetadataMap {
         let metadata = self.metadata.lock().unwrap();
@@ -93,7 +96,7 @@ impl ScriptedService {
         }
     }
 
-    /// The first message of a stream, and behind it what is to come later.
+    /// Returns a stream of the first message, followed by the result of a `later` script.
     fn replies(&self, first: String) -> Messages {
         let (service, text) = (self.clone(), first.clone());
         let later = tokio_stream::once(()).then(move |()| {
@@ -149,7 +152,7 @@ impl Bidi for ScriptedService {
     }
 }
 
-/// The service `S` under the name of `N`.
+/// Wraps the service `S`, and serves it under the name of `N`.
 #[derive(Debug)]
 struct As<S, N> {
     service: S,

@@ -1,9 +1,8 @@
-//! A service that logs wherever one can, which tests run in processes of its own with environment
-//! variables of theirs.
+//! A service that logs in many places, which tests run as a child process.
 //!
-//! The first argument selects the format of log lines: `pretty`, `json`, `off`, or `default`; or
-//! `nobody` is to hear anything. Where its second is `abort`, its end is sudden. The console's
-//! exporters write JSON, so that tests can read what becomes of the same events.
+//! The first argument selects the format of log lines: `pretty`, `json`, `off` or `default`. With
+//! `nobody`, no subscriber is installed. If the second argument is `abort`, the process aborts. The
+//! console exporters write JSON, so that tests can parse the exported telemetry.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -67,7 +66,7 @@ async fn verbose() {
 #[tracing::instrument]
 fn quiet() {}
 
-/// Returns the baggage.
+/// Returns the entry `user` of the current baggage.
 fn user() -> Option<String> {
     Context::map_current(|context| context.baggage().get("user").map(ToString::to_string))
 }

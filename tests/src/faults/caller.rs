@@ -1,4 +1,4 @@
-//! The callers.
+//! The callers of a round.
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -25,18 +25,18 @@ use super::script::{CallerAction, ObservedEnd, Script, ServerAction};
 use crate::kinds::Message;
 use crate::server::RunningServer;
 
-/// How an RPC ended, as far as that is the same each time.
+/// The outcome of an RPC, reduced to the part that is deterministic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// So many messages, and this status.
+    /// The number of messages, and the status.
     Ended(usize, Code, String),
-    /// The RPC failed, with any status.
+    /// The RPC failed, with a status that varies.
     Failed,
-    /// The caller went away.
+    /// The caller cancelled the RPC.
     Cancelled,
 }
 
-/// An RPC that was made.
+/// An RPC that has ended, with its script.
 pub(super) struct CompletedCall {
     pub(super) script: Script,
     pub(super) reply: Reply,
@@ -46,10 +46,10 @@ pub(super) struct CompletedCall {
 type Channel = BoxCloneService<http::Request<Body>, http::Response<Body>, Status>;
 type Replies = Result<Streaming<Message>, Status>;
 
-/// A connection that can be broken.
+/// The socket of a connection, through which a test can break it.
 type Socket = Arc<Mutex<Option<TcpStream>>>;
 
-/// Who makes RPCs.
+/// A factory of channels, and the RPCs made through them.
 #[derive(Clone)]
 pub(super) struct Caller(Arc<Connect>);
 
@@ -76,10 +76,10 @@ impl Caller {
         }))
     }
 
-    /// All of a round, one list for each caller; and streams that have no end.
+    /// Makes all RPCs of a round, and returns them by caller, with the endless streams.
     ///
-    /// The server shuts down when each caller has a stream before it that it has not read, and
-    /// which comes to its end all the same.
+    /// The server shuts down while each caller has an unread response stream. A graceful shutdown
+    /// completes these.
     pub(super) async fn make(&self, round: Round, server: RunningServer) -> (Vec<Vec<CompletedCall>>, Vec<Replies>) {
         let address = server.address;
         let mut random = Rng::with_seed(round.seed);
@@ -131,7 +131,7 @@ impl Caller {
         (made, [unread, hanging])
     }
 
-    /// On a connection of its own, which breaks.
+    /// Makes an RPC on its own connection, and breaks that.
     async fn cut(&self, address: SocketAddr, script: &Script) -> (Reply, ObservedEnd) {
         let socket_slot = Socket::default();
         let mut replies = open((self.0)(address, &socket_slot), script).await;
@@ -195,7 +195,7 @@ async fn make(channel: Channel, script: &Script) -> (Reply, ObservedEnd) {
         CallerAction::Read | CallerAction::ReadSlowly | CallerAction::KeepOpen | CallerAction::SendNothing => {
             let (reply, seen) = read(open(channel, script).await, script.way == CallerAction::ReadSlowly).await;
             let reply = match (script.act, reply) {
-                // A stream that is reset takes along what was on its way.
+                // A reset stream loses messages in flight, so their number varies.
                 (ServerAction::Panic | ServerAction::PanicInDrop, Reply::Ended(_, code, _)) if code != Code::Ok => {
                     Reply::Failed
                 }
@@ -239,7 +239,7 @@ fn stream(messages: impl Stream<Item = Message> + Send + 'static) -> Messages {
     Box::pin(messages)
 }
 
-/// Reads to the end.
+/// Reads a response to its end.
 async fn read(replies: Replies, slowly: bool) -> (Reply, ObservedEnd) {
     let mut messages = 0;
     let read = async {
@@ -257,7 +257,7 @@ async fn read(replies: Replies, slowly: bool) -> (Reply, ObservedEnd) {
     (reply, ObservedEnd::Code(end.code()))
 }
 
-/// Reads one message, and no more.
+/// Reads one message.
 async fn first(replies: &mut Replies) -> (Reply, ObservedEnd) {
     let first = match replies {
         Ok(replies) => replies.message().await,

@@ -1,4 +1,4 @@
-//! How RPCs have to have ended, by what their callers saw.
+//! The outcomes that telemetry must report, derived from what the callers observed.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,12 @@ use super::caller::{CompletedCall, Reply};
 use super::script::{CallerAction, ObservedEnd, ServerAction};
 use crate::client::{Kind, code_name};
 
-/// How many RPCs ended in each way: with a code, or with `panic`.
+/// The number of RPCs by outcome: a status code, or `panic`.
 pub(super) type OutcomeCounts = BTreeMap<String, u64>;
 
-/// How many have to have ended in each way, and how many more may have: who goes away may be too
-/// late.
+/// The minimum number of RPCs with each outcome, and how many more are possible.
+///
+/// A cancellation may come too late, so its outcome varies.
 #[derive(Debug, Default)]
 pub(super) struct ExpectedOutcomes(BTreeMap<&'static str, (u64, u64)>);
 
@@ -23,12 +24,12 @@ const UNIMPLEMENTED: &str = "UNIMPLEMENTED";
 const PANIC: &str = "panic";
 
 impl ExpectedOutcomes {
-    /// OutcomeCounts in the callers' telemetry.
+    /// Returns the outcomes expected in the callers' telemetry.
     pub(super) fn of_clients<'a>(all: impl Iterator<Item = &'a CompletedCall>) -> Self {
         let mut expected = ExpectedOutcomes::default();
         for made in all {
             match (made.script.way, made.seen) {
-                // tonic's word for it.
+                // tonic reports an exceeded deadline as `CANCELLED`.
                 (CallerAction::Deadline(_), ObservedEnd::Code(Code::Cancelled)) => {
                     expected.certainly(DEADLINE_EXCEEDED)
                 }
@@ -40,8 +41,9 @@ impl ExpectedOutcomes {
         expected
     }
 
-    /// OutcomeCounts in the service's telemetry. With the attribute alone, only RPCs that reach a handler
-    /// count.
+    /// Returns the outcomes expected in the service's telemetry.
+    ///
+    /// With only the attribute, only RPCs that reach a handler are recorded.
     pub(super) fn of_servers<'a>(all: impl Iterator<Item = &'a CompletedCall> + Clone, has_layer: bool) -> Self {
         let mut expected = ExpectedOutcomes::default();
         for made in all.clone() {
@@ -51,7 +53,7 @@ impl ExpectedOutcomes {
         }
         let mut ways = all.map(|made| made.script.way);
         if ways.any(|way| matches!(way, CallerAction::Deadline(_))) {
-            // Not all of them arrive too late for that.
+            // At least one RPC arrives early enough for the server to see its deadline pass.
             expected.certainly(DEADLINE_EXCEEDED);
         }
         expected
@@ -63,10 +65,10 @@ impl ExpectedOutcomes {
         match (script.way, *seen) {
             (_, ObservedEnd::Code(_)) if panics => self.certainly(PANIC),
             (_, ObservedEnd::CancelledAnytime) if panics => self.possibly(&[PANIC, CANCELLED]),
-            // The RPC may have arrived so late that it is not late by this clock when the caller
-            // hangs up.
+            // If the RPC arrived late, its deadline may not have passed by the server's clock when
+            // the caller cancels.
             (CallerAction::Deadline(_), _) => self.possibly(&[DEADLINE_EXCEEDED, CANCELLED]),
-            // The caller saw the status of the broken connection.
+            // The caller observed the status of the broken connection, not the server's.
             (CallerAction::BreakConnection, _) if *reply == Reply::Cancelled => self.certainly(CANCELLED),
             (_, ObservedEnd::Code(code)) => self.certainly(code_name(code)),
             (_, ObservedEnd::CancelledAfterMessage) if script.act == ServerAction::Hang => self.certainly(CANCELLED),
@@ -86,7 +88,7 @@ impl ExpectedOutcomes {
         }
     }
 
-    /// Asserts that these are the ends.
+    /// Asserts that the found counts are within the expected ones.
     pub(super) fn assert_match(&self, found: &OutcomeCounts, whose: &str) {
         let are = self.0.iter().all(|(end, (certainly, possibly))| {
             let found = found.get(*end).copied().unwrap_or_default();
@@ -98,7 +100,7 @@ impl ExpectedOutcomes {
 }
 
 impl CompletedCall {
-    /// If it arrives.
+    /// Returns whether the RPC reaches a handler, provided that it arrives.
     fn reaches_a_handler(&self) -> bool {
         let waits_for_a_message = matches!(self.script.kind, Kind::Unary | Kind::ServerStream);
         !(self.script.path_is_unknown || self.script.way == CallerAction::SendNothing && waits_for_a_message)

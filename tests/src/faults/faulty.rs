@@ -16,10 +16,10 @@ use tonic::metadata::MetadataMap;
 /// The message of intended panics.
 pub(super) const INTENDED: &str = "as asked";
 
-/// The header that says which function panics.
+/// The header that names the function that panics.
 pub(super) const PANIC: &str = "x-panic";
 
-/// A thousand backtraces of panics that are meant to be would hide one that is not.
+/// Silences the output of intended panics, which would hide unintended ones.
 pub fn quiet() {
     static QUIET: Once = Once::new();
     QUIET.call_once(|| {
@@ -32,21 +32,21 @@ pub fn quiet() {
     });
 }
 
-/// The answer of a user's function: `true`, if it does not panic.
+/// Returns `true`, or panics if the request names this function.
 pub(super) fn panic_if_requested(request: &RpcRequest<'_>, function: &str) -> bool {
     let asked = request.headers().get(PANIC);
     assert!(asked.is_none_or(|asked| asked != function), "{INTENDED}");
     true
 }
 
-/// The value of a field.
+/// Returns the value of a field, or panics if the request names `fields`.
 pub(super) fn field(metadata: &MetadataMap) -> bool {
     let asked = metadata.get(PANIC);
     assert!(asked.is_none_or(|asked| asked != "fields"), "{INTENDED}");
     true
 }
 
-/// Does something wrong, and another thing each time.
+/// A propagator that panics or misbehaves on some calls, in turn.
 #[derive(Debug, Default)]
 pub(super) struct PanickingPropagator {
     inner: TraceContextPropagator,
@@ -84,7 +84,7 @@ impl TextMapPropagator for PanickingPropagator {
     }
 }
 
-/// Panics at the end of a span, now and then.
+/// A span processor that panics at the end of every eighth span.
 #[derive(Debug, Default)]
 pub(super) struct PanickingProcessor(AtomicU32);
 

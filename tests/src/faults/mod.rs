@@ -1,10 +1,9 @@
-//! Everything that can go wrong with RPCs, at once: drawn from a seed, so that the same goes wrong
-//! again.
+//! Fault injection: everything that can go wrong with RPCs, at once, reproducible by a seed.
 //!
-//! A [round](Round) makes the same RPCs of a service twice: one that nobody records, and one with
-//! all of this crate around it and inside it, or with the attribute alone, whose users, propagator
-//! and span processor misbehave. The replies are the same, and afterwards the telemetry balance: each
-//! RPC is there, once, and has ended as its caller knows.
+//! A [round](Round) makes the same RPCs twice: to an uninstrumented service, and to an instrumented
+//! one with panicking user functions, propagator and span processor. The instrumentation is either
+//! the layers and the attribute, or only the attribute. Both must give the same replies. Afterwards
+//! telemetry must have each RPC once, with the outcome that its caller observed.
 
 mod caller;
 mod ends;
@@ -35,26 +34,26 @@ use crate::server::{RunningServer, TIMEOUT, serve, serve_with};
 use caller::{Caller, CompletedCall};
 use ends::ExpectedOutcomes;
 
-/// RPCs of one seed.
+/// The RPCs of one seed.
 #[derive(Clone, Copy, Debug)]
 pub struct Round {
-    /// The seed that everything is drawn from.
+    /// The seed of all random choices.
     pub seed: u64,
-    /// How many callers there are at once.
+    /// The number of concurrent callers.
     pub callers: u64,
-    /// How many RPCs each makes.
+    /// The number of RPCs of each caller.
     pub rpcs: u64,
 }
 
-/// A round that was recorded.
+/// The results of a round with an instrumented service.
 #[derive(Debug)]
 pub struct Recorded {
-    /// As the callers of each got them.
+    /// The replies by caller.
     pub replies: Vec<Vec<Reply>>,
     round: Round,
-    /// How many RPCs have gone out.
+    /// The number of RPCs that the callers sent.
     called: u64,
-    /// How many have come in.
+    /// The number of RPCs that the server received.
     served: u64,
     clients: ExpectedOutcomes,
     servers: ExpectedOutcomes,
@@ -62,14 +61,14 @@ pub struct Recorded {
 }
 
 impl Round {
-    /// Makes the RPCs of a service that nobody records.
+    /// Makes the RPCs to an uninstrumented service.
     #[must_use]
     pub fn unrecorded(self) -> Vec<Vec<Reply>> {
         let made = self.make(async { serve(service::Plain.routes()).await }, &Caller::unrecorded());
         replies(made)
     }
 
-    /// Makes them with everything around them.
+    /// Makes the RPCs to an instrumented service.
     #[must_use]
     pub fn recorded(self, telemetry: &RoundTelemetry) -> Recorded {
         let instrumentation = &telemetry.instrumentation;
@@ -103,14 +102,14 @@ impl Round {
         }
     }
 
-    /// Runs a round, and asserts that all counts agree.
+    /// Makes the RPCs to an instrumented service, and asserts that telemetry has each of them.
     #[must_use]
     pub fn run_checked(self, telemetry: &RoundTelemetry) -> Vec<Vec<Reply>> {
         let (traced, measured) = (telemetry.traced(), telemetry.measured());
         let recorded = self.recorded(telemetry);
         telemetry.traced().assert_balance(&recorded, &traced);
         telemetry.measured().assert_balance(&recorded, &measured);
-        // The rest is given up before it arrives.
+        // The other RPCs were cancelled before they arrived.
         let Recorded { called, served, .. } = recorded;
         assert!(
             served <= called && served > called / 2,
@@ -119,13 +118,14 @@ impl Round {
         recorded.replies
     }
 
-    /// Whether there is a layer around the service, or the attribute alone.
+    /// Returns whether the service has the layer, or only the attribute.
     fn has_layer(self) -> bool {
         Rng::with_seed(self.seed).bool()
     }
 
-    /// A server and its callers, on runtimes of their own: the server's is taken away in the end,
-    /// with RPCs on it.
+    /// Runs a server and its callers on separate runtimes.
+    ///
+    /// At the end, the server's runtime is shut down with RPCs in progress.
     fn make(self, server: impl Future<Output = RunningServer>, caller: &Caller) -> Vec<Vec<CompletedCall>> {
         let (serving, calling) = (runtime(), runtime());
         let server = serving.block_on(server);
@@ -155,8 +155,7 @@ fn server_layer(instrumentation: &Instrumentation) -> ServerLayer {
         .instrumentation(instrumentation.clone())
 }
 
-/// Counts those that pass: before they are anything to telemetry, so that no RPC's context is
-/// current.
+/// Returns an interceptor that counts requests, and checks that no RPC's context is current.
 fn counting(count: &Arc<AtomicU64>) -> impl FnMut(Request<()>) -> Result<Request<()>, Status> + Clone + use<> {
     let count = Arc::clone(count);
     move |request| {

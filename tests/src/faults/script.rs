@@ -1,79 +1,79 @@
-//! The script of an RPC, for both ends.
+//! The script of an RPC, for its caller and its handler.
 
 use fastrand::Rng;
 use tonic::Code;
 
 use crate::client::Kind;
 
-/// How the service handles an RPC.
+/// The action of the handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ServerAction {
     /// Replies.
     Reply,
-    /// Replies with more than fits into a connection's window.
+    /// Replies with more than fits into the flow-control window.
     LongReply,
     /// Fails with this code.
     Fail(i32),
     /// Panics.
     Panic,
-    /// Replies, and panics when it drops what it had.
+    /// Replies, and panics when a local variable is dropped.
     PanicInDrop,
     /// Never replies.
     Hang,
 }
 
-/// How the caller treats it.
+/// The action of the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CallerAction {
-    /// Reads all.
+    /// Reads the response to its end.
     Read,
-    /// Reads all, and takes its time.
+    /// Reads the response to its end, slowly.
     ReadSlowly,
-    /// Reads all, and never ends its own stream.
+    /// Reads the response to its end, and never ends the request stream.
     KeepOpen,
-    /// Sends nothing.
+    /// Sends no message.
     SendNothing,
-    /// Has a deadline, in milliseconds.
+    /// Sets a deadline, in milliseconds.
     Deadline(u64),
-    /// Goes away after so many microseconds.
+    /// Cancels after this time, in microseconds.
     CancelAfter(u64),
-    /// Goes away after the first message.
+    /// Cancels after the first message.
     CancelAfterMessage,
-    /// The connection breaks after the first message.
+    /// Breaks the connection after the first message.
     BreakConnection,
 }
 
-/// The functions that panic on request.
+/// The user-provided functions that panic on request.
 pub(super) const PANICS: [&str; 4] = ["filter", "public_endpoint_if", "span_attributes", "fields"];
 
-/// The end of an RPC as its caller sees it.
+/// The end of an RPC as its caller observes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ObservedEnd {
-    /// This code.
+    /// The call ended with a status code.
     Code(Code),
-    /// None: it went away behind the first message.
+    /// None: the caller cancelled after the first message.
     CancelledAfterMessage,
-    /// None: it went away at any moment, before it had made the RPC, possibly.
+    /// None: the caller cancelled at any time, possibly before the request was sent.
     CancelledAnytime,
 }
 
-/// An RPC.
+/// The script of an RPC.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Script {
     pub(super) kind: Kind,
     pub(super) act: ServerAction,
-    /// Whether it is done behind the first message of a response stream.
+    /// Whether the handler acts after the first message of a response stream.
     pub(super) later: bool,
     pub(super) way: CallerAction,
-    /// The user's function that panics.
+    /// The user-provided function that panics.
     pub(super) panics: Option<&'static str>,
     pub(super) path_is_unknown: bool,
 }
 
 impl Script {
-    /// Comes to its end even if it is read late.
+    /// A long response stream that ends even if it is read late.
     pub(super) const LONG: Script = Script::plain(ServerAction::LongReply);
-    /// Does not come to its end.
+    /// A response stream that never ends.
     pub(super) const ENDLESS: Script = Script::plain(ServerAction::Hang);
 
     const fn plain(act: ServerAction) -> Self {
@@ -105,7 +105,7 @@ impl Script {
             _ => (ServerAction::Reply, CallerAction::Read),
         };
         match way {
-            // The service reads these to the end before it does anything.
+            // These kinds of RPC need the whole request before the handler runs.
             CallerAction::KeepOpen if matches!(kind, Kind::Unary | Kind::ServerStream) => kind = Kind::Bidi,
             CallerAction::BreakConnection if !kind.replies_with_a_stream() => kind = Kind::ServerStream,
             _ => {}
@@ -113,7 +113,7 @@ impl Script {
         Script {
             kind,
             act,
-            // tonic watches over a deadline until there is a response.
+            // tonic enforces a deadline only until the response headers.
             later: match way {
                 CallerAction::Deadline(_) => false,
                 CallerAction::BreakConnection => true,
@@ -125,12 +125,12 @@ impl Script {
             } else {
                 None
             },
-            // An RPC with a deadline is meant to miss it.
+            // An RPC with a deadline must exceed it, so it needs a handler.
             path_is_unknown: !matches!(way, CallerAction::Deadline(_)) && random.u8(0..20) == 0,
         }
     }
 
-    /// As the service reads it.
+    /// Returns the message that tells the handler its action.
     pub(super) fn text(&self) -> String {
         let act = match self.act {
             ServerAction::Reply => "reply".to_owned(),

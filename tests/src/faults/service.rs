@@ -1,4 +1,4 @@
-//! A service of all four kinds that does as its script says; with the attribute, and without.
+//! Services of all four kinds that follow a script, with and without the attribute.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::kinds::unary_server::{Unary, UnaryServer};
 
 type Messages = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
 
-/// Panics when it is dropped, but not within another panic, which would end the process.
+/// A value that panics when it is dropped, except during another panic, which would abort.
 struct Bomb;
 
 impl Drop for Bomb {
@@ -28,7 +28,7 @@ impl Drop for Bomb {
 }
 
 async fn act(text: &str) -> Result<Message, Status> {
-    // A handler may panic when it is polled for the first time, too.
+    // `panic` panics on the first poll, everything else acts on a later one.
     if text != "panic" {
         tokio::task::yield_now().await;
     }
@@ -54,7 +54,7 @@ async fn unary(text: &str) -> Result<Response<Message>, Status> {
     Ok(Response::new(act(text).await?))
 }
 
-/// 32 messages of 16 KiB: a window has 64.
+/// Returns 32 messages of 16 KiB: more than a flow-control window of 64 KiB.
 fn long_reply() -> Messages {
     let long = Message {
         text: "x".repeat(16 * 1024),
@@ -89,15 +89,15 @@ async fn first(request: Request<Streaming<Message>>) -> Result<String, Status> {
     Ok(message.text)
 }
 
-/// Without the attribute.
+/// A service without the attribute.
 #[derive(Clone)]
 pub(super) struct Plain;
 
-/// With the attribute.
+/// A service with the attribute.
 #[derive(Clone)]
 pub(super) struct Annotated {
     instrumentation: Instrumentation,
-    /// How many RPCs have reached a handler.
+    /// The number of RPCs that have reached a handler.
     reached: Arc<AtomicU64>,
 }
 
@@ -109,7 +109,7 @@ impl Annotated {
         }
     }
 
-    /// The attribute evaluates this first, once per RPC.
+    /// Counts the RPC: the attribute evaluates this expression first, once per RPC.
     fn instrumentation(&self) -> Instrumentation {
         self.reached.fetch_add(1, Ordering::Relaxed);
         self.instrumentation.clone()

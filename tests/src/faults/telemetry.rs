@@ -1,4 +1,4 @@
-//! The telemetry of a round, and the checks on it.
+//! The telemetry of fault-injection rounds, and its checks.
 
 use opentelemetry::trace::SpanKind;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanProcessor, TracerProviderBuilder};
@@ -8,7 +8,7 @@ use super::ends::OutcomeCounts;
 use super::{Recorded, faulty};
 use crate::counted::{CountingTelemetry, Series};
 
-/// The telemetry that rounds are recorded with.
+/// The telemetry that records the RPCs of rounds.
 #[derive(Debug)]
 pub struct RoundTelemetry {
     counted: CountingTelemetry,
@@ -23,8 +23,9 @@ impl Default for RoundTelemetry {
 }
 
 impl RoundTelemetry {
-    /// Whose spans go to `exporter` as well, if that gets to see them: in front of it is a
-    /// processor that panics now and then.
+    /// Creates telemetry whose spans also reach `exporter`.
+    ///
+    /// A processor before it panics now and then, so it does not see all spans.
     #[must_use]
     pub fn new(exporter: impl SpanProcessor + 'static) -> Self {
         RoundTelemetry::of(|tracers| tracers.with_span_processor(exporter))
@@ -48,23 +49,23 @@ impl RoundTelemetry {
         }
     }
 
-    /// How many spans have ended.
+    /// Returns the number of spans that have ended.
     #[must_use]
     pub fn spans(&self) -> u64 {
         self.counted.spans.ended()
     }
 
-    /// No span starts from now on, and none that has started is seen to end.
+    /// Shuts the tracer provider down: no more spans start, and no more ends are reported.
     pub fn shut_down_tracers(&self) {
         self.tracers.shutdown().unwrap();
     }
 
-    /// Nothing is measured from now on.
+    /// Shuts the meter provider down: no more measurements are recorded.
     pub fn shut_down_meters(&self) {
         self.counted.meters.shutdown().unwrap();
     }
 
-    /// Returns the spans so far.
+    /// Returns the counts of spans so far.
     #[must_use]
     pub fn traced(&self) -> Traced {
         let spans = &self.counted.spans;
@@ -98,11 +99,11 @@ impl RoundTelemetry {
     }
 }
 
-/// The ends that the labels of durations tell.
+/// Counts the outcomes of RPCs by the attributes of their durations.
 fn ends(series: &Series) -> OutcomeCounts {
     let mut ends = OutcomeCounts::new();
     for (labels, count) in series {
-        // A failure has `error.type` first; `rpc.status_code` comes after `rpc.method`.
+        // The label of a failure begins with `error.type`. `rpc.status_code` follows `rpc.method`.
         let mut words = labels
             .split(' ')
             .skip_while(|word| *word != "panic" && !is_method(word));
@@ -119,7 +120,7 @@ fn is_method(word: &str) -> bool {
     word == "_OTHER" || word.contains('/')
 }
 
-/// The recorded spans.
+/// Counts of recorded spans.
 #[derive(Clone, Debug, Default)]
 pub struct Traced {
     started: u64,
@@ -129,8 +130,7 @@ pub struct Traced {
 }
 
 impl Traced {
-    /// Asserts that there is a span for each RPC that was made since `before`, and that it says how
-    /// that ended.
+    /// Asserts that each RPC since `before` has one span with its outcome.
     pub fn assert_balance(&self, recorded: &Recorded, before: &Traced) {
         let Recorded {
             round, called, served, ..
@@ -151,19 +151,18 @@ impl Traced {
     }
 }
 
-/// The recorded measurements.
+/// Counts of recorded measurements.
 #[derive(Clone, Debug, Default)]
 pub struct Measured {
     called: OutcomeCounts,
     served: OutcomeCounts,
     active: u64,
-    /// Messages received, and messages sent.
+    /// The number of size measurements of received and of sent messages.
     sizes: [u64; 2],
 }
 
 impl Measured {
-    /// Asserts that each RPC that was made since `before` has been measured, with its end, and that
-    /// none is active.
+    /// Asserts that each RPC since `before` has one duration with its outcome, and none is active.
     pub fn assert_balance(&self, recorded: &Recorded, before: &Measured) {
         let Recorded {
             round, called, served, ..
