@@ -1,5 +1,4 @@
-//! Both ends of the connection: the name that the caller asked for, and the socket that it called
-//! from.
+//! Address attributes of a server span: `server.*` from the authority, `client.*` from the socket.
 
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_client::UnaryClient;
@@ -22,7 +21,7 @@ impl Unary for Echo {
     }
 }
 
-/// The addresses on the span, and nothing else of it.
+/// Returns the address attributes of a span.
 fn addresses(span: &SpanData) -> Attributes {
     let mut found = attributes(&span.attributes);
     found.retain(|key, _| key.starts_with("server.") || key.starts_with("network."));

@@ -1,14 +1,13 @@
-//! `OTEL_BSP_*`, `OTEL_BLRP_*` and `OTEL_METRIC_EXPORT_INTERVAL`: when things are sent, and how
-//! many at once. A receiver looks at what really comes.
+//! Tests of `OTEL_BSP_*`, `OTEL_BLRP_*` and `OTEL_METRIC_EXPORT_INTERVAL` with an OTLP receiver.
 
 use integration_tests::child::DrivenProcess;
 use integration_tests::collector::{Behaviour, Collector, Content, Received};
 
 const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
-/// Longer than any test.
+/// A delay in milliseconds that is longer than any test.
 const NEVER: &str = "3600000";
 
-/// Everything waits for the end, but what is said otherwise.
+/// Starts a process that exports only at its end, unless `variables` say otherwise.
 fn start(collector: &Collector, variables: &[(&str, &str)]) -> DrivenProcess {
     let url = collector.url();
     let waiting = [
@@ -121,8 +120,7 @@ fn no_more_than_the_queue_waits_and_the_rest_is_counted() {
         ("OTEL_BLRP_MAX_QUEUE_SIZE", "logs 200"),
     ] {
         let collector = Collector::start();
-        // The first of what is sent is not answered for a while, so what comes after it waits, or
-        // does not.
+        // The first export hangs for a while, so that the following items fill the queue.
         collector.behave(Behaviour::Hang);
         let mut driven = start(&collector, &[(variable, "8"), ("OTEL_EXPORTER_OTLP_TIMEOUT", "200")]);
         driven.send(line);
@@ -133,7 +131,7 @@ fn no_more_than_the_queue_waits_and_the_rest_is_counted() {
             "spans 200" => collector.spans().len(),
             _ => collector.log_records().len(),
         };
-        // Spans in the queue, and spans in the batch that is being sent.
+        // Items in the queue, and items in the batch that is being exported.
         assert!(arrived <= 2 * 8, "{arrived}: {answer}");
         drop(driven.end());
     }

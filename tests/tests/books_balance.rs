@@ -1,4 +1,4 @@
-//! However many RPCs end in whatever ways, the books balance: what started has ended, once.
+//! Ten thousand concurrent RPCs with random outcomes: each is recorded exactly once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
@@ -25,7 +25,7 @@ use tonic::{Request, Response, Status, Streaming};
 const CALLS: u64 = 10_000;
 const AT_ONCE: u64 = 8;
 
-/// Counts the calls that reach it, and does as the request says.
+/// A service that counts the calls that reach it, and follows the script in the request.
 #[derive(Clone, Default)]
 struct CountingService {
     calls: Arc<AtomicU64>,
@@ -34,7 +34,7 @@ struct CountingService {
 type Messages = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
 
 impl CountingService {
-    /// Before anything else, so that it counts what the attribute counts.
+    /// Counts a call, first of all, so that it counts the same calls as the attribute.
     fn count(&self) {
         self.calls.fetch_add(1, Ordering::Relaxed);
     }
@@ -51,7 +51,7 @@ impl CountingService {
         }
     }
 
-    /// A stream that does it at its second item.
+    /// Returns a stream that follows the script at its second item.
     async fn handle_in_stream(text: String) -> Result<Response<Messages>, Status> {
         let first = CountingService::handle("").await;
         let second = tokio_stream::once(text).then(|text| async move { CountingService::handle(&text).await });
@@ -107,7 +107,7 @@ impl Bidi for CountingService {
     }
 }
 
-/// Numbers that look random and are the same in every run (xorshift).
+/// A deterministic pseudo-random number generator (xorshift).
 struct Numbers(u64);
 
 impl Numbers {
@@ -119,18 +119,20 @@ impl Numbers {
     }
 }
 
-/// Ways in which an RPC may fail, beside those that the attribute sees.
+/// The faults that are injected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Faults {
     OfHandlers,
     OfTheWire,
 }
 
-/// Asks an interceptor to turn the RPC away.
+/// The header that makes an interceptor reject the RPC.
 const TURN_AWAY: &str = "x-turn-away";
 
-/// A hundredth of the RPCs panics, three in ten are given up at a random moment, one in ten fails;
-/// and one in ten of those on the wire never reaches a handler.
+/// Makes one RPC with a random outcome.
+///
+/// 1 % of the RPCs panic, 30 % are cancelled at a random time, and 10 % fail. With faults on the
+/// wire, 10 % never reach a handler.
 async fn one(channel: Channel, numbers: &mut Numbers, faults: Faults) {
     let rpc = RPCS[usize::try_from(numbers.below(4)).unwrap()];
     let call = |rpc: &'static str, text| call_to_end(channel.clone(), rpc, request(text));
@@ -164,7 +166,7 @@ fn turn_away(request: Request<()>) -> Result<Request<()>, Status> {
     }
 }
 
-/// Serves what `faults` need. The number counts the RPCs that are to be recorded.
+/// Starts a server for `faults`. The number counts the RPCs that must be recorded.
 async fn serve_counted(faults: Faults) -> (RunningServer, Arc<AtomicU64>) {
     let service = CountingService::default();
     let routes = Routes::new(UnaryServer::new(service.clone()))
@@ -208,7 +210,7 @@ async fn drive(faults: Faults) -> Arc<AtomicU64> {
 }
 
 fn after_ten_thousand_mixed_rpcs(faults: Faults, methods: &[&str], ends: &[(&str, Option<&str>)]) {
-    // A hundred backtraces of panics that are meant to be would hide one that is not.
+    // Silence intended panics, which would hide unintended ones.
     std::panic::set_hook(Box::new(|panic| {
         if panic.payload().downcast_ref() != Some(&"as asked") {
             eprintln!("{panic}");
@@ -221,7 +223,7 @@ fn after_ten_thousand_mixed_rpcs(faults: Faults, methods: &[&str], ends: &[(&str
         .build()
         .unwrap();
     let arrived = runtime.block_on(drive(faults));
-    // Whatever is still going on ends with its task.
+    // RPCs in progress end with their tasks.
     drop(runtime);
 
     let rpcs = arrived.load(Ordering::Relaxed);
@@ -230,7 +232,7 @@ fn after_ten_thousand_mixed_rpcs(faults: Faults, methods: &[&str], ends: &[(&str
     assert_eq!(telemetry.started() as u64, rpcs);
     assert_eq!(spans.len() as u64, rpcs);
     assert_eq!(metrics.duration_count(), rpcs);
-    // Only those that were given up before they arrived are missing.
+    // RPCs that were cancelled before they arrived are missing.
     assert!(rpcs <= CALLS && rpcs > CALLS * 8 / 10, "{rpcs} RPCs arrived");
 
     for (method, active) in metrics.active_requests() {
@@ -240,7 +242,7 @@ fn after_ten_thousand_mixed_rpcs(faults: Faults, methods: &[&str], ends: &[(&str
     let measured: BTreeSet<_> = points.iter().map(|(point, ..)| &*point["rpc.method"]).collect();
     assert_eq!(measured, methods.iter().copied().collect());
 
-    // Each kind of end did occur, and spans and metrics agree on how often.
+    // Each outcome occurred, and spans and metrics agree on the counts.
     let ended = |found: &Attributes| (found["rpc.status_code"].clone(), found.get("error.type").cloned());
     let mut by_end = BTreeMap::new();
     for span in &spans {

@@ -1,4 +1,4 @@
-//! Headers and trailers that spans take up: what is listed, and never more.
+//! Captured headers and trailers: spans have the listed ones, within limits, and no others.
 
 use std::pin::Pin;
 
@@ -27,7 +27,7 @@ fn metadata(name: &'static str, value: &'static str) -> MetadataMap {
     metadata
 }
 
-/// More than is recorded: in a value, and of values.
+/// Returns metadata that exceeds the limits of captured headers in length and number.
 fn much(name: &'static str) -> MetadataMap {
     let mut metadata = MetadataMap::new();
     metadata.append(name, "x".repeat(2000).parse().unwrap());
@@ -83,7 +83,7 @@ impl ServerStream for MetadataService {
     }
 }
 
-/// The attributes that headers became.
+/// Returns the attributes with captured headers.
 async fn captured(telemetry: &Telemetry) -> Vec<(String, Value)> {
     let span = telemetry.span().await;
     let captured = span.attributes.into_iter().filter(|attribute| {
@@ -159,7 +159,7 @@ async fn of_a_stream_that_fails() {
     );
 }
 
-/// Sixteen values, and of the first of them 1,024 bytes.
+/// Asserts that 16 values were captured, and of the first one 1,024 bytes.
 fn is_cut(captured: &[(String, Value)], expected: &str) {
     let [(name, Value::Array(Array::String(values)))] = captured else {
         panic!("{captured:?}")
@@ -200,9 +200,9 @@ async fn so_there_is_of_what_is_no_text() {
     let telemetry = Telemetry::start();
     let server = serve(Routes::new(UnaryServer::new(MetadataService))).await;
     let mut headers = HeaderMap::new();
-    // The end of the value is not base64, but it is cut off before.
+    // The value ends with an invalid character, after the part that is captured.
     let long = format!("{}!", "A".repeat(1024));
-    // As many values in a single line.
+    // Several values in one line.
     for value in [&*long, "AQ,AQ,AQ,AQ", "AQ", "AQ,AQ,AQ,AQ,AQ,AQ,AQ,AQ,AQ,AQ,AQ,AQ,AQ,AQ"] {
         headers.append("trace-bin", value.parse().unwrap());
     }

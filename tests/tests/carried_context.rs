@@ -1,5 +1,6 @@
-//! `task` carries the current OpenTelemetry context and `tracing` span into tasks and threads:
-//! there whenever these run, and only then.
+//! `otel_runtime::task` propagates the current OpenTelemetry context and `tracing` span.
+//!
+//! Both are current in tasks and threads while these run, and only then.
 
 use std::pin::pin;
 use std::task::{Context as TaskContext, Waker};
@@ -10,7 +11,7 @@ use opentelemetry::trace::{Span, SpanId, TraceContextExt, Tracer};
 use opentelemetry::{Context, ContextGuard, KeyValue, global};
 use otel_runtime::task;
 
-/// Makes a span and baggage current, on this thread.
+/// Attaches a context with a span and baggage to this thread.
 fn enter() -> (SpanId, ContextGuard) {
     let span = global::tracer("app").start("rpc");
     let id = span.span_context().span_id();
@@ -18,7 +19,7 @@ fn enter() -> (SpanId, ContextGuard) {
     (id, context.attach())
 }
 
-/// The span, `user` in the baggage, and the name of `tracing`'s span.
+/// The current span, the baggage entry `user`, and the name of the current `tracing` span.
 type Current = (SpanId, Option<String>, Option<&'static str>);
 
 fn current() -> Current {
@@ -65,7 +66,7 @@ async fn with_the_span_of_tracing() {
     let (rpc, task) = {
         let (rpc, _guard) = enter();
         let _span = tracing::info_span!("outer").entered();
-        // Newer than the span's own context.
+        // This baggage is newer than the context of the `tracing` span.
         let _guard = Context::current_with_baggage([KeyValue::new("user", "grace")]).attach();
         let task = task::spawn(async {
             tracing::info_span!("inner").in_scope(|| {});
@@ -83,7 +84,7 @@ async fn with_the_span_of_tracing() {
     assert_eq!(named("inner").parent_span_id, outer.span_context.span_id());
 }
 
-/// Says what is current when it is dropped.
+/// A value that records the current context when it is dropped.
 struct Dropped(Shared<Option<Current>>);
 
 impl Drop for Dropped {

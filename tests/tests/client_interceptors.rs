@@ -1,4 +1,4 @@
-//! Interceptors around a client's layer, and inside it.
+//! Interceptors outside and inside `ClientLayer`.
 
 use integration_tests::client::{client_attributes, connect, endpoint};
 use integration_tests::kinds::Message;
@@ -12,7 +12,7 @@ use tonic::service::interceptor::InterceptorLayer;
 use tonic::{Code, Request, Status};
 use tower::ServiceBuilder;
 
-/// Signs requests, and lets none through that somebody else has signed.
+/// An interceptor that signs requests, and rejects requests with another signature.
 #[allow(clippy::unnecessary_wraps, clippy::result_large_err)]
 fn sign(mut request: Request<()>) -> Result<Request<()>, Status> {
     match request.metadata_mut().insert("authorization", "ours".parse().unwrap()) {

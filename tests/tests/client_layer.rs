@@ -1,5 +1,6 @@
-//! A client's RPC is one CLIENT span and one duration, from the call to the end of what comes back,
-//! of whatever kind it is, however it ends, and whatever it is part of.
+//! A client's RPC is one CLIENT span and one duration, from the call to the end of the response.
+//!
+//! This holds for each kind of RPC, each outcome, and each kind of parent.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::service::Routes;
 use tonic::{Code, Request, Response, Status};
 
-/// The context that the RPC is made in.
+/// The parent of the RPC in the current context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Parent {
     None,
@@ -38,7 +39,7 @@ impl Parent {
             Parent::None => Context::new(),
             Parent::Remote => Context::new().with_remote_span_context(stranger(TraceFlags::SAMPLED)),
             Parent::Unsampled => Context::new().with_remote_span_context(stranger(TraceFlags::NOT_SAMPLED)),
-            // A span of another provider, so it is not among the counted ones.
+            // The parent comes from another provider, so it is not counted.
             Parent::Local => {
                 let tracer = SdkTracerProvider::builder().build().tracer("of the caller");
                 Context::new().with_span(tracer.start("its span"))
@@ -53,7 +54,7 @@ fn stranger(flags: TraceFlags) -> SpanContext {
     SpanContext::new(trace, span, flags, true, TraceState::default())
 }
 
-/// An RPC of this kind, about to be made in this context.
+/// A kind of RPC, and the context to call it in.
 struct Case {
     telemetry: Telemetry,
     service: ScriptedService,
@@ -64,21 +65,21 @@ struct Case {
 }
 
 impl Case {
-    /// Each kind of RPC below each parent.
+    /// Returns each kind of RPC with each kind of parent.
     fn all() -> impl Iterator<Item = (Kind, Parent)> {
         Kind::ALL
             .into_iter()
             .flat_map(|kind| Parent::ALL.map(|parent| (kind, parent)))
     }
 
-    /// Against a service whose replies are those of its kind.
+    /// Sets up a case with an ordinary service.
     async fn new(kind: Kind, parent: Parent) -> Self {
         let service = ScriptedService::default();
         let routes = service.routes();
         Case::with(kind, parent, service, routes).await
     }
 
-    /// Against a service of which any reply can be followed by something.
+    /// Sets up a case with a service that can fail after its reply, even for unary RPCs.
     async fn of_streams(kind: Kind, parent: Parent) -> Self {
         let service = ScriptedService::default();
         let routes = service.routes_of_streams();
@@ -107,7 +108,7 @@ impl Case {
             .await
     }
 
-    /// Gives the RPC up once the service says that it waits.
+    /// Cancels the RPC once the handler waits.
     async fn give_up(&self, text: &'static str) {
         tokio::select! {
             result = self.call(text) => panic!("it does not end: {result:?}"),
@@ -115,8 +116,9 @@ impl Case {
         }
     }
 
-    /// The one span and the one duration, and that they agree. `failed` is what the status'
-    /// description must be.
+    /// Asserts that there is one span and one duration, and that both have this status code.
+    ///
+    /// If the RPC failed, `failed` is the expected description of the span status.
     async fn assert_recorded(&self, code: &str, failed: Option<&str>) {
         let Case { telemetry, parent, .. } = self;
         let method = self.kind.method();
@@ -219,7 +221,7 @@ mod however_it_ends {
                 let opened = open(channel, kind, Request::new("wait later")).with_context(case.context.clone());
                 let mut replies = opened.await.unwrap();
                 replies.message().await.unwrap().unwrap();
-                // A response and a message have arrived, and the call continues.
+                // The response and a message have arrived, but the RPC has not ended.
                 assert_eq!(case.telemetry.ended_spans().len(), 0);
                 assert_eq!(case.telemetry.metrics().client_duration_count(), 0);
                 drop(replies);
@@ -236,7 +238,7 @@ mod however_it_ends {
             let case = Case::new(kind, parent).await;
             let mut request = Request::new("wait");
             request.set_timeout(Duration::from_millis(20));
-            // tonic's word for it, on both ends.
+            // tonic reports an exceeded deadline as `CANCELLED`, at both ends.
             let status = case.call_with(request).await.unwrap_err();
             assert_eq!((status.code(), status.message()), (Code::Cancelled, "Timeout expired"));
             case.assert_recorded("DEADLINE_EXCEEDED", Some("Timeout expired")).await;
@@ -248,7 +250,7 @@ mod a_deadline {
     use super::*;
 
     const HOUR: Duration = Duration::from_secs(60 * 60);
-    /// Long enough for a response to come before it is over.
+    /// A deadline that leaves enough time for the response headers.
     const TIMEOUT: Duration = Duration::from_millis(200);
 
     fn within(text: &'static str, timeout: Duration) -> Request<&'static str> {
@@ -261,7 +263,7 @@ mod a_deadline {
     async fn that_passes_while_replies_come_is_what_ended_them_when_they_are_dropped() {
         let case = Case::new(Kind::ServerStream, Parent::None).await;
         let channel = connect(&case.server).await;
-        // tonic watches over a deadline until the response comes, and no longer.
+        // tonic enforces a deadline only until the response headers.
         let opened = open(channel, Kind::ServerStream, within("wait later", TIMEOUT)).await;
         let mut replies = opened.unwrap();
         replies.message().await.unwrap().unwrap();
@@ -270,7 +272,7 @@ mod a_deadline {
         case.assert_recorded("DEADLINE_EXCEEDED", Some("")).await;
     }
 
-    /// Says that it is too late, as servers do that know of deadlines.
+    /// A service that cancels at the deadline, as servers that enforce deadlines do.
     struct Watchful;
 
     #[tonic::async_trait]
@@ -400,7 +402,7 @@ async fn a_call_made_after_the_server_has_answered_is_no_part_of_the_first() {
             .await
             .unwrap();
         read(&mut first).await.unwrap();
-        // `first` is still held, and done.
+        // The first RPC has ended, although `first` is still alive.
         call(channel, Kind::Unary, Request::new("hello")).await.unwrap();
         drop(first);
     }

@@ -1,5 +1,6 @@
-//! The method name of a client's call: by its generated client, or else by what is known of its
-//! path, and never by whatever path somebody makes up.
+//! The method name of a client's RPC: from the generated client, or from a known path.
+//!
+//! Unknown paths are all recorded as `_OTHER`.
 
 use integration_tests::client::{connect, endpoint};
 use integration_tests::kinds::Message;
@@ -15,7 +16,7 @@ use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
 use tower::Layer;
 
-/// A call as generated code makes it, without telling which method that is.
+/// Calls a path as generated clients do, but without the `GrpcMethod` extension.
 async fn by_path(channel: TracedChannel, path: &str, text: &str) -> Result<String, Status> {
     let mut grpc = Grpc::new(channel);
     grpc.ready().await.unwrap();
@@ -27,15 +28,14 @@ async fn by_path(channel: TracedChannel, path: &str, text: &str) -> Result<Strin
     Ok(reply.into_inner().text)
 }
 
-/// The span's name, and of its attributes those that tell it.
+/// Returns the span's name, and its attributes that name the method.
 fn names(span: &SpanData) -> (&str, Attributes) {
     let mut found = attributes(&span.attributes);
     found.retain(|key, _| key.starts_with("rpc.method"));
     (&span.name, found)
 }
 
-/// The methods of the points of both instruments; those of active requests where some are left are
-/// none.
+/// Returns the methods and counts of durations, and asserts that no request is active.
 fn labels(telemetry: &Telemetry) -> Vec<(String, u64)> {
     let metrics = telemetry.metrics();
     assert_eq!(metrics.client_active_request_count(), 0);
@@ -73,7 +73,7 @@ async fn a_path_that_nobody_answers_for_is_other() {
         let status = by_path(channel.clone(), path, "").await.unwrap_err();
         assert_eq!(status.code(), Code::Unimplemented);
     }
-    // A bare status may come from anything on the way.
+    // A bare status may come from an intermediary, so it does not prove that the method exists.
     by_path(channel, "/kinds.Unary/Call", "fail").await.unwrap_err();
 
     let spans = telemetry.spans(3).await;
@@ -100,7 +100,7 @@ async fn a_path_that_a_service_answers_for_is_a_method() {
         by_path(channel.clone(), "/kinds.Unary/Call", "hello").await.unwrap(),
         "hello"
     );
-    // From now on, whatever comes.
+    // The method is known from now on, even if it fails.
     by_path(channel, "/kinds.Unary/Call", "fail").await.unwrap_err();
 
     let method = expected([("rpc.method", "kinds.Unary/Call")]);

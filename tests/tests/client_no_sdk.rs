@@ -1,5 +1,4 @@
-//! Without an SDK a client works as without the layer, and its caller's context goes out with its
-//! requests.
+//! Without an SDK, `ClientLayer` records nothing, but propagates the current context.
 
 use integration_tests::client::{Kind, call, connect};
 use integration_tests::scripted::ScriptedService;
@@ -17,7 +16,7 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 const LEFT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-/// Calls in this context with a `traceparent` already there, and returns the metadata that came.
+/// Calls in this context with a `traceparent` already set, and returns the received metadata.
 async fn sent(context: Context) -> MetadataMap {
     global::set_text_map_propagator(TraceContextPropagator::new());
     let service = ScriptedService::default();

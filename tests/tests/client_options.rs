@@ -1,4 +1,4 @@
-//! The options of a client's layer.
+//! The options of `ClientLayer`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -125,7 +125,7 @@ mod headers {
         request
     }
 
-    /// The attributes that headers became.
+    /// Returns the attributes with captured headers.
     fn captured(span: &SpanData) -> Vec<(&str, Vec<&str>)> {
         let captured = span.attributes.iter().filter_map(|attribute| match &attribute.value {
             Value::Array(Array::String(values)) => {
@@ -253,8 +253,7 @@ mod span_attributes {
 mod instrumentation {
     use super::*;
 
-    /// Writes a span into a header of its own: `parent: TRACE SPAN`. A second one it would write as
-    /// well, if there were anything to write.
+    /// A propagator with its own headers: `parent: TRACE SPAN`, and `parent-state`, never written.
     #[derive(Debug)]
     struct Homemade([String; 2]);
 
@@ -307,7 +306,7 @@ mod instrumentation {
         let parent = format!("{} {}", context.trace_id(), context.span_id());
         assert_eq!(metadata.get("parent").unwrap(), parent.as_str());
         assert_eq!(metadata.get("traceparent"), None);
-        // The value would belong to another span.
+        // A value left in the metadata would belong to another span.
         assert_eq!(metadata.get("parent-state"), None);
         assert_eq!(metadata.get("x-other").unwrap(), "old");
 

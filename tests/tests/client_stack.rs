@@ -1,4 +1,4 @@
-//! Timeouts and retries around a client's layer, and inside it: which way round means what.
+//! Timeouts and retries outside and inside `ClientLayer`, and the effect of their order.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -36,7 +36,7 @@ fn channel(server: &RunningServer) -> Channel {
     endpoint(server.address).connect_lazy()
 }
 
-/// Asserts that there is one span and one duration, which end like this.
+/// Asserts that there is one span and one duration with this outcome.
 async fn assert_ended(telemetry: &Telemetry, server: &RunningServer, code: &str, error: &str, message: &'static str) {
     let span = telemetry.span().await;
     let expected = client_attributes("kinds.Unary/Call", server.address, code, Some(error));
@@ -76,7 +76,7 @@ async fn a_timeout_inside_ends_it_with_an_error() {
     assert_ended(&telemetry, &server, "UNKNOWN", "timed_out", "request timed out").await;
 }
 
-/// Fails until it is asked the third time.
+/// A service that succeeds on the third call.
 #[derive(Clone, Default)]
 struct Flaky {
     asked: Arc<AtomicUsize>,
@@ -95,7 +95,7 @@ impl Unary for Flaky {
 }
 
 impl Flaky {
-    /// The `traceparent` of each request, the only one that it had.
+    /// Returns the `traceparent` of each request, and asserts that it had only one.
     fn traceparents(&self) -> Vec<String> {
         let metadata = self.metadata.lock().unwrap();
         let traceparents = metadata.iter().map(|metadata| {
@@ -109,7 +109,7 @@ impl Flaky {
 
 const TEXT: &str = "hello";
 
-/// Tries again what is unavailable.
+/// A retry policy for `UNAVAILABLE`.
 #[derive(Clone)]
 struct Stubborn;
 
@@ -126,7 +126,7 @@ impl<R, E> Policy<http::Request<Body>, http::Response<R>, E> for Stubborn {
         (code == Code::Unavailable).then(|| std::future::ready(()))
     }
 
-    /// tonic's body is read once. What is in it is known here.
+    /// Builds the request anew: a body can be read only once, but its content is known here.
     fn clone_request(&mut self, request: &http::Request<Body>) -> Option<http::Request<Body>> {
         let message = Message::from(TEXT).encode_to_vec();
         let mut frame = vec![0, 0, 0, 0, u8::try_from(message.len()).unwrap()];

@@ -1,5 +1,4 @@
-//! The meaning of each of the 17 status codes for the span and for the metric point of a client:
-//! all but OK are errors.
+//! Spans and metrics of a client for each of the 17 status codes: all except OK are errors.
 
 use integration_tests::client::{CODES, Kind, call, client_attributes, connect};
 use integration_tests::scripted::ScriptedService;
@@ -8,7 +7,7 @@ use integration_tests::telemetry::{Telemetry, attributes};
 use opentelemetry::trace::Status as SpanStatus;
 use tonic::{Code, Request};
 
-/// Has the service fail with each code, here or `later`, and asserts what the client makes of it.
+/// Makes RPCs that fail with each code, at once or ` later`, and checks the client's telemetry.
 async fn each_code(kind: Kind, later: &str) {
     let telemetry = Telemetry::start();
     let server = serve(ScriptedService::default().routes()).await;

@@ -1,5 +1,4 @@
-//! `server.address` and `server.port` of a client: what the channel was told to connect to, never
-//! what that resolves to.
+//! `server.address` and `server.port` of a client: the configured target, not its resolution.
 
 use integration_tests::client::endpoint;
 use integration_tests::kinds::Message;
@@ -17,7 +16,7 @@ async fn hello(channel: TracedChannel) {
     UnaryClient::new(channel).call(Message::from("hello")).await.unwrap();
 }
 
-/// The attributes of server and network on the span, which the duration has as well.
+/// Returns the `server.*` and `network.*` attributes, which span and duration share.
 fn addresses(telemetry: &Telemetry, span: &SpanData) -> Attributes {
     let found = attributes(&span.attributes);
     let durations = telemetry.metrics().client_durations();
@@ -88,7 +87,7 @@ async fn a_unix_socket_is_a_path() {
     assert_eq!(addresses(&telemetry, &span), expected([("server.address", path)]));
     drop(telemetry);
 
-    // An endpoint does not tell it, and what it shows instead is nobody's address.
+    // An endpoint does not expose a Unix socket, and its URI is no address.
     let telemetry = Telemetry::start();
     hello(TracedChannel::connect(endpoint).await.unwrap()).await;
     let span = telemetry.span().await;

@@ -1,5 +1,6 @@
-//! RPCs that end without a word from the service: `error.type` tells why, and `rpc.status_code` is
-//! that which the caller gets.
+//! RPCs that fail without a response of the service.
+//!
+//! `error.type` is the transport error, and `rpc.status_code` is the code that the caller gets.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -26,7 +27,7 @@ fn lazy(address: SocketAddr) -> TracedChannel {
     TracedChannel::connect_lazy(&endpoint(address))
 }
 
-/// Asserts that the one span and the one duration tell what the caller got, and why.
+/// Asserts that the span and the duration have the caller's status code and this `error.type`.
 async fn assert_tells(telemetry: &Telemetry, server: SocketAddr, kind: Kind, status: &Status, error: &str) {
     let span = telemetry.span().await;
     let expected = client_attributes(kind.method(), server, code_name(status.code()), Some(error));
@@ -90,7 +91,7 @@ mod no_connection {
     }
 }
 
-/// The behavior of a peer once a whole request has arrived.
+/// The behavior of a peer after it has received a request.
 #[derive(Clone, Copy)]
 enum Peer {
     Resets,
@@ -98,13 +99,13 @@ enum Peer {
     Says(&'static str),
 }
 
-/// Has the system reset the connection when the socket is closed.
+/// Closes a socket so that the operating system resets the connection.
 #[allow(deprecated, reason = "it does not wait for anything")]
 fn reset_when_closed(socket: &TcpStream) {
     socket.set_linger(Some(Duration::ZERO)).unwrap();
 }
 
-/// Reads HTTP/2 frames until one is the last of its stream.
+/// Reads HTTP/2 frames until the end of a stream.
 async fn read_request(socket: &mut TcpStream) {
     const DATA: u8 = 0;
     const END_STREAM: u8 = 1;
@@ -137,7 +138,7 @@ impl Peer {
                 Peer::Says(words) => {
                     read_request(&mut socket).await;
                     socket.write_all(words.as_bytes()).await.unwrap();
-                    // Until the client has had enough.
+                    // Never answer: wait until the client disconnects.
                     let _ = socket.read_to_end(&mut Vec::new()).await;
                 }
             }
@@ -197,7 +198,7 @@ mod no_response {
         let endpoint = endpoint(server.address).timeout(Duration::from_millis(20));
         let channel = TracedChannel::connect_lazy(&endpoint);
         let status = call(channel, Kind::Unary, Request::new("wait")).await.unwrap_err();
-        // tonic's word for it. gRPC's is another.
+        // tonic reports its own timeout as `CANCELLED`, not as `DEADLINE_EXCEEDED`.
         assert_eq!(status.code(), Code::Cancelled);
         let span = telemetry.span().await;
         let code = "DEADLINE_EXCEEDED";
@@ -207,8 +208,7 @@ mod no_response {
     }
 }
 
-/// Passes bytes on between a client and this server until it is told to reset the connection to the
-/// client.
+/// Starts a TCP proxy before the server, which resets the connection to the client on request.
 async fn between(server: SocketAddr) -> (SocketAddr, oneshot::Sender<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -224,7 +224,7 @@ async fn between(server: SocketAddr) -> (SocketAddr, oneshot::Sender<()>) {
     (address, reset)
 }
 
-/// Replies with what the test sends it.
+/// A service that replies with the messages that the test sends it.
 struct Scripted(Shared<Option<mpsc::Receiver<Result<Message, Status>>>>);
 
 #[tonic::async_trait]
@@ -241,7 +241,7 @@ impl ServerStream for Scripted {
 mod half_a_response {
     use super::*;
 
-    /// An RPC of which one message has come, and of which no more will.
+    /// Starts an RPC, and reads the only message that arrives.
     async fn half(server: SocketAddr, kind: Kind) -> tonic::Streaming<Message> {
         let mut replies = open(lazy(server), kind, Request::new("wait later")).await.unwrap();
         replies.message().await.unwrap().unwrap();
@@ -278,7 +278,7 @@ mod half_a_response {
         runtime.shutdown_background();
         let status = read(&mut replies).await.unwrap_err();
         assert_eq!(status.code(), Code::Unknown);
-        // Either of the two, depending on what is in flight when the socket closes.
+        // The error depends on the data in flight when the socket closes.
         let was_reset = format!("{status:?}").contains("ConnectionReset");
         let error = if was_reset { "connection_reset" } else { "broken_pipe" };
         assert_tells(&telemetry, server.address, Kind::ServerStream, &status, error).await;
@@ -319,8 +319,9 @@ mod half_a_response {
     }
 }
 
-/// Responses of what is no gRPC server: a proxy, or somebody else altogether. The caller's status
-/// is inferred from the HTTP one, and so is ours.
+/// Responses of a peer that is not a gRPC server, such as a proxy.
+///
+/// Both tonic and this crate infer the status code from the HTTP status.
 mod another_response {
     use super::*;
 

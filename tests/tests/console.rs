@@ -1,5 +1,4 @@
-//! The exporters of `otel_setup::console`, with RPCs over a socket: what a person sees, and what a
-//! program reads.
+//! The exporters of `otel_setup::console`, with RPCs over a socket, as text and as JSON.
 
 use std::env;
 use std::io::{self, Write};
@@ -29,8 +28,9 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 
-/// Captures log events in all tests. The subscriber is there before the first event, or `tracing`
-/// may remember that nobody cares for it.
+/// Captures log events of all tests.
+///
+/// The subscriber is installed before the first event: `tracing` caches whether one is enabled.
 static LOGGED: LazyLock<Written> = LazyLock::new(|| {
     let written = Written::default();
     let loggers = SdkLoggerProvider::builder()
@@ -45,7 +45,7 @@ static LOGGED: LazyLock<Written> = LazyLock::new(|| {
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 
-/// The output of the exporters. Whoever waits for a text is woken when it is there.
+/// A writer for the exporters that lets tests wait for output.
 #[derive(Clone, Default)]
 struct Written(watch::Sender<String>);
 
@@ -66,7 +66,7 @@ impl Written {
         self.0.borrow().clone()
     }
 
-    /// All of it, once it has so many lines.
+    /// Waits for this number of lines, and returns them.
     async fn lines(&self, count: usize) -> Vec<String> {
         let mut written = self.0.subscribe();
         let enough = written.wait_for(|written| written.lines().count() >= count);
@@ -77,7 +77,7 @@ impl Written {
     }
 }
 
-/// Makes a span in each RPC, and one after it when asked to.
+/// A service that starts a span in each RPC, and on request one after its end.
 #[derive(Clone)]
 struct Shop {
     instrumentation: Instrumentation,
@@ -108,7 +108,7 @@ impl Unary for Shop {
     }
 }
 
-/// A shop that tells the exporters, and what is set up for it.
+/// A running service, and its exporters.
 struct Open {
     shop: Shop,
     server: RunningServer,
@@ -170,7 +170,7 @@ impl Open {
     }
 }
 
-/// The name and what stands before it.
+/// Returns the name of a span with its indentation.
 fn name(line: &str) -> &str {
     let kinds = ["  server  ", "  internal  "];
     let end = kinds.iter().filter_map(|kind| line.find(kind)).min();
@@ -184,7 +184,7 @@ async fn each_rpc_is_a_trace_that_is_drawn_once_with_its_children_below() {
     let open = Open::pretty().await;
     for number in 1..=3 {
         open.call("").await.unwrap();
-        // A heading, three spans, an empty line.
+        // Each trace has a heading, three spans, and an empty line.
         let lines = open.traces.lines(5 * number).await;
         let trace = &lines[5 * (number - 1)..];
         assert!(trace[0].starts_with(&format!("trace {number} ")), "{}", trace[0]);
@@ -290,7 +290,7 @@ async fn as_json_each_span_metric_and_log_record_is_an_object_on_a_line() {
     assert_eq!(rpc["resource"]["attributes"], json!({"service.name": "shop"}));
     assert_eq!(rpc["scope"]["name"], "otel-runtime");
 
-    // Written before the RPC ended. The other tests' are there, too.
+    // The log records were written before the RPC ended. Other tests have added theirs.
     let logs: Vec<_> = LOGGED.text().lines().map(parse).collect();
     let logs: Vec<_> = logs
         .iter()
@@ -318,7 +318,7 @@ async fn as_json_each_span_metric_and_log_record_is_an_object_on_a_line() {
     assert_eq!(duration["points"][0]["attributes"]["rpc.method"], "kinds.Unary/Call");
 }
 
-/// This test again, in a process whose stdout can be read.
+/// Runs this test again, in a child process whose stdout can be captured.
 #[test]
 fn stdout_is_where_they_write_unless_told_otherwise() {
     const CHILD: &str = "CONSOLE_TEST_CHILD";

@@ -1,4 +1,4 @@
-//! Whatever happens inside a handler, or inside its response stream, belongs to the RPC's trace.
+//! Telemetry of handlers and response streams belongs to the RPC's trace.
 
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
@@ -23,7 +23,7 @@ use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 use tower::Layer;
 
-/// Does one of each thing that should end up in the trace.
+/// A service that logs, creates spans of all kinds, and calls another service.
 #[derive(Clone)]
 struct Busy {
     downstream: Channel,
@@ -33,9 +33,9 @@ impl Busy {
     async fn work(self) -> Result<Message, Status> {
         global::tracer("app").start("native").end();
         instrumented().await;
-        // On another poll than the first.
+        // Continue on the second poll.
         tokio::task::yield_now().await;
-        // A client that carries the trace on, and is no part of it.
+        // A client that propagates the trace, but records nothing.
         let channel = ClientLayer::new("downstream")
             .filter(filter::any([]))
             .layer(self.downstream);
@@ -87,7 +87,7 @@ async fn downstream() -> (RunningServer, Busy) {
     (server, Busy { downstream })
 }
 
-/// The span of this name.
+/// Returns the span with this name.
 fn named<'a>(spans: &'a [SpanData], name: &str) -> &'a SpanData {
     let mut found = spans.iter().filter(|span| span.name == name);
     match (found.next(), found.next()) {
@@ -147,7 +147,7 @@ async fn inside_a_response_stream() {
     assert_all_in_the_trace_of("kinds.ServerStream/Call", &telemetry).await;
 }
 
-/// Logs whenever it is polled, and when it is dropped.
+/// A response stream that logs on each poll, and on drop.
 struct LoggingStream;
 
 impl Stream for LoggingStream {
@@ -203,7 +203,7 @@ async fn until_the_stream_is_dropped_and_not_a_poll_longer() {
     assert_eq!(logs, [said("polled"), said("polled"), said("dropped")]);
 }
 
-/// Holds something that logs when it is dropped, and never replies.
+/// A service that never replies, and whose handler logs on drop.
 struct Stuck;
 
 #[traced_service]

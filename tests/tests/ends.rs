@@ -1,5 +1,4 @@
-//! However an RPC ends, its span ends once, its duration is recorded once, and active requests go
-//! back down once.
+//! Each outcome of an RPC is recorded once: a span, a duration, and the end of an active request.
 
 use std::any::Any;
 use std::pin::Pin;
@@ -22,7 +21,7 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
-/// Does what the request's text says.
+/// A service that ends RPCs in the way that the request's text names.
 #[derive(Clone, Default)]
 struct EndingService {
     waiting: Arc<Notify>,
@@ -60,7 +59,7 @@ impl ServerStream for EndingService {
             "wait" => Box::pin(first.chain(tokio_stream::pending())),
             "panic" => Box::pin(first.chain(tokio_stream::once(()).map(|()| panic!("the stream has dried up")))),
             "panic when dropped" => Box::pin(PanicsWhenDropped),
-            "panic when asked" => Box::pin(PanicsWhenAsked),
+            "panic in size_hint" => Box::pin(PanicsInSizeHint),
             "end" => Box::pin(first),
             "fail and end" => Box::pin(tokio_stream::iter([Err(Status::unavailable("gone"))])),
             "end empty" => Box::pin(tokio_stream::empty()),
@@ -85,10 +84,10 @@ impl Drop for PanicsWhenDropped {
     }
 }
 
-/// Nobody asks it but the attribute.
-struct PanicsWhenAsked;
+/// A stream that panics in `size_hint`, which only the attribute calls.
+struct PanicsInSizeHint;
 
-impl Stream for PanicsWhenAsked {
+impl Stream for PanicsInSizeHint {
     type Item = Result<Message, Status>;
 
     fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -100,7 +99,7 @@ impl Stream for PanicsWhenAsked {
     }
 }
 
-/// The one span, after asserting that metrics agree with it and that the books balance.
+/// Returns the only span, and asserts that one duration agrees with it and no request is active.
 async fn only_span(telemetry: &Telemetry) -> (SpanData, Attributes) {
     let span = telemetry.span().await;
     let found = attributes(&span.attributes);
@@ -257,8 +256,8 @@ mod the_deadline_passed {
         let telemetry = Telemetry::start();
         let server = serve(Routes::new(ServerStreamServer::new(EndingService::default()))).await;
         let mut request = Request::new(Message::from("wait"));
-        // tonic's client does not watch over streams. One that does, as grpcio does, resets the
-        // stream at its deadline.
+        // tonic's client does not enforce deadlines on response streams. A client that does, such
+        // as grpcio, resets the stream at its deadline.
         request.metadata_mut().insert("grpc-timeout", "100m".parse().unwrap());
         let mut client = ServerStreamClient::new(server.channel().await);
         let mut replies = client.call(request).await.unwrap().into_inner();
@@ -341,7 +340,7 @@ mod it_panicked {
         let payload = catch(|| drop(call.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop()))));
         assert_eq!(payload.downcast_ref(), Some(&7));
         telemetry.span().await;
-        // Dropped as it was left: not another end.
+        // Dropping the future after the panic must not record another end.
         drop(call);
         telemetry.span().await;
     }
@@ -378,7 +377,7 @@ mod a_finished_stream_was_dropped_without_a_last_poll {
 
     #[tokio::test]
     async fn which_could_not_be_asked() {
-        assert_cancelled(&after(0, "panic when asked").await);
+        assert_cancelled(&after(0, "panic in size_hint").await);
     }
 
     #[tokio::test]

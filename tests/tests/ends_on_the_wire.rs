@@ -1,5 +1,4 @@
-//! Every end of an RPC of every kind is recorded the same: by the attribute, by the layer around a
-//! service without it, and by both, which are one.
+//! Each outcome of each kind of RPC is recorded alike by the attribute, the layer, and both.
 
 use std::time::Duration;
 
@@ -15,15 +14,15 @@ use tonic::{Code, Request};
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 
-/// How an RPC ends, and on which of its ways.
+/// The outcome of an RPC, and the stage at which it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Success,
-    /// A trailers-only response.
+    /// Fails with a trailers-only response.
     FailedInHeaders,
-    /// After a message.
+    /// Fails after a message.
     FailedInTrailers,
-    /// Before there was a response.
+    /// The caller cancels before the response.
     CancelledEarly,
     DroppedMidStream,
     DeadlineEarly,
@@ -47,7 +46,7 @@ impl End {
         End::PanickedInStream,
     ];
 
-    /// The instruction in the first message.
+    /// Returns the script for the handler.
     fn text(self) -> &'static str {
         match self {
             End::Success => "",
@@ -60,7 +59,7 @@ impl End {
         }
     }
 
-    /// `rpc.status_code`, `error.type` and the description of the span's status.
+    /// Returns the expected `rpc.status_code`, `error.type` and description of the span status.
     fn recorded(self) -> (&'static str, Option<(&'static str, &'static str)>) {
         match self {
             End::Success => ("OK", None),
@@ -79,7 +78,7 @@ impl End {
         matches!(self, End::Panicked | End::PanickedInStream)
     }
 
-    /// Makes the RPC, and brings it to its end.
+    /// Makes the RPC, and ends it in this way.
     async fn reach(self, handler: &ScriptedHandler, server: &RunningServer, rpc: &str, request: Request<Message>) {
         let channel = server.channel().await;
         match self {
@@ -92,8 +91,8 @@ impl End {
                 assert_eq!(replies.message().await.unwrap().unwrap().text, "first");
                 handler.waits().await;
                 if self.has_deadline() {
-                    // tonic's client does not watch over streams. One that does, as grpcio does,
-                    // resets the stream at its deadline.
+                    // tonic's client does not enforce deadlines on response streams. A client that
+                    // does, such as grpcio, resets the stream at its deadline.
                     tokio::time::sleep(DEADLINE).await;
                 }
                 drop(replies);
@@ -101,7 +100,7 @@ impl End {
             _ => {
                 let (messages, status) = call_to_end(channel, rpc, request).await;
                 assert_eq!(status.code() == Code::Ok, self == End::Success);
-                // A panic may take with it what has not been sent yet.
+                // A panic resets the stream, and may lose messages in flight.
                 if !self.is_panic() {
                     let has_message = matches!(self, End::Success | End::FailedInTrailers);
                     assert_eq!(messages, usize::from(has_message));
@@ -113,7 +112,7 @@ impl End {
 
 const DEADLINE: Duration = Duration::from_millis(100);
 
-/// Who called.
+/// The caller's `traceparent`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Caller {
     Untraced,
@@ -227,7 +226,7 @@ fn assert_is_the_span(span: &SpanData, rpc: &str, end: End, caller: Caller) {
     }
 }
 
-/// Returns the attributes without the addresses of both ends, which are asserted to be there.
+/// Checks and removes the address attributes, and returns the others.
 fn attributes_of(span: &SpanData, server: &RunningServer) -> Attributes {
     let mut found = attributes(&span.attributes);
     let mut take = |name: &str| found.remove(name).unwrap_or_default();

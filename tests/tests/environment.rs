@@ -1,5 +1,4 @@
-//! How `otel_setup::init()` reads the environment: of the variables that are not about OTLP,
-//! one by one, as they show on the console.
+//! Environment variables of `otel_setup::init()`, except those of OTLP, tested with the console.
 
 use integration_tests::child::{self, ProcessOutput};
 use serde_json::Value;
@@ -10,14 +9,13 @@ const TO_CONSOLE: [(&str, &str); 3] = [
     ("OTEL_LOGS_EXPORTER", "none"),
 ];
 
-/// A service that calls itself once, with its traces on the console as JSON, and these variables
-/// besides.
+/// Runs a service that calls itself once, with these variables and the console exporters in JSON.
 fn service(variables: &[(&str, &str)]) -> ProcessOutput {
     let variables = TO_CONSOLE.iter().chain(variables).copied();
     child::run(env!("CARGO_BIN_EXE_service"), &["json"], variables)
 }
 
-/// The spans that it wrote: the server's, then the client's.
+/// Returns the exported spans: the server's, then the client's.
 fn spans(ended: &ProcessOutput) -> Vec<Value> {
     assert!(ended.success, "{ended:?}");
     let objects = ended.stdout.lines().filter(|line| line.starts_with("{\"name\""));
@@ -26,7 +24,7 @@ fn spans(ended: &ProcessOutput) -> Vec<Value> {
     spans
 }
 
-/// The lines that are not JSON: the log, without the times.
+/// Returns the log lines, without their timestamps.
 fn log(ended: &ProcessOutput) -> Vec<&str> {
     let lines = ended.stdout.lines().filter(|line| !line.starts_with('{'));
     lines
@@ -110,8 +108,7 @@ fn service_name_and_resource_attributes() {
 
 #[test]
 fn propagators() {
-    // The client and the server of one process agree on whatever it is, so its absence is what
-    // shows.
+    // Client and server of one process use the same propagators, so only their absence is visible.
     for (names, is_one_trace) in [
         ("b3", true),
         ("GCP, jaeger", true),
@@ -160,7 +157,7 @@ fn sampler() {
 
 #[test]
 fn exporters() {
-    // `none`, and names in any case, some of them twice.
+    // Test `none`, names in upper case, and duplicates.
     let ended = service(&[("OTEL_TRACES_EXPORTER", "None")]);
     assert_eq!(spans(&ended), [] as [Value; 0]);
     let ended = service(&[("OTEL_TRACES_EXPORTER", "Console,CONSOLE, ,zipkin")]);
@@ -178,7 +175,7 @@ fn exporters() {
     assert_eq!(metric("rpc.server.call.duration")["points"][0]["count"], 1);
     assert_eq!(metric("rpc.client.call.duration")["points"][0]["count"], 1);
 
-    // The log record takes the place of the line.
+    // Log records on the console replace the log lines.
     let ended = service(&[("OTEL_TRACES_EXPORTER", "none"), ("OTEL_LOGS_EXPORTER", "console")]);
     let records: Vec<Value> = ended
         .stdout

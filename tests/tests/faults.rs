@@ -1,8 +1,8 @@
-//! Whatever goes wrong, in the service, on the wire, in what users give and in telemetry itself:
-//! replies are as without this crate, and the telemetry balance.
+//! Fault injection in handlers, on the wire, in user-provided functions and in telemetry itself.
 //!
-//! `FAULTS_SEED=7` draws what goes wrong from another seed; a failure names its own. `cargo bench
-//! -p integration-tests --bench soak` goes on for longer.
+//! Replies must be those of an uninstrumented service, and each RPC must be recorded once.
+//! `FAULTS_SEED=7` sets the seed of the random choices, and a failure prints its seed. The bench
+//! `soak` runs the same rounds for longer.
 
 use integration_tests::counted::number_from_env;
 use integration_tests::faults::{Export, Measured, Recorded, Round, RoundTelemetry, Traced, quiet};
@@ -19,7 +19,7 @@ fn rounds(count: u64) -> impl Iterator<Item = Round> {
     })
 }
 
-/// In each round the collector does something else, and in the last one it is down.
+/// In each round, the receiver misbehaves in another way. In the last one, it is down.
 #[test]
 fn all_at_once() {
     quiet();
@@ -37,7 +37,7 @@ fn all_at_once() {
     assert!(arrived > 0);
 }
 
-/// While RPCs are under way. What is not shut down goes on as if nothing were.
+/// Shuts providers down during a round, and checks that the others record all RPCs.
 fn when_shut_down(shut_down: impl Fn(&RoundTelemetry), check: impl Fn(&RoundTelemetry, &Recorded)) {
     quiet();
     for round in rounds(3) {

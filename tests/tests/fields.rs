@@ -1,4 +1,4 @@
-//! Span attributes of the service's own: from the request, and from inside the handler.
+//! Custom span attributes: from `fields(…)`, and added by the handler.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -90,7 +90,7 @@ async fn are_typed_and_come_from_the_request_and_the_service() {
     assert_eq!(value("is.empty"), Some(&Value::Bool(false)));
     assert_eq!(value("trace.hint"), Some(&Value::from("warm")));
     assert_eq!(value("absent"), None);
-    // Only the span has fields.
+    // Fields are recorded on spans, and not on metrics.
     let metrics = telemetry.metrics();
     let [(point, 1, _)] = &metrics.durations()[..] else {
         panic!("{metrics:?}")
@@ -135,7 +135,7 @@ async fn that_panic_cost_only_themselves_and_a_handler_adds_its_own() {
     assert_eq!(found["from.inside"], "1");
     assert_eq!(span.events.len(), 1);
     assert_eq!(span.events[0].name, "looked.up");
-    // How it is told: `panics_told_once.rs`. Of an exception there is nothing.
+    // The panic is logged as a warning, not as an exception. `panics_told_once.rs` tests its text.
     let [told] = &telemetry.logs()[..] else {
         panic!("it is told once: {:?}", telemetry.logs())
     };

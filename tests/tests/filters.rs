@@ -1,5 +1,4 @@
-//! An RPC that a filter leaves out has neither a span nor metrics, not even where its service is
-//! annotated.
+//! An RPC that a filter excludes has no span and no metrics, even if its service is annotated.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,7 +23,7 @@ fn none() -> Filter {
 }
 
 async fn assert_nothing_is_recorded(telemetry: &Telemetry) {
-    // Neither ended nor started.
+    // No span has started or ended.
     telemetry.spans(0).await;
     telemetry.durations(0).await;
     assert_eq!(telemetry.logs(), []);
@@ -46,7 +45,7 @@ async fn whatever_its_kind_and_its_end() {
                 reply = call(channel.clone(), rpc, request("wait")) => panic!("it does not reply: {reply:?}"),
                 () = handler.waits() => {}
             }
-            // With the connection, what was running on it has ended.
+            // The waiting RPC ends with its connection.
             let (_, status) = call_to_end(channel, rpc, request("panic")).await;
             assert_ne!(status.code(), Code::Ok);
             assert_nothing_is_recorded(&telemetry).await;
@@ -74,7 +73,7 @@ async fn but_what_its_handler_records_itself_is() {
     request.metadata_mut().insert("traceparent", parent.parse().unwrap());
     call_to_end(server.channel().await, "kinds.Bidi/Call", request).await;
 
-    // In the caller's trace, which goes on through it.
+    // The span is in the caller's trace, which is propagated through the filtered RPC.
     let child = telemetry.span().await;
     assert_eq!(child.name, "child");
     assert_eq!(
@@ -85,7 +84,7 @@ async fn but_what_its_handler_records_itself_is() {
     telemetry.durations(0).await;
 }
 
-/// The RPCs of all that are recorded, each called once.
+/// Calls each method once, and returns the methods that were recorded.
 async fn recorded(filters: impl IntoIterator<Item = Filter>) -> Vec<String> {
     const CALLED: [&str; 7] = [
         "kinds.Unary/Call",

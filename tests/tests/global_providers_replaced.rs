@@ -1,5 +1,6 @@
-//! RPCs are recorded with the providers that were global at the first of them. Others that take
-//! their place later get nothing, not even the end of an RPC that is under way.
+//! All RPCs are recorded with the global providers of the time of the first RPC.
+//!
+//! Providers that replace them later receive nothing, not even the end of an RPC in progress.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +36,7 @@ async fn the_first_have_it_all() {
         }
     }
 
-    // Two RPCs of each kind in each set-up, at both ends.
+    // Two RPCs for each kind and each coverage, at both ends.
     let measured = first.after(2 * 4 * 3 * 2).await;
     let of_methods = |end| {
         let labels = Kind::ALL.map(|kind| format!("{} {end}", kind.method()));

@@ -1,5 +1,6 @@
-//! A client's layer around a service of the same process, without a connection in between: each
-//! side records its own.
+//! `ClientLayer` around a service in the same process, without a connection.
+//!
+//! Client and server each record their own span.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -22,10 +23,10 @@ use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 use tower::Layer;
 
-/// Calls itself through a client, as often as the text has letters.
+/// A service that calls itself through a client, as often as the text has letters.
 struct Recursive;
 
-// Without a router, there is no path to take the name from.
+// Without a router, the request has no path, so the attribute needs the service name.
 #[traced_service(service = "kinds.Unary")]
 #[tonic::async_trait]
 impl Unary for Recursive {
@@ -38,8 +39,7 @@ impl Unary for Recursive {
     }
 }
 
-/// With tonic's router, which tells the handler the request's path: that of the RPC that it is
-/// called in.
+/// Returns a client of the service behind tonic's router, which sets the request's path.
 fn within() -> ClientService<Routes> {
     ClientLayer::new("within").layer(Routes::new(UnaryServer::new(Recursive)).prepare())
 }
@@ -53,8 +53,7 @@ fn only_child(spans: &[SpanData], parent: Option<&SpanData>) -> SpanData {
     children[0].clone()
 }
 
-/// Asserts that the spans are one line of descent, of kinds that alternate, the first one a
-/// client's.
+/// Asserts that each span is the parent of the next, with kinds CLIENT and SERVER in turn.
 fn assert_alternating(spans: &[SpanData]) {
     let mut parent: Option<SpanData> = None;
     for number in 0..spans.len() {
@@ -115,8 +114,7 @@ async fn inside_a_handler_that_was_called_over_a_socket() {
     assert_alternating(&telemetry.spans(6).await);
 }
 
-/// Passes each RPC on to the service behind it, which records nothing, and its replies as they
-/// come.
+/// A service that forwards each RPC to an uninstrumented service, and its replies as they arrive.
 struct Forwards(ScriptedService);
 
 #[traced_service]
@@ -156,7 +154,7 @@ async fn a_stream_that_is_passed_on_is_recorded_at_each_station() {
     }
 }
 
-/// Asserts that the one RPC of the client ended by the panic `as asked`.
+/// Asserts that the client recorded one RPC, which ended with the panic `as asked`.
 async fn assert_panicked(telemetry: &Telemetry, payload: &(dyn Any + Send)) {
     assert_eq!(payload.downcast_ref(), Some(&"as asked"));
     let span = telemetry.span().await;
@@ -173,7 +171,7 @@ async fn assert_panicked(telemetry: &Telemetry, payload: &(dyn Any + Send)) {
     assert_eq!(point["error.type"], "panic");
 }
 
-/// Polls once, and returns what it panics with.
+/// Polls a future once, and returns the payload of its panic.
 fn panic_of<F: Future>(future: Pin<&mut F>) -> Box<dyn Any + Send> {
     let mut context = Context::from_waker(std::task::Waker::noop());
     let polled = std::panic::catch_unwind(AssertUnwindSafe(|| future.poll(&mut context).is_ready()));
@@ -188,7 +186,7 @@ async fn a_panic_before_a_response_passes_through() {
     let mut call = Box::pin(client.call(Message::from("panic")));
     let payload = panic_of(call.as_mut());
     assert_panicked(&telemetry, &*payload).await;
-    // Dropped as it was left: not another end.
+    // Dropping the future after the panic must not record another end.
     drop(call);
     telemetry.span().await;
 }
@@ -208,7 +206,7 @@ async fn a_panic_in_a_stream_passes_through() {
     telemetry.span().await;
 }
 
-/// Neither a future nor a stream: it panics as it is called.
+/// A tower service that panics in `call`.
 #[derive(Clone)]
 struct Explosive;
 
@@ -234,7 +232,7 @@ async fn a_panic_when_called_passes_through() {
     assert_panicked(&telemetry, &*payload).await;
 }
 
-/// A stream whose items tell the trace that they were made in.
+/// A service whose stream items contain the current trace ID.
 struct Tells;
 
 #[tonic::async_trait]

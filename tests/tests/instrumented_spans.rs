@@ -1,5 +1,4 @@
-//! `tracing` spans of the user's code are spans of the RPC's trace, whatever `RUST_LOG` says of
-//! events.
+//! `tracing` spans of user code are exported in the RPC's trace, regardless of `RUST_LOG`.
 
 use integration_tests::logging_service::{LogOutput, run_logging_service};
 use serde_json::{Value, json};
@@ -8,7 +7,7 @@ fn said(rust_log: &str) -> LogOutput {
     run_logging_service(env!("CARGO_BIN_EXE_logging_service"), "off", [("RUST_LOG", rust_log)])
 }
 
-/// Asserts that each is the parent of the next, and the first has none.
+/// Asserts that each span is the parent of the next, and the first has none.
 fn assert_one_below_the_other(said: &LogOutput, names: &[&str]) {
     let mut parent = &Value::Null;
     let trace = &said.span(names[0]).unwrap()["context"]["trace_id"];

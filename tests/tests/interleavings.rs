@@ -1,9 +1,7 @@
-//! In whatever order threads meet at a method's points in the metrics, nothing is lost and nothing
-//! counts twice.
+//! Model checks of concurrent updates to a method's metrics: none is lost or counted twice.
 //!
-//! The test compiles the runtime's own file once more, with loom's atomics and locks for the
-//! standard library's. loom runs each test in every order that the threads' steps can have, and
-//! with each value that a relaxed load may see.
+//! The test compiles `metrics/series.rs` of the runtime with loom's atomics and locks. loom runs
+//! each test with every interleaving of the threads, and every possible value of a relaxed load.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -27,7 +25,7 @@ mod semconv;
 #[path = "../../otel-runtime/src/metrics/series.rs"]
 mod series;
 
-/// The part of the runtime's `grpc` that the time series need.
+/// The part of the runtime's module `grpc` that the time series need.
 #[allow(dead_code)]
 #[path = "../../otel-runtime/src/grpc"]
 mod grpc {
@@ -35,12 +33,12 @@ mod grpc {
     pub(crate) mod side;
 }
 
-/// In place of the runtime's own.
+/// A replacement of the runtime's module `sync`, with loom's types.
 mod sync {
     pub(crate) use loom::sync::Mutex;
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-    /// loom has none. The first who comes makes the value, and whoever comes meanwhile waits.
+    /// A replacement of `OnceLock`, which loom lacks. Other threads block during initialization.
     pub(crate) struct OnceLock<T: 'static>(Mutex<Option<&'static T>>);
 
     impl<T> OnceLock<T> {
@@ -55,19 +53,19 @@ mod sync {
     }
 }
 
-/// The one there is: a table of several has an order of its own in each run, which loom would take
-/// for theirs.
+/// The only method. With several, the random order of a hash map would make runs differ.
 const METHOD: &str = "helloworld.Greeter/SayHello";
 
-/// The values that the instruments recorded. Its own locks are none of loom's, so it takes each
-/// note in one step.
+/// The recorded measurements.
+///
+/// The locks are not loom's, so loom treats each recording as one step.
 #[derive(Default)]
 struct Books {
-    /// The changes of active requests, in their order.
+    /// The changes of active requests, in order.
     changes: Mutex<Vec<i64>>,
-    /// How many durations there are with each status code.
+    /// The number of durations by status code.
     durations: Mutex<BTreeMap<String, u64>>,
-    /// How often a duration has been bound to each status code.
+    /// The number of bound instruments by status code.
     bindings: Mutex<BTreeMap<String, u64>>,
     on_reading: Mutex<Vec<Callback<i64>>>,
 }
@@ -138,7 +136,7 @@ impl AsyncInstrument<i64> for Nobody {
     }
 }
 
-/// The instruments of a server's RPCs, and what they are told.
+/// The instruments of a server's RPCs, and the values that they recorded.
 #[derive(Clone)]
 struct Server {
     instruments: Arc<CallInstruments>,
@@ -167,7 +165,7 @@ impl Server {
         self.instruments.method(Side::Server, METHOD, &[])
     }
 
-    /// Somebody reads the metrics.
+    /// Collects the metrics.
     fn read(&self) {
         for callback in &*self.read {
             callback(&Nobody);
@@ -179,7 +177,7 @@ impl Server {
     }
 }
 
-/// Runs them at the same time, until all have ended.
+/// Runs the closures on concurrent threads, and waits for all of them.
 fn at_once<const N: usize>(threads: [Box<dyn FnOnce() + Send>; N]) {
     for thread in threads.map(loom::thread::spawn) {
         thread.join().unwrap();
@@ -274,7 +272,7 @@ fn no_duration_is_lost_while_its_point_is_made() {
 
         let counts = |count| BTreeMap::from([("CANCELLED".to_owned(), count), ("OK".to_owned(), count)]);
         assert_eq!(*server.books.durations.lock().unwrap(), counts(2));
-        // Bound once, where they are bound at all.
+        // With the feature, each duration is bound once.
         let bindings = if cfg!(feature = "bound-instruments") {
             counts(1)
         } else {

@@ -1,4 +1,4 @@
-//! The options of `ServerLayer`, on services with the attribute and without.
+//! The options of `ServerLayer`, with annotated and plain services.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,7 +29,7 @@ fn both() -> [Routes; 2] {
     [Plain::routes(&handler), Annotated::routes(&handler)]
 }
 
-/// A request in a trace, sampled (`01`) or not (`00`).
+/// Returns a request with a `traceparent`, sampled (`01`) or not (`00`).
 fn in_a_trace(flags: &str) -> Request<Message> {
     let mut request = request("later span");
     let traceparent = format!("00-{TRACE}-{PARENT}-{flags}");
@@ -75,7 +75,7 @@ mod public_endpoint {
                 let [child, span] = &spans[..] else { unreachable!() };
                 assert_is_linked_to_the_caller(span);
                 assert!(span.span_context.is_sampled());
-                // Spans made inside are part of the new trace.
+                // Spans of the handler belong to the new trace.
                 assert_eq!(child.parent_span_id, span.span_context.span_id());
                 assert_eq!(child.span_context.trace_id(), span.span_context.trace_id());
                 telemetry.durations(1).await;
@@ -151,7 +151,7 @@ mod header_lists {
         (name.to_owned(), Value::Array(Array::String(values)))
     }
 
-    /// The attributes that the headers of an RPC became.
+    /// Makes an RPC, and returns the attributes with captured headers.
     async fn captured(layer: ServerLayer, text: &str) -> Vec<(String, Value)> {
         let telemetry = Telemetry::start();
         let layer = layer.known_methods([RPC]);
@@ -176,7 +176,7 @@ mod header_lists {
             assert!(!format!("{value:?}").contains("secret"), "{key}");
         }
         captured.retain(|(key, _)| key.contains("header.") || key.contains("trailer."));
-        // The names of headers are no labels.
+        // Captured headers are not recorded on metrics.
         for point in telemetry.durations(1).await {
             assert_eq!(point.len(), 4);
         }
@@ -184,7 +184,7 @@ mod header_lists {
     }
 
     fn lists() -> ServerLayer {
-        // Names have no case in HTTP; in attributes they are lower case.
+        // HTTP header names are case-insensitive, and attribute names are lower case.
         ServerLayer::new()
             .request_headers(["X-Tenant", "trace-bin", "x-missing"])
             .response_headers(["x-served-by"])
@@ -224,7 +224,7 @@ mod header_lists {
         assert_eq!(captured(ServerLayer::new(), "fail").await, []);
     }
 
-    /// Calls that reach no handler have headers, too.
+    /// Headers are captured even if the RPC reaches no handler.
     #[tokio::test]
     async fn take_up_what_an_interceptor_answers() {
         let telemetry = Telemetry::start();
@@ -285,7 +285,7 @@ mod span_attributes {
             assert_eq!(span.name, RPC);
             assert_eq!(attributes(&span.attributes)["rpc.status_code"], "OK");
             assert_eq!(telemetry.durations(1).await[0]["rpc.status_code"], "OK");
-            // The panic is logged once: see `panics_told_once.rs`.
+            // The warning appears once per process, and is tested in `panics_told_once.rs`.
             let exceptions = telemetry
                 .logs()
                 .into_iter()
@@ -335,7 +335,7 @@ mod instrumentation {
         }
     }
 
-    /// Without a span of its own an RPC goes on in its caller's.
+    /// Without a span of its own, the RPC propagates its caller's span context.
     #[tokio::test]
     async fn without_an_sdk_hands_the_callers_context_on() {
         let _turn = Telemetry::start();

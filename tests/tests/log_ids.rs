@@ -1,5 +1,6 @@
-//! Events logged in an RPC have the ids of the RPC's trace, on stdout as in the log record; what is
-//! logged outside has none.
+//! Events in an RPC have its trace ID and span ID, in log lines and in log records.
+//!
+//! Events outside of an RPC have none.
 
 use integration_tests::logging_service::{LogOutput, run_logging_service};
 use serde_json::{Value, json};
@@ -8,19 +9,19 @@ fn said() -> LogOutput {
     run_logging_service(env!("CARGO_BIN_EXE_logging_service"), "json", [])
 }
 
-/// The ids of a log record, as a line has them.
+/// Returns the IDs of a log record, in the format of a line.
 fn of_record(record: &Value) -> Value {
     let id = |key: &str| record[key].as_str().map(|id| id.strip_prefix("0x").unwrap());
     let flags = record["trace_flags"].as_u64().map(|flags| format!("{flags:02x}"));
     json!({ "trace_id": id("trace_id"), "span_id": id("span_id"), "trace_flags": flags })
 }
 
-/// The ids of a line, with `null` for those that are not there.
+/// Returns the IDs of a line, with `null` for missing ones.
 fn of_line(line: &Value) -> Value {
     json!({ "trace_id": line["trace_id"], "span_id": line["span_id"], "trace_flags": line["trace_flags"] })
 }
 
-/// The ids of what is logged in a span.
+/// Returns the IDs that events inside a span must have.
 fn of_span(span: &Value) -> Value {
     let id = |key: &str| span["context"][key].as_str().unwrap().strip_prefix("0x").unwrap();
     json!({ "trace_id": id("trace_id"), "span_id": id("span_id"), "trace_flags": "01" })

@@ -1,4 +1,4 @@
-//! Log lines on stdout: for people, for programs, or none.
+//! Log lines on stdout: pretty, JSON, or none.
 
 use std::process::{Command, Stdio};
 
@@ -12,7 +12,7 @@ fn said(lines: &str) -> LogOutput {
     run_logging_service(PROGRAM, lines, [("OTEL_LOGS_EXPORTER", "none")])
 }
 
-/// `2026-01-31T23:59:59.999999Z`
+/// Asserts that a text has the format `2026-01-31T23:59:59.999999Z`.
 fn assert_is_time(text: &str) {
     let shape: String = text
         .chars()
@@ -21,7 +21,7 @@ fn assert_is_time(text: &str) {
     assert_eq!(shape, "0000-00-00T00:00:00.000000Z");
 }
 
-/// The JSON objects of a target, without their times, which are fine.
+/// Returns the JSON lines of a target, after checking and removing their timestamps.
 fn of_target(said: &LogOutput, target: &str) -> Vec<Value> {
     let lines = said.lines.iter().filter(|line| line["target"] == target);
     lines
@@ -73,7 +73,7 @@ fn json_is_all_that_is_there() {
     assert_eq!(said("json").text, [""; 0]);
 }
 
-/// The lines with a text, without their times, which are fine.
+/// Returns the lines that contain a text, after checking and removing their timestamps.
 fn with<'a>(said: &'a LogOutput, text: &str) -> Vec<&'a str> {
     let lines = said.text.iter().filter(|line| line.contains(text));
     lines

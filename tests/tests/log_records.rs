@@ -1,5 +1,6 @@
-//! Log records have what the specification gives them: time, severity, body, typed attributes; a
-//! name where the event has one; and the target of the `log` crate's records.
+//! Log records have the fields of the specification, and the target of the `log` crate's records.
+//!
+//! The fields are time, severity, body, typed attributes, and the event name, if there is one.
 
 use integration_tests::logging_service::run_logging_service;
 use serde_json::{Value, json};
@@ -24,7 +25,7 @@ fn all_is_there_with_its_type() {
                 "shown": "as it is\n",
                 "debugged": "Some(1)",
                 "signed": -1,
-                // An attribute is an i64 or none.
+                // Attributes cannot hold a `u64`, so large values are text.
                 "unsigned": "18446744073709551615",
                 "float": 0.5,
                 "not_a_number": "NaN",

@@ -1,4 +1,4 @@
-//! An RPC ends with its connection, and with its server.
+//! RPCs in progress end when their connection is lost or their server stops.
 
 use integration_tests::coverage::{Coverage, Plain, RPCS, ScriptedHandler};
 use integration_tests::rpc::{call, read_to_end, request};
@@ -12,7 +12,7 @@ use tonic::transport::{Endpoint, Server, Uri};
 
 const RPC: &str = "kinds.ServerStream/Call";
 
-/// A runtime that a test can take away with all that runs in it.
+/// Returns a runtime that a test can shut down, with everything that runs on it.
 fn runtime() -> Runtime {
     Builder::new_multi_thread()
         .worker_threads(1)
@@ -28,7 +28,7 @@ async fn assert_ended_with(telemetry: &Telemetry, code: &str) {
     assert_eq!(telemetry.durations(1).await[0]["rpc.status_code"], code);
 }
 
-/// With a reset and not with a goodbye.
+/// The connection is reset, instead of being closed by a GOAWAY.
 #[tokio::test]
 async fn that_is_reset_mid_stream() {
     for coverage in Coverage::ALL {
@@ -54,7 +54,7 @@ async fn that_is_reset_mid_stream() {
     }
 }
 
-/// The server stops once its RPCs have ended.
+/// A server that shuts down gracefully completes its RPCs first.
 #[tokio::test]
 async fn of_a_server_that_shuts_down_mid_stream() {
     for coverage in Coverage::ALL {
@@ -72,7 +72,7 @@ async fn of_a_server_that_shuts_down_mid_stream() {
     }
 }
 
-/// The server stops at once.
+/// The server's runtime is shut down, with RPCs in progress.
 #[tokio::test]
 async fn of_a_server_that_is_killed_mid_stream() {
     for coverage in Coverage::ALL {
@@ -93,7 +93,7 @@ async fn of_a_server_that_is_killed_mid_stream() {
     }
 }
 
-/// The server closes its side when it has waited long enough, whatever runs there.
+/// The server closes connections at their maximum age, even with RPCs in progress.
 #[tokio::test]
 async fn that_is_too_old() {
     let telemetry = Telemetry::start();

@@ -1,4 +1,4 @@
-//! However many messages go each way, an RPC is one.
+//! An RPC is one span and one duration, for any number of messages in each direction.
 
 use std::pin::Pin;
 
@@ -19,7 +19,7 @@ const RPC: &str = "kinds.Bidi/Call";
 
 type Messages = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
 
-/// Reads each message, and answers with as many as its text says.
+/// Replies to each message with as many messages as its text says.
 fn answer(mut messages: Streaming<Message>) -> Response<Messages> {
     let (say, said) = mpsc::channel(1);
     tokio::spawn(async move {
@@ -100,7 +100,7 @@ async fn question_by_question() {
         for _ in 0..3 {
             ask.send(Message::from("1")).await.unwrap();
             assert_eq!(replies.next().await.unwrap().unwrap().text, "reply");
-            // The call continues.
+            // The RPC is still in progress.
             assert_eq!(telemetry.metrics().active_request_count(), 1);
             assert_eq!(telemetry.ended_spans().len(), 0);
         }

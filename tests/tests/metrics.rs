@@ -1,4 +1,4 @@
-//! The metrics: the duration of every RPC, and how many are being handled.
+//! The server metrics: call durations and active requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
-/// Replies when the test lets it.
+/// A service that replies when the test releases it.
 #[derive(Clone)]
 struct Gate(Arc<Semaphore>);
 

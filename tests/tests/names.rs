@@ -1,4 +1,4 @@
-//! The names on spans and metrics are those on the wire, however the impl is written.
+//! Spans and metrics have the names on the wire, for every way to write the impl.
 
 use std::pin::Pin;
 
@@ -19,7 +19,7 @@ use tonic::{Request, Response, Status};
 
 type Nothings = Pin<Box<dyn Stream<Item = Result<Nothing, Status>> + Send>>;
 
-/// Calls all methods of `names.v1.Odd` and asserts their names on spans and metrics.
+/// Calls all methods of `names.v1.Odd`, and asserts their names on spans and metrics.
 async fn assert_odd_names<S: Odd>(service: S) {
     let telemetry = Telemetry::start();
     let server = serve(Routes::new(OddServer::new(service))).await;
@@ -69,7 +69,7 @@ async fn assert_odd_names<S: Odd>(service: S) {
     assert_eq!(metrics.duration_count(), 4);
 }
 
-/// `names.v1.Odd` for a type of its own, with the trait written in one way or another.
+/// Implements `names.v1.Odd` for a new type, with the given path of the trait.
 macro_rules! odd_service {
     ($service:ident, $($odd:tt)*) => {
         struct $service;
@@ -221,6 +221,6 @@ async fn of_a_handler_that_is_called_without_a_path_are_those_of_rust() {
     Service.r#move(Request::new(Nothing {})).await.unwrap();
     drop(Service.list_v1(Request::new(Nothing {})).await.unwrap());
     let names: Vec<_> = telemetry.spans(3).await.into_iter().map(|span| span.name).collect();
-    // A stream type's name tells a streaming RPC's exactly.
+    // The name of the stream type contains the exact name of a streaming RPC.
     assert_eq!(names, ["Odd/GetUrl", "Odd/Move", "Odd/List_v1"]);
 }

@@ -1,4 +1,4 @@
-//! Without an SDK the service works as without the attribute, and hands on the caller's context.
+//! Without an SDK, the attribute records nothing, but propagates the caller's context.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,5 +1,6 @@
-//! `ServerLayer` lets pass what is not gRPC, as if it were not there; and knows grpc-web as gRPC
-//! inside the layer that translates it.
+//! `ServerLayer` does not record requests other than gRPC.
+//!
+//! grpc-web is recorded if the layer is inside the one that translates it.
 
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic_web::GrpcWebLayer;
 
-/// Says what it was asked, back.
+/// Echoes the content type and the body.
 async fn echo(headers: axum::http::HeaderMap, body: String) -> ([(&'static str, String); 1], String) {
     let content = headers
         .get("content-type")
@@ -104,7 +105,7 @@ mod what_is_not_grpc {
 mod grpc_web {
     use super::*;
 
-    /// A message as it is framed, whose one field is a text.
+    /// Returns a framed message with one text field.
     fn framed(text: &str) -> Vec<u8> {
         let text_length = u8::try_from(text.len()).unwrap();
         let message = [&[0x0a, text_length][..], text.as_bytes()].concat();

@@ -1,5 +1,4 @@
-//! Everything recorded before the shutdown arrives, all of it, whatever the program runs on, and
-//! however it is sent.
+//! Everything recorded before the shutdown is exported, on any runtime and by either protocol.
 
 use integration_tests::child::DrivenProcess;
 use integration_tests::collector::{Collector, Content, points};
@@ -20,7 +19,7 @@ fn assert_all_arrived(collector: &Collector, spans: usize, logs: usize, counters
     assert_eq!(metrics.map(|metric| points(&metric)).sum::<usize>(), counters);
 }
 
-/// How many log records say that. The SDK has some of its own.
+/// Counts the log records with this text: the SDK adds some of its own.
 fn logged(collector: &Collector, text: &str) -> usize {
     let bodies = collector
         .log_records()
@@ -43,14 +42,14 @@ fn by_either_protocol_and_on_any_runtime() {
             ];
             let (mut driven, ready) = DrivenProcess::start(DRIVEN, &[runtime], variables);
             assert_eq!(ready, "ready");
-            // More than a batch of each, and less than a queue.
+            // Each count exceeds a batch, but fits into the queue.
             for line in ["spans 1500", "logs 1200", "counters 30"] {
                 driven.send(line);
             }
             let answer = driven.send("shutdown 20000");
             assert!(answer.starts_with("ok "), "{answer}");
             assert_all_arrived(&collector, 1500, 1200, 30);
-            // Idempotent, and at no cost.
+            // A second shutdown has no effect.
             assert!(driven.send("shutdown 20000").starts_with("ok "));
             drop(driven.end());
             assert_all_arrived(&collector, 1500, 1200, 30);

@@ -1,5 +1,6 @@
-//! A shutdown takes no longer than it may, and says what was lost and why, whatever the receiver
-//! does.
+//! A shutdown respects its timeout, and its error tells the losses and their cause.
+//!
+//! This holds for each way in which the OTLP receiver can misbehave.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use integration_tests::child::DrivenProcess;
 use integration_tests::collector::{Behaviour, Collector, unused_address};
 
 const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
-/// Only what a test makes is logged.
+/// Restricts log records to those of the test.
 const ONLY_OURS: (&str, &str) = ("RUST_LOG", "off,driven=info");
 
 fn start(endpoint: &str, protocol: &str) -> DrivenProcess {
@@ -27,7 +28,7 @@ fn make(driven: &mut DrivenProcess) {
     }
 }
 
-/// Milliseconds, and the rest.
+/// Splits an error answer into the time in milliseconds, and the error.
 fn error(answer: &str) -> (u64, String) {
     let rest = answer.strip_prefix("error ").unwrap_or_else(|| panic!("{answer}"));
     let (took, text) = rest.split_once(' ').unwrap();
@@ -62,7 +63,7 @@ fn where_nobody_listens() {
         }
         assert!(text.starts_with("[20, 3, 10] telemetry was lost: traces: "), "{text}");
         assert_eq!(text.matches("Connection refused").count(), 3, "{text}");
-        // Each call tells the same.
+        // A second shutdown returns the same error.
         assert_eq!(error(&driven.send("shutdown 5000")).1, text);
     }
 }
@@ -93,7 +94,7 @@ fn where_the_answer_takes_its_time() {
     assert_eq!(collector.spans().len(), 20);
 }
 
-/// The SDK's reader of metrics gives up after five seconds, whatever it is told.
+/// The SDK's metric reader stops waiting after five seconds, regardless of its timeout.
 #[test]
 fn where_the_answer_takes_longer_than_the_sdk_waits() {
     let collector = Collector::start();
@@ -124,7 +125,7 @@ fn where_the_answer_is_an_error() {
     }
 }
 
-/// Spans that find the queue full are dropped before they are exported.
+/// Spans are dropped if the queue is full, and the error counts them.
 #[test]
 fn counts_what_found_the_queue_full() {
     let collector = Collector::start();
@@ -155,7 +156,7 @@ fn counts_what_found_the_queue_full() {
     assert!(text.contains(&expected), "{text}");
 }
 
-/// Something was lost long ago; what has arrived since does not make up for it.
+/// Losses of earlier flushes are reported, even if later exports succeed.
 #[test]
 fn tells_what_was_lost_before() {
     let collector = Collector::start();
@@ -195,7 +196,7 @@ fn dropping_keeps_to_five_seconds() {
     assert!((4900..8000).contains(&took), "{took} ms");
 }
 
-/// Cumulative metrics that arrive have in them what an outage kept from arriving; deltas have not.
+/// After an outage, cumulative metrics include the failed exports, but deltas do not.
 #[test]
 fn an_outage_that_is_over_has_cost_no_cumulative_metrics() {
     for (temporality, answer) in [("cumulative", "ok "), ("delta", "error ")] {

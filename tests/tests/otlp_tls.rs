@@ -1,4 +1,4 @@
-//! https, by both protocols: whom to trust, and who to be.
+//! TLS with both OTLP protocols: trusted certificates and client certificates.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
 const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
 
-/// An authority, and files of what it has signed.
+/// A certificate authority, and a directory for certificates and keys.
 struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     files: TempDir,
@@ -27,7 +27,7 @@ impl Authority {
         Authority { issuer, files }
     }
 
-    /// A certificate and its key.
+    /// Issues a certificate for a host name, and returns it and its key as PEM.
     fn sign(&self, name: &str) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new([name.to_owned()]).unwrap();
@@ -58,7 +58,7 @@ fn url(collector: &Collector) -> String {
     format!("https://localhost:{}", collector.address.port())
 }
 
-/// How a shutdown goes after one of each was made.
+/// Records one item of each signal, and returns the answer of the shutdown.
 fn run(variables: &[(&str, &str)]) -> String {
     let (mut driven, ready) = DrivenProcess::start(DRIVEN, &["bare"], variables.iter().copied());
     assert_eq!(ready, "ready");

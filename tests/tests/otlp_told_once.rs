@@ -1,4 +1,4 @@
-//! A receiver that fails is told of once, and so is that it works again.
+//! An outage of the OTLP receiver is logged once, and so is its end.
 
 use integration_tests::child::DrivenProcess;
 use integration_tests::collector::{Behaviour, Collector, Content};
@@ -54,8 +54,9 @@ fn not_with_each_batch() {
     }
 }
 
-/// A receiver that takes a message, but not all that is in it, is told of by the exporter of
-/// OpenTelemetry's own crate. What it did not take counts as arrived: the crate says no more.
+/// A partial success is logged by the exporter of the crate `opentelemetry-otlp`.
+///
+/// Rejected items count as exported, because that crate does not return them.
 #[test]
 fn partial_success_is_told() {
     let collector = Collector::start();
@@ -78,7 +79,7 @@ fn partial_success_is_told() {
     assert!(told.contains("too many"), "{told}");
 }
 
-/// Spans that end after the shutdown are not told of one by one.
+/// Spans that end after the shutdown are not logged one by one.
 #[test]
 fn nor_with_each_span_that_comes_after_the_end() {
     let collector = Collector::start();
@@ -95,7 +96,7 @@ fn nor_with_each_span_that_comes_after_the_end() {
     assert_eq!(about(&log, "WARN") + about(&log, "ERROR"), 0, "{log:#?}");
 }
 
-/// Nothing that sending does becomes telemetry: it would have to be sent.
+/// An export creates no telemetry, which would have to be exported in turn.
 #[test]
 fn and_sending_makes_nothing_to_send() {
     let collector = Collector::start();
@@ -107,7 +108,7 @@ fn and_sending_makes_nothing_to_send() {
         assert!(driven.send("flush 20000").starts_with("ok "));
     }
     driven.send("shutdown 20000");
-    // A record's target is the name of its scope.
+    // The target of a log record is the name of its scope.
     let received = collector.received().into_iter();
     let logs = received.filter_map(|received| match received.content {
         Content::Logs(logs) => Some(logs),
@@ -125,7 +126,7 @@ fn and_sending_makes_nothing_to_send() {
     assert!(!targets.iter().any(is_of_transport), "{targets:?}");
     let scopes = collector.received().into_iter().flat_map(|received| received.spans());
     assert!(scopes.into_iter().all(|span| span.name == "made"));
-    // With a lower level, it is logged.
+    // At a lower level, the export's own events are logged.
     let log = driven.end();
     assert!(
         log.iter().any(|line| line.contains("h2::") || line.contains("hyper")),

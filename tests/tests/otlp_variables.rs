@@ -1,5 +1,6 @@
-//! `OTEL_EXPORTER_OTLP_*`: each variable, its forms for one signal, and what happens to values that
-//! are empty or cannot be read. A receiver looks at what really comes.
+//! Tests of each variable `OTEL_EXPORTER_OTLP_*` with an OTLP receiver.
+//!
+//! Variants for single signals and empty or invalid values are covered, too.
 
 use std::time::Instant;
 
@@ -18,7 +19,7 @@ fn run(variables: &[(&str, &str)]) -> Vec<String> {
     run_with(&[], variables)
 }
 
-/// Returns the log of such a program with settings in code.
+/// Like [`run`], with settings in code.
 fn run_with(said: &[&str], variables: &[(&str, &str)]) -> Vec<String> {
     let arguments = [&["bare"], said].concat();
     let (mut driven, ready) = DrivenProcess::start(DRIVEN, &arguments, variables.iter().copied());
@@ -31,7 +32,7 @@ fn run_with(said: &[&str], variables: &[(&str, &str)]) -> Vec<String> {
     driven.end()
 }
 
-/// Why a program does not start.
+/// Returns the error of a program that does not start.
 fn refused(variables: &[(&str, &str)]) -> String {
     let (driven, ready) = DrivenProcess::start(DRIVEN, &["bare"], variables.iter().copied());
     drop(driven.end());
@@ -193,7 +194,7 @@ fn headers() {
                 _ => (Some("a b"), Some("7"), None),
             };
             assert_eq!((header("api-key"), header("x-tenant"), header("own")), expected);
-            // Such headers would contradict the message.
+            // The exporter sets these headers itself.
             for (name, wrong) in [("content-type", "text/plain"), ("content-encoding", "br"), ("te", "x")] {
                 assert_ne!(header(name), Some(wrong));
             }
@@ -297,7 +298,7 @@ fn insecure() {
     ]);
     assert_eq!(paths(&collector), [LOGS, METRICS, TRACES]);
 
-    // Without it, it is https, which this collector does not speak; a signal's own wins.
+    // The default is TLS, which this receiver does not support. The signal's variable wins.
     let collector = Collector::start();
     let address = collector.address.to_string();
     let variables = [

@@ -1,5 +1,6 @@
-//! A process that serves an OTLP collector and exports to it records none of its own exports: each
-//! would be one more to export.
+//! A process that serves an OTLP collector does not record its own exports to it.
+//!
+//! Each recorded export would have to be exported in turn.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -37,7 +38,7 @@ impl Collected {
         let scopes = resources.flat_map(|resource| resource.scope_spans);
         let spans = scopes.flat_map(|scope| scope.spans);
         self.spans.lock().unwrap().extend(spans.map(|span| span.name));
-        // A collector has spans of its own.
+        // The collector creates a span, too, which must not start a loop.
         self.tracers.tracer("collector").start("stored").end();
         Response::new(ExportTraceServiceResponse::default())
     }
@@ -68,7 +69,7 @@ impl TraceService for Annotated {
     }
 }
 
-/// Exports over OTLP, once there is somewhere to.
+/// An OTLP exporter whose endpoint is set later.
 #[derive(Clone, Debug, Default)]
 struct Late(Arc<OnceLock<opentelemetry_otlp::SpanExporter>>);
 
@@ -78,7 +79,7 @@ impl SpanExporter for Late {
     }
 }
 
-/// A process that serves a collector, and records what it does there.
+/// An instrumented server with a collector, and an exporter to it.
 struct Process {
     collected: Collected,
     tracers: SdkTracerProvider,
@@ -96,7 +97,7 @@ impl Process {
             spans: Shared::default(),
             agents: Shared::default(),
         };
-        // The test reads the metrics.
+        // Without a meter provider, metrics go to the global one, where the test reads them.
         let instrumentation = Instrumentation::builder().tracer_provider(&tracers).build();
 
         let layer = ServerLayer::new()
@@ -123,17 +124,17 @@ impl Process {
         }
     }
 
-    /// Exports what there is, and then whatever that has made.
+    /// Exports all spans, and then the spans that the export created.
     async fn export(&self) {
         for _ in 0..3 {
             let tracers = self.tracers.clone();
-            // The call blocks, and the server runs on this runtime.
+            // The flush blocks, but the server runs on this runtime.
             let flushed = tokio::task::spawn_blocking(move || tracers.force_flush()).await;
             flushed.unwrap().unwrap();
         }
     }
 
-    /// The spans that the collector has got since it was last asked.
+    /// Returns the names of the spans received since the last call.
     fn collected(&self) -> Vec<String> {
         std::mem::take(&mut *self.collected.spans.lock().unwrap())
     }
@@ -173,8 +174,7 @@ async fn but_those_of_an_ordinary_client_are() {
     }
 }
 
-/// The whole 127.0.0.0/8 is of this host, so a client can call from an address that the server does
-/// not have.
+/// A client at another address of 127.0.0.0/8 is treated as another host.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn and_those_of_an_exporter_on_another_host() {

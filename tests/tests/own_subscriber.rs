@@ -1,7 +1,7 @@
-//! The layers of `Telemetry` go with others into a subscriber of the program's own, and filter what
-//! is theirs only.
+//! The layers of `Telemetry` in the program's own subscriber, next to other layers.
 //!
-//! A process is set up once, so what follows is one test, and one of another process.
+//! Their filters do not affect the other layers. A process has one global subscriber, so the second
+//! test uses a child process.
 
 use std::sync::{Arc, Mutex};
 
@@ -16,7 +16,7 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context as LayerContext, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Counts events.
+/// A layer that counts events.
 #[derive(Clone, Default)]
 struct Count(Arc<Mutex<Vec<&'static str>>>);
 

@@ -1,5 +1,6 @@
-//! A function that a user gives may panic: a filter, one that says who is a stranger, attributes,
-//! an instrumentation. That costs telemetry, never an RPC.
+//! Panics in user-provided functions cost telemetry, but never an RPC.
+//!
+//! The functions are filters, `public_endpoint_if`, span attributes, fields, and instrumentations.
 
 use std::fmt;
 
@@ -61,7 +62,7 @@ async fn what_tells_strangers() {
     }
 }
 
-/// Cannot be shown.
+/// A value whose `Display` implementation panics.
 struct Unspeakable;
 
 impl fmt::Display for Unspeakable {
@@ -70,7 +71,7 @@ impl fmt::Display for Unspeakable {
     }
 }
 
-/// Serves it, and calls it twice.
+/// Serves a service, and asserts that two RPCs succeed.
 async fn assert_two_reply(service: impl Unary, with_layer: bool) {
     let routes = Routes::new(UnaryServer::new(service));
     let server = if with_layer {
@@ -127,7 +128,7 @@ impl Unary for OfInstrumentation {
     }
 }
 
-/// The layer goes on without the attribute.
+/// With the layer, the RPC is still recorded.
 #[tokio::test]
 async fn the_expression_of_an_instrumentation() {
     for with_layer in [false, true] {

@@ -1,5 +1,4 @@
-//! Global providers that panic when they are asked for a tracer and a meter cost all telemetry, and
-//! no RPC.
+//! Global providers that panic when they create a tracer or a meter cost telemetry, but no RPC.
 
 use integration_tests::coverage::{Annotated, RPCS, ScriptedHandler};
 use integration_tests::rpc::{call_to_end, request};

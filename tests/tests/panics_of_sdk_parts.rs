@@ -1,5 +1,6 @@
-//! A part of an SDK may panic: a propagator, a sampler, a span processor, a view, a tracer or a
-//! meter of one's own. That costs telemetry, never an RPC.
+//! Panics in custom parts of an SDK cost telemetry, but never an RPC.
+//!
+//! The parts are propagators, samplers, span processors, views, tracers and meters.
 
 use std::fmt;
 use std::process::Command;
@@ -108,7 +109,7 @@ async fn a_propagator() {
     }
 }
 
-/// Whoever writes and reads by hand, in a handler perhaps.
+/// `inject_current` and `extract` do not panic if the propagator does.
 #[test]
 fn a_propagator_that_is_asked_by_hand() {
     let _telemetry = start();
@@ -145,7 +146,7 @@ impl ShouldSample for NoSampler {
     }
 }
 
-/// Remembers the trace that it is part of.
+/// A service that records the trace ID of its context.
 struct Seen(Instrumentation, integration_tests::telemetry::Shared<Vec<TraceId>>);
 
 #[traced_service(instrumentation = self.0)]
@@ -158,7 +159,7 @@ impl Unary for Seen {
     }
 }
 
-/// There is no span. What the handler does, belongs to the caller's trace all the same.
+/// Without a sampling decision there is no span, but the caller's trace is propagated.
 #[tokio::test]
 async fn a_sampler() {
     let telemetry = start();
@@ -202,7 +203,7 @@ impl SpanProcessor for Unready {
     }
 }
 
-/// A server whose spans go to such a processor, and first to where they are seen.
+/// Starts a server whose spans go to an in-memory exporter, and then to this processor.
 async fn with_processor(processor: Unready) -> (RunningServer, InMemorySpanExporter) {
     let spans = InMemorySpanExporter::default();
     let tracers = SdkTracerProvider::builder()
@@ -224,7 +225,7 @@ async fn a_span_processor() {
     }
 }
 
-/// A panic within a panic would end the process, if the second came out.
+/// A panic during another panic would abort the process.
 #[tokio::test]
 async fn a_span_processor_while_a_handler_panics() {
     let telemetry = start();
@@ -337,7 +338,7 @@ impl opentelemetry::trace::Span for OwnSpan {
     }
 }
 
-/// Has another name than its path, so its span is named anew.
+/// A service whose name differs from its path, so its span is renamed.
 struct Renamed;
 
 #[traced_service(service = "another.Service")]
@@ -353,13 +354,13 @@ async fn a_tracer_of_ones_own() {
     for method in METHODS {
         let telemetry = start();
         let instrumentation = Instrumentation::builder().tracer_provider(&OwnTracer(method)).build();
-        // Clones of a layer share its methods.
+        // Clones of a layer share their known methods, so create one for each server.
         let layer = || {
             ServerLayer::new()
                 .instrumentation(instrumentation.clone())
                 .span_attributes(|_| [KeyValue::new("a", 1)])
         };
-        // Calls of unknown methods, whose span names the layer resets at the end.
+        // The methods are unknown at first, so the layer renames the spans at their end.
         let server = serve_with(
             Server::builder().layer(layer()),
             Plain::routes(&ScriptedHandler::default()),
@@ -383,7 +384,7 @@ async fn a_tracer_of_ones_own() {
     }
 }
 
-/// A meter that measures nothing without a panic.
+/// A meter whose instruments panic.
 struct OwnMeter;
 
 impl MeterProvider for OwnMeter {
@@ -410,7 +411,7 @@ impl<T> SyncInstrument<T> for OwnMeter {
 
 const OPT_IN: &str = "OTEL_SEMCONV_STABILITY_OPT_IN";
 
-/// The spans are whole all the same.
+/// The spans are complete nevertheless.
 #[tokio::test]
 async fn a_meter_of_ones_own() {
     let telemetry = start();
@@ -434,8 +435,9 @@ async fn a_meter_of_ones_own() {
     }
 }
 
-/// With the old names each message is measured as it passes, where an RPC would feel it. The
-/// environment is another process's, so that it is not that of the tests beside.
+/// With the legacy names, each message is measured, so a panic could affect the stream.
+///
+/// The test runs in a child process, because the environment belongs to a process.
 #[test]
 fn a_meter_of_ones_own_beside_the_old_names() {
     let output = Command::new(std::env::current_exe().unwrap())

@@ -1,4 +1,4 @@
-//! A panicking function is logged once, by its name, however many RPCs it panics for.
+//! A panic in a user-provided function is logged once, with the function's name.
 
 use std::fmt;
 

@@ -35,7 +35,7 @@ fn has(metrics: &str, name: &str, labels: &[&str], value: &str) -> bool {
     })
 }
 
-// A single test in this file: the set-up belongs to the process.
+// Only one test may run in this process, because it installs the global providers.
 #[tokio::test]
 async fn metrics_of_rpcs_can_be_scraped_until_the_shutdown() {
     let telemetry = otel_setup::builder()
@@ -102,7 +102,7 @@ async fn metrics_of_rpcs_can_be_scraped_until_the_shutdown() {
     telemetry.shutdown(Duration::from_secs(5)).await.unwrap();
     assert_eq!(telemetry.prometheus_address(), Some(address));
     let closed = tokio::task::spawn_blocking(move || {
-        // The thread closes the socket as soon as it is shut down.
+        // The thread closes the socket soon after the shutdown, so poll.
         let started = std::time::Instant::now();
         while TcpListener::bind(address).is_err() {
             assert!(started.elapsed() < TIMEOUT, "still there");
@@ -147,7 +147,7 @@ fn host_and_port_are_the_environments() {
 
 #[test]
 fn a_port_that_is_none_is_told() {
-    // 9464 may be taken, but then that is the error.
+    // The default port, 9464, may be in use, and then the error says so.
     let variables = [
         ("OTEL_TRACES_EXPORTER", "none"),
         ("OTEL_METRICS_EXPORTER", "prometheus"),

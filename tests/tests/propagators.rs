@@ -1,4 +1,4 @@
-//! `OTEL_PROPAGATORS` decides which headers a context travels in.
+//! `OTEL_PROPAGATORS` selects the headers that propagate a context.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -15,7 +15,7 @@ use tracing_subscriber::layer::SubscriberExt;
 
 const VARIABLE: &str = "OTEL_PROPAGATORS";
 
-/// Prints the warnings that it gets.
+/// A subscriber that prints warnings.
 struct Warnings;
 
 impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Warnings {
@@ -34,7 +34,7 @@ impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Warnings {
     }
 }
 
-/// Run by the other test, in a process of its own.
+/// A test that the other tests run in child processes, with this variable set.
 #[test]
 fn are_what_the_environment_asks_for() {
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Warnings)).unwrap();
@@ -57,7 +57,7 @@ fn are_what_the_environment_asks_for() {
     assert_eq!(fields == 0, names.is_empty());
 }
 
-/// Returns the output of a process with this value of the variable.
+/// Returns the output of a child process with this value of the variable.
 fn printed(value: Option<&OsStr>) -> String {
     let mut command = Command::new(env::current_exe().unwrap());
     command.args(["--exact", "are_what_the_environment_asks_for", "--nocapture"]);

@@ -1,4 +1,4 @@
-//! Callers of a public endpoint are strangers: they are linked to, and do not say what is traced.
+//! Untrusted callers of a public endpoint: each RPC starts a new trace, with a link to the caller.
 
 use std::sync::Arc;
 

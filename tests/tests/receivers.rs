@@ -1,4 +1,4 @@
-//! Services of every type: behind an `Arc`, generic, with lifetimes and constants.
+//! Services of various types: `self: Arc<Self>`, generics, lifetimes, trait objects.
 
 use std::fmt::Display;
 use std::sync::Arc;

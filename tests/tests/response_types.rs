@@ -1,4 +1,4 @@
-//! A handler returns its response as it did without the attribute, whatever it calls the type.
+//! Handlers may write their response type in any way that works without the attribute.
 
 use std::pin::Pin;
 
@@ -15,7 +15,7 @@ use tonic::{Request, Response, Status};
 
 type Messages = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
 
-/// Reads the whole response to `text`, and asserts that one span ended with it, with this code.
+/// Reads the response to `text`, and asserts that there is one span, with this status code.
 async fn assert_streams(routes: Routes, text: &str, code: &str, replies: &[&str]) {
     let telemetry = Telemetry::start();
     let server = serve(routes).await;
@@ -33,7 +33,7 @@ async fn assert_streams(routes: Routes, text: &str, code: &str, replies: &[&str]
     assert_eq!(attributes(&span.attributes)["rpc.status_code"], code);
 }
 
-/// An error of the user's own, for `?`.
+/// A custom error that `?` converts to a status.
 struct TooLong;
 
 impl From<TooLong> for Status {
@@ -134,7 +134,7 @@ async fn named_by_what_it_is_behind_an_alias() {
 
 type Stubbed = Pin<Box<dyn Stream<Item = Result<default_stubs::Message, Status>> + Send>>;
 
-/// A stream that no associated type names, as `generate_default_stubs` has it.
+/// A service without an associated stream type, as with `generate_default_stubs`.
 struct Unnamed;
 
 #[traced_service]
@@ -154,7 +154,7 @@ async fn with_no_associated_type() {
     assert_streams(Routes::new(service), "a", "INTERNAL", &["a"]).await;
 }
 
-/// Nothing is written, everything is a stub.
+/// A service that implements no method, and uses the default stubs.
 struct Nothing;
 
 #[traced_service]

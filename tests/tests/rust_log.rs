@@ -1,4 +1,4 @@
-//! `RUST_LOG` says which events become lines and log records, and takes no span out of a trace.
+//! `RUST_LOG` selects the events that become log lines and log records, but no spans of traces.
 
 use integration_tests::logging_service::{LogOutput, run_logging_service};
 use serde_json::Value;
@@ -7,7 +7,7 @@ fn said(rust_log: &str) -> LogOutput {
     run_logging_service(env!("CARGO_BIN_EXE_logging_service"), "json", [("RUST_LOG", rust_log)])
 }
 
-/// An event of each level and target, as far as there are any, in the order in which they happen.
+/// Events of different levels and targets, in the order in which they are logged.
 const EVENTS: [&str; 4] = [
     "outside",
     "details",
@@ -100,7 +100,7 @@ fn one_that_cannot_be_read_is_told_and_ignored() {
             (&"WARN".into(), &"otel_setup".into())
         );
         assert!(said.record(&warning(rust_log)).is_some());
-        // And not by the parser.
+        // The parser of `tracing-subscriber` does not print its own warning.
         assert_eq!(said.stderr, "");
     }
 }

@@ -1,4 +1,4 @@
-//! The attributes that a sampler sees of an RPC, and that its decision is kept.
+//! The attributes that a sampler receives, and the effect of its decision.
 
 use std::sync::{Arc, Mutex};
 

@@ -1,5 +1,6 @@
-//! Inside `ServerLayer` the RPC's context is current: in interceptors, in handlers and in response
-//! streams, also of services without the attribute.
+//! Inside `ServerLayer`, the RPC's context is current, even for services without the attribute.
+//!
+//! This covers interceptors, handlers and response streams.
 
 use integration_tests::coverage::{Coverage, Plain, RPCS, STREAMING, ScriptedHandler};
 use integration_tests::rpc::{call_to_end, request};
@@ -120,7 +121,7 @@ async fn in_an_interceptor() {
 async fn and_not_outside() {
     let _telemetry = Telemetry::start();
     let server = Coverage::Both.serve(&ScriptedHandler::default()).await;
-    // The server's tasks run on this thread, too.
+    // The test's runtime has one thread, so the server's tasks run on this one.
     call_to_end(server.channel().await, "kinds.Bidi/Call", in_a_trace("later span")).await;
     assert!(!Context::current().has_active_span());
 }

@@ -1,5 +1,6 @@
-//! If a service is annotated and its server has the layer, each RPC has one span and one
-//! duration, with what each of the two knows.
+//! An annotated service behind `ServerLayer`: one span and one duration for each RPC.
+//!
+//! The span has the data of both the layer and the attribute.
 
 use std::pin::Pin;
 use std::task::{self, Poll};
@@ -29,7 +30,7 @@ async fn serve_in_layer(routes: Routes) -> RunningServer {
     serve_with(Server::builder().layer(ServerLayer::new()), routes).await
 }
 
-/// The one span of the one RPC, which has one duration with the same method and status.
+/// Returns the only span, and asserts that there is one duration with its method and status.
 async fn only_span(telemetry: &Telemetry) -> (SpanData, Attributes) {
     let [point] = &telemetry.durations(1).await[..] else {
         unreachable!()
@@ -99,7 +100,7 @@ mod what_the_attribute_lists {
         only_span(&telemetry).await
     }
 
-    /// The attributes that headers became. (That none is there twice, [`attributes`] has seen.)
+    /// Returns the names of captured headers. [`attributes`] asserts that none is duplicated.
     fn captured(span: &SpanData) -> Vec<String> {
         let mut captured = Vec::new();
         for attribute in &span.attributes {
@@ -172,7 +173,7 @@ mod a_name_that_the_attribute_gives {
         let telemetry = Telemetry::start();
         let server = serve_in_layer(Routes::new(UnaryServer::new(Renamed))).await;
         let channel = server.channel().await;
-        // The first RPC, and later ones, whose method is known.
+        // The method is known from the second RPC on.
         for _ in 0..3 {
             call_to_end(channel.clone(), "kinds.Unary/Call", request("")).await;
         }
@@ -188,11 +189,11 @@ mod a_name_that_the_attribute_gives {
     }
 }
 
-/// Only the attribute sees the stream itself.
+/// Only the attribute can inspect the response stream itself.
 mod a_stream_that_is_dropped {
     use super::*;
 
-    /// Has one item, knows that, and does not end.
+    /// A stream that reports its end in `size_hint` after one item, but does not end.
     struct One(bool);
 
     impl Stream for One {
@@ -258,8 +259,7 @@ mod a_stream_that_is_dropped {
     }
 }
 
-/// A handler tells how its RPC ends as it returns. If the response is given up on its way, that is
-/// how it ended all the same.
+/// The handler determines the outcome when it returns, even if the response is dropped afterwards.
 mod a_response_that_is_dropped_on_its_way {
     use http_body_util::BodyExt;
     use integration_tests::coverage::Plain;
@@ -268,7 +268,7 @@ mod a_response_that_is_dropped_on_its_way {
 
     use super::*;
 
-    /// Takes the first frame of the response, which is data, and no trailers.
+    /// Reads the data of the response, drops it before the trailers, and returns the status code.
     async fn after_its_data(routes: Routes, rpc: &str, text: &str) -> String {
         let telemetry = Telemetry::start();
         let length = u8::try_from(text.len()).unwrap();
@@ -299,7 +299,7 @@ mod a_response_that_is_dropped_on_its_way {
     }
 }
 
-/// Without tonic's router nothing tells the handler its path.
+/// Without tonic's router, the handler does not know the path of the request.
 mod a_service_without_a_router {
     use super::*;
 
@@ -359,7 +359,7 @@ mod a_service_without_a_router {
     }
 }
 
-/// The layer begins the RPC, so whose child it is and where it is recorded are the layer's.
+/// The layer starts the RPC, so its options determine the parent and the instrumentation.
 mod what_only_the_layer_says {
     use super::*;
 

@@ -1,5 +1,4 @@
-//! `ServerLayer` gives each RPC its method's name once that is known to be one's; and what a
-//! sampler sees of it.
+//! `ServerLayer` records the names of known methods, and learns methods from responses.
 
 use integration_tests::coverage::{Annotated, Plain, RPCS, ScriptedHandler};
 use integration_tests::rpc::{call_to_end, request};
@@ -13,7 +12,7 @@ use tonic::transport::Server;
 
 const RPC: &str = "kinds.Unary/Call";
 
-/// A span, as far as it tells the method: its name, `rpc.method` and `rpc.method_original`.
+/// The names of a span: span name, `rpc.method` and `rpc.method_original`.
 type Named = (String, String, Option<String>);
 
 fn known(rpc: &str) -> Named {
@@ -24,8 +23,7 @@ fn other(path: &str) -> Named {
     ("grpc".to_owned(), "_OTHER".to_owned(), Some(path.to_owned()))
 }
 
-/// Calls with each text in turn. What the spans are named, what the sampler was asked, and the
-/// methods of the durations.
+/// Calls with each text in turn, and returns the names of spans, and those given to the sampler.
 async fn names(layer: ServerLayer, routes: Routes, rpc: &str, texts: &[&str]) -> (Vec<Named>, Vec<Option<String>>) {
     let telemetry = Telemetry::start();
     let sampler = RecordingSampler::new(SamplingDecision::RecordAndSample);
@@ -41,7 +39,7 @@ async fn names(layer: ServerLayer, routes: Routes, rpc: &str, texts: &[&str]) ->
     let points = telemetry.durations(texts.len() as u64).await;
     let mut spans = Vec::new();
     for span in exporter.get_finished_spans().unwrap() {
-        // Nothing is in it twice.
+        // `attributes` asserts that no key is duplicated.
         let mut found = attributes(&span.attributes);
         let method = found.remove("rpc.method").unwrap();
         spans.push((span.name.into_owned(), method, found.remove("rpc.method_original")));
@@ -99,7 +97,7 @@ async fn of_any_method_once_it_has_answered() {
     for rpc in RPCS {
         let routes = Plain::routes(&ScriptedHandler::default());
         let (spans, asked) = names(ServerLayer::new(), routes, rpc, &["13", "", "13"]).await;
-        // A bare status may be anybody's.
+        // A bare status may come from an interceptor, so it does not prove that the method exists.
         assert_eq!(spans, [other(rpc), known(rpc), known(rpc)]);
         assert_eq!(asked, [None, None, Some(rpc.to_owned())]);
     }
@@ -126,7 +124,7 @@ async fn what_one_connection_has_told_all_of_them_know() {
     }
 }
 
-/// Calls are counted as unknown only until their method is known.
+/// Active requests are counted as `_OTHER` only until their method is known.
 #[tokio::test]
 async fn active_requests_move_to_their_method() {
     let telemetry = Telemetry::start();

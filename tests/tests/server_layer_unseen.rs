@@ -1,5 +1,7 @@
-//! `ServerLayer` records calls that no handler sees: unknown methods, what an interceptor rejects,
-//! what cannot be decoded, what cannot be encoded.
+//! `ServerLayer` records RPCs that reach no handler, or fail outside of it.
+//!
+//! Causes are unknown methods, rejections by interceptors, and messages that cannot be decoded or
+//! encoded.
 
 use std::collections::BTreeSet;
 
@@ -22,13 +24,13 @@ async fn serve_in_layer(routes: Routes) -> RunningServer {
     serve_with(Server::builder().layer(ServerLayer::new()), routes).await
 }
 
-/// The records of a failed RPC.
+/// The expected telemetry of a failed RPC.
 struct Recorded<'a> {
     method: &'a str,
-    /// The path, where the method is not known.
+    /// `rpc.method_original`, if the method is unknown.
     original: Option<&'a str>,
     code: &'a str,
-    /// The description of the span's status, where the server failed.
+    /// The description of the span status, if the server failed.
     error: Option<&'a str>,
 }
 
@@ -143,7 +145,7 @@ mod rejected_by_an_interceptor {
 
     const MADE_UP: usize = 1000;
 
-    /// However many paths callers make up, metrics have one label for them.
+    /// Asserts that any number of unknown paths are one time series.
     async fn makes_no_label(server: RunningServer, path: impl Fn(usize) -> String, code: &str) {
         let telemetry = Telemetry::start();
         let channel = server.channel().await;
@@ -222,7 +224,7 @@ mod a_message {
         recorded.assert_is_all_of(telemetry).await;
     }
 
-    /// A number, where the service expects a text.
+    /// A message with a number in place of the text that the service expects.
     #[derive(Clone, PartialEq, prost::Message)]
     struct Undecodable {
         #[prost(int32, tag = "1")]
@@ -262,14 +264,14 @@ mod a_message {
         let telemetry = Telemetry::start();
         let service = UnaryServer::new(Annotated::default()).max_encoding_message_size(8);
         let server = serve_known(service).await;
-        // The handler succeeds, and sets the pending status.
+        // The handler succeeds, but the encoder fails.
         let (_, status) = call_to_end(server.channel().await, KNOWN, request("more than eight bytes")).await;
         assert_eq!(status.code(), Code::OutOfRange);
         is_recorded(&telemetry, &status, "OUT_OF_RANGE", false).await;
     }
 }
 
-/// Responses of a proxy or a framework in place of a service.
+/// Responses of a proxy or a framework instead of a gRPC service.
 mod a_response_that_is_not_grpc {
     use axum::http::StatusCode;
     use axum::response::IntoResponse;
@@ -305,7 +307,7 @@ mod a_response_that_is_not_grpc {
     }
 }
 
-/// The connection takes the error, and resets the stream.
+/// If the response body fails, the connection resets the stream.
 #[tokio::test]
 async fn a_body_that_breaks_off() {
     let telemetry = Telemetry::start();
@@ -326,7 +328,7 @@ async fn a_body_that_breaks_off() {
     recorded.assert_is_all_of(&telemetry).await;
 }
 
-/// Below the layer something else failed than a service. The caller gets what tonic makes of that.
+/// Errors of tower services inside the layer, which tonic converts to a status.
 mod an_error_instead_of_a_response {
     use std::time::Duration;
 
@@ -372,7 +374,7 @@ mod an_error_instead_of_a_response {
     }
 }
 
-/// Methods that the attribute skips are recorded by the layer.
+/// The layer records methods that the attribute skips.
 mod a_method_that_the_attribute_skips {
     use super::*;
 

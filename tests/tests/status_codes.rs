@@ -1,5 +1,4 @@
-//! The meaning of each of the 17 status codes for the span and for the metric point of a server,
-//! whoever records it.
+//! Spans and metrics of a server for each of the 17 status codes, with the attribute and the layer.
 
 use integration_tests::coverage::{Coverage, RPCS, STREAMING, ScriptedHandler};
 use integration_tests::kinds::Message;
@@ -13,7 +12,7 @@ use otel_runtime::traced_service;
 use tonic::service::Routes;
 use tonic::{Code, Request, Response, Status};
 
-/// The code, its name, and whether it is a failure of the server.
+/// The status codes, their names, and whether they are errors of the server.
 const CODES: [(Code, &str, bool); 17] = [
     (Code::Ok, "OK", false),
     (Code::Cancelled, "CANCELLED", false),

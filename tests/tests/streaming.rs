@@ -1,4 +1,4 @@
-//! The span of a streaming RPC lasts until its response stream ends, and tells how that ended.
+//! The span of a streaming RPC lasts until the end of its response stream, and has its status.
 
 use std::pin::Pin;
 use std::sync::Mutex;
@@ -20,7 +20,7 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
 
-/// Answers with what the test sends it.
+/// A service that replies with the messages that the test sends it.
 struct Scripted(Mutex<Option<mpsc::Receiver<Result<Message, Status>>>>);
 
 impl Scripted {
@@ -53,7 +53,7 @@ async fn the_span_of_a_server_stream_ends_with_the_stream() {
     for text in ["one", "two", "three"] {
         script.send(Ok(Message::from(text))).await.unwrap();
         assert_eq!(replies.message().await.unwrap().unwrap().text, text);
-        // The handler has returned before.
+        // The handler has returned, but the span has not ended.
         assert_eq!(telemetry.started(), 1);
         assert_eq!(telemetry.metrics().duration_count(), 0);
         assert_eq!(telemetry.metrics().active_request_count(), 1);

@@ -1,5 +1,4 @@
-//! While telemetry is suppressed, as it is in exporters, `tracing` makes no telemetry; but lines
-//! tell people.
+//! While telemetry is suppressed, as in exporters, `tracing` events become log lines only.
 
 use integration_tests::logging_service::run_logging_service;
 use serde_json::Value;

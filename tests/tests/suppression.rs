@@ -1,5 +1,4 @@
-//! While telemetry is suppressed, as it is while telemetry itself is sent, a client's RPC leaves no
-//! trace of itself.
+//! While telemetry is suppressed, as during an export, `ClientLayer` records nothing.
 
 use integration_tests::client::{Kind, call, connect};
 use integration_tests::scripted::ScriptedService;
@@ -9,7 +8,7 @@ use opentelemetry::Context;
 use opentelemetry::trace::{FutureExt, SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use tonic::Request;
 
-/// A context with the span of an exporter's caller.
+/// Returns a context with a span, which must not be propagated.
 fn caller() -> Context {
     let trace = TraceId::from_hex("4bf92f3577b34da6a3ce929d0e0e4736").unwrap();
     let span = SpanId::from_hex("00f067aa0ba902b7").unwrap();
@@ -37,7 +36,7 @@ async fn assert_no_trace(telemetry: &Telemetry, service: &ScriptedService, calls
     );
 }
 
-/// On one thread throughout, as the guard is that thread's.
+/// The guard belongs to a thread, so this test runs on one thread.
 #[tokio::test]
 async fn by_a_guard_of_the_scope() {
     let (telemetry, service, server) = start().await;
@@ -52,7 +51,7 @@ async fn by_a_guard_of_the_scope() {
     }
     assert_no_trace(&telemetry, &service, 8).await;
 
-    // And it ends with its scope.
+    // The suppression ends with its scope.
     call(channel, Kind::Unary, Request::new("hello")).await.unwrap();
     telemetry.span().await;
 }

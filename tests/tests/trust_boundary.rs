@@ -1,5 +1,4 @@
-//! The limits of what an untrusted caller can make a service do: each sentence of docs/trust.md,
-//! over a socket.
+//! The influence of untrusted callers: each claim of docs/trust.md, tested over a socket.
 
 use std::sync::{Arc, Mutex};
 
@@ -35,7 +34,7 @@ use tower::Layer;
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 const RPC: &str = "kinds.Unary/Call";
-/// The total size of headers that hyper, below tonic, accepts, unless the server says otherwise.
+/// The default limit of hyper, below tonic, on the total size of a request's headers.
 const MOST_HEADERS: usize = 16 * 1024;
 
 fn traceparent(flags: &str) -> String {
@@ -50,7 +49,7 @@ fn hostile(metadata: &[(&'static str, &str)]) -> Request<Message> {
     request
 }
 
-/// A service of one's own, and the one behind it that it calls.
+/// A service that calls the next one.
 struct Front {
     seen: Shared<Option<Context>>,
     behind: Option<UnaryClient<TracedChannel>>,
@@ -78,7 +77,7 @@ macro_rules! front {
 front!(Private);
 front!(Public, public_endpoint);
 
-/// Who is told that the callers are strangers.
+/// The place of the option `public_endpoint`.
 #[derive(Clone, Copy, Debug)]
 enum Told {
     Nobody,
@@ -88,7 +87,7 @@ enum Told {
 
 const STRANGERS: [Told; 2] = [Told::TheAttribute, Told::TheLayer];
 
-/// The outcome of an RPC.
+/// The observable effects of an RPC.
 struct Outcome {
     spans: Vec<SpanData>,
     /// The context of the handler.
@@ -97,7 +96,7 @@ struct Outcome {
     forwarded: MetadataMap,
 }
 
-/// A sampler that records nothing by itself, and what the caller asks for: production's, nearly.
+/// Makes an RPC. The sampler records only RPCs of sampled callers, much as in production.
 async fn call(told: Told, propagator: Option<TraceContextPropagator>, request: Request<Message>) -> Outcome {
     let spans = InMemorySpanExporter::default();
     let sampler = Sampler::ParentBased(Box::new(Sampler::AlwaysOff));
@@ -139,7 +138,8 @@ async fn call(told: Told, propagator: Option<TraceContextPropagator>, request: R
     }
 }
 
-/// Sampling, and whose trace it is.
+// Sampling and traces.
+
 #[tokio::test]
 async fn a_caller_makes_a_service_record_that_does_not_take_it_for_a_stranger() {
     let _turn = Telemetry::start();
@@ -242,7 +242,7 @@ async fn of_a_long_tracestate_32_members_and_4096_bytes_are_kept() {
 
     let members: Vec<String> = (10..40).map(|number| format!("{number}={}", "x".repeat(250))).collect();
     let parent = traceparent("01");
-    // In one line, and in many.
+    // Send the members in one header line, and in one line each.
     for lines in [vec![members.join(",")], members.clone()] {
         let mut lies = vec![("traceparent", &*parent)];
         lies.extend(lines.iter().map(|line| ("tracestate", &**line)));
@@ -254,7 +254,8 @@ async fn of_a_long_tracestate_32_members_and_4096_bytes_are_kept() {
     }
 }
 
-/// Baggage.
+// Baggage.
+
 #[tokio::test]
 async fn a_strangers_baggage_reaches_the_handler_and_all_it_calls_and_is_never_recorded() {
     for told in [Told::Nobody, Told::TheAttribute, Told::TheLayer] {
@@ -298,7 +299,7 @@ async fn of_baggage_64_members_and_8192_bytes_are_read() {
     let outcome = call(Told::Nobody, None, hostile(&[("baggage", &long)])).await;
     assert!(outcome.seen.baggage().is_empty());
     assert!(outcome.forwarded.get("baggage").is_none());
-    // Nor more in many lines, of which each is short enough.
+    // The limit also applies to several header lines that are each short enough.
     let line = |key| format!("{key}={}", "x".repeat(4092));
     let lines = [line("ab"), line("cd"), line("ef")];
     let lines: Vec<_> = lines.iter().map(|line| ("baggage", &**line)).collect();
@@ -307,8 +308,7 @@ async fn of_baggage_64_members_and_8192_bytes_are_read() {
     assert!(seen.get("ab").is_some() && seen.get("cd").is_some() && seen.get("ef").is_none());
 }
 
-/// Percent-encoding makes propagated baggage three times as long: more than the next service
-/// accepts of headers.
+/// Percent-encoding triples the baggage, which could exceed the header limit of the next service.
 #[tokio::test]
 async fn a_caller_cannot_make_an_outgoing_call_fail_by_what_it_carries() {
     let _turn = Telemetry::start();
@@ -331,7 +331,7 @@ async fn a_caller_cannot_make_an_outgoing_call_fail_by_what_it_carries() {
     }
 }
 
-/// Separators that are hidden in a property come out as such.
+/// An encoded separator in a property is decoded, and could add members.
 #[tokio::test]
 async fn of_baggage_64_members_are_passed_on() {
     let _turn = Telemetry::start();
@@ -345,20 +345,20 @@ async fn of_baggage_64_members_are_passed_on() {
     assert_eq!(forwarded.split(',').count(), 64);
 }
 
-/// Takes lists as they are given to it, and writes one that has no end: a propagator of one's own.
+/// A custom propagator that extracts lists unlimited, and injects one with very many members.
 #[derive(Debug, Default)]
 struct Wordy(Shared<Vec<String>>);
 
 const LISTS: [(&str, usize, usize); 2] = [("tracestate", 32, 4096), ("baggage", 64, 8192)];
 
-/// Short members, and long ones.
+/// Returns a list of short members, and one of long members.
 fn members() -> [Vec<String>; 2] {
     let member = |number, length| format!("{number:03}={}", "x".repeat(length));
     let of_length = |length, count: u32| (0..count).map(|number| member(number, length)).collect();
     [of_length(1, 500), of_length(400, 24)]
 }
 
-/// Asserts that as many `members` were kept as the limits allow, each as a whole.
+/// Asserts that the first members within the limits were kept, each complete.
 fn assert_kept(kept: &str, all: &[String], (name, members, bytes): (&str, usize, usize)) {
     let count = kept.split(',').count();
     assert_eq!(kept, all[..count].join(","), "{name}");
@@ -388,7 +388,7 @@ impl TextMapPropagator for Wordy {
     }
 }
 
-/// The limits are not the SDK's propagators'.
+/// The limits apply to all propagators, not only to the SDK's.
 #[tokio::test]
 async fn a_propagator_of_ones_own_reads_and_writes_no_longer_lists() {
     let _turn = Telemetry::start();
@@ -419,8 +419,7 @@ async fn a_propagator_of_ones_own_reads_and_writes_no_longer_lists() {
     }
 }
 
-/// The headers that another propagator injects for a context with too much baggage and too long a
-/// tracestate.
+/// Returns the headers injected with a propagator, if baggage and tracestate exceed the limits.
 async fn written_by(propagator: impl TextMapPropagator + Send + Sync + 'static) -> MetadataMap {
     let behind = ScriptedService::default();
     let server = serve(behind.routes()).await;
@@ -464,7 +463,8 @@ async fn nor_do_those_of_jaeger_and_x_ray() {
     assert!(header.starts_with("Root=1-") && header.len() < 100, "{header}");
 }
 
-/// Headers.
+// Headers.
+
 #[tokio::test]
 async fn a_header_that_is_not_listed_is_nowhere() {
     for told in [Told::Nobody, Told::TheAttribute, Told::TheLayer] {
@@ -515,12 +515,13 @@ async fn more_headers_than_the_server_takes_are_no_rpc() {
     let refused = call_to_end(server.channel().await, RPC, hostile(&[("x-tenant", &value)])).await;
     assert_ne!(refused.1.code(), Code::Ok);
     call_to_end(server.channel().await, RPC, request("")).await;
-    // The one that is an RPC.
+    // Only the smaller request is an RPC.
     telemetry.spans(1).await;
     telemetry.durations(1).await;
 }
 
-/// Names.
+// Names.
+
 #[tokio::test]
 async fn made_up_methods_are_one_name_in_metrics_and_of_spans() {
     let telemetry = Telemetry::start();
@@ -533,7 +534,7 @@ async fn made_up_methods_are_one_name_in_metrics_and_of_spans() {
     let long = "x".repeat(8000);
     let count = 200;
     for number in 0..count {
-        // Also of a service that there is, and of nearly one that there is.
+        // Include unknown methods of an existing service, and of a similar name.
         for path in [
             format!("a{number}.B/C"),
             format!("kinds.Unary/{number}"),
@@ -557,7 +558,7 @@ async fn made_up_methods_are_one_name_in_metrics_and_of_spans() {
         panic!("{durations:?}")
     };
     assert_eq!((&*point["rpc.method"], *counted), ("_OTHER", 3 * count as u64));
-    // This is the server's failure, by the conventions: alerts had better leave `_OTHER` out.
+    // By the conventions, this is an error of the server: alerts should exclude `_OTHER`.
     assert_eq!(point["error.type"], "UNIMPLEMENTED");
     // Series of other tests' RPCs stay, with the value 0.
     for (point, active) in metrics.active_requests() {
@@ -566,7 +567,7 @@ async fn made_up_methods_are_one_name_in_metrics_and_of_spans() {
     }
 }
 
-/// A sampler that remembers the longest name that it was asked about.
+/// A sampler that records the longest span name.
 #[derive(Clone, Debug, Default)]
 struct Longest(Shared<String>);
 
@@ -605,13 +606,13 @@ async fn a_sampler_sees_256_bytes_of_a_made_up_path() {
     assert_eq!(*sampler.0.lock().unwrap(), path[..256]);
 }
 
-/// A service that takes any path at all, a proxy say, makes methods of them.
+/// A server that answers every path, such as a proxy, makes methods known.
 #[tokio::test]
 async fn a_path_longer_than_256_bytes_is_no_method() {
-    // Whatever it answers, it is more than a bare status.
+    // A response with a body makes a method known.
     let any = || async { ([("content-type", "application/grpc")], [0; 5]) };
     let routes = ScriptedService::default().routes().into_axum_router().fallback(any);
-    // With metrics of its own: such a name would stay in those of the others.
+    // Use a separate meter provider, because the time series would appear in other tests.
     let instrumentation = Instrumentation::builder().meter_provider(&SdkMeterProvider::default());
     let layer = ServerLayer::new().instrumentation(instrumentation.build());
     let server = serve_with(Server::builder().layer(layer), Routes::from(routes)).await;
@@ -683,7 +684,7 @@ async fn who_poses_as_an_exporter_hides_calls_of_a_collectors_services_alone() {
     telemetry.durations(1).await;
 }
 
-/// Returns what is logged about it.
+/// Malformed metadata must not let callers fill the service's log.
 #[test]
 fn a_malformed_request_writes_no_log() {
     let variables = [
@@ -696,8 +697,7 @@ fn a_malformed_request_writes_no_log() {
     let address = driven.send("serve").parse().unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        // Not so much that what is written about it would fill the pipe, which nobody reads until
-        // the end.
+        // Keep the request small: its log could fill the pipe, which is read only at the end.
         let many = "x,".repeat(100);
         let long = format!("key={}", "x".repeat(9000));
         let no_text = "key=%ff,%ff=1,key".repeat(5);

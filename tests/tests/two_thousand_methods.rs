@@ -1,4 +1,4 @@
-//! A service of 2,000 methods has its metrics, and so has one of more.
+//! A service may have 2,000 methods in its metrics, and the others share one time series.
 
 use std::alloc::System;
 
@@ -11,7 +11,7 @@ use tonic::Code;
 use tonic::service::Routes;
 use tonic::transport::{Channel, Server};
 
-/// How much is in use at any moment.
+/// The allocator, which counts the memory in use.
 #[global_allocator]
 static ALLOCATED: Cap<System> = Cap::new(System, usize::MAX);
 
@@ -20,7 +20,7 @@ async fn call(channel: Channel, path: &str) -> Code {
     status.code()
 }
 
-/// Answers whatever it is asked, as a proxy may.
+/// Returns routes that answer every path, as a proxy may.
 fn of_any_method() -> Routes {
     async fn answer() -> axum::response::Response {
         let empty_message = axum::body::Body::from(vec![0; 5]);
@@ -51,7 +51,7 @@ async fn has_each_in_its_metrics_and_one_series_for_the_rest() {
             let labels = format!("UNKNOWN {} UNKNOWN", method(number));
             assert_eq!(durations.get(&labels), Some(&i64::try_from(round).unwrap()), "{labels}");
         }
-        // With `_OTHER`: each method's first RPC begins as one of a method that nobody knows.
+        // Includes `_OTHER`, because the first RPC of each method starts as unknown.
         assert_eq!(found["rpc.server.active_requests"].len(), 2001);
         assert!(found["rpc.server.active_requests"].values().all(|active| *active == 0));
         drop(found);
@@ -60,7 +60,7 @@ async fn has_each_in_its_metrics_and_one_series_for_the_rest() {
     println!("in use after each round: {in_use:?}");
     assert!(in_use[1] < in_use[0] + 100_000, "{in_use:?}");
 
-    // A further method is not learned, however often it is called.
+    // Beyond the limit, a method never becomes known.
     for _ in 0..10 {
         assert_eq!(call(channel.clone(), "shop.More/Method").await, Code::Unknown);
     }

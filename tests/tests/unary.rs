@@ -1,4 +1,4 @@
-//! A unary RPC is one SERVER span, with everything that a handler can know about it.
+//! A unary RPC is one SERVER span with the attributes of the conventions.
 
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_client::UnaryClient;
@@ -108,14 +108,14 @@ async fn the_servers_failure_is_an_error_with_its_message() {
     let found = attributes(&span.attributes);
     assert_eq!(found["rpc.status_code"], "INTERNAL");
     assert_eq!(found["error.type"], "INTERNAL");
-    // A returned status is no exception.
+    // A returned status is not recorded as an exception event.
     assert_eq!(span.events.len(), 0);
     assert_eq!(telemetry.logs(), []);
 }
 
 #[tokio::test]
 async fn a_handler_that_is_called_directly_is_traced_by_its_rust_names() {
-    // A service of its own: `Echo`'s methods may have learnt their names from the tests above.
+    // Use another service: other tests may have registered the names of `Echo`'s methods.
     struct Direct;
 
     #[traced_service]

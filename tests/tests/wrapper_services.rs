@@ -1,5 +1,6 @@
-//! An RPC is a single SERVER span, through however many annotated services it goes in the process,
-//! and with the layer around them all.
+//! An RPC through several annotated services in one process is a single SERVER span.
+//!
+//! This holds with and without the layer around them.
 
 use integration_tests::kinds::Message;
 use integration_tests::kinds::server_stream_client::ServerStreamClient;
@@ -44,7 +45,7 @@ impl ServerStream for Inner {
     }
 }
 
-/// Another service, which the outer one asks with the request that it got itself.
+/// The service that the outer one calls with its own request.
 #[traced_service]
 #[tonic::async_trait]
 impl HttpCache for Inner {
@@ -77,7 +78,7 @@ impl ServerStream for Outer {
     }
 }
 
-/// Without the layer, and with it.
+/// Serves the routes without the layer, and with it.
 async fn both(routes: impl Fn() -> Routes) -> [RunningServer; 2] {
     let in_layer = Server::builder().layer(ServerLayer::new());
     [serve(routes()).await, serve_with(in_layer, routes()).await]
@@ -104,7 +105,7 @@ async fn of_a_unary_rpc() {
             let found = attributes(&span.attributes);
             assert_eq!(found["rpc.status_code"], code);
             assert_eq!(found["added.by"], "inner");
-            // Both list it, and it is there once.
+            // Both services capture the header, but it is recorded once.
             assert_eq!(found["rpc.request.header.x-tenant"], r#"["a"]"#);
         }
         telemetry.durations(2).await;
@@ -129,7 +130,7 @@ async fn of_a_stream() {
 
 #[tokio::test]
 async fn the_inner_service_keeps_its_own_name() {
-    // The inner handler was called with the outer one's request, and yet:
+    // The inner handler received the outer request, but its own name is unaffected.
     of_a_unary_rpc_through(&Outer(Inner)).await;
     let telemetry = Telemetry::start();
     Inner.put_kv(Request::new(Nothing {})).await.unwrap();
@@ -142,8 +143,7 @@ async fn of_a_unary_rpc_through(outer: &Outer) {
     telemetry.span().await;
 }
 
-/// Calls another service in the process, through its generated client and server, without a socket
-/// and a router.
+/// A service that calls another one through its generated client and server, without a socket.
 struct Gateway;
 
 #[traced_service]
@@ -166,7 +166,7 @@ async fn but_an_rpc_through_a_client_is_one_of_its_own() {
     }
 }
 
-/// A method that only the inner service calls.
+/// A method that is called only behind the inner layer.
 struct InLayer;
 
 #[traced_service]
@@ -177,7 +177,7 @@ impl HttpCache for InLayer {
     }
 }
 
-/// Like the test above, if the called service has a layer of its own.
+/// Like [`Gateway`], but the called service has its own layer.
 struct LayeredGateway;
 
 #[traced_service]

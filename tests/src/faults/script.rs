@@ -105,7 +105,7 @@ impl Script {
             _ => (ServerAction::Reply, CallerAction::Read),
         };
         match way {
-            // These kinds of RPC need the whole request before the handler runs.
+            // Handlers of these kinds of RPC run after the whole request has arrived.
             CallerAction::KeepOpen if matches!(kind, Kind::Unary | Kind::ServerStream) => kind = Kind::Bidi,
             CallerAction::BreakConnection if !kind.replies_with_a_stream() => kind = Kind::ServerStream,
             _ => {}
