@@ -193,29 +193,29 @@ async fn assert_errors_are_logged_and_recorded(routes: Routes) {
 }
 
 #[tokio::test]
-async fn above() {
+async fn attribute_above_async_trait() {
     assert_is_the_instrumented_spans_parent(Routes::new(UnaryServer::new(Above))).await;
     assert_errors_are_logged_and_recorded(Routes::new(UnaryServer::new(Above))).await;
 }
 
 #[tokio::test]
-async fn below() {
+async fn attribute_below_async_trait() {
     assert_is_the_instrumented_spans_parent(Routes::new(UnaryServer::new(Below))).await;
     assert_errors_are_logged_and_recorded(Routes::new(UnaryServer::new(Below))).await;
 }
 
 #[tokio::test]
-async fn above_with_streams_of_instrumented_methods() {
+async fn attribute_above_with_instrumented_streaming_methods() {
     assert_streams_are_instrumented(|| StreamsAbove).await;
 }
 
 #[tokio::test]
-async fn below_with_streams_of_instrumented_methods() {
+async fn attribute_below_with_instrumented_streaming_methods() {
     assert_streams_are_instrumented(|| StreamsBelow).await;
 }
 
 #[tokio::test]
-async fn below_with_a_stream() {
+async fn attribute_below_with_a_streaming_method() {
     let telemetry = Telemetry::start();
     let server = serve(Routes::new(ServerStreamServer::new(Below))).await;
     let mut client = ServerStreamClient::new(server.channel().await);

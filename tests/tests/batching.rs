@@ -35,7 +35,7 @@ fn has_metrics(received: &[Received]) -> bool {
 }
 
 #[test]
-fn a_delay_is_the_time_before_things_are_sent() {
+fn schedule_delay_is_the_time_before_an_export() {
     for (variable, line, has_come) in [
         (
             "OTEL_BSP_SCHEDULE_DELAY",
@@ -69,7 +69,7 @@ fn a_delay_is_the_time_before_things_are_sent() {
 }
 
 #[test]
-fn metrics_are_sent_again_and_again() {
+fn metrics_are_exported_periodically() {
     let collector = Collector::start();
     let mut driven = start(&collector, &[("OTEL_METRIC_EXPORT_INTERVAL", "10")]);
     driven.send("counters 1");
@@ -85,7 +85,7 @@ fn metrics_are_sent_again_and_again() {
 }
 
 #[test]
-fn no_more_than_a_batch_is_sent_at_once() {
+fn an_export_has_at_most_one_batch() {
     let collector = Collector::start();
     let sizes = [
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4"),
@@ -114,7 +114,7 @@ fn no_more_than_a_batch_is_sent_at_once() {
 }
 
 #[test]
-fn no_more_than_the_queue_waits_and_the_rest_is_counted() {
+fn items_beyond_the_queue_size_are_dropped_and_counted() {
     for (variable, line) in [
         ("OTEL_BSP_MAX_QUEUE_SIZE", "spans 200"),
         ("OTEL_BLRP_MAX_QUEUE_SIZE", "logs 200"),

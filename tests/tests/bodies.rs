@@ -108,11 +108,11 @@ async fn assert_answers<S: ServerStream>(service: impl Fn() -> S) {
 }
 
 #[tokio::test]
-async fn in_macros() {
+async fn returns_inside_macros() {
     assert_answers(|| InMacros).await;
 }
 
 #[tokio::test]
-async fn that_forward() {
+async fn forwarding_to_another_service() {
     assert_answers(|| Forwards(Bare)).await;
 }

@@ -209,7 +209,7 @@ async fn drive(faults: Faults) -> Arc<AtomicU64> {
     arrived
 }
 
-fn after_ten_thousand_mixed_rpcs(faults: Faults, methods: &[&str], ends: &[(&str, Option<&str>)]) {
+fn record_ten_thousand_rpcs(faults: Faults, methods: &[&str], ends: &[(&str, Option<&str>)]) {
     // Silence intended panics, which would hide unintended ones.
     std::panic::set_hook(Box::new(|panic| {
         if panic.payload().downcast_ref() != Some(&"as asked") {
@@ -261,8 +261,8 @@ fn after_ten_thousand_mixed_rpcs(faults: Faults, methods: &[&str], ends: &[(&str
 }
 
 #[test]
-fn with_the_attribute() {
-    after_ten_thousand_mixed_rpcs(
+fn attribute_records_each_rpc_once() {
+    record_ten_thousand_rpcs(
         Faults::OfHandlers,
         &RPCS,
         &[
@@ -275,10 +275,10 @@ fn with_the_attribute() {
 }
 
 #[test]
-fn with_the_layer_around_it() {
+fn layer_and_attribute_record_each_rpc_once() {
     let mut methods = vec!["_OTHER"];
     methods.extend(RPCS);
-    after_ten_thousand_mixed_rpcs(
+    record_ten_thousand_rpcs(
         Faults::OfTheWire,
         &methods,
         &[

@@ -101,7 +101,7 @@ fn attribute(name: &str, values: &[&'static str]) -> (String, Value) {
 }
 
 #[tokio::test]
-async fn of_a_request_and_its_response() {
+async fn captures_listed_request_and_response_headers() {
     let telemetry = Telemetry::start();
     let server = serve(Routes::new(UnaryServer::new(MetadataService))).await;
     let mut request = Request::new(Message::from(""));
@@ -130,7 +130,7 @@ async fn of_a_request_and_its_response() {
 }
 
 #[tokio::test]
-async fn of_a_failure() {
+async fn captures_trailers_of_an_error() {
     let telemetry = Telemetry::start();
     let server = serve(Routes::new(UnaryServer::new(MetadataService))).await;
     UnaryClient::new(server.channel().await)
@@ -144,7 +144,7 @@ async fn of_a_failure() {
 }
 
 #[tokio::test]
-async fn of_a_stream_that_fails() {
+async fn captures_trailers_of_a_failed_stream() {
     let telemetry = Telemetry::start();
     let server = serve(Routes::new(ServerStreamServer::new(MetadataService))).await;
     let mut client = ServerStreamClient::new(server.channel().await);
@@ -170,7 +170,7 @@ fn is_cut(captured: &[(String, Value)], expected: &str) {
 }
 
 #[tokio::test]
-async fn of_many_and_long_ones_there_is_an_end() {
+async fn limits_number_and_length_of_header_values() {
     let server = serve(Routes::new(UnaryServer::new(MetadataService))).await;
     let mut client = UnaryClient::new(server.channel().await);
     {
@@ -186,7 +186,7 @@ async fn of_many_and_long_ones_there_is_an_end() {
 }
 
 #[tokio::test]
-async fn so_there_is_of_a_failures() {
+async fn limits_number_and_length_of_error_trailers() {
     let telemetry = Telemetry::start();
     let server = serve(Routes::new(UnaryServer::new(MetadataService))).await;
     let mut client = UnaryClient::new(server.channel().await);
@@ -196,7 +196,7 @@ async fn so_there_is_of_a_failures() {
 
 /// A binary value is recorded as 1,024 bytes of base64, which encode 768.
 #[tokio::test]
-async fn so_there_is_of_what_is_no_text() {
+async fn limits_number_and_length_of_binary_values() {
     let telemetry = Telemetry::start();
     let server = serve(Routes::new(UnaryServer::new(MetadataService))).await;
     let mut headers = HeaderMap::new();

@@ -39,7 +39,7 @@ fn nothing() -> Current {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn into_tasks_and_threads() {
+async fn context_is_current_in_tasks_and_threads() {
     let _telemetry = Telemetry::start();
     let (expected, tasks, thread) = {
         let (id, _guard) = enter();
@@ -61,7 +61,7 @@ async fn into_tasks_and_threads() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_the_span_of_tracing() {
+async fn tracing_span_is_current_in_tasks() {
     let telemetry = Telemetry::start();
     let (rpc, task) = {
         let (rpc, _guard) = enter();
@@ -94,7 +94,7 @@ impl Drop for Dropped {
 }
 
 #[test]
-fn and_not_while_they_wait() {
+fn context_is_not_current_between_polls() {
     let _telemetry = Telemetry::start();
     let seen = Shared::default();
     let mut carried = {
@@ -118,7 +118,7 @@ fn and_not_while_they_wait() {
 }
 
 #[test]
-fn and_not_behind_a_panic() {
+fn context_is_detached_after_a_panic() {
     let _telemetry = Telemetry::start();
     let panics = {
         let (_, _guard) = enter();
@@ -130,7 +130,7 @@ fn and_not_behind_a_panic() {
 }
 
 #[tokio::test]
-async fn where_nothing_is_current_nothing_is_carried() {
+async fn without_a_current_context_nothing_is_propagated() {
     let _telemetry = Telemetry::start();
     let carried = task::in_current_context(async { current() });
     let (rpc, _guard) = enter();

@@ -206,7 +206,7 @@ fn kinds(ends: &BTreeMap<End, u64>) -> Vec<(&str, Option<&str>)> {
 }
 
 #[test]
-fn after_ten_thousand_mixed_rpcs() {
+fn client_and_server_agree_on_ten_thousand_rpcs() {
     // Silence intended panics, which would hide unintended ones.
     std::panic::set_hook(Box::new(|panic| {
         if panic.payload().downcast_ref() != Some(&"as asked") {

@@ -30,7 +30,7 @@ fn signed_by_another() -> Request<Message> {
 }
 
 #[tokio::test]
-async fn one_outside_decides_what_becomes_an_rpc() {
+async fn rejection_by_an_outer_interceptor_is_not_recorded() {
     let telemetry = Telemetry::start();
     let service = ScriptedService::default();
     let server = serve(service.routes()).await;
@@ -48,7 +48,7 @@ async fn one_outside_decides_what_becomes_an_rpc() {
 }
 
 #[tokio::test]
-async fn one_inside_is_part_of_the_rpc() {
+async fn rejection_by_an_inner_interceptor_is_recorded() {
     let telemetry = Telemetry::start();
     let service = ScriptedService::default();
     let server = serve(service.routes()).await;

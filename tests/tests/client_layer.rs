@@ -173,11 +173,11 @@ impl std::fmt::Debug for Case {
     }
 }
 
-mod however_it_ends {
+mod each_outcome {
     use super::*;
 
     #[tokio::test]
-    async fn with_success() {
+    async fn success() {
         for (kind, parent) in Case::all() {
             let case = Case::new(kind, parent).await;
             assert_eq!(case.call("hello").await.unwrap(), 1);
@@ -186,7 +186,7 @@ mod however_it_ends {
     }
 
     #[tokio::test]
-    async fn with_a_failure_in_place_of_a_response() {
+    async fn failure_before_the_response() {
         for (kind, parent) in Case::all() {
             let case = Case::new(kind, parent).await;
             assert_eq!(case.call("fail").await.unwrap_err().code(), Code::NotFound);
@@ -195,7 +195,7 @@ mod however_it_ends {
     }
 
     #[tokio::test]
-    async fn with_a_failure_behind_a_message() {
+    async fn failure_after_a_message() {
         for (kind, parent) in Case::all() {
             let case = Case::of_streams(kind, parent).await;
             assert_eq!(case.call("fail later").await.unwrap_err().code(), Code::NotFound);
@@ -204,7 +204,7 @@ mod however_it_ends {
     }
 
     #[tokio::test]
-    async fn with_its_future_dropped() {
+    async fn cancelled_before_the_response() {
         for (kind, parent) in Case::all() {
             let case = Case::new(kind, parent).await;
             case.give_up("wait").await;
@@ -213,7 +213,7 @@ mod however_it_ends {
     }
 
     #[tokio::test]
-    async fn with_its_replies_dropped_halfway() {
+    async fn cancelled_in_the_response_stream() {
         for (kind, parent) in Case::all() {
             let case = Case::of_streams(kind, parent).await;
             if kind.replies_with_a_stream() {
@@ -233,7 +233,7 @@ mod however_it_ends {
     }
 
     #[tokio::test]
-    async fn with_its_deadline() {
+    async fn deadline_exceeded() {
         for (kind, parent) in Case::all() {
             let case = Case::new(kind, parent).await;
             let mut request = Request::new("wait");
@@ -246,7 +246,7 @@ mod however_it_ends {
     }
 }
 
-mod a_deadline {
+mod deadline {
     use super::*;
 
     const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -260,7 +260,7 @@ mod a_deadline {
     }
 
     #[tokio::test]
-    async fn that_passes_while_replies_come_is_what_ended_them_when_they_are_dropped() {
+    async fn response_stream_dropped_after_the_deadline_is_deadline_exceeded() {
         let case = Case::new(Kind::ServerStream, Parent::None).await;
         let channel = connect(&case.server).await;
         // tonic enforces a deadline only until the response headers.
@@ -291,7 +291,7 @@ mod a_deadline {
     }
 
     #[tokio::test]
-    async fn that_has_passed_when_the_server_cancels_is_what_ended_it() {
+    async fn cancellation_by_the_server_after_the_deadline_is_deadline_exceeded() {
         for (timeout, code) in [(TIMEOUT, "DEADLINE_EXCEEDED"), (HOUR, "CANCELLED")] {
             let routes = Routes::new(ServerStreamServer::new(Watchful));
             let case = Case::with(Kind::ServerStream, Parent::None, ScriptedService::default(), routes).await;
@@ -302,7 +302,7 @@ mod a_deadline {
     }
 
     #[tokio::test]
-    async fn that_is_far_away_did_not_end_what_was_given_up() {
+    async fn cancellation_before_the_deadline_is_cancelled() {
         let case = Case::new(Kind::Unary, Parent::None).await;
         tokio::select! {
             result = case.call_with(within("wait", HOUR)) => panic!("it does not end: {result:?}"),
@@ -313,7 +313,7 @@ mod a_deadline {
 }
 
 #[tokio::test]
-async fn active_requests_are_up_while_it_lasts() {
+async fn rpc_is_active_until_its_end() {
     let case = Case::new(Kind::ServerStream, Parent::None).await;
     let channel = connect(&case.server).await;
     let labels = expected([("rpc.system.name", "grpc"), ("rpc.method", "kinds.ServerStream/Call")]);
@@ -335,7 +335,7 @@ async fn active_requests_are_up_while_it_lasts() {
 }
 
 #[tokio::test]
-async fn the_scope_and_the_histogram_are_the_conventions() {
+async fn scope_and_histogram_follow_the_conventions() {
     let case = Case::new(Kind::Unary, Parent::None).await;
     case.call("hello").await.unwrap();
 
@@ -352,7 +352,7 @@ async fn the_scope_and_the_histogram_are_the_conventions() {
 }
 
 #[tokio::test]
-async fn calls_one_after_the_other_have_a_span_each() {
+async fn sequential_calls_have_separate_spans() {
     let case = Case::new(Kind::Unary, Parent::None).await;
     let mut client = UnaryClient::new(connect(&case.server).await);
     for _ in 0..5 {
@@ -368,7 +368,7 @@ async fn calls_one_after_the_other_have_a_span_each() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn concurrent_calls_on_one_channel_have_a_span_each() {
+async fn concurrent_calls_have_separate_spans() {
     let case = Case::new(Kind::Unary, Parent::Remote).await;
     let client = UnaryClient::new(connect(&case.server).await);
     let calls = (0..50).map(|number| {
@@ -394,7 +394,7 @@ async fn concurrent_calls_on_one_channel_have_a_span_each() {
 }
 
 #[tokio::test]
-async fn a_call_made_after_the_server_has_answered_is_no_part_of_the_first() {
+async fn call_after_a_response_is_not_a_child_of_the_first_call() {
     let case = Case::new(Kind::ServerStream, Parent::Remote).await;
     let channel = connect(&case.server).await;
     async {

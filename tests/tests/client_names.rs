@@ -50,7 +50,7 @@ fn labels(telemetry: &Telemetry) -> Vec<(String, u64)> {
 }
 
 #[tokio::test]
-async fn a_generated_client_tells_it_below_any_prefix() {
+async fn generated_client_names_the_method_even_below_a_path_prefix() {
     let telemetry = Telemetry::start();
     let server = serve(ScriptedService::default().routes()).await;
     let origin = format!("http://{}/behind/a/proxy", server.address).parse().unwrap();
@@ -65,7 +65,7 @@ async fn a_generated_client_tells_it_below_any_prefix() {
 }
 
 #[tokio::test]
-async fn a_path_that_nobody_answers_for_is_other() {
+async fn unknown_path_is_other() {
     let telemetry = Telemetry::start();
     let server = serve(ScriptedService::default().routes()).await;
     let channel = connect(&server).await;
@@ -92,7 +92,7 @@ async fn a_path_that_nobody_answers_for_is_other() {
 }
 
 #[tokio::test]
-async fn a_path_that_a_service_answers_for_is_a_method() {
+async fn path_is_known_after_a_response_message() {
     let telemetry = Telemetry::start();
     let server = serve(ScriptedService::default().routes()).await;
     let channel = connect(&server).await;
@@ -115,7 +115,7 @@ async fn a_path_that_a_service_answers_for_is_a_method() {
 }
 
 #[tokio::test]
-async fn a_path_that_the_layer_is_told_of_is_a_method() {
+async fn registered_path_is_known() {
     let telemetry = Telemetry::start();
     let server = serve(ScriptedService::default().routes()).await;
     let layer = ClientLayer::new("told").known_methods(["kinds.Unary/Call", "/kinds.Bidi/Call"]);
@@ -130,7 +130,7 @@ async fn a_path_that_the_layer_is_told_of_is_a_method() {
 }
 
 #[tokio::test]
-async fn a_thousand_made_up_paths_make_no_label() {
+async fn thousand_unknown_paths_are_one_time_series() {
     let telemetry = Telemetry::start();
     let server = serve(ScriptedService::default().routes()).await;
     let channel = connect(&server).await;

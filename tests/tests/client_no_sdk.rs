@@ -29,7 +29,7 @@ async fn sent(context: Context) -> MetadataMap {
 }
 
 #[tokio::test]
-async fn the_callers_context_goes_out() {
+async fn current_context_is_injected() {
     let (trace, span) = (TraceId::from_hex(TRACE).unwrap(), SpanId::from_hex(PARENT).unwrap());
     let caller = SpanContext::new(trace, span, TraceFlags::SAMPLED, true, TraceState::default());
     let metadata = sent(Context::new().with_remote_span_context(caller)).await;
@@ -38,14 +38,14 @@ async fn the_callers_context_goes_out() {
 }
 
 #[tokio::test]
-async fn where_there_is_none_the_request_goes_out_as_it_is() {
+async fn request_is_unchanged_without_a_current_context() {
     let metadata = sent(Context::new()).await;
     let sent: Vec<_> = metadata.get_all("traceparent").iter().collect();
     assert_eq!(sent, [LEFT]);
 }
 
 #[tokio::test]
-async fn the_callers_own_span_stays_its_own() {
+async fn span_of_the_caller_is_not_modified() {
     let spans = InMemorySpanExporter::default();
     let provider = SdkTracerProvider::builder().with_simple_exporter(spans.clone()).build();
     let own = Context::new().with_span(provider.tracer("of the caller").start("own"));
@@ -69,7 +69,7 @@ async fn the_callers_own_span_stays_its_own() {
 }
 
 #[tokio::test]
-async fn each_kind_works_however_it_ends() {
+async fn all_kinds_and_outcomes_work() {
     let service = ScriptedService::default();
     let server = serve(service.routes_of_streams()).await;
     let channel = connect(&server).await;

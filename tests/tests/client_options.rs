@@ -41,7 +41,7 @@ mod filters {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_left_out_is_not_recorded_and_carries_the_current_trace_on() {
+    async fn filtered_rpc_is_not_recorded_but_propagates_the_current_trace() {
         let telemetry = Telemetry::start();
         let scripted = ScriptedService::default();
         let server = serve(scripted.routes()).await;
@@ -62,7 +62,7 @@ mod filters {
     }
 
     #[tokio::test]
-    async fn without_a_current_trace_nothing_is_sent() {
+    async fn filtered_rpc_without_a_current_trace_injects_nothing() {
         let telemetry = Telemetry::start();
         let scripted = ScriptedService::default();
         let server = serve(scripted.routes()).await;
@@ -73,7 +73,7 @@ mod filters {
     }
 
     #[tokio::test]
-    async fn all_of_them_have_a_say() {
+    async fn several_filters_must_all_match() {
         let telemetry = Telemetry::start();
         let server = serve(ScriptedService::default().routes()).await;
         let layer = layer()
@@ -138,7 +138,7 @@ mod headers {
     }
 
     #[tokio::test]
-    async fn that_are_listed_and_never_another() {
+    async fn listed_headers_are_captured_and_no_others() {
         let telemetry = Telemetry::start();
         let server = serve(Routes::new(UnaryServer::new(MetadataService))).await;
         let layer = layer()
@@ -173,7 +173,7 @@ mod headers {
     }
 
     #[tokio::test]
-    async fn none_by_default() {
+    async fn no_headers_are_captured_by_default() {
         let telemetry = Telemetry::start();
         let server = serve(Routes::new(UnaryServer::new(MetadataService))).await;
         let channel = channel(&server, &layer());
@@ -186,7 +186,7 @@ mod span_attributes {
     use super::*;
 
     #[tokio::test]
-    async fn are_made_from_the_request_for_the_span_alone() {
+    async fn computed_from_the_request_and_recorded_on_spans_only() {
         let telemetry = Telemetry::start();
         let server = serve(ScriptedService::default().routes()).await;
         let layer = layer().span_attributes(|request| {
@@ -215,7 +215,7 @@ mod span_attributes {
     }
 
     #[tokio::test]
-    async fn are_not_made_for_a_span_that_does_not_record() {
+    async fn not_computed_for_a_non_recording_span() {
         let telemetry = Telemetry::start();
         let server = serve(ScriptedService::default().routes()).await;
         let evaluated = Arc::new(AtomicUsize::new(0));
@@ -236,7 +236,7 @@ mod span_attributes {
     }
 
     #[tokio::test]
-    async fn are_none_where_making_them_panics() {
+    async fn none_if_the_function_panics() {
         fn attributes_of(request: &otel_runtime::RpcRequest<'_>) -> Vec<KeyValue> {
             panic!("no attributes for {}", request.path())
         }
@@ -273,7 +273,7 @@ mod instrumentation {
     }
 
     #[tokio::test]
-    async fn is_what_it_was_given() {
+    async fn uses_the_given_providers_and_propagator() {
         let global = Telemetry::start();
         let spans = InMemorySpanExporter::default();
         let tracers = SdkTracerProvider::builder().with_simple_exporter(spans.clone()).build();
@@ -323,7 +323,7 @@ mod instrumentation {
 }
 
 #[tokio::test]
-async fn clones_of_a_layer_can_be_told_apart() {
+async fn clones_of_a_layer_can_have_different_options() {
     let telemetry = Telemetry::start();
     let server = serve(ScriptedService::default().routes()).await;
     let records = layer();

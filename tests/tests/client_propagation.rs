@@ -59,7 +59,7 @@ fn traceparent(span: &SpanContext) -> String {
 }
 
 #[tokio::test]
-async fn the_server_is_told_of_the_clients_span() {
+async fn client_span_is_injected() {
     let telemetry = Telemetry::start();
     let metadata = sent(Context::new(), &[]).await;
     let span = telemetry.span().await;
@@ -68,7 +68,7 @@ async fn the_server_is_told_of_the_clients_span() {
 }
 
 #[tokio::test]
-async fn what_is_there_of_another_trace_is_replaced() {
+async fn stale_trace_headers_are_replaced() {
     let telemetry = Telemetry::start();
     let left = [("traceparent", OLD), ("traceparent", OLD), ("tracestate", "old=1")];
     let metadata = sent(caller(TraceFlags::SAMPLED, "new=1"), &left).await;
@@ -88,7 +88,7 @@ async fn what_is_there_of_another_trace_is_replaced() {
 }
 
 #[tokio::test]
-async fn baggage_is_sent() {
+async fn baggage_is_injected() {
     let _telemetry = Telemetry::start();
     let context = caller(TraceFlags::SAMPLED, "").with_baggage([KeyValue::new("user", "ada")]);
     assert_eq!(all(&sent(context.clone(), &[]).await, "baggage"), ["user=ada"]);
@@ -98,21 +98,21 @@ async fn baggage_is_sent() {
 }
 
 #[tokio::test]
-async fn baggage_set_by_hand_stays_where_the_context_has_none() {
+async fn manual_baggage_header_remains_if_the_context_has_none() {
     let _telemetry = Telemetry::start();
     let metadata = sent(Context::new(), &[("baggage", "by=hand"), ("baggage", "by=foot")]).await;
     assert_eq!(all(&metadata, "baggage"), ["by=hand", "by=foot"]);
 }
 
 #[tokio::test]
-async fn other_metadata_stays() {
+async fn other_metadata_is_unchanged() {
     let _telemetry = Telemetry::start();
     let metadata = sent(Context::new(), &[("x-tenant", "a"), ("x-tenant", "b")]).await;
     assert_eq!(all(&metadata, "x-tenant"), ["a", "b"]);
 }
 
 #[tokio::test]
-async fn what_is_not_sampled_here_is_not_sampled_there() {
+async fn unsampled_flag_is_propagated() {
     let telemetry = Telemetry::start();
     let metadata = sent(caller(TraceFlags::NOT_SAMPLED, ""), &[]).await;
     let [traceparent] = all(&metadata, "traceparent")[..] else {

@@ -52,7 +52,7 @@ async fn assert_ended(telemetry: &Telemetry, server: &RunningServer, code: &str,
 }
 
 #[tokio::test]
-async fn a_timeout_outside_drops_the_rpc() {
+async fn outer_timeout_cancels_the_rpc() {
     let telemetry = Telemetry::start();
     let server = serve(ScriptedService::default().routes()).await;
     let stack = ServiceBuilder::new()
@@ -64,7 +64,7 @@ async fn a_timeout_outside_drops_the_rpc() {
 }
 
 #[tokio::test]
-async fn a_timeout_inside_ends_it_with_an_error() {
+async fn inner_timeout_fails_the_rpc() {
     let telemetry = Telemetry::start();
     let server = serve(ScriptedService::default().routes()).await;
     let stack = ServiceBuilder::new()
@@ -149,7 +149,7 @@ fn caller() -> Context {
 }
 
 #[tokio::test]
-async fn retries_inside_are_one_rpc() {
+async fn inner_retries_are_one_rpc() {
     let telemetry = Telemetry::start();
     let service = Flaky::default();
     let server = serve(Routes::new(UnaryServer::new(service.clone()))).await;
@@ -170,7 +170,7 @@ async fn retries_inside_are_one_rpc() {
 }
 
 #[tokio::test]
-async fn retries_outside_are_an_rpc_each() {
+async fn outer_retries_are_separate_rpcs() {
     let telemetry = Telemetry::start();
     let service = Flaky::default();
     let server = serve(Routes::new(UnaryServer::new(service.clone()))).await;

@@ -35,11 +35,11 @@ async fn each_code(kind: Kind, later: &str) {
 }
 
 #[tokio::test]
-async fn in_place_of_a_response() {
+async fn status_before_the_response() {
     each_code(Kind::Unary, "").await;
 }
 
 #[tokio::test]
-async fn at_the_end_of_a_stream() {
+async fn status_at_the_end_of_a_stream() {
     each_code(Kind::ServerStream, " later").await;
 }

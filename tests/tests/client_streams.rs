@@ -37,7 +37,7 @@ impl Bidi for Counts {
 }
 
 #[tokio::test]
-async fn from_one_to_three_messages_each_way_are_one_span_each_side() {
+async fn one_span_for_one_to_three_messages_each_way() {
     for sent in 1..=3 {
         for replied in 1..=3 {
             let telemetry = Telemetry::start();
@@ -84,7 +84,7 @@ impl Bidi for Echo {
 }
 
 #[tokio::test]
-async fn it_lasts_until_the_replies_end() {
+async fn span_lasts_until_the_end_of_the_responses() {
     let telemetry = Telemetry::start();
     let server = serve(Routes::new(BidiServer::new(Echo))).await;
     let (say, said) = mpsc::channel(1);

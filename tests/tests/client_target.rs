@@ -27,7 +27,7 @@ fn addresses(telemetry: &Telemetry, span: &SpanData) -> Attributes {
 }
 
 #[tokio::test]
-async fn an_address_is_itself() {
+async fn ip_address_is_recorded_unchanged() {
     let telemetry = Telemetry::start();
     let server = serve(ScriptedService::default().routes()).await;
     hello(TracedChannel::connect(endpoint(server.address)).await.unwrap()).await;
@@ -41,7 +41,7 @@ async fn an_address_is_itself() {
 }
 
 #[tokio::test]
-async fn a_name_stays_a_name() {
+async fn host_name_is_not_resolved() {
     let telemetry = Telemetry::start();
     let server = serve(ScriptedService::default().routes()).await;
     let port = server.address.port().to_string();
@@ -56,7 +56,7 @@ async fn a_name_stays_a_name() {
 }
 
 #[tokio::test]
-async fn the_origin_that_requests_name_is_not_the_target() {
+async fn origin_of_requests_is_ignored() {
     let telemetry = Telemetry::start();
     let server = serve(ScriptedService::default().routes()).await;
     let port = server.address.port().to_string();
@@ -71,7 +71,7 @@ async fn the_origin_that_requests_name_is_not_the_target() {
 }
 
 #[tokio::test]
-async fn a_unix_socket_is_a_path() {
+async fn unix_socket_is_recorded_as_its_path() {
     let telemetry = Telemetry::start();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("greeter.sock");
@@ -96,7 +96,7 @@ async fn a_unix_socket_is_a_path() {
 }
 
 #[tokio::test]
-async fn of_many_servers_it_is_their_name() {
+async fn load_balanced_channel_has_the_configured_name() {
     let telemetry = Telemetry::start();
     let services = [ScriptedService::default(), ScriptedService::default()];
     let servers = [serve(services[0].routes()).await, serve(services[1].routes()).await];

@@ -46,7 +46,7 @@ mod no_connection {
     use super::*;
 
     #[tokio::test]
-    async fn nobody_listens() {
+    async fn connection_refused() {
         for kind in Kind::ALL {
             let telemetry = Telemetry::start();
             let server = unused_address().await;
@@ -57,7 +57,7 @@ mod no_connection {
     }
 
     #[tokio::test]
-    async fn there_is_no_such_socket() {
+    async fn missing_unix_socket() {
         let telemetry = Telemetry::start();
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("nobody.sock").to_str().unwrap().to_owned();
@@ -79,7 +79,7 @@ mod no_connection {
     }
 
     #[tokio::test]
-    async fn the_peer_does_not_speak_tls() {
+    async fn peer_without_tls() {
         let telemetry = Telemetry::start();
         let server = serve(ScriptedService::default().routes()).await;
         let endpoint = Endpoint::from_shared(format!("https://{}", server.address)).unwrap();
@@ -161,17 +161,17 @@ mod no_response {
     }
 
     #[tokio::test]
-    async fn the_connection_is_reset() {
+    async fn connection_reset() {
         from(Peer::Resets, Code::Unknown, "connection_reset").await;
     }
 
     #[tokio::test]
-    async fn the_connection_is_closed() {
+    async fn connection_closed() {
         from(Peer::Closes, Code::Unknown, "broken_pipe").await;
     }
 
     #[tokio::test]
-    async fn the_peer_does_not_speak_http2() {
+    async fn peer_without_http2() {
         for words in [
             "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n",
             "SSH-2.0-OpenSSH_9.6\r\n",
@@ -181,7 +181,7 @@ mod no_response {
     }
 
     #[tokio::test]
-    async fn the_handler_panics_and_its_stream_is_reset() {
+    async fn stream_reset_by_a_panic() {
         let telemetry = Telemetry::start();
         let server = serve(ScriptedService::default().routes()).await;
         let status = call(lazy(server.address), Kind::Unary, Request::new("panic"))
@@ -192,7 +192,7 @@ mod no_response {
     }
 
     #[tokio::test]
-    async fn the_channels_own_timeout_is_over() {
+    async fn channel_timeout() {
         let telemetry = Telemetry::start();
         let server = serve(ScriptedService::default().routes()).await;
         let endpoint = endpoint(server.address).timeout(Duration::from_millis(20));
@@ -238,7 +238,7 @@ impl ServerStream for Scripted {
     }
 }
 
-mod half_a_response {
+mod partial_response {
     use super::*;
 
     /// Starts an RPC, and reads the only message that arrives.
@@ -249,7 +249,7 @@ mod half_a_response {
     }
 
     #[tokio::test]
-    async fn the_connection_is_reset() {
+    async fn connection_reset() {
         for kind in [Kind::ServerStream, Kind::Bidi] {
             let telemetry = Telemetry::start();
             let server = serve(ScriptedService::default().routes()).await;
@@ -263,7 +263,7 @@ mod half_a_response {
     }
 
     #[tokio::test]
-    async fn the_server_is_killed() {
+    async fn server_killed() {
         let telemetry = Telemetry::start();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -285,7 +285,7 @@ mod half_a_response {
     }
 
     #[tokio::test]
-    async fn a_server_that_shuts_down_in_order_lets_it_end() {
+    async fn graceful_shutdown_completes_the_rpc() {
         let telemetry = Telemetry::start();
         let (script, lines) = mpsc::channel(1);
         let service = Scripted(Shared::new(std::sync::Mutex::new(Some(lines))));
@@ -307,7 +307,7 @@ mod half_a_response {
     }
 
     #[tokio::test]
-    async fn the_handler_panics_and_its_stream_is_reset() {
+    async fn stream_reset_by_a_panic() {
         let telemetry = Telemetry::start();
         let server = serve(ScriptedService::default().routes()).await;
         let mut replies = open(lazy(server.address), Kind::ServerStream, Request::new("panic later"))
@@ -322,7 +322,7 @@ mod half_a_response {
 /// Responses of a peer that is not a gRPC server, such as a proxy.
 ///
 /// Both tonic and this crate infer the status code from the HTTP status.
-mod another_response {
+mod not_grpc {
     use super::*;
 
     async fn of(response: impl Fn() -> http::Response<tonic::body::Body> + Clone + Send + 'static, code: Code) {
@@ -365,7 +365,7 @@ mod another_response {
     }
 
     #[tokio::test]
-    async fn with_trailers_that_say_nothing() {
+    async fn trailers_without_a_status() {
         for (status, code) in INFERRED {
             of(
                 move || answer(status, tonic::body::Body::new(Trailers::default())),
@@ -376,7 +376,7 @@ mod another_response {
     }
 
     #[tokio::test]
-    async fn with_a_status_that_is_none() {
+    async fn invalid_status() {
         let response = || {
             let mut response = answer(200, tonic::body::Body::empty());
             response

@@ -180,7 +180,7 @@ fn name(line: &str) -> &str {
 const PRICED: [&str; 3] = ["kinds.Unary/Call", "└─ price", "   └─ lookup"];
 
 #[tokio::test]
-async fn each_rpc_is_a_trace_that_is_drawn_once_with_its_children_below() {
+async fn each_rpc_is_drawn_once_with_its_children() {
     let open = Open::pretty().await;
     for number in 1..=3 {
         open.call("").await.unwrap();
@@ -198,7 +198,7 @@ async fn each_rpc_is_a_trace_that_is_drawn_once_with_its_children_below() {
 }
 
 #[tokio::test]
-async fn a_failure_is_described_and_its_text_does_not_move_the_cursor() {
+async fn control_characters_of_error_messages_are_escaped() {
     let open = Open::pretty().await;
     open.call("fail").await.unwrap_err();
     let lines = open.traces.lines(6).await;
@@ -207,7 +207,7 @@ async fn a_failure_is_described_and_its_text_does_not_move_the_cursor() {
 }
 
 #[tokio::test]
-async fn a_span_after_the_end_of_its_rpc_is_drawn_below_the_name_of_that() {
+async fn late_span_is_drawn_below_the_name_of_its_rpc() {
     let open = Open::pretty().await;
     open.call("later").await.unwrap();
     let heading = open.traces.lines(5).await.remove(0);
@@ -219,7 +219,7 @@ async fn a_span_after_the_end_of_its_rpc_is_drawn_below_the_name_of_that() {
 }
 
 #[tokio::test]
-async fn a_caller_elsewhere_is_not_waited_for() {
+async fn trace_with_a_remote_parent_is_drawn_at_once() {
     let open = Open::pretty().await;
     let mut request = Request::new(Message::from(""));
     let traceparent = format!("00-{TRACE}-{PARENT}-01");
@@ -235,7 +235,7 @@ async fn a_caller_elsewhere_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn metrics_are_a_table_for_each_instrument() {
+async fn metrics_are_drawn_as_tables() {
     let open = Open::pretty().await;
     open.call("").await.unwrap();
     open.call("fail").await.unwrap_err();
@@ -266,7 +266,7 @@ async fn metrics_are_a_table_for_each_instrument() {
 }
 
 #[tokio::test]
-async fn as_json_each_span_metric_and_log_record_is_an_object_on_a_line() {
+async fn json_has_one_object_per_line() {
     let open = Open::json().await;
     open.call("").await.unwrap();
 
@@ -320,7 +320,7 @@ async fn as_json_each_span_metric_and_log_record_is_an_object_on_a_line() {
 
 /// Runs this test again, in a child process whose stdout can be captured.
 #[test]
-fn stdout_is_where_they_write_unless_told_otherwise() {
+fn exporters_write_to_stdout_by_default() {
     const CHILD: &str = "CONSOLE_TEST_CHILD";
     if env::var_os(CHILD).is_some() {
         let tracers = SdkTracerProvider::builder()
@@ -332,11 +332,7 @@ fn stdout_is_where_they_write_unless_told_otherwise() {
         return;
     }
     let child = Command::new(env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "stdout_is_where_they_write_unless_told_otherwise",
-            "--nocapture",
-        ])
+        .args(["--exact", "exporters_write_to_stdout_by_default", "--nocapture"])
         .env(CHILD, "")
         .output()
         .unwrap();

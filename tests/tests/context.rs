@@ -124,7 +124,7 @@ async fn assert_all_in_the_trace_of(rpc: &str, telemetry: &Telemetry) {
 }
 
 #[tokio::test]
-async fn inside_a_handler() {
+async fn telemetry_of_a_handler_is_in_the_trace() {
     let telemetry = Telemetry::start();
     let (_downstream, busy) = downstream().await;
     let server = serve(Routes::new(UnaryServer::new(busy))).await;
@@ -136,7 +136,7 @@ async fn inside_a_handler() {
 }
 
 #[tokio::test]
-async fn inside_a_response_stream() {
+async fn telemetry_of_a_response_stream_is_in_the_trace() {
     let telemetry = Telemetry::start();
     let (_downstream, busy) = downstream().await;
     let server = serve(Routes::new(ServerStreamServer::new(busy))).await;
@@ -176,7 +176,7 @@ impl ServerStream for LoggingStream {
 }
 
 #[tokio::test]
-async fn until_the_stream_is_dropped_and_not_a_poll_longer() {
+async fn context_is_current_when_the_stream_is_dropped() {
     let telemetry = Telemetry::start();
     let before = Context::current();
     let service = LoggingStream;
@@ -216,7 +216,7 @@ impl Unary for Stuck {
 }
 
 #[tokio::test]
-async fn until_the_handler_is_dropped() {
+async fn context_is_current_when_the_handler_is_dropped() {
     let telemetry = Telemetry::start();
     let service = Stuck;
     let mut call = service.call(Request::new(Message::from("")));

@@ -143,7 +143,7 @@ mod completed {
     use super::*;
 
     #[tokio::test]
-    async fn a_handler_that_returned() {
+    async fn handler_returned() {
         let telemetry = Telemetry::start();
         let server = serve(Routes::new(UnaryServer::new(EndingService::default()))).await;
         UnaryClient::new(server.channel().await)
@@ -155,7 +155,7 @@ mod completed {
     }
 
     #[tokio::test]
-    async fn a_stream_that_ended() {
+    async fn stream_ended() {
         let telemetry = Telemetry::start();
         let server = serve(Routes::new(ServerStreamServer::new(EndingService::default()))).await;
         let mut client = ServerStreamClient::new(server.channel().await);
@@ -165,11 +165,11 @@ mod completed {
     }
 }
 
-mod its_first_end_counts {
+mod first_end_counts {
     use super::*;
 
     #[tokio::test]
-    async fn of_a_stream_that_is_polled_on() {
+    async fn stream_polled_after_its_end() {
         let telemetry = Telemetry::start();
         let service = EndingService::default();
         let call = ServerStream::call(&service, Request::new(Message::from("fail and end")));
@@ -182,11 +182,11 @@ mod its_first_end_counts {
     }
 }
 
-mod the_caller_went_away {
+mod caller_cancelled {
     use super::*;
 
     #[tokio::test]
-    async fn from_a_handler() {
+    async fn during_the_handler() {
         let telemetry = Telemetry::start();
         let service = EndingService::default();
         let server = serve(Routes::new(UnaryServer::new(service.clone()))).await;
@@ -200,7 +200,7 @@ mod the_caller_went_away {
     }
 
     #[tokio::test]
-    async fn from_a_stream() {
+    async fn during_the_response_stream() {
         let telemetry = Telemetry::start();
         let server = serve(Routes::new(ServerStreamServer::new(EndingService::default()))).await;
         let mut client = ServerStreamClient::new(server.channel().await);
@@ -211,7 +211,7 @@ mod the_caller_went_away {
     }
 
     #[tokio::test]
-    async fn long_before_its_deadline() {
+    async fn long_before_the_deadline() {
         let telemetry = Telemetry::start();
         let service = EndingService::default();
         let server = serve(Routes::new(UnaryServer::new(service.clone()))).await;
@@ -226,7 +226,7 @@ mod the_caller_went_away {
     }
 
     #[tokio::test]
-    async fn before_the_handler_was_first_polled_nothing_has_started() {
+    async fn handler_future_never_polled_is_not_recorded() {
         let telemetry = Telemetry::start();
         drop(Unary::call(&EndingService::default(), Request::new(Message::from(""))));
         telemetry.spans(0).await;
@@ -234,7 +234,7 @@ mod the_caller_went_away {
     }
 }
 
-mod the_deadline_passed {
+mod deadline_exceeded {
     use super::*;
 
     #[tokio::test]
@@ -268,7 +268,7 @@ mod the_deadline_passed {
     }
 }
 
-mod it_panicked {
+mod panicked {
     use super::*;
 
     async fn unary(text: &str, message: &str) {
@@ -282,17 +282,17 @@ mod it_panicked {
     }
 
     #[tokio::test]
-    async fn with_a_literal() {
+    async fn literal_message() {
         unary("panic", "the sky has fallen").await;
     }
 
     #[tokio::test]
-    async fn with_a_formatted_message() {
+    async fn formatted_message() {
         unary("panic with a number", "7 skies have fallen").await;
     }
 
     #[tokio::test]
-    async fn with_something_else() {
+    async fn payload_that_is_not_a_string() {
         unary("panic with a value", "Box<dyn Any>").await;
     }
 
@@ -307,7 +307,7 @@ mod it_panicked {
     }
 
     #[tokio::test]
-    async fn when_its_stream_was_dropped() {
+    async fn on_drop_of_the_stream() {
         let telemetry = Telemetry::start();
         let service = EndingService::default();
         let call = ServerStream::call(&service, Request::new(Message::from("panic when dropped")));
@@ -318,7 +318,7 @@ mod it_panicked {
     }
 
     #[tokio::test]
-    async fn when_its_handler_was_dropped() {
+    async fn on_drop_of_the_handler() {
         let telemetry = Telemetry::start();
         let service = EndingService::default();
         let mut call = Unary::call(&service, Request::new(Message::from("panic when dropped")));
@@ -333,7 +333,7 @@ mod it_panicked {
     }
 
     #[tokio::test]
-    async fn and_the_panic_went_on_as_it_was() {
+    async fn payload_is_passed_on_unchanged() {
         let telemetry = Telemetry::start();
         let service = EndingService::default();
         let mut call = Unary::call(&service, Request::new(Message::from("panic with a value")));
@@ -350,7 +350,7 @@ mod it_panicked {
     }
 }
 
-mod a_finished_stream_was_dropped_without_a_last_poll {
+mod stream_dropped_without_a_last_poll {
     use super::*;
 
     async fn after(items: usize, text: &str) -> (SpanData, Attributes) {
@@ -371,17 +371,17 @@ mod a_finished_stream_was_dropped_without_a_last_poll {
     }
 
     #[tokio::test]
-    async fn which_had_no_items() {
+    async fn without_items() {
         assert_eq!(after(0, "end empty").await.1["rpc.status_code"], "OK");
     }
 
     #[tokio::test]
-    async fn which_could_not_be_asked() {
+    async fn panicking_size_hint() {
         assert_cancelled(&after(0, "panic in size_hint").await);
     }
 
     #[tokio::test]
-    async fn but_not_before_its_last_item() {
+    async fn before_its_last_item_is_cancelled() {
         assert_cancelled(&after(0, "end").await);
         assert_cancelled(&after(1, "wait").await);
     }

@@ -238,7 +238,7 @@ fn attributes_of(span: &SpanData, server: &RunningServer) -> Attributes {
     found
 }
 
-mod of_each_kind {
+mod each_kind_of_rpc {
     use super::*;
 
     #[tokio::test]
@@ -257,7 +257,7 @@ mod of_each_kind {
     }
 }
 
-mod of_a_stream {
+mod response_streams {
     use super::*;
 
     #[tokio::test]

@@ -45,7 +45,7 @@ fn resource<'s>(span: &'s Value, attribute: &str) -> &'s Value {
 }
 
 #[test]
-fn nothing_but_the_exporter_said_everything_has_its_default() {
+fn defaults() {
     let ended = service(&[]);
     let [server, client] = spans(&ended).try_into().unwrap();
     assert_eq!(server["name"], "helloworld.Greeter/SayHello");
@@ -64,7 +64,7 @@ fn nothing_but_the_exporter_said_everything_has_its_default() {
 }
 
 #[test]
-fn sdk_disabled() {
+fn otel_sdk_disabled() {
     for value in ["true", "TRUE"] {
         let ended = service(&[("OTEL_SDK_DISABLED", value)]);
         assert_eq!(spans(&ended), [] as [Value; 0], "{value}");

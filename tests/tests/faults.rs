@@ -21,7 +21,7 @@ fn rounds(count: u64) -> impl Iterator<Item = Round> {
 
 /// In each round, the receiver misbehaves in another way. In the last one, it is down.
 #[test]
-fn all_at_once() {
+fn all_faults_at_once() {
     quiet();
     let mut export = Export::default();
     let telemetry = RoundTelemetry::new(export.processor());
@@ -57,21 +57,21 @@ fn when_shut_down(shut_down: impl Fn(&RoundTelemetry), check: impl Fn(&RoundTele
 }
 
 #[test]
-fn when_the_tracers_are_shut_down() {
+fn tracer_provider_is_shut_down() {
     when_shut_down(RoundTelemetry::shut_down_tracers, |telemetry, recorded| {
         telemetry.measured().assert_balance(recorded, &Measured::default());
     });
 }
 
 #[test]
-fn when_the_meters_are_shut_down() {
+fn meter_provider_is_shut_down() {
     when_shut_down(RoundTelemetry::shut_down_meters, |telemetry, recorded| {
         telemetry.traced().assert_balance(recorded, &Traced::default());
     });
 }
 
 #[test]
-fn when_both_are_shut_down() {
+fn both_providers_are_shut_down() {
     let both = |telemetry: &RoundTelemetry| {
         telemetry.shut_down_tracers();
         telemetry.shut_down_meters();

@@ -62,7 +62,7 @@ impl ServerStream for Service {
 }
 
 #[tokio::test]
-async fn are_typed_and_come_from_the_request_and_the_service() {
+async fn fields_are_typed_and_can_use_request_and_service() {
     let telemetry = Telemetry::start();
     let service = Service {
         zone: "north",
@@ -102,7 +102,7 @@ async fn are_typed_and_come_from_the_request_and_the_service() {
 }
 
 #[tokio::test]
-async fn are_not_evaluated_for_a_span_that_does_not_record() {
+async fn fields_are_not_evaluated_for_a_non_recording_span() {
     let telemetry = Telemetry::start();
     let service = Service::default();
     let server = serve(Routes::new(UnaryServer::new(service.clone()))).await;
@@ -120,7 +120,7 @@ async fn are_not_evaluated_for_a_span_that_does_not_record() {
 }
 
 #[tokio::test]
-async fn that_panic_cost_only_themselves_and_a_handler_adds_its_own() {
+async fn panicking_fields_are_omitted_and_handlers_can_add_attributes() {
     let telemetry = Telemetry::start();
     let server = serve(Routes::new(ServerStreamServer::new(Service::default()))).await;
     let mut client = ServerStreamClient::new(server.channel().await);

@@ -30,7 +30,7 @@ async fn assert_nothing_is_recorded(telemetry: &Telemetry) {
 }
 
 #[tokio::test]
-async fn whatever_its_kind_and_its_end() {
+async fn no_kind_or_outcome_is_recorded() {
     for routes in [Plain::routes, Annotated::routes] {
         for rpc in RPCS {
             let telemetry = Telemetry::start();
@@ -54,7 +54,7 @@ async fn whatever_its_kind_and_its_end() {
 }
 
 #[tokio::test]
-async fn what_no_handler_sees() {
+async fn unknown_methods_are_filtered() {
     let telemetry = Telemetry::start();
     let server = serve_filtered([none()], Annotated::routes(&ScriptedHandler::default())).await;
     for rpc in ["kinds.Unary/Nothing", "made.Up/Call"] {
@@ -65,7 +65,7 @@ async fn what_no_handler_sees() {
 }
 
 #[tokio::test]
-async fn but_what_its_handler_records_itself_is() {
+async fn spans_of_the_handler_are_recorded() {
     let telemetry = Telemetry::start();
     let server = serve_filtered([none()], Annotated::routes(&ScriptedHandler::default())).await;
     let mut request = request("later span");
@@ -118,7 +118,7 @@ async fn recorded(filters: impl IntoIterator<Item = Filter>) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn of_a_service_or_a_method() {
+async fn filters_by_service_and_method() {
     assert_eq!(recorded([service("kinds.Unary")]).await, ["kinds.Unary/Call"]);
     assert_eq!(recorded([method("kinds.Bidi/Call")]).await, ["kinds.Bidi/Call"]);
     assert_eq!(recorded([service_prefix("kinds.")]).await, RPCS);
@@ -127,7 +127,7 @@ async fn of_a_service_or_a_method() {
 }
 
 #[tokio::test]
-async fn of_several_filters_each_has_to_agree() {
+async fn several_filters_must_all_match() {
     assert_eq!(recorded([not(health_check()), not(reflection())]).await, RPCS);
     assert_eq!(
         recorded([service_prefix("kinds."), not(method("kinds.Bidi/Call"))]).await,
@@ -144,7 +144,7 @@ async fn of_several_filters_each_has_to_agree() {
 }
 
 #[tokio::test]
-async fn a_filter_of_ones_own_sees_the_request() {
+async fn custom_filter_receives_the_request() {
     let telemetry = Telemetry::start();
     let own = Filter::new(|request: &RpcRequest<'_>| {
         assert_eq!(request.path(), "/kinds.Unary/Call");
@@ -163,7 +163,7 @@ async fn a_filter_of_ones_own_sees_the_request() {
 }
 
 #[tokio::test]
-async fn a_filter_that_panics_records() {
+async fn panicking_filter_records_the_rpc() {
     for routes in [Plain::routes, Annotated::routes] {
         let telemetry = Telemetry::start();
         let asked = Arc::new(AtomicUsize::new(0));

@@ -18,7 +18,7 @@ fn make_global(counted: &CountingTelemetry) {
 }
 
 #[tokio::test]
-async fn the_first_have_it_all() {
+async fn first_global_providers_record_all_rpcs() {
     let (first, second) = (CountingTelemetry::default(), CountingTelemetry::default());
     for coverage in Coverage::ALL {
         let handler = ScriptedHandler::default();

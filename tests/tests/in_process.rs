@@ -71,7 +71,7 @@ fn assert_alternating(spans: &[SpanData]) {
 }
 
 #[tokio::test]
-async fn around_a_generated_server() {
+async fn client_layer_around_a_generated_server() {
     let telemetry = Telemetry::start();
     let service = ClientLayer::new("within").layer(UnaryServer::new(Recursive));
     let reply = UnaryClient::new(service).call(Message::from("")).await.unwrap();
@@ -91,7 +91,7 @@ async fn around_a_generated_server() {
 }
 
 #[tokio::test]
-async fn inside_a_handler_of_the_same_method() {
+async fn recursive_calls_in_process() {
     let telemetry = Telemetry::start();
     let reply = UnaryClient::new(within()).call(Message::from("abc")).await.unwrap();
     assert_eq!(reply.into_inner().text, "the end");
@@ -106,7 +106,7 @@ async fn inside_a_handler_of_the_same_method() {
 }
 
 #[tokio::test]
-async fn inside_a_handler_that_was_called_over_a_socket() {
+async fn recursive_calls_in_a_handler_called_over_a_socket() {
     let telemetry = Telemetry::start();
     let server = serve(Routes::new(UnaryServer::new(Recursive))).await;
     let channel = ClientLayer::new("outside").layer(server.channel().await);
@@ -129,7 +129,7 @@ impl ServerStream for Forwards {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_passed_on_is_recorded_at_each_station() {
+async fn forwarded_stream_is_recorded_by_each_service() {
     for (text, code) in [("hello", "OK"), ("fail", "NOT_FOUND"), ("fail later", "NOT_FOUND")] {
         let telemetry = Telemetry::start();
         let front = ServerStreamServer::new(Forwards(ScriptedService::default()));
@@ -179,7 +179,7 @@ fn panic_of<F: Future>(future: Pin<&mut F>) -> Box<dyn Any + Send> {
 }
 
 #[tokio::test]
-async fn a_panic_before_a_response_passes_through() {
+async fn panic_before_the_response_propagates() {
     let telemetry = Telemetry::start();
     let service = UnaryServer::new(ScriptedService::default());
     let mut client = UnaryClient::new(ClientLayer::new("within").layer(service));
@@ -192,7 +192,7 @@ async fn a_panic_before_a_response_passes_through() {
 }
 
 #[tokio::test]
-async fn a_panic_in_a_stream_passes_through() {
+async fn panic_in_a_stream_propagates() {
     let telemetry = Telemetry::start();
     let service = ServerStreamServer::new(ScriptedService::default());
     let mut client = ServerStreamClient::new(ClientLayer::new("within").layer(service));
@@ -225,7 +225,7 @@ impl tower::Service<tonic::codegen::http::Request<tonic::body::Body>> for Explos
 }
 
 #[tokio::test]
-async fn a_panic_when_called_passes_through() {
+async fn panic_in_call_propagates() {
     let telemetry = Telemetry::start();
     let mut client = UnaryClient::new(ClientLayer::new("within").layer(Explosive));
     let payload = panic_of(std::pin::pin!(client.call(Message::from(""))));
@@ -249,7 +249,7 @@ impl ServerStream for Tells {
 }
 
 #[tokio::test]
-async fn a_stream_runs_in_the_rpc_as_its_handler_does() {
+async fn stream_has_the_rpcs_context() {
     let telemetry = Telemetry::start();
     let mut client = ServerStreamClient::new(ClientLayer::new("within").layer(ServerStreamServer::new(Tells)));
     let mut replies = client.call(Message::from("")).await.unwrap().into_inner();

@@ -50,7 +50,7 @@ impl TextMapPropagator for Homemade {
 }
 
 #[tokio::test]
-async fn spans_metrics_and_propagation_are_those_it_was_given() {
+async fn uses_the_given_providers_and_propagator() {
     let global = Telemetry::start();
     let spans = InMemorySpanExporter::default();
     let tracers = SdkTracerProvider::builder().with_simple_exporter(spans.clone()).build();

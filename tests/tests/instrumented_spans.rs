@@ -20,7 +20,7 @@ fn assert_one_below_the_other(said: &LogOutput, names: &[&str]) {
 }
 
 #[test]
-fn they_are_below_the_rpc_and_above_native_ones() {
+fn tracing_spans_are_children_of_the_rpc_and_parents_of_otel_spans() {
     for rust_log in ["info", "warn", "off"] {
         let said = said(rust_log);
         assert_one_below_the_other(&said, &["kinds.Unary/Call", "instrumented", "native"]);
@@ -30,7 +30,7 @@ fn they_are_below_the_rpc_and_above_native_ones() {
 }
 
 #[test]
-fn verbose_ones_are_there_where_rust_log_enables_them() {
+fn debug_spans_are_recorded_if_rust_log_enables_them() {
     for rust_log in ["debug", "warn,logging_service=debug", "off,[verbose]=debug"] {
         assert_one_below_the_other(
             &said(rust_log),
@@ -40,7 +40,7 @@ fn verbose_ones_are_there_where_rust_log_enables_them() {
 }
 
 #[test]
-fn they_have_their_fields_and_their_place_and_no_events() {
+fn tracing_spans_have_fields_and_code_location_and_no_events() {
     let said = said("debug");
     let span = said.span("instrumented").unwrap();
     let mut attributes = span["attributes"].clone();

@@ -185,7 +185,7 @@ fn at_once<const N: usize>(threads: [Box<dyn FnOnce() + Send>; N]) {
 }
 
 #[test]
-fn active_requests_add_up_however_often_they_are_read_meanwhile() {
+fn active_requests_add_up_during_concurrent_collections() {
     loom::model(|| {
         let server = Server::new();
         let [one, other, reader] = [(); 3].map(|()| server.clone());
@@ -210,7 +210,7 @@ fn active_requests_add_up_however_often_they_are_read_meanwhile() {
 }
 
 #[test]
-fn two_readers_share_what_there_is_to_tell() {
+fn concurrent_collections_report_each_change_once() {
     loom::model(|| {
         let server = Server::new();
         server.method().add_active(1);
@@ -227,7 +227,7 @@ fn two_readers_share_what_there_is_to_tell() {
 }
 
 #[test]
-fn that_none_is_active_is_told_once() {
+fn zero_active_requests_is_reported_once() {
     loom::model(|| {
         let server = Server::new();
         let _metrics = server.method();
@@ -240,7 +240,7 @@ fn that_none_is_active_is_told_once() {
 }
 
 #[test]
-fn a_method_has_its_points_once() {
+fn method_has_one_set_of_time_series() {
     loom::model(|| {
         let server = Server::new();
         let [one, other] = [(); 2].map(|()| {
@@ -254,7 +254,7 @@ fn a_method_has_its_points_once() {
 }
 
 #[test]
-fn no_duration_is_lost_while_its_point_is_made() {
+fn no_duration_is_lost_while_its_series_is_created() {
     loom::model(|| {
         let server = Server::new();
         let metrics = server.method();

@@ -66,7 +66,7 @@ mod public_endpoint {
     }
 
     #[tokio::test]
-    async fn starts_a_trace_with_a_link_to_the_caller_sampled_or_not() {
+    async fn starts_a_trace_with_a_link_to_the_caller() {
         for flags in ["00", "01"] {
             for routes in both() {
                 let telemetry = Telemetry::start();
@@ -84,7 +84,7 @@ mod public_endpoint {
     }
 
     #[tokio::test]
-    async fn has_no_link_where_there_is_no_caller() {
+    async fn has_no_link_without_a_remote_caller() {
         let telemetry = Telemetry::start();
         let [routes, _] = both();
         call_in(ServerLayer::new().public_endpoint(), routes, request("")).await;
@@ -192,7 +192,7 @@ mod header_lists {
     }
 
     #[tokio::test]
-    async fn take_up_what_is_listed() {
+    async fn capture_listed_headers() {
         assert_eq!(
             captured(lists(), "").await,
             [
@@ -206,7 +206,7 @@ mod header_lists {
     }
 
     #[tokio::test]
-    async fn take_up_trailers_from_headers_that_are_trailers() {
+    async fn capture_trailers_of_trailers_only_responses() {
         assert_eq!(
             captured(lists(), "fail").await,
             [
@@ -219,14 +219,14 @@ mod header_lists {
     }
 
     #[tokio::test]
-    async fn take_up_nothing_by_themselves() {
+    async fn capture_nothing_by_default() {
         assert_eq!(captured(ServerLayer::new(), "").await, []);
         assert_eq!(captured(ServerLayer::new(), "fail").await, []);
     }
 
     /// Headers are captured even if the RPC reaches no handler.
     #[tokio::test]
-    async fn take_up_what_an_interceptor_answers() {
+    async fn capture_headers_of_an_interceptors_response() {
         let telemetry = Telemetry::start();
         let layer = InterceptorLayer::new(|_: Request<()>| Err(failure()));
         let server = Server::builder().layer(lists()).layer(layer);
@@ -247,7 +247,7 @@ mod span_attributes {
     }
 
     #[tokio::test]
-    async fn are_added_to_the_span_and_to_nothing_else() {
+    async fn recorded_on_spans_only() {
         for routes in both() {
             let telemetry = Telemetry::start();
             let mut request = request("");
@@ -259,7 +259,7 @@ mod span_attributes {
     }
 
     #[tokio::test]
-    async fn are_not_made_for_a_span_that_does_not_record() {
+    async fn not_computed_for_a_non_recording_span() {
         for (flags, expected) in [("00", 0), ("01", 1)] {
             let telemetry = Telemetry::start();
             let asked = Arc::new(AtomicUsize::new(0));
@@ -276,7 +276,7 @@ mod span_attributes {
     }
 
     #[tokio::test]
-    async fn are_missing_where_making_them_panics_and_nothing_else_is() {
+    async fn none_if_the_function_panics() {
         for routes in both() {
             let telemetry = Telemetry::start();
             let layer = ServerLayer::new().span_attributes(|_| -> Vec<KeyValue> { panic!("as asked") });
@@ -299,7 +299,7 @@ mod instrumentation {
     use super::*;
 
     #[tokio::test]
-    async fn records_with_its_own_providers_and_nothing_with_the_global_ones() {
+    async fn uses_only_the_given_providers() {
         for routes in [Plain::routes, Annotated::routes] {
             let global = Telemetry::start();
             let spans = InMemorySpanExporter::default();
@@ -337,7 +337,7 @@ mod instrumentation {
 
     /// Without a span of its own, the RPC propagates its caller's span context.
     #[tokio::test]
-    async fn without_an_sdk_hands_the_callers_context_on() {
+    async fn without_an_sdk_propagates_the_callers_context() {
         let _turn = Telemetry::start();
         let none = opentelemetry::trace::noop::NoopTracerProvider::new();
         let seen = Shared::<Option<Context>>::default();

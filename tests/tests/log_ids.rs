@@ -36,29 +36,29 @@ fn assert_all_in(said: &LogOutput, span: &str, messages: &[&str]) {
 }
 
 #[test]
-fn in_a_handler() {
+fn events_in_a_handler() {
     assert_all_in(&said(), "kinds.Unary/Call", &["in a handler"]);
 }
 
 #[test]
-fn in_an_instrumented_function() {
+fn events_in_an_instrumented_function() {
     assert_all_in(&said(), "instrumented", &["in an instrumented function"]);
 }
 
 #[test]
-fn in_a_response_stream() {
+fn events_in_a_response_stream() {
     assert_all_in(&said(), "kinds.ServerStream/Call", &["in a response stream"]);
 }
 
 const CARRIED: [&str; 3] = ["in a task", "on a thread for what blocks", "on a thread"];
 
 #[test]
-fn where_the_context_is_carried() {
+fn events_in_tasks_and_threads_with_the_context() {
     assert_all_in(&said(), "kinds.Unary/Call", &CARRIED);
 }
 
 #[test]
-fn with_its_baggage() {
+fn baggage_in_tasks_and_threads() {
     let said = said();
     for message in CARRIED {
         assert_eq!(said.line(message).unwrap()["fields"]["user"], "ada", "{message}");
@@ -66,7 +66,7 @@ fn with_its_baggage() {
 }
 
 #[test]
-fn and_nowhere_else() {
+fn events_outside_of_an_rpc_have_no_ids() {
     let said = said();
     for message in ["outside", "in a task that carries nothing"] {
         let line = said.line(message).unwrap().as_object().unwrap();

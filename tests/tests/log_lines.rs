@@ -69,7 +69,7 @@ fn json_has_all_fields_with_their_types() {
 }
 
 #[test]
-fn json_is_all_that_is_there() {
+fn json_output_has_no_other_lines() {
     assert_eq!(said("json").text, [""; 0]);
 }
 
@@ -86,7 +86,7 @@ fn with<'a>(said: &'a LogOutput, text: &str) -> Vec<&'a str> {
 }
 
 #[test]
-fn people_read_all_fields_in_one_line() {
+fn pretty_lines_have_all_fields() {
     assert_eq!(
         with(&said("pretty"), "fields: "),
         [
@@ -100,7 +100,7 @@ fn people_read_all_fields_in_one_line() {
 }
 
 #[test]
-fn people_read_the_beginning_of_the_trace_s_id() {
+fn pretty_lines_have_a_shortened_trace_id() {
     let said = said("pretty");
     let trace = |span: &str| said.span(span).unwrap()["context"]["trace_id"].as_str().unwrap()[2..10].to_owned();
     let (unary, streaming) = (trace("kinds.Unary/Call"), trace("kinds.ServerStream/Call"));
@@ -122,25 +122,25 @@ fn people_read_the_beginning_of_the_trace_s_id() {
 }
 
 #[test]
-fn by_default_they_are_for_people() {
+fn pretty_is_the_default() {
     assert_eq!(with(&said("default"), "outside"), [" INFO logging_service: outside"]);
 }
 
 #[test]
-fn there_are_none_where_the_program_says_so() {
+fn stdout_logs_can_be_turned_off() {
     let said = said("off");
     assert_eq!((said.text, said.lines), (vec![], vec![]));
 }
 
 #[test]
-fn there_are_none_beside_log_records_on_the_console() {
+fn console_log_records_replace_log_lines() {
     let said = run_logging_service(PROGRAM, "default", []);
     assert!(said.record("outside").is_some());
     assert_eq!((said.text, said.lines), (vec![], vec![]));
 }
 
 #[test]
-fn they_are_there_where_the_sdk_is_disabled() {
+fn log_lines_work_with_the_sdk_disabled() {
     let said = run_logging_service(PROGRAM, "default", [("OTEL_SDK_DISABLED", "true")]);
     assert_eq!(with(&said, "outside"), [" INFO logging_service: outside"]);
     assert_eq!(with(&said, "in a handler"), [" INFO logging_service: in a handler"]);
@@ -148,7 +148,7 @@ fn they_are_there_where_the_sdk_is_disabled() {
 }
 
 #[test]
-fn they_are_written_at_once() {
+fn log_lines_are_not_buffered() {
     let ended = child::run(PROGRAM, &["pretty", "abort"], [("OTEL_LOGS_EXPORTER", "none")]);
     assert!(!ended.success);
     assert!(
@@ -159,7 +159,7 @@ fn they_are_written_at_once() {
 }
 
 #[test]
-fn nobody_has_to_read_them() {
+fn closed_stdout_is_tolerated() {
     for lines in ["pretty", "json"] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);

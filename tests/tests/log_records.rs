@@ -16,7 +16,7 @@ fn of_target(target: &str) -> Vec<Value> {
 }
 
 #[test]
-fn all_is_there_with_its_type() {
+fn records_have_typed_attributes() {
     assert_eq!(
         of_target("fields"),
         [
@@ -45,7 +45,7 @@ fn all_is_there_with_its_type() {
 }
 
 #[test]
-fn an_event_has_its_name() {
+fn records_have_the_event_name() {
     assert_eq!(
         of_target("named"),
         [json!(["greeting.sent", "INFO", 9, null, { "log.iostream": "stdout" }])]

@@ -30,7 +30,7 @@ async fn assert_ended_with(telemetry: &Telemetry, code: &str) {
 
 /// The connection is reset, instead of being closed by a GOAWAY.
 #[tokio::test]
-async fn that_is_reset_mid_stream() {
+async fn connection_reset_mid_stream() {
     for coverage in Coverage::ALL {
         let telemetry = Telemetry::start();
         let handler = ScriptedHandler::default();
@@ -56,7 +56,7 @@ async fn that_is_reset_mid_stream() {
 
 /// A server that shuts down gracefully completes its RPCs first.
 #[tokio::test]
-async fn of_a_server_that_shuts_down_mid_stream() {
+async fn graceful_shutdown_mid_stream() {
     for coverage in Coverage::ALL {
         let telemetry = Telemetry::start();
         let handler = ScriptedHandler::default();
@@ -74,7 +74,7 @@ async fn of_a_server_that_shuts_down_mid_stream() {
 
 /// The server's runtime is shut down, with RPCs in progress.
 #[tokio::test]
-async fn of_a_server_that_is_killed_mid_stream() {
+async fn server_killed_mid_stream() {
     for coverage in Coverage::ALL {
         let telemetry = Telemetry::start();
         let handler = ScriptedHandler::default();
@@ -95,7 +95,7 @@ async fn of_a_server_that_is_killed_mid_stream() {
 
 /// The server closes connections at their maximum age, even with RPCs in progress.
 #[tokio::test]
-async fn that_is_too_old() {
+async fn maximum_connection_age() {
     let telemetry = Telemetry::start();
     let handler = ScriptedHandler::default();
     let server = Server::builder()

@@ -86,7 +86,7 @@ async fn call(channel: Channel, path: &str, request: Request<Message>) -> Code {
 }
 
 #[tokio::test]
-async fn change_neither_the_number_of_series_nor_the_memory() {
+async fn time_series_and_memory_are_bounded() {
     let rpcs = number_from_env("MADE_UP_RPCS", 20_000);
     let mut random = Rng::with_seed(number_from_env("MADE_UP_SEED", 1));
     let counted = CountingTelemetry::default();

@@ -73,7 +73,7 @@ fn of(method: &str, status: &str) -> Attributes {
 }
 
 #[tokio::test]
-async fn of_all_messages_of_an_rpc() {
+async fn all_messages_of_an_rpc_are_measured() {
     let telemetry = Telemetry::start();
     let channel = serve(ServerLayer::new().message_sizes()).await;
     let mut client = BidiClient::new(channel.clone());
@@ -98,7 +98,7 @@ async fn of_all_messages_of_an_rpc() {
 }
 
 #[tokio::test]
-async fn as_they_are_compressed() {
+async fn compressed_sizes_are_measured() {
     let telemetry = Telemetry::start();
     let channel = serve(ServerLayer::new().message_sizes()).await;
     let mut client = BidiClient::new(channel)
@@ -124,7 +124,7 @@ async fn as_they_are_compressed() {
 }
 
 #[tokio::test]
-async fn and_for_nobody_else() {
+async fn sizes_are_not_measured_by_default() {
     let telemetry = Telemetry::start();
     let channel = serve(ServerLayer::new()).await;
     echo(&mut BidiClient::new(channel), ["", "a", "abc"]).await;

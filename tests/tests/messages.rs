@@ -73,7 +73,7 @@ async fn assert_one(telemetry: &Telemetry) {
 }
 
 #[tokio::test]
-async fn one_to_three_questions_with_none_to_three_answers_each() {
+async fn one_to_three_requests_with_up_to_three_responses_each() {
     for server in each_set_up().await {
         for questions in 1..=3 {
             for answers in 0..=3 {
@@ -90,7 +90,7 @@ async fn one_to_three_questions_with_none_to_three_answers_each() {
 }
 
 #[tokio::test]
-async fn question_by_question() {
+async fn alternating_requests_and_responses() {
     for server in each_set_up().await {
         let telemetry = Telemetry::start();
         let (ask, asked) = mpsc::channel(1);
@@ -111,7 +111,7 @@ async fn question_by_question() {
 }
 
 #[tokio::test]
-async fn or_none_at_all() {
+async fn no_messages() {
     for server in each_set_up().await {
         let telemetry = Telemetry::start();
         let request = Request::new(tokio_stream::empty());

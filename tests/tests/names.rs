@@ -100,19 +100,19 @@ macro_rules! odd_service {
 }
 
 #[tokio::test]
-async fn of_a_trait_by_its_bare_name() {
+async fn trait_without_a_path() {
     odd_service!(Service, Odd);
     assert_odd_names(Service).await;
 }
 
 #[tokio::test]
-async fn of_a_trait_by_its_modules_name() {
+async fn trait_with_a_module_path() {
     odd_service!(Service, odd_server::Odd);
     assert_odd_names(Service).await;
 }
 
 #[tokio::test]
-async fn of_a_service_whose_trait_is_spelled_otherwise() {
+async fn service_name_differs_from_the_trait_name() {
     struct Service;
 
     // The trait is `HttpCache`; the service is `HTTPCache`.
@@ -134,7 +134,7 @@ async fn of_a_service_whose_trait_is_spelled_otherwise() {
 }
 
 #[tokio::test]
-async fn of_a_service_without_a_package_and_a_trait_renamed_by_use() {
+async fn service_without_a_package_and_renamed_trait() {
     struct Service;
 
     #[traced_service]
@@ -155,7 +155,7 @@ async fn of_a_service_without_a_package_and_a_trait_renamed_by_use() {
 }
 
 #[tokio::test]
-async fn of_a_service_that_is_told_its_name() {
+async fn explicit_service_name() {
     struct Literal;
 
     #[traced_service(service = "renamed.Service")]
@@ -192,7 +192,7 @@ async fn of_a_service_that_is_told_its_name() {
 }
 
 #[tokio::test]
-async fn of_a_method_that_is_told_its_name() {
+async fn explicit_method_name() {
     struct Service;
 
     #[traced_service]
@@ -214,7 +214,7 @@ async fn of_a_method_that_is_told_its_name() {
 }
 
 #[tokio::test]
-async fn of_a_handler_that_is_called_without_a_path_are_those_of_rust() {
+async fn handler_called_without_a_path_has_rust_names() {
     odd_service!(Service, Odd);
     let telemetry = Telemetry::start();
     Service.get_url(Request::new(Nothing {})).await.unwrap();

@@ -21,7 +21,7 @@ impl<S: Subscriber> Layer<S> for Count {
 }
 
 #[test]
-fn the_program_s_layer_hears_all() {
+fn other_layers_receive_all_events() {
     let telemetry = otel_setup::builder()
         .trace_exporters([])
         .metric_exporters([])

@@ -45,7 +45,7 @@ async fn post(server: &RunningServer, path: &str, content: Option<&str>, body: &
     String::from_utf8_lossy(&response).into_owned()
 }
 
-mod what_is_not_grpc {
+mod other_requests {
     use super::*;
 
     async fn serve_echo() -> RunningServer {
@@ -56,7 +56,7 @@ mod what_is_not_grpc {
     }
 
     #[tokio::test]
-    async fn passes_through() {
+    async fn are_not_recorded() {
         let telemetry = Telemetry::start();
         let server = serve_echo().await;
         for content in [
@@ -84,7 +84,7 @@ mod what_is_not_grpc {
     }
 
     #[tokio::test]
-    async fn is_told_by_its_content_type_alone() {
+    async fn are_distinguished_by_content_type() {
         for content in [
             "application/grpc",
             "application/grpc+json",
@@ -149,13 +149,13 @@ mod grpc_web {
     }
 
     #[tokio::test]
-    async fn that_succeeds() {
+    async fn success() {
         is_recorded("kinds.Unary/Call", "hello", Code::Ok, "OK").await;
         is_recorded("kinds.ServerStream/Call", "later hello", Code::Ok, "OK").await;
     }
 
     #[tokio::test]
-    async fn that_fails() {
+    async fn failure() {
         is_recorded("kinds.Unary/Call", "13", Code::Internal, "INTERNAL").await;
         is_recorded("kinds.ServerStream/Call", "later 13", Code::Internal, "INTERNAL").await;
     }

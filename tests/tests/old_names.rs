@@ -71,7 +71,7 @@ fn points(metrics: &Metrics, name: &str) -> Vec<(Attributes, u64, f64)> {
 }
 
 #[tokio::test]
-async fn are_what_the_environment_asks_for() {
+async fn names_of_the_current_environment() {
     let dup = std::env::var(OPT_IN).is_ok_and(|opt_in| opt_in.contains("rpc/dup"));
     let telemetry = Telemetry::start();
     tokio::time::timeout(TIMEOUT, three_rpcs()).await.unwrap();
@@ -164,10 +164,10 @@ async fn are_what_the_environment_asks_for() {
 
 /// The environment is read once per process, so each value is tested in a child process.
 #[test]
-fn of_each_choice() {
+fn names_for_each_value_of_the_variable() {
     for opt_in in ["", "rpc", "rpc/dup", "http , rpc/dup"] {
         let output = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "are_what_the_environment_asks_for"])
+            .args(["--exact", "names_of_the_current_environment"])
             .env(OPT_IN, opt_in)
             .output()
             .unwrap();

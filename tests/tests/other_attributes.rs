@@ -130,7 +130,7 @@ async fn autometrics_on_the_impl_below() {
 ///
 /// If this test fails, a later version keeps them, and the test above can cover this order, too.
 #[tokio::test]
-async fn autometrics_on_the_impl_above_drops_ours() {
+async fn autometrics_above_the_impl_drops_traced_service() {
     services!(Dropped: #[autometrics] #[traced_service] #[tonic::async_trait];; "hello");
     // The attribute does not exist, but this compiles, because autometrics drops it.
     services!(OthersToo: #[autometrics] #[there_is_no_such_attribute] #[tonic::async_trait];; "hello");

@@ -31,7 +31,7 @@ fn logged(collector: &Collector, text: &str) -> usize {
 }
 
 #[test]
-fn by_either_protocol_and_on_any_runtime() {
+fn each_protocol_on_each_runtime() {
     for protocol in ["grpc", "http/protobuf"] {
         for runtime in ["bare", "current_thread", "multi_thread"] {
             println!("{protocol} {runtime}");
@@ -58,7 +58,7 @@ fn by_either_protocol_and_on_any_runtime() {
 }
 
 #[test]
-fn when_telemetry_is_dropped_on_any_runtime() {
+fn dropping_telemetry_exports_on_each_runtime() {
     for runtime in ["bare", "current_thread", "multi_thread"] {
         println!("{runtime}");
         let collector = Collector::start();
@@ -72,7 +72,7 @@ fn when_telemetry_is_dropped_on_any_runtime() {
 }
 
 #[test]
-fn when_it_is_flushed_and_again() {
+fn repeated_flushes() {
     let collector = Collector::start();
     let url = collector.url();
     let (mut driven, _) = DrivenProcess::start(DRIVEN, &["multi_thread"], [("OTEL_EXPORTER_OTLP_ENDPOINT", &*url)]);
@@ -90,7 +90,7 @@ fn when_it_is_flushed_and_again() {
 }
 
 #[test]
-fn with_one_line_a_service_sends_all_three() {
+fn one_line_setup_exports_all_three_signals() {
     let collector = Collector::start();
     let url = collector.url();
     let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*url), ("OTEL_SERVICE_NAME", "greeter")];

@@ -36,7 +36,7 @@ fn error(answer: &str) -> (u64, String) {
 }
 
 #[test]
-fn where_nobody_listens() {
+fn connection_refused() {
     for protocol in ["grpc", "http/protobuf"] {
         let address = unused_address();
         let mut driven = start(&format!("http://{address}"), protocol);
@@ -69,7 +69,7 @@ fn where_nobody_listens() {
 }
 
 #[test]
-fn where_nobody_answers() {
+fn receiver_hangs() {
     for protocol in ["grpc", "http/protobuf"] {
         let collector = Collector::start();
         collector.behave(Behaviour::Hang);
@@ -84,7 +84,7 @@ fn where_nobody_answers() {
 }
 
 #[test]
-fn where_the_answer_takes_its_time() {
+fn slow_receiver() {
     let collector = Collector::start();
     collector.behave(Behaviour::Slow(Duration::from_millis(300)));
     let mut driven = start(&collector.url(), "grpc");
@@ -96,7 +96,7 @@ fn where_the_answer_takes_its_time() {
 
 /// The SDK's metric reader stops waiting after five seconds, regardless of its timeout.
 #[test]
-fn where_the_answer_takes_longer_than_the_sdk_waits() {
+fn receiver_slower_than_the_sdks_metric_reader() {
     let collector = Collector::start();
     collector.behave(Behaviour::Slow(Duration::from_millis(5500)));
     let mut driven = start(&collector.url(), "grpc");
@@ -106,7 +106,7 @@ fn where_the_answer_takes_longer_than_the_sdk_waits() {
 }
 
 #[test]
-fn where_the_answer_is_an_error() {
+fn receiver_fails() {
     for (protocol, behaviour, expected) in [
         ("grpc", Behaviour::Unavailable, "Unavailable"),
         ("http/protobuf", Behaviour::Unavailable, "503 Service Unavailable"),
@@ -127,7 +127,7 @@ fn where_the_answer_is_an_error() {
 
 /// Spans are dropped if the queue is full, and the error counts them.
 #[test]
-fn counts_what_found_the_queue_full() {
+fn error_counts_items_dropped_by_a_full_queue() {
     let collector = Collector::start();
     let url = collector.url();
     let variables = [
@@ -158,7 +158,7 @@ fn counts_what_found_the_queue_full() {
 
 /// Losses of earlier flushes are reported, even if later exports succeed.
 #[test]
-fn tells_what_was_lost_before() {
+fn error_includes_earlier_losses() {
     let collector = Collector::start();
     collector.behave(Behaviour::Refuse);
     let mut driven = start(&collector.url(), "grpc");
@@ -175,7 +175,7 @@ fn tells_what_was_lost_before() {
 }
 
 #[test]
-fn a_flush_keeps_to_its_limit() {
+fn flush_respects_its_timeout() {
     let collector = Collector::start();
     collector.behave(Behaviour::Hang);
     let mut driven = start(&collector.url(), "grpc");
@@ -186,7 +186,7 @@ fn a_flush_keeps_to_its_limit() {
 }
 
 #[test]
-fn dropping_keeps_to_five_seconds() {
+fn drop_takes_at_most_five_seconds() {
     let collector = Collector::start();
     collector.behave(Behaviour::Hang);
     let mut driven = start(&collector.url(), "grpc");
@@ -198,7 +198,7 @@ fn dropping_keeps_to_five_seconds() {
 
 /// After an outage, cumulative metrics include the failed exports, but deltas do not.
 #[test]
-fn an_outage_that_is_over_has_cost_no_cumulative_metrics() {
+fn cumulative_metrics_recover_after_an_outage() {
     for (temporality, answer) in [("cumulative", "ok "), ("delta", "error ")] {
         let collector = Collector::start();
         collector.behave(Behaviour::Refuse);

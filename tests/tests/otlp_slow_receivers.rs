@@ -6,7 +6,7 @@ use integration_tests::collector::{Behaviour, Collector};
 const CALLS: &str = "10000";
 
 #[test]
-fn a_receiver_that_never_answers_costs_no_reply() {
+fn hanging_receiver_costs_no_reply() {
     let collector = Collector::start();
     collector.behave(Behaviour::Hang);
     let url = collector.url();

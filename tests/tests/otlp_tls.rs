@@ -75,7 +75,7 @@ fn refused(variables: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn whom_to_trust() {
+fn trusted_certificates() {
     let (authority, stranger) = (Authority::new(), Authority::new());
     for protocol in ["grpc", "http/protobuf"] {
         let collector = Collector::start_with(authority.server());
@@ -105,7 +105,7 @@ fn whom_to_trust() {
 }
 
 #[test]
-fn who_to_be() {
+fn client_certificates() {
     let authority = Authority::new();
     let (certificate, key) = authority.sign("greeter");
     let certificate = authority.write("client.pem", &certificate);
@@ -135,7 +135,7 @@ fn who_to_be() {
 }
 
 #[test]
-fn files_that_are_none() {
+fn invalid_files() {
     let authority = Authority::new();
     let (certificate, key) = authority.sign("greeter");
     let (_, other_key) = authority.sign("other");
@@ -202,7 +202,7 @@ fn files_that_are_none() {
 }
 
 #[test]
-fn files_that_have_no_effect_are_told_of() {
+fn unused_files_are_logged() {
     let collector = Collector::start();
     let url = collector.url();
     let variables = [

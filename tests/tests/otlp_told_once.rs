@@ -10,7 +10,7 @@ fn about(log: &[String], text: &str) -> usize {
 }
 
 #[test]
-fn not_with_each_batch() {
+fn outage_is_logged_once_for_many_batches() {
     for protocol in ["grpc", "http/protobuf"] {
         println!("{protocol}");
         let collector = Collector::start();
@@ -58,7 +58,7 @@ fn not_with_each_batch() {
 ///
 /// Rejected items count as exported, because that crate does not return them.
 #[test]
-fn partial_success_is_told() {
+fn partial_success_is_logged() {
     let collector = Collector::start();
     collector.behave(Behaviour::PartialSuccess(3));
     let url = collector.url();
@@ -81,7 +81,7 @@ fn partial_success_is_told() {
 
 /// Spans that end after the shutdown are not logged one by one.
 #[test]
-fn nor_with_each_span_that_comes_after_the_end() {
+fn spans_after_shutdown_are_not_logged_one_by_one() {
     let collector = Collector::start();
     let url = collector.url();
     let (mut driven, _) = DrivenProcess::start(DRIVEN, &["multi_thread"], [("OTEL_EXPORTER_OTLP_ENDPOINT", &*url)]);
@@ -98,7 +98,7 @@ fn nor_with_each_span_that_comes_after_the_end() {
 
 /// An export creates no telemetry, which would have to be exported in turn.
 #[test]
-fn and_sending_makes_nothing_to_send() {
+fn exports_create_no_telemetry() {
     let collector = Collector::start();
     let url = collector.url();
     let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*url), ("RUST_LOG", "trace")];

@@ -99,7 +99,7 @@ fn protocol_of_a_signal() {
 }
 
 #[test]
-fn protocol_that_is_not_known() {
+fn unknown_protocol() {
     let collector = Collector::start();
     let url = collector.url();
     let log = run(&[
@@ -159,7 +159,7 @@ fn endpoint_of_a_signal() {
 }
 
 #[test]
-fn endpoint_that_is_none() {
+fn invalid_endpoint() {
     for (name, value) in [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a b"),
@@ -233,7 +233,7 @@ fn timeout() {
 }
 
 #[test]
-fn timeout_that_is_none() {
+fn invalid_timeout() {
     let collector = Collector::start();
     let log = run(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url()),
@@ -348,7 +348,7 @@ fn temporality_preference() {
 }
 
 #[test]
-fn the_program_wins() {
+fn settings_in_code_win() {
     for (protocol, paths_of_protocol) in [
         ("grpc", [LOGS, METRICS, TRACES]),
         ("http", ["/v1/logs", "/v1/metrics", "/v1/traces"]),

@@ -141,7 +141,7 @@ impl Process {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn are_not_recorded() {
+async fn own_exports_are_not_recorded() {
     for coverage in Coverage::ALL {
         println!("{coverage:?}");
         let telemetry = Telemetry::start();
@@ -160,7 +160,7 @@ async fn are_not_recorded() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn but_those_of_an_ordinary_client_are() {
+async fn exports_of_an_ordinary_client_are_recorded() {
     for coverage in Coverage::ALL {
         println!("{coverage:?}");
         let telemetry = Telemetry::start();
@@ -177,7 +177,7 @@ async fn but_those_of_an_ordinary_client_are() {
 /// A client at another address of 127.0.0.0/8 is treated as another host.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn and_those_of_an_exporter_on_another_host() {
+async fn exports_from_another_host_are_recorded() {
     for coverage in Coverage::ALL {
         println!("{coverage:?}");
         let telemetry = Telemetry::start();

@@ -29,7 +29,7 @@ impl<S: Subscriber> Layer<S> for Count {
 }
 
 #[test]
-fn each_layer_has_its_filters() {
+fn layers_filter_independently() {
     let spans = InMemorySpanExporter::default();
     let logs = InMemoryLogExporter::default();
     let (to_spans, to_logs) = (spans.clone(), logs.clone());
@@ -89,7 +89,7 @@ fn each_layer_has_its_filters() {
 }
 
 #[test]
-fn before_it_is_set_warnings_go_to_stderr() {
+fn warnings_before_the_subscriber_go_to_stderr() {
     let said = run_logging_service(
         env!("CARGO_BIN_EXE_logging_service"),
         "nobody",

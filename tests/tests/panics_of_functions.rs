@@ -21,7 +21,7 @@ use tonic::{Code, Request, Response, Status};
 use tower::Layer;
 
 #[tokio::test]
-async fn a_servers_filter() {
+async fn server_filter() {
     for is_annotated in [false, true] {
         let telemetry = start();
         let layer = ServerLayer::new().filter(Filter::new(|_| panics()));
@@ -33,7 +33,7 @@ async fn a_servers_filter() {
 }
 
 #[tokio::test]
-async fn a_servers_span_attributes() {
+async fn server_span_attributes() {
     for is_annotated in [false, true] {
         let telemetry = start();
         // The iterator that the function returns may panic as well.
@@ -48,7 +48,7 @@ async fn a_servers_span_attributes() {
 }
 
 #[tokio::test]
-async fn what_tells_strangers() {
+async fn public_endpoint_condition() {
     for is_annotated in [false, true] {
         let telemetry = start();
         let layer = ServerLayer::new().public_endpoint_if(|_: &RpcRequest<'_>| panics());
@@ -130,7 +130,7 @@ impl Unary for OfInstrumentation {
 
 /// With the layer, the RPC is still recorded.
 #[tokio::test]
-async fn the_expression_of_an_instrumentation() {
+async fn instrumentation_expression() {
     for with_layer in [false, true] {
         let telemetry = start();
         assert_two_reply(OfInstrumentation, with_layer).await;
@@ -141,7 +141,7 @@ async fn the_expression_of_an_instrumentation() {
 }
 
 #[tokio::test]
-async fn what_a_client_is_given() {
+async fn client_options() {
     let layers = [
         ClientLayer::new("here").filter(Filter::new(|_| panics())),
         ClientLayer::new("here").span_attributes(|_| panics::<Vec<_>>()),

@@ -28,7 +28,7 @@ impl MeterProvider for Broken {
 }
 
 #[tokio::test]
-async fn replies_are_as_without_them() {
+async fn replies_are_unaffected() {
     global::set_tracer_provider(Broken);
     global::set_meter_provider(Broken);
     let server = Server::builder().layer(ServerLayer::new());

@@ -47,18 +47,18 @@ enum At {
     Debug,
 }
 
-struct Unsteady(At);
+struct PanickingPropagator(At);
 
-impl fmt::Debug for Unsteady {
+impl fmt::Debug for PanickingPropagator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0 == At::Debug {
             panics::<()>();
         }
-        f.write_str("Unsteady")
+        f.write_str("PanickingPropagator")
     }
 }
 
-impl TextMapPropagator for Unsteady {
+impl TextMapPropagator for PanickingPropagator {
     fn inject_context(&self, context: &Context, injector: &mut dyn Injector) {
         if self.0 == At::Inject {
             panics::<()>();
@@ -82,10 +82,10 @@ impl TextMapPropagator for Unsteady {
 }
 
 #[tokio::test]
-async fn a_propagator() {
+async fn propagator_panics() {
     for at in [At::Extract, At::Inject, At::Fields, At::Debug] {
         let telemetry = start();
-        let instrumentation = Instrumentation::builder().propagator(Unsteady(at)).build();
+        let instrumentation = Instrumentation::builder().propagator(PanickingPropagator(at)).build();
         let server = with_layer(ServerLayer::new().instrumentation(instrumentation.clone()), true).await;
         assert_all_reply(&server).await;
         assert_all_counted(&telemetry, CALLS).await;
@@ -111,14 +111,14 @@ async fn a_propagator() {
 
 /// `inject_current` and `extract` do not panic if the propagator does.
 #[test]
-fn a_propagator_that_is_asked_by_hand() {
+fn propagator_panics_in_manual_propagation() {
     let _telemetry = start();
     let before = opentelemetry::global::get_text_map_propagator(|propagator| propagator.fields().count());
     assert_eq!(before, 3, "the global one of the tests, which is put back below");
     let current = Context::current_with_value(1_u8);
     let _current = current.attach();
     for at in [At::Extract, At::Inject] {
-        opentelemetry::global::set_text_map_propagator(Unsteady(at));
+        opentelemetry::global::set_text_map_propagator(PanickingPropagator(at));
         let mut headers = tonic::metadata::MetadataMap::new();
         propagation::inject_current(&mut headers);
         assert_eq!(propagation::extract(&headers).get::<u8>(), Some(&1));
@@ -161,7 +161,7 @@ impl Unary for Seen {
 
 /// Without a sampling decision there is no span, but the caller's trace is propagated.
 #[tokio::test]
-async fn a_sampler() {
+async fn sampler_panics() {
     let telemetry = start();
     let tracers = SdkTracerProvider::builder().with_sampler(NoSampler).build();
     let instrumentation = Instrumentation::builder().tracer_provider(&tracers).build();
@@ -216,7 +216,7 @@ async fn with_processor(processor: Unready) -> (RunningServer, InMemorySpanExpor
 }
 
 #[tokio::test]
-async fn a_span_processor() {
+async fn span_processor_panics() {
     for processor in [Unready::AtTheStart, Unready::AtTheEnd] {
         let telemetry = start();
         let (server, _) = with_processor(processor).await;
@@ -227,7 +227,7 @@ async fn a_span_processor() {
 
 /// A panic during another panic would abort the process.
 #[tokio::test]
-async fn a_span_processor_while_a_handler_panics() {
+async fn span_processor_panics_during_a_handlers_panic() {
     let telemetry = start();
     let (server, spans) = with_processor(Unready::AtTheEnd).await;
     let channel = server.channel().await;
@@ -244,7 +244,7 @@ async fn a_span_processor_while_a_handler_panics() {
 }
 
 #[tokio::test]
-async fn a_view() {
+async fn view_panics() {
     let telemetry = start();
     let meters = SdkMeterProvider::builder()
         .with_reader(opentelemetry_sdk::metrics::ManualReader::builder().build())
@@ -350,7 +350,7 @@ impl Unary for Renamed {
 }
 
 #[tokio::test]
-async fn a_tracer_of_ones_own() {
+async fn custom_tracer_panics() {
     for method in METHODS {
         let telemetry = start();
         let instrumentation = Instrumentation::builder().tracer_provider(&OwnTracer(method)).build();
@@ -413,7 +413,7 @@ const OPT_IN: &str = "OTEL_SEMCONV_STABILITY_OPT_IN";
 
 /// The spans are complete nevertheless.
 #[tokio::test]
-async fn a_meter_of_ones_own() {
+async fn custom_meter_panics() {
     let telemetry = start();
     let instrumentation = Instrumentation::builder().meter_provider(&OwnMeter).build();
     let layer = ServerLayer::new()
@@ -439,9 +439,9 @@ async fn a_meter_of_ones_own() {
 ///
 /// The test runs in a child process, because the environment belongs to a process.
 #[test]
-fn a_meter_of_ones_own_beside_the_old_names() {
+fn custom_meter_panics_with_legacy_names() {
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "a_meter_of_ones_own"])
+        .args(["--exact", "custom_meter_panics"])
         .env(OPT_IN, "rpc/dup")
         .output()
         .unwrap();

@@ -88,7 +88,7 @@ async fn call_three_times(layer: ServerLayer) {
 }
 
 #[tokio::test]
-async fn each() {
+async fn each_function_is_logged_once() {
     std::panic::set_hook(Box::new(|_| {}));
     let telemetry = Telemetry::start();
     let layer = ServerLayer::new()

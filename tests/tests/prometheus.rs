@@ -113,7 +113,7 @@ async fn metrics_of_rpcs_can_be_scraped_until_the_shutdown() {
 }
 
 #[test]
-fn host_and_port_are_the_environments() {
+fn host_and_port_are_configurable() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let run = |host, port| {
@@ -146,7 +146,7 @@ fn host_and_port_are_the_environments() {
 }
 
 #[test]
-fn a_port_that_is_none_is_told() {
+fn invalid_port_is_logged() {
     // The default port, 9464, may be in use, and then the error says so.
     let variables = [
         ("OTEL_TRACES_EXPORTER", "none"),

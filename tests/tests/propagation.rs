@@ -67,7 +67,7 @@ async fn a_well_formed_traceparent_is_the_parent() {
 
 /// In HTTP, a list may be split into several header lines.
 #[tokio::test]
-async fn a_list_of_several_lines_is_read_to_its_end() {
+async fn lists_in_several_header_lines_are_joined() {
     let telemetry = Telemetry::start();
     let seen = call_with(&[
         ("traceparent", &traceparent("01")),
@@ -95,7 +95,7 @@ async fn the_random_flag_does_not_hide_the_sampled_one() {
 }
 
 #[tokio::test]
-async fn no_traceparent_starts_a_trace() {
+async fn request_without_traceparent_starts_a_trace() {
     let telemetry = Telemetry::start();
     let seen = call_with(&[]).await;
 
@@ -138,7 +138,7 @@ async fn a_malformed_traceparent_starts_a_trace() {
 }
 
 #[tokio::test]
-async fn an_unsampled_parent_is_not_recorded_but_carried_on() {
+async fn unsampled_parent_is_not_recorded_but_propagated() {
     let telemetry = Telemetry::start();
     let seen = call_with(&[("traceparent", &traceparent("00"))]).await;
 

@@ -74,7 +74,7 @@ impl ServerStream for Coercions {
 }
 
 #[tokio::test]
-async fn boxed_without_a_cast_returned_early_or_given_up_with_a_question_mark() {
+async fn boxed_stream_without_a_cast_and_early_returns() {
     let routes = || Routes::new(ServerStreamServer::new(Coercions));
     assert_streams(routes(), "a b", "OK", &["a", "b"]).await;
     assert_streams(routes(), "", "OK", &[]).await;
@@ -105,7 +105,7 @@ impl ServerStream for Named {
 }
 
 #[tokio::test]
-async fn named_by_its_associated_type_in_the_body() {
+async fn associated_type_in_the_body() {
     let routes = || Routes::new(ServerStreamServer::new(Named));
     assert_streams(routes(), "a b", "OK", &["a", "b"]).await;
     assert_streams(routes(), "macro", "OK", &["in", "a", "macro"]).await;
@@ -128,7 +128,7 @@ impl ServerStream for Concrete {
 }
 
 #[tokio::test]
-async fn named_by_what_it_is_behind_an_alias() {
+async fn concrete_type_behind_an_alias() {
     assert_streams(Routes::new(ServerStreamServer::new(Concrete)), "a b", "OK", &["a", "b"]).await;
 }
 
@@ -149,7 +149,7 @@ impl default_stubs::server_stream_server::ServerStream for Unnamed {
 }
 
 #[tokio::test]
-async fn with_no_associated_type() {
+async fn stream_without_an_associated_type() {
     let service = default_stubs::server_stream_server::ServerStreamServer::new(Unnamed);
     assert_streams(Routes::new(service), "a", "INTERNAL", &["a"]).await;
 }
@@ -162,7 +162,7 @@ struct Nothing;
 impl default_stubs::server_stream_server::ServerStream for Nothing {}
 
 #[tokio::test]
-async fn not_at_all() {
+async fn stub_service() {
     let telemetry = Telemetry::start();
     let service = default_stubs::server_stream_server::ServerStreamServer::new(Nothing);
     let server = serve(Routes::new(service)).await;

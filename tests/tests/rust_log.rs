@@ -36,7 +36,7 @@ fn assert_heard(rust_log: &str, expected: &[&str]) -> LogOutput {
 }
 
 #[test]
-fn by_default_it_is_info() {
+fn default_level_is_info() {
     let info = ["outside", "in an instrumented function"];
     let said = run_logging_service(env!("CARGO_BIN_EXE_logging_service"), "json", []);
     assert!(said.line("outside").is_some());
@@ -47,7 +47,7 @@ fn by_default_it_is_info() {
 }
 
 #[test]
-fn a_level_is_for_all() {
+fn level_without_a_target() {
     assert_heard("debug", &EVENTS);
     assert_heard("TRACE", &EVENTS);
     assert_heard("warn", &["in an instrumented function"]);
@@ -55,7 +55,7 @@ fn a_level_is_for_all() {
 }
 
 #[test]
-fn a_directive_is_for_a_target() {
+fn directive_with_a_target() {
     assert_heard(
         "info,details=debug",
         &["outside", "details", "in an instrumented function"],
@@ -68,19 +68,19 @@ fn a_directive_is_for_a_target() {
 }
 
 #[test]
-fn a_directive_is_for_a_span() {
+fn directive_with_a_span() {
     assert_heard("off,[verbose]=debug", &["in a verbose function"]);
 }
 
 #[test]
-fn what_is_said_again_with_each_batch_is_never_heard() {
+fn repeated_export_errors_are_never_logged() {
     let said = said("trace");
     assert!(said.line("each batch fails").is_none());
     assert!(said.record("each batch fails").is_none());
 }
 
 #[test]
-fn one_that_cannot_be_read_is_told_and_ignored() {
+fn invalid_directive_is_logged_and_ignored() {
     let warning = |list: &str| {
         format!(
             "RUST_LOG={list:?} has an invalid directive \"details=loud\": error parsing level filter: expected one of \

@@ -31,7 +31,7 @@ impl Unary for Sampled {
 }
 
 #[tokio::test]
-async fn a_sampler_sees_name_kind_method_and_server() {
+async fn sampler_receives_name_kind_method_and_server() {
     let sampler = RecordingSampler::new(SamplingDecision::Drop);
     let spans = InMemorySpanExporter::default();
     let provider = SdkTracerProvider::builder()

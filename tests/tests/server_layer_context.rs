@@ -51,12 +51,12 @@ async fn a_span_made_there_is_a_child(text: &str, rpcs: &[&str]) {
 }
 
 #[tokio::test]
-async fn in_a_handler() {
+async fn context_is_current_in_a_handler() {
     a_span_made_there_is_a_child("span", &RPCS).await;
 }
 
 #[tokio::test]
-async fn in_a_response_stream() {
+async fn context_is_current_in_a_response_stream() {
     a_span_made_there_is_a_child("later span", &STREAMING).await;
 }
 
@@ -79,17 +79,17 @@ async fn a_span_made_there_when_it_is_dropped_is_a_child(text: &str, rpcs: &[&st
 }
 
 #[tokio::test]
-async fn in_a_handler_that_is_dropped() {
+async fn context_is_current_when_a_handler_is_dropped() {
     a_span_made_there_when_it_is_dropped_is_a_child("hold", &RPCS).await;
 }
 
 #[tokio::test]
-async fn in_a_response_stream_that_is_dropped() {
+async fn context_is_current_when_a_response_stream_is_dropped() {
     a_span_made_there_when_it_is_dropped_is_a_child("later hold", &STREAMING).await;
 }
 
 #[tokio::test]
-async fn in_an_interceptor() {
+async fn context_is_current_in_an_interceptor() {
     let telemetry = Telemetry::start();
     let seen = Shared::<Option<Context>>::default();
     let intercept = {
@@ -118,7 +118,7 @@ async fn in_an_interceptor() {
 }
 
 #[tokio::test]
-async fn and_not_outside() {
+async fn context_is_not_current_outside_the_layer() {
     let _telemetry = Telemetry::start();
     let server = Coverage::Both.serve(&ScriptedHandler::default()).await;
     // The test's runtime has one thread, so the server's tasks run on this one.

@@ -44,7 +44,7 @@ async fn only_span(telemetry: &Telemetry) -> (SpanData, Attributes) {
     (span, found)
 }
 
-mod what_the_attribute_lists {
+mod captured_headers {
     use super::*;
 
     struct MetadataService;
@@ -116,7 +116,7 @@ mod what_the_attribute_lists {
     }
 
     #[tokio::test]
-    async fn is_added_to_what_the_layer_lists() {
+    async fn lists_of_attribute_and_layer_are_combined() {
         let (span, found) = recorded("stream").await;
         assert_eq!(found["asked.for"], "stream");
         assert_eq!(span.status, SpanStatus::error("torn"));
@@ -137,7 +137,7 @@ mod what_the_attribute_lists {
     }
 
     #[tokio::test]
-    async fn is_added_also_where_headers_are_trailers() {
+    async fn lists_are_combined_for_trailers_only_responses() {
         let (span, found) = recorded("fail").await;
         assert_eq!(found["asked.for"], "fail");
         assert_eq!(
@@ -154,7 +154,7 @@ mod what_the_attribute_lists {
     }
 }
 
-mod a_name_that_the_attribute_gives {
+mod explicit_name_on_the_attribute {
     use super::*;
 
     struct Renamed;
@@ -169,7 +169,7 @@ mod a_name_that_the_attribute_gives {
     }
 
     #[tokio::test]
-    async fn is_that_of_span_and_metrics() {
+    async fn is_recorded_on_span_and_metrics() {
         let telemetry = Telemetry::start();
         let server = serve_in_layer(Routes::new(UnaryServer::new(Renamed))).await;
         let channel = server.channel().await;
@@ -190,7 +190,7 @@ mod a_name_that_the_attribute_gives {
 }
 
 /// Only the attribute can inspect the response stream itself.
-mod a_stream_that_is_dropped {
+mod dropped_response_stream {
     use super::*;
 
     /// A stream that reports its end in `size_hint` after one item, but does not end.
@@ -247,20 +247,20 @@ mod a_stream_that_is_dropped {
     }
 
     #[tokio::test]
-    async fn after_its_last_item_is_ok() {
+    async fn dropped_after_its_last_item_is_ok() {
         let routes = Routes::new(ServerStreamServer::new(Annotated));
         assert_eq!(after_its_last_item(routes).await, "OK");
     }
 
     #[tokio::test]
-    async fn is_one_whose_caller_went_away_for_the_layer_alone() {
+    async fn without_the_attribute_is_cancelled() {
         let routes = Routes::new(ServerStreamServer::new(Plain));
         assert_eq!(after_its_last_item(routes).await, "CANCELLED");
     }
 }
 
 /// The handler determines the outcome when it returns, even if the response is dropped afterwards.
-mod a_response_that_is_dropped_on_its_way {
+mod response_dropped_before_its_trailers {
     use http_body_util::BodyExt;
     use integration_tests::coverage::Plain;
     use tonic::codegen::http;
@@ -285,7 +285,7 @@ mod a_response_that_is_dropped_on_its_way {
     }
 
     #[tokio::test]
-    async fn has_ended_as_its_handler_says() {
+    async fn with_the_attribute_has_the_handlers_status() {
         let annotated = || Annotated::routes(&ScriptedHandler::default());
         assert_eq!(after_its_data(annotated(), "kinds.Unary/Call", "").await, "OK");
         let rpc = "kinds.ServerStream/Call";
@@ -293,14 +293,14 @@ mod a_response_that_is_dropped_on_its_way {
     }
 
     #[tokio::test]
-    async fn was_given_up_by_its_caller_for_the_layer_alone() {
+    async fn without_the_attribute_is_cancelled() {
         let plain = Plain::routes(&ScriptedHandler::default());
         assert_eq!(after_its_data(plain, "kinds.Unary/Call", "").await, "CANCELLED");
     }
 }
 
 /// Without tonic's router, the handler does not know the path of the request.
-mod a_service_without_a_router {
+mod service_without_a_router {
     use super::*;
 
     struct Strange;
@@ -332,7 +332,7 @@ mod a_service_without_a_router {
     }
 
     #[tokio::test]
-    async fn has_the_layers_names_and_joins_it() {
+    async fn has_the_layers_names_and_one_span() {
         let telemetry = Telemetry::start();
         let layer = ServerLayer::new();
         let mut client = OddClient::new(layer.layer(OddServer::new(Strange)));
@@ -360,7 +360,7 @@ mod a_service_without_a_router {
 }
 
 /// The layer starts the RPC, so its options determine the parent and the instrumentation.
-mod what_only_the_layer_says {
+mod options_of_the_layer {
     use super::*;
 
     struct Public;
@@ -374,7 +374,7 @@ mod what_only_the_layer_says {
     }
 
     #[tokio::test]
-    async fn is_who_is_a_stranger() {
+    async fn layer_decides_about_untrusted_callers() {
         const PARENT: &str = "00f067aa0ba902b7";
         let telemetry = Telemetry::start();
         let server = serve_in_layer(Routes::new(UnaryServer::new(Public))).await;
@@ -391,7 +391,7 @@ mod what_only_the_layer_says {
 }
 
 #[tokio::test]
-async fn rpcs_at_once_on_one_connection_do_not_mix() {
+async fn concurrent_rpcs_on_one_connection_are_separate() {
     const RPCS: usize = 100;
     let telemetry = Telemetry::start();
     let server = serve_in_layer(Annotated::routes(&ScriptedHandler::default())).await;
@@ -428,7 +428,7 @@ async fn rpcs_at_once_on_one_connection_do_not_mix() {
 }
 
 #[tokio::test]
-async fn two_layers_are_one() {
+async fn two_layers_record_one_span() {
     let telemetry = Telemetry::start();
     let inner = ServerLayer::new().request_headers(["x-inner"]);
     let server = Server::builder().layer(ServerLayer::new()).layer(inner);

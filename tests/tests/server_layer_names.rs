@@ -69,7 +69,7 @@ async fn call_each(server: &RunningServer, rpc: &str, texts: &[&str]) {
 }
 
 #[tokio::test]
-async fn of_an_annotated_method_from_its_first_rpc_on() {
+async fn annotated_method_is_known_from_its_first_rpc() {
     for rpc in RPCS {
         for texts in [["", ""], ["13", "13"]] {
             let routes = Annotated::routes(&ScriptedHandler::default());
@@ -81,7 +81,7 @@ async fn of_an_annotated_method_from_its_first_rpc_on() {
 }
 
 #[tokio::test]
-async fn of_a_method_that_the_layer_is_told_also_for_its_first_sampler() {
+async fn registered_method_is_known_to_the_sampler_of_its_first_rpc() {
     for told in ["kinds.Unary/Call", "/kinds.Unary/Call"] {
         for routes in [Plain::routes, Annotated::routes] {
             let layer = ServerLayer::new().known_methods([told]);
@@ -93,7 +93,7 @@ async fn of_a_method_that_the_layer_is_told_also_for_its_first_sampler() {
 }
 
 #[tokio::test]
-async fn of_any_method_once_it_has_answered() {
+async fn method_is_known_after_its_first_response() {
     for rpc in RPCS {
         let routes = Plain::routes(&ScriptedHandler::default());
         let (spans, asked) = names(ServerLayer::new(), routes, rpc, &["13", "", "13"]).await;
@@ -104,7 +104,7 @@ async fn of_any_method_once_it_has_answered() {
 }
 
 #[tokio::test]
-async fn of_a_method_whose_answer_has_failed_half_way() {
+async fn method_is_known_after_a_partial_response() {
     let rpc = "kinds.ServerStream/Call";
     let routes = Plain::routes(&ScriptedHandler::default());
     let (spans, _) = names(ServerLayer::new(), routes, rpc, &["later 13"]).await;
@@ -112,7 +112,7 @@ async fn of_a_method_whose_answer_has_failed_half_way() {
 }
 
 #[tokio::test]
-async fn what_one_connection_has_told_all_of_them_know() {
+async fn known_methods_are_shared_by_connections() {
     let telemetry = Telemetry::start();
     let server = Server::builder().layer(ServerLayer::new());
     let server = serve_with(server, Plain::routes(&ScriptedHandler::default())).await;
@@ -126,7 +126,7 @@ async fn what_one_connection_has_told_all_of_them_know() {
 
 /// Active requests are counted as `_OTHER` only until their method is known.
 #[tokio::test]
-async fn active_requests_move_to_their_method() {
+async fn active_requests_are_moved_to_their_method() {
     let telemetry = Telemetry::start();
     let handler = ScriptedHandler::default();
     let server = Server::builder().layer(ServerLayer::new());
@@ -161,7 +161,7 @@ async fn active_requests_move_to_their_method() {
 }
 
 #[tokio::test]
-async fn of_an_rpc_that_was_given_up_before_its_method_was_known() {
+async fn cancelled_rpc_of_an_unknown_method() {
     let telemetry = Telemetry::start();
     let handler = ScriptedHandler::default();
     let server = Server::builder().layer(ServerLayer::new());

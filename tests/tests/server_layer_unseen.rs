@@ -69,7 +69,7 @@ impl Recorded<'_> {
     }
 }
 
-mod an_unknown {
+mod unknown {
     use super::*;
 
     async fn is_other(rpc: &str) {
@@ -124,7 +124,7 @@ mod rejected_by_an_interceptor {
     }
 
     #[tokio::test]
-    async fn of_the_server() {
+    async fn interceptor_of_the_server() {
         for known in [false, true] {
             let layer = ServerLayer::new().known_methods(known.then_some("kinds.Unary/Call"));
             let server = Server::builder().layer(layer).layer(InterceptorLayer::new(refuse));
@@ -134,7 +134,7 @@ mod rejected_by_an_interceptor {
     }
 
     #[tokio::test]
-    async fn of_the_service() {
+    async fn interceptor_of_the_service() {
         for known in [false, true] {
             let layer = ServerLayer::new().known_methods(known.then_some("kinds.Unary/Call"));
             let service = UnaryServer::with_interceptor(Annotated::default(), refuse);
@@ -176,13 +176,13 @@ mod rejected_by_an_interceptor {
     }
 
     #[tokio::test]
-    async fn a_thousand_services_that_are_made_up() {
+    async fn thousand_unknown_services() {
         let server = serve_in_layer(Annotated::routes(&ScriptedHandler::default())).await;
         makes_no_label(server, |number| format!("made.up{number}/Call"), "UNIMPLEMENTED").await;
     }
 
     #[tokio::test]
-    async fn a_thousand_services_that_are_made_up_before_an_interceptor_of_the_server() {
+    async fn thousand_unknown_services_with_an_interceptor_of_the_server() {
         let server = Server::builder()
             .layer(ServerLayer::new())
             .layer(InterceptorLayer::new(refuse));
@@ -191,20 +191,20 @@ mod rejected_by_an_interceptor {
     }
 
     #[tokio::test]
-    async fn a_thousand_methods_that_are_made_up() {
+    async fn thousand_unknown_methods() {
         let server = serve_in_layer(Plain::routes(&ScriptedHandler::default())).await;
         makes_no_label(server, |number| format!("kinds.Unary/Call{number}"), "UNIMPLEMENTED").await;
     }
 
     #[tokio::test]
-    async fn a_thousand_methods_that_are_made_up_of_a_service_with_an_interceptor() {
+    async fn thousand_unknown_methods_of_a_service_with_an_interceptor() {
         let service = UnaryServer::with_interceptor(Annotated::default(), refuse);
         let server = serve_in_layer(Routes::new(service)).await;
         makes_no_label(server, |number| format!("kinds.Unary/Call{number}"), "UNAUTHENTICATED").await;
     }
 }
 
-mod a_message {
+mod invalid_message {
     use super::*;
 
     const KNOWN: &str = "kinds.Unary/Call";
@@ -241,7 +241,7 @@ mod a_message {
     }
 
     #[tokio::test]
-    async fn that_cannot_be_decoded() {
+    async fn cannot_be_decoded() {
         let telemetry = Telemetry::start();
         let server = serve_known(UnaryServer::new(Annotated::default())).await;
         let status = call_undecodable(server.channel().await).await;
@@ -250,7 +250,7 @@ mod a_message {
     }
 
     #[tokio::test]
-    async fn that_is_too_large_to_be_decoded() {
+    async fn too_large_to_be_decoded() {
         let telemetry = Telemetry::start();
         let service = UnaryServer::new(Annotated::default()).max_decoding_message_size(8);
         let server = serve_known(service).await;
@@ -260,7 +260,7 @@ mod a_message {
     }
 
     #[tokio::test]
-    async fn that_is_too_large_to_be_encoded() {
+    async fn too_large_to_be_encoded() {
         let telemetry = Telemetry::start();
         let service = UnaryServer::new(Annotated::default()).max_encoding_message_size(8);
         let server = serve_known(service).await;
@@ -272,7 +272,7 @@ mod a_message {
 }
 
 /// Responses of a proxy or a framework instead of a gRPC service.
-mod a_response_that_is_not_grpc {
+mod response_other_than_grpc {
     use axum::http::StatusCode;
     use axum::response::IntoResponse;
 
@@ -300,7 +300,7 @@ mod a_response_that_is_not_grpc {
     }
 
     #[tokio::test]
-    async fn and_the_same_with_a_body() {
+    async fn has_the_code_of_its_http_status_with_a_body() {
         is_recorded((StatusCode::NOT_FOUND, "no such page"), "UNIMPLEMENTED", true).await;
         is_recorded((StatusCode::UNAUTHORIZED, "who are you?"), "UNAUTHENTICATED", false).await;
         is_recorded((StatusCode::OK, "hello"), "UNKNOWN", true).await;
@@ -309,7 +309,7 @@ mod a_response_that_is_not_grpc {
 
 /// If the response body fails, the connection resets the stream.
 #[tokio::test]
-async fn a_body_that_breaks_off() {
+async fn failing_response_body() {
     let telemetry = Telemetry::start();
     let broken = || async {
         let first = tokio_stream::once(Ok("a piece"));
@@ -354,7 +354,7 @@ mod an_error_instead_of_a_response {
     }
 
     #[tokio::test]
-    async fn that_is_no_status() {
+    async fn error_other_than_a_status() {
         let layer = ServerLayer::new().known_methods([RPC]);
         let impatient = TimeoutLayer::new(Duration::from_millis(50));
         let server = Server::builder().layer(layer).layer(impatient);
@@ -363,7 +363,7 @@ mod an_error_instead_of_a_response {
     }
 
     #[tokio::test]
-    async fn that_there_is_too_much_to_do() {
+    async fn overload() {
         let layer = ServerLayer::new().known_methods([RPC]);
         let server = Server::builder()
             .layer(layer)
@@ -375,7 +375,7 @@ mod an_error_instead_of_a_response {
 }
 
 /// The layer records methods that the attribute skips.
-mod a_method_that_the_attribute_skips {
+mod method_skipped_by_the_attribute {
     use super::*;
 
     struct Skipping;

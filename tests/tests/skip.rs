@@ -43,7 +43,7 @@ impl RouteGuide for Guide {
 }
 
 #[tokio::test]
-async fn only_what_is_not_skipped_is_recorded() {
+async fn skipped_methods_are_not_recorded() {
     let telemetry = Telemetry::start();
     let server = serve(Routes::new(RouteGuideServer::new(Guide))).await;
     let mut client = RouteGuideClient::new(server.channel().await);

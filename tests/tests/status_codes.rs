@@ -33,37 +33,37 @@ const CODES: [(Code, &str, bool); 17] = [
     (Code::Unauthenticated, "UNAUTHENTICATED", false),
 ];
 
-async fn of_each_kind(coverage: Coverage) {
+async fn each_kind_of_rpc(coverage: Coverage) {
     for rpc in RPCS {
-        each_is_as_the_conventions_say(coverage, rpc, "").await;
+        assert_each_code(coverage, rpc, "").await;
     }
 }
 
-async fn of_a_stream_that_ends_with_it(coverage: Coverage) {
+async fn end_of_a_response_stream(coverage: Coverage) {
     for rpc in STREAMING {
-        each_is_as_the_conventions_say(coverage, rpc, "later ").await;
+        assert_each_code(coverage, rpc, "later ").await;
     }
 }
 
 #[tokio::test]
 async fn with_the_attribute() {
-    of_each_kind(Coverage::Attribute).await;
-    of_a_stream_that_ends_with_it(Coverage::Attribute).await;
+    each_kind_of_rpc(Coverage::Attribute).await;
+    end_of_a_response_stream(Coverage::Attribute).await;
 }
 
 #[tokio::test]
 async fn with_the_layer() {
-    of_each_kind(Coverage::Layer).await;
-    of_a_stream_that_ends_with_it(Coverage::Layer).await;
+    each_kind_of_rpc(Coverage::Layer).await;
+    end_of_a_response_stream(Coverage::Layer).await;
 }
 
 #[tokio::test]
 async fn with_both() {
-    of_each_kind(Coverage::Both).await;
-    of_a_stream_that_ends_with_it(Coverage::Both).await;
+    each_kind_of_rpc(Coverage::Both).await;
+    end_of_a_response_stream(Coverage::Both).await;
 }
 
-async fn each_is_as_the_conventions_say(coverage: Coverage, rpc: &str, when: &str) {
+async fn assert_each_code(coverage: Coverage, rpc: &str, when: &str) {
     let telemetry = Telemetry::start();
     let server = coverage.serve(&ScriptedHandler::default()).await;
     let channel = server.channel().await;
@@ -112,7 +112,7 @@ fn point_of(method: &str, code: &str, is_error: bool) -> Attributes {
 }
 
 #[tokio::test]
-async fn an_error_with_the_code_ok_is_ok_as_it_is_on_the_wire() {
+async fn error_with_the_code_ok_is_ok() {
     struct ErrOk;
     #[traced_service]
     #[tonic::async_trait]

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::error::Error;
 
 #[test]
-fn nothing_is_set_up() {
+fn init_fails_and_installs_nothing() {
     tracing::subscriber::set_global_default(tracing_subscriber::registry()).unwrap();
     let before = InMemorySpanExporter::default();
     global::set_tracer_provider(

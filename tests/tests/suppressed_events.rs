@@ -4,7 +4,7 @@ use integration_tests::logging_service::run_logging_service;
 use serde_json::Value;
 
 #[test]
-fn neither_log_records_nor_spans() {
+fn suppressed_events_create_neither_log_records_nor_spans() {
     for rust_log in ["info", "trace"] {
         let said = run_logging_service(env!("CARGO_BIN_EXE_logging_service"), "json", [("RUST_LOG", rust_log)]);
         assert!(said.line("suppressed").is_some());

@@ -38,7 +38,7 @@ async fn assert_no_trace(telemetry: &Telemetry, service: &ScriptedService, calls
 
 /// The guard belongs to a thread, so this test runs on one thread.
 #[tokio::test]
-async fn by_a_guard_of_the_scope() {
+async fn suppressed_by_a_guard() {
     let (telemetry, service, server) = start().await;
     let channel = connect(&server).await;
     {
@@ -57,7 +57,7 @@ async fn by_a_guard_of_the_scope() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn in_a_task_that_was_given_the_context() {
+async fn suppressed_in_a_task_with_the_context() {
     let (telemetry, service, server) = start().await;
     let channel = connect(&server).await;
     let tasks = Kind::ALL.map(|kind| {
@@ -71,7 +71,7 @@ async fn in_a_task_that_was_given_the_context() {
 }
 
 #[tokio::test]
-async fn when_dropped_on_the_way() {
+async fn suppressed_rpc_that_is_cancelled() {
     let (telemetry, service, server) = start().await;
     let channel = connect(&server).await;
     let call = call(channel, Kind::Unary, Request::new("wait"));

@@ -79,13 +79,13 @@ front!(Public, public_endpoint);
 
 /// The place of the option `public_endpoint`.
 #[derive(Clone, Copy, Debug)]
-enum Told {
-    Nobody,
-    TheAttribute,
-    TheLayer,
+enum PublicEndpoint {
+    Nowhere,
+    OnAttribute,
+    OnLayer,
 }
 
-const STRANGERS: [Told; 2] = [Told::TheAttribute, Told::TheLayer];
+const UNTRUSTED: [PublicEndpoint; 2] = [PublicEndpoint::OnAttribute, PublicEndpoint::OnLayer];
 
 /// The observable effects of an RPC.
 struct Outcome {
@@ -97,7 +97,11 @@ struct Outcome {
 }
 
 /// Makes an RPC. The sampler records only RPCs of sampled callers, much as in production.
-async fn call(told: Told, propagator: Option<TraceContextPropagator>, request: Request<Message>) -> Outcome {
+async fn call(
+    public_endpoint: PublicEndpoint,
+    propagator: Option<TraceContextPropagator>,
+    request: Request<Message>,
+) -> Outcome {
     let spans = InMemorySpanExporter::default();
     let sampler = Sampler::ParentBased(Box::new(Sampler::AlwaysOff));
     let tracers = SdkTracerProvider::builder()
@@ -118,16 +122,16 @@ async fn call(told: Told, propagator: Option<TraceContextPropagator>, request: R
         behind: Some(UnaryClient::new(TracedChannel::connect_lazy(&endpoint))),
         instrumentation: instrumentation.clone(),
     };
-    let routes = match told {
-        Told::TheAttribute => Routes::new(UnaryServer::new(Public(front))),
-        Told::Nobody | Told::TheLayer => Routes::new(UnaryServer::new(Private(front))),
+    let routes = match public_endpoint {
+        PublicEndpoint::OnAttribute => Routes::new(UnaryServer::new(Public(front))),
+        PublicEndpoint::Nowhere | PublicEndpoint::OnLayer => Routes::new(UnaryServer::new(Private(front))),
     };
-    let server = match told {
-        Told::TheLayer => {
+    let server = match public_endpoint {
+        PublicEndpoint::OnLayer => {
             let layer = ServerLayer::new().public_endpoint().instrumentation(instrumentation);
             serve_with(Server::builder().layer(layer), routes).await
         }
-        Told::Nobody | Told::TheAttribute => serve(routes).await,
+        PublicEndpoint::Nowhere | PublicEndpoint::OnAttribute => serve(routes).await,
     };
     UnaryClient::new(server.channel().await).call(request).await.unwrap();
     let seen = seen.lock().unwrap().take().unwrap();
@@ -141,23 +145,28 @@ async fn call(told: Told, propagator: Option<TraceContextPropagator>, request: R
 // Sampling and traces.
 
 #[tokio::test]
-async fn a_caller_makes_a_service_record_that_does_not_take_it_for_a_stranger() {
+async fn trusted_caller_can_enable_sampling() {
     let _turn = Telemetry::start();
-    let outcome = call(Told::Nobody, None, hostile(&[("traceparent", &traceparent("01"))])).await;
+    let outcome = call(
+        PublicEndpoint::Nowhere,
+        None,
+        hostile(&[("traceparent", &traceparent("01"))]),
+    )
+    .await;
     let [span] = &outcome.spans[..] else {
         panic!("{:?}", outcome.spans)
     };
     assert_eq!(span.span_context.trace_id(), TraceId::from_hex(TRACE).unwrap());
     assert_eq!(span.parent_span_id, SpanId::from_hex(PARENT).unwrap());
 
-    for told in STRANGERS {
-        let outcome = call(told, None, hostile(&[("traceparent", &traceparent("01"))])).await;
-        assert_eq!(outcome.spans.len(), 0, "{told:?}");
+    for public_endpoint in UNTRUSTED {
+        let outcome = call(public_endpoint, None, hostile(&[("traceparent", &traceparent("01"))])).await;
+        assert_eq!(outcome.spans.len(), 0, "{public_endpoint:?}");
     }
 }
 
 #[tokio::test]
-async fn a_caller_silences_the_spans_of_a_service_that_does_not_take_it_for_a_stranger_and_no_metric() {
+async fn trusted_caller_can_disable_spans_but_not_metrics() {
     let telemetry = Telemetry::start();
     let service = || Front {
         seen: Arc::default(),
@@ -182,37 +191,40 @@ async fn a_caller_silences_the_spans_of_a_service_that_does_not_take_it_for_a_st
 }
 
 #[tokio::test]
-async fn a_stranger_is_linked_to_and_goes_no_further() {
+async fn untrusted_callers_trace_is_linked_but_not_propagated() {
     let _turn = Telemetry::start();
     let lies = [("traceparent", &*traceparent("01")), ("tracestate", "forged=1")];
-    let outcome = call(Told::Nobody, None, hostile(&lies)).await;
+    let outcome = call(PublicEndpoint::Nowhere, None, hostile(&lies)).await;
     let forwarded = outcome.forwarded.get("traceparent").unwrap().to_str().unwrap();
     assert!(forwarded.contains(TRACE));
     assert_eq!(outcome.forwarded.get("tracestate").unwrap(), "forged=1");
 
-    for told in STRANGERS {
-        let outcome = call(told, None, hostile(&lies)).await;
+    for public_endpoint in UNTRUSTED {
+        let outcome = call(public_endpoint, None, hostile(&lies)).await;
         let forwarded = outcome.forwarded.get("traceparent").unwrap().to_str().unwrap();
-        assert!(!forwarded.contains(TRACE) && !forwarded.contains(PARENT), "{told:?}");
+        assert!(
+            !forwarded.contains(TRACE) && !forwarded.contains(PARENT),
+            "{public_endpoint:?}"
+        );
         let trace_state = outcome.forwarded.get("tracestate");
         assert!(
             trace_state.is_none_or(tonic::metadata::MetadataValue::is_empty),
-            "{told:?}"
+            "{public_endpoint:?}"
         );
     }
 }
 
 #[tokio::test]
-async fn however_many_parents_a_stranger_claims_there_is_one_link() {
-    for told in STRANGERS {
+async fn untrusted_caller_with_many_parents_has_one_link() {
+    for public_endpoint in UNTRUSTED {
         let telemetry = Telemetry::start();
         let front = Front {
             seen: Arc::default(),
             behind: None,
             instrumentation: Instrumentation::builder().build(),
         };
-        let server = match told {
-            Told::TheLayer => {
+        let server = match public_endpoint {
+            PublicEndpoint::OnLayer => {
                 let routes = Routes::new(UnaryServer::new(Private(front)));
                 serve_with(Server::builder().layer(ServerLayer::new().public_endpoint()), routes).await
             }
@@ -225,17 +237,17 @@ async fn however_many_parents_a_stranger_claims_there_is_one_link() {
             .await
             .unwrap();
         let span = telemetry.span().await;
-        assert_eq!(span.parent_span_id, SpanId::INVALID, "{told:?}");
-        assert_eq!(span.links.len(), 1, "{told:?}");
+        assert_eq!(span.parent_span_id, SpanId::INVALID, "{public_endpoint:?}");
+        assert_eq!(span.links.len(), 1, "{public_endpoint:?}");
     }
 }
 
 #[tokio::test]
-async fn of_a_long_tracestate_32_members_and_4096_bytes_are_kept() {
+async fn tracestate_is_limited_to_32_members_and_4096_bytes() {
     let _turn = Telemetry::start();
     let members: Vec<String> = (0..500).map(|number| format!("member{number}=x")).collect();
     let lies = [("traceparent", &*traceparent("01")), ("tracestate", &members.join(","))];
-    let outcome = call(Told::Nobody, None, hostile(&lies)).await;
+    let outcome = call(PublicEndpoint::Nowhere, None, hostile(&lies)).await;
     let state = outcome.spans[0].span_context.trace_state().header();
     assert_eq!(state, members[..32].join(","));
     assert_eq!(outcome.forwarded.get("tracestate").unwrap().to_str().unwrap(), state);
@@ -246,7 +258,7 @@ async fn of_a_long_tracestate_32_members_and_4096_bytes_are_kept() {
     for lines in [vec![members.join(",")], members.clone()] {
         let mut lies = vec![("traceparent", &*parent)];
         lies.extend(lines.iter().map(|line| ("tracestate", &**line)));
-        let outcome = call(Told::Nobody, None, hostile(&lies)).await;
+        let outcome = call(PublicEndpoint::Nowhere, None, hostile(&lies)).await;
         let state = outcome.spans[0].span_context.trace_state().header();
         assert_eq!(state, members[..16].join(","));
         assert!(state.len() <= 4096 && state.len() + members[16].len() + 1 > 4096);
@@ -257,60 +269,72 @@ async fn of_a_long_tracestate_32_members_and_4096_bytes_are_kept() {
 // Baggage.
 
 #[tokio::test]
-async fn a_strangers_baggage_reaches_the_handler_and_all_it_calls_and_is_never_recorded() {
-    for told in [Told::Nobody, Told::TheAttribute, Told::TheLayer] {
+async fn baggage_of_untrusted_callers_is_propagated_but_not_recorded() {
+    for public_endpoint in [
+        PublicEndpoint::Nowhere,
+        PublicEndpoint::OnAttribute,
+        PublicEndpoint::OnLayer,
+    ] {
         let telemetry = Telemetry::start();
         let lies = [
             ("traceparent", &*traceparent("01")),
             ("baggage", "user.id=root,admin=true"),
         ];
-        let outcome = call(told, None, hostile(&lies)).await;
+        let outcome = call(public_endpoint, None, hostile(&lies)).await;
         assert_eq!(
             outcome.seen.baggage().get("admin").unwrap().as_str(),
             "true",
-            "{told:?}"
+            "{public_endpoint:?}"
         );
         let forwarded = outcome.forwarded.get("baggage").unwrap().to_str().unwrap();
-        assert!(forwarded.contains("admin=true"), "{told:?}: {forwarded}");
+        assert!(forwarded.contains("admin=true"), "{public_endpoint:?}: {forwarded}");
 
         let recorded = format!("{:?} {:?}", outcome.spans, telemetry.metrics());
-        assert!(!recorded.contains("admin") && !recorded.contains("root"), "{told:?}");
+        assert!(
+            !recorded.contains("admin") && !recorded.contains("root"),
+            "{public_endpoint:?}"
+        );
     }
 }
 
 #[tokio::test]
-async fn without_the_propagator_of_baggage_there_is_none() {
+async fn no_baggage_without_its_propagator() {
     let _turn = Telemetry::start();
     let lies = [("traceparent", &*traceparent("01")), ("baggage", "admin=true")];
-    let outcome = call(Told::Nobody, Some(TraceContextPropagator::new()), hostile(&lies)).await;
+    let outcome = call(
+        PublicEndpoint::Nowhere,
+        Some(TraceContextPropagator::new()),
+        hostile(&lies),
+    )
+    .await;
     assert!(outcome.seen.baggage().is_empty());
     assert!(outcome.forwarded.get("baggage").is_none());
     assert_eq!(TraceContextPropagator::new().fields().count(), 2);
 }
 
 #[tokio::test]
-async fn of_baggage_64_members_and_8192_bytes_are_read() {
+async fn extracted_baggage_is_limited_to_64_members_and_8192_bytes() {
     let _turn = Telemetry::start();
     let many: Vec<String> = (0..500).map(|number| format!("key{number}=x")).collect();
-    let outcome = call(Told::Nobody, None, hostile(&[("baggage", &many.join(","))])).await;
+    let outcome = call(PublicEndpoint::Nowhere, None, hostile(&[("baggage", &many.join(","))])).await;
     assert_eq!(outcome.seen.baggage().len(), 64);
 
     let long = format!("key={}", "x".repeat(8192));
-    let outcome = call(Told::Nobody, None, hostile(&[("baggage", &long)])).await;
+    let outcome = call(PublicEndpoint::Nowhere, None, hostile(&[("baggage", &long)])).await;
     assert!(outcome.seen.baggage().is_empty());
     assert!(outcome.forwarded.get("baggage").is_none());
     // The limit also applies to several header lines that are each short enough.
     let line = |key| format!("{key}={}", "x".repeat(4092));
     let lines = [line("ab"), line("cd"), line("ef")];
     let lines: Vec<_> = lines.iter().map(|line| ("baggage", &**line)).collect();
-    let outcome = call(Told::Nobody, None, hostile(&lines)).await;
+    let outcome = call(PublicEndpoint::Nowhere, None, hostile(&lines)).await;
     let seen = outcome.seen.baggage();
     assert!(seen.get("ab").is_some() && seen.get("cd").is_some() && seen.get("ef").is_none());
 }
 
 /// Percent-encoding triples the baggage, which could exceed the header limit of the next service.
 #[tokio::test]
-async fn a_caller_cannot_make_an_outgoing_call_fail_by_what_it_carries() {
+async fn callers_baggage_cannot_make_outgoing_calls_fail() {
     let _turn = Telemetry::start();
     let member = |number| format!("key{number}={}", "\"".repeat(1000));
     let baggage: Vec<String> = (0..8).map(member).collect();
@@ -320,7 +344,7 @@ async fn a_caller_cannot_make_an_outgoing_call_fail_by_what_it_carries() {
         ("tracestate", &state.join(",")),
         ("baggage", &baggage.join(",")),
     ];
-    let outcome = call(Told::Nobody, None, hostile(&lies)).await;
+    let outcome = call(PublicEndpoint::Nowhere, None, hostile(&lies)).await;
     assert_eq!(outcome.seen.baggage().len(), 8);
     let forwarded = outcome.forwarded.get("baggage").unwrap().to_str().unwrap();
     let members: Vec<&str> = forwarded.split(',').collect();
@@ -333,10 +357,10 @@ async fn a_caller_cannot_make_an_outgoing_call_fail_by_what_it_carries() {
 
 /// An encoded separator in a property is decoded, and could add members.
 #[tokio::test]
-async fn of_baggage_64_members_are_passed_on() {
+async fn injected_baggage_is_limited_to_64_members() {
     let _turn = Telemetry::start();
     let outcome = call(
-        Told::Nobody,
+        PublicEndpoint::Nowhere,
         None,
         hostile(&[("baggage", &format!("key=1;{}", "%2Cx".repeat(500)))]),
     )
@@ -390,7 +414,7 @@ impl TextMapPropagator for Wordy {
 
 /// The limits apply to all propagators, not only to the SDK's.
 #[tokio::test]
-async fn a_propagator_of_ones_own_reads_and_writes_no_longer_lists() {
+async fn limits_apply_to_custom_propagators() {
     let _turn = Telemetry::start();
     let service = ScriptedService::default();
     let read = Shared::default();
@@ -442,7 +466,7 @@ async fn written_by(propagator: impl TextMapPropagator + Send + Sync + 'static) 
 }
 
 #[tokio::test]
-async fn nor_do_those_of_jaeger_and_x_ray() {
+async fn limits_apply_to_jaeger_and_xray() {
     let _turn = Telemetry::start();
     let written = written_by(JaegerPropagator::default()).await;
     assert!(
@@ -466,8 +490,12 @@ async fn nor_do_those_of_jaeger_and_x_ray() {
 // Headers.
 
 #[tokio::test]
-async fn a_header_that_is_not_listed_is_nowhere() {
-    for told in [Told::Nobody, Told::TheAttribute, Told::TheLayer] {
+async fn unlisted_headers_are_not_recorded() {
+    for public_endpoint in [
+        PublicEndpoint::Nowhere,
+        PublicEndpoint::OnAttribute,
+        PublicEndpoint::OnLayer,
+    ] {
         let telemetry = Telemetry::start();
         let secrets = [
             ("traceparent", &*traceparent("01")),
@@ -476,21 +504,21 @@ async fn a_header_that_is_not_listed_is_nowhere() {
             ("x-tenant-2", "s3cret"),
             ("x-tenant", "blue"),
         ];
-        let outcome = call(told, None, hostile(&secrets)).await;
+        let outcome = call(public_endpoint, None, hostile(&secrets)).await;
         let recorded = format!("{:?} {:?} {:?}", outcome.spans, telemetry.metrics(), telemetry.logs());
-        assert!(!recorded.contains("s3cret"), "{told:?}: {recorded}");
+        assert!(!recorded.contains("s3cret"), "{public_endpoint:?}: {recorded}");
     }
 }
 
 #[tokio::test]
-async fn of_a_listed_header_16_values_of_1024_bytes_are_kept() {
+async fn listed_headers_are_limited_to_16_values_of_1024_bytes() {
     let _turn = Telemetry::start();
     let values: Vec<String> = (0..40).map(|number| format!("tenant {number}")).collect();
     let long = "x".repeat(8000);
     let mut lies = vec![("traceparent", traceparent("01")), ("x-tenant", long.clone())];
     lies.extend(values.iter().map(|value| ("x-tenant", value.clone())));
     let lies: Vec<_> = lies.iter().map(|(name, value)| (*name, &**value)).collect();
-    let outcome = call(Told::Nobody, None, hostile(&lies)).await;
+    let outcome = call(PublicEndpoint::Nowhere, None, hostile(&lies)).await;
     let captured = outcome.spans[0]
         .attributes
         .iter()
@@ -504,7 +532,7 @@ async fn of_a_listed_header_16_values_of_1024_bytes_are_kept() {
 }
 
 #[tokio::test]
-async fn more_headers_than_the_server_takes_are_no_rpc() {
+async fn request_with_too_many_headers_is_not_an_rpc() {
     let telemetry = Telemetry::start();
     let server = serve_with(
         Server::builder().layer(ServerLayer::new()),
@@ -523,7 +551,7 @@ async fn more_headers_than_the_server_takes_are_no_rpc() {
 // Names.
 
 #[tokio::test]
-async fn made_up_methods_are_one_name_in_metrics_and_of_spans() {
+async fn unknown_methods_share_one_name_in_metrics_and_spans() {
     let telemetry = Telemetry::start();
     let server = serve_with(
         Server::builder().layer(ServerLayer::new()),
@@ -594,7 +622,7 @@ impl ShouldSample for Longest {
 }
 
 #[tokio::test]
-async fn a_sampler_sees_256_bytes_of_a_made_up_path() {
+async fn sampler_receives_256_bytes_of_an_unknown_path() {
     let _turn = Telemetry::start();
     let sampler = Longest::default();
     let tracers = SdkTracerProvider::builder().with_sampler(sampler.clone()).build();
@@ -608,7 +636,7 @@ async fn a_sampler_sees_256_bytes_of_a_made_up_path() {
 
 /// A server that answers every path, such as a proxy, makes methods known.
 #[tokio::test]
-async fn a_path_longer_than_256_bytes_is_no_method() {
+async fn path_longer_than_256_bytes_is_never_known() {
     // A response with a body makes a method known.
     let any = || async { ([("content-type", "application/grpc")], [0; 5]) };
     let routes = ScriptedService::default().routes().into_axum_router().fallback(any);
@@ -625,7 +653,7 @@ async fn a_path_longer_than_256_bytes_is_no_method() {
 }
 
 #[tokio::test]
-async fn the_servers_address_is_what_the_caller_calls_it_on_spans_alone() {
+async fn callers_authority_is_recorded_on_spans_only() {
     let telemetry = Telemetry::start();
     let server = serve_with(
         Server::builder().layer(ServerLayer::new()),
@@ -651,7 +679,7 @@ async fn the_servers_address_is_what_the_caller_calls_it_on_spans_alone() {
 }
 
 #[tokio::test]
-async fn a_deadline_that_nobody_can_keep_counts_as_a_failure() {
+async fn impossible_deadline_counts_as_an_error() {
     let telemetry = Telemetry::start();
     let service = ScriptedService::default();
     let server = serve_with(Server::builder().layer(ServerLayer::new()), service.routes()).await;
@@ -663,7 +691,7 @@ async fn a_deadline_that_nobody_can_keep_counts_as_a_failure() {
 }
 
 #[tokio::test]
-async fn who_poses_as_an_exporter_hides_calls_of_a_collectors_services_alone() {
+async fn fake_exporter_can_hide_only_otlp_calls() {
     let telemetry = Telemetry::start();
     let server = serve_with(
         Server::builder().layer(ServerLayer::new()),
@@ -686,7 +714,7 @@ async fn who_poses_as_an_exporter_hides_calls_of_a_collectors_services_alone() {
 
 /// Malformed metadata must not let callers fill the service's log.
 #[test]
-fn a_malformed_request_writes_no_log() {
+fn malformed_request_writes_no_log() {
     let variables = [
         ("OTEL_TRACES_EXPORTER", "none"),
         ("OTEL_METRICS_EXPORTER", "none"),

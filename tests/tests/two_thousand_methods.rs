@@ -33,7 +33,7 @@ fn of_any_method() -> Routes {
 }
 
 #[tokio::test]
-async fn has_each_in_its_metrics_and_one_series_for_the_rest() {
+async fn methods_beyond_the_limit_share_one_series() {
     let counted = CountingTelemetry::with_series(10_000);
     let layer = ServerLayer::new().instrumentation(counted.instrumentation.clone());
     let server = serve_with(Server::builder().layer(layer), of_any_method()).await;

@@ -89,7 +89,7 @@ fn outer() -> Routes {
 }
 
 #[tokio::test]
-async fn of_a_unary_rpc() {
+async fn unary_rpc_is_one_span() {
     for server in both(outer).await {
         let telemetry = Telemetry::start();
         let mut client = UnaryClient::new(server.channel().await);
@@ -113,7 +113,7 @@ async fn of_a_unary_rpc() {
 }
 
 #[tokio::test]
-async fn of_a_stream() {
+async fn stream_is_one_span() {
     for server in both(outer).await {
         let telemetry = Telemetry::start();
         let mut client = ServerStreamClient::new(server.channel().await);
@@ -129,15 +129,15 @@ async fn of_a_stream() {
 }
 
 #[tokio::test]
-async fn the_inner_service_keeps_its_own_name() {
+async fn inner_service_keeps_its_name() {
     // The inner handler received the outer request, but its own name is unaffected.
-    of_a_unary_rpc_through(&Outer(Inner)).await;
+    assert_unary_rpc_through(&Outer(Inner)).await;
     let telemetry = Telemetry::start();
     Inner.put_kv(Request::new(Nothing {})).await.unwrap();
     assert_eq!(telemetry.span().await.name, "HttpCache/PutKv");
 }
 
-async fn of_a_unary_rpc_through(outer: &Outer) {
+async fn assert_unary_rpc_through(outer: &Outer) {
     let telemetry = Telemetry::start();
     Unary::call(outer, Request::new(Message::from("hello"))).await.unwrap();
     telemetry.span().await;
@@ -157,7 +157,7 @@ impl Unary for Gateway {
 }
 
 #[tokio::test]
-async fn but_an_rpc_through_a_client_is_one_of_its_own() {
+async fn call_through_a_client_has_its_own_span() {
     for server in both(|| Routes::new(UnaryServer::new(Gateway))).await {
         let telemetry = Telemetry::start();
         let mut client = UnaryClient::new(server.channel().await);
@@ -191,7 +191,7 @@ impl Unary for LayeredGateway {
 }
 
 #[tokio::test]
-async fn and_so_is_one_through_a_client_and_a_layer() {
+async fn call_through_a_client_and_a_layer_has_its_own_span() {
     for server in both(|| Routes::new(UnaryServer::new(LayeredGateway))).await {
         let telemetry = Telemetry::start();
         let mut client = UnaryClient::new(server.channel().await);
