@@ -135,7 +135,7 @@ async fn panicking_fields_are_omitted_and_handlers_can_add_attributes() {
     assert_eq!(found["from.inside"], "1");
     assert_eq!(span.events.len(), 1);
     assert_eq!(span.events[0].name, "looked.up");
-    // The panic is logged as a warning, not as an exception. `panics_told_once.rs` tests its text.
+    // The panic is logged as a warning, not as an exception. `panics_logged_once.rs` tests its text.
     let [told] = &telemetry.logs()[..] else {
         panic!("it is told once: {:?}", telemetry.logs())
     };

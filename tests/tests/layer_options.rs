@@ -285,7 +285,7 @@ mod span_attributes {
             assert_eq!(span.name, RPC);
             assert_eq!(attributes(&span.attributes)["rpc.status_code"], "OK");
             assert_eq!(telemetry.durations(1).await[0]["rpc.status_code"], "OK");
-            // The warning appears once per process, and is tested in `panics_told_once.rs`.
+            // The warning appears once per process, and is tested in `panics_logged_once.rs`.
             let exceptions = telemetry
                 .logs()
                 .into_iter()

@@ -6,9 +6,9 @@
 //! telemetry must have each RPC once, with the outcome that its caller observed.
 
 mod caller;
-mod ends;
 mod export;
 mod faulty;
+mod outcomes;
 mod script;
 mod service;
 mod telemetry;
@@ -32,7 +32,7 @@ pub use telemetry::{Measured, RoundTelemetry, Traced};
 
 use crate::server::{RunningServer, TIMEOUT, serve, serve_with};
 use caller::{Caller, CompletedCall};
-use ends::ExpectedOutcomes;
+use outcomes::ExpectedOutcomes;
 
 /// The RPCs of one seed.
 #[derive(Clone, Copy, Debug)]

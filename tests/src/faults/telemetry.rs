@@ -4,7 +4,7 @@ use opentelemetry::trace::SpanKind;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanProcessor, TracerProviderBuilder};
 use otel_runtime::Instrumentation;
 
-use super::ends::OutcomeCounts;
+use super::outcomes::OutcomeCounts;
 use super::{Recorded, faulty};
 use crate::counted::{CountingTelemetry, Series};
 
