@@ -165,7 +165,7 @@ impl Collector {
                 .map(|found| found.unwrap().clone())
         };
         let runtime = self.runtime.as_ref().expect("it runs until it is dropped");
-        runtime.block_on(waiting).expect("it does not come")
+        runtime.block_on(waiting).expect("the condition is met in time")
     }
 
     /// Discards all messages received so far.

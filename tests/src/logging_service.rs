@@ -73,6 +73,6 @@ impl LogOutput {
 fn one<'a>(objects: &'a [Value], key: &str, value: &str) -> Option<&'a Value> {
     let mut found = objects.iter().filter(|object| object[key] == value);
     let object = found.next();
-    assert!(found.next().is_none(), "{value} is there twice");
+    assert!(found.next().is_none(), "duplicate {value}");
     object
 }

@@ -80,7 +80,7 @@ impl Installed {
         let subscriber = tracing_subscriber::registry()
             .with(spans_of_tracing.with_filter(ours.clone()))
             .with(OpenTelemetryTracingBridge::new(&loggers).with_filter(ours));
-        tracing::subscriber::set_global_default(subscriber).expect("nobody else sets it");
+        tracing::subscriber::set_global_default(subscriber).expect("no other subscriber is set");
 
         Installed {
             spans,
@@ -272,7 +272,7 @@ pub fn attributes<'a>(attributes: impl IntoIterator<Item = &'a KeyValue>) -> Att
     let mut found = Attributes::new();
     for KeyValue { key, value, .. } in attributes {
         let previous = found.insert(key.to_string(), value.to_string());
-        assert_eq!(previous, None, "{key} stands twice");
+        assert_eq!(previous, None, "duplicate attribute {key}");
     }
     found
 }
@@ -309,7 +309,7 @@ impl Metrics {
             .flat_map(ScopeMetrics::metrics)
             .filter(|metric| metric.name() == name);
         let metric = found.next();
-        assert!(found.next().is_none(), "{name} stands twice");
+        assert!(found.next().is_none(), "duplicate instrument {name}");
         metric
     }
 

@@ -38,7 +38,8 @@ static LOGGED: LazyLock<Written> = LazyLock::new(|| {
         .build();
     let ours = filter_fn(|metadata| metadata.target() == "shop");
     let bridge = OpenTelemetryTracingBridge::new(&loggers).with_filter(ours);
-    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(bridge)).expect("nobody else sets it");
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(bridge))
+        .expect("no other subscriber is set");
     written
 });
 
@@ -70,7 +71,7 @@ impl Written {
     async fn lines(&self, count: usize) -> Vec<String> {
         let mut written = self.0.subscribe();
         let enough = written.wait_for(|written| written.lines().count() >= count);
-        let text = timeout(TIMEOUT, enough).await.expect("it comes").unwrap().clone();
+        let text = timeout(TIMEOUT, enough).await.expect("output in time").unwrap().clone();
         let lines: Vec<_> = text.lines().map(str::to_owned).collect();
         assert_eq!(lines.len(), count, "{text}");
         lines

@@ -92,7 +92,7 @@ fn layers_filter_independently() {
 fn warnings_before_the_subscriber_go_to_stderr() {
     let said = run_logging_service(
         env!("CARGO_BIN_EXE_logging_service"),
-        "nobody",
+        "no_subscriber",
         [("RUST_LOG", "details=loud")],
     );
     assert_eq!((said.text, said.lines, said.records), (vec![], vec![], vec![]));

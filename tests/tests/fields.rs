@@ -135,9 +135,9 @@ async fn panicking_fields_are_omitted_and_handlers_can_add_attributes() {
     assert_eq!(found["from.inside"], "1");
     assert_eq!(span.events.len(), 1);
     assert_eq!(span.events[0].name, "looked.up");
-    // The panic is logged as a warning, not as an exception. `panics_logged_once.rs` tests its text.
+    // The panic is a warning, not an exception event. `panics_logged_once.rs` tests its text.
     let [told] = &telemetry.logs()[..] else {
-        panic!("it is told once: {:?}", telemetry.logs())
+        panic!("expected one log record: {:?}", telemetry.logs())
     };
     assert_eq!(told.severity, Some("WARN"));
     let body = told.body.as_deref().unwrap();

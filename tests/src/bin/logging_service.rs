@@ -1,7 +1,7 @@
 //! A service that logs in many places, which tests run as a child process.
 //!
 //! The first argument selects the format of log lines: `pretty`, `json`, `off` or `default`. With
-//! `nobody`, no subscriber is installed. If the second argument is `abort`, the process aborts. The
+//! `no_subscriber`, none is installed. If the second argument is `abort`, the process aborts. The
 //! console exporters write JSON, so that tests can parse the exported telemetry.
 
 use std::pin::Pin;
@@ -127,7 +127,7 @@ async fn main() {
         "pretty" => builder.stdout_logs(StdoutLogs::Pretty),
         "json" => builder.stdout_logs(StdoutLogs::Json),
         "off" => builder.stdout_logs(StdoutLogs::Off),
-        "nobody" => builder.without_subscriber(),
+        "no_subscriber" => builder.without_subscriber(),
         _ => builder,
     };
     let telemetry = builder.init().unwrap();
