@@ -425,8 +425,8 @@ impl ShouldSample for RecordingSampler {
         found: &[KeyValue],
         _: &[Link],
     ) -> SamplingResult {
-        let decisions = (name.to_owned(), kind.clone(), attributes(found));
-        self.decisions.lock().unwrap().push(decisions);
+        let arguments = (name.to_owned(), kind.clone(), attributes(found));
+        self.decisions.lock().unwrap().push(arguments);
         SamplingResult {
             decision: self.decision.clone(),
             attributes: Vec::new(),

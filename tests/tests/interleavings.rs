@@ -60,7 +60,7 @@ const METHOD: &str = "helloworld.Greeter/SayHello";
 ///
 /// The locks are not loom's, so loom treats each recording as one step.
 #[derive(Default)]
-struct Books {
+struct Measurements {
     /// The changes of active requests, in order.
     changes: Mutex<Vec<i64>>,
     /// The number of durations by status code.
@@ -75,7 +75,7 @@ fn value(attributes: &[KeyValue], key: &str) -> String {
     found.unwrap().value.to_string()
 }
 
-struct ActiveRequests(Arc<Books>);
+struct ActiveRequests(Arc<Measurements>);
 
 impl SyncInstrument<i64> for ActiveRequests {
     fn measure(&self, change: i64, attributes: &[KeyValue]) {
@@ -84,7 +84,7 @@ impl SyncInstrument<i64> for ActiveRequests {
     }
 }
 
-struct CallDuration(Arc<Books>);
+struct CallDuration(Arc<Measurements>);
 
 impl SyncInstrument<f64> for CallDuration {
     fn measure(&self, _: f64, attributes: &[KeyValue]) {
@@ -108,7 +108,7 @@ impl SyncInstrument<f64> for CallDuration {
     }
 }
 
-struct Provider(Arc<Books>);
+struct Provider(Arc<Measurements>);
 
 impl InstrumentProvider for Provider {
     fn f64_histogram(&self, _: HistogramBuilder<'_, Histogram<f64>>) -> Histogram<f64> {
@@ -140,23 +140,23 @@ impl AsyncInstrument<i64> for Nobody {
 #[derive(Clone)]
 struct Server {
     instruments: Arc<CallInstruments>,
-    books: Arc<Books>,
+    measurements: Arc<Measurements>,
     read: Arc<[Callback<i64>]>,
 }
 
 impl Server {
     fn new() -> Self {
-        let books = Arc::new(Books::default());
-        let meter = Meter::new(Arc::new(Provider(Arc::clone(&books))));
+        let measurements = Arc::new(Measurements::default());
+        let meter = Meter::new(Arc::new(Provider(Arc::clone(&measurements))));
         let instruments = CallInstruments::new(
             &meter,
             meter.f64_histogram("duration").build(),
             meter.i64_up_down_counter("active").build(),
         );
-        let read = std::mem::take(&mut *books.on_reading.lock().unwrap()).into();
+        let read = std::mem::take(&mut *measurements.on_reading.lock().unwrap()).into();
         Server {
             instruments,
-            books,
+            measurements,
             read,
         }
     }
@@ -173,7 +173,7 @@ impl Server {
     }
 
     fn changes(&self) -> Vec<i64> {
-        self.books.changes.lock().unwrap().clone()
+        self.measurements.changes.lock().unwrap().clone()
     }
 }
 
@@ -271,13 +271,13 @@ fn no_duration_is_lost_while_its_series_is_created() {
         ]);
 
         let counts = |count| BTreeMap::from([("CANCELLED".to_owned(), count), ("OK".to_owned(), count)]);
-        assert_eq!(*server.books.durations.lock().unwrap(), counts(2));
+        assert_eq!(*server.measurements.durations.lock().unwrap(), counts(2));
         // With the feature, each duration is bound once.
         let bindings = if cfg!(feature = "bound-instruments") {
             counts(1)
         } else {
             BTreeMap::new()
         };
-        assert_eq!(*server.books.bindings.lock().unwrap(), bindings);
+        assert_eq!(*server.measurements.bindings.lock().unwrap(), bindings);
     });
 }
