@@ -9,7 +9,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     generate("arc_self", |builder| builder.use_arc_self(true))
 }
 
-/// Generates `kinds.proto` once more, into `NAME/kinds.rs`, in another way.
+/// Generates `kinds.proto` again, into `NAME/kinds.rs`, with other options.
 fn generate(
     name: &str,
     configure: impl Fn(tonic_prost_build::Builder) -> tonic_prost_build::Builder,

@@ -1,16 +1,16 @@
-//! Shared by the example programs: the services, and the display of their telemetry.
+//! Services, servers and telemetry shared by the example programs.
 //!
-//! * [`services`] is what a user of `otel-runtime` writes: handlers with `#[traced_service]`.
-//! * [`servers`] runs the services on loopback sockets, with a `ServerLayer` around them.
-//! * [`stop`] waits for who wants the server to end.
-//! * [`telemetry`] installs OpenTelemetry's SDK and keeps what it collects in memory.
+//! * [`services`]: handlers with `#[traced_service]`, as a user of `otel-runtime` writes them.
+//! * [`servers`]: runs the services on loopback sockets, with a `ServerLayer` around them.
+//! * [`stop`]: waits for Ctrl-C or SIGTERM.
+//! * [`telemetry`]: installs the OpenTelemetry SDK with in-memory exporters.
 
 pub mod servers;
 pub mod services;
 pub mod stop;
 pub mod telemetry;
 
-/// The service that every gRPC tutorial starts with; the README's too.
+/// The greeter that every gRPC tutorial starts with, including our README.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
 pub mod helloworld {
     tonic::include_proto!("helloworld");
@@ -28,7 +28,7 @@ pub mod geocoder {
     tonic::include_proto!("geocoder");
 }
 
-/// A shop, and the service that it calls to have its customers charged.
+/// A shop, and the payment service that it calls.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
 pub mod shop {
     tonic::include_proto!("shop");

@@ -1,4 +1,4 @@
-//! Services behind sockets of their own.
+//! Servers on loopback sockets, in the current process.
 
 use std::error::Error;
 use std::io;
@@ -15,24 +15,24 @@ use crate::geocoder::geocoder_server::GeocoderServer;
 use crate::routeguide::route_guide_server::RouteGuideServer;
 use crate::services::{Guide, PlaceNames};
 
-/// The route guide and the geocoder, running in this process.
+/// A running route guide and the geocoder that it calls.
 #[derive(Debug)]
 pub struct Servers {
-    route_guide: Running,
-    geocoder: Running,
+    route_guide: RunningServer,
+    geocoder: RunningServer,
 }
 
 impl Servers {
-    /// Starts both on free ports of the loopback interface.
+    /// Starts both servers on free ports of the loopback interface.
     ///
     /// # Errors
     ///
-    /// When there is no port to be had.
+    /// Returns an error if no port can be bound, or the route guide cannot reach the geocoder.
     pub async fn start() -> Result<Self, Box<dyn Error + Send + Sync>> {
-        let geocoder = Running::start(Routes::new(GeocoderServer::new(PlaceNames)))?;
+        let geocoder = RunningServer::start(Routes::new(GeocoderServer::new(PlaceNames)))?;
         let endpoint = Endpoint::from_shared(format!("http://{}", geocoder.address))?;
         let guide = Guide::new(TracedChannel::connect(endpoint).await?);
-        let route_guide = Running::start(Routes::new(RouteGuideServer::new(guide)))?;
+        let route_guide = RunningServer::start(Routes::new(RouteGuideServer::new(guide)))?;
         Ok(Servers { route_guide, geocoder })
     }
 
@@ -48,43 +48,43 @@ impl Servers {
         self.geocoder.address
     }
 
-    /// Lets the RPCs that are being handled come to their end, and stops.
+    /// Stops both servers gracefully: RPCs in progress are completed.
     ///
     /// # Errors
     ///
-    /// When one of the servers has failed.
+    /// Returns an error if one of the servers failed.
     pub async fn stop(self) -> Result<(), Box<dyn Error + Send + Sync>> {
-        // The route guide first: until it is gone, it may call the geocoder.
+        // Stop the route guide first: its RPCs in progress may still call the geocoder.
         self.route_guide.stop().await?;
         self.geocoder.stop().await
     }
 }
 
-/// A server in a task of its own, with a [`ServerLayer`].
+/// A server with a [`ServerLayer`], running in its own task.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningServer {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
     server: JoinHandle<Result<(), transport::Error>>,
 }
 
-impl Running {
-    /// Serves on a free port of the loopback interface.
+impl RunningServer {
+    /// Starts a server on a free port of the loopback interface.
     ///
     /// # Errors
     ///
-    /// When there is no port to be had.
+    /// Returns an error if no port can be bound.
     pub fn start(services: Routes) -> io::Result<Self> {
-        // Without Nagle's algorithm, which holds small messages back for up to 40 ms.
+        // Nagle's algorithm would delay small messages by up to 40 ms.
         let incoming = TcpIncoming::bind((Ipv4Addr::LOCALHOST, 0).into())?.with_nodelay(Some(true));
         let address = incoming.local_addr()?;
         let (stop, stopped) = oneshot::channel::<()>();
         let router = Server::builder().layer(ServerLayer::new()).add_routes(services);
         let server = tokio::spawn(router.serve_with_incoming_shutdown(incoming, async {
-            // Stopped, or dropped: the end either way.
+            // Dropping the sender is an error here, and stops the server as well.
             let _ = stopped.await;
         }));
-        Ok(Running { address, stop, server })
+        Ok(RunningServer { address, stop, server })
     }
 
     /// Returns the address that the server listens on.
@@ -93,11 +93,11 @@ impl Running {
         self.address
     }
 
-    /// Lets the RPCs that are being handled come to their end, and stops.
+    /// Stops the server gracefully: RPCs in progress are completed.
     ///
     /// # Errors
     ///
-    /// When the server has failed.
+    /// Returns an error if the server failed.
     pub async fn stop(self) -> Result<(), Box<dyn Error + Send + Sync>> {
         drop(self.stop);
         Ok(self.server.await??)

@@ -1,15 +1,15 @@
-//! How a service is told to end.
+//! The signals that ask a service to shut down.
 
 use std::io;
 
-/// Ends with Ctrl-C, or with SIGTERM, which is what Kubernetes, systemd and Docker send.
+/// Completes on Ctrl-C, or on SIGTERM, which Kubernetes, systemd and Docker send.
 ///
-/// Give it to tonic's `serve_with_shutdown`: the server lets the RPCs come to their end, and `main`
-/// goes on to the shutdown of telemetry.
+/// Pass it to tonic's `serve_with_shutdown`. The server then completes the RPCs in progress and
+/// returns, so that `main` can shut telemetry down.
 ///
 /// # Errors
 ///
-/// Returns an error if the process cannot listen to signals.
+/// Returns an error if the process cannot listen for signals.
 pub async fn requested() -> io::Result<()> {
     #[cfg(unix)]
     {

@@ -1,4 +1,4 @@
-//! OpenTelemetry's SDK, with memory where a service has an exporter.
+//! The OpenTelemetry SDK with in-memory exporters.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanProcessor}
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// How long to wait for spans that have not ended.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The longest wait for spans that have not ended.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The collected telemetry.
+/// The telemetry that this process recorded.
 #[derive(Debug)]
 pub struct Telemetry {
     spans: SpanCollector,
@@ -23,10 +23,10 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Makes itself the destination of the program's traces and metrics.
+    /// Installs the global providers, and collects the program's traces and metrics.
     ///
-    /// `#[traced_service]` uses the global providers as they are when the first RPC comes: install
-    /// them before.
+    /// `#[traced_service]` uses the global providers of the time of the first RPC, so this must run
+    /// before the servers start.
     #[must_use]
     pub fn install() -> Self {
         global::set_text_map_propagator(TraceContextPropagator::new());
@@ -46,16 +46,16 @@ impl Telemetry {
         }
     }
 
-    /// All spans, once the last of them has ended.
+    /// Waits until all spans have ended, and returns them.
     pub async fn spans(&self) -> Vec<SpanData> {
         self.spans.ended().await
     }
 
-    /// The metrics as they stand.
+    /// Collects the metrics and returns them.
     ///
     /// # Errors
     ///
-    /// When they cannot be collected.
+    /// Returns an error if the metrics cannot be collected.
     pub fn metrics(&self) -> Result<ResourceMetrics, OTelSdkError> {
         self.metrics.reset();
         self.meter_provider.force_flush()?;
@@ -63,10 +63,10 @@ impl Telemetry {
     }
 }
 
-/// Keeps the spans that have ended, and counts those that have not.
+/// A span processor that stores ended spans and counts open ones.
 ///
-/// An RPC whose caller went away ends some time after the caller saw it end. Whoever wants to see
-/// its span can wait for it here.
+/// If a client cancels an RPC, the server notices later than the client. The count allows waiting
+/// for the server's span.
 #[derive(Clone, Debug, Default)]
 struct SpanCollector(watch::Sender<Spans>);
 
@@ -79,8 +79,8 @@ struct Spans {
 impl SpanCollector {
     async fn ended(&self) -> Vec<SpanData> {
         let mut spans = self.0.subscribe();
-        // In vain, if some span never ends. Those that did are still worth seeing.
-        let _ = timeout(PATIENCE, spans.wait_for(|spans| spans.open == 0)).await;
+        // After the timeout, return the spans that have ended.
+        let _ = timeout(TIMEOUT, spans.wait_for(|spans| spans.open == 0)).await;
         spans.borrow().ended.clone()
     }
 }

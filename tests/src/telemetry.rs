@@ -1,4 +1,4 @@
-//! The official SDK with in-memory exporters, installed globally, and what the tests ask of it.
+//! The official SDK with in-memory exporters, installed globally, and queries on its data.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, filter};
 
-use crate::server::PATIENCE;
+use crate::server::TIMEOUT;
 
 static INSTALLED: LazyLock<Installed> = LazyLock::new(Installed::new);
 static TURN: Mutex<()> = Mutex::new(());
@@ -44,7 +44,7 @@ impl Installed {
         let tracers = SdkTracerProvider::builder()
             .with_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOn)))
             .with_simple_exporter(spans.clone())
-            // Behind the exporter: who is woken finds the span exported.
+            // After the exporter, so that a woken test finds the span exported.
             .with_span_processor(Count {
                 started: started_tx,
                 ended: ended_tx,
@@ -55,7 +55,7 @@ impl Installed {
         let metrics = InMemoryMetricExporterBuilder::new()
             .with_temporality(Temporality::Delta)
             .build();
-        // Collects when asked to, not by the clock.
+        // Collect only on demand.
         let reader = PeriodicReader::builder(metrics.clone())
             .with_interval(Duration::from_secs(24 * 60 * 60))
             .build();
@@ -69,7 +69,7 @@ impl Installed {
 
         let logs = InMemoryLogExporter::default();
         let loggers = SdkLoggerProvider::builder().with_simple_exporter(logs.clone()).build();
-        // The transport's own events and spans are nobody's promise.
+        // Tests make no assertions about the transport's own events and spans.
         let ours = filter::filter_fn(|metadata| {
             let target = metadata.target();
             !["h2", "hyper", "tonic", "tower", "opentelemetry"]
@@ -80,7 +80,7 @@ impl Installed {
         let subscriber = tracing_subscriber::registry()
             .with(spans_of_tracing.with_filter(ours.clone()))
             .with(OpenTelemetryTracingBridge::new(&loggers).with_filter(ours));
-        tracing::subscriber::set_global_default(subscriber).expect("nobody else sets it");
+        tracing::subscriber::set_global_default(subscriber).expect("no other subscriber is set");
 
         Installed {
             spans,
@@ -117,7 +117,9 @@ impl SpanProcessor for Count {
     }
 }
 
-/// The telemetry of one test. There is one for all of a process: tests that use it take turns.
+/// The telemetry of one test.
+///
+/// The providers are global, so tests of one process that use them run one after the other.
 pub struct Telemetry {
     _turn: MutexGuard<'static, ()>,
     started_before: usize,
@@ -150,7 +152,7 @@ impl Telemetry {
     pub async fn spans_started(&self, count: usize) {
         let mut started = INSTALLED.started.clone();
         let wait = started.wait_for(|started| *started >= self.started_before + count);
-        tokio::time::timeout(PATIENCE, wait)
+        tokio::time::timeout(TIMEOUT, wait)
             .await
             .unwrap_or_else(|_| panic!("waited for {count} spans to start"))
             .unwrap();
@@ -160,7 +162,7 @@ impl Telemetry {
     pub async fn spans(&self, count: usize) -> Vec<SpanData> {
         let mut ended = INSTALLED.ended.clone();
         let wait = ended.wait_for(|ended| *ended >= self.ended_before + count);
-        let in_time = tokio::time::timeout(PATIENCE, wait).await.is_ok();
+        let in_time = tokio::time::timeout(TIMEOUT, wait).await.is_ok();
         let spans = self.ended_spans();
         let names: Vec<_> = spans.iter().map(|span| &span.name).collect();
         assert!(in_time, "waited for {count} spans, found {names:?}");
@@ -169,24 +171,24 @@ impl Telemetry {
         spans
     }
 
-    /// Waits for the one span that ends.
+    /// Waits for a span to end, and asserts that there is no other.
     pub async fn span(&self) -> SpanData {
         self.spans(1).await.remove(0)
     }
 
-    /// The spans that have ended so far.
+    /// Returns the spans that have ended so far.
     #[must_use]
     pub fn ended_spans(&self) -> Vec<SpanData> {
         INSTALLED.spans.get_finished_spans().unwrap()
     }
 
-    /// How many spans have been started since [`start`](Self::start).
+    /// Returns the number of spans started since [`start`](Self::start).
     #[must_use]
     pub fn started(&self) -> usize {
         *INSTALLED.started.borrow() - self.started_before
     }
 
-    /// Returns the measurements since the last call.
+    /// Collects the metrics recorded since the last call.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         INSTALLED.metrics.reset();
@@ -194,8 +196,9 @@ impl Telemetry {
         Metrics(INSTALLED.metrics.get_finished_metrics().unwrap())
     }
 
-    /// Waits until `count` durations have been recorded, for RPCs without a span to wait for;
-    /// asserts that there are no others, and that no RPC is active.
+    /// Waits until `count` durations have been recorded, for RPCs without a span to wait for.
+    ///
+    /// Asserts that there are no others, and that no RPC is active.
     pub async fn durations(&self, count: u64) -> Vec<Attributes> {
         let mut durations = Vec::new();
         let mut active = Vec::new();
@@ -210,11 +213,11 @@ impl Telemetry {
                 if durations.len() as u64 >= count && active.is_empty() {
                     return;
                 }
-                // An instrument tells nobody that it has been written to.
+                // Instruments do not notify of measurements, so poll.
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        let in_time = tokio::time::timeout(PATIENCE, wait).await.is_ok();
+        let in_time = tokio::time::timeout(TIMEOUT, wait).await.is_ok();
         assert!(
             in_time,
             "waited for {count} durations, found {durations:?}, and {active:?} are active"
@@ -223,7 +226,7 @@ impl Telemetry {
         durations
     }
 
-    /// The log records of the test.
+    /// Returns the log records of the test.
     #[must_use]
     pub fn logs(&self) -> Vec<Log> {
         let logs = INSTALLED.logs.get_emitted_logs().unwrap();
@@ -250,7 +253,7 @@ fn text(value: &opentelemetry::logs::AnyValue) -> Option<String> {
     }
 }
 
-/// A log record, as far as the tests care.
+/// The fields of a log record that tests check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct Log {
@@ -261,20 +264,20 @@ pub struct Log {
     pub trace: Option<(TraceId, SpanId)>,
 }
 
-/// Attributes by name, each value as text: `Str("grpc")` would hide behind `Debug` what matters.
+/// Attributes by name, with their values as text.
 pub type Attributes = BTreeMap<String, String>;
 
-/// The attributes of a span or of a metric point, none of them twice.
+/// Collects the attributes of a span or of a data point, and asserts that no key is duplicated.
 pub fn attributes<'a>(attributes: impl IntoIterator<Item = &'a KeyValue>) -> Attributes {
     let mut found = Attributes::new();
     for KeyValue { key, value, .. } in attributes {
         let previous = found.insert(key.to_string(), value.to_string());
-        assert_eq!(previous, None, "{key} stands twice");
+        assert_eq!(previous, None, "duplicate attribute {key}");
     }
     found
 }
 
-/// Attributes from literals.
+/// Builds attributes from literals.
 #[must_use]
 pub fn expected<const N: usize>(attributes: [(&str, &str); N]) -> Attributes {
     attributes
@@ -283,7 +286,7 @@ pub fn expected<const N: usize>(attributes: [(&str, &str); N]) -> Attributes {
         .collect()
 }
 
-/// The names of all instruments in a collection.
+/// Returns the names of all instruments in a collection.
 #[must_use]
 pub fn instrument_names(collected: &[ResourceMetrics]) -> Vec<&str> {
     let scopes = collected.iter().flat_map(ResourceMetrics::scope_metrics);
@@ -292,12 +295,12 @@ pub fn instrument_names(collected: &[ResourceMetrics]) -> Vec<&str> {
     names
 }
 
-/// A collection of all instruments.
+/// The metrics of one collection.
 #[derive(Debug)]
 pub struct Metrics(Vec<ResourceMetrics>);
 
 impl Metrics {
-    /// The instrument of this name, in the scope of otel-runtime.
+    /// Returns the instrument with this name in the scope `otel-runtime`.
     #[must_use]
     pub fn instrument(&self, name: &str) -> Option<&Metric> {
         let scopes = self.0.iter().flat_map(ResourceMetrics::scope_metrics);
@@ -306,65 +309,65 @@ impl Metrics {
             .flat_map(ScopeMetrics::metrics)
             .filter(|metric| metric.name() == name);
         let metric = found.next();
-        assert!(found.next().is_none(), "{name} stands twice");
+        assert!(found.next().is_none(), "duplicate instrument {name}");
         metric
     }
 
-    /// The names of all instruments that have a value.
+    /// Returns the names of all instruments that have a value.
     #[must_use]
     pub fn names(&self) -> Vec<&str> {
         instrument_names(&self.0)
     }
 
-    /// The points of `rpc.server.call.duration`: attributes, count and sum.
+    /// Returns the data points of `rpc.server.call.duration`: attributes, count and sum.
     #[must_use]
     pub fn durations(&self) -> Vec<(Attributes, u64, f64)> {
         self.histogram("rpc.server.call.duration")
     }
 
-    /// How many durations were recorded, whatever their attributes.
+    /// Returns the number of all recorded durations of servers.
     #[must_use]
     pub fn duration_count(&self) -> u64 {
         self.durations().iter().map(|(_, count, _)| count).sum()
     }
 
-    /// The points of `rpc.server.active_requests`.
+    /// Returns the data points of `rpc.server.active_requests`.
     #[must_use]
     pub fn active_requests(&self) -> Vec<(Attributes, i64)> {
         self.sum("rpc.server.active_requests")
     }
 
-    /// The sum of all active requests.
+    /// Returns the number of active requests of servers.
     #[must_use]
     pub fn active_request_count(&self) -> i64 {
         self.active_requests().iter().map(|(_, value)| value).sum()
     }
 
-    /// The points of `rpc.client.call.duration`: attributes, count and sum.
+    /// Returns the data points of `rpc.client.call.duration`: attributes, count and sum.
     #[must_use]
     pub fn client_durations(&self) -> Vec<(Attributes, u64, f64)> {
         self.histogram("rpc.client.call.duration")
     }
 
-    /// How many durations clients have recorded, whatever their attributes.
+    /// Returns the number of all recorded durations of clients.
     #[must_use]
     pub fn client_duration_count(&self) -> u64 {
         self.client_durations().iter().map(|(_, count, _)| count).sum()
     }
 
-    /// The points of `rpc.client.active_requests`.
+    /// Returns the data points of `rpc.client.active_requests`.
     #[must_use]
     pub fn client_active_requests(&self) -> Vec<(Attributes, i64)> {
         self.sum("rpc.client.active_requests")
     }
 
-    /// The sum of all active requests of clients.
+    /// Returns the number of active requests of clients.
     #[must_use]
     pub fn client_active_request_count(&self) -> i64 {
         self.client_active_requests().iter().map(|(_, value)| value).sum()
     }
 
-    /// The points of a histogram that have a value: attributes, count and sum.
+    /// Returns the data points of a histogram that have a value: attributes, count and sum.
     fn histogram(&self, name: &str) -> Vec<(Attributes, u64, f64)> {
         let Some(metric) = self.instrument(name) else {
             return Vec::new();
@@ -378,7 +381,7 @@ impl Metrics {
             .collect()
     }
 
-    /// The points of an up-down counter.
+    /// Returns the data points of an up-down counter.
     fn sum(&self, name: &str) -> Vec<(Attributes, i64)> {
         let Some(metric) = self.instrument(name) else {
             return Vec::new();
@@ -393,26 +396,26 @@ impl Metrics {
     }
 }
 
-/// Decides the same of each span, and remembers what it was asked: name, kind and attributes.
+/// A sampler that always returns one decision, and records its arguments: name, kind, attributes.
 #[derive(Clone, Debug)]
-pub struct Curious {
+pub struct RecordingSampler {
     decision: SamplingDecision,
     /// The arguments of each decision.
-    pub asked: Shared<Vec<(String, SpanKind, Attributes)>>,
+    pub decisions: Shared<Vec<(String, SpanKind, Attributes)>>,
 }
 
-impl Curious {
-    /// Creates a sampler that has decided nothing yet.
+impl RecordingSampler {
+    /// Creates a sampler that returns `decision` for every span.
     #[must_use]
     pub fn new(decision: SamplingDecision) -> Self {
-        Curious {
+        RecordingSampler {
             decision,
-            asked: Shared::default(),
+            decisions: Shared::default(),
         }
     }
 }
 
-impl ShouldSample for Curious {
+impl ShouldSample for RecordingSampler {
     fn should_sample(
         &self,
         _: Option<&Context>,
@@ -422,8 +425,8 @@ impl ShouldSample for Curious {
         found: &[KeyValue],
         _: &[Link],
     ) -> SamplingResult {
-        let asked = (name.to_owned(), kind.clone(), attributes(found));
-        self.asked.lock().unwrap().push(asked);
+        let arguments = (name.to_owned(), kind.clone(), attributes(found));
+        self.decisions.lock().unwrap().push(arguments);
         SamplingResult {
             decision: self.decision.clone(),
             attributes: Vec::new(),
@@ -432,5 +435,5 @@ impl ShouldSample for Curious {
     }
 }
 
-/// Shares a value between a test and the service it drives.
+/// A value shared between a test and the service that it calls.
 pub type Shared<T> = Arc<Mutex<T>>;

@@ -1,5 +1,4 @@
-//! Both ends of the connection: the name that the caller asked for, and the socket that it called
-//! from.
+//! Address attributes of a server span: `server.*` from the authority, `client.*` from the socket.
 
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_client::UnaryClient;
@@ -22,7 +21,7 @@ impl Unary for Echo {
     }
 }
 
-/// The addresses on the span, and nothing else of it.
+/// Returns the address attributes of a span.
 fn addresses(span: &SpanData) -> Attributes {
     let mut found = attributes(&span.attributes);
     found.retain(|key, _| key.starts_with("server.") || key.starts_with("network."));
@@ -30,7 +29,7 @@ fn addresses(span: &SpanData) -> Attributes {
 }
 
 #[tokio::test]
-async fn the_servers_is_the_authority_and_not_the_socket() {
+async fn server_address_is_the_authority() {
     let telemetry = Telemetry::start();
     let server = serve(Routes::new(UnaryServer::new(Echo))).await;
     let endpoint = Endpoint::from_shared(format!("http://{}", server.address)).unwrap();
@@ -115,7 +114,7 @@ mod over_a_unix_socket {
     }
 
     #[tokio::test]
-    async fn a_client_has_a_path_or_no_address() {
+    async fn client_address_is_the_socket_path_if_there_is_one() {
         assert_eq!(call_from(None).await, expected([("server.address", "localhost")]));
         assert_eq!(
             call_from(Some("client.sock")).await,
@@ -134,7 +133,7 @@ mod over_tls {
     use super::*;
 
     #[tokio::test]
-    async fn the_clients_is_that_of_the_socket_below() {
+    async fn client_address_is_that_of_the_tcp_socket() {
         let telemetry = Telemetry::start();
         let own = rcgen::generate_simple_self_signed(["greeter.example".to_owned()]).unwrap();
         let certificate = own.cert.pem();

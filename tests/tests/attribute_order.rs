@@ -1,5 +1,6 @@
-//! The attribute may stand above or below `#[async_trait]`, and beside `#[tracing::instrument]` the
-//! RPC's span is the parent.
+//! `#[traced_service]` above and below `#[async_trait]`, and with `#[tracing::instrument]`.
+//!
+//! The RPC's span is the parent of the instrumented method's span.
 
 use integration_tests::kinds::Message;
 use integration_tests::kinds::bidi_client::BidiClient;
@@ -57,8 +58,9 @@ impl ServerStream for Below {
     }
 }
 
-/// Both kinds of streaming methods for a type of its own, instrumented in every way, with the
-/// attributes on the impls in one order.
+/// Defines a service with both kinds of streaming methods, instrumented with all options.
+///
+/// The arguments are the attributes of the impls, in one order or the other.
 macro_rules! instrumented_streams {
     ($service:ident: $(#[$on_impl:meta])*) => {
         struct $service;
@@ -107,8 +109,9 @@ fn with_parent<T>(message: T) -> Request<T> {
     request
 }
 
-/// The RPC's span and the method's are in the caller's trace, one below the other, and `err` or
-/// `ret` has logged inside both.
+/// Asserts that the method's span is the child of the RPC's span, in the caller's trace.
+///
+/// The events of `err` or `ret` must be logged inside both.
 async fn assert_instrumented_stream(telemetry: &Telemetry, name: &str, text: &str, code: &str) {
     let spans = telemetry.spans(2).await;
     let [inner, rpc] = &spans[..] else { unreachable!() };
@@ -190,29 +193,29 @@ async fn assert_errors_are_logged_and_recorded(routes: Routes) {
 }
 
 #[tokio::test]
-async fn above() {
+async fn attribute_above_async_trait() {
     assert_is_the_instrumented_spans_parent(Routes::new(UnaryServer::new(Above))).await;
     assert_errors_are_logged_and_recorded(Routes::new(UnaryServer::new(Above))).await;
 }
 
 #[tokio::test]
-async fn below() {
+async fn attribute_below_async_trait() {
     assert_is_the_instrumented_spans_parent(Routes::new(UnaryServer::new(Below))).await;
     assert_errors_are_logged_and_recorded(Routes::new(UnaryServer::new(Below))).await;
 }
 
 #[tokio::test]
-async fn above_with_streams_of_instrumented_methods() {
+async fn attribute_above_with_instrumented_streaming_methods() {
     assert_streams_are_instrumented(|| StreamsAbove).await;
 }
 
 #[tokio::test]
-async fn below_with_streams_of_instrumented_methods() {
+async fn attribute_below_with_instrumented_streaming_methods() {
     assert_streams_are_instrumented(|| StreamsBelow).await;
 }
 
 #[tokio::test]
-async fn below_with_a_stream() {
+async fn attribute_below_with_a_streaming_method() {
     let telemetry = Telemetry::start();
     let server = serve(Routes::new(ServerStreamServer::new(Below))).await;
     let mut client = ServerStreamClient::new(server.channel().await);

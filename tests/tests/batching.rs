@@ -1,15 +1,14 @@
-//! `OTEL_BSP_*`, `OTEL_BLRP_*` and `OTEL_METRIC_EXPORT_INTERVAL`: when things are sent, and how
-//! many at once. A receiver looks at what really comes.
+//! Tests of `OTEL_BSP_*`, `OTEL_BLRP_*` and `OTEL_METRIC_EXPORT_INTERVAL` with an OTLP receiver.
 
-use integration_tests::child::Driven;
+use integration_tests::child::DrivenProcess;
 use integration_tests::collector::{Behaviour, Collector, Content, Received};
 
 const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
-/// Longer than any test.
+/// A delay in milliseconds that is longer than any test.
 const NEVER: &str = "3600000";
 
-/// Everything waits for the end, but what is said otherwise.
-fn start(collector: &Collector, variables: &[(&str, &str)]) -> Driven {
+/// Starts a process that exports only at its end, unless `variables` say otherwise.
+fn start(collector: &Collector, variables: &[(&str, &str)]) -> DrivenProcess {
     let url = collector.url();
     let waiting = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &*url),
@@ -18,7 +17,7 @@ fn start(collector: &Collector, variables: &[(&str, &str)]) -> Driven {
         ("OTEL_METRIC_EXPORT_INTERVAL", NEVER),
     ];
     let variables = waiting.iter().chain(variables).copied();
-    let (driven, ready) = Driven::start(DRIVEN, &["bare"], variables);
+    let (driven, ready) = DrivenProcess::start(DRIVEN, &["bare"], variables);
     assert_eq!(ready, "ready");
     driven
 }
@@ -36,7 +35,7 @@ fn has_metrics(received: &[Received]) -> bool {
 }
 
 #[test]
-fn a_delay_is_the_time_before_things_are_sent() {
+fn schedule_delay_is_the_time_before_an_export() {
     for (variable, line, has_come) in [
         (
             "OTEL_BSP_SCHEDULE_DELAY",
@@ -49,7 +48,7 @@ fn a_delay_is_the_time_before_things_are_sent() {
         let collector = Collector::start();
         let mut driven = start(&collector, &[(variable, "10")]);
         for line in ["spans 3", "logs 3", "counters 3"] {
-            driven.tell(line);
+            driven.send(line);
         }
         let received = collector.wait_until(|received| has_come(received));
         for (others, has_come) in [
@@ -59,7 +58,7 @@ fn a_delay_is_the_time_before_things_are_sent() {
         ] {
             assert_eq!(has_come(&received), others == line, "{variable}: {others}");
         }
-        assert!(driven.tell("shutdown 20000").starts_with("ok "));
+        assert!(driven.send("shutdown 20000").starts_with("ok "));
         let received = collector.received();
         assert!(
             has_spans(&received) && has_logs(&received) && has_metrics(&received),
@@ -70,10 +69,10 @@ fn a_delay_is_the_time_before_things_are_sent() {
 }
 
 #[test]
-fn metrics_are_sent_again_and_again() {
+fn metrics_are_exported_periodically() {
     let collector = Collector::start();
     let mut driven = start(&collector, &[("OTEL_METRIC_EXPORT_INTERVAL", "10")]);
-    driven.tell("counters 1");
+    driven.send("counters 1");
     let times = |received: &[Received]| {
         received
             .iter()
@@ -81,21 +80,21 @@ fn metrics_are_sent_again_and_again() {
             .count()
     };
     collector.wait_until(|received| times(received) >= 3);
-    assert!(driven.tell("shutdown 20000").starts_with("ok "));
+    assert!(driven.send("shutdown 20000").starts_with("ok "));
     drop(driven.end());
 }
 
 #[test]
-fn no_more_than_a_batch_is_sent_at_once() {
+fn an_export_has_at_most_one_batch() {
     let collector = Collector::start();
     let sizes = [
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4"),
         ("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "3"),
     ];
     let mut driven = start(&collector, &sizes);
-    driven.tell("spans 10");
-    driven.tell("logs 7");
-    assert!(driven.tell("shutdown 20000").starts_with("ok "));
+    driven.send("spans 10");
+    driven.send("logs 7");
+    assert!(driven.send("shutdown 20000").starts_with("ok "));
     drop(driven.end());
     let received = collector.received();
     let spans = received
@@ -115,25 +114,24 @@ fn no_more_than_a_batch_is_sent_at_once() {
 }
 
 #[test]
-fn no_more_than_the_queue_waits_and_the_rest_is_counted() {
+fn items_beyond_the_queue_size_are_dropped_and_counted() {
     for (variable, line) in [
         ("OTEL_BSP_MAX_QUEUE_SIZE", "spans 200"),
         ("OTEL_BLRP_MAX_QUEUE_SIZE", "logs 200"),
     ] {
         let collector = Collector::start();
-        // The first of what is sent is not answered for a while, so what comes after it waits, or
-        // does not.
+        // The first export hangs for a while, so that the following items fill the queue.
         collector.behave(Behaviour::Hang);
         let mut driven = start(&collector, &[(variable, "8"), ("OTEL_EXPORTER_OTLP_TIMEOUT", "200")]);
-        driven.tell(line);
-        collector.behave(Behaviour::Keep);
-        let answer = driven.tell("shutdown 20000");
+        driven.send(line);
+        collector.behave(Behaviour::Accept);
+        let answer = driven.send("shutdown 20000");
         assert!(answer.contains("found the queue full"), "{answer}");
         let arrived = match line {
             "spans 200" => collector.spans().len(),
             _ => collector.log_records().len(),
         };
-        // Spans in the queue, and spans in the batch that is being sent.
+        // Items in the queue, and items in the batch that is being exported.
         assert!(arrived <= 2 * 8, "{arrived}: {answer}");
         drop(driven.end());
     }

@@ -1,5 +1,4 @@
-//! The attribute does not change what a handler does, however its body is written: in macros, with
-//! early returns, by forwarding to another service.
+//! Handler bodies with macros, early returns, or a forwarded call behave as without the attribute.
 
 use std::pin::Pin;
 
@@ -31,7 +30,7 @@ macro_rules! in_a_block_of_its_own {
     };
 }
 
-/// Returns early, falls through, and gives up, each from inside a macro.
+/// A service with macros that return early, fall through, or use `?`.
 struct InMacros;
 
 #[traced_service]
@@ -52,7 +51,7 @@ impl ServerStream for InMacros {
     }
 }
 
-/// Forwards to the same method of a service that has no attribute.
+/// A service that forwards to the same method of an uninstrumented service.
 struct Forwards<S>(S);
 
 #[traced_service]
@@ -109,11 +108,11 @@ async fn assert_answers<S: ServerStream>(service: impl Fn() -> S) {
 }
 
 #[tokio::test]
-async fn in_macros() {
+async fn returns_inside_macros() {
     assert_answers(|| InMacros).await;
 }
 
 #[tokio::test]
-async fn that_forward() {
+async fn forwarding_to_another_service() {
     assert_answers(|| Forwards(Bare)).await;
 }

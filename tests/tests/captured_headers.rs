@@ -1,4 +1,4 @@
-//! Headers and trailers that spans take up: what is listed, and never more.
+//! Captured headers and trailers: spans have the listed ones, within limits, and no others.
 
 use std::pin::Pin;
 
@@ -18,7 +18,7 @@ use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::service::Routes;
 use tonic::{Code, Request, Response, Status};
 
-struct Talkative;
+struct MetadataService;
 
 fn metadata(name: &'static str, value: &'static str) -> MetadataMap {
     let mut metadata = MetadataMap::new();
@@ -27,7 +27,7 @@ fn metadata(name: &'static str, value: &'static str) -> MetadataMap {
     metadata
 }
 
-/// More than is recorded: in a value, and of values.
+/// Returns metadata that exceeds the limits of captured headers in length and number.
 fn much(name: &'static str) -> MetadataMap {
     let mut metadata = MetadataMap::new();
     metadata.append(name, "x".repeat(2000).parse().unwrap());
@@ -47,7 +47,7 @@ fn failure() -> Status {
     response_trailers("x-retry-after")
 )]
 #[tonic::async_trait]
-impl Unary for Talkative {
+impl Unary for MetadataService {
     async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
         if request.get_ref().text == "fail" {
             return Err(failure());
@@ -73,7 +73,7 @@ impl Unary for Talkative {
 
 #[traced_service(response_headers("x-served-by"), response_trailers("x-retry-after"))]
 #[tonic::async_trait]
-impl ServerStream for Talkative {
+impl ServerStream for MetadataService {
     type CallStream = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
 
     async fn call(&self, _: Request<Message>) -> Result<Response<Self::CallStream>, Status> {
@@ -83,7 +83,7 @@ impl ServerStream for Talkative {
     }
 }
 
-/// The attributes that headers became.
+/// Returns the attributes with captured headers.
 async fn captured(telemetry: &Telemetry) -> Vec<(String, Value)> {
     let span = telemetry.span().await;
     let captured = span.attributes.into_iter().filter(|attribute| {
@@ -101,9 +101,9 @@ fn attribute(name: &str, values: &[&'static str]) -> (String, Value) {
 }
 
 #[tokio::test]
-async fn of_a_request_and_its_response() {
+async fn captures_listed_request_and_response_headers() {
     let telemetry = Telemetry::start();
-    let server = serve(Routes::new(UnaryServer::new(Talkative))).await;
+    let server = serve(Routes::new(UnaryServer::new(MetadataService))).await;
     let mut request = Request::new(Message::from(""));
     request
         .metadata_mut()
@@ -130,9 +130,9 @@ async fn of_a_request_and_its_response() {
 }
 
 #[tokio::test]
-async fn of_a_failure() {
+async fn captures_trailers_of_an_error() {
     let telemetry = Telemetry::start();
-    let server = serve(Routes::new(UnaryServer::new(Talkative))).await;
+    let server = serve(Routes::new(UnaryServer::new(MetadataService))).await;
     UnaryClient::new(server.channel().await)
         .call(Message::from("fail"))
         .await
@@ -144,9 +144,9 @@ async fn of_a_failure() {
 }
 
 #[tokio::test]
-async fn of_a_stream_that_fails() {
+async fn captures_trailers_of_a_failed_stream() {
     let telemetry = Telemetry::start();
-    let server = serve(Routes::new(ServerStreamServer::new(Talkative))).await;
+    let server = serve(Routes::new(ServerStreamServer::new(MetadataService))).await;
     let mut client = ServerStreamClient::new(server.channel().await);
     let mut replies = client.call(Message::from("")).await.unwrap().into_inner();
     replies.message().await.unwrap_err();
@@ -159,7 +159,7 @@ async fn of_a_stream_that_fails() {
     );
 }
 
-/// Sixteen values, and of the first of them 1,024 bytes.
+/// Asserts that 16 values were captured, and of the first one 1,024 bytes.
 fn is_cut(captured: &[(String, Value)], expected: &str) {
     let [(name, Value::Array(Array::String(values)))] = captured else {
         panic!("{captured:?}")
@@ -170,8 +170,8 @@ fn is_cut(captured: &[(String, Value)], expected: &str) {
 }
 
 #[tokio::test]
-async fn of_many_and_long_ones_there_is_an_end() {
-    let server = serve(Routes::new(UnaryServer::new(Talkative))).await;
+async fn limits_number_and_length_of_header_values() {
+    let server = serve(Routes::new(UnaryServer::new(MetadataService))).await;
     let mut client = UnaryClient::new(server.channel().await);
     {
         let telemetry = Telemetry::start();
@@ -186,9 +186,9 @@ async fn of_many_and_long_ones_there_is_an_end() {
 }
 
 #[tokio::test]
-async fn so_there_is_of_a_failures() {
+async fn limits_number_and_length_of_error_trailers() {
     let telemetry = Telemetry::start();
-    let server = serve(Routes::new(UnaryServer::new(Talkative))).await;
+    let server = serve(Routes::new(UnaryServer::new(MetadataService))).await;
     let mut client = UnaryClient::new(server.channel().await);
     client.call(Message::from("fail at length")).await.unwrap_err();
     is_cut(&captured(&telemetry).await, "rpc.response.trailer.x-retry-after");
@@ -196,13 +196,13 @@ async fn so_there_is_of_a_failures() {
 
 /// A binary value is recorded as 1,024 bytes of base64, which encode 768.
 #[tokio::test]
-async fn so_there_is_of_what_is_no_text() {
+async fn limits_number_and_length_of_binary_values() {
     let telemetry = Telemetry::start();
-    let server = serve(Routes::new(UnaryServer::new(Talkative))).await;
+    let server = serve(Routes::new(UnaryServer::new(MetadataService))).await;
     let mut headers = HeaderMap::new();
-    // The end of the value is not base64, but it is cut off before.
+    // The value ends with an invalid character, after the part that is captured.
     let long = format!("{}!", "A".repeat(1024));
-    // As many values in a single line.
+    // Several values in one line.
     for value in [&*long, "AQ,AQ,AQ,AQ", "AQ", "AQ,AQ,AQ,AQ,AQ,AQ,AQ,AQ,AQ,AQ,AQ,AQ,AQ,AQ"] {
         headers.append("trace-bin", value.parse().unwrap());
     }

@@ -1,5 +1,6 @@
-//! However many RPCs end in whatever ways, both ends count the same ones, and agree on how each
-//! ended wherever both can see it.
+//! Ten thousand concurrent RPCs with random outcomes: client and server record the same RPCs.
+//!
+//! Both must agree on the outcome, unless only one of them can observe it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::pin::Pin;
@@ -26,9 +27,9 @@ use tonic::{Request, Response, Status, Streaming};
 const RPCS: usize = 10_000;
 const AT_ONCE: u64 = 8;
 
-/// Does as the request says.
+/// A service that follows the script in the request.
 #[derive(Clone)]
-struct Mixed;
+struct ScriptedService;
 
 type Messages = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
 
@@ -45,7 +46,7 @@ async fn handle(text: &str) -> Result<Message, Status> {
     }
 }
 
-/// A stream that does it at its second item.
+/// Returns a stream that follows the script at its second item.
 async fn handle_in_stream(text: String) -> Result<Response<Messages>, Status> {
     let first = handle("").await;
     let second = tokio_stream::once(text).then(|text| async move { handle(&text).await });
@@ -58,7 +59,7 @@ async fn first_text(request: Request<Streaming<Message>>) -> Result<String, Stat
 
 #[traced_service]
 #[tonic::async_trait]
-impl Unary for Mixed {
+impl Unary for ScriptedService {
     async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
         Ok(Response::new(handle(&request.into_inner().text).await?))
     }
@@ -66,7 +67,7 @@ impl Unary for Mixed {
 
 #[traced_service]
 #[tonic::async_trait]
-impl ServerStream for Mixed {
+impl ServerStream for ScriptedService {
     type CallStream = Messages;
 
     async fn call(&self, request: Request<Message>) -> Result<Response<Self::CallStream>, Status> {
@@ -76,7 +77,7 @@ impl ServerStream for Mixed {
 
 #[traced_service]
 #[tonic::async_trait]
-impl ClientStream for Mixed {
+impl ClientStream for ScriptedService {
     async fn call(&self, request: Request<Streaming<Message>>) -> Result<Response<Message>, Status> {
         let text = first_text(request).await?;
         Ok(Response::new(handle(&text).await?))
@@ -85,7 +86,7 @@ impl ClientStream for Mixed {
 
 #[traced_service]
 #[tonic::async_trait]
-impl Bidi for Mixed {
+impl Bidi for ScriptedService {
     type CallStream = Messages;
 
     async fn call(&self, request: Request<Streaming<Message>>) -> Result<Response<Self::CallStream>, Status> {
@@ -94,7 +95,7 @@ impl Bidi for Mixed {
     }
 }
 
-/// Numbers that look random and are the same in every run (xorshift).
+/// A deterministic pseudo-random number generator (xorshift).
 struct Numbers(u64);
 
 impl Numbers {
@@ -106,15 +107,17 @@ impl Numbers {
     }
 }
 
-/// A hundredth of the RPCs panics, one in a hundred misses its deadline, three in ten are given up
-/// at a random moment, one in ten fails.
+/// Makes one RPC with a random outcome.
+///
+/// 1 % of the RPCs panic, 1 % exceed their deadline, 30 % are cancelled at a random time, and
+/// 10 % fail.
 async fn one(channel: TracedChannel, numbers: &mut Numbers) {
     let kind = Kind::ALL[usize::try_from(numbers.below(4)).unwrap()];
     let _ = match numbers.below(100) {
         0 => call(channel, kind, Request::new("panic")).await,
         1 => {
-            // tonic watches over the deadlines of RPCs until there is a response, so these are the
-            // kinds that hang before.
+            // tonic enforces deadlines only until the response headers, so use kinds of RPC that
+            // hang before them.
             let kind = if kind.replies_with_a_stream() {
                 Kind::Unary
             } else {
@@ -144,10 +147,10 @@ async fn one(channel: TracedChannel, numbers: &mut Numbers) {
 async fn drive() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let routes = Routes::new(UnaryServer::new(Mixed))
-        .add_service(ServerStreamServer::new(Mixed))
-        .add_service(ClientStreamServer::new(Mixed))
-        .add_service(BidiServer::new(Mixed));
+    let routes = Routes::new(UnaryServer::new(ScriptedService))
+        .add_service(ServerStreamServer::new(ScriptedService))
+        .add_service(ClientStreamServer::new(ScriptedService))
+        .add_service(BidiServer::new(ScriptedService));
     let server = Server::builder().layer(ServerLayer::new()).add_routes(routes);
     tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true))));
 
@@ -166,10 +169,10 @@ async fn drive() {
     }
 }
 
-/// The response of tonic to a request without a message.
+/// The status message of tonic for a request without a message.
 const NO_MESSAGE: &str = "Missing request message.";
 
-/// How an RPC ended.
+/// The outcome of an RPC: `rpc.status_code` and `error.type`.
 type End = (String, Option<String>);
 
 fn end(found: &Attributes) -> End {
@@ -203,8 +206,8 @@ fn kinds(ends: &BTreeMap<End, u64>) -> Vec<(&str, Option<&str>)> {
 }
 
 #[test]
-fn after_ten_thousand_mixed_rpcs() {
-    // A hundred backtraces of panics that are meant to be would hide one that is not.
+fn client_and_server_agree_on_ten_thousand_rpcs() {
+    // Silence intended panics, which would hide unintended ones.
     std::panic::set_hook(Box::new(|panic| {
         if panic.payload().downcast_ref() != Some(&"as asked") {
             eprintln!("{panic}");
@@ -217,14 +220,14 @@ fn after_ten_thousand_mixed_rpcs() {
         .build()
         .unwrap();
     runtime.block_on(drive());
-    // Whatever is still going on ends with its task.
+    // RPCs in progress end with their tasks.
     drop(runtime);
 
     let spans = telemetry.ended_spans();
     assert_eq!(telemetry.started(), spans.len());
     let (clients, servers): (Vec<_>, Vec<_>) = spans.iter().partition(|span| span.span_kind == SpanKind::Client);
     let metrics = telemetry.metrics();
-    // A call that is given up before it was first polled has not been made.
+    // A call that is cancelled before its first poll was never made.
     assert!(
         clients.len() <= RPCS && clients.len() > RPCS * 9 / 10,
         "{}",
@@ -242,7 +245,7 @@ fn after_ten_thousand_mixed_rpcs() {
     assert_eq!(measured(metrics.client_durations()), counted(clients.iter().copied()));
     assert_eq!(measured(metrics.durations()), counted(servers.iter().copied()));
 
-    // Each kind of end did occur.
+    // Each outcome occurred.
     let same = |code| (code, Some(code));
     assert_eq!(
         kinds(&counted(clients.iter().copied())),
@@ -266,7 +269,7 @@ fn after_ten_thousand_mixed_rpcs() {
         ]
     );
 
-    // Each RPC in a server is one that a client made, and no other is.
+    // The server's RPCs correspond one-to-one to the client's.
     let mut by_parent: HashMap<SpanId, &SpanData> = HashMap::new();
     for server in &servers {
         assert!(server.parent_span_is_remote);
@@ -276,7 +279,7 @@ fn after_ten_thousand_mixed_rpcs() {
     for client in &clients {
         let code = end_of(client).0;
         let Some(server) = by_parent.get(&client.span_context.span_id()) else {
-            // Given up before it went out.
+            // The RPC was cancelled before the request was sent.
             assert!(
                 ["CANCELLED", "DEADLINE_EXCEEDED"].contains(&code.as_str()),
                 "{client:?}"
@@ -289,13 +292,13 @@ fn after_ten_thousand_mixed_rpcs() {
         let (seen, there) = (code.as_str(), end_of(server).0);
         let agree = match there.as_str() {
             _ if seen == there => true,
-            // The server was done when the client went away; or its stream was reset by a panic.
+            // The server had finished when the client cancelled; or a panic reset the stream.
             "OK" | "UNKNOWN" => seen == "CANCELLED",
-            // The server's clock starts later than the client's, whose end may come first, and is
-            // then seen as the caller's going away.
+            // The server's deadline starts later than the client's. If the client's passes first,
+            // the server observes a cancellation.
             "CANCELLED" => seen == "DEADLINE_EXCEEDED",
-            // The client went away when its request had come, and the message in it had not. tonic
-            // takes that for a caller's mistake.
+            // The client cancelled between the request's headers and its message. tonic treats the
+            // missing message as an invalid request.
             "INTERNAL" => {
                 ["CANCELLED", "DEADLINE_EXCEEDED"].contains(&seen) && server.status == SpanStatus::error(NO_MESSAGE)
             }

@@ -1,9 +1,9 @@
-//! Interceptors around a client's layer, and inside it.
+//! Interceptors outside and inside `ClientLayer`.
 
 use integration_tests::client::{client_attributes, connect, endpoint};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_client::UnaryClient;
-use integration_tests::obedient::Obedient;
+use integration_tests::scripted::ScriptedService;
 use integration_tests::server::serve;
 use integration_tests::telemetry::{Telemetry, attributes};
 use opentelemetry::trace::Status as SpanStatus;
@@ -12,7 +12,7 @@ use tonic::service::interceptor::InterceptorLayer;
 use tonic::{Code, Request, Status};
 use tower::ServiceBuilder;
 
-/// Signs requests, and lets none through that somebody else has signed.
+/// An interceptor that signs requests, and rejects requests with another signature.
 #[allow(clippy::unnecessary_wraps, clippy::result_large_err)]
 fn sign(mut request: Request<()>) -> Result<Request<()>, Status> {
     match request.metadata_mut().insert("authorization", "ours".parse().unwrap()) {
@@ -30,9 +30,9 @@ fn signed_by_another() -> Request<Message> {
 }
 
 #[tokio::test]
-async fn one_outside_decides_what_becomes_an_rpc() {
+async fn rejection_by_an_outer_interceptor_is_not_recorded() {
     let telemetry = Telemetry::start();
-    let service = Obedient::default();
+    let service = ScriptedService::default();
     let server = serve(service.routes()).await;
     let mut client = UnaryClient::with_interceptor(connect(&server).await, sign);
     client.call(Message::from("hello")).await.unwrap();
@@ -48,9 +48,9 @@ async fn one_outside_decides_what_becomes_an_rpc() {
 }
 
 #[tokio::test]
-async fn one_inside_is_part_of_the_rpc() {
+async fn rejection_by_an_inner_interceptor_is_recorded() {
     let telemetry = Telemetry::start();
-    let service = Obedient::default();
+    let service = ScriptedService::default();
     let server = serve(service.routes()).await;
     let endpoint = endpoint(server.address);
     let channel = ServiceBuilder::new()

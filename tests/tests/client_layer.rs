@@ -1,5 +1,6 @@
-//! A client's RPC is one CLIENT span and one duration, from the call to the end of what comes back,
-//! of whatever kind it is, however it ends, and whatever it is part of.
+//! A client's RPC is one CLIENT span and one duration, from the call to the end of the response.
+//!
+//! This holds for each kind of RPC, each outcome, and each kind of parent.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -8,8 +9,8 @@ use integration_tests::client::{Kind, call, client_attributes, connect, open, re
 use integration_tests::kinds::Message;
 use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
 use integration_tests::kinds::unary_client::UnaryClient;
-use integration_tests::obedient::{Obedient, failure};
-use integration_tests::server::{Running, serve};
+use integration_tests::scripted::{ScriptedService, failure};
+use integration_tests::server::{RunningServer, serve};
 use integration_tests::telemetry::{Telemetry, attributes, expected};
 use opentelemetry::Context;
 use opentelemetry::trace::{
@@ -21,7 +22,7 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::service::Routes;
 use tonic::{Code, Request, Response, Status};
 
-/// The context that the RPC is made in.
+/// The parent of the RPC in the current context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Parent {
     None,
@@ -38,7 +39,7 @@ impl Parent {
             Parent::None => Context::new(),
             Parent::Remote => Context::new().with_remote_span_context(stranger(TraceFlags::SAMPLED)),
             Parent::Unsampled => Context::new().with_remote_span_context(stranger(TraceFlags::NOT_SAMPLED)),
-            // A span of another provider, so it is not among the counted ones.
+            // The parent comes from another provider, so it is not counted.
             Parent::Local => {
                 let tracer = SdkTracerProvider::builder().build().tracer("of the caller");
                 Context::new().with_span(tracer.start("its span"))
@@ -53,39 +54,39 @@ fn stranger(flags: TraceFlags) -> SpanContext {
     SpanContext::new(trace, span, flags, true, TraceState::default())
 }
 
-/// An RPC of this kind, about to be made in this context.
+/// A kind of RPC, and the context to call it in.
 struct Case {
     telemetry: Telemetry,
-    service: Obedient,
-    server: Running,
+    service: ScriptedService,
+    server: RunningServer,
     kind: Kind,
     parent: Parent,
     context: Context,
 }
 
 impl Case {
-    /// Each kind of RPC below each parent.
+    /// Returns each kind of RPC with each kind of parent.
     fn all() -> impl Iterator<Item = (Kind, Parent)> {
         Kind::ALL
             .into_iter()
             .flat_map(|kind| Parent::ALL.map(|parent| (kind, parent)))
     }
 
-    /// Against a service whose replies are those of its kind.
+    /// Sets up a case with an ordinary service.
     async fn new(kind: Kind, parent: Parent) -> Self {
-        let service = Obedient::default();
+        let service = ScriptedService::default();
         let routes = service.routes();
         Case::with(kind, parent, service, routes).await
     }
 
-    /// Against a service of which any reply can be followed by something.
+    /// Sets up a case with a service that can fail after its reply, even for unary RPCs.
     async fn of_streams(kind: Kind, parent: Parent) -> Self {
-        let service = Obedient::default();
+        let service = ScriptedService::default();
         let routes = service.routes_of_streams();
         Case::with(kind, parent, service, routes).await
     }
 
-    async fn with(kind: Kind, parent: Parent, service: Obedient, routes: Routes) -> Self {
+    async fn with(kind: Kind, parent: Parent, service: ScriptedService, routes: Routes) -> Self {
         Case {
             telemetry: Telemetry::start(),
             service,
@@ -107,7 +108,7 @@ impl Case {
             .await
     }
 
-    /// Gives the RPC up once the service says that it waits.
+    /// Cancels the RPC once the handler waits.
     async fn give_up(&self, text: &'static str) {
         tokio::select! {
             result = self.call(text) => panic!("it does not end: {result:?}"),
@@ -115,8 +116,9 @@ impl Case {
         }
     }
 
-    /// The one span and the one duration, and that they agree. `failed` is what the status'
-    /// description must be.
+    /// Asserts that there is one span and one duration, and that both have this status code.
+    ///
+    /// If the RPC failed, `failed` is the expected description of the span status.
     async fn assert_recorded(&self, code: &str, failed: Option<&str>) {
         let Case { telemetry, parent, .. } = self;
         let method = self.kind.method();
@@ -171,11 +173,11 @@ impl std::fmt::Debug for Case {
     }
 }
 
-mod however_it_ends {
+mod each_outcome {
     use super::*;
 
     #[tokio::test]
-    async fn with_success() {
+    async fn success() {
         for (kind, parent) in Case::all() {
             let case = Case::new(kind, parent).await;
             assert_eq!(case.call("hello").await.unwrap(), 1);
@@ -184,7 +186,7 @@ mod however_it_ends {
     }
 
     #[tokio::test]
-    async fn with_a_failure_in_place_of_a_response() {
+    async fn failure_before_the_response() {
         for (kind, parent) in Case::all() {
             let case = Case::new(kind, parent).await;
             assert_eq!(case.call("fail").await.unwrap_err().code(), Code::NotFound);
@@ -193,7 +195,7 @@ mod however_it_ends {
     }
 
     #[tokio::test]
-    async fn with_a_failure_behind_a_message() {
+    async fn failure_after_a_message() {
         for (kind, parent) in Case::all() {
             let case = Case::of_streams(kind, parent).await;
             assert_eq!(case.call("fail later").await.unwrap_err().code(), Code::NotFound);
@@ -202,7 +204,7 @@ mod however_it_ends {
     }
 
     #[tokio::test]
-    async fn with_its_future_dropped() {
+    async fn cancelled_before_the_response() {
         for (kind, parent) in Case::all() {
             let case = Case::new(kind, parent).await;
             case.give_up("wait").await;
@@ -211,7 +213,7 @@ mod however_it_ends {
     }
 
     #[tokio::test]
-    async fn with_its_replies_dropped_halfway() {
+    async fn cancelled_in_the_response_stream() {
         for (kind, parent) in Case::all() {
             let case = Case::of_streams(kind, parent).await;
             if kind.replies_with_a_stream() {
@@ -219,7 +221,7 @@ mod however_it_ends {
                 let opened = open(channel, kind, Request::new("wait later")).with_context(case.context.clone());
                 let mut replies = opened.await.unwrap();
                 replies.message().await.unwrap().unwrap();
-                // A response and a message have arrived, and the call continues.
+                // The response and a message have arrived, but the RPC has not ended.
                 assert_eq!(case.telemetry.ended_spans().len(), 0);
                 assert_eq!(case.telemetry.metrics().client_duration_count(), 0);
                 drop(replies);
@@ -231,12 +233,12 @@ mod however_it_ends {
     }
 
     #[tokio::test]
-    async fn with_its_deadline() {
+    async fn deadline_exceeded() {
         for (kind, parent) in Case::all() {
             let case = Case::new(kind, parent).await;
             let mut request = Request::new("wait");
             request.set_timeout(Duration::from_millis(20));
-            // tonic's word for it, on both ends.
+            // tonic reports an exceeded deadline as `CANCELLED`, at both ends.
             let status = case.call_with(request).await.unwrap_err();
             assert_eq!((status.code(), status.message()), (Code::Cancelled, "Timeout expired"));
             case.assert_recorded("DEADLINE_EXCEEDED", Some("Timeout expired")).await;
@@ -244,11 +246,11 @@ mod however_it_ends {
     }
 }
 
-mod a_deadline {
+mod deadline {
     use super::*;
 
     const HOUR: Duration = Duration::from_secs(60 * 60);
-    /// Long enough for a response to come before it is over.
+    /// A deadline that leaves enough time for the response headers.
     const TIMEOUT: Duration = Duration::from_millis(200);
 
     fn within(text: &'static str, timeout: Duration) -> Request<&'static str> {
@@ -258,10 +260,10 @@ mod a_deadline {
     }
 
     #[tokio::test]
-    async fn that_passes_while_replies_come_is_what_ended_them_when_they_are_dropped() {
+    async fn response_stream_dropped_after_the_deadline_is_deadline_exceeded() {
         let case = Case::new(Kind::ServerStream, Parent::None).await;
         let channel = connect(&case.server).await;
-        // tonic watches over a deadline until the response comes, and no longer.
+        // tonic enforces a deadline only until the response headers.
         let opened = open(channel, Kind::ServerStream, within("wait later", TIMEOUT)).await;
         let mut replies = opened.unwrap();
         replies.message().await.unwrap().unwrap();
@@ -270,7 +272,7 @@ mod a_deadline {
         case.assert_recorded("DEADLINE_EXCEEDED", Some("")).await;
     }
 
-    /// Says that it is too late, as servers do that know of deadlines.
+    /// A service that cancels at the deadline, as servers that enforce deadlines do.
     struct Watchful;
 
     #[tonic::async_trait]
@@ -289,10 +291,10 @@ mod a_deadline {
     }
 
     #[tokio::test]
-    async fn that_has_passed_when_the_server_cancels_is_what_ended_it() {
+    async fn cancellation_by_the_server_after_the_deadline_is_deadline_exceeded() {
         for (timeout, code) in [(TIMEOUT, "DEADLINE_EXCEEDED"), (HOUR, "CANCELLED")] {
             let routes = Routes::new(ServerStreamServer::new(Watchful));
-            let case = Case::with(Kind::ServerStream, Parent::None, Obedient::default(), routes).await;
+            let case = Case::with(Kind::ServerStream, Parent::None, ScriptedService::default(), routes).await;
             let status = case.call_with(within("", timeout)).await.unwrap_err();
             assert_eq!(status.code(), Code::Cancelled);
             case.assert_recorded(code, Some("too late")).await;
@@ -300,7 +302,7 @@ mod a_deadline {
     }
 
     #[tokio::test]
-    async fn that_is_far_away_did_not_end_what_was_given_up() {
+    async fn cancellation_before_the_deadline_is_cancelled() {
         let case = Case::new(Kind::Unary, Parent::None).await;
         tokio::select! {
             result = case.call_with(within("wait", HOUR)) => panic!("it does not end: {result:?}"),
@@ -311,7 +313,7 @@ mod a_deadline {
 }
 
 #[tokio::test]
-async fn active_requests_are_up_while_it_lasts() {
+async fn rpc_is_active_until_its_end() {
     let case = Case::new(Kind::ServerStream, Parent::None).await;
     let channel = connect(&case.server).await;
     let labels = expected([("rpc.system.name", "grpc"), ("rpc.method", "kinds.ServerStream/Call")]);
@@ -333,7 +335,7 @@ async fn active_requests_are_up_while_it_lasts() {
 }
 
 #[tokio::test]
-async fn the_scope_and_the_histogram_are_the_conventions() {
+async fn scope_and_histogram_follow_the_conventions() {
     let case = Case::new(Kind::Unary, Parent::None).await;
     case.call("hello").await.unwrap();
 
@@ -350,7 +352,7 @@ async fn the_scope_and_the_histogram_are_the_conventions() {
 }
 
 #[tokio::test]
-async fn calls_one_after_the_other_have_a_span_each() {
+async fn sequential_calls_have_separate_spans() {
     let case = Case::new(Kind::Unary, Parent::None).await;
     let mut client = UnaryClient::new(connect(&case.server).await);
     for _ in 0..5 {
@@ -366,7 +368,7 @@ async fn calls_one_after_the_other_have_a_span_each() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn concurrent_calls_on_one_channel_have_a_span_each() {
+async fn concurrent_calls_have_separate_spans() {
     let case = Case::new(Kind::Unary, Parent::Remote).await;
     let client = UnaryClient::new(connect(&case.server).await);
     let calls = (0..50).map(|number| {
@@ -392,7 +394,7 @@ async fn concurrent_calls_on_one_channel_have_a_span_each() {
 }
 
 #[tokio::test]
-async fn a_call_made_after_the_server_has_answered_is_no_part_of_the_first() {
+async fn call_after_a_response_is_not_a_child_of_the_first_call() {
     let case = Case::new(Kind::ServerStream, Parent::Remote).await;
     let channel = connect(&case.server).await;
     async {
@@ -400,7 +402,7 @@ async fn a_call_made_after_the_server_has_answered_is_no_part_of_the_first() {
             .await
             .unwrap();
         read(&mut first).await.unwrap();
-        // `first` is still held, and done.
+        // The first RPC has ended, although `first` is still alive.
         call(channel, Kind::Unary, Request::new("hello")).await.unwrap();
         drop(first);
     }

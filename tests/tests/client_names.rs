@@ -1,10 +1,11 @@
-//! The method name of a client's call: by its generated client, or else by what is known of its
-//! path, and never by whatever path somebody makes up.
+//! The method name of a client's RPC: from the generated client, or from a known path.
+//!
+//! Unknown paths are all recorded as `_OTHER`.
 
 use integration_tests::client::{connect, endpoint};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_client::UnaryClient;
-use integration_tests::obedient::Obedient;
+use integration_tests::scripted::ScriptedService;
 use integration_tests::server::serve;
 use integration_tests::telemetry::{Attributes, Telemetry, attributes, expected};
 use opentelemetry_sdk::trace::SpanData;
@@ -15,7 +16,7 @@ use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
 use tower::Layer;
 
-/// A call as generated code makes it, without telling which method that is.
+/// Calls a path as generated clients do, but without the `GrpcMethod` extension.
 async fn by_path(channel: TracedChannel, path: &str, text: &str) -> Result<String, Status> {
     let mut grpc = Grpc::new(channel);
     grpc.ready().await.unwrap();
@@ -27,15 +28,14 @@ async fn by_path(channel: TracedChannel, path: &str, text: &str) -> Result<Strin
     Ok(reply.into_inner().text)
 }
 
-/// The span's name, and of its attributes those that tell it.
+/// Returns the span's name, and its attributes that name the method.
 fn names(span: &SpanData) -> (&str, Attributes) {
     let mut found = attributes(&span.attributes);
     found.retain(|key, _| key.starts_with("rpc.method"));
     (&span.name, found)
 }
 
-/// The methods of the points of both instruments; those of active requests where some are left are
-/// none.
+/// Returns the methods and counts of durations, and asserts that no request is active.
 fn labels(telemetry: &Telemetry) -> Vec<(String, u64)> {
     let metrics = telemetry.metrics();
     assert_eq!(metrics.client_active_request_count(), 0);
@@ -50,9 +50,9 @@ fn labels(telemetry: &Telemetry) -> Vec<(String, u64)> {
 }
 
 #[tokio::test]
-async fn a_generated_client_tells_it_below_any_prefix() {
+async fn generated_client_names_the_method_even_below_a_path_prefix() {
     let telemetry = Telemetry::start();
-    let server = serve(Obedient::default().routes()).await;
+    let server = serve(ScriptedService::default().routes()).await;
     let origin = format!("http://{}/behind/a/proxy", server.address).parse().unwrap();
     let mut client = UnaryClient::with_origin(connect(&server).await, origin);
     let status = client.call(Message::from("")).await.unwrap_err();
@@ -65,15 +65,15 @@ async fn a_generated_client_tells_it_below_any_prefix() {
 }
 
 #[tokio::test]
-async fn a_path_that_nobody_answers_for_is_other() {
+async fn unknown_path_is_other() {
     let telemetry = Telemetry::start();
-    let server = serve(Obedient::default().routes()).await;
+    let server = serve(ScriptedService::default().routes()).await;
     let channel = connect(&server).await;
     for path in ["/made.up/Method", "/kinds.Unary/MadeUp"] {
         let status = by_path(channel.clone(), path, "").await.unwrap_err();
         assert_eq!(status.code(), Code::Unimplemented);
     }
-    // A bare status may come from anything on the way.
+    // A bare status may come from an intermediary, so it does not prove that the method exists.
     by_path(channel, "/kinds.Unary/Call", "fail").await.unwrap_err();
 
     let spans = telemetry.spans(3).await;
@@ -92,15 +92,15 @@ async fn a_path_that_nobody_answers_for_is_other() {
 }
 
 #[tokio::test]
-async fn a_path_that_a_service_answers_for_is_a_method() {
+async fn path_is_known_after_a_response_message() {
     let telemetry = Telemetry::start();
-    let server = serve(Obedient::default().routes()).await;
+    let server = serve(ScriptedService::default().routes()).await;
     let channel = connect(&server).await;
     assert_eq!(
         by_path(channel.clone(), "/kinds.Unary/Call", "hello").await.unwrap(),
         "hello"
     );
-    // From now on, whatever comes.
+    // The method is known from now on, even if it fails.
     by_path(channel, "/kinds.Unary/Call", "fail").await.unwrap_err();
 
     let method = expected([("rpc.method", "kinds.Unary/Call")]);
@@ -115,9 +115,9 @@ async fn a_path_that_a_service_answers_for_is_a_method() {
 }
 
 #[tokio::test]
-async fn a_path_that_the_layer_is_told_of_is_a_method() {
+async fn registered_path_is_known() {
     let telemetry = Telemetry::start();
-    let server = serve(Obedient::default().routes()).await;
+    let server = serve(ScriptedService::default().routes()).await;
     let layer = ClientLayer::new("told").known_methods(["kinds.Unary/Call", "/kinds.Bidi/Call"]);
     let channel = layer.layer(endpoint(server.address).connect_lazy());
     by_path(channel.clone(), "/kinds.Unary/Call", "fail").await.unwrap_err();
@@ -130,9 +130,9 @@ async fn a_path_that_the_layer_is_told_of_is_a_method() {
 }
 
 #[tokio::test]
-async fn a_thousand_made_up_paths_make_no_label() {
+async fn thousand_unknown_paths_are_one_time_series() {
     let telemetry = Telemetry::start();
-    let server = serve(Obedient::default().routes()).await;
+    let server = serve(ScriptedService::default().routes()).await;
     let channel = connect(&server).await;
     for number in 0..1000 {
         let path = format!("/made.up{number}/Method{number}");

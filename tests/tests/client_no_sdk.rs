@@ -1,8 +1,7 @@
-//! Without an SDK a client works as without the layer, and its caller's context goes out with its
-//! requests.
+//! Without an SDK, `ClientLayer` records nothing, but propagates the current context.
 
 use integration_tests::client::{Kind, call, connect};
-use integration_tests::obedient::Obedient;
+use integration_tests::scripted::ScriptedService;
 use integration_tests::server::serve;
 use opentelemetry::trace::{
     FutureExt, SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer, TracerProvider,
@@ -17,10 +16,10 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 const LEFT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-/// Calls in this context with a `traceparent` already there, and returns the metadata that came.
+/// Calls in this context with a `traceparent` already set, and returns the received metadata.
 async fn sent(context: Context) -> MetadataMap {
     global::set_text_map_propagator(TraceContextPropagator::new());
-    let service = Obedient::default();
+    let service = ScriptedService::default();
     let server = serve(service.routes()).await;
     let mut request = Request::new("hello");
     request.metadata_mut().insert("traceparent", LEFT.parse().unwrap());
@@ -30,7 +29,7 @@ async fn sent(context: Context) -> MetadataMap {
 }
 
 #[tokio::test]
-async fn the_callers_context_goes_out() {
+async fn current_context_is_injected() {
     let (trace, span) = (TraceId::from_hex(TRACE).unwrap(), SpanId::from_hex(PARENT).unwrap());
     let caller = SpanContext::new(trace, span, TraceFlags::SAMPLED, true, TraceState::default());
     let metadata = sent(Context::new().with_remote_span_context(caller)).await;
@@ -39,14 +38,14 @@ async fn the_callers_context_goes_out() {
 }
 
 #[tokio::test]
-async fn where_there_is_none_the_request_goes_out_as_it_is() {
+async fn request_is_unchanged_without_a_current_context() {
     let metadata = sent(Context::new()).await;
     let sent: Vec<_> = metadata.get_all("traceparent").iter().collect();
     assert_eq!(sent, [LEFT]);
 }
 
 #[tokio::test]
-async fn the_callers_own_span_stays_its_own() {
+async fn span_of_the_caller_is_not_modified() {
     let spans = InMemorySpanExporter::default();
     let provider = SdkTracerProvider::builder().with_simple_exporter(spans.clone()).build();
     let own = Context::new().with_span(provider.tracer("of the caller").start("own"));
@@ -70,8 +69,8 @@ async fn the_callers_own_span_stays_its_own() {
 }
 
 #[tokio::test]
-async fn each_kind_works_however_it_ends() {
-    let service = Obedient::default();
+async fn all_kinds_and_outcomes_work() {
+    let service = ScriptedService::default();
     let server = serve(service.routes_of_streams()).await;
     let channel = connect(&server).await;
     for kind in Kind::ALL {

@@ -1,4 +1,4 @@
-//! The options of a client's layer.
+//! The options of `ClientLayer`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use integration_tests::client::{Kind, call, endpoint};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
-use integration_tests::obedient::Obedient;
-use integration_tests::server::{Running, serve};
+use integration_tests::scripted::ScriptedService;
+use integration_tests::server::{RunningServer, serve};
 use integration_tests::telemetry::{Telemetry, attributes};
 use opentelemetry::propagation::text_map_propagator::FieldIter;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
@@ -23,7 +23,7 @@ use tonic::service::Routes;
 use tonic::{Code, Request, Response, Status};
 use tower::Layer;
 
-fn channel(server: &Running, layer: &ClientLayer) -> TracedChannel {
+fn channel(server: &RunningServer, layer: &ClientLayer) -> TracedChannel {
     layer.layer(endpoint(server.address).connect_lazy())
 }
 
@@ -41,10 +41,10 @@ mod filters {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_left_out_is_not_recorded_and_carries_the_current_trace_on() {
+    async fn filtered_rpc_is_not_recorded_but_propagates_the_current_trace() {
         let telemetry = Telemetry::start();
-        let obedient = Obedient::default();
-        let server = serve(obedient.routes()).await;
+        let scripted = ScriptedService::default();
+        let server = serve(scripted.routes()).await;
         let channel = channel(&server, &layer().filter(not(service("kinds.Unary"))));
         let mut request = Request::new("hello");
         let old = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -56,26 +56,26 @@ mod filters {
         assert_eq!(telemetry.metrics().client_duration_count(), 0);
         assert_eq!(telemetry.metrics().client_active_request_count(), 0);
         assert_eq!(
-            obedient.only_metadata().get("traceparent").unwrap(),
+            scripted.only_metadata().get("traceparent").unwrap(),
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
         );
     }
 
     #[tokio::test]
-    async fn without_a_current_trace_nothing_is_sent() {
+    async fn filtered_rpc_without_a_current_trace_injects_nothing() {
         let telemetry = Telemetry::start();
-        let obedient = Obedient::default();
-        let server = serve(obedient.routes()).await;
+        let scripted = ScriptedService::default();
+        let server = serve(scripted.routes()).await;
         let channel = channel(&server, &layer().filter(health_check()));
         call(channel, Kind::Unary, Request::new("hello")).await.unwrap();
         telemetry.spans(0).await;
-        assert_eq!(obedient.only_metadata().get("traceparent"), None);
+        assert_eq!(scripted.only_metadata().get("traceparent"), None);
     }
 
     #[tokio::test]
-    async fn all_of_them_have_a_say() {
+    async fn several_filters_must_all_match() {
         let telemetry = Telemetry::start();
-        let server = serve(Obedient::default().routes()).await;
+        let server = serve(ScriptedService::default().routes()).await;
         let layer = layer()
             .filter(not(method("kinds.Bidi/Call")))
             .filter(any([service("kinds.Bidi"), service("kinds.Unary")]))
@@ -92,7 +92,7 @@ mod filters {
 mod headers {
     use super::*;
 
-    struct Talkative;
+    struct MetadataService;
 
     fn metadata(name: &'static str) -> MetadataMap {
         let mut metadata = MetadataMap::new();
@@ -104,7 +104,7 @@ mod headers {
     }
 
     #[tonic::async_trait]
-    impl Unary for Talkative {
+    impl Unary for MetadataService {
         async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
             if request.get_ref().text == "fail" {
                 let trailers = metadata("x-retry-after");
@@ -125,7 +125,7 @@ mod headers {
         request
     }
 
-    /// The attributes that headers became.
+    /// Returns the attributes with captured headers.
     fn captured(span: &SpanData) -> Vec<(&str, Vec<&str>)> {
         let captured = span.attributes.iter().filter_map(|attribute| match &attribute.value {
             Value::Array(Array::String(values)) => {
@@ -138,9 +138,9 @@ mod headers {
     }
 
     #[tokio::test]
-    async fn that_are_listed_and_never_another() {
+    async fn listed_headers_are_captured_and_no_others() {
         let telemetry = Telemetry::start();
-        let server = serve(Routes::new(UnaryServer::new(Talkative))).await;
+        let server = serve(Routes::new(UnaryServer::new(MetadataService))).await;
         let layer = layer()
             .request_headers(["X-Tenant", "trace-bin", "x-missing"])
             .response_headers(["X-Served-By", "trace-bin"])
@@ -173,9 +173,9 @@ mod headers {
     }
 
     #[tokio::test]
-    async fn none_by_default() {
+    async fn no_headers_are_captured_by_default() {
         let telemetry = Telemetry::start();
-        let server = serve(Routes::new(UnaryServer::new(Talkative))).await;
+        let server = serve(Routes::new(UnaryServer::new(MetadataService))).await;
         let channel = channel(&server, &layer());
         call(channel, Kind::Unary, request("hello")).await.unwrap();
         assert_eq!(captured(&telemetry.span().await), []);
@@ -186,9 +186,9 @@ mod span_attributes {
     use super::*;
 
     #[tokio::test]
-    async fn are_made_from_the_request_for_the_span_alone() {
+    async fn computed_from_the_request_and_recorded_on_spans_only() {
         let telemetry = Telemetry::start();
-        let server = serve(Obedient::default().routes()).await;
+        let server = serve(ScriptedService::default().routes()).await;
         let layer = layer().span_attributes(|request| {
             let agent = request
                 .headers()
@@ -215,9 +215,9 @@ mod span_attributes {
     }
 
     #[tokio::test]
-    async fn are_not_made_for_a_span_that_does_not_record() {
+    async fn not_computed_for_a_non_recording_span() {
         let telemetry = Telemetry::start();
-        let server = serve(Obedient::default().routes()).await;
+        let server = serve(ScriptedService::default().routes()).await;
         let evaluated = Arc::new(AtomicUsize::new(0));
         let layer = layer().span_attributes({
             let evaluated = Arc::clone(&evaluated);
@@ -236,12 +236,12 @@ mod span_attributes {
     }
 
     #[tokio::test]
-    async fn are_none_where_making_them_panics() {
+    async fn none_if_the_function_panics() {
         fn attributes_of(request: &otel_runtime::RpcRequest<'_>) -> Vec<KeyValue> {
             panic!("no attributes for {}", request.path())
         }
         let telemetry = Telemetry::start();
-        let server = serve(Obedient::default().routes()).await;
+        let server = serve(ScriptedService::default().routes()).await;
         let channel = channel(&server, &layer().span_attributes(attributes_of));
         call(channel, Kind::Unary, Request::new("hello")).await.unwrap();
         let found = attributes(&telemetry.span().await.attributes);
@@ -253,8 +253,7 @@ mod span_attributes {
 mod instrumentation {
     use super::*;
 
-    /// Writes a span into a header of its own: `parent: TRACE SPAN`. A second one it would write as
-    /// well, if there were anything to write.
+    /// A propagator with its own headers: `parent: TRACE SPAN`, and `parent-state`, never written.
     #[derive(Debug)]
     struct Homemade([String; 2]);
 
@@ -274,7 +273,7 @@ mod instrumentation {
     }
 
     #[tokio::test]
-    async fn is_what_it_was_given() {
+    async fn uses_the_given_providers_and_propagator() {
         let global = Telemetry::start();
         let spans = InMemorySpanExporter::default();
         let tracers = SdkTracerProvider::builder().with_simple_exporter(spans.clone()).build();
@@ -288,8 +287,8 @@ mod instrumentation {
             .propagator(Homemade(["parent".to_owned(), "parent-state".to_owned()]))
             .build();
 
-        let obedient = Obedient::default();
-        let server = serve(obedient.routes()).await;
+        let scripted = ScriptedService::default();
+        let server = serve(scripted.routes()).await;
         let channel = channel(&server, &layer().instrumentation(instrumentation));
         let mut request = Request::new("hello");
         for field in ["parent", "parent-state", "x-other"] {
@@ -302,12 +301,12 @@ mod instrumentation {
         };
         assert_eq!(span.name, "kinds.ServerStream/Call");
         assert_eq!(span.instrumentation_scope.name(), "otel-runtime");
-        let metadata = obedient.only_metadata();
+        let metadata = scripted.only_metadata();
         let context = &span.span_context;
         let parent = format!("{} {}", context.trace_id(), context.span_id());
         assert_eq!(metadata.get("parent").unwrap(), parent.as_str());
         assert_eq!(metadata.get("traceparent"), None);
-        // The value would belong to another span.
+        // A value left in the metadata would belong to another span.
         assert_eq!(metadata.get("parent-state"), None);
         assert_eq!(metadata.get("x-other").unwrap(), "old");
 
@@ -324,9 +323,9 @@ mod instrumentation {
 }
 
 #[tokio::test]
-async fn clones_of_a_layer_can_be_told_apart() {
+async fn clones_of_a_layer_can_have_different_options() {
     let telemetry = Telemetry::start();
-    let server = serve(Obedient::default().routes()).await;
+    let server = serve(ScriptedService::default().routes()).await;
     let records = layer();
     let records_nothing = records.clone().filter(Filter::new(|_| false));
     for layer in [records, records_nothing] {

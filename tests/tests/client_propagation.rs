@@ -1,5 +1,4 @@
-//! The context that a client's layer injects into the metadata of its requests, and the one trace
-//! that comes of it.
+//! `ClientLayer` injects the context into the request metadata, so client and server share a trace.
 
 use std::pin::Pin;
 
@@ -8,7 +7,7 @@ use integration_tests::kinds::Message;
 use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
 use integration_tests::kinds::unary_client::UnaryClient;
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
-use integration_tests::obedient::Obedient;
+use integration_tests::scripted::ScriptedService;
 use integration_tests::server::serve;
 use integration_tests::telemetry::Telemetry;
 use opentelemetry::baggage::BaggageExt;
@@ -25,7 +24,7 @@ use tonic::{Request, Response, Status};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
-/// Headers that somebody has left in the metadata.
+/// A `traceparent` of another trace, set by hand.
 const OLD: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 fn caller(flags: TraceFlags, state: &str) -> Context {
@@ -34,9 +33,9 @@ fn caller(flags: TraceFlags, state: &str) -> Context {
     Context::new().with_remote_span_context(SpanContext::new(trace, span, flags, true, state))
 }
 
-/// Calls in this context with this metadata, and returns the metadata that came.
+/// Calls in this context with this metadata, and returns the received metadata.
 async fn sent(context: Context, metadata: &[(&'static str, &str)]) -> MetadataMap {
-    let service = Obedient::default();
+    let service = ScriptedService::default();
     let server = serve(service.routes()).await;
     let mut request = Request::new("hello");
     for (key, value) in metadata {
@@ -60,7 +59,7 @@ fn traceparent(span: &SpanContext) -> String {
 }
 
 #[tokio::test]
-async fn the_server_is_told_of_the_clients_span() {
+async fn client_span_is_injected() {
     let telemetry = Telemetry::start();
     let metadata = sent(Context::new(), &[]).await;
     let span = telemetry.span().await;
@@ -69,7 +68,7 @@ async fn the_server_is_told_of_the_clients_span() {
 }
 
 #[tokio::test]
-async fn what_is_there_of_another_trace_is_replaced() {
+async fn stale_trace_headers_are_replaced() {
     let telemetry = Telemetry::start();
     let left = [("traceparent", OLD), ("traceparent", OLD), ("tracestate", "old=1")];
     let metadata = sent(caller(TraceFlags::SAMPLED, "new=1"), &left).await;
@@ -79,7 +78,7 @@ async fn what_is_there_of_another_trace_is_replaced() {
     assert_eq!(all(&metadata, "tracestate"), ["new=1"]);
     drop(telemetry);
 
-    // Also where there is nothing to put in its place.
+    // The stale header is removed even if there is no span context to inject.
     let _telemetry = Telemetry::start();
     let metadata = sent(caller(TraceFlags::SAMPLED, ""), &left).await;
     assert_eq!(
@@ -89,31 +88,31 @@ async fn what_is_there_of_another_trace_is_replaced() {
 }
 
 #[tokio::test]
-async fn baggage_is_sent() {
+async fn baggage_is_injected() {
     let _telemetry = Telemetry::start();
     let context = caller(TraceFlags::SAMPLED, "").with_baggage([KeyValue::new("user", "ada")]);
     assert_eq!(all(&sent(context.clone(), &[]).await, "baggage"), ["user=ada"]);
-    // In place of what is there, as all that a propagator writes.
+    // Injected baggage replaces the header, like all fields of a propagator.
     let metadata = sent(context, &[("baggage", "by=hand")]).await;
     assert_eq!(all(&metadata, "baggage"), ["user=ada"]);
 }
 
 #[tokio::test]
-async fn baggage_set_by_hand_stays_where_the_context_has_none() {
+async fn manual_baggage_header_remains_if_the_context_has_none() {
     let _telemetry = Telemetry::start();
     let metadata = sent(Context::new(), &[("baggage", "by=hand"), ("baggage", "by=foot")]).await;
     assert_eq!(all(&metadata, "baggage"), ["by=hand", "by=foot"]);
 }
 
 #[tokio::test]
-async fn other_metadata_stays() {
+async fn other_metadata_is_unchanged() {
     let _telemetry = Telemetry::start();
     let metadata = sent(Context::new(), &[("x-tenant", "a"), ("x-tenant", "b")]).await;
     assert_eq!(all(&metadata, "x-tenant"), ["a", "b"]);
 }
 
 #[tokio::test]
-async fn what_is_not_sampled_here_is_not_sampled_there() {
+async fn unsampled_flag_is_propagated() {
     let telemetry = Telemetry::start();
     let metadata = sent(caller(TraceFlags::NOT_SAMPLED, ""), &[]).await;
     let [traceparent] = all(&metadata, "traceparent")[..] else {
@@ -124,8 +123,7 @@ async fn what_is_not_sampled_here_is_not_sampled_there() {
     telemetry.spans(0).await;
 }
 
-/// Calls the service behind it, once in its handler and once for each message of its response
-/// stream.
+/// A service that calls the next one in its handler, and for each message of its response stream.
 struct Front {
     behind: TracedChannel,
 }
@@ -157,7 +155,7 @@ impl Unary for Behind {
     }
 }
 
-/// The spans below the span `parent`, or without a parent.
+/// Returns the children of the span `parent`, or the roots if it is invalid.
 fn children(spans: &[SpanData], parent: SpanId) -> Vec<&SpanData> {
     spans.iter().filter(|span| span.parent_span_id == parent).collect()
 }

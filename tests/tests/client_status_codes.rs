@@ -1,17 +1,16 @@
-//! The meaning of each of the 17 status codes for the span and for the metric point of a client:
-//! all but OK are errors.
+//! Spans and metrics of a client for each of the 17 status codes: all except OK are errors.
 
 use integration_tests::client::{CODES, Kind, call, client_attributes, connect};
-use integration_tests::obedient::Obedient;
+use integration_tests::scripted::ScriptedService;
 use integration_tests::server::serve;
 use integration_tests::telemetry::{Telemetry, attributes};
 use opentelemetry::trace::Status as SpanStatus;
 use tonic::{Code, Request};
 
-/// Has the service fail with each code, here or `later`, and asserts what the client makes of it.
+/// Makes RPCs that fail with each code, at once or ` later`, and checks the client's telemetry.
 async fn each_code(kind: Kind, later: &str) {
     let telemetry = Telemetry::start();
-    let server = serve(Obedient::default().routes()).await;
+    let server = serve(ScriptedService::default().routes()).await;
     let channel = connect(&server).await;
     for (code, _) in CODES {
         let text = format!("code {}{later}", code as i32);
@@ -36,11 +35,11 @@ async fn each_code(kind: Kind, later: &str) {
 }
 
 #[tokio::test]
-async fn in_place_of_a_response() {
+async fn status_before_the_response() {
     each_code(Kind::Unary, "").await;
 }
 
 #[tokio::test]
-async fn at_the_end_of_a_stream() {
+async fn status_at_the_end_of_a_stream() {
     each_code(Kind::ServerStream, " later").await;
 }

@@ -1,5 +1,4 @@
-//! However many messages go either way, a client's streaming RPC is one span, one duration, and one
-//! request in the server.
+//! A client's streaming RPC is one span and one duration, for any number of messages.
 
 use std::pin::Pin;
 
@@ -19,7 +18,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 type Messages = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
 
-/// Reads as many messages as come, and then replies with as many as the first one says.
+/// A service that reads all messages, and replies with as many as the first one says.
 struct Counts;
 
 #[traced_service]
@@ -38,7 +37,7 @@ impl Bidi for Counts {
 }
 
 #[tokio::test]
-async fn from_one_to_three_messages_each_way_are_one_span_each_side() {
+async fn one_span_for_one_to_three_messages_each_way() {
     for sent in 1..=3 {
         for replied in 1..=3 {
             let telemetry = Telemetry::start();
@@ -72,7 +71,7 @@ async fn from_one_to_three_messages_each_way_are_one_span_each_side() {
     }
 }
 
-/// Replies to each message as it comes.
+/// A service that replies to each message as it arrives.
 struct Echo;
 
 #[tonic::async_trait]
@@ -85,7 +84,7 @@ impl Bidi for Echo {
 }
 
 #[tokio::test]
-async fn it_lasts_until_the_replies_end() {
+async fn span_lasts_until_the_end_of_the_responses() {
     let telemetry = Telemetry::start();
     let server = serve(Routes::new(BidiServer::new(Echo))).await;
     let (say, said) = mpsc::channel(1);
@@ -101,7 +100,7 @@ async fn it_lasts_until_the_replies_end() {
     }
     drop(say);
     assert!(replies.message().await.unwrap().is_none());
-    // Not dropped, and over.
+    // The stream has ended, but is not dropped.
     assert_eq!(attributes(&telemetry.span().await.attributes)["rpc.status_code"], "OK");
     assert_eq!(telemetry.metrics().client_active_request_count(), 0);
     drop(replies);

@@ -1,10 +1,9 @@
-//! `server.address` and `server.port` of a client: what the channel was told to connect to, never
-//! what that resolves to.
+//! `server.address` and `server.port` of a client: the configured target, not its resolution.
 
 use integration_tests::client::endpoint;
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_client::UnaryClient;
-use integration_tests::obedient::Obedient;
+use integration_tests::scripted::ScriptedService;
 use integration_tests::server::serve;
 use integration_tests::telemetry::{Attributes, Telemetry, attributes, expected};
 use opentelemetry_sdk::trace::SpanData;
@@ -17,7 +16,7 @@ async fn hello(channel: TracedChannel) {
     UnaryClient::new(channel).call(Message::from("hello")).await.unwrap();
 }
 
-/// The attributes of server and network on the span, which the duration has as well.
+/// Returns the `server.*` and `network.*` attributes, which span and duration share.
 fn addresses(telemetry: &Telemetry, span: &SpanData) -> Attributes {
     let found = attributes(&span.attributes);
     let durations = telemetry.metrics().client_durations();
@@ -28,9 +27,9 @@ fn addresses(telemetry: &Telemetry, span: &SpanData) -> Attributes {
 }
 
 #[tokio::test]
-async fn an_address_is_itself() {
+async fn ip_address_is_recorded_unchanged() {
     let telemetry = Telemetry::start();
-    let server = serve(Obedient::default().routes()).await;
+    let server = serve(ScriptedService::default().routes()).await;
     hello(TracedChannel::connect(endpoint(server.address)).await.unwrap()).await;
 
     let span = telemetry.span().await;
@@ -42,9 +41,9 @@ async fn an_address_is_itself() {
 }
 
 #[tokio::test]
-async fn a_name_stays_a_name() {
+async fn host_name_is_not_resolved() {
     let telemetry = Telemetry::start();
-    let server = serve(Obedient::default().routes()).await;
+    let server = serve(ScriptedService::default().routes()).await;
     let port = server.address.port().to_string();
     let endpoint = Endpoint::from_shared(format!("http://localhost:{port}")).unwrap();
     hello(TracedChannel::connect_lazy(&endpoint)).await;
@@ -57,9 +56,9 @@ async fn a_name_stays_a_name() {
 }
 
 #[tokio::test]
-async fn the_origin_that_requests_name_is_not_the_target() {
+async fn origin_of_requests_is_ignored() {
     let telemetry = Telemetry::start();
-    let server = serve(Obedient::default().routes()).await;
+    let server = serve(ScriptedService::default().routes()).await;
     let port = server.address.port().to_string();
     let endpoint = endpoint(server.address).origin("http://greeter.example".parse().unwrap());
     hello(TracedChannel::connect(endpoint).await.unwrap()).await;
@@ -72,13 +71,13 @@ async fn the_origin_that_requests_name_is_not_the_target() {
 }
 
 #[tokio::test]
-async fn a_unix_socket_is_a_path() {
+async fn unix_socket_is_recorded_as_its_path() {
     let telemetry = Telemetry::start();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("greeter.sock");
     let path = path.to_str().unwrap();
     let listener = tokio::net::UnixListener::bind(path).unwrap();
-    let server = Server::builder().add_routes(Obedient::default().routes());
+    let server = Server::builder().add_routes(ScriptedService::default().routes());
     let server = tokio::spawn(server.serve_with_incoming(UnixListenerStream::new(listener)));
 
     let target = format!("unix://{path}");
@@ -88,7 +87,7 @@ async fn a_unix_socket_is_a_path() {
     assert_eq!(addresses(&telemetry, &span), expected([("server.address", path)]));
     drop(telemetry);
 
-    // An endpoint does not tell it, and what it shows instead is nobody's address.
+    // An endpoint does not expose a Unix socket, and its URI is no address.
     let telemetry = Telemetry::start();
     hello(TracedChannel::connect(endpoint).await.unwrap()).await;
     let span = telemetry.span().await;
@@ -97,9 +96,9 @@ async fn a_unix_socket_is_a_path() {
 }
 
 #[tokio::test]
-async fn of_many_servers_it_is_their_name() {
+async fn load_balanced_channel_has_the_configured_name() {
     let telemetry = Telemetry::start();
-    let services = [Obedient::default(), Obedient::default()];
+    let services = [ScriptedService::default(), ScriptedService::default()];
     let servers = [serve(services[0].routes()).await, serve(services[1].routes()).await];
     let balanced = Channel::balance_list(servers.iter().map(|server| endpoint(server.address)));
     let channel = ClientLayer::new("dns:///greeter.example:50051").layer(balanced);

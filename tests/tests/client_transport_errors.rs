@@ -1,14 +1,15 @@
-//! RPCs that end without a word from the service: `error.type` tells why, and `rpc.status_code` is
-//! that which the caller gets.
+//! RPCs that fail without a response of the service.
+//!
+//! `error.type` is the transport error, and `rpc.status_code` is the code that the caller gets.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use integration_tests::client::{Kind, call, client_attributes, code_name, endpoint, nobody, open, read};
+use integration_tests::client::{Kind, call, client_attributes, code_name, endpoint, open, read, unused_address};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
-use integration_tests::obedient::Obedient;
-use integration_tests::server::{Running, serve};
+use integration_tests::scripted::ScriptedService;
+use integration_tests::server::{RunningServer, serve};
 use integration_tests::telemetry::{Shared, Telemetry, attributes, expected};
 use opentelemetry::trace::Status as SpanStatus;
 use otel_runtime::{ClientLayer, TracedChannel};
@@ -26,7 +27,7 @@ fn lazy(address: SocketAddr) -> TracedChannel {
     TracedChannel::connect_lazy(&endpoint(address))
 }
 
-/// Asserts that the one span and the one duration tell what the caller got, and why.
+/// Asserts that the span and the duration have the caller's status code and this `error.type`.
 async fn assert_tells(telemetry: &Telemetry, server: SocketAddr, kind: Kind, status: &Status, error: &str) {
     let span = telemetry.span().await;
     let expected = client_attributes(kind.method(), server, code_name(status.code()), Some(error));
@@ -45,10 +46,10 @@ mod no_connection {
     use super::*;
 
     #[tokio::test]
-    async fn nobody_listens() {
+    async fn connection_refused() {
         for kind in Kind::ALL {
             let telemetry = Telemetry::start();
-            let server = nobody().await;
+            let server = unused_address().await;
             let status = call(lazy(server), kind, Request::new("")).await.unwrap_err();
             assert_eq!(status.code(), Code::Unavailable);
             assert_tells(&telemetry, server, kind, &status, "connection_refused").await;
@@ -56,7 +57,7 @@ mod no_connection {
     }
 
     #[tokio::test]
-    async fn there_is_no_such_socket() {
+    async fn missing_unix_socket() {
         let telemetry = Telemetry::start();
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("nobody.sock").to_str().unwrap().to_owned();
@@ -78,9 +79,9 @@ mod no_connection {
     }
 
     #[tokio::test]
-    async fn the_peer_does_not_speak_tls() {
+    async fn peer_without_tls() {
         let telemetry = Telemetry::start();
-        let server = serve(Obedient::default().routes()).await;
+        let server = serve(ScriptedService::default().routes()).await;
         let endpoint = Endpoint::from_shared(format!("https://{}", server.address)).unwrap();
         let endpoint = endpoint.tls_config(ClientTlsConfig::new().domain_name("greeter.example"));
         let channel = TracedChannel::connect_lazy(&endpoint.unwrap());
@@ -90,7 +91,7 @@ mod no_connection {
     }
 }
 
-/// The behavior of a peer once a whole request has arrived.
+/// The behavior of a peer after it has received a request.
 #[derive(Clone, Copy)]
 enum Peer {
     Resets,
@@ -98,13 +99,13 @@ enum Peer {
     Says(&'static str),
 }
 
-/// Has the system reset the connection when the socket is closed.
+/// Closes a socket so that the operating system resets the connection.
 #[allow(deprecated, reason = "it does not wait for anything")]
 fn reset_when_closed(socket: &TcpStream) {
     socket.set_linger(Some(Duration::ZERO)).unwrap();
 }
 
-/// Reads HTTP/2 frames until one is the last of its stream.
+/// Reads HTTP/2 frames until the end of a stream.
 async fn read_request(socket: &mut TcpStream) {
     const DATA: u8 = 0;
     const END_STREAM: u8 = 1;
@@ -137,7 +138,7 @@ impl Peer {
                 Peer::Says(words) => {
                     read_request(&mut socket).await;
                     socket.write_all(words.as_bytes()).await.unwrap();
-                    // Until the client has had enough.
+                    // Never answer: wait until the client disconnects.
                     let _ = socket.read_to_end(&mut Vec::new()).await;
                 }
             }
@@ -160,17 +161,17 @@ mod no_response {
     }
 
     #[tokio::test]
-    async fn the_connection_is_reset() {
+    async fn connection_reset() {
         from(Peer::Resets, Code::Unknown, "connection_reset").await;
     }
 
     #[tokio::test]
-    async fn the_connection_is_closed() {
+    async fn connection_closed() {
         from(Peer::Closes, Code::Unknown, "broken_pipe").await;
     }
 
     #[tokio::test]
-    async fn the_peer_does_not_speak_http2() {
+    async fn peer_without_http2() {
         for words in [
             "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n",
             "SSH-2.0-OpenSSH_9.6\r\n",
@@ -180,9 +181,9 @@ mod no_response {
     }
 
     #[tokio::test]
-    async fn the_handler_panics_and_its_stream_is_reset() {
+    async fn stream_reset_by_a_panic() {
         let telemetry = Telemetry::start();
-        let server = serve(Obedient::default().routes()).await;
+        let server = serve(ScriptedService::default().routes()).await;
         let status = call(lazy(server.address), Kind::Unary, Request::new("panic"))
             .await
             .unwrap_err();
@@ -191,13 +192,13 @@ mod no_response {
     }
 
     #[tokio::test]
-    async fn the_channels_own_timeout_is_over() {
+    async fn channel_timeout() {
         let telemetry = Telemetry::start();
-        let server = serve(Obedient::default().routes()).await;
+        let server = serve(ScriptedService::default().routes()).await;
         let endpoint = endpoint(server.address).timeout(Duration::from_millis(20));
         let channel = TracedChannel::connect_lazy(&endpoint);
         let status = call(channel, Kind::Unary, Request::new("wait")).await.unwrap_err();
-        // tonic's word for it. gRPC's is another.
+        // tonic reports its own timeout as `CANCELLED`, not as `DEADLINE_EXCEEDED`.
         assert_eq!(status.code(), Code::Cancelled);
         let span = telemetry.span().await;
         let code = "DEADLINE_EXCEEDED";
@@ -207,8 +208,7 @@ mod no_response {
     }
 }
 
-/// Passes bytes on between a client and this server until it is told to reset the connection to the
-/// client.
+/// Starts a TCP proxy before the server, which resets the connection to the client on request.
 async fn between(server: SocketAddr) -> (SocketAddr, oneshot::Sender<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -224,7 +224,7 @@ async fn between(server: SocketAddr) -> (SocketAddr, oneshot::Sender<()>) {
     (address, reset)
 }
 
-/// Replies with what the test sends it.
+/// A service that replies with the messages that the test sends it.
 struct Scripted(Shared<Option<mpsc::Receiver<Result<Message, Status>>>>);
 
 #[tonic::async_trait]
@@ -238,10 +238,10 @@ impl ServerStream for Scripted {
     }
 }
 
-mod half_a_response {
+mod partial_response {
     use super::*;
 
-    /// An RPC of which one message has come, and of which no more will.
+    /// Starts an RPC, and reads the only message that arrives.
     async fn half(server: SocketAddr, kind: Kind) -> tonic::Streaming<Message> {
         let mut replies = open(lazy(server), kind, Request::new("wait later")).await.unwrap();
         replies.message().await.unwrap().unwrap();
@@ -249,10 +249,10 @@ mod half_a_response {
     }
 
     #[tokio::test]
-    async fn the_connection_is_reset() {
+    async fn connection_reset() {
         for kind in [Kind::ServerStream, Kind::Bidi] {
             let telemetry = Telemetry::start();
-            let server = serve(Obedient::default().routes()).await;
+            let server = serve(ScriptedService::default().routes()).await;
             let (address, reset) = between(server.address).await;
             let mut replies = half(address, kind).await;
             reset.send(()).unwrap();
@@ -263,27 +263,29 @@ mod half_a_response {
     }
 
     #[tokio::test]
-    async fn the_server_is_killed() {
+    async fn server_killed() {
         let telemetry = Telemetry::start();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .unwrap();
-        let server = runtime.spawn(async { serve(Obedient::default().routes()).await }).await;
-        let server: Running = server.unwrap();
+        let server = runtime
+            .spawn(async { serve(ScriptedService::default().routes()).await })
+            .await;
+        let server: RunningServer = server.unwrap();
         let mut replies = half(server.address, Kind::ServerStream).await;
         runtime.shutdown_background();
         let status = read(&mut replies).await.unwrap_err();
         assert_eq!(status.code(), Code::Unknown);
-        // Either of the two, depending on what is in flight when the socket closes.
+        // The error depends on the data in flight when the socket closes.
         let was_reset = format!("{status:?}").contains("ConnectionReset");
         let error = if was_reset { "connection_reset" } else { "broken_pipe" };
         assert_tells(&telemetry, server.address, Kind::ServerStream, &status, error).await;
     }
 
     #[tokio::test]
-    async fn a_server_that_shuts_down_in_order_lets_it_end() {
+    async fn graceful_shutdown_completes_the_rpc() {
         let telemetry = Telemetry::start();
         let (script, lines) = mpsc::channel(1);
         let service = Scripted(Shared::new(std::sync::Mutex::new(Some(lines))));
@@ -305,9 +307,9 @@ mod half_a_response {
     }
 
     #[tokio::test]
-    async fn the_handler_panics_and_its_stream_is_reset() {
+    async fn stream_reset_by_a_panic() {
         let telemetry = Telemetry::start();
-        let server = serve(Obedient::default().routes()).await;
+        let server = serve(ScriptedService::default().routes()).await;
         let mut replies = open(lazy(server.address), Kind::ServerStream, Request::new("panic later"))
             .await
             .unwrap();
@@ -317,9 +319,10 @@ mod half_a_response {
     }
 }
 
-/// Responses of what is no gRPC server: a proxy, or somebody else altogether. The caller's status
-/// is inferred from the HTTP one, and so is ours.
-mod another_response {
+/// Responses of a peer that is not a gRPC server, such as a proxy.
+///
+/// Both tonic and this crate infer the status code from the HTTP status.
+mod not_grpc {
     use super::*;
 
     async fn of(response: impl Fn() -> http::Response<tonic::body::Body> + Clone + Send + 'static, code: Code) {
@@ -362,7 +365,7 @@ mod another_response {
     }
 
     #[tokio::test]
-    async fn with_trailers_that_say_nothing() {
+    async fn trailers_without_a_status() {
         for (status, code) in INFERRED {
             of(
                 move || answer(status, tonic::body::Body::new(Trailers::default())),
@@ -373,7 +376,7 @@ mod another_response {
     }
 
     #[tokio::test]
-    async fn with_a_status_that_is_none() {
+    async fn invalid_status() {
         let response = || {
             let mut response = answer(200, tonic::body::Body::empty());
             response

@@ -1,5 +1,4 @@
-//! The exporters of `otel_setup::console`, with RPCs over a socket: what a person sees, and what a
-//! program reads.
+//! The exporters of `otel_setup::console`, with RPCs over a socket, as text and as JSON.
 
 use std::env;
 use std::io::{self, Write};
@@ -9,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_client::UnaryClient;
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
-use integration_tests::server::{PATIENCE, Running, serve};
+use integration_tests::server::{RunningServer, TIMEOUT, serve};
 use opentelemetry::trace::{FutureExt, Tracer, TracerProvider};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
@@ -29,8 +28,9 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 
-/// Captures log events in all tests. The subscriber is there before the first event, or `tracing`
-/// may remember that nobody cares for it.
+/// Captures log events of all tests.
+///
+/// The subscriber is installed before the first event: `tracing` caches whether one is enabled.
 static LOGGED: LazyLock<Written> = LazyLock::new(|| {
     let written = Written::default();
     let loggers = SdkLoggerProvider::builder()
@@ -38,14 +38,15 @@ static LOGGED: LazyLock<Written> = LazyLock::new(|| {
         .build();
     let ours = filter_fn(|metadata| metadata.target() == "shop");
     let bridge = OpenTelemetryTracingBridge::new(&loggers).with_filter(ours);
-    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(bridge)).expect("nobody else sets it");
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(bridge))
+        .expect("no other subscriber is set");
     written
 });
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 
-/// The output of the exporters. Whoever waits for a text is woken when it is there.
+/// A writer for the exporters that lets tests wait for output.
 #[derive(Clone, Default)]
 struct Written(watch::Sender<String>);
 
@@ -66,18 +67,18 @@ impl Written {
         self.0.borrow().clone()
     }
 
-    /// All of it, once it has so many lines.
+    /// Waits for this number of lines, and returns them.
     async fn lines(&self, count: usize) -> Vec<String> {
         let mut written = self.0.subscribe();
         let enough = written.wait_for(|written| written.lines().count() >= count);
-        let text = timeout(PATIENCE, enough).await.expect("it comes").unwrap().clone();
+        let text = timeout(TIMEOUT, enough).await.expect("output in time").unwrap().clone();
         let lines: Vec<_> = text.lines().map(str::to_owned).collect();
         assert_eq!(lines.len(), count, "{text}");
         lines
     }
 }
 
-/// Makes a span in each RPC, and one after it when asked to.
+/// A service that starts a span in each RPC, and on request one after its end.
 #[derive(Clone)]
 struct Shop {
     instrumentation: Instrumentation,
@@ -108,10 +109,10 @@ impl Unary for Shop {
     }
 }
 
-/// A shop that tells the exporters, and what is set up for it.
+/// A running service, and its exporters.
 struct Open {
     shop: Shop,
-    server: Running,
+    server: RunningServer,
     tracers: SdkTracerProvider,
     meters: SdkMeterProvider,
     traces: Written,
@@ -170,7 +171,7 @@ impl Open {
     }
 }
 
-/// The name and what stands before it.
+/// Returns the name of a span with its indentation.
 fn name(line: &str) -> &str {
     let kinds = ["  server  ", "  internal  "];
     let end = kinds.iter().filter_map(|kind| line.find(kind)).min();
@@ -180,11 +181,11 @@ fn name(line: &str) -> &str {
 const PRICED: [&str; 3] = ["kinds.Unary/Call", "└─ price", "   └─ lookup"];
 
 #[tokio::test]
-async fn each_rpc_is_a_trace_that_is_drawn_once_with_its_children_below() {
+async fn each_rpc_is_drawn_once_with_its_children() {
     let open = Open::pretty().await;
     for number in 1..=3 {
         open.call("").await.unwrap();
-        // A heading, three spans, an empty line.
+        // Each trace has a heading, three spans, and an empty line.
         let lines = open.traces.lines(5 * number).await;
         let trace = &lines[5 * (number - 1)..];
         assert!(trace[0].starts_with(&format!("trace {number} ")), "{}", trace[0]);
@@ -198,7 +199,7 @@ async fn each_rpc_is_a_trace_that_is_drawn_once_with_its_children_below() {
 }
 
 #[tokio::test]
-async fn a_failure_is_described_and_its_text_does_not_move_the_cursor() {
+async fn control_characters_of_error_messages_are_escaped() {
     let open = Open::pretty().await;
     open.call("fail").await.unwrap_err();
     let lines = open.traces.lines(6).await;
@@ -207,7 +208,7 @@ async fn a_failure_is_described_and_its_text_does_not_move_the_cursor() {
 }
 
 #[tokio::test]
-async fn a_span_after_the_end_of_its_rpc_is_drawn_below_the_name_of_that() {
+async fn late_span_is_drawn_below_the_name_of_its_rpc() {
     let open = Open::pretty().await;
     open.call("later").await.unwrap();
     let heading = open.traces.lines(5).await.remove(0);
@@ -219,7 +220,7 @@ async fn a_span_after_the_end_of_its_rpc_is_drawn_below_the_name_of_that() {
 }
 
 #[tokio::test]
-async fn a_caller_elsewhere_is_not_waited_for() {
+async fn trace_with_a_remote_parent_is_drawn_at_once() {
     let open = Open::pretty().await;
     let mut request = Request::new(Message::from(""));
     let traceparent = format!("00-{TRACE}-{PARENT}-01");
@@ -235,7 +236,7 @@ async fn a_caller_elsewhere_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn metrics_are_a_table_for_each_instrument() {
+async fn metrics_are_drawn_as_tables() {
     let open = Open::pretty().await;
     open.call("").await.unwrap();
     open.call("fail").await.unwrap_err();
@@ -266,7 +267,7 @@ async fn metrics_are_a_table_for_each_instrument() {
 }
 
 #[tokio::test]
-async fn as_json_each_span_metric_and_log_record_is_an_object_on_a_line() {
+async fn json_has_one_object_per_line() {
     let open = Open::json().await;
     open.call("").await.unwrap();
 
@@ -290,7 +291,7 @@ async fn as_json_each_span_metric_and_log_record_is_an_object_on_a_line() {
     assert_eq!(rpc["resource"]["attributes"], json!({"service.name": "shop"}));
     assert_eq!(rpc["scope"]["name"], "otel-runtime");
 
-    // Written before the RPC ended. The other tests' are there, too.
+    // The log records were written before the RPC ended. Other tests have added theirs.
     let logs: Vec<_> = LOGGED.text().lines().map(parse).collect();
     let logs: Vec<_> = logs
         .iter()
@@ -318,9 +319,9 @@ async fn as_json_each_span_metric_and_log_record_is_an_object_on_a_line() {
     assert_eq!(duration["points"][0]["attributes"]["rpc.method"], "kinds.Unary/Call");
 }
 
-/// This test again, in a process whose stdout can be read.
+/// Runs this test again, in a child process whose stdout can be captured.
 #[test]
-fn stdout_is_where_they_write_unless_told_otherwise() {
+fn exporters_write_to_stdout_by_default() {
     const CHILD: &str = "CONSOLE_TEST_CHILD";
     if env::var_os(CHILD).is_some() {
         let tracers = SdkTracerProvider::builder()
@@ -332,11 +333,7 @@ fn stdout_is_where_they_write_unless_told_otherwise() {
         return;
     }
     let child = Command::new(env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "stdout_is_where_they_write_unless_told_otherwise",
-            "--nocapture",
-        ])
+        .args(["--exact", "exporters_write_to_stdout_by_default", "--nocapture"])
         .env(CHILD, "")
         .output()
         .unwrap();

@@ -1,4 +1,4 @@
-//! Whatever happens inside a handler, or inside its response stream, belongs to the RPC's trace.
+//! Telemetry of handlers and response streams belongs to the RPC's trace.
 
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
@@ -11,7 +11,7 @@ use integration_tests::kinds::unary_server::{Unary, UnaryServer};
 use integration_tests::names::Nothing;
 use integration_tests::names::http_cache_client::HttpCacheClient;
 use integration_tests::names::http_cache_server::{HttpCache, HttpCacheServer};
-use integration_tests::server::{Running, serve};
+use integration_tests::server::{RunningServer, serve};
 use integration_tests::telemetry::Telemetry;
 use opentelemetry::trace::{Span, SpanId, SpanKind, TraceContextExt, Tracer};
 use opentelemetry::{Context, global};
@@ -23,7 +23,7 @@ use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 use tower::Layer;
 
-/// Does one of each thing that should end up in the trace.
+/// A service that logs, creates spans of all kinds, and calls another service.
 #[derive(Clone)]
 struct Busy {
     downstream: Channel,
@@ -33,9 +33,9 @@ impl Busy {
     async fn work(self) -> Result<Message, Status> {
         global::tracer("app").start("native").end();
         instrumented().await;
-        // On another poll than the first.
+        // Continue on the second poll.
         tokio::task::yield_now().await;
-        // A client that carries the trace on, and is no part of it.
+        // A client that propagates the trace, but records nothing.
         let channel = ClientLayer::new("downstream")
             .filter(filter::any([]))
             .layer(self.downstream);
@@ -81,13 +81,13 @@ impl HttpCache for Downstream {
     }
 }
 
-async fn downstream() -> (Running, Busy) {
+async fn downstream() -> (RunningServer, Busy) {
     let server = serve(Routes::new(HttpCacheServer::new(Downstream))).await;
     let downstream = server.channel().await;
     (server, Busy { downstream })
 }
 
-/// The span of this name.
+/// Returns the span with this name.
 fn named<'a>(spans: &'a [SpanData], name: &str) -> &'a SpanData {
     let mut found = spans.iter().filter(|span| span.name == name);
     match (found.next(), found.next()) {
@@ -124,7 +124,7 @@ async fn assert_all_in_the_trace_of(rpc: &str, telemetry: &Telemetry) {
 }
 
 #[tokio::test]
-async fn inside_a_handler() {
+async fn telemetry_of_a_handler_is_in_the_trace() {
     let telemetry = Telemetry::start();
     let (_downstream, busy) = downstream().await;
     let server = serve(Routes::new(UnaryServer::new(busy))).await;
@@ -136,7 +136,7 @@ async fn inside_a_handler() {
 }
 
 #[tokio::test]
-async fn inside_a_response_stream() {
+async fn telemetry_of_a_response_stream_is_in_the_trace() {
     let telemetry = Telemetry::start();
     let (_downstream, busy) = downstream().await;
     let server = serve(Routes::new(ServerStreamServer::new(busy))).await;
@@ -147,10 +147,10 @@ async fn inside_a_response_stream() {
     assert_all_in_the_trace_of("kinds.ServerStream/Call", &telemetry).await;
 }
 
-/// Logs whenever it is polled, and when it is dropped.
-struct Talkative;
+/// A response stream that logs on each poll, and on drop.
+struct LoggingStream;
 
-impl Stream for Talkative {
+impl Stream for LoggingStream {
     type Item = Result<Message, Status>;
 
     fn poll_next(self: Pin<&mut Self>, _: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
@@ -159,7 +159,7 @@ impl Stream for Talkative {
     }
 }
 
-impl Drop for Talkative {
+impl Drop for LoggingStream {
     fn drop(&mut self) {
         tracing::info!("dropped");
     }
@@ -167,19 +167,19 @@ impl Drop for Talkative {
 
 #[traced_service]
 #[tonic::async_trait]
-impl ServerStream for Talkative {
-    type CallStream = Talkative;
+impl ServerStream for LoggingStream {
+    type CallStream = LoggingStream;
 
     async fn call(&self, _: Request<Message>) -> Result<Response<Self::CallStream>, Status> {
-        Ok(Response::new(Talkative))
+        Ok(Response::new(LoggingStream))
     }
 }
 
 #[tokio::test]
-async fn until_the_stream_is_dropped_and_not_a_poll_longer() {
+async fn context_is_current_when_the_stream_is_dropped() {
     let telemetry = Telemetry::start();
     let before = Context::current();
-    let service = Talkative;
+    let service = LoggingStream;
     let mut replies = service
         .call(Request::new(Message::from("")))
         .await
@@ -203,20 +203,20 @@ async fn until_the_stream_is_dropped_and_not_a_poll_longer() {
     assert_eq!(logs, [said("polled"), said("polled"), said("dropped")]);
 }
 
-/// Holds something that logs when it is dropped, and never replies.
+/// A service that never replies, and whose handler logs on drop.
 struct Stuck;
 
 #[traced_service]
 #[tonic::async_trait]
 impl Unary for Stuck {
     async fn call(&self, _: Request<Message>) -> Result<Response<Message>, Status> {
-        let _held = Talkative;
+        let _held = LoggingStream;
         std::future::pending().await
     }
 }
 
 #[tokio::test]
-async fn until_the_handler_is_dropped() {
+async fn context_is_current_when_the_handler_is_dropped() {
     let telemetry = Telemetry::start();
     let service = Stuck;
     let mut call = service.call(Request::new(Message::from("")));

@@ -1,5 +1,4 @@
-//! A handler may be written as `#[async_trait]` would have written it, or in any other way that
-//! returns a boxed future.
+//! Handlers that return a boxed future, written by hand as `#[async_trait]` would generate them.
 
 use std::pin::Pin;
 

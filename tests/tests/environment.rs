@@ -1,7 +1,6 @@
-//! How `otel_setup::init()` reads the environment: of the variables that are not about OTLP,
-//! one by one, as they show on the console.
+//! Environment variables of `otel_setup::init()`, except those of OTLP, tested with the console.
 
-use integration_tests::child::{self, Ended};
+use integration_tests::child::{self, ProcessOutput};
 use serde_json::Value;
 
 const TO_CONSOLE: [(&str, &str); 3] = [
@@ -10,15 +9,14 @@ const TO_CONSOLE: [(&str, &str); 3] = [
     ("OTEL_LOGS_EXPORTER", "none"),
 ];
 
-/// A service that calls itself once, with its traces on the console as JSON, and these variables
-/// besides.
-fn service(variables: &[(&str, &str)]) -> Ended {
+/// Runs a service that calls itself once, with these variables and the console exporters in JSON.
+fn service(variables: &[(&str, &str)]) -> ProcessOutput {
     let variables = TO_CONSOLE.iter().chain(variables).copied();
     child::run(env!("CARGO_BIN_EXE_service"), &["json"], variables)
 }
 
-/// The spans that it wrote: the server's, then the client's.
-fn spans(ended: &Ended) -> Vec<Value> {
+/// Returns the exported spans: the server's, then the client's.
+fn spans(ended: &ProcessOutput) -> Vec<Value> {
     assert!(ended.success, "{ended:?}");
     let objects = ended.stdout.lines().filter(|line| line.starts_with("{\"name\""));
     let mut spans: Vec<Value> = objects.map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -26,8 +24,8 @@ fn spans(ended: &Ended) -> Vec<Value> {
     spans
 }
 
-/// The lines that are not JSON: the log, without the times.
-fn log(ended: &Ended) -> Vec<&str> {
+/// Returns the log lines, without their timestamps.
+fn log(ended: &ProcessOutput) -> Vec<&str> {
     let lines = ended.stdout.lines().filter(|line| !line.starts_with('{'));
     lines
         .filter_map(|line| line.split_once(' '))
@@ -35,7 +33,7 @@ fn log(ended: &Ended) -> Vec<&str> {
         .collect()
 }
 
-fn warnings(ended: &Ended) -> Vec<&str> {
+fn warnings(ended: &ProcessOutput) -> Vec<&str> {
     let warnings = log(ended).into_iter();
     warnings
         .filter_map(|line| line.strip_prefix("WARN otel_setup: "))
@@ -47,7 +45,7 @@ fn resource<'s>(span: &'s Value, attribute: &str) -> &'s Value {
 }
 
 #[test]
-fn nothing_but_the_exporter_said_everything_has_its_default() {
+fn defaults() {
     let ended = service(&[]);
     let [server, client] = spans(&ended).try_into().unwrap();
     assert_eq!(server["name"], "helloworld.Greeter/SayHello");
@@ -66,7 +64,7 @@ fn nothing_but_the_exporter_said_everything_has_its_default() {
 }
 
 #[test]
-fn sdk_disabled() {
+fn otel_sdk_disabled() {
     for value in ["true", "TRUE"] {
         let ended = service(&[("OTEL_SDK_DISABLED", value)]);
         assert_eq!(spans(&ended), [] as [Value; 0], "{value}");
@@ -110,8 +108,7 @@ fn service_name_and_resource_attributes() {
 
 #[test]
 fn propagators() {
-    // The client and the server of one process agree on whatever it is, so its absence is what
-    // shows.
+    // Client and server of one process use the same propagators, so only their absence is visible.
     for (names, is_one_trace) in [
         ("b3", true),
         ("GCP, jaeger", true),
@@ -160,7 +157,7 @@ fn sampler() {
 
 #[test]
 fn exporters() {
-    // `none`, and names in any case, some of them twice.
+    // Test `none`, names in upper case, and duplicates.
     let ended = service(&[("OTEL_TRACES_EXPORTER", "None")]);
     assert_eq!(spans(&ended), [] as [Value; 0]);
     let ended = service(&[("OTEL_TRACES_EXPORTER", "Console,CONSOLE, ,zipkin")]);
@@ -178,7 +175,7 @@ fn exporters() {
     assert_eq!(metric("rpc.server.call.duration")["points"][0]["count"], 1);
     assert_eq!(metric("rpc.client.call.duration")["points"][0]["count"], 1);
 
-    // The log record takes the place of the line.
+    // Log records on the console replace the log lines.
     let ended = service(&[("OTEL_TRACES_EXPORTER", "none"), ("OTEL_LOGS_EXPORTER", "console")]);
     let records: Vec<Value> = ended
         .stdout

@@ -1,4 +1,4 @@
-//! Span attributes of the service's own: from the request, and from inside the handler.
+//! Custom span attributes: from `fields(…)`, and added by the handler.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -62,7 +62,7 @@ impl ServerStream for Service {
 }
 
 #[tokio::test]
-async fn are_typed_and_come_from_the_request_and_the_service() {
+async fn fields_are_typed_and_can_use_request_and_service() {
     let telemetry = Telemetry::start();
     let service = Service {
         zone: "north",
@@ -90,7 +90,7 @@ async fn are_typed_and_come_from_the_request_and_the_service() {
     assert_eq!(value("is.empty"), Some(&Value::Bool(false)));
     assert_eq!(value("trace.hint"), Some(&Value::from("warm")));
     assert_eq!(value("absent"), None);
-    // Only the span has fields.
+    // Fields are recorded on spans, and not on metrics.
     let metrics = telemetry.metrics();
     let [(point, 1, _)] = &metrics.durations()[..] else {
         panic!("{metrics:?}")
@@ -102,7 +102,7 @@ async fn are_typed_and_come_from_the_request_and_the_service() {
 }
 
 #[tokio::test]
-async fn are_not_evaluated_for_a_span_that_does_not_record() {
+async fn fields_are_not_evaluated_for_a_non_recording_span() {
     let telemetry = Telemetry::start();
     let service = Service::default();
     let server = serve(Routes::new(UnaryServer::new(service.clone()))).await;
@@ -120,7 +120,7 @@ async fn are_not_evaluated_for_a_span_that_does_not_record() {
 }
 
 #[tokio::test]
-async fn that_panic_cost_only_themselves_and_a_handler_adds_its_own() {
+async fn panicking_fields_are_omitted_and_handlers_can_add_attributes() {
     let telemetry = Telemetry::start();
     let server = serve(Routes::new(ServerStreamServer::new(Service::default()))).await;
     let mut client = ServerStreamClient::new(server.channel().await);
@@ -135,9 +135,9 @@ async fn that_panic_cost_only_themselves_and_a_handler_adds_its_own() {
     assert_eq!(found["from.inside"], "1");
     assert_eq!(span.events.len(), 1);
     assert_eq!(span.events[0].name, "looked.up");
-    // How it is told: `panics_told_once.rs`. Of an exception there is nothing.
+    // The panic is a warning, not an exception event. `panics_logged_once.rs` tests its text.
     let [told] = &telemetry.logs()[..] else {
-        panic!("it is told once: {:?}", telemetry.logs())
+        panic!("expected one log record: {:?}", telemetry.logs())
     };
     assert_eq!(told.severity, Some("WARN"));
     let body = told.body.as_deref().unwrap();

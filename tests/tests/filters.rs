@@ -1,12 +1,11 @@
-//! An RPC that a filter leaves out has neither a span nor metrics, not even where its service is
-//! annotated.
+//! An RPC that a filter excludes has no span and no metrics, even if its service is annotated.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use integration_tests::coverage::{Annotated, Plain, RPCS, ScriptedHandler};
 use integration_tests::rpc::{call, call_to_end, request};
-use integration_tests::server::{Running, serve_with};
-use integration_tests::set_ups::{Annotated, Obedient, Plain, RPCS};
+use integration_tests::server::{RunningServer, serve_with};
 use integration_tests::telemetry::Telemetry;
 use otel_runtime::filter::{all, any, health_check, method, not, reflection, service, service_prefix};
 use otel_runtime::{Filter, RpcRequest, ServerLayer};
@@ -14,7 +13,7 @@ use tonic::Code;
 use tonic::service::Routes;
 use tonic::transport::Server;
 
-async fn serve_filtered(filters: impl IntoIterator<Item = Filter>, routes: Routes) -> Running {
+async fn serve_filtered(filters: impl IntoIterator<Item = Filter>, routes: Routes) -> RunningServer {
     let layer = filters.into_iter().fold(ServerLayer::new(), ServerLayer::filter);
     serve_with(Server::builder().layer(layer), routes).await
 }
@@ -24,19 +23,19 @@ fn none() -> Filter {
 }
 
 async fn assert_nothing_is_recorded(telemetry: &Telemetry) {
-    // Neither ended nor started.
+    // No span has started or ended.
     telemetry.spans(0).await;
     telemetry.durations(0).await;
     assert_eq!(telemetry.logs(), []);
 }
 
 #[tokio::test]
-async fn whatever_its_kind_and_its_end() {
+async fn no_kind_or_outcome_is_recorded() {
     for routes in [Plain::routes, Annotated::routes] {
         for rpc in RPCS {
             let telemetry = Telemetry::start();
-            let obedient = Obedient::default();
-            let server = serve_filtered([none()], routes(&obedient)).await;
+            let handler = ScriptedHandler::default();
+            let server = serve_filtered([none()], routes(&handler)).await;
             let channel = server.channel().await;
             for (text, code) in [("", Code::Ok), ("13", Code::Internal), ("5", Code::NotFound)] {
                 let (_, status) = call_to_end(channel.clone(), rpc, request(text)).await;
@@ -44,9 +43,9 @@ async fn whatever_its_kind_and_its_end() {
             }
             tokio::select! {
                 reply = call(channel.clone(), rpc, request("wait")) => panic!("it does not reply: {reply:?}"),
-                () = obedient.waits() => {}
+                () = handler.waits() => {}
             }
-            // With the connection, what was running on it has ended.
+            // The waiting RPC ends with its connection.
             let (_, status) = call_to_end(channel, rpc, request("panic")).await;
             assert_ne!(status.code(), Code::Ok);
             assert_nothing_is_recorded(&telemetry).await;
@@ -55,9 +54,9 @@ async fn whatever_its_kind_and_its_end() {
 }
 
 #[tokio::test]
-async fn what_no_handler_sees() {
+async fn unknown_methods_are_filtered() {
     let telemetry = Telemetry::start();
-    let server = serve_filtered([none()], Annotated::routes(&Obedient::default())).await;
+    let server = serve_filtered([none()], Annotated::routes(&ScriptedHandler::default())).await;
     for rpc in ["kinds.Unary/Nothing", "made.Up/Call"] {
         let (_, status) = call_to_end(server.channel().await, rpc, request("")).await;
         assert_eq!(status.code(), Code::Unimplemented);
@@ -66,15 +65,15 @@ async fn what_no_handler_sees() {
 }
 
 #[tokio::test]
-async fn but_what_its_handler_records_itself_is() {
+async fn spans_of_the_handler_are_recorded() {
     let telemetry = Telemetry::start();
-    let server = serve_filtered([none()], Annotated::routes(&Obedient::default())).await;
+    let server = serve_filtered([none()], Annotated::routes(&ScriptedHandler::default())).await;
     let mut request = request("later span");
     let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     request.metadata_mut().insert("traceparent", parent.parse().unwrap());
     call_to_end(server.channel().await, "kinds.Bidi/Call", request).await;
 
-    // In the caller's trace, which goes on through it.
+    // The span is in the caller's trace, which is propagated through the filtered RPC.
     let child = telemetry.span().await;
     assert_eq!(child.name, "child");
     assert_eq!(
@@ -85,7 +84,7 @@ async fn but_what_its_handler_records_itself_is() {
     telemetry.durations(0).await;
 }
 
-/// The RPCs of all that are recorded, each called once.
+/// Calls each method once, and returns the methods that were recorded.
 async fn recorded(filters: impl IntoIterator<Item = Filter>) -> Vec<String> {
     const CALLED: [&str; 7] = [
         "kinds.Unary/Call",
@@ -99,7 +98,7 @@ async fn recorded(filters: impl IntoIterator<Item = Filter>) -> Vec<String> {
     let telemetry = Telemetry::start();
     let layer = filters.into_iter().fold(ServerLayer::new(), ServerLayer::filter);
     let server = Server::builder().layer(layer.known_methods(CALLED));
-    let server = serve_with(server, Annotated::routes(&Obedient::default())).await;
+    let server = serve_with(server, Annotated::routes(&ScriptedHandler::default())).await;
     let channel = server.channel().await;
     for rpc in CALLED {
         call_to_end(channel.clone(), rpc, request("")).await;
@@ -119,7 +118,7 @@ async fn recorded(filters: impl IntoIterator<Item = Filter>) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn of_a_service_or_a_method() {
+async fn filters_by_service_and_method() {
     assert_eq!(recorded([service("kinds.Unary")]).await, ["kinds.Unary/Call"]);
     assert_eq!(recorded([method("kinds.Bidi/Call")]).await, ["kinds.Bidi/Call"]);
     assert_eq!(recorded([service_prefix("kinds.")]).await, RPCS);
@@ -128,7 +127,7 @@ async fn of_a_service_or_a_method() {
 }
 
 #[tokio::test]
-async fn of_several_filters_each_has_to_agree() {
+async fn several_filters_must_all_match() {
     assert_eq!(recorded([not(health_check()), not(reflection())]).await, RPCS);
     assert_eq!(
         recorded([service_prefix("kinds."), not(method("kinds.Bidi/Call"))]).await,
@@ -145,14 +144,14 @@ async fn of_several_filters_each_has_to_agree() {
 }
 
 #[tokio::test]
-async fn a_filter_of_ones_own_sees_the_request() {
+async fn custom_filter_receives_the_request() {
     let telemetry = Telemetry::start();
     let own = Filter::new(|request: &RpcRequest<'_>| {
         assert_eq!(request.path(), "/kinds.Unary/Call");
         assert_eq!((request.service(), request.method()), ("kinds.Unary", "Call"));
         request.headers().get("x-probe").is_none()
     });
-    let server = serve_filtered([own], Annotated::routes(&Obedient::default())).await;
+    let server = serve_filtered([own], Annotated::routes(&ScriptedHandler::default())).await;
     let channel = server.channel().await;
     let mut probe = request("");
     probe.metadata_mut().insert("x-probe", "1".parse().unwrap());
@@ -164,7 +163,7 @@ async fn a_filter_of_ones_own_sees_the_request() {
 }
 
 #[tokio::test]
-async fn a_filter_that_panics_records() {
+async fn panicking_filter_records_the_rpc() {
     for routes in [Plain::routes, Annotated::routes] {
         let telemetry = Telemetry::start();
         let asked = Arc::new(AtomicUsize::new(0));
@@ -175,7 +174,7 @@ async fn a_filter_that_panics_records() {
                 panic!("as asked")
             })
         };
-        let server = serve_filtered([panics], routes(&Obedient::default())).await;
+        let server = serve_filtered([panics], routes(&ScriptedHandler::default())).await;
         let (_, status) = call_to_end(server.channel().await, "kinds.Unary/Call", request("")).await;
         assert_eq!(status.code(), Code::Ok);
         assert_eq!(telemetry.span().await.name, "kinds.Unary/Call");

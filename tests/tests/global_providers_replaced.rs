@@ -1,41 +1,42 @@
-//! RPCs are recorded with the providers that were global at the first of them. Others that take
-//! their place later get nothing, not even the end of an RPC that is under way.
+//! All RPCs are recorded with the global providers of the time of the first RPC.
+//!
+//! Providers that replace them later receive nothing, not even the end of an RPC in progress.
 
 use std::collections::BTreeMap;
 
 use integration_tests::client::{self, Kind};
-use integration_tests::counted::{Counted, series};
-use integration_tests::set_ups::{Obedient, SetUp};
+use integration_tests::counted::{CountingTelemetry, series};
+use integration_tests::coverage::{Coverage, ScriptedHandler};
 use opentelemetry::global;
 use otel_runtime::ClientLayer;
 use tonic::Request;
 use tower::Layer;
 
-fn make_global(counted: &Counted) {
+fn make_global(counted: &CountingTelemetry) {
     global::set_tracer_provider(counted.tracers.clone());
     global::set_meter_provider(counted.meters.clone());
 }
 
 #[tokio::test]
-async fn the_first_have_it_all() {
-    let (first, second) = (Counted::default(), Counted::default());
-    for set_up in SetUp::ALL {
-        let obedient = Obedient::default();
-        let server = set_up.serve(&obedient).await;
+async fn first_global_providers_record_all_rpcs() {
+    let (first, second) = (CountingTelemetry::default(), CountingTelemetry::default());
+    for coverage in Coverage::ALL {
+        let handler = ScriptedHandler::default();
+        let server = coverage.serve(&handler).await;
         let channel = ClientLayer::new("here").layer(server.channel().await);
         for kind in Kind::ALL {
             make_global(&first);
             let under_way = tokio::spawn(client::call(channel.clone(), kind, Request::new("wait")));
-            obedient.waits().await;
+            handler.waits().await;
             make_global(&second);
-            obedient.release();
-            assert_eq!(under_way.await.unwrap().unwrap(), 1, "{set_up:?}, {kind:?}");
+            handler.release();
+            assert_eq!(under_way.await.unwrap().unwrap(), 1, "{coverage:?}, {kind:?}");
             let replied = client::call(channel.clone(), kind, Request::new("")).await;
-            assert_eq!(replied.unwrap(), 1, "{set_up:?}, {kind:?}");
+            assert_eq!(replied.unwrap(), 1, "{coverage:?}, {kind:?}");
         }
     }
 
-    // Two RPCs of each kind in each set-up, at both ends.
+    // Two RPCs for each kind and each coverage, at both ends.
     let measured = first.after(2 * 4 * 3 * 2).await;
     let of_methods = |end| {
         let labels = Kind::ALL.map(|kind| format!("{} {end}", kind.method()));

@@ -1,9 +1,7 @@
-//! The attribute leaves the stack of a handler as small as it was: within 64 KiB of the plain
-//! handler's, in debug builds as in release builds.
+//! An annotated handler needs at most 64 KiB more stack than a plain one, even in debug builds.
 //!
-//! An unoptimized build copies a future wherever it moves, each time into a stack slot of its own.
-//! A handler with large locals would then overflow the stack of a tokio worker, and end the
-//! process.
+//! Unoptimized code copies a future into a new stack slot at each move. A handler with large locals
+//! could then overflow the stack of a tokio worker, and abort the process.
 
 use integration_tests::child;
 

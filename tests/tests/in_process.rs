@@ -1,5 +1,6 @@
-//! A client's layer around a service of the same process, without a connection in between: each
-//! side records its own.
+//! `ClientLayer` around a service in the same process, without a connection.
+//!
+//! Client and server each record their own span.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -11,7 +12,7 @@ use integration_tests::kinds::server_stream_client::ServerStreamClient;
 use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
 use integration_tests::kinds::unary_client::UnaryClient;
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
-use integration_tests::obedient::Obedient;
+use integration_tests::scripted::ScriptedService;
 use integration_tests::server::serve;
 use integration_tests::telemetry::{Telemetry, attributes};
 use opentelemetry::trace::{SpanKind, Status as SpanStatus};
@@ -22,10 +23,10 @@ use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 use tower::Layer;
 
-/// Calls itself through a client, as often as the text has letters.
+/// A service that calls itself through a client, as often as the text has letters.
 struct Recursive;
 
-// Without a router, there is no path to take the name from.
+// Without a router, the request has no path, so the attribute needs the service name.
 #[traced_service(service = "kinds.Unary")]
 #[tonic::async_trait]
 impl Unary for Recursive {
@@ -38,8 +39,7 @@ impl Unary for Recursive {
     }
 }
 
-/// With tonic's router, which tells the handler the request's path: that of the RPC that it is
-/// called in.
+/// Returns a client of the service behind tonic's router, which sets the request's path.
 fn within() -> ClientService<Routes> {
     ClientLayer::new("within").layer(Routes::new(UnaryServer::new(Recursive)).prepare())
 }
@@ -53,8 +53,7 @@ fn only_child(spans: &[SpanData], parent: Option<&SpanData>) -> SpanData {
     children[0].clone()
 }
 
-/// Asserts that the spans are one line of descent, of kinds that alternate, the first one a
-/// client's.
+/// Asserts that each span is the parent of the next, with kinds CLIENT and SERVER in turn.
 fn assert_alternating(spans: &[SpanData]) {
     let mut parent: Option<SpanData> = None;
     for number in 0..spans.len() {
@@ -72,7 +71,7 @@ fn assert_alternating(spans: &[SpanData]) {
 }
 
 #[tokio::test]
-async fn around_a_generated_server() {
+async fn client_layer_around_a_generated_server() {
     let telemetry = Telemetry::start();
     let service = ClientLayer::new("within").layer(UnaryServer::new(Recursive));
     let reply = UnaryClient::new(service).call(Message::from("")).await.unwrap();
@@ -92,7 +91,7 @@ async fn around_a_generated_server() {
 }
 
 #[tokio::test]
-async fn inside_a_handler_of_the_same_method() {
+async fn recursive_calls_in_process() {
     let telemetry = Telemetry::start();
     let reply = UnaryClient::new(within()).call(Message::from("abc")).await.unwrap();
     assert_eq!(reply.into_inner().text, "the end");
@@ -107,7 +106,7 @@ async fn inside_a_handler_of_the_same_method() {
 }
 
 #[tokio::test]
-async fn inside_a_handler_that_was_called_over_a_socket() {
+async fn recursive_calls_in_a_handler_called_over_a_socket() {
     let telemetry = Telemetry::start();
     let server = serve(Routes::new(UnaryServer::new(Recursive))).await;
     let channel = ClientLayer::new("outside").layer(server.channel().await);
@@ -115,9 +114,8 @@ async fn inside_a_handler_that_was_called_over_a_socket() {
     assert_alternating(&telemetry.spans(6).await);
 }
 
-/// Passes each RPC on to the service behind it, which records nothing, and its replies as they
-/// come.
-struct Forwards(Obedient);
+/// A service that forwards each RPC to an uninstrumented service, and its replies as they arrive.
+struct Forwards(ScriptedService);
 
 #[traced_service]
 #[tonic::async_trait]
@@ -131,10 +129,10 @@ impl ServerStream for Forwards {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_passed_on_is_recorded_at_each_station() {
+async fn forwarded_stream_is_recorded_by_each_service() {
     for (text, code) in [("hello", "OK"), ("fail", "NOT_FOUND"), ("fail later", "NOT_FOUND")] {
         let telemetry = Telemetry::start();
-        let front = ServerStreamServer::new(Forwards(Obedient::default()));
+        let front = ServerStreamServer::new(Forwards(ScriptedService::default()));
         let mut client = ServerStreamClient::new(ClientLayer::new("front").layer(front));
         if let Ok(replies) = client.call(Message::from(text)).await {
             let _ = integration_tests::client::read(&mut replies.into_inner()).await;
@@ -156,7 +154,7 @@ async fn a_stream_that_is_passed_on_is_recorded_at_each_station() {
     }
 }
 
-/// Asserts that the one RPC of the client ended by the panic `as asked`.
+/// Asserts that the client recorded one RPC, which ended with the panic `as asked`.
 async fn assert_panicked(telemetry: &Telemetry, payload: &(dyn Any + Send)) {
     assert_eq!(payload.downcast_ref(), Some(&"as asked"));
     let span = telemetry.span().await;
@@ -173,7 +171,7 @@ async fn assert_panicked(telemetry: &Telemetry, payload: &(dyn Any + Send)) {
     assert_eq!(point["error.type"], "panic");
 }
 
-/// Polls once, and returns what it panics with.
+/// Polls a future once, and returns the payload of its panic.
 fn panic_of<F: Future>(future: Pin<&mut F>) -> Box<dyn Any + Send> {
     let mut context = Context::from_waker(std::task::Waker::noop());
     let polled = std::panic::catch_unwind(AssertUnwindSafe(|| future.poll(&mut context).is_ready()));
@@ -181,22 +179,22 @@ fn panic_of<F: Future>(future: Pin<&mut F>) -> Box<dyn Any + Send> {
 }
 
 #[tokio::test]
-async fn a_panic_before_a_response_passes_through() {
+async fn panic_before_the_response_propagates() {
     let telemetry = Telemetry::start();
-    let service = UnaryServer::new(Obedient::default());
+    let service = UnaryServer::new(ScriptedService::default());
     let mut client = UnaryClient::new(ClientLayer::new("within").layer(service));
     let mut call = Box::pin(client.call(Message::from("panic")));
     let payload = panic_of(call.as_mut());
     assert_panicked(&telemetry, &*payload).await;
-    // Dropped as it was left: not another end.
+    // Dropping the future after the panic must not record another end.
     drop(call);
     telemetry.span().await;
 }
 
 #[tokio::test]
-async fn a_panic_in_a_stream_passes_through() {
+async fn panic_in_a_stream_propagates() {
     let telemetry = Telemetry::start();
-    let service = ServerStreamServer::new(Obedient::default());
+    let service = ServerStreamServer::new(ScriptedService::default());
     let mut client = ServerStreamClient::new(ClientLayer::new("within").layer(service));
     let call = client.call(Message::from("panic later")).await;
     let mut replies = call.unwrap().into_inner();
@@ -208,7 +206,7 @@ async fn a_panic_in_a_stream_passes_through() {
     telemetry.span().await;
 }
 
-/// Neither a future nor a stream: it panics as it is called.
+/// A tower service that panics in `call`.
 #[derive(Clone)]
 struct Explosive;
 
@@ -227,14 +225,14 @@ impl tower::Service<tonic::codegen::http::Request<tonic::body::Body>> for Explos
 }
 
 #[tokio::test]
-async fn a_panic_when_called_passes_through() {
+async fn panic_in_call_propagates() {
     let telemetry = Telemetry::start();
     let mut client = UnaryClient::new(ClientLayer::new("within").layer(Explosive));
     let payload = panic_of(std::pin::pin!(client.call(Message::from(""))));
     assert_panicked(&telemetry, &*payload).await;
 }
 
-/// A stream whose items tell the trace that they were made in.
+/// A service whose stream items contain the current trace ID.
 struct Tells;
 
 #[tonic::async_trait]
@@ -251,7 +249,7 @@ impl ServerStream for Tells {
 }
 
 #[tokio::test]
-async fn a_stream_runs_in_the_rpc_as_its_handler_does() {
+async fn stream_has_the_rpcs_context() {
     let telemetry = Telemetry::start();
     let mut client = ServerStreamClient::new(ClientLayer::new("within").layer(ServerStreamServer::new(Tells)));
     let mut replies = client.call(Message::from("")).await.unwrap().into_inner();

@@ -1,4 +1,4 @@
-//! A service with providers of its own records nothing with the global ones.
+//! A service with its own instrumentation records nothing with the global providers.
 
 use integration_tests::kinds::Message;
 use integration_tests::kinds::server_stream_client::ServerStreamClient;
@@ -28,7 +28,7 @@ impl ServerStream for Service {
     }
 }
 
-/// Reads a parent from a header of its own: `parent: TRACE SPAN`.
+/// A propagator that extracts the parent from a custom header: `parent: TRACE SPAN`.
 #[derive(Debug)]
 struct Homemade;
 
@@ -50,7 +50,7 @@ impl TextMapPropagator for Homemade {
 }
 
 #[tokio::test]
-async fn spans_metrics_and_propagation_are_those_it_was_given() {
+async fn uses_the_given_providers_and_propagator() {
     let global = Telemetry::start();
     let spans = InMemorySpanExporter::default();
     let tracers = SdkTracerProvider::builder().with_simple_exporter(spans.clone()).build();

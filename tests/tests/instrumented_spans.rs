@@ -1,15 +1,14 @@
-//! `tracing` spans of the user's code are spans of the RPC's trace, whatever `RUST_LOG` says of
-//! events.
+//! `tracing` spans of user code are exported in the RPC's trace, regardless of `RUST_LOG`.
 
-use integration_tests::talkative::{Said, talk};
+use integration_tests::logging_service::{LogOutput, run_logging_service};
 use serde_json::{Value, json};
 
-fn said(rust_log: &str) -> Said {
-    talk(env!("CARGO_BIN_EXE_talkative"), "off", [("RUST_LOG", rust_log)])
+fn said(rust_log: &str) -> LogOutput {
+    run_logging_service(env!("CARGO_BIN_EXE_logging_service"), "off", [("RUST_LOG", rust_log)])
 }
 
-/// Asserts that each is the parent of the next, and the first has none.
-fn assert_one_below_the_other(said: &Said, names: &[&str]) {
+/// Asserts that each span is the parent of the next, and the first has none.
+fn assert_one_below_the_other(said: &LogOutput, names: &[&str]) {
     let mut parent = &Value::Null;
     let trace = &said.span(names[0]).unwrap()["context"]["trace_id"];
     for name in names {
@@ -21,7 +20,7 @@ fn assert_one_below_the_other(said: &Said, names: &[&str]) {
 }
 
 #[test]
-fn they_are_below_the_rpc_and_above_native_ones() {
+fn tracing_spans_are_children_of_the_rpc_and_parents_of_otel_spans() {
     for rust_log in ["info", "warn", "off"] {
         let said = said(rust_log);
         assert_one_below_the_other(&said, &["kinds.Unary/Call", "instrumented", "native"]);
@@ -31,8 +30,8 @@ fn they_are_below_the_rpc_and_above_native_ones() {
 }
 
 #[test]
-fn verbose_ones_are_there_where_rust_log_enables_them() {
-    for rust_log in ["debug", "warn,talkative=debug", "off,[verbose]=debug"] {
+fn debug_spans_are_recorded_if_rust_log_enables_them() {
+    for rust_log in ["debug", "warn,logging_service=debug", "off,[verbose]=debug"] {
         assert_one_below_the_other(
             &said(rust_log),
             &["kinds.Unary/Call", "instrumented", "verbose", "quiet"],
@@ -41,7 +40,7 @@ fn verbose_ones_are_there_where_rust_log_enables_them() {
 }
 
 #[test]
-fn they_have_their_fields_and_their_place_and_no_events() {
+fn tracing_spans_have_fields_and_code_location_and_no_events() {
     let said = said("debug");
     let span = said.span("instrumented").unwrap();
     let mut attributes = span["attributes"].clone();
@@ -55,7 +54,7 @@ fn they_have_their_fields_and_their_place_and_no_events() {
     );
     assert_eq!(
         attributes,
-        json!({ "attempt": "1", "code.file.path": "tests/src/bin/talkative.rs", "code.module.name": "talkative" })
+        json!({ "attempt": "1", "code.file.path": "tests/src/bin/logging_service.rs", "code.module.name": "logging_service" })
     );
     assert_eq!(span["events"], json!([]));
     assert_eq!(span["scope"]["name"], "tracing");

@@ -1,13 +1,13 @@
-//! The options of `ServerLayer`, on services with the attribute and without.
+//! The options of `ServerLayer`, with annotated and plain services.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use integration_tests::coverage::{Annotated, Plain, ScriptedHandler};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
 use integration_tests::rpc::{call_to_end, request};
 use integration_tests::server::serve_with;
-use integration_tests::set_ups::{Annotated, Obedient, Plain};
 use integration_tests::telemetry::{Shared, Telemetry, attributes, instrument_names};
 use opentelemetry::trace::{SpanId, TraceContextExt, TraceId};
 use opentelemetry::{Array, Context, KeyValue, StringValue, Value};
@@ -25,11 +25,11 @@ const PARENT: &str = "00f067aa0ba902b7";
 const RPC: &str = "kinds.ServerStream/Call";
 
 fn both() -> [Routes; 2] {
-    let obedient = Obedient::default();
-    [Plain::routes(&obedient), Annotated::routes(&obedient)]
+    let handler = ScriptedHandler::default();
+    [Plain::routes(&handler), Annotated::routes(&handler)]
 }
 
-/// A request in a trace, sampled (`01`) or not (`00`).
+/// Returns a request with a `traceparent`, sampled (`01`) or not (`00`).
 fn in_a_trace(flags: &str) -> Request<Message> {
     let mut request = request("later span");
     let traceparent = format!("00-{TRACE}-{PARENT}-{flags}");
@@ -66,7 +66,7 @@ mod public_endpoint {
     }
 
     #[tokio::test]
-    async fn starts_a_trace_with_a_link_to_the_caller_sampled_or_not() {
+    async fn starts_a_trace_with_a_link_to_the_caller() {
         for flags in ["00", "01"] {
             for routes in both() {
                 let telemetry = Telemetry::start();
@@ -75,7 +75,7 @@ mod public_endpoint {
                 let [child, span] = &spans[..] else { unreachable!() };
                 assert_is_linked_to_the_caller(span);
                 assert!(span.span_context.is_sampled());
-                // Spans made inside are part of the new trace.
+                // Spans of the handler belong to the new trace.
                 assert_eq!(child.parent_span_id, span.span_context.span_id());
                 assert_eq!(child.span_context.trace_id(), span.span_context.trace_id());
                 telemetry.durations(1).await;
@@ -84,7 +84,7 @@ mod public_endpoint {
     }
 
     #[tokio::test]
-    async fn has_no_link_where_there_is_no_caller() {
+    async fn has_no_link_without_a_remote_caller() {
         let telemetry = Telemetry::start();
         let [routes, _] = both();
         call_in(ServerLayer::new().public_endpoint(), routes, request("")).await;
@@ -119,7 +119,7 @@ mod public_endpoint {
 mod header_lists {
     use super::*;
 
-    struct Talkative;
+    struct MetadataService;
 
     fn failure() -> Status {
         let mut metadata = MetadataMap::new();
@@ -131,7 +131,7 @@ mod header_lists {
     }
 
     #[tonic::async_trait]
-    impl ServerStream for Talkative {
+    impl ServerStream for MetadataService {
         type CallStream = tokio_stream::Once<Result<Message, Status>>;
 
         async fn call(&self, request: Request<Message>) -> Result<Response<Self::CallStream>, Status> {
@@ -151,11 +151,11 @@ mod header_lists {
         (name.to_owned(), Value::Array(Array::String(values)))
     }
 
-    /// The attributes that the headers of an RPC became.
+    /// Makes an RPC, and returns the attributes with captured headers.
     async fn captured(layer: ServerLayer, text: &str) -> Vec<(String, Value)> {
         let telemetry = Telemetry::start();
         let layer = layer.known_methods([RPC]);
-        let routes = Routes::new(ServerStreamServer::new(Talkative));
+        let routes = Routes::new(ServerStreamServer::new(MetadataService));
         let server = serve_with(Server::builder().layer(layer), routes).await;
         let mut request = request(text);
         let metadata = request.metadata_mut();
@@ -176,7 +176,7 @@ mod header_lists {
             assert!(!format!("{value:?}").contains("secret"), "{key}");
         }
         captured.retain(|(key, _)| key.contains("header.") || key.contains("trailer."));
-        // The names of headers are no labels.
+        // Captured headers are not recorded on metrics.
         for point in telemetry.durations(1).await {
             assert_eq!(point.len(), 4);
         }
@@ -184,7 +184,7 @@ mod header_lists {
     }
 
     fn lists() -> ServerLayer {
-        // Names have no case in HTTP; in attributes they are lower case.
+        // HTTP header names are case-insensitive, and attribute names are lower case.
         ServerLayer::new()
             .request_headers(["X-Tenant", "trace-bin", "x-missing"])
             .response_headers(["x-served-by"])
@@ -192,7 +192,7 @@ mod header_lists {
     }
 
     #[tokio::test]
-    async fn take_up_what_is_listed() {
+    async fn capture_listed_headers() {
         assert_eq!(
             captured(lists(), "").await,
             [
@@ -206,7 +206,7 @@ mod header_lists {
     }
 
     #[tokio::test]
-    async fn take_up_trailers_from_headers_that_are_trailers() {
+    async fn capture_trailers_of_trailers_only_responses() {
         assert_eq!(
             captured(lists(), "fail").await,
             [
@@ -219,18 +219,18 @@ mod header_lists {
     }
 
     #[tokio::test]
-    async fn take_up_nothing_by_themselves() {
+    async fn capture_nothing_by_default() {
         assert_eq!(captured(ServerLayer::new(), "").await, []);
         assert_eq!(captured(ServerLayer::new(), "fail").await, []);
     }
 
-    /// Calls that reach no handler have headers, too.
+    /// Headers are captured even if the RPC reaches no handler.
     #[tokio::test]
-    async fn take_up_what_an_interceptor_answers() {
+    async fn capture_headers_of_an_interceptors_response() {
         let telemetry = Telemetry::start();
         let layer = InterceptorLayer::new(|_: Request<()>| Err(failure()));
         let server = Server::builder().layer(lists()).layer(layer);
-        let server = serve_with(server, Routes::new(ServerStreamServer::new(Talkative))).await;
+        let server = serve_with(server, Routes::new(ServerStreamServer::new(MetadataService))).await;
         call_to_end(server.channel().await, RPC, request("")).await;
         let found = attributes(&telemetry.span().await.attributes);
         assert_eq!(found["rpc.response.trailer.x-retry-after"], r#"["7","8"]"#);
@@ -247,7 +247,7 @@ mod span_attributes {
     }
 
     #[tokio::test]
-    async fn are_added_to_the_span_and_to_nothing_else() {
+    async fn recorded_on_spans_only() {
         for routes in both() {
             let telemetry = Telemetry::start();
             let mut request = request("");
@@ -259,7 +259,7 @@ mod span_attributes {
     }
 
     #[tokio::test]
-    async fn are_not_made_for_a_span_that_does_not_record() {
+    async fn not_computed_for_a_non_recording_span() {
         for (flags, expected) in [("00", 0), ("01", 1)] {
             let telemetry = Telemetry::start();
             let asked = Arc::new(AtomicUsize::new(0));
@@ -276,7 +276,7 @@ mod span_attributes {
     }
 
     #[tokio::test]
-    async fn are_missing_where_making_them_panics_and_nothing_else_is() {
+    async fn none_if_the_function_panics() {
         for routes in both() {
             let telemetry = Telemetry::start();
             let layer = ServerLayer::new().span_attributes(|_| -> Vec<KeyValue> { panic!("as asked") });
@@ -285,7 +285,7 @@ mod span_attributes {
             assert_eq!(span.name, RPC);
             assert_eq!(attributes(&span.attributes)["rpc.status_code"], "OK");
             assert_eq!(telemetry.durations(1).await[0]["rpc.status_code"], "OK");
-            // The panic is logged once: see `panics_told_once.rs`.
+            // The warning appears once per process, and is tested in `panics_logged_once.rs`.
             let exceptions = telemetry
                 .logs()
                 .into_iter()
@@ -299,7 +299,7 @@ mod instrumentation {
     use super::*;
 
     #[tokio::test]
-    async fn records_with_its_own_providers_and_nothing_with_the_global_ones() {
+    async fn uses_only_the_given_providers() {
         for routes in [Plain::routes, Annotated::routes] {
             let global = Telemetry::start();
             let spans = InMemorySpanExporter::default();
@@ -316,7 +316,7 @@ mod instrumentation {
             let layer = ServerLayer::new().instrumentation(own);
             let mut request = in_a_trace("01");
             request.get_mut().text.clear();
-            call_in(layer, routes(&Obedient::default()), request).await;
+            call_in(layer, routes(&ScriptedHandler::default()), request).await;
 
             let [span] = &spans.get_finished_spans().unwrap()[..] else {
                 panic!("expected one span")
@@ -335,9 +335,9 @@ mod instrumentation {
         }
     }
 
-    /// Without a span of its own an RPC goes on in its caller's.
+    /// Without a span of its own, the RPC propagates its caller's span context.
     #[tokio::test]
-    async fn without_an_sdk_hands_the_callers_context_on() {
+    async fn without_an_sdk_propagates_the_callers_context() {
         let _turn = Telemetry::start();
         let none = opentelemetry::trace::noop::NoopTracerProvider::new();
         let seen = Shared::<Option<Context>>::default();

@@ -1,6 +1,6 @@
-//! Generated code triggers no lint, or `cargo clippy -p integration-tests --all-targets` fails.
+//! Generated code must not trigger lints: `cargo clippy -p integration-tests --all-targets`.
 //!
-//! The handwritten code in this file triggers none without the attribute.
+//! Without the attribute, the code in this file triggers none.
 
 #![deny(
     warnings,

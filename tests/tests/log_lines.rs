@@ -1,18 +1,18 @@
-//! Log lines on stdout: for people, for programs, or none.
+//! Log lines on stdout: pretty, JSON, or none.
 
 use std::process::{Command, Stdio};
 
 use integration_tests::child;
-use integration_tests::talkative::{Said, talk};
+use integration_tests::logging_service::{LogOutput, run_logging_service};
 use serde_json::{Value, json};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_talkative");
+const PROGRAM: &str = env!("CARGO_BIN_EXE_logging_service");
 
-fn said(lines: &str) -> Said {
-    talk(PROGRAM, lines, [("OTEL_LOGS_EXPORTER", "none")])
+fn said(lines: &str) -> LogOutput {
+    run_logging_service(PROGRAM, lines, [("OTEL_LOGS_EXPORTER", "none")])
 }
 
-/// `2026-01-31T23:59:59.999999Z`
+/// Asserts that a text has the format `2026-01-31T23:59:59.999999Z`.
 fn assert_is_time(text: &str) {
     let shape: String = text
         .chars()
@@ -21,8 +21,8 @@ fn assert_is_time(text: &str) {
     assert_eq!(shape, "0000-00-00T00:00:00.000000Z");
 }
 
-/// The JSON objects of a target, without their times, which are fine.
-fn of_target(said: &Said, target: &str) -> Vec<Value> {
+/// Returns the JSON lines of a target, after checking and removing their timestamps.
+fn of_target(said: &LogOutput, target: &str) -> Vec<Value> {
     let lines = said.lines.iter().filter(|line| line["target"] == target);
     lines
         .cloned()
@@ -69,12 +69,12 @@ fn json_has_all_fields_with_their_types() {
 }
 
 #[test]
-fn json_is_all_that_is_there() {
+fn json_output_has_no_other_lines() {
     assert_eq!(said("json").text, [""; 0]);
 }
 
-/// The lines with a text, without their times, which are fine.
-fn with<'a>(said: &'a Said, text: &str) -> Vec<&'a str> {
+/// Returns the lines that contain a text, after checking and removing their timestamps.
+fn with<'a>(said: &'a LogOutput, text: &str) -> Vec<&'a str> {
     let lines = said.text.iter().filter(|line| line.contains(text));
     lines
         .map(|line| {
@@ -86,7 +86,7 @@ fn with<'a>(said: &'a Said, text: &str) -> Vec<&'a str> {
 }
 
 #[test]
-fn people_read_all_fields_in_one_line() {
+fn pretty_lines_have_all_fields() {
     assert_eq!(
         with(&said("pretty"), "fields: "),
         [
@@ -100,62 +100,66 @@ fn people_read_all_fields_in_one_line() {
 }
 
 #[test]
-fn people_read_the_beginning_of_the_trace_s_id() {
+fn pretty_lines_have_a_shortened_trace_id() {
     let said = said("pretty");
     let trace = |span: &str| said.span(span).unwrap()["context"]["trace_id"].as_str().unwrap()[2..10].to_owned();
     let (unary, streaming) = (trace("kinds.Unary/Call"), trace("kinds.ServerStream/Call"));
-    assert_eq!(with(&said, "outside"), [" INFO talkative: outside"]);
+    assert_eq!(with(&said, "outside"), [" INFO logging_service: outside"]);
     assert_eq!(
         with(&said, "in a handler"),
-        [format!(" INFO {unary} talkative: in a handler")]
+        [format!(" INFO {unary} logging_service: in a handler")]
     );
     assert_eq!(
         with(&said, "in an instrumented"),
         [format!(
-            " WARN {unary} instrumented{{attempt=1}}: talkative: in an instrumented function"
+            " WARN {unary} instrumented{{attempt=1}}: logging_service: in an instrumented function"
         )]
     );
     assert_eq!(
         with(&said, "in a response stream"),
-        [format!(" INFO {streaming} talkative: in a response stream")]
+        [format!(" INFO {streaming} logging_service: in a response stream")]
     );
 }
 
 #[test]
-fn by_default_they_are_for_people() {
-    assert_eq!(with(&said("default"), "outside"), [" INFO talkative: outside"]);
+fn pretty_is_the_default() {
+    assert_eq!(with(&said("default"), "outside"), [" INFO logging_service: outside"]);
 }
 
 #[test]
-fn there_are_none_where_the_program_says_so() {
+fn stdout_logs_can_be_turned_off() {
     let said = said("off");
     assert_eq!((said.text, said.lines), (vec![], vec![]));
 }
 
 #[test]
-fn there_are_none_beside_log_records_on_the_console() {
-    let said = talk(PROGRAM, "default", []);
+fn console_log_records_replace_log_lines() {
+    let said = run_logging_service(PROGRAM, "default", []);
     assert!(said.record("outside").is_some());
     assert_eq!((said.text, said.lines), (vec![], vec![]));
 }
 
 #[test]
-fn they_are_there_where_the_sdk_is_disabled() {
-    let said = talk(PROGRAM, "default", [("OTEL_SDK_DISABLED", "true")]);
-    assert_eq!(with(&said, "outside"), [" INFO talkative: outside"]);
-    assert_eq!(with(&said, "in a handler"), [" INFO talkative: in a handler"]);
+fn log_lines_work_with_the_sdk_disabled() {
+    let said = run_logging_service(PROGRAM, "default", [("OTEL_SDK_DISABLED", "true")]);
+    assert_eq!(with(&said, "outside"), [" INFO logging_service: outside"]);
+    assert_eq!(with(&said, "in a handler"), [" INFO logging_service: in a handler"]);
     assert_eq!((said.records, said.spans), (vec![], vec![]));
 }
 
 #[test]
-fn they_are_written_at_once() {
+fn log_lines_are_not_buffered() {
     let ended = child::run(PROGRAM, &["pretty", "abort"], [("OTEL_LOGS_EXPORTER", "none")]);
     assert!(!ended.success);
-    assert!(ended.stdout.ends_with(" INFO talkative: outside\n"), "{}", ended.stdout);
+    assert!(
+        ended.stdout.ends_with(" INFO logging_service: outside\n"),
+        "{}",
+        ended.stdout
+    );
 }
 
 #[test]
-fn nobody_has_to_read_them() {
+fn closed_stdout_is_tolerated() {
     for lines in ["pretty", "json"] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);

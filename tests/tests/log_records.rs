@@ -1,11 +1,12 @@
-//! Log records have what the specification gives them: time, severity, body, typed attributes; a
-//! name where the event has one; and the target of the `log` crate's records.
+//! Log records have the fields of the specification, and the target of the `log` crate's records.
+//!
+//! The fields are time, severity, body, typed attributes, and the event name, if there is one.
 
-use integration_tests::talkative::talk;
+use integration_tests::logging_service::run_logging_service;
 use serde_json::{Value, json};
 
 fn of_target(target: &str) -> Vec<Value> {
-    let said = talk(env!("CARGO_BIN_EXE_talkative"), "off", []);
+    let said = run_logging_service(env!("CARGO_BIN_EXE_logging_service"), "off", []);
     let records = said.records.iter().filter(|record| record["target"] == target);
     let records = records.inspect(|record| assert!(record["timestamp"].is_string(), "{record}"));
     let parts = ["event_name", "severity_text", "severity_number", "body", "attributes"];
@@ -15,7 +16,7 @@ fn of_target(target: &str) -> Vec<Value> {
 }
 
 #[test]
-fn all_is_there_with_its_type() {
+fn records_have_typed_attributes() {
     assert_eq!(
         of_target("fields"),
         [
@@ -24,7 +25,7 @@ fn all_is_there_with_its_type() {
                 "shown": "as it is\n",
                 "debugged": "Some(1)",
                 "signed": -1,
-                // An attribute is an i64 or none.
+                // Attributes cannot hold a `u64`, so large values are text.
                 "unsigned": "18446744073709551615",
                 "float": 0.5,
                 "not_a_number": "NaN",
@@ -44,7 +45,7 @@ fn all_is_there_with_its_type() {
 }
 
 #[test]
-fn an_event_has_its_name() {
+fn records_have_the_event_name() {
     assert_eq!(
         of_target("named"),
         [json!(["greeting.sent", "INFO", 9, null, { "log.iostream": "stdout" }])]

@@ -1,8 +1,8 @@
-//! An RPC ends with its connection, and with its server.
+//! RPCs in progress end when their connection is lost or their server stops.
 
+use integration_tests::coverage::{Coverage, Plain, RPCS, ScriptedHandler};
 use integration_tests::rpc::{call, read_to_end, request};
 use integration_tests::server::serve_with;
-use integration_tests::set_ups::{Obedient, Plain, RPCS, SetUp};
 use integration_tests::telemetry::{Telemetry, attributes};
 use otel_runtime::ServerLayer;
 use tokio::net::TcpStream;
@@ -12,7 +12,7 @@ use tonic::transport::{Endpoint, Server, Uri};
 
 const RPC: &str = "kinds.ServerStream/Call";
 
-/// A runtime that a test can take away with all that runs in it.
+/// Returns a runtime that a test can shut down, with everything that runs on it.
 fn runtime() -> Runtime {
     Builder::new_multi_thread()
         .worker_threads(1)
@@ -28,13 +28,13 @@ async fn assert_ended_with(telemetry: &Telemetry, code: &str) {
     assert_eq!(telemetry.durations(1).await[0]["rpc.status_code"], code);
 }
 
-/// With a reset and not with a goodbye.
+/// The connection is reset, instead of being closed by a GOAWAY.
 #[tokio::test]
-async fn that_is_reset_mid_stream() {
-    for set_up in SetUp::ALL {
+async fn connection_reset_mid_stream() {
+    for coverage in Coverage::ALL {
         let telemetry = Telemetry::start();
-        let obedient = Obedient::default();
-        let server = set_up.serve(&obedient).await;
+        let handler = ScriptedHandler::default();
+        let server = coverage.serve(&handler).await;
         let address = server.address;
         let client = runtime();
         client.spawn(async move {
@@ -48,44 +48,44 @@ async fn that_is_reset_mid_stream() {
                 .await;
             read_to_end(call(channel.unwrap(), RPC, request("later wait")).await).await
         });
-        obedient.waits().await;
+        handler.waits().await;
         client.shutdown_background();
         assert_ended_with(&telemetry, "CANCELLED").await;
     }
 }
 
-/// The server stops once its RPCs have ended.
+/// A server that shuts down gracefully completes its RPCs first.
 #[tokio::test]
-async fn of_a_server_that_shuts_down_mid_stream() {
-    for set_up in SetUp::ALL {
+async fn graceful_shutdown_mid_stream() {
+    for coverage in Coverage::ALL {
         let telemetry = Telemetry::start();
-        let obedient = Obedient::default();
-        let server = set_up.serve(&obedient).await;
+        let handler = ScriptedHandler::default();
+        let server = coverage.serve(&handler).await;
         let replies = call(server.channel().await, RPC, request("later wait")).await;
-        obedient.waits().await;
+        handler.waits().await;
         drop(server);
         assert_eq!(telemetry.metrics().active_request_count(), 1);
-        obedient.release();
+        handler.release();
         let (messages, status) = read_to_end(replies).await;
         assert_eq!((messages, status.code()), (2, Code::Ok));
         assert_ended_with(&telemetry, "OK").await;
     }
 }
 
-/// The server stops at once.
+/// The server's runtime is shut down, with RPCs in progress.
 #[tokio::test]
-async fn of_a_server_that_is_killed_mid_stream() {
-    for set_up in SetUp::ALL {
+async fn server_killed_mid_stream() {
+    for coverage in Coverage::ALL {
         let telemetry = Telemetry::start();
-        let obedient = Obedient::default();
+        let handler = ScriptedHandler::default();
         let process = runtime();
         let server = {
-            let obedient = obedient.clone();
-            process.spawn(async move { set_up.serve(&obedient).await })
+            let handler = handler.clone();
+            process.spawn(async move { coverage.serve(&handler).await })
         };
         let server = server.await.unwrap();
         let replies = call(server.channel().await, RPC, request("later wait")).await;
-        obedient.waits().await;
+        handler.waits().await;
         process.shutdown_background();
         assert_ended_with(&telemetry, "CANCELLED").await;
         let (_, status) = read_to_end(replies).await;
@@ -93,16 +93,16 @@ async fn of_a_server_that_is_killed_mid_stream() {
     }
 }
 
-/// The server closes its side when it has waited long enough, whatever runs there.
+/// The server closes connections at their maximum age, even with RPCs in progress.
 #[tokio::test]
-async fn that_is_too_old() {
+async fn maximum_connection_age() {
     let telemetry = Telemetry::start();
-    let obedient = Obedient::default();
+    let handler = ScriptedHandler::default();
     let server = Server::builder()
         .max_connection_age(std::time::Duration::from_millis(200))
         .max_connection_age_grace(std::time::Duration::from_millis(200))
         .layer(ServerLayer::new().known_methods(RPCS));
-    let server = serve_with(server, Plain::routes(&obedient)).await;
+    let server = serve_with(server, Plain::routes(&handler)).await;
     let replies = call(server.channel().await, RPC, request("later wait")).await;
     assert_ended_with(&telemetry, "CANCELLED").await;
     let (_, status) = read_to_end(replies).await;

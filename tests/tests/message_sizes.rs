@@ -1,4 +1,4 @@
-//! The server layer counts the bytes of messages for those who ask for it, by gRPC's own names.
+//! Opt-in metrics of message sizes of `ServerLayer`, with gRPC's names.
 
 use integration_tests::kinds::Message;
 use integration_tests::kinds::bidi_client::BidiClient;
@@ -51,7 +51,7 @@ async fn echo(client: &mut BidiClient<Channel>, texts: [&'static str; 3]) {
     while replies.message().await.unwrap().is_some() {}
 }
 
-/// The points of a histogram of sizes: attributes, count and sum.
+/// Returns the data points of a histogram of sizes: attributes, count and sum.
 fn points(metrics: &Metrics, name: &str) -> Vec<(Attributes, u64, u64)> {
     let metric = metrics.instrument(name).unwrap();
     assert_eq!(metric.unit(), "By");
@@ -73,11 +73,11 @@ fn of(method: &str, status: &str) -> Attributes {
 }
 
 #[tokio::test]
-async fn of_all_messages_of_an_rpc() {
+async fn all_messages_of_an_rpc_are_measured() {
     let telemetry = Telemetry::start();
     let channel = serve(ServerLayer::new().message_sizes()).await;
     let mut client = BidiClient::new(channel.clone());
-    // A field's tag, its length, and the letters.
+    // An encoded message has the field's tag, the length, and the letters.
     echo(&mut client, ["", "a", "abc"]).await;
     echo(&mut client, ["", "", ""]).await;
     UnaryClient::new(channel).call(Message::from("")).await.unwrap_err();
@@ -98,7 +98,7 @@ async fn of_all_messages_of_an_rpc() {
 }
 
 #[tokio::test]
-async fn as_they_are_compressed() {
+async fn compressed_sizes_are_measured() {
     let telemetry = Telemetry::start();
     let channel = serve(ServerLayer::new().message_sizes()).await;
     let mut client = BidiClient::new(channel)
@@ -124,7 +124,7 @@ async fn as_they_are_compressed() {
 }
 
 #[tokio::test]
-async fn and_for_nobody_else() {
+async fn sizes_are_not_measured_by_default() {
     let telemetry = Telemetry::start();
     let channel = serve(ServerLayer::new()).await;
     echo(&mut BidiClient::new(channel), ["", "a", "abc"]).await;

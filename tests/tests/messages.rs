@@ -1,11 +1,11 @@
-//! However many messages go each way, an RPC is one.
+//! An RPC is one span and one duration, for any number of messages in each direction.
 
 use std::pin::Pin;
 
 use integration_tests::kinds::Message;
 use integration_tests::kinds::bidi_server::{Bidi, BidiServer};
 use integration_tests::rpc::{call_with_stream, read_to_end};
-use integration_tests::server::{Running, serve, serve_with};
+use integration_tests::server::{RunningServer, serve, serve_with};
 use integration_tests::telemetry::{Telemetry, attributes};
 use otel_runtime::{ServerLayer, traced_service};
 use tokio::sync::mpsc;
@@ -19,7 +19,7 @@ const RPC: &str = "kinds.Bidi/Call";
 
 type Messages = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
 
-/// Reads each message, and answers with as many as its text says.
+/// Replies to each message with as many messages as its text says.
 fn answer(mut messages: Streaming<Message>) -> Response<Messages> {
     let (say, said) = mpsc::channel(1);
     tokio::spawn(async move {
@@ -55,7 +55,7 @@ impl Bidi for Annotated {
     }
 }
 
-async fn each_set_up() -> [Running; 3] {
+async fn each_set_up() -> [RunningServer; 3] {
     let layered = || Server::builder().layer(ServerLayer::new());
     [
         serve(Routes::new(BidiServer::new(Annotated))).await,
@@ -73,7 +73,7 @@ async fn assert_one(telemetry: &Telemetry) {
 }
 
 #[tokio::test]
-async fn one_to_three_questions_with_none_to_three_answers_each() {
+async fn one_to_three_requests_with_up_to_three_responses_each() {
     for server in each_set_up().await {
         for questions in 1..=3 {
             for answers in 0..=3 {
@@ -90,7 +90,7 @@ async fn one_to_three_questions_with_none_to_three_answers_each() {
 }
 
 #[tokio::test]
-async fn question_by_question() {
+async fn alternating_requests_and_responses() {
     for server in each_set_up().await {
         let telemetry = Telemetry::start();
         let (ask, asked) = mpsc::channel(1);
@@ -100,7 +100,7 @@ async fn question_by_question() {
         for _ in 0..3 {
             ask.send(Message::from("1")).await.unwrap();
             assert_eq!(replies.next().await.unwrap().unwrap().text, "reply");
-            // The call continues.
+            // The RPC is still in progress.
             assert_eq!(telemetry.metrics().active_request_count(), 1);
             assert_eq!(telemetry.ended_spans().len(), 0);
         }
@@ -111,7 +111,7 @@ async fn question_by_question() {
 }
 
 #[tokio::test]
-async fn or_none_at_all() {
+async fn no_messages() {
     for server in each_set_up().await {
         let telemetry = Telemetry::start();
         let request = Request::new(tokio_stream::empty());

@@ -1,4 +1,4 @@
-//! The metrics: the duration of every RPC, and how many are being handled.
+//! The server metrics: call durations and active requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
-/// Replies when the test lets it.
+/// A service that replies when the test releases it.
 #[derive(Clone)]
 struct Gate(Arc<Semaphore>);
 
@@ -28,7 +28,7 @@ impl Unary for Gate {
 }
 
 #[tokio::test]
-async fn the_duration_is_the_conventions_histogram() {
+async fn duration_histogram_follows_the_conventions() {
     let telemetry = Telemetry::start();
     let server = serve(Routes::new(UnaryServer::new(Gate(Arc::new(Semaphore::new(1)))))).await;
     UnaryClient::new(server.channel().await)
@@ -57,7 +57,7 @@ async fn the_duration_is_the_conventions_histogram() {
 }
 
 #[tokio::test]
-async fn the_duration_has_the_conventions_attributes_and_no_others() {
+async fn duration_has_only_the_attributes_of_the_conventions() {
     let telemetry = Telemetry::start();
     let server = serve(Routes::new(UnaryServer::new(Gate(Arc::new(Semaphore::new(2)))))).await;
     let mut client = UnaryClient::new(server.channel().await);
@@ -81,7 +81,7 @@ async fn the_duration_has_the_conventions_attributes_and_no_others() {
 }
 
 #[tokio::test]
-async fn the_duration_is_exactly_that_of_the_span() {
+async fn duration_equals_that_of_the_span() {
     let telemetry = Telemetry::start();
     let server = serve(Routes::new(UnaryServer::new(Gate(Arc::new(Semaphore::new(1)))))).await;
     UnaryClient::new(server.channel().await)
@@ -129,7 +129,7 @@ async fn active_requests_go_up_and_down() {
 }
 
 #[tokio::test]
-async fn nothing_else_is_measured() {
+async fn no_other_instruments_are_created() {
     let telemetry = Telemetry::start();
     let server = serve(Routes::new(UnaryServer::new(Gate(Arc::new(Semaphore::new(1)))))).await;
     UnaryClient::new(server.channel().await)

@@ -1,4 +1,4 @@
-//! The names on spans and metrics are those on the wire, however the impl is written.
+//! Spans and metrics have the names on the wire, for every way to write the impl.
 
 use std::pin::Pin;
 
@@ -19,7 +19,7 @@ use tonic::{Request, Response, Status};
 
 type Nothings = Pin<Box<dyn Stream<Item = Result<Nothing, Status>> + Send>>;
 
-/// Calls all methods of `names.v1.Odd` and asserts their names on spans and metrics.
+/// Calls all methods of `names.v1.Odd`, and asserts their names on spans and metrics.
 async fn assert_odd_names<S: Odd>(service: S) {
     let telemetry = Telemetry::start();
     let server = serve(Routes::new(OddServer::new(service))).await;
@@ -69,7 +69,7 @@ async fn assert_odd_names<S: Odd>(service: S) {
     assert_eq!(metrics.duration_count(), 4);
 }
 
-/// `names.v1.Odd` for a type of its own, with the trait written in one way or another.
+/// Implements `names.v1.Odd` for a new type, with the given path of the trait.
 macro_rules! odd_service {
     ($service:ident, $($odd:tt)*) => {
         struct $service;
@@ -100,19 +100,19 @@ macro_rules! odd_service {
 }
 
 #[tokio::test]
-async fn of_a_trait_by_its_bare_name() {
+async fn trait_without_a_path() {
     odd_service!(Service, Odd);
     assert_odd_names(Service).await;
 }
 
 #[tokio::test]
-async fn of_a_trait_by_its_modules_name() {
+async fn trait_with_a_module_path() {
     odd_service!(Service, odd_server::Odd);
     assert_odd_names(Service).await;
 }
 
 #[tokio::test]
-async fn of_a_service_whose_trait_is_spelled_otherwise() {
+async fn service_name_differs_from_the_trait_name() {
     struct Service;
 
     // The trait is `HttpCache`; the service is `HTTPCache`.
@@ -134,7 +134,7 @@ async fn of_a_service_whose_trait_is_spelled_otherwise() {
 }
 
 #[tokio::test]
-async fn of_a_service_without_a_package_and_a_trait_renamed_by_use() {
+async fn service_without_a_package_and_renamed_trait() {
     struct Service;
 
     #[traced_service]
@@ -155,7 +155,7 @@ async fn of_a_service_without_a_package_and_a_trait_renamed_by_use() {
 }
 
 #[tokio::test]
-async fn of_a_service_that_is_told_its_name() {
+async fn explicit_service_name() {
     struct Literal;
 
     #[traced_service(service = "renamed.Service")]
@@ -192,7 +192,7 @@ async fn of_a_service_that_is_told_its_name() {
 }
 
 #[tokio::test]
-async fn of_a_method_that_is_told_its_name() {
+async fn explicit_method_name() {
     struct Service;
 
     #[traced_service]
@@ -214,13 +214,13 @@ async fn of_a_method_that_is_told_its_name() {
 }
 
 #[tokio::test]
-async fn of_a_handler_that_is_called_without_a_path_are_those_of_rust() {
+async fn handler_called_without_a_path_has_rust_names() {
     odd_service!(Service, Odd);
     let telemetry = Telemetry::start();
     Service.get_url(Request::new(Nothing {})).await.unwrap();
     Service.r#move(Request::new(Nothing {})).await.unwrap();
     drop(Service.list_v1(Request::new(Nothing {})).await.unwrap());
     let names: Vec<_> = telemetry.spans(3).await.into_iter().map(|span| span.name).collect();
-    // A stream type's name tells a streaming RPC's exactly.
+    // The name of the stream type contains the exact name of a streaming RPC.
     assert_eq!(names, ["Odd/GetUrl", "Odd/Move", "Odd/List_v1"]);
 }

@@ -1,4 +1,4 @@
-//! Without an SDK the service works as without the attribute, and hands on the caller's context.
+//! Without an SDK, the attribute records nothing, but propagates the caller's context.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ impl ServerStream for Witness {
 }
 
 #[tokio::test]
-async fn the_service_works_and_the_context_passes_through() {
+async fn service_works_and_context_is_propagated() {
     global::set_text_map_propagator(TraceContextPropagator::new());
     let seen: Shared<Vec<Context>> = Shared::default();
     let server = serve(Routes::new(ServerStreamServer::new(Witness(Arc::clone(&seen))))).await;
@@ -75,7 +75,7 @@ async fn the_service_works_and_the_context_passes_through() {
 }
 
 #[tokio::test]
-async fn the_span_of_a_caller_in_the_same_process_stays_its_own() {
+async fn span_of_a_caller_in_the_same_process_is_not_modified() {
     let spans = InMemorySpanExporter::default();
     let provider = SdkTracerProvider::builder().with_simple_exporter(spans.clone()).build();
     let own = Context::new().with_span(provider.tracer("of the caller").start("own"));

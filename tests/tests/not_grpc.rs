@@ -1,12 +1,13 @@
-//! `ServerLayer` lets pass what is not gRPC, as if it were not there; and knows grpc-web as gRPC
-//! inside the layer that translates it.
+//! `ServerLayer` does not record requests other than gRPC.
+//!
+//! grpc-web is recorded if the layer is inside the one that translates it.
 
 use std::time::Duration;
 
 use axum::routing;
+use integration_tests::coverage::{Annotated, Plain, ScriptedHandler};
 use integration_tests::rpc::{call_to_end, request};
-use integration_tests::server::{Running, serve_with};
-use integration_tests::set_ups::{Annotated, Obedient, Plain};
+use integration_tests::server::{RunningServer, serve_with};
 use integration_tests::telemetry::{Telemetry, attributes, expected};
 use opentelemetry::trace::{SpanKind, Status as SpanStatus};
 use otel_runtime::ServerLayer;
@@ -17,7 +18,7 @@ use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic_web::GrpcWebLayer;
 
-/// Says what it was asked, back.
+/// Echoes the content type and the body.
 async fn echo(headers: axum::http::HeaderMap, body: String) -> ([(&'static str, String); 1], String) {
     let content = headers
         .get("content-type")
@@ -26,7 +27,7 @@ async fn echo(headers: axum::http::HeaderMap, body: String) -> ([(&'static str, 
 }
 
 /// Sends a request over HTTP/1.1, and returns the whole response.
-async fn post(server: &Running, path: &str, content: Option<&str>, body: &[u8]) -> String {
+async fn post(server: &RunningServer, path: &str, content: Option<&str>, body: &[u8]) -> String {
     let content = content.map_or_else(String::new, |content| format!("content-type: {content}\r\n"));
     let head = format!(
         "POST {path} HTTP/1.1\r\nhost: greeter.example\r\nconnection: close\r\n{content}content-length: {}\r\n\r\n",
@@ -44,18 +45,18 @@ async fn post(server: &Running, path: &str, content: Option<&str>, body: &[u8]) 
     String::from_utf8_lossy(&response).into_owned()
 }
 
-mod what_is_not_grpc {
+mod other_requests {
     use super::*;
 
-    async fn serve_echo() -> Running {
-        let routes = Annotated::routes(&Obedient::default()).into_axum_router();
+    async fn serve_echo() -> RunningServer {
+        let routes = Annotated::routes(&ScriptedHandler::default()).into_axum_router();
         let routes = Routes::from(routes.route("/echo", routing::post(echo)));
         let server = Server::builder().accept_http1(true).layer(ServerLayer::new());
         serve_with(server, routes).await
     }
 
     #[tokio::test]
-    async fn passes_through() {
+    async fn are_not_recorded() {
         let telemetry = Telemetry::start();
         let server = serve_echo().await;
         for content in [
@@ -83,7 +84,7 @@ mod what_is_not_grpc {
     }
 
     #[tokio::test]
-    async fn is_told_by_its_content_type_alone() {
+    async fn are_distinguished_by_content_type() {
         for content in [
             "application/grpc",
             "application/grpc+json",
@@ -104,7 +105,7 @@ mod what_is_not_grpc {
 mod grpc_web {
     use super::*;
 
-    /// A message as it is framed, whose one field is a text.
+    /// Returns a framed message with one text field.
     fn framed(text: &str) -> Vec<u8> {
         let text_length = u8::try_from(text.len()).unwrap();
         let message = [&[0x0a, text_length][..], text.as_bytes()].concat();
@@ -120,7 +121,7 @@ mod grpc_web {
                 .accept_http1(true)
                 .layer(GrpcWebLayer::new())
                 .layer(layer);
-            let server = serve_with(server, routes(&Obedient::default())).await;
+            let server = serve_with(server, routes(&ScriptedHandler::default())).await;
             let path = format!("/{rpc}");
             let response = post(&server, &path, Some("application/grpc-web+proto"), &framed(text)).await;
             let status = format!("grpc-status:{}", code as i32);
@@ -148,13 +149,13 @@ mod grpc_web {
     }
 
     #[tokio::test]
-    async fn that_succeeds() {
+    async fn success() {
         is_recorded("kinds.Unary/Call", "hello", Code::Ok, "OK").await;
         is_recorded("kinds.ServerStream/Call", "later hello", Code::Ok, "OK").await;
     }
 
     #[tokio::test]
-    async fn that_fails() {
+    async fn failure() {
         is_recorded("kinds.Unary/Call", "13", Code::Internal, "INTERNAL").await;
         is_recorded("kinds.ServerStream/Call", "later 13", Code::Internal, "INTERNAL").await;
     }

@@ -1,5 +1,6 @@
-//! Attributes of other crates that rewrite methods too, above and below `#[traced_service]`: they
-//! do what they did, and so does it.
+//! `#[traced_service]` together with attributes of other crates that rewrite methods.
+//!
+//! Both must work, above and below each other.
 
 use autometrics::autometrics;
 use fastrace::collector::{Config, TestReporter};
@@ -18,7 +19,7 @@ use tonic::{Request, Response, Status};
 
 type Messages = tokio_stream::Iter<std::vec::IntoIter<Result<Message, Status>>>;
 
-/// Sends a reply, then an error: both must arrive, and the span must end with the error.
+/// Asserts that a stream of a reply and an error arrives, and the span ends with the error.
 async fn assert_streams(service: impl ServerStream, reply: &str) {
     let telemetry = Telemetry::start();
     let server = serve(Routes::new(ServerStreamServer::new(service))).await;
@@ -32,7 +33,7 @@ async fn assert_streams(service: impl ServerStream, reply: &str) {
     assert_eq!(attributes(&span.attributes)["rpc.status_code"], "UNAVAILABLE");
 }
 
-/// A reply to `"ada"`, and an error to nothing.
+/// Asserts that the service replies to `"ada"`, and fails on an empty text.
 async fn assert_replies<S: Unary>(service: impl Fn() -> S, reply: &str) {
     for (text, code) in [("ada", "OK"), ("", "INVALID_ARGUMENT")] {
         let telemetry = Telemetry::start();
@@ -59,8 +60,9 @@ fn and_then_away(text: &str) -> Messages {
     tokio_stream::iter(vec![Ok(text.into()), Err(Status::unavailable("away"))])
 }
 
-/// `Unary` and `ServerStream` for a type of its own, whose impls and methods have these attributes,
-/// with this reply.
+/// Implements `Unary` and `ServerStream` for a new type.
+///
+/// The arguments are the attributes of the impls, the attributes of the methods, and the reply.
 macro_rules! services {
     ($service:ident: $(#[$on_impl:meta])*; $(#[$on_method:meta])*; $reply:expr) => {
         struct $service;
@@ -112,7 +114,7 @@ async fn autometrics_on_the_impl_below() {
     services!(Between: #[traced_service] #[autometrics] #[tonic::async_trait];; "hello");
     services!(Last: #[traced_service] #[tonic::async_trait] #[autometrics];; "hello");
     services!(BelowAsyncTrait: #[tonic::async_trait] #[traced_service] #[autometrics];; "hello");
-    // An attribute that only another one's macro knows.
+    // `#[skip_autometrics]` is a helper attribute that only `#[autometrics]` understands.
     services!(Helped: #[traced_service] #[autometrics] #[tonic::async_trait]; #[skip_autometrics]; "hello");
     assert_replies(|| Helped, "hello").await;
     assert_streams(Helped, "hello").await;
@@ -124,13 +126,13 @@ async fn autometrics_on_the_impl_below() {
     assert_streams(BelowAsyncTrait, "hello").await;
 }
 
-/// `#[autometrics]` on an impl drops every attribute below it that is not `#[async_trait]`,
-/// whichever it is. Should it ever keep them, this test fails, and the one above can have its order
-/// too.
+/// `#[autometrics]` on an impl drops every attribute below it except `#[async_trait]`.
+///
+/// If this test fails, a later version keeps them, and the test above can cover this order, too.
 #[tokio::test]
-async fn autometrics_on_the_impl_above_drops_ours() {
+async fn autometrics_above_the_impl_drops_traced_service() {
     services!(Dropped: #[autometrics] #[traced_service] #[tonic::async_trait];; "hello");
-    // This compiles, and should not.
+    // The attribute does not exist, but this compiles, because autometrics drops it.
     services!(OthersToo: #[autometrics] #[there_is_no_such_attribute] #[tonic::async_trait];; "hello");
 
     let telemetry = Telemetry::start();
@@ -163,7 +165,7 @@ async fn fastrace_on_a_method() {
     assert_streams(Below, "hello").await;
 }
 
-/// fastrace's spans go to fastrace. They are what they were without us.
+/// fastrace still records its own spans, as without `#[traced_service]`.
 #[tokio::test]
 async fn fastrace_still_records() {
     services!(Service: #[traced_service] #[tonic::async_trait]; #[fastrace::trace(name = "inner")]; "hello");

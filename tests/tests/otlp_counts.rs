@@ -1,7 +1,6 @@
-//! Everything recorded before the shutdown arrives, all of it, whatever the program runs on, and
-//! however it is sent.
+//! Everything recorded before the shutdown is exported, on any runtime and by either protocol.
 
-use integration_tests::child::Driven;
+use integration_tests::child::DrivenProcess;
 use integration_tests::collector::{Collector, Content, points};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 
@@ -20,7 +19,7 @@ fn assert_all_arrived(collector: &Collector, spans: usize, logs: usize, counters
     assert_eq!(metrics.map(|metric| points(&metric)).sum::<usize>(), counters);
 }
 
-/// How many log records say that. The SDK has some of its own.
+/// Counts the log records with this text: the SDK adds some of its own.
 fn logged(collector: &Collector, text: &str) -> usize {
     let bodies = collector
         .log_records()
@@ -32,7 +31,7 @@ fn logged(collector: &Collector, text: &str) -> usize {
 }
 
 #[test]
-fn by_either_protocol_and_on_any_runtime() {
+fn each_protocol_on_each_runtime() {
     for protocol in ["grpc", "http/protobuf"] {
         for runtime in ["bare", "current_thread", "multi_thread"] {
             println!("{protocol} {runtime}");
@@ -41,17 +40,17 @@ fn by_either_protocol_and_on_any_runtime() {
                 ("OTEL_EXPORTER_OTLP_ENDPOINT", &*collector.url()),
                 ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
             ];
-            let (mut driven, ready) = Driven::start(DRIVEN, &[runtime], variables);
+            let (mut driven, ready) = DrivenProcess::start(DRIVEN, &[runtime], variables);
             assert_eq!(ready, "ready");
-            // More than a batch of each, and less than a queue.
+            // Each count exceeds a batch, but fits into the queue.
             for line in ["spans 1500", "logs 1200", "counters 30"] {
-                driven.tell(line);
+                driven.send(line);
             }
-            let answer = driven.tell("shutdown 20000");
+            let answer = driven.send("shutdown 20000");
             assert!(answer.starts_with("ok "), "{answer}");
             assert_all_arrived(&collector, 1500, 1200, 30);
-            // Idempotent, and at no cost.
-            assert!(driven.tell("shutdown 20000").starts_with("ok "));
+            // A second shutdown has no effect.
+            assert!(driven.send("shutdown 20000").starts_with("ok "));
             drop(driven.end());
             assert_all_arrived(&collector, 1500, 1200, 30);
         }
@@ -59,39 +58,39 @@ fn by_either_protocol_and_on_any_runtime() {
 }
 
 #[test]
-fn when_telemetry_is_dropped_on_any_runtime() {
+fn dropping_telemetry_exports_on_each_runtime() {
     for runtime in ["bare", "current_thread", "multi_thread"] {
         println!("{runtime}");
         let collector = Collector::start();
         let url = collector.url();
-        let (mut driven, _) = Driven::start(DRIVEN, &[runtime], [("OTEL_EXPORTER_OTLP_ENDPOINT", &*url)]);
+        let (mut driven, _) = DrivenProcess::start(DRIVEN, &[runtime], [("OTEL_EXPORTER_OTLP_ENDPOINT", &*url)]);
         for line in ["spans 700", "logs 5", "counters 5", "drop"] {
-            driven.tell(line);
+            driven.send(line);
         }
         assert_all_arrived(&collector, 700, 5, 5);
     }
 }
 
 #[test]
-fn when_it_is_flushed_and_again() {
+fn repeated_flushes() {
     let collector = Collector::start();
     let url = collector.url();
-    let (mut driven, _) = Driven::start(DRIVEN, &["multi_thread"], [("OTEL_EXPORTER_OTLP_ENDPOINT", &*url)]);
+    let (mut driven, _) = DrivenProcess::start(DRIVEN, &["multi_thread"], [("OTEL_EXPORTER_OTLP_ENDPOINT", &*url)]);
     for round in 1..=2 {
         for line in ["spans 10", "logs 10"] {
-            driven.tell(line);
+            driven.send(line);
         }
-        let answer = driven.tell("flush 20000");
+        let answer = driven.send("flush 20000");
         assert!(answer.starts_with("ok "), "{answer}");
         assert_all_arrived(&collector, 10 * round, 10 * round, 0);
     }
-    driven.tell("counters 3");
-    assert!(driven.tell("flush 20000").starts_with("ok "));
+    driven.send("counters 3");
+    assert!(driven.send("flush 20000").starts_with("ok "));
     assert_all_arrived(&collector, 20, 20, 3);
 }
 
 #[test]
-fn with_one_line_a_service_sends_all_three() {
+fn one_line_setup_exports_all_three_signals() {
     let collector = Collector::start();
     let url = collector.url();
     let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*url), ("OTEL_SERVICE_NAME", "greeter")];

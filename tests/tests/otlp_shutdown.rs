@@ -1,33 +1,34 @@
-//! A shutdown takes no longer than it may, and says what was lost and why, whatever the receiver
-//! does.
+//! A shutdown respects its timeout, and its error tells the losses and their cause.
+//!
+//! This holds for each way in which the OTLP receiver can misbehave.
 
 use std::time::Duration;
 
-use integration_tests::child::Driven;
-use integration_tests::collector::{Behaviour, Collector, nobody};
+use integration_tests::child::DrivenProcess;
+use integration_tests::collector::{Behaviour, Collector, unused_address};
 
 const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
-/// Only what a test makes is logged.
+/// Restricts log records to those of the test.
 const ONLY_OURS: (&str, &str) = ("RUST_LOG", "off,driven=info");
 
-fn start(endpoint: &str, protocol: &str) -> Driven {
+fn start(endpoint: &str, protocol: &str) -> DrivenProcess {
     let variables = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
         ONLY_OURS,
     ];
-    let (driven, ready) = Driven::start(DRIVEN, &["current_thread"], variables);
+    let (driven, ready) = DrivenProcess::start(DRIVEN, &["current_thread"], variables);
     assert_eq!(ready, "ready");
     driven
 }
 
-fn make(driven: &mut Driven) {
+fn make(driven: &mut DrivenProcess) {
     for line in ["spans 20", "logs 10", "counters 3"] {
-        driven.tell(line);
+        driven.send(line);
     }
 }
 
-/// Milliseconds, and the rest.
+/// Splits an error answer into the time in milliseconds, and the error.
 fn error(answer: &str) -> (u64, String) {
     let rest = answer.strip_prefix("error ").unwrap_or_else(|| panic!("{answer}"));
     let (took, text) = rest.split_once(' ').unwrap();
@@ -35,12 +36,12 @@ fn error(answer: &str) -> (u64, String) {
 }
 
 #[test]
-fn where_nobody_listens() {
+fn connection_refused() {
     for protocol in ["grpc", "http/protobuf"] {
-        let address = nobody();
+        let address = unused_address();
         let mut driven = start(&format!("http://{address}"), protocol);
         make(&mut driven);
-        let (took, text) = error(&driven.tell("shutdown 5000"));
+        let (took, text) = error(&driven.send("shutdown 5000"));
         assert!(took < 5000, "it does not wait for what will not be: {took} ms");
         let path = |signal| {
             if protocol == "grpc" {
@@ -62,19 +63,19 @@ fn where_nobody_listens() {
         }
         assert!(text.starts_with("[20, 3, 10] telemetry was lost: traces: "), "{text}");
         assert_eq!(text.matches("Connection refused").count(), 3, "{text}");
-        // Each call tells the same.
-        assert_eq!(error(&driven.tell("shutdown 5000")).1, text);
+        // A second shutdown returns the same error.
+        assert_eq!(error(&driven.send("shutdown 5000")).1, text);
     }
 }
 
 #[test]
-fn where_nobody_answers() {
+fn receiver_hangs() {
     for protocol in ["grpc", "http/protobuf"] {
         let collector = Collector::start();
         collector.behave(Behaviour::Hang);
         let mut driven = start(&collector.url(), protocol);
         make(&mut driven);
-        let (took, text) = error(&driven.tell("shutdown 300"));
+        let (took, text) = error(&driven.send("shutdown 300"));
         assert!((290..2000).contains(&took), "{took} ms");
         assert!(text.starts_with("[20, 3, 10] "), "{text}");
         let not_known = text.contains("20 were not exported within 300ms") || text.contains("no response within");
@@ -83,29 +84,29 @@ fn where_nobody_answers() {
 }
 
 #[test]
-fn where_the_answer_takes_its_time() {
+fn slow_receiver() {
     let collector = Collector::start();
     collector.behave(Behaviour::Slow(Duration::from_millis(300)));
     let mut driven = start(&collector.url(), "grpc");
     make(&mut driven);
-    let answer = driven.tell("shutdown 20000");
+    let answer = driven.send("shutdown 20000");
     assert!(answer.starts_with("ok "), "{answer}");
     assert_eq!(collector.spans().len(), 20);
 }
 
-/// The SDK's reader of metrics gives up after five seconds, whatever it is told.
+/// The SDK's metric reader stops waiting after five seconds, regardless of its timeout.
 #[test]
-fn where_the_answer_takes_longer_than_the_sdk_waits() {
+fn receiver_slower_than_the_sdks_metric_reader() {
     let collector = Collector::start();
     collector.behave(Behaviour::Slow(Duration::from_millis(5500)));
     let mut driven = start(&collector.url(), "grpc");
-    driven.tell("counters 3");
-    let answer = driven.tell("shutdown 30000");
+    driven.send("counters 3");
+    let answer = driven.send("shutdown 30000");
     assert!(answer.starts_with("ok "), "{answer}");
 }
 
 #[test]
-fn where_the_answer_is_an_error() {
+fn receiver_fails() {
     for (protocol, behaviour, expected) in [
         ("grpc", Behaviour::Unavailable, "Unavailable"),
         ("http/protobuf", Behaviour::Unavailable, "503 Service Unavailable"),
@@ -117,16 +118,16 @@ fn where_the_answer_is_an_error() {
         collector.behave(behaviour);
         let mut driven = start(&collector.url(), protocol);
         make(&mut driven);
-        let (took, text) = error(&driven.tell("shutdown 10000"));
+        let (took, text) = error(&driven.send("shutdown 10000"));
         assert!(took < 10_000, "{took} ms");
         assert!(text.starts_with("[20, 3, 10] "), "{text}");
         assert_eq!(text.matches(expected).count(), 3, "{text}");
     }
 }
 
-/// Spans that find the queue full are dropped before they are exported.
+/// Spans are dropped if the queue is full, and the error counts them.
 #[test]
-fn counts_what_found_the_queue_full() {
+fn error_counts_items_dropped_by_a_full_queue() {
     let collector = Collector::start();
     let url = collector.url();
     let variables = [
@@ -137,10 +138,10 @@ fn counts_what_found_the_queue_full() {
         ("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "64"),
         ONLY_OURS,
     ];
-    let (mut driven, _) = Driven::start(DRIVEN, &["bare"], variables);
-    driven.tell("spans 20000");
-    driven.tell("logs 20000");
-    let answer = driven.tell("shutdown 20000");
+    let (mut driven, _) = DrivenProcess::start(DRIVEN, &["bare"], variables);
+    driven.send("spans 20000");
+    driven.send("logs 20000");
+    let answer = driven.send("shutdown 20000");
     let (spans, logs) = (collector.spans().len(), collector.log_records().len());
     let (_, text) = error(&answer);
     assert!(
@@ -155,49 +156,49 @@ fn counts_what_found_the_queue_full() {
     assert!(text.contains(&expected), "{text}");
 }
 
-/// Something was lost long ago; what has arrived since does not make up for it.
+/// Losses of earlier flushes are reported, even if later exports succeed.
 #[test]
-fn tells_what_was_lost_before() {
+fn error_includes_earlier_losses() {
     let collector = Collector::start();
     collector.behave(Behaviour::Refuse);
     let mut driven = start(&collector.url(), "grpc");
-    driven.tell("spans 7");
-    let (_, text) = error(&driven.tell("flush 20000"));
+    driven.send("spans 7");
+    let (_, text) = error(&driven.send("flush 20000"));
     assert!(text.starts_with("[7, 0, 0] "), "{text}");
-    collector.behave(Behaviour::Keep);
-    driven.tell("spans 5");
-    let answer = driven.tell("flush 20000");
+    collector.behave(Behaviour::Accept);
+    driven.send("spans 5");
+    let answer = driven.send("flush 20000");
     assert!(answer.starts_with("ok "), "a flush tells of itself: {answer}");
-    let (_, text) = error(&driven.tell("shutdown 20000"));
+    let (_, text) = error(&driven.send("shutdown 20000"));
     assert!(text.contains("traces: 7 of 12 spans were not delivered"), "{text}");
     assert_eq!(collector.spans().len(), 5);
 }
 
 #[test]
-fn a_flush_keeps_to_its_limit() {
+fn flush_respects_its_timeout() {
     let collector = Collector::start();
     collector.behave(Behaviour::Hang);
     let mut driven = start(&collector.url(), "grpc");
     make(&mut driven);
-    let (took, text) = error(&driven.tell("flush 200"));
+    let (took, text) = error(&driven.send("flush 200"));
     assert!((190..2000).contains(&took), "{took} ms");
     assert!(text.contains("not finished within 200ms"), "{text}");
 }
 
 #[test]
-fn dropping_keeps_to_five_seconds() {
+fn drop_takes_at_most_five_seconds() {
     let collector = Collector::start();
     collector.behave(Behaviour::Hang);
     let mut driven = start(&collector.url(), "grpc");
     make(&mut driven);
-    let answer = driven.tell("drop");
+    let answer = driven.send("drop");
     let took: u64 = answer.strip_prefix("done ").unwrap().parse().unwrap();
     assert!((4900..8000).contains(&took), "{took} ms");
 }
 
-/// Cumulative metrics that arrive have in them what an outage kept from arriving; deltas have not.
+/// After an outage, cumulative metrics include the failed exports, but deltas do not.
 #[test]
-fn an_outage_that_is_over_has_cost_no_cumulative_metrics() {
+fn cumulative_metrics_recover_after_an_outage() {
     for (temporality, answer) in [("cumulative", "ok "), ("delta", "error ")] {
         let collector = Collector::start();
         collector.behave(Behaviour::Refuse);
@@ -208,12 +209,12 @@ fn an_outage_that_is_over_has_cost_no_cumulative_metrics() {
             ("OTEL_TRACES_EXPORTER", "none"),
             ("OTEL_LOGS_EXPORTER", "none"),
         ];
-        let (mut driven, _) = Driven::start(DRIVEN, &["multi_thread"], variables);
-        driven.tell("counters 2");
-        assert!(driven.tell("flush 20000").starts_with("error "));
-        collector.behave(Behaviour::Keep);
-        driven.tell("counters 1");
-        let told = driven.tell("shutdown 20000");
+        let (mut driven, _) = DrivenProcess::start(DRIVEN, &["multi_thread"], variables);
+        driven.send("counters 2");
+        assert!(driven.send("flush 20000").starts_with("error "));
+        collector.behave(Behaviour::Accept);
+        driven.send("counters 1");
+        let told = driven.send("shutdown 20000");
         assert!(told.starts_with(answer), "{temporality}: {told}");
         drop(driven.end());
     }

@@ -1,5 +1,4 @@
-//! A receiver that does badly costs the service nothing but telemetry: no reply is lost, and its
-//! queues stay bounded.
+//! An OTLP receiver that never answers costs no reply, and the queues stay bounded.
 
 use integration_tests::child::run;
 use integration_tests::collector::{Behaviour, Collector};
@@ -7,7 +6,7 @@ use integration_tests::collector::{Behaviour, Collector};
 const CALLS: &str = "10000";
 
 #[test]
-fn a_receiver_that_never_answers_costs_no_reply() {
+fn hanging_receiver_costs_no_reply() {
     let collector = Collector::start();
     collector.behave(Behaviour::Hang);
     let url = collector.url();
@@ -15,7 +14,7 @@ fn a_receiver_that_never_answers_costs_no_reply() {
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &*url),
         ("RUST_LOG", "off,service=info,otel_setup=warn"),
     ];
-    // The program panics if a reply is missing, and gives telemetry five seconds at the end.
+    // The program panics if a reply is missing, and limits the shutdown to five seconds.
     let ended = run(env!("CARGO_BIN_EXE_service"), &[CALLS], variables);
     assert!(!ended.success);
     assert!(

@@ -1,9 +1,9 @@
-//! https, by both protocols: whom to trust, and who to be.
+//! TLS with both OTLP protocols: trusted certificates and client certificates.
 
 use std::fs;
 use std::path::PathBuf;
 
-use integration_tests::child::Driven;
+use integration_tests::child::DrivenProcess;
 use integration_tests::collector::Collector;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
@@ -11,7 +11,7 @@ use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
 const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
 
-/// An authority, and files of what it has signed.
+/// A certificate authority, and a directory for certificates and keys.
 struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     files: TempDir,
@@ -27,7 +27,7 @@ impl Authority {
         Authority { issuer, files }
     }
 
-    /// A certificate and its key.
+    /// Issues a certificate for a host name, and returns it and its key as PEM.
     fn sign(&self, name: &str) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new([name.to_owned()]).unwrap();
@@ -58,24 +58,24 @@ fn url(collector: &Collector) -> String {
     format!("https://localhost:{}", collector.address.port())
 }
 
-/// How a shutdown goes after one of each was made.
+/// Records one item of each signal, and returns the answer of the shutdown.
 fn run(variables: &[(&str, &str)]) -> String {
-    let (mut driven, ready) = Driven::start(DRIVEN, &["bare"], variables.iter().copied());
+    let (mut driven, ready) = DrivenProcess::start(DRIVEN, &["bare"], variables.iter().copied());
     assert_eq!(ready, "ready");
     for line in ["spans 1", "logs 1", "counters 1"] {
-        driven.tell(line);
+        driven.send(line);
     }
-    driven.tell("shutdown 20000")
+    driven.send("shutdown 20000")
 }
 
 fn refused(variables: &[(&str, &str)]) -> String {
-    let (driven, ready) = Driven::start(DRIVEN, &["bare"], variables.iter().copied());
+    let (driven, ready) = DrivenProcess::start(DRIVEN, &["bare"], variables.iter().copied());
     drop(driven.end());
     ready
 }
 
 #[test]
-fn whom_to_trust() {
+fn trusted_certificates() {
     let (authority, stranger) = (Authority::new(), Authority::new());
     for protocol in ["grpc", "http/protobuf"] {
         let collector = Collector::start_with(authority.server());
@@ -105,7 +105,7 @@ fn whom_to_trust() {
 }
 
 #[test]
-fn who_to_be() {
+fn client_certificates() {
     let authority = Authority::new();
     let (certificate, key) = authority.sign("greeter");
     let certificate = authority.write("client.pem", &certificate);
@@ -135,7 +135,7 @@ fn who_to_be() {
 }
 
 #[test]
-fn files_that_are_none() {
+fn invalid_files() {
     let authority = Authority::new();
     let (certificate, key) = authority.sign("greeter");
     let (_, other_key) = authority.sign("other");
@@ -202,14 +202,14 @@ fn files_that_are_none() {
 }
 
 #[test]
-fn files_that_have_no_effect_are_told_of() {
+fn unused_files_are_logged() {
     let collector = Collector::start();
     let url = collector.url();
     let variables = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &*url),
         ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere"),
     ];
-    let (driven, ready) = Driven::start(DRIVEN, &["bare"], variables);
+    let (driven, ready) = DrivenProcess::start(DRIVEN, &["bare"], variables);
     assert_eq!(ready, "ready");
     let expected = format!("OTEL_EXPORTER_OTLP_CERTIFICATE=\"/nowhere\" has no effect, since {url} is not https");
     let log = driven.end();

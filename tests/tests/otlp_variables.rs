@@ -1,9 +1,10 @@
-//! `OTEL_EXPORTER_OTLP_*`: each variable, its forms for one signal, and what happens to values that
-//! are empty or cannot be read. A receiver looks at what really comes.
+//! Tests of each variable `OTEL_EXPORTER_OTLP_*` with an OTLP receiver.
+//!
+//! Variants for single signals and empty or invalid values are covered, too.
 
 use std::time::Instant;
 
-use integration_tests::child::Driven;
+use integration_tests::child::DrivenProcess;
 use integration_tests::collector::{Behaviour, Collector, Content, Received};
 use opentelemetry_proto::tonic::metrics::v1::AggregationTemporality;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
@@ -18,22 +19,22 @@ fn run(variables: &[(&str, &str)]) -> Vec<String> {
     run_with(&[], variables)
 }
 
-/// Returns the log of such a program with settings in code.
+/// Like [`run`], with settings in code.
 fn run_with(said: &[&str], variables: &[(&str, &str)]) -> Vec<String> {
     let arguments = [&["bare"], said].concat();
-    let (mut driven, ready) = Driven::start(DRIVEN, &arguments, variables.iter().copied());
+    let (mut driven, ready) = DrivenProcess::start(DRIVEN, &arguments, variables.iter().copied());
     assert_eq!(ready, "ready");
     for line in ["spans 1", "logs 1", "counters 1"] {
-        driven.tell(line);
+        driven.send(line);
     }
-    let answer = driven.tell("shutdown 20000");
+    let answer = driven.send("shutdown 20000");
     assert!(answer.starts_with("ok "), "{answer}");
     driven.end()
 }
 
-/// Why a program does not start.
+/// Returns the error of a program that does not start.
 fn refused(variables: &[(&str, &str)]) -> String {
-    let (driven, ready) = Driven::start(DRIVEN, &["bare"], variables.iter().copied());
+    let (driven, ready) = DrivenProcess::start(DRIVEN, &["bare"], variables.iter().copied());
     drop(driven.end());
     ready
 }
@@ -98,7 +99,7 @@ fn protocol_of_a_signal() {
 }
 
 #[test]
-fn protocol_that_is_not_known() {
+fn unknown_protocol() {
     let collector = Collector::start();
     let url = collector.url();
     let log = run(&[
@@ -158,7 +159,7 @@ fn endpoint_of_a_signal() {
 }
 
 #[test]
-fn endpoint_that_is_none() {
+fn invalid_endpoint() {
     for (name, value) in [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a b"),
@@ -193,7 +194,7 @@ fn headers() {
                 _ => (Some("a b"), Some("7"), None),
             };
             assert_eq!((header("api-key"), header("x-tenant"), header("own")), expected);
-            // Such headers would contradict the message.
+            // The exporter sets these headers itself.
             for (name, wrong) in [("content-type", "text/plain"), ("content-encoding", "br"), ("te", "x")] {
                 assert_ne!(header(name), Some(wrong));
             }
@@ -218,10 +219,10 @@ fn timeout() {
             ("OTEL_EXPORTER_OTLP_TIMEOUT", general),
             ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", own),
         ];
-        let (mut driven, _) = Driven::start(DRIVEN, &["bare"], variables);
-        driven.tell("spans 1");
+        let (mut driven, _) = DrivenProcess::start(DRIVEN, &["bare"], variables);
+        driven.send("spans 1");
         let begun = Instant::now();
-        let answer = driven.tell("flush 3000");
+        let answer = driven.send("flush 3000");
         assert!(begun.elapsed().as_millis() >= 190, "{answer}");
         assert_eq!(
             answer.contains("traces: no response within 200ms"),
@@ -232,7 +233,7 @@ fn timeout() {
 }
 
 #[test]
-fn timeout_that_is_none() {
+fn invalid_timeout() {
     let collector = Collector::start();
     let log = run(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url()),
@@ -297,7 +298,7 @@ fn insecure() {
     ]);
     assert_eq!(paths(&collector), [LOGS, METRICS, TRACES]);
 
-    // Without it, it is https, which this collector does not speak; a signal's own wins.
+    // The default is TLS, which this receiver does not support. The signal's variable wins.
     let collector = Collector::start();
     let address = collector.address.to_string();
     let variables = [
@@ -306,12 +307,12 @@ fn insecure() {
         ("OTEL_EXPORTER_OTLP_TRACES_INSECURE", "true"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "2000"),
     ];
-    let (mut driven, ready) = Driven::start(DRIVEN, &["bare"], variables);
+    let (mut driven, ready) = DrivenProcess::start(DRIVEN, &["bare"], variables);
     assert_eq!(ready, "ready");
     for line in ["spans 1", "logs 1"] {
-        driven.tell(line);
+        driven.send(line);
     }
-    let answer = driven.tell("shutdown 10000");
+    let answer = driven.send("shutdown 10000");
     assert!(
         answer.contains(&format!("log records were not delivered to https://{address} (")),
         "{answer}"
@@ -347,7 +348,7 @@ fn temporality_preference() {
 }
 
 #[test]
-fn the_program_wins() {
+fn settings_in_code_win() {
     for (protocol, paths_of_protocol) in [
         ("grpc", [LOGS, METRICS, TRACES]),
         ("http", ["/v1/logs", "/v1/metrics", "/v1/traces"]),

@@ -8,7 +8,7 @@ use examples::helloworld::greeter_server::{Greeter, GreeterServer};
 use examples::helloworld::{HelloReply, HelloRequest};
 use integration_tests::child;
 use integration_tests::http;
-use integration_tests::server::{PATIENCE, serve};
+use integration_tests::server::{TIMEOUT, serve};
 use otel_runtime::traced_service;
 use otel_setup::Exporter;
 use tonic::service::Routes;
@@ -35,7 +35,7 @@ fn has(metrics: &str, name: &str, labels: &[&str], value: &str) -> bool {
     })
 }
 
-// A single test in this file: the set-up belongs to the process.
+// Only one test may run in this process, because it installs the global providers.
 #[tokio::test]
 async fn metrics_of_rpcs_can_be_scraped_until_the_shutdown() {
     let telemetry = otel_setup::builder()
@@ -102,10 +102,10 @@ async fn metrics_of_rpcs_can_be_scraped_until_the_shutdown() {
     telemetry.shutdown(Duration::from_secs(5)).await.unwrap();
     assert_eq!(telemetry.prometheus_address(), Some(address));
     let closed = tokio::task::spawn_blocking(move || {
-        // The thread closes the socket as soon as it is shut down.
+        // The thread closes the socket soon after the shutdown, so poll.
         let started = std::time::Instant::now();
         while TcpListener::bind(address).is_err() {
-            assert!(started.elapsed() < PATIENCE, "still there");
+            assert!(started.elapsed() < TIMEOUT, "still there");
             std::thread::yield_now();
         }
     });
@@ -113,7 +113,7 @@ async fn metrics_of_rpcs_can_be_scraped_until_the_shutdown() {
 }
 
 #[test]
-fn host_and_port_are_the_environments() {
+fn host_and_port_are_configurable() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let run = |host, port| {
@@ -146,8 +146,8 @@ fn host_and_port_are_the_environments() {
 }
 
 #[test]
-fn a_port_that_is_none_is_told() {
-    // 9464 may be taken, but then that is the error.
+fn invalid_port_is_logged() {
+    // The default port, 9464, may be in use, and then the error says so.
     let variables = [
         ("OTEL_TRACES_EXPORTER", "none"),
         ("OTEL_METRICS_EXPORTER", "prometheus"),

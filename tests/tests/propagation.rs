@@ -1,4 +1,4 @@
-//! Whose child the span is, and what reaches the handler of the caller's context.
+//! The parent of the server span, and the context that reaches the handler.
 
 use std::sync::{Arc, Mutex};
 
@@ -18,7 +18,7 @@ use tonic::{Request, Response, Status};
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 
-/// Keeps the context it was called in.
+/// A service that records its context.
 #[derive(Clone, Default)]
 struct Witness(Shared<Option<Context>>);
 
@@ -32,7 +32,7 @@ impl Unary for Witness {
     }
 }
 
-/// Calls the witness with these metadata, and returns the context that it saw.
+/// Calls the service with this metadata, and returns the context of its handler.
 async fn call_with(metadata: &[(&'static str, &str)]) -> Context {
     let witness = Witness(Arc::new(Mutex::new(None)));
     let server = serve(Routes::new(UnaryServer::new(witness.clone()))).await;
@@ -60,14 +60,14 @@ async fn a_well_formed_traceparent_is_the_parent() {
     assert!(span.parent_span_is_remote);
     assert_eq!(span.span_context.trace_state().header(), "vendor=1,other=2");
     assert_eq!(span.links.len(), 0);
-    // The handler's current span is the RPC's span itself.
+    // The current span of the handler is the RPC's span.
     assert_eq!(*seen.span().span_context(), span.span_context);
     assert!(!seen.span().span_context().is_remote());
 }
 
-/// HTTP lets a caller, or a proxy, write a list in as many lines as it likes.
+/// In HTTP, a list may be split into several header lines.
 #[tokio::test]
-async fn a_list_of_several_lines_is_read_to_its_end() {
+async fn lists_in_several_header_lines_are_joined() {
     let telemetry = Telemetry::start();
     let seen = call_with(&[
         ("traceparent", &traceparent("01")),
@@ -95,7 +95,7 @@ async fn the_random_flag_does_not_hide_the_sampled_one() {
 }
 
 #[tokio::test]
-async fn no_traceparent_starts_a_trace() {
+async fn request_without_traceparent_starts_a_trace() {
     let telemetry = Telemetry::start();
     let seen = call_with(&[]).await;
 
@@ -138,16 +138,16 @@ async fn a_malformed_traceparent_starts_a_trace() {
 }
 
 #[tokio::test]
-async fn an_unsampled_parent_is_not_recorded_but_carried_on() {
+async fn unsampled_parent_is_not_recorded_but_propagated() {
     let telemetry = Telemetry::start();
     let seen = call_with(&[("traceparent", &traceparent("00"))]).await;
 
-    // The handler's outgoing calls still belong to the caller's trace, below a span of ours.
+    // The handler's calls belong to the caller's trace, as children of a non-recording span.
     let seen: SpanContext = seen.span().span_context().clone();
     assert_eq!(seen.trace_id(), TraceId::from_hex(TRACE).unwrap());
     assert_ne!(seen.span_id(), SpanId::from_hex(PARENT).unwrap());
     assert!(!seen.is_sampled());
-    // The call was counted and timed nevertheless.
+    // Metrics do not depend on sampling.
     let metrics = telemetry.metrics();
     assert_eq!(metrics.duration_count(), 1);
     assert_eq!(metrics.active_request_count(), 0);
@@ -167,7 +167,7 @@ async fn baggage_reaches_the_handler() {
     assert_eq!(baggage("user").as_deref(), Some("ada"));
     assert_eq!(baggage("tenant").as_deref(), Some("a b"));
     assert_eq!(seen.baggage().len(), 2);
-    // Baggage is for the handler; the span does not record it.
+    // Baggage is not recorded on the span.
     let span = telemetry.span().await;
     assert!(
         span.attributes

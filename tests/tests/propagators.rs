@@ -1,4 +1,4 @@
-//! `OTEL_PROPAGATORS` decides which headers a context travels in.
+//! `OTEL_PROPAGATORS` selects the headers that propagate a context.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -15,7 +15,7 @@ use tracing_subscriber::layer::SubscriberExt;
 
 const VARIABLE: &str = "OTEL_PROPAGATORS";
 
-/// Prints the warnings that it gets.
+/// A subscriber that prints warnings.
 struct Warnings;
 
 impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Warnings {
@@ -34,9 +34,9 @@ impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Warnings {
     }
 }
 
-/// Run by the other test, in a process of its own.
+/// A test that the other tests run in child processes, with this variable set.
 #[test]
-fn are_what_the_environment_asks_for() {
+fn headers_of_the_current_environment() {
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Warnings)).unwrap();
     global::set_text_map_propagator(propagation::from_env());
 
@@ -57,10 +57,10 @@ fn are_what_the_environment_asks_for() {
     assert_eq!(fields == 0, names.is_empty());
 }
 
-/// Returns the output of a process with this value of the variable.
+/// Returns the output of a child process with this value of the variable.
 fn printed(value: Option<&OsStr>) -> String {
     let mut command = Command::new(env::current_exe().unwrap());
-    command.args(["--exact", "are_what_the_environment_asks_for", "--nocapture"]);
+    command.args(["--exact", "headers_of_the_current_environment", "--nocapture"]);
     match value {
         Some(value) => command.env(VARIABLE, value),
         None => command.env_remove(VARIABLE),
@@ -77,7 +77,7 @@ fn headers(printed: &str) -> &str {
 }
 
 #[test]
-fn of_each_value() {
+fn headers_for_each_value_of_the_variable() {
     let default = "baggage traceparent tracestate";
     assert_eq!(headers(&printed(None)), default);
     for (value, expected) in [
@@ -99,7 +99,7 @@ fn of_each_value() {
 }
 
 #[test]
-fn of_a_value_with_an_unknown_name() {
+fn headers_for_an_unknown_name() {
     for (value, expected, warning) in [
         (
             "b3,zipkin",
@@ -120,7 +120,7 @@ fn of_a_value_with_an_unknown_name() {
 
 #[cfg(unix)]
 #[test]
-fn of_a_value_that_is_no_text() {
+fn headers_for_a_value_that_is_not_utf8() {
     use std::os::unix::ffi::OsStringExt;
 
     let printed = printed(Some(&OsString::from_vec(b"b3,\xff".into())));

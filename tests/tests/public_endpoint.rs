@@ -1,4 +1,4 @@
-//! Callers of a public endpoint are strangers: they are linked to, and do not say what is traced.
+//! Untrusted callers of a public endpoint: each RPC starts a new trace, with a link to the caller.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ async fn call_with(metadata: &[(&'static str, String)]) -> Context {
 }
 
 #[tokio::test]
-async fn a_caller_with_a_trace_is_linked_to_once() {
+async fn caller_with_a_trace_is_linked_once() {
     let telemetry = Telemetry::start();
     let traceparent = format!("00-{TRACE}-{PARENT}-01");
     let seen = call_with(&[("traceparent", traceparent), ("baggage", "user=ada".into())]).await;
@@ -64,14 +64,14 @@ async fn a_caller_with_a_trace_is_linked_to_once() {
 }
 
 #[tokio::test]
-async fn a_caller_who_is_not_sampled_does_not_switch_sampling_off() {
+async fn unsampled_caller_does_not_disable_sampling() {
     let telemetry = Telemetry::start();
     call_with(&[("traceparent", format!("00-{TRACE}-{PARENT}-00"))]).await;
     assert!(telemetry.span().await.span_context.is_sampled());
 }
 
 #[tokio::test]
-async fn a_caller_without_a_trace_is_not_linked_to() {
+async fn caller_without_a_trace_is_not_linked() {
     for metadata in [&[][..], &[("traceparent", "garbage".to_owned())]] {
         let telemetry = Telemetry::start();
         call_with(metadata).await;
@@ -99,7 +99,7 @@ impl Unary for PublicToB3 {
 }
 
 #[tokio::test]
-async fn a_caller_who_debugs_does_not_make_others_debug() {
+async fn debug_flag_of_a_caller_is_not_propagated() {
     for b3 in ["d", &format!("{TRACE}-{PARENT}-d")] {
         let telemetry = Telemetry::start();
         let seen = Shared::default();

@@ -1,4 +1,4 @@
-//! Services of every type: behind an `Arc`, generic, with lifetimes and constants.
+//! Services of various types: `self: Arc<Self>`, generics, lifetimes, trait objects.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -87,7 +87,7 @@ impl Unary for Box<dyn Says> {
 }
 
 #[tokio::test]
-async fn a_trait_object() {
+async fn box_of_a_trait_object() {
     assert_replies(Routes::new(UnaryServer::new(Box::new(Hello) as Box<dyn Says>)), "hello").await;
 }
 

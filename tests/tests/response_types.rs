@@ -1,4 +1,4 @@
-//! A handler returns its response as it did without the attribute, whatever it calls the type.
+//! Handlers may write their response type in any way that works without the attribute.
 
 use std::pin::Pin;
 
@@ -15,7 +15,7 @@ use tonic::{Request, Response, Status};
 
 type Messages = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
 
-/// Reads the whole response to `text`, and asserts that one span ended with it, with this code.
+/// Reads the response to `text`, and asserts that there is one span, with this status code.
 async fn assert_streams(routes: Routes, text: &str, code: &str, replies: &[&str]) {
     let telemetry = Telemetry::start();
     let server = serve(routes).await;
@@ -33,7 +33,7 @@ async fn assert_streams(routes: Routes, text: &str, code: &str, replies: &[&str]
     assert_eq!(attributes(&span.attributes)["rpc.status_code"], code);
 }
 
-/// An error of the user's own, for `?`.
+/// A custom error that `?` converts to a status.
 struct TooLong;
 
 impl From<TooLong> for Status {
@@ -74,7 +74,7 @@ impl ServerStream for Coercions {
 }
 
 #[tokio::test]
-async fn boxed_without_a_cast_returned_early_or_given_up_with_a_question_mark() {
+async fn boxed_stream_without_a_cast_and_early_returns() {
     let routes = || Routes::new(ServerStreamServer::new(Coercions));
     assert_streams(routes(), "a b", "OK", &["a", "b"]).await;
     assert_streams(routes(), "", "OK", &[]).await;
@@ -105,7 +105,7 @@ impl ServerStream for Named {
 }
 
 #[tokio::test]
-async fn named_by_its_associated_type_in_the_body() {
+async fn associated_type_in_the_body() {
     let routes = || Routes::new(ServerStreamServer::new(Named));
     assert_streams(routes(), "a b", "OK", &["a", "b"]).await;
     assert_streams(routes(), "macro", "OK", &["in", "a", "macro"]).await;
@@ -128,13 +128,13 @@ impl ServerStream for Concrete {
 }
 
 #[tokio::test]
-async fn named_by_what_it_is_behind_an_alias() {
+async fn concrete_type_behind_an_alias() {
     assert_streams(Routes::new(ServerStreamServer::new(Concrete)), "a b", "OK", &["a", "b"]).await;
 }
 
 type Stubbed = Pin<Box<dyn Stream<Item = Result<default_stubs::Message, Status>> + Send>>;
 
-/// A stream that no associated type names, as `generate_default_stubs` has it.
+/// A service without an associated stream type, as with `generate_default_stubs`.
 struct Unnamed;
 
 #[traced_service]
@@ -149,12 +149,12 @@ impl default_stubs::server_stream_server::ServerStream for Unnamed {
 }
 
 #[tokio::test]
-async fn with_no_associated_type() {
+async fn stream_without_an_associated_type() {
     let service = default_stubs::server_stream_server::ServerStreamServer::new(Unnamed);
     assert_streams(Routes::new(service), "a", "INTERNAL", &["a"]).await;
 }
 
-/// Nothing is written, everything is a stub.
+/// A service that implements no method, and uses the default stubs.
 struct Nothing;
 
 #[traced_service]
@@ -162,7 +162,7 @@ struct Nothing;
 impl default_stubs::server_stream_server::ServerStream for Nothing {}
 
 #[tokio::test]
-async fn not_at_all() {
+async fn stub_service() {
     let telemetry = Telemetry::start();
     let service = default_stubs::server_stream_server::ServerStreamServer::new(Nothing);
     let server = serve(Routes::new(service)).await;

@@ -1,13 +1,13 @@
-//! `RUST_LOG` says which events become lines and log records, and takes no span out of a trace.
+//! `RUST_LOG` selects the events that become log lines and log records, but no spans of traces.
 
-use integration_tests::talkative::{Said, talk};
+use integration_tests::logging_service::{LogOutput, run_logging_service};
 use serde_json::Value;
 
-fn said(rust_log: &str) -> Said {
-    talk(env!("CARGO_BIN_EXE_talkative"), "json", [("RUST_LOG", rust_log)])
+fn said(rust_log: &str) -> LogOutput {
+    run_logging_service(env!("CARGO_BIN_EXE_logging_service"), "json", [("RUST_LOG", rust_log)])
 }
 
-/// An event of each level and target, as far as there are any, in the order in which they happen.
+/// Events of different levels and targets, in the order in which they are logged.
 const EVENTS: [&str; 4] = [
     "outside",
     "details",
@@ -15,7 +15,7 @@ const EVENTS: [&str; 4] = [
     "in a verbose function",
 ];
 
-fn assert_heard(rust_log: &str, expected: &[&str]) -> Said {
+fn assert_heard(rust_log: &str, expected: &[&str]) -> LogOutput {
     let said = said(rust_log);
     let heard = |objects: &[Value], key: &str| -> Vec<String> {
         let messages = objects.iter().filter_map(|object| object[key].as_str());
@@ -36,9 +36,9 @@ fn assert_heard(rust_log: &str, expected: &[&str]) -> Said {
 }
 
 #[test]
-fn by_default_it_is_info() {
+fn default_level_is_info() {
     let info = ["outside", "in an instrumented function"];
-    let said = talk(env!("CARGO_BIN_EXE_talkative"), "json", []);
+    let said = run_logging_service(env!("CARGO_BIN_EXE_logging_service"), "json", []);
     assert!(said.line("outside").is_some());
     assert!(said.line("details").is_none());
     for rust_log in ["", "info"] {
@@ -47,7 +47,7 @@ fn by_default_it_is_info() {
 }
 
 #[test]
-fn a_level_is_for_all() {
+fn level_without_a_target() {
     assert_heard("debug", &EVENTS);
     assert_heard("TRACE", &EVENTS);
     assert_heard("warn", &["in an instrumented function"]);
@@ -55,32 +55,32 @@ fn a_level_is_for_all() {
 }
 
 #[test]
-fn a_directive_is_for_a_target() {
+fn directive_with_a_target() {
     assert_heard(
         "info,details=debug",
         &["outside", "details", "in an instrumented function"],
     );
     assert_heard("details=debug", &["details"]);
     assert_heard(
-        "warn,talkative=debug",
+        "warn,logging_service=debug",
         &["outside", "in an instrumented function", "in a verbose function"],
     );
 }
 
 #[test]
-fn a_directive_is_for_a_span() {
+fn directive_with_a_span() {
     assert_heard("off,[verbose]=debug", &["in a verbose function"]);
 }
 
 #[test]
-fn what_is_said_again_with_each_batch_is_never_heard() {
+fn repeated_export_errors_are_never_logged() {
     let said = said("trace");
     assert!(said.line("each batch fails").is_none());
     assert!(said.record("each batch fails").is_none());
 }
 
 #[test]
-fn one_that_cannot_be_read_is_told_and_ignored() {
+fn invalid_directive_is_logged_and_ignored() {
     let warning = |list: &str| {
         format!(
             "RUST_LOG={list:?} has an invalid directive \"details=loud\": error parsing level filter: expected one of \
@@ -100,7 +100,7 @@ fn one_that_cannot_be_read_is_told_and_ignored() {
             (&"WARN".into(), &"otel_setup".into())
         );
         assert!(said.record(&warning(rust_log)).is_some());
-        // And not by the parser.
+        // The parser of `tracing-subscriber` does not print its own warning.
         assert_eq!(said.stderr, "");
     }
 }

@@ -1,4 +1,4 @@
-//! The attributes that a sampler sees of an RPC, and that its decision is kept.
+//! The attributes that a sampler receives, and the effect of its decision.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,7 +6,7 @@ use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_client::UnaryClient;
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
 use integration_tests::server::serve;
-use integration_tests::telemetry::{Curious, Shared, expected};
+use integration_tests::telemetry::{RecordingSampler, Shared, expected};
 use opentelemetry::trace::{SpanKind, TraceContextExt};
 use opentelemetry::{Context, global};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SamplingDecision, SdkTracerProvider};
@@ -31,11 +31,11 @@ impl Unary for Sampled {
 }
 
 #[tokio::test]
-async fn a_sampler_sees_name_kind_method_and_server() {
-    let curious = Curious::new(SamplingDecision::Drop);
+async fn sampler_receives_name_kind_method_and_server() {
+    let sampler = RecordingSampler::new(SamplingDecision::Drop);
     let spans = InMemorySpanExporter::default();
     let provider = SdkTracerProvider::builder()
-        .with_sampler(curious.clone())
+        .with_sampler(sampler.clone())
         .with_simple_exporter(spans.clone())
         .build();
     global::set_tracer_provider(provider);
@@ -57,7 +57,7 @@ async fn a_sampler_sees_name_kind_method_and_server() {
             ("server.port", &port),
         ]),
     );
-    assert_eq!(*curious.asked.lock().unwrap(), [asked]);
+    assert_eq!(*sampler.decisions.lock().unwrap(), [asked]);
     assert_eq!(*Mutex::lock(&sampled).unwrap(), [false]);
     assert_eq!(spans.get_finished_spans().unwrap().len(), 0);
 }

@@ -1,9 +1,10 @@
-//! Inside `ServerLayer` the RPC's context is current: in interceptors, in handlers and in response
-//! streams, also of services without the attribute.
+//! Inside `ServerLayer`, the RPC's context is current, even for services without the attribute.
+//!
+//! This covers interceptors, handlers and response streams.
 
+use integration_tests::coverage::{Coverage, Plain, RPCS, STREAMING, ScriptedHandler};
 use integration_tests::rpc::{call_to_end, request};
 use integration_tests::server::serve_with;
-use integration_tests::set_ups::{Obedient, Plain, RPCS, STREAMING, SetUp};
 use integration_tests::telemetry::{Shared, Telemetry};
 use opentelemetry::baggage::BaggageExt;
 use opentelemetry::trace::{Span, TraceContextExt, TraceId, Tracer};
@@ -34,10 +35,10 @@ fn assert_is_child_of(rpc: &SpanData, child: &SpanData) {
 }
 
 async fn a_span_made_there_is_a_child(text: &str, rpcs: &[&str]) {
-    for set_up in SetUp::ALL {
+    for coverage in Coverage::ALL {
         for rpc in rpcs {
             let telemetry = Telemetry::start();
-            let server = set_up.serve(&Obedient::default()).await;
+            let server = coverage.serve(&ScriptedHandler::default()).await;
             let (_, status) = call_to_end(server.channel().await, rpc, in_a_trace(text)).await;
             assert_eq!(status.code(), Code::Ok);
 
@@ -50,24 +51,24 @@ async fn a_span_made_there_is_a_child(text: &str, rpcs: &[&str]) {
 }
 
 #[tokio::test]
-async fn in_a_handler() {
+async fn context_is_current_in_a_handler() {
     a_span_made_there_is_a_child("span", &RPCS).await;
 }
 
 #[tokio::test]
-async fn in_a_response_stream() {
+async fn context_is_current_in_a_response_stream() {
     a_span_made_there_is_a_child("later span", &STREAMING).await;
 }
 
 async fn a_span_made_there_when_it_is_dropped_is_a_child(text: &str, rpcs: &[&str]) {
-    for set_up in SetUp::ALL {
+    for coverage in Coverage::ALL {
         for rpc in rpcs {
             let telemetry = Telemetry::start();
-            let obedient = Obedient::default();
-            let server = set_up.serve(&obedient).await;
+            let handler = ScriptedHandler::default();
+            let server = coverage.serve(&handler).await;
             tokio::select! {
                 end = call_to_end(server.channel().await, rpc, in_a_trace(text)) => panic!("it does not end: {end:?}"),
-                () = obedient.waits() => {}
+                () = handler.waits() => {}
             }
             let spans = telemetry.spans(2).await;
             let [child, span] = &spans[..] else { unreachable!() };
@@ -78,17 +79,17 @@ async fn a_span_made_there_when_it_is_dropped_is_a_child(text: &str, rpcs: &[&st
 }
 
 #[tokio::test]
-async fn in_a_handler_that_is_dropped() {
+async fn context_is_current_when_a_handler_is_dropped() {
     a_span_made_there_when_it_is_dropped_is_a_child("hold", &RPCS).await;
 }
 
 #[tokio::test]
-async fn in_a_response_stream_that_is_dropped() {
+async fn context_is_current_when_a_response_stream_is_dropped() {
     a_span_made_there_when_it_is_dropped_is_a_child("later hold", &STREAMING).await;
 }
 
 #[tokio::test]
-async fn in_an_interceptor() {
+async fn context_is_current_in_an_interceptor() {
     let telemetry = Telemetry::start();
     let seen = Shared::<Option<Context>>::default();
     let intercept = {
@@ -101,7 +102,7 @@ async fn in_an_interceptor() {
     };
     let layer = ServerLayer::new().known_methods(RPCS);
     let server = Server::builder().layer(layer).layer(InterceptorLayer::new(intercept));
-    let server = serve_with(server, Plain::routes(&Obedient::default())).await;
+    let server = serve_with(server, Plain::routes(&ScriptedHandler::default())).await;
     call_to_end(server.channel().await, "kinds.Unary/Call", in_a_trace("")).await;
 
     let spans = telemetry.spans(2).await;
@@ -117,10 +118,10 @@ async fn in_an_interceptor() {
 }
 
 #[tokio::test]
-async fn and_not_outside() {
+async fn context_is_not_current_outside_the_layer() {
     let _telemetry = Telemetry::start();
-    let server = SetUp::Both.serve(&Obedient::default()).await;
-    // The server's tasks run on this thread, too.
+    let server = Coverage::Both.serve(&ScriptedHandler::default()).await;
+    // The test's runtime has one thread, so the server's tasks run on this one.
     call_to_end(server.channel().await, "kinds.Bidi/Call", in_a_trace("later span")).await;
     assert!(!Context::current().has_active_span());
 }

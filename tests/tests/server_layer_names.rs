@@ -1,10 +1,9 @@
-//! `ServerLayer` gives each RPC its method's name once that is known to be one's; and what a
-//! sampler sees of it.
+//! `ServerLayer` records the names of known methods, and learns methods from responses.
 
+use integration_tests::coverage::{Annotated, Plain, RPCS, ScriptedHandler};
 use integration_tests::rpc::{call_to_end, request};
-use integration_tests::server::{Running, serve_with};
-use integration_tests::set_ups::{Annotated, Obedient, Plain, RPCS};
-use integration_tests::telemetry::{Curious, Telemetry, attributes};
+use integration_tests::server::{RunningServer, serve_with};
+use integration_tests::telemetry::{RecordingSampler, Telemetry, attributes};
 use opentelemetry::trace::SpanKind;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SamplingDecision, SdkTracerProvider};
 use otel_runtime::{Instrumentation, ServerLayer};
@@ -13,7 +12,7 @@ use tonic::transport::Server;
 
 const RPC: &str = "kinds.Unary/Call";
 
-/// A span, as far as it tells the method: its name, `rpc.method` and `rpc.method_original`.
+/// The names of a span: span name, `rpc.method` and `rpc.method_original`.
 type Named = (String, String, Option<String>);
 
 fn known(rpc: &str) -> Named {
@@ -24,14 +23,13 @@ fn other(path: &str) -> Named {
     ("grpc".to_owned(), "_OTHER".to_owned(), Some(path.to_owned()))
 }
 
-/// Calls with each text in turn. What the spans are named, what the sampler was asked, and the
-/// methods of the durations.
+/// Calls with each text in turn, and returns the names of spans, and those given to the sampler.
 async fn names(layer: ServerLayer, routes: Routes, rpc: &str, texts: &[&str]) -> (Vec<Named>, Vec<Option<String>>) {
     let telemetry = Telemetry::start();
-    let curious = Curious::new(SamplingDecision::RecordAndSample);
+    let sampler = RecordingSampler::new(SamplingDecision::RecordAndSample);
     let exporter = InMemorySpanExporter::default();
     let tracers = SdkTracerProvider::builder()
-        .with_sampler(curious.clone())
+        .with_sampler(sampler.clone())
         .with_simple_exporter(exporter.clone())
         .build();
     let layer = layer.instrumentation(Instrumentation::builder().tracer_provider(&tracers).build());
@@ -41,7 +39,7 @@ async fn names(layer: ServerLayer, routes: Routes, rpc: &str, texts: &[&str]) ->
     let points = telemetry.durations(texts.len() as u64).await;
     let mut spans = Vec::new();
     for span in exporter.get_finished_spans().unwrap() {
-        // Nothing is in it twice.
+        // `attributes` asserts that no key is duplicated.
         let mut found = attributes(&span.attributes);
         let method = found.remove("rpc.method").unwrap();
         spans.push((span.name.into_owned(), method, found.remove("rpc.method_original")));
@@ -52,7 +50,7 @@ async fn names(layer: ServerLayer, routes: Routes, rpc: &str, texts: &[&str]) ->
     of_spans.sort_unstable();
     assert_eq!(of_points, of_spans);
 
-    let asked = curious.asked.lock().unwrap();
+    let asked = sampler.decisions.lock().unwrap();
     let asked = asked.iter().map(|(name, kind, attributes)| {
         assert_eq!((&**name, kind), (rpc, &SpanKind::Server));
         assert_eq!(attributes["rpc.system.name"], "grpc");
@@ -63,7 +61,7 @@ async fn names(layer: ServerLayer, routes: Routes, rpc: &str, texts: &[&str]) ->
     (spans, asked.collect())
 }
 
-async fn call_each(server: &Running, rpc: &str, texts: &[&str]) {
+async fn call_each(server: &RunningServer, rpc: &str, texts: &[&str]) {
     let channel = server.channel().await;
     for text in texts {
         call_to_end(channel.clone(), rpc, request(text)).await;
@@ -71,10 +69,10 @@ async fn call_each(server: &Running, rpc: &str, texts: &[&str]) {
 }
 
 #[tokio::test]
-async fn of_an_annotated_method_from_its_first_rpc_on() {
+async fn annotated_method_is_known_from_its_first_rpc() {
     for rpc in RPCS {
         for texts in [["", ""], ["13", "13"]] {
-            let routes = Annotated::routes(&Obedient::default());
+            let routes = Annotated::routes(&ScriptedHandler::default());
             let (spans, asked) = names(ServerLayer::new(), routes, rpc, &texts).await;
             assert_eq!(spans, [known(rpc), known(rpc)]);
             assert_eq!(asked, [None, Some(rpc.to_owned())]);
@@ -83,11 +81,11 @@ async fn of_an_annotated_method_from_its_first_rpc_on() {
 }
 
 #[tokio::test]
-async fn of_a_method_that_the_layer_is_told_also_for_its_first_sampler() {
+async fn registered_method_is_known_to_the_sampler_of_its_first_rpc() {
     for told in ["kinds.Unary/Call", "/kinds.Unary/Call"] {
         for routes in [Plain::routes, Annotated::routes] {
             let layer = ServerLayer::new().known_methods([told]);
-            let (spans, asked) = names(layer, routes(&Obedient::default()), RPC, &["", "13"]).await;
+            let (spans, asked) = names(layer, routes(&ScriptedHandler::default()), RPC, &["", "13"]).await;
             assert_eq!(spans, [known(RPC), known(RPC)]);
             assert_eq!(asked, [Some(RPC.to_owned()), Some(RPC.to_owned())]);
         }
@@ -95,29 +93,29 @@ async fn of_a_method_that_the_layer_is_told_also_for_its_first_sampler() {
 }
 
 #[tokio::test]
-async fn of_any_method_once_it_has_answered() {
+async fn method_is_known_after_its_first_response() {
     for rpc in RPCS {
-        let routes = Plain::routes(&Obedient::default());
+        let routes = Plain::routes(&ScriptedHandler::default());
         let (spans, asked) = names(ServerLayer::new(), routes, rpc, &["13", "", "13"]).await;
-        // A bare status may be anybody's.
+        // A bare status may come from an interceptor, so it does not prove that the method exists.
         assert_eq!(spans, [other(rpc), known(rpc), known(rpc)]);
         assert_eq!(asked, [None, None, Some(rpc.to_owned())]);
     }
 }
 
 #[tokio::test]
-async fn of_a_method_whose_answer_has_failed_half_way() {
+async fn method_is_known_after_a_partial_response() {
     let rpc = "kinds.ServerStream/Call";
-    let routes = Plain::routes(&Obedient::default());
+    let routes = Plain::routes(&ScriptedHandler::default());
     let (spans, _) = names(ServerLayer::new(), routes, rpc, &["later 13"]).await;
     assert_eq!(spans, [known(rpc)]);
 }
 
 #[tokio::test]
-async fn what_one_connection_has_told_all_of_them_know() {
+async fn known_methods_are_shared_by_connections() {
     let telemetry = Telemetry::start();
     let server = Server::builder().layer(ServerLayer::new());
-    let server = serve_with(server, Plain::routes(&Obedient::default())).await;
+    let server = serve_with(server, Plain::routes(&ScriptedHandler::default())).await;
     for text in ["", "13"] {
         call_each(&server, RPC, &[text]).await;
     }
@@ -126,13 +124,13 @@ async fn what_one_connection_has_told_all_of_them_know() {
     }
 }
 
-/// Calls are counted as unknown only until their method is known.
+/// Active requests are counted as `_OTHER` only until their method is known.
 #[tokio::test]
-async fn active_requests_move_to_their_method() {
+async fn active_requests_are_moved_to_their_method() {
     let telemetry = Telemetry::start();
-    let obedient = Obedient::default();
+    let handler = ScriptedHandler::default();
     let server = Server::builder().layer(ServerLayer::new());
-    let server = serve_with(server, Plain::routes(&obedient)).await;
+    let server = serve_with(server, Plain::routes(&handler)).await;
     let rpc = "kinds.ServerStream/Call";
     let active = |telemetry: &Telemetry| {
         let mut active = telemetry.metrics().active_requests();
@@ -147,7 +145,7 @@ async fn active_requests_move_to_their_method() {
     tokio::select! {
         reply = early => panic!("it does not reply: {reply:?}"),
         () = async {
-            obedient.waits().await;
+            handler.waits().await;
             assert_eq!(active(&telemetry), [("_OTHER".to_owned(), 1)]);
         } => {}
     }
@@ -163,14 +161,14 @@ async fn active_requests_move_to_their_method() {
 }
 
 #[tokio::test]
-async fn of_an_rpc_that_was_given_up_before_its_method_was_known() {
+async fn cancelled_rpc_of_an_unknown_method() {
     let telemetry = Telemetry::start();
-    let obedient = Obedient::default();
+    let handler = ScriptedHandler::default();
     let server = Server::builder().layer(ServerLayer::new());
-    let server = serve_with(server, Plain::routes(&obedient)).await;
+    let server = serve_with(server, Plain::routes(&handler)).await;
     tokio::select! {
         reply = integration_tests::rpc::call(server.channel().await, RPC, request("wait")) => panic!("it does not reply: {reply:?}"),
-        () = obedient.waits() => {}
+        () = handler.waits() => {}
     }
     let span = telemetry.span().await;
     let found = attributes(&span.attributes);

@@ -1,4 +1,4 @@
-//! A method that is skipped has no span and no metrics, and does what it did.
+//! A skipped method has no span and no metrics, and works as without the attribute.
 
 use std::pin::Pin;
 
@@ -43,7 +43,7 @@ impl RouteGuide for Guide {
 }
 
 #[tokio::test]
-async fn only_what_is_not_skipped_is_recorded() {
+async fn skipped_methods_are_not_recorded() {
     let telemetry = Telemetry::start();
     let server = serve(Routes::new(RouteGuideServer::new(Guide))).await;
     let mut client = RouteGuideClient::new(server.channel().await);

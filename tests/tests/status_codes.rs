@@ -1,19 +1,18 @@
-//! The meaning of each of the 17 status codes for the span and for the metric point of a server,
-//! whoever records it.
+//! Spans and metrics of a server for each of the 17 status codes, with the attribute and the layer.
 
+use integration_tests::coverage::{Coverage, RPCS, STREAMING, ScriptedHandler};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_client::UnaryClient;
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
 use integration_tests::rpc::{call_to_end, request};
 use integration_tests::server::serve;
-use integration_tests::set_ups::{Obedient, RPCS, STREAMING, SetUp};
 use integration_tests::telemetry::{Attributes, Telemetry, attributes, expected};
 use opentelemetry::trace::Status as SpanStatus;
 use otel_runtime::traced_service;
 use tonic::service::Routes;
 use tonic::{Code, Request, Response, Status};
 
-/// The code, its name, and whether it is a failure of the server.
+/// The status codes, their names, and whether they are errors of the server.
 const CODES: [(Code, &str, bool); 17] = [
     (Code::Ok, "OK", false),
     (Code::Cancelled, "CANCELLED", false),
@@ -34,39 +33,39 @@ const CODES: [(Code, &str, bool); 17] = [
     (Code::Unauthenticated, "UNAUTHENTICATED", false),
 ];
 
-async fn of_each_kind(set_up: SetUp) {
+async fn each_kind_of_rpc(coverage: Coverage) {
     for rpc in RPCS {
-        each_is_as_the_conventions_say(set_up, rpc, "").await;
+        assert_each_code(coverage, rpc, "").await;
     }
 }
 
-async fn of_a_stream_that_ends_with_it(set_up: SetUp) {
+async fn end_of_a_response_stream(coverage: Coverage) {
     for rpc in STREAMING {
-        each_is_as_the_conventions_say(set_up, rpc, "later ").await;
+        assert_each_code(coverage, rpc, "later ").await;
     }
 }
 
 #[tokio::test]
 async fn with_the_attribute() {
-    of_each_kind(SetUp::Attribute).await;
-    of_a_stream_that_ends_with_it(SetUp::Attribute).await;
+    each_kind_of_rpc(Coverage::Attribute).await;
+    end_of_a_response_stream(Coverage::Attribute).await;
 }
 
 #[tokio::test]
 async fn with_the_layer() {
-    of_each_kind(SetUp::Layer).await;
-    of_a_stream_that_ends_with_it(SetUp::Layer).await;
+    each_kind_of_rpc(Coverage::Layer).await;
+    end_of_a_response_stream(Coverage::Layer).await;
 }
 
 #[tokio::test]
 async fn with_both() {
-    of_each_kind(SetUp::Both).await;
-    of_a_stream_that_ends_with_it(SetUp::Both).await;
+    each_kind_of_rpc(Coverage::Both).await;
+    end_of_a_response_stream(Coverage::Both).await;
 }
 
-async fn each_is_as_the_conventions_say(set_up: SetUp, rpc: &str, when: &str) {
+async fn assert_each_code(coverage: Coverage, rpc: &str, when: &str) {
     let telemetry = Telemetry::start();
-    let server = set_up.serve(&Obedient::default()).await;
+    let server = coverage.serve(&ScriptedHandler::default()).await;
     let channel = server.channel().await;
     for (code, ..) in CODES {
         let text = format!("{when}{}", code as i32);
@@ -113,7 +112,7 @@ fn point_of(method: &str, code: &str, is_error: bool) -> Attributes {
 }
 
 #[tokio::test]
-async fn an_error_with_the_code_ok_is_ok_as_it_is_on_the_wire() {
+async fn error_with_the_code_ok_is_ok() {
     struct ErrOk;
     #[traced_service]
     #[tonic::async_trait]

@@ -1,4 +1,4 @@
-//! The span of a streaming RPC lasts until its response stream ends, and tells how that ended.
+//! The span of a streaming RPC lasts until the end of its response stream, and has its status.
 
 use std::pin::Pin;
 use std::sync::Mutex;
@@ -20,7 +20,7 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
 
-/// Answers with what the test sends it.
+/// A service that replies with the messages that the test sends it.
 struct Scripted(Mutex<Option<mpsc::Receiver<Result<Message, Status>>>>);
 
 impl Scripted {
@@ -43,7 +43,7 @@ impl ServerStream for Scripted {
 }
 
 #[tokio::test]
-async fn the_span_of_a_server_stream_ends_with_the_stream() {
+async fn span_of_a_server_stream_ends_with_the_stream() {
     let telemetry = Telemetry::start();
     let (script, service) = Scripted::new();
     let server = serve(Routes::new(ServerStreamServer::new(service))).await;
@@ -53,7 +53,7 @@ async fn the_span_of_a_server_stream_ends_with_the_stream() {
     for text in ["one", "two", "three"] {
         script.send(Ok(Message::from(text))).await.unwrap();
         assert_eq!(replies.message().await.unwrap().unwrap().text, text);
-        // The handler has returned before.
+        // The handler has returned, but the span has not ended.
         assert_eq!(telemetry.started(), 1);
         assert_eq!(telemetry.metrics().duration_count(), 0);
         assert_eq!(telemetry.metrics().active_request_count(), 1);
@@ -72,7 +72,7 @@ async fn the_span_of_a_server_stream_ends_with_the_stream() {
 }
 
 #[tokio::test]
-async fn a_stream_that_fails_half_way_is_not_ok() {
+async fn stream_that_fails_after_a_message_has_its_code() {
     let telemetry = Telemetry::start();
     let (script, service) = Scripted::new();
     let server = serve(Routes::new(ServerStreamServer::new(service))).await;
@@ -97,7 +97,7 @@ async fn a_stream_that_fails_half_way_is_not_ok() {
 }
 
 #[tokio::test]
-async fn a_handler_that_fails_before_its_stream_ends_the_span_at_once() {
+async fn failure_before_the_stream_ends_the_span() {
     let telemetry = Telemetry::start();
     let service = Scripted(Mutex::new(None));
     let server = serve(Routes::new(ServerStreamServer::new(service))).await;
@@ -131,7 +131,7 @@ impl ClientStream for Joined {
 }
 
 #[tokio::test]
-async fn a_client_stream_is_one_span() {
+async fn client_stream_is_one_span() {
     let telemetry = Telemetry::start();
     let server = serve(Routes::new(ClientStreamServer::new(Joined))).await;
     let messages = tokio_stream::iter(["one", "two", "three"].map(Message::from));
@@ -148,7 +148,7 @@ async fn a_client_stream_is_one_span() {
 }
 
 #[tokio::test]
-async fn a_client_stream_that_is_rejected_has_the_rejections_code() {
+async fn rejected_client_stream_has_the_code() {
     let telemetry = Telemetry::start();
     let server = serve(Routes::new(ClientStreamServer::new(Joined))).await;
     let messages = tokio_stream::iter(["one", ""].map(Message::from));
@@ -183,7 +183,7 @@ impl Bidi for Shout {
 }
 
 #[tokio::test]
-async fn a_bidi_stream_is_one_span_from_the_first_message_to_the_last() {
+async fn bidi_stream_is_one_span() {
     let telemetry = Telemetry::start();
     let server = serve(Routes::new(BidiServer::new(Shout))).await;
     let (say, said) = mpsc::channel(1);
@@ -203,7 +203,7 @@ async fn a_bidi_stream_is_one_span_from_the_first_message_to_the_last() {
 }
 
 #[tokio::test]
-async fn a_bidi_stream_that_fails_has_the_failures_code() {
+async fn failed_bidi_stream_has_the_code() {
     let telemetry = Telemetry::start();
     let server = serve(Routes::new(BidiServer::new(Shout))).await;
     let messages = tokio_stream::iter(["a", ""].map(Message::from));

@@ -1,6 +1,6 @@
-//! If the program has a `tracing` subscriber, `init` says what to write, and sets up nothing.
+//! If the program already has a `tracing` subscriber, `init` fails and installs nothing.
 //!
-//! A single test: the subscriber, and what `init` would have set, are all of the process's.
+//! This file has a single test, because a process has one global subscriber.
 
 use opentelemetry::trace::{Span, Tracer};
 use opentelemetry::{Context, global};
@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::error::Error;
 
 #[test]
-fn nothing_is_set_up() {
+fn init_fails_and_installs_nothing() {
     tracing::subscriber::set_global_default(tracing_subscriber::registry()).unwrap();
     let before = InMemorySpanExporter::default();
     global::set_tracer_provider(

@@ -1,13 +1,12 @@
-//! While telemetry is suppressed, as it is in exporters, `tracing` makes no telemetry; but lines
-//! tell people.
+//! While telemetry is suppressed, as in exporters, `tracing` events become log lines only.
 
-use integration_tests::talkative::talk;
+use integration_tests::logging_service::run_logging_service;
 use serde_json::Value;
 
 #[test]
-fn neither_log_records_nor_spans() {
+fn suppressed_events_create_neither_log_records_nor_spans() {
     for rust_log in ["info", "trace"] {
-        let said = talk(env!("CARGO_BIN_EXE_talkative"), "json", [("RUST_LOG", rust_log)]);
+        let said = run_logging_service(env!("CARGO_BIN_EXE_logging_service"), "json", [("RUST_LOG", rust_log)]);
         assert!(said.line("suppressed").is_some());
         let text = |objects: &[Value]| objects.iter().map(Value::to_string).collect::<String>();
         assert!(!text(&said.records).contains("suppressed"));

@@ -1,15 +1,14 @@
-//! While telemetry is suppressed, as it is while telemetry itself is sent, a client's RPC leaves no
-//! trace of itself.
+//! While telemetry is suppressed, as during an export, `ClientLayer` records nothing.
 
 use integration_tests::client::{Kind, call, connect};
-use integration_tests::obedient::Obedient;
-use integration_tests::server::{Running, serve};
+use integration_tests::scripted::ScriptedService;
+use integration_tests::server::{RunningServer, serve};
 use integration_tests::telemetry::Telemetry;
 use opentelemetry::Context;
 use opentelemetry::trace::{FutureExt, SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use tonic::Request;
 
-/// A context with the span of an exporter's caller.
+/// Returns a context with a span, which must not be propagated.
 fn caller() -> Context {
     let trace = TraceId::from_hex("4bf92f3577b34da6a3ce929d0e0e4736").unwrap();
     let span = SpanId::from_hex("00f067aa0ba902b7").unwrap();
@@ -17,14 +16,14 @@ fn caller() -> Context {
     Context::new().with_remote_span_context(span)
 }
 
-async fn start() -> (Telemetry, Obedient, Running) {
+async fn start() -> (Telemetry, ScriptedService, RunningServer) {
     let telemetry = Telemetry::start();
-    let service = Obedient::default();
+    let service = ScriptedService::default();
     let server = serve(service.routes()).await;
     (telemetry, service, server)
 }
 
-async fn assert_no_trace(telemetry: &Telemetry, service: &Obedient, calls: usize) {
+async fn assert_no_trace(telemetry: &Telemetry, service: &ScriptedService, calls: usize) {
     telemetry.spans(0).await;
     let metrics = telemetry.metrics();
     assert_eq!(metrics.client_duration_count(), 0);
@@ -37,9 +36,9 @@ async fn assert_no_trace(telemetry: &Telemetry, service: &Obedient, calls: usize
     );
 }
 
-/// On one thread throughout, as the guard is that thread's.
+/// The guard belongs to a thread, so this test runs on one thread.
 #[tokio::test]
-async fn by_a_guard_of_the_scope() {
+async fn suppressed_by_a_guard() {
     let (telemetry, service, server) = start().await;
     let channel = connect(&server).await;
     {
@@ -52,13 +51,13 @@ async fn by_a_guard_of_the_scope() {
     }
     assert_no_trace(&telemetry, &service, 8).await;
 
-    // And it ends with its scope.
+    // The suppression ends with its scope.
     call(channel, Kind::Unary, Request::new("hello")).await.unwrap();
     telemetry.span().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn in_a_task_that_was_given_the_context() {
+async fn suppressed_in_a_task_with_the_context() {
     let (telemetry, service, server) = start().await;
     let channel = connect(&server).await;
     let tasks = Kind::ALL.map(|kind| {
@@ -72,7 +71,7 @@ async fn in_a_task_that_was_given_the_context() {
 }
 
 #[tokio::test]
-async fn when_dropped_on_the_way() {
+async fn suppressed_rpc_that_is_cancelled() {
     let (telemetry, service, server) = start().await;
     let channel = connect(&server).await;
     let call = call(channel, Kind::Unary, Request::new("wait"));

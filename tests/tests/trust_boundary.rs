@@ -1,15 +1,14 @@
-//! The limits of what an untrusted caller can make a service do: each sentence of docs/trust.md,
-//! over a socket.
+//! The influence of untrusted callers: each claim of docs/trust.md, tested over a socket.
 
 use std::sync::{Arc, Mutex};
 
-use integration_tests::child::Driven;
+use integration_tests::child::DrivenProcess;
 use integration_tests::client::{self, Kind};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_client::UnaryClient;
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
-use integration_tests::obedient::Obedient;
 use integration_tests::rpc::{call_to_end, request};
+use integration_tests::scripted::ScriptedService;
 use integration_tests::server::{channel_to, serve, serve_with};
 use integration_tests::telemetry::{Shared, Telemetry, attributes};
 use opentelemetry::baggage::BaggageExt;
@@ -35,7 +34,7 @@ use tower::Layer;
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 const RPC: &str = "kinds.Unary/Call";
-/// The total size of headers that hyper, below tonic, accepts, unless the server says otherwise.
+/// The default limit of hyper, below tonic, on the total size of a request's headers.
 const MOST_HEADERS: usize = 16 * 1024;
 
 fn traceparent(flags: &str) -> String {
@@ -50,7 +49,7 @@ fn hostile(metadata: &[(&'static str, &str)]) -> Request<Message> {
     request
 }
 
-/// A service of one's own, and the one behind it that it calls.
+/// A service that calls the next one.
 struct Front {
     seen: Shared<Option<Context>>,
     behind: Option<UnaryClient<TracedChannel>>,
@@ -78,17 +77,17 @@ macro_rules! front {
 front!(Private);
 front!(Public, public_endpoint);
 
-/// Who is told that the callers are strangers.
+/// The place of the option `public_endpoint`.
 #[derive(Clone, Copy, Debug)]
-enum Told {
-    Nobody,
-    TheAttribute,
-    TheLayer,
+enum PublicEndpoint {
+    Nowhere,
+    OnAttribute,
+    OnLayer,
 }
 
-const STRANGERS: [Told; 2] = [Told::TheAttribute, Told::TheLayer];
+const UNTRUSTED: [PublicEndpoint; 2] = [PublicEndpoint::OnAttribute, PublicEndpoint::OnLayer];
 
-/// The outcome of an RPC.
+/// The observable effects of an RPC.
 struct Outcome {
     spans: Vec<SpanData>,
     /// The context of the handler.
@@ -97,8 +96,12 @@ struct Outcome {
     forwarded: MetadataMap,
 }
 
-/// A sampler that records nothing by itself, and what the caller asks for: production's, nearly.
-async fn call(told: Told, propagator: Option<TraceContextPropagator>, request: Request<Message>) -> Outcome {
+/// Makes an RPC. The sampler records only RPCs of sampled callers, much as in production.
+async fn call(
+    public_endpoint: PublicEndpoint,
+    propagator: Option<TraceContextPropagator>,
+    request: Request<Message>,
+) -> Outcome {
     let spans = InMemorySpanExporter::default();
     let sampler = Sampler::ParentBased(Box::new(Sampler::AlwaysOff));
     let tracers = SdkTracerProvider::builder()
@@ -110,7 +113,7 @@ async fn call(told: Told, propagator: Option<TraceContextPropagator>, request: R
         instrumentation = instrumentation.propagator(propagator);
     }
     let instrumentation = instrumentation.build();
-    let backend = Obedient::default();
+    let backend = ScriptedService::default();
     let behind = serve(backend.routes()).await;
     let endpoint = Endpoint::from_shared(format!("http://{}", behind.address)).unwrap();
     let seen = Arc::new(Mutex::new(None));
@@ -119,16 +122,16 @@ async fn call(told: Told, propagator: Option<TraceContextPropagator>, request: R
         behind: Some(UnaryClient::new(TracedChannel::connect_lazy(&endpoint))),
         instrumentation: instrumentation.clone(),
     };
-    let routes = match told {
-        Told::TheAttribute => Routes::new(UnaryServer::new(Public(front))),
-        Told::Nobody | Told::TheLayer => Routes::new(UnaryServer::new(Private(front))),
+    let routes = match public_endpoint {
+        PublicEndpoint::OnAttribute => Routes::new(UnaryServer::new(Public(front))),
+        PublicEndpoint::Nowhere | PublicEndpoint::OnLayer => Routes::new(UnaryServer::new(Private(front))),
     };
-    let server = match told {
-        Told::TheLayer => {
+    let server = match public_endpoint {
+        PublicEndpoint::OnLayer => {
             let layer = ServerLayer::new().public_endpoint().instrumentation(instrumentation);
             serve_with(Server::builder().layer(layer), routes).await
         }
-        Told::Nobody | Told::TheAttribute => serve(routes).await,
+        PublicEndpoint::Nowhere | PublicEndpoint::OnAttribute => serve(routes).await,
     };
     UnaryClient::new(server.channel().await).call(request).await.unwrap();
     let seen = seen.lock().unwrap().take().unwrap();
@@ -139,25 +142,31 @@ async fn call(told: Told, propagator: Option<TraceContextPropagator>, request: R
     }
 }
 
-/// Sampling, and whose trace it is.
+// Sampling and traces.
+
 #[tokio::test]
-async fn a_caller_makes_a_service_record_that_does_not_take_it_for_a_stranger() {
+async fn trusted_caller_can_enable_sampling() {
     let _turn = Telemetry::start();
-    let outcome = call(Told::Nobody, None, hostile(&[("traceparent", &traceparent("01"))])).await;
+    let outcome = call(
+        PublicEndpoint::Nowhere,
+        None,
+        hostile(&[("traceparent", &traceparent("01"))]),
+    )
+    .await;
     let [span] = &outcome.spans[..] else {
         panic!("{:?}", outcome.spans)
     };
     assert_eq!(span.span_context.trace_id(), TraceId::from_hex(TRACE).unwrap());
     assert_eq!(span.parent_span_id, SpanId::from_hex(PARENT).unwrap());
 
-    for told in STRANGERS {
-        let outcome = call(told, None, hostile(&[("traceparent", &traceparent("01"))])).await;
-        assert_eq!(outcome.spans.len(), 0, "{told:?}");
+    for public_endpoint in UNTRUSTED {
+        let outcome = call(public_endpoint, None, hostile(&[("traceparent", &traceparent("01"))])).await;
+        assert_eq!(outcome.spans.len(), 0, "{public_endpoint:?}");
     }
 }
 
 #[tokio::test]
-async fn a_caller_silences_the_spans_of_a_service_that_does_not_take_it_for_a_stranger_and_no_metric() {
+async fn trusted_caller_can_disable_spans_but_not_metrics() {
     let telemetry = Telemetry::start();
     let service = || Front {
         seen: Arc::default(),
@@ -182,37 +191,40 @@ async fn a_caller_silences_the_spans_of_a_service_that_does_not_take_it_for_a_st
 }
 
 #[tokio::test]
-async fn a_stranger_is_linked_to_and_goes_no_further() {
+async fn untrusted_callers_trace_is_linked_but_not_propagated() {
     let _turn = Telemetry::start();
     let lies = [("traceparent", &*traceparent("01")), ("tracestate", "forged=1")];
-    let outcome = call(Told::Nobody, None, hostile(&lies)).await;
+    let outcome = call(PublicEndpoint::Nowhere, None, hostile(&lies)).await;
     let forwarded = outcome.forwarded.get("traceparent").unwrap().to_str().unwrap();
     assert!(forwarded.contains(TRACE));
     assert_eq!(outcome.forwarded.get("tracestate").unwrap(), "forged=1");
 
-    for told in STRANGERS {
-        let outcome = call(told, None, hostile(&lies)).await;
+    for public_endpoint in UNTRUSTED {
+        let outcome = call(public_endpoint, None, hostile(&lies)).await;
         let forwarded = outcome.forwarded.get("traceparent").unwrap().to_str().unwrap();
-        assert!(!forwarded.contains(TRACE) && !forwarded.contains(PARENT), "{told:?}");
+        assert!(
+            !forwarded.contains(TRACE) && !forwarded.contains(PARENT),
+            "{public_endpoint:?}"
+        );
         let trace_state = outcome.forwarded.get("tracestate");
         assert!(
             trace_state.is_none_or(tonic::metadata::MetadataValue::is_empty),
-            "{told:?}"
+            "{public_endpoint:?}"
         );
     }
 }
 
 #[tokio::test]
-async fn however_many_parents_a_stranger_claims_there_is_one_link() {
-    for told in STRANGERS {
+async fn untrusted_caller_with_many_parents_has_one_link() {
+    for public_endpoint in UNTRUSTED {
         let telemetry = Telemetry::start();
         let front = Front {
             seen: Arc::default(),
             behind: None,
             instrumentation: Instrumentation::builder().build(),
         };
-        let server = match told {
-            Told::TheLayer => {
+        let server = match public_endpoint {
+            PublicEndpoint::OnLayer => {
                 let routes = Routes::new(UnaryServer::new(Private(front)));
                 serve_with(Server::builder().layer(ServerLayer::new().public_endpoint()), routes).await
             }
@@ -225,28 +237,28 @@ async fn however_many_parents_a_stranger_claims_there_is_one_link() {
             .await
             .unwrap();
         let span = telemetry.span().await;
-        assert_eq!(span.parent_span_id, SpanId::INVALID, "{told:?}");
-        assert_eq!(span.links.len(), 1, "{told:?}");
+        assert_eq!(span.parent_span_id, SpanId::INVALID, "{public_endpoint:?}");
+        assert_eq!(span.links.len(), 1, "{public_endpoint:?}");
     }
 }
 
 #[tokio::test]
-async fn of_a_long_tracestate_32_members_and_4096_bytes_are_kept() {
+async fn tracestate_is_limited_to_32_members_and_4096_bytes() {
     let _turn = Telemetry::start();
     let members: Vec<String> = (0..500).map(|number| format!("member{number}=x")).collect();
     let lies = [("traceparent", &*traceparent("01")), ("tracestate", &members.join(","))];
-    let outcome = call(Told::Nobody, None, hostile(&lies)).await;
+    let outcome = call(PublicEndpoint::Nowhere, None, hostile(&lies)).await;
     let state = outcome.spans[0].span_context.trace_state().header();
     assert_eq!(state, members[..32].join(","));
     assert_eq!(outcome.forwarded.get("tracestate").unwrap().to_str().unwrap(), state);
 
     let members: Vec<String> = (10..40).map(|number| format!("{number}={}", "x".repeat(250))).collect();
     let parent = traceparent("01");
-    // In one line, and in many.
+    // Send the members in one header line, and in one line each.
     for lines in [vec![members.join(",")], members.clone()] {
         let mut lies = vec![("traceparent", &*parent)];
         lies.extend(lines.iter().map(|line| ("tracestate", &**line)));
-        let outcome = call(Told::Nobody, None, hostile(&lies)).await;
+        let outcome = call(PublicEndpoint::Nowhere, None, hostile(&lies)).await;
         let state = outcome.spans[0].span_context.trace_state().header();
         assert_eq!(state, members[..16].join(","));
         assert!(state.len() <= 4096 && state.len() + members[16].len() + 1 > 4096);
@@ -254,63 +266,75 @@ async fn of_a_long_tracestate_32_members_and_4096_bytes_are_kept() {
     }
 }
 
-/// Baggage.
+// Baggage.
+
 #[tokio::test]
-async fn a_strangers_baggage_reaches_the_handler_and_all_it_calls_and_is_never_recorded() {
-    for told in [Told::Nobody, Told::TheAttribute, Told::TheLayer] {
+async fn baggage_of_untrusted_callers_is_propagated_but_not_recorded() {
+    for public_endpoint in [
+        PublicEndpoint::Nowhere,
+        PublicEndpoint::OnAttribute,
+        PublicEndpoint::OnLayer,
+    ] {
         let telemetry = Telemetry::start();
         let lies = [
             ("traceparent", &*traceparent("01")),
             ("baggage", "user.id=root,admin=true"),
         ];
-        let outcome = call(told, None, hostile(&lies)).await;
+        let outcome = call(public_endpoint, None, hostile(&lies)).await;
         assert_eq!(
             outcome.seen.baggage().get("admin").unwrap().as_str(),
             "true",
-            "{told:?}"
+            "{public_endpoint:?}"
         );
         let forwarded = outcome.forwarded.get("baggage").unwrap().to_str().unwrap();
-        assert!(forwarded.contains("admin=true"), "{told:?}: {forwarded}");
+        assert!(forwarded.contains("admin=true"), "{public_endpoint:?}: {forwarded}");
 
         let recorded = format!("{:?} {:?}", outcome.spans, telemetry.metrics());
-        assert!(!recorded.contains("admin") && !recorded.contains("root"), "{told:?}");
+        assert!(
+            !recorded.contains("admin") && !recorded.contains("root"),
+            "{public_endpoint:?}"
+        );
     }
 }
 
 #[tokio::test]
-async fn without_the_propagator_of_baggage_there_is_none() {
+async fn no_baggage_without_its_propagator() {
     let _turn = Telemetry::start();
     let lies = [("traceparent", &*traceparent("01")), ("baggage", "admin=true")];
-    let outcome = call(Told::Nobody, Some(TraceContextPropagator::new()), hostile(&lies)).await;
+    let outcome = call(
+        PublicEndpoint::Nowhere,
+        Some(TraceContextPropagator::new()),
+        hostile(&lies),
+    )
+    .await;
     assert!(outcome.seen.baggage().is_empty());
     assert!(outcome.forwarded.get("baggage").is_none());
     assert_eq!(TraceContextPropagator::new().fields().count(), 2);
 }
 
 #[tokio::test]
-async fn of_baggage_64_members_and_8192_bytes_are_read() {
+async fn extracted_baggage_is_limited_to_64_members_and_8192_bytes() {
     let _turn = Telemetry::start();
     let many: Vec<String> = (0..500).map(|number| format!("key{number}=x")).collect();
-    let outcome = call(Told::Nobody, None, hostile(&[("baggage", &many.join(","))])).await;
+    let outcome = call(PublicEndpoint::Nowhere, None, hostile(&[("baggage", &many.join(","))])).await;
     assert_eq!(outcome.seen.baggage().len(), 64);
 
     let long = format!("key={}", "x".repeat(8192));
-    let outcome = call(Told::Nobody, None, hostile(&[("baggage", &long)])).await;
+    let outcome = call(PublicEndpoint::Nowhere, None, hostile(&[("baggage", &long)])).await;
     assert!(outcome.seen.baggage().is_empty());
     assert!(outcome.forwarded.get("baggage").is_none());
-    // Nor more in many lines, of which each is short enough.
+    // The limit also applies to several header lines that are each short enough.
     let line = |key| format!("{key}={}", "x".repeat(4092));
     let lines = [line("ab"), line("cd"), line("ef")];
     let lines: Vec<_> = lines.iter().map(|line| ("baggage", &**line)).collect();
-    let outcome = call(Told::Nobody, None, hostile(&lines)).await;
+    let outcome = call(PublicEndpoint::Nowhere, None, hostile(&lines)).await;
     let seen = outcome.seen.baggage();
     assert!(seen.get("ab").is_some() && seen.get("cd").is_some() && seen.get("ef").is_none());
 }
 
-/// Percent-encoding makes propagated baggage three times as long: more than the next service
-/// accepts of headers.
+/// Percent-encoding triples the baggage, which could exceed the header limit of the next service.
 #[tokio::test]
-async fn a_caller_cannot_make_an_outgoing_call_fail_by_what_it_carries() {
+async fn callers_baggage_cannot_make_outgoing_calls_fail() {
     let _turn = Telemetry::start();
     let member = |number| format!("key{number}={}", "\"".repeat(1000));
     let baggage: Vec<String> = (0..8).map(member).collect();
@@ -320,7 +344,7 @@ async fn a_caller_cannot_make_an_outgoing_call_fail_by_what_it_carries() {
         ("tracestate", &state.join(",")),
         ("baggage", &baggage.join(",")),
     ];
-    let outcome = call(Told::Nobody, None, hostile(&lies)).await;
+    let outcome = call(PublicEndpoint::Nowhere, None, hostile(&lies)).await;
     assert_eq!(outcome.seen.baggage().len(), 8);
     let forwarded = outcome.forwarded.get("baggage").unwrap().to_str().unwrap();
     let members: Vec<&str> = forwarded.split(',').collect();
@@ -331,12 +355,12 @@ async fn a_caller_cannot_make_an_outgoing_call_fail_by_what_it_carries() {
     }
 }
 
-/// Separators that are hidden in a property come out as such.
+/// An encoded separator in a property is decoded, and could add members.
 #[tokio::test]
-async fn of_baggage_64_members_are_passed_on() {
+async fn injected_baggage_is_limited_to_64_members() {
     let _turn = Telemetry::start();
     let outcome = call(
-        Told::Nobody,
+        PublicEndpoint::Nowhere,
         None,
         hostile(&[("baggage", &format!("key=1;{}", "%2Cx".repeat(500)))]),
     )
@@ -345,20 +369,20 @@ async fn of_baggage_64_members_are_passed_on() {
     assert_eq!(forwarded.split(',').count(), 64);
 }
 
-/// Takes lists as they are given to it, and writes one that has no end: a propagator of one's own.
+/// A custom propagator that extracts lists unlimited, and injects one with very many members.
 #[derive(Debug, Default)]
 struct Wordy(Shared<Vec<String>>);
 
 const LISTS: [(&str, usize, usize); 2] = [("tracestate", 32, 4096), ("baggage", 64, 8192)];
 
-/// Short members, and long ones.
+/// Returns a list of short members, and one of long members.
 fn members() -> [Vec<String>; 2] {
     let member = |number, length| format!("{number:03}={}", "x".repeat(length));
     let of_length = |length, count: u32| (0..count).map(|number| member(number, length)).collect();
     [of_length(1, 500), of_length(400, 24)]
 }
 
-/// Asserts that as many `members` were kept as the limits allow, each as a whole.
+/// Asserts that the first members within the limits were kept, each complete.
 fn assert_kept(kept: &str, all: &[String], (name, members, bytes): (&str, usize, usize)) {
     let count = kept.split(',').count();
     assert_eq!(kept, all[..count].join(","), "{name}");
@@ -388,15 +412,15 @@ impl TextMapPropagator for Wordy {
     }
 }
 
-/// The limits are not the SDK's propagators'.
+/// The limits apply to all propagators, not only to the SDK's.
 #[tokio::test]
-async fn a_propagator_of_ones_own_reads_and_writes_no_longer_lists() {
+async fn limits_apply_to_custom_propagators() {
     let _turn = Telemetry::start();
-    let obedient = Obedient::default();
+    let service = ScriptedService::default();
     let read = Shared::default();
     let wordy = Instrumentation::builder().propagator(Wordy(Arc::clone(&read))).build();
     let layer = ServerLayer::new().instrumentation(wordy.clone());
-    let server = serve_with(Server::builder().layer(layer), obedient.routes()).await;
+    let server = serve_with(Server::builder().layer(layer), service.routes()).await;
     for list in LISTS {
         for members in members() {
             let lies = hostile(&[(list.0, &members.join(","))]);
@@ -408,7 +432,7 @@ async fn a_propagator_of_ones_own_reads_and_writes_no_longer_lists() {
         }
     }
 
-    let behind = Obedient::default();
+    let behind = ScriptedService::default();
     let server = serve(behind.routes()).await;
     let layer = ClientLayer::new("here").instrumentation(wordy);
     let channel = layer.layer(server.channel().await);
@@ -419,10 +443,9 @@ async fn a_propagator_of_ones_own_reads_and_writes_no_longer_lists() {
     }
 }
 
-/// The headers that another propagator injects for a context with too much baggage and too long a
-/// tracestate.
+/// Returns the headers injected with a propagator, if baggage and tracestate exceed the limits.
 async fn written_by(propagator: impl TextMapPropagator + Send + Sync + 'static) -> MetadataMap {
-    let behind = Obedient::default();
+    let behind = ScriptedService::default();
     let server = serve(behind.routes()).await;
     let instrumentation = Instrumentation::builder().propagator(propagator);
     let layer = ClientLayer::new("here").instrumentation(instrumentation.build());
@@ -443,7 +466,7 @@ async fn written_by(propagator: impl TextMapPropagator + Send + Sync + 'static) 
 }
 
 #[tokio::test]
-async fn nor_do_those_of_jaeger_and_x_ray() {
+async fn limits_apply_to_jaeger_and_xray() {
     let _turn = Telemetry::start();
     let written = written_by(JaegerPropagator::default()).await;
     assert!(
@@ -464,10 +487,15 @@ async fn nor_do_those_of_jaeger_and_x_ray() {
     assert!(header.starts_with("Root=1-") && header.len() < 100, "{header}");
 }
 
-/// Headers.
+// Headers.
+
 #[tokio::test]
-async fn a_header_that_is_not_listed_is_nowhere() {
-    for told in [Told::Nobody, Told::TheAttribute, Told::TheLayer] {
+async fn unlisted_headers_are_not_recorded() {
+    for public_endpoint in [
+        PublicEndpoint::Nowhere,
+        PublicEndpoint::OnAttribute,
+        PublicEndpoint::OnLayer,
+    ] {
         let telemetry = Telemetry::start();
         let secrets = [
             ("traceparent", &*traceparent("01")),
@@ -476,21 +504,21 @@ async fn a_header_that_is_not_listed_is_nowhere() {
             ("x-tenant-2", "s3cret"),
             ("x-tenant", "blue"),
         ];
-        let outcome = call(told, None, hostile(&secrets)).await;
+        let outcome = call(public_endpoint, None, hostile(&secrets)).await;
         let recorded = format!("{:?} {:?} {:?}", outcome.spans, telemetry.metrics(), telemetry.logs());
-        assert!(!recorded.contains("s3cret"), "{told:?}: {recorded}");
+        assert!(!recorded.contains("s3cret"), "{public_endpoint:?}: {recorded}");
     }
 }
 
 #[tokio::test]
-async fn of_a_listed_header_16_values_of_1024_bytes_are_kept() {
+async fn listed_headers_are_limited_to_16_values_of_1024_bytes() {
     let _turn = Telemetry::start();
     let values: Vec<String> = (0..40).map(|number| format!("tenant {number}")).collect();
     let long = "x".repeat(8000);
     let mut lies = vec![("traceparent", traceparent("01")), ("x-tenant", long.clone())];
     lies.extend(values.iter().map(|value| ("x-tenant", value.clone())));
     let lies: Vec<_> = lies.iter().map(|(name, value)| (*name, &**value)).collect();
-    let outcome = call(Told::Nobody, None, hostile(&lies)).await;
+    let outcome = call(PublicEndpoint::Nowhere, None, hostile(&lies)).await;
     let captured = outcome.spans[0]
         .attributes
         .iter()
@@ -504,36 +532,37 @@ async fn of_a_listed_header_16_values_of_1024_bytes_are_kept() {
 }
 
 #[tokio::test]
-async fn more_headers_than_the_server_takes_are_no_rpc() {
+async fn request_with_too_many_headers_is_not_an_rpc() {
     let telemetry = Telemetry::start();
     let server = serve_with(
         Server::builder().layer(ServerLayer::new()),
-        Obedient::default().routes(),
+        ScriptedService::default().routes(),
     )
     .await;
     let value = "x".repeat(MOST_HEADERS);
     let refused = call_to_end(server.channel().await, RPC, hostile(&[("x-tenant", &value)])).await;
     assert_ne!(refused.1.code(), Code::Ok);
     call_to_end(server.channel().await, RPC, request("")).await;
-    // The one that is an RPC.
+    // Only the smaller request is an RPC.
     telemetry.spans(1).await;
     telemetry.durations(1).await;
 }
 
-/// Names.
+// Names.
+
 #[tokio::test]
-async fn made_up_methods_are_one_name_in_metrics_and_of_spans() {
+async fn unknown_methods_share_one_name_in_metrics_and_spans() {
     let telemetry = Telemetry::start();
     let server = serve_with(
         Server::builder().layer(ServerLayer::new()),
-        Obedient::default().routes(),
+        ScriptedService::default().routes(),
     )
     .await;
     let channel = server.channel().await;
     let long = "x".repeat(8000);
     let count = 200;
     for number in 0..count {
-        // Also of a service that there is, and of nearly one that there is.
+        // Include unknown methods of an existing service, and of a similar name.
         for path in [
             format!("a{number}.B/C"),
             format!("kinds.Unary/{number}"),
@@ -557,7 +586,7 @@ async fn made_up_methods_are_one_name_in_metrics_and_of_spans() {
         panic!("{durations:?}")
     };
     assert_eq!((&*point["rpc.method"], *counted), ("_OTHER", 3 * count as u64));
-    // This is the server's failure, by the conventions: alerts had better leave `_OTHER` out.
+    // By the conventions, this is an error of the server: alerts should exclude `_OTHER`.
     assert_eq!(point["error.type"], "UNIMPLEMENTED");
     // Series of other tests' RPCs stay, with the value 0.
     for (point, active) in metrics.active_requests() {
@@ -566,7 +595,7 @@ async fn made_up_methods_are_one_name_in_metrics_and_of_spans() {
     }
 }
 
-/// A sampler that remembers the longest name that it was asked about.
+/// A sampler that records the longest span name.
 #[derive(Clone, Debug, Default)]
 struct Longest(Shared<String>);
 
@@ -593,25 +622,25 @@ impl ShouldSample for Longest {
 }
 
 #[tokio::test]
-async fn a_sampler_sees_256_bytes_of_a_made_up_path() {
+async fn sampler_receives_256_bytes_of_an_unknown_path() {
     let _turn = Telemetry::start();
     let sampler = Longest::default();
     let tracers = SdkTracerProvider::builder().with_sampler(sampler.clone()).build();
     let instrumentation = Instrumentation::builder().tracer_provider(&tracers).build();
     let layer = ServerLayer::new().instrumentation(instrumentation);
-    let server = serve_with(Server::builder().layer(layer), Obedient::default().routes()).await;
+    let server = serve_with(Server::builder().layer(layer), ScriptedService::default().routes()).await;
     let path = format!("a.B/{}", "x".repeat(8000));
     call_to_end(server.channel().await, &path, request("")).await;
     assert_eq!(*sampler.0.lock().unwrap(), path[..256]);
 }
 
-/// A service that takes any path at all, a proxy say, makes methods of them.
+/// A server that answers every path, such as a proxy, makes methods known.
 #[tokio::test]
-async fn a_path_longer_than_256_bytes_is_no_method() {
-    // Whatever it answers, it is more than a bare status.
+async fn path_longer_than_256_bytes_is_never_known() {
+    // A response with a body makes a method known.
     let any = || async { ([("content-type", "application/grpc")], [0; 5]) };
-    let routes = Obedient::default().routes().into_axum_router().fallback(any);
-    // With metrics of its own: such a name would stay in those of the others.
+    let routes = ScriptedService::default().routes().into_axum_router().fallback(any);
+    // Use a separate meter provider, because the time series would appear in other tests.
     let instrumentation = Instrumentation::builder().meter_provider(&SdkMeterProvider::default());
     let layer = ServerLayer::new().instrumentation(instrumentation.build());
     let server = serve_with(Server::builder().layer(layer), Routes::from(routes)).await;
@@ -624,11 +653,11 @@ async fn a_path_longer_than_256_bytes_is_no_method() {
 }
 
 #[tokio::test]
-async fn the_servers_address_is_what_the_caller_calls_it_on_spans_alone() {
+async fn callers_authority_is_recorded_on_spans_only() {
     let telemetry = Telemetry::start();
     let server = serve_with(
         Server::builder().layer(ServerLayer::new()),
-        Obedient::default().routes(),
+        ScriptedService::default().routes(),
     )
     .await;
     let endpoint = Endpoint::from_shared(format!("http://{}", server.address)).unwrap();
@@ -650,10 +679,10 @@ async fn the_servers_address_is_what_the_caller_calls_it_on_spans_alone() {
 }
 
 #[tokio::test]
-async fn a_deadline_that_nobody_can_keep_counts_as_a_failure() {
+async fn impossible_deadline_counts_as_an_error() {
     let telemetry = Telemetry::start();
-    let obedient = Obedient::default();
-    let server = serve_with(Server::builder().layer(ServerLayer::new()), obedient.routes()).await;
+    let service = ScriptedService::default();
+    let server = serve_with(Server::builder().layer(ServerLayer::new()), service.routes()).await;
     let mut impatient = request("wait");
     impatient.metadata_mut().insert("grpc-timeout", "1n".parse().unwrap());
     call_to_end(server.channel().await, RPC, impatient).await;
@@ -662,11 +691,11 @@ async fn a_deadline_that_nobody_can_keep_counts_as_a_failure() {
 }
 
 #[tokio::test]
-async fn who_poses_as_an_exporter_hides_calls_of_a_collectors_services_alone() {
+async fn fake_exporter_can_hide_only_otlp_calls() {
     let telemetry = Telemetry::start();
     let server = serve_with(
         Server::builder().layer(ServerLayer::new()),
-        Obedient::default().routes(),
+        ScriptedService::default().routes(),
     )
     .await;
     let endpoint = Endpoint::from_shared(format!("http://{}", server.address)).unwrap();
@@ -683,21 +712,20 @@ async fn who_poses_as_an_exporter_hides_calls_of_a_collectors_services_alone() {
     telemetry.durations(1).await;
 }
 
-/// Returns what is logged about it.
+/// Malformed metadata must not let callers fill the service's log.
 #[test]
-fn a_malformed_request_writes_no_log() {
+fn malformed_request_writes_no_log() {
     let variables = [
         ("OTEL_TRACES_EXPORTER", "none"),
         ("OTEL_METRICS_EXPORTER", "none"),
         ("OTEL_LOGS_EXPORTER", "none"),
     ];
-    let (mut driven, ready) = Driven::start(env!("CARGO_BIN_EXE_driven"), &["multi_thread"], variables);
+    let (mut driven, ready) = DrivenProcess::start(env!("CARGO_BIN_EXE_driven"), &["multi_thread"], variables);
     assert_eq!(ready, "ready");
-    let address = driven.tell("serve").parse().unwrap();
+    let address = driven.send("serve").parse().unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        // Not so much that what is written about it would fill the pipe, which nobody reads until
-        // the end.
+        // Keep the request small: its log could fill the pipe, which is read only at the end.
         let many = "x,".repeat(100);
         let long = format!("key={}", "x".repeat(9000));
         let no_text = "key=%ff,%ff=1,key".repeat(5);

@@ -1,4 +1,4 @@
-//! A unary RPC is one SERVER span, with everything that a handler can know about it.
+//! A unary RPC is one SERVER span with the attributes of the conventions.
 
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_client::UnaryClient;
@@ -25,7 +25,7 @@ impl Unary for Echo {
 }
 
 #[tokio::test]
-async fn a_successful_rpc_is_one_complete_server_span() {
+async fn successful_rpc_has_all_attributes() {
     let telemetry = Telemetry::start();
     let server = serve(Routes::new(UnaryServer::new(Echo))).await;
     let port = server.address.port().to_string();
@@ -62,7 +62,7 @@ async fn a_successful_rpc_is_one_complete_server_span() {
 }
 
 #[tokio::test]
-async fn the_scope_is_the_crate_and_the_schema_of_its_names() {
+async fn scope_has_name_version_and_schema_url() {
     let telemetry = Telemetry::start();
     let server = serve(Routes::new(UnaryServer::new(Echo))).await;
     UnaryClient::new(server.channel().await)
@@ -78,7 +78,7 @@ async fn the_scope_is_the_crate_and_the_schema_of_its_names() {
 }
 
 #[tokio::test]
-async fn the_callers_mistake_is_no_error_of_the_server() {
+async fn client_error_does_not_fail_the_server_span() {
     let telemetry = Telemetry::start();
     let server = serve(Routes::new(UnaryServer::new(Echo))).await;
     let status = UnaryClient::new(server.channel().await)
@@ -95,7 +95,7 @@ async fn the_callers_mistake_is_no_error_of_the_server() {
 }
 
 #[tokio::test]
-async fn the_servers_failure_is_an_error_with_its_message() {
+async fn server_error_sets_the_span_status() {
     let telemetry = Telemetry::start();
     let server = serve(Routes::new(UnaryServer::new(Echo))).await;
     UnaryClient::new(server.channel().await)
@@ -108,14 +108,14 @@ async fn the_servers_failure_is_an_error_with_its_message() {
     let found = attributes(&span.attributes);
     assert_eq!(found["rpc.status_code"], "INTERNAL");
     assert_eq!(found["error.type"], "INTERNAL");
-    // A returned status is no exception.
+    // A returned status is not recorded as an exception event.
     assert_eq!(span.events.len(), 0);
     assert_eq!(telemetry.logs(), []);
 }
 
 #[tokio::test]
-async fn a_handler_that_is_called_directly_is_traced_by_its_rust_names() {
-    // A service of its own: `Echo`'s methods may have learnt their names from the tests above.
+async fn handler_called_directly_has_rust_names() {
+    // Use another service: other tests may have registered the names of `Echo`'s methods.
     struct Direct;
 
     #[traced_service]

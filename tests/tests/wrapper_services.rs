@@ -1,5 +1,6 @@
-//! An RPC is a single SERVER span, through however many annotated services it goes in the process,
-//! and with the layer around them all.
+//! An RPC through several annotated services in one process is a single SERVER span.
+//!
+//! This holds with and without the layer around them.
 
 use integration_tests::kinds::Message;
 use integration_tests::kinds::server_stream_client::ServerStreamClient;
@@ -9,7 +10,7 @@ use integration_tests::kinds::unary_server::{Unary, UnaryServer};
 use integration_tests::names::Nothing;
 use integration_tests::names::http_cache_client::HttpCacheClient;
 use integration_tests::names::http_cache_server::{HttpCache, HttpCacheServer};
-use integration_tests::server::{Running, serve, serve_with};
+use integration_tests::server::{RunningServer, serve, serve_with};
 use integration_tests::telemetry::{Telemetry, attributes};
 use otel_runtime::{ServerLayer, TracedStream, traced_service};
 use tonic::service::Routes;
@@ -44,7 +45,7 @@ impl ServerStream for Inner {
     }
 }
 
-/// Another service, which the outer one asks with the request that it got itself.
+/// The service that the outer one calls with its own request.
 #[traced_service]
 #[tonic::async_trait]
 impl HttpCache for Inner {
@@ -77,8 +78,8 @@ impl ServerStream for Outer {
     }
 }
 
-/// Without the layer, and with it.
-async fn both(routes: impl Fn() -> Routes) -> [Running; 2] {
+/// Serves the routes without the layer, and with it.
+async fn both(routes: impl Fn() -> Routes) -> [RunningServer; 2] {
     let in_layer = Server::builder().layer(ServerLayer::new());
     [serve(routes()).await, serve_with(in_layer, routes()).await]
 }
@@ -88,7 +89,7 @@ fn outer() -> Routes {
 }
 
 #[tokio::test]
-async fn of_a_unary_rpc() {
+async fn unary_rpc_is_one_span() {
     for server in both(outer).await {
         let telemetry = Telemetry::start();
         let mut client = UnaryClient::new(server.channel().await);
@@ -104,7 +105,7 @@ async fn of_a_unary_rpc() {
             let found = attributes(&span.attributes);
             assert_eq!(found["rpc.status_code"], code);
             assert_eq!(found["added.by"], "inner");
-            // Both list it, and it is there once.
+            // Both services capture the header, but it is recorded once.
             assert_eq!(found["rpc.request.header.x-tenant"], r#"["a"]"#);
         }
         telemetry.durations(2).await;
@@ -112,7 +113,7 @@ async fn of_a_unary_rpc() {
 }
 
 #[tokio::test]
-async fn of_a_stream() {
+async fn stream_is_one_span() {
     for server in both(outer).await {
         let telemetry = Telemetry::start();
         let mut client = ServerStreamClient::new(server.channel().await);
@@ -128,22 +129,21 @@ async fn of_a_stream() {
 }
 
 #[tokio::test]
-async fn the_inner_service_keeps_its_own_name() {
-    // The inner handler was called with the outer one's request, and yet:
-    of_a_unary_rpc_through(&Outer(Inner)).await;
+async fn inner_service_keeps_its_name() {
+    // The inner handler received the outer request, but its own name is unaffected.
+    assert_unary_rpc_through(&Outer(Inner)).await;
     let telemetry = Telemetry::start();
     Inner.put_kv(Request::new(Nothing {})).await.unwrap();
     assert_eq!(telemetry.span().await.name, "HttpCache/PutKv");
 }
 
-async fn of_a_unary_rpc_through(outer: &Outer) {
+async fn assert_unary_rpc_through(outer: &Outer) {
     let telemetry = Telemetry::start();
     Unary::call(outer, Request::new(Message::from("hello"))).await.unwrap();
     telemetry.span().await;
 }
 
-/// Calls another service in the process, through its generated client and server, without a socket
-/// and a router.
+/// A service that calls another one through its generated client and server, without a socket.
 struct Gateway;
 
 #[traced_service]
@@ -157,7 +157,7 @@ impl Unary for Gateway {
 }
 
 #[tokio::test]
-async fn but_an_rpc_through_a_client_is_one_of_its_own() {
+async fn call_through_a_client_has_its_own_span() {
     for server in both(|| Routes::new(UnaryServer::new(Gateway))).await {
         let telemetry = Telemetry::start();
         let mut client = UnaryClient::new(server.channel().await);
@@ -166,7 +166,7 @@ async fn but_an_rpc_through_a_client_is_one_of_its_own() {
     }
 }
 
-/// A method that only the inner service calls.
+/// A method that is called only behind the inner layer.
 struct InLayer;
 
 #[traced_service]
@@ -177,7 +177,7 @@ impl HttpCache for InLayer {
     }
 }
 
-/// Like the test above, if the called service has a layer of its own.
+/// Like [`Gateway`], but the called service has its own layer.
 struct LayeredGateway;
 
 #[traced_service]
@@ -191,7 +191,7 @@ impl Unary for LayeredGateway {
 }
 
 #[tokio::test]
-async fn and_so_is_one_through_a_client_and_a_layer() {
+async fn call_through_a_client_and_a_layer_has_its_own_span() {
     for server in both(|| Routes::new(UnaryServer::new(LayeredGateway))).await {
         let telemetry = Telemetry::start();
         let mut client = UnaryClient::new(server.channel().await);

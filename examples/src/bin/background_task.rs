@@ -1,5 +1,6 @@
-//! Work that a handler starts and does not wait for, in the RPC's trace: `cargo run -p examples
-//! --bin background_task`.
+//! Background work of a handler, recorded in the RPC's trace.
+//!
+//! Run it with `cargo run -p examples --bin background_task`.
 
 use std::error::Error;
 use std::thread;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use examples::helloworld::greeter_client::GreeterClient;
 use examples::helloworld::greeter_server::{Greeter, GreeterServer};
 use examples::helloworld::{HelloReply, HelloRequest};
-use examples::servers::Running;
+use examples::servers::RunningServer;
 use otel_runtime::{TracedChannel, task, traced_service};
 use otel_setup::Exporter;
 use tokio::sync::mpsc;
@@ -17,7 +18,7 @@ use tonic::transport::Endpoint;
 use tonic::{Request, Response, Status};
 
 struct BusyGreeter {
-    /// Goes away with the last of the work.
+    /// Each task holds a clone: the channel closes when the last task ends.
     work: mpsc::Sender<()>,
 }
 
@@ -39,14 +40,14 @@ impl Greeter for BusyGreeter {
             drop(work);
         });
 
-        // Whatever else runs futures or closures takes the context like this.
+        // For any other way to run a future or a closure, capture the context explicitly.
         let work = self.work.clone();
         thread::spawn(task::in_current_context_fn(move || {
             compress("a thread");
             drop(work);
         }));
 
-        // And this is what happens without: it is in no trace.
+        // Without the context, the span starts a trace of its own.
         let work = self.work.clone();
         tokio::spawn(async move {
             write_report("a task without a context").await;
@@ -81,13 +82,13 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         .init()?;
 
     let (work, mut done) = mpsc::channel(1);
-    let server = Running::start(Routes::new(GreeterServer::new(BusyGreeter { work })))?;
+    let server = RunningServer::start(Routes::new(GreeterServer::new(BusyGreeter { work })))?;
     let endpoint = Endpoint::from_shared(format!("http://{}", server.address()))?;
     let mut client = GreeterClient::new(TracedChannel::connect(endpoint).await?);
     client.say_hello(HelloRequest { name: "Ada".into() }).await?;
     drop(client);
     server.stop().await?;
-    // Nobody sends anything: it ends when all the work is done.
+    // Nothing is sent. The channel closes when all tasks have ended.
     let _ = done.recv().await;
 
     telemetry.shutdown(Duration::from_secs(5)).await?;

@@ -1,7 +1,7 @@
-//! A service behind Google Cloud's load balancer, which writes the caller's span into
-//! `X-Cloud-Trace-Context`: `cargo run -p examples --bin google_cloud`.
+//! A service behind Google Cloud's load balancer, which sets the header `X-Cloud-Trace-Context`.
 //!
-//! The environment can say the same: `OTEL_PROPAGATORS=gcp,tracecontext,baggage`.
+//! Run it with `cargo run -p examples --bin google_cloud`. A service can choose these propagators
+//! by environment variable, too: `OTEL_PROPAGATORS=gcp,tracecontext,baggage`.
 
 use std::error::Error;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use examples::helloworld::greeter_client::GreeterClient;
 use examples::helloworld::greeter_server::{Greeter, GreeterServer};
 use examples::helloworld::{HelloReply, HelloRequest};
-use examples::servers::Running;
+use examples::servers::RunningServer;
 use opentelemetry::Context;
 use opentelemetry::trace::TraceContextExt;
 use otel_runtime::{propagation, traced_service};
@@ -27,7 +27,7 @@ impl Greeter for MyGreeter {
     async fn say_hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
         let HelloRequest { name } = request.into_inner();
         let trace_id = Context::map_current(|context| context.span().span_context().trace_id());
-        // A `TracedChannel` injects the context itself; this is for calls made by hand.
+        // A `TracedChannel` does this. Inject the context yourself if you call with another client.
         let mut outgoing = MetadataMap::new();
         propagation::inject_current(&mut outgoing);
         let header = outgoing
@@ -47,15 +47,15 @@ impl Greeter for MyGreeter {
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let telemetry = otel_setup::builder()
         .service_name("greeter")
-        // The last one that finds a caller wins: W3C's, where both are there.
+        // If a request has several trace headers, the last propagator wins: here, W3C's.
         .propagator(propagation::from_names("gcp,tracecontext,baggage"))
         .trace_exporters([Exporter::Console])
         .metric_exporters([])
         .log_exporters([])
         .init()?;
 
-    let server = Running::start(Routes::new(GreeterServer::new(MyGreeter)))?;
-    // The load balancer's part: a trace, its span, in decimal, and that it is sampled.
+    let server = RunningServer::start(Routes::new(GreeterServer::new(MyGreeter)))?;
+    // The load balancer's header: the trace ID, the span ID in decimal, and the sampled flag.
     let endpoint = Endpoint::from_shared(format!("http://{}", server.address()))?;
     let mut client = GreeterClient::new(endpoint.connect().await?);
     let mut request = Request::new(HelloRequest { name: "Ada".into() });

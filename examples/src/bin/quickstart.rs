@@ -1,5 +1,6 @@
-//! Two traced services, a client that calls them, and what OpenTelemetry has to tell about it:
-//! `cargo run -p examples`.
+//! Two traced services and a client, with their traces and metrics printed at the end.
+//!
+//! Run it with `cargo run -p examples`.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -23,22 +24,22 @@ type Client = RouteGuideClient<TracedChannel>;
 
 const MENDHAM: Point = point(407_838_351, -746_143_763);
 const STOCKTON: Point = point(403_966_326, -748_519_297);
-/// The geocoder takes its time for this one.
+/// A feature whose name the geocoder is slow to find.
 const LIBERTY: Point = point(418_858_923, -745_956_980);
-/// The route guide knows it, the geocoder does not.
+/// A feature that the route guide knows, but the geocoder does not.
 const NAMELESS: Point = point(410_873_075, -744_459_023);
 const NOWHERE: Point = point(0, 0);
 
 const SOUTH: Rectangle = latitudes(400_000_000, 409_000_000);
-/// `NAMELESS` comes third.
+/// An area with `NAMELESS` as its third feature.
 const MIDDLE: Rectangle = latitudes(403_000_000, 416_000_000);
-/// `LIBERTY` comes third.
+/// An area with `LIBERTY` as its third feature.
 const NORTH: Rectangle = latitudes(413_000_000, 420_000_000);
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     match run(&mut io::stdout()).await {
-        // Whoever reads has seen enough, as in `cargo run -p examples | head`.
+        // The reader closed the pipe, as in `cargo run -p examples | head`.
         Err(error) if is_broken_pipe(&error) => Ok(()),
         result => result,
     }
@@ -70,40 +71,40 @@ async fn run(out: &mut io::Stdout) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Makes an RPC of each kind, and one for each way in which an RPC can fail.
+/// Makes one RPC of each kind, and one for each way in which an RPC can fail.
 async fn call_everything(channel: TracedChannel, out: &mut impl Write) -> io::Result<()> {
     let client = &mut Client::new(channel.clone());
     let mut number = 0;
-    let mut tell = |call: &str, got: String| {
+    let mut report = |call: &str, got: String| {
         number += 1;
         writeln!(out, "{number:2}  {call:42}  {got}")
     };
     let patient = Duration::from_secs(60);
 
-    tell("GetFeature", get_feature(client, MENDHAM).await)?;
-    tell("ListFeatures", list_features(client, SOUTH, patient).await)?;
-    tell("RecordRoute", record_route(client, [NOWHERE, STOCKTON, MENDHAM]).await)?;
-    tell(
+    report("GetFeature", get_feature(client, MENDHAM).await)?;
+    report("ListFeatures", list_features(client, SOUTH, patient).await)?;
+    report("RecordRoute", record_route(client, [NOWHERE, STOCKTON, MENDHAM]).await)?;
+    report(
         "RouteChat",
         route_chat(client, ["nice here", "it rains", "all gone"]).await,
     )?;
 
-    tell("GetFeature where there is none", get_feature(client, NOWHERE).await)?;
-    tell("GetFeature of one without a name", get_feature(client, NAMELESS).await)?;
-    tell(
+    report("GetFeature where there is none", get_feature(client, NOWHERE).await)?;
+    report("GetFeature of one without a name", get_feature(client, NAMELESS).await)?;
+    report(
         "ListFeatures, one of them without a name",
         list_features(client, MIDDLE, patient).await,
     )?;
     let impatient = Duration::from_millis(50);
-    tell("ListFeatures, cancelled", list_features(client, NORTH, impatient).await)?;
+    report("ListFeatures, cancelled", list_features(client, NORTH, impatient).await)?;
 
     let mut request = Request::new(LIBERTY);
     request.set_timeout(Duration::from_millis(150));
-    tell(
+    report(
         "GetFeature with a deadline of 150 ms",
         get_feature(client, request).await,
     )?;
-    tell("GetWeather, which the server does not have", get_weather(channel).await)
+    report("GetWeather, which the server does not have", get_weather(channel).await)
 }
 
 async fn get_feature(client: &mut Client, request: impl IntoRequest<Point>) -> String {
@@ -113,7 +114,7 @@ async fn get_feature(client: &mut Client, request: impl IntoRequest<Point>) -> S
     }
 }
 
-/// Calls a method that is none, as a client does that is newer than the server.
+/// Calls a method that the server does not have, as a client newer than the server may.
 async fn get_weather(channel: TracedChannel) -> String {
     let mut client = tonic::client::Grpc::new(channel);
     if let Err(error) = client.ready().await {
@@ -131,8 +132,7 @@ async fn get_weather(channel: TracedChannel) -> String {
     }
 }
 
-/// Asks for the features of an area, and cancels the RPC when the next one keeps it waiting for too
-/// long.
+/// Lists the features of an area, and cancels the RPC if the next one takes longer than `patience`.
 async fn list_features(client: &mut Client, area: Rectangle, patience: Duration) -> String {
     let mut features = match client.list_features(area).await {
         Ok(features) => features.into_inner(),
@@ -153,7 +153,7 @@ async fn list_features(client: &mut Client, area: Rectangle, patience: Duration)
             }
         }
     }
-    // To drop the stream before its end is all that cancelling takes.
+    // Dropping the stream before its end cancels the RPC.
     drop(features);
     got.join(" | ")
 }
@@ -168,7 +168,7 @@ async fn record_route<const N: usize>(client: &mut Client, route: [Point; N]) ->
     }
 }
 
-/// Leaves messages at one place, and gets those that lay there before.
+/// Sends notes for one location, and returns the notes that were there before.
 async fn route_chat<const N: usize>(client: &mut Client, messages: [&str; N]) -> String {
     let notes = messages.map(|message| RouteNote {
         location: Some(STOCKTON),
@@ -182,7 +182,7 @@ async fn route_chat<const N: usize>(client: &mut Client, messages: [&str; N]) ->
     answers.collect::<Vec<_>>().await.join(" | ")
 }
 
-/// A stream that takes its time, as someone who walks or types does.
+/// Returns a stream of the items, 10 ms apart.
 fn unhurried<T: Send + 'static, const N: usize>(items: [T; N]) -> impl Stream<Item = T> + Send + 'static {
     tokio_stream::iter(items).throttle(Duration::from_millis(10))
 }
@@ -195,7 +195,7 @@ const fn point(latitude: i32, longitude: i32) -> Point {
     Point { latitude, longitude }
 }
 
-/// The area between two latitudes, all the way round.
+/// Returns the area between two latitudes, at all longitudes.
 const fn latitudes(from: i32, to: i32) -> Rectangle {
     Rectangle {
         lo: Some(point(from, -1_800_000_000)),

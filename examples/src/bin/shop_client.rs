@@ -1,7 +1,7 @@
-//! A customer of `shop_server`: `cargo run -p examples --bin shop_client`.
+//! A customer of `shop_server`.
 //!
-//! Telemetry goes where the environment says, as the server's does. `PORT` is where the shop
-//! listens, 50051 by default.
+//! Run it with `cargo run -p examples --bin shop_client`. Environment variables configure the
+//! exporters, as for the server. `PORT` is the shop's port, 50051 by default.
 
 use std::env;
 use std::error::Error;
@@ -25,7 +25,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let shop = ShopClient::new(TracedChannel::connect(endpoint).await?);
     for (item, quantity) in [("apple", 6), ("unicorn", 1), ("apple", 0), ("gold", 1)] {
         let span = global::tracer("customer").start(format!("buy {item}"));
-        // Each order has its own trace, and baggage tells every service in it the customer.
+        // Each order has its own trace, and its baggage carries the customer to every service.
         let context = Context::current_with_span(span).with_baggage([KeyValue::new("customer.id", "ada")]);
         let order = Order {
             item: item.to_owned(),

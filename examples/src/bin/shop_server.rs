@@ -1,9 +1,8 @@
-//! A shop and its cashier, with traces, metrics and logs, until Ctrl-C or SIGTERM: `cargo run -p
-//! examples --bin shop_server`.
+//! A shop and its cashier, with traces, metrics and logs, until Ctrl-C or SIGTERM.
 //!
-//! Telemetry goes where the environment says. Without a collector: `OTEL_TRACES_EXPORTER=console
-//! OTEL_METRICS_EXPORTER=console OTEL_LOGS_EXPORTER=none`. `PORT` is where the shop listens, 50051
-//! by default.
+//! Run it with `cargo run -p examples --bin shop_server`. `PORT` is the port to listen on, 50051 by
+//! default. Environment variables configure the exporters. If you have no collector, set
+//! `OTEL_TRACES_EXPORTER=console OTEL_METRICS_EXPORTER=console OTEL_LOGS_EXPORTER=none`.
 
 use std::env;
 use std::error::Error;
@@ -28,7 +27,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let port = env::var("PORT").map_or(Ok(50051), |port| port.parse())?;
     let incoming = TcpIncoming::bind((Ipv4Addr::LOCALHOST, port).into())?.with_nodelay(Some(true));
     let address = incoming.local_addr()?;
-    // In this example both services are in one server, and the shop calls it over the network.
+    // Both services run in this server, and the shop calls the cashier over the network.
     let cashier = TracedChannel::connect_lazy(&Endpoint::from_shared(format!("http://{address}"))?);
     tracing::info!(%address, "open");
     Server::builder()
@@ -37,13 +36,13 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         .add_service(PaymentServer::new(Cashier))
         .serve_with_incoming_shutdown(incoming, async {
             if let Err(error) = stop::requested().await {
-                tracing::error!("cannot be told to stop, so stops now: {error}");
+                tracing::error!("cannot listen for signals, shutting down: {error}");
             }
         })
         .await?;
     tracing::info!("closed");
 
-    // Exports the telemetry of the last RPCs. If that fails, the service ends nevertheless.
+    // Exports the telemetry of the last RPCs, within five seconds.
     telemetry.shutdown(Duration::from_secs(5)).await?;
     Ok(())
 }

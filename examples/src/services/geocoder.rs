@@ -1,4 +1,4 @@
-//! The service that knows the names of places.
+//! The service that returns the names of places.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status};
 use crate::geocoder::geocoder_server::Geocoder;
 use crate::geocoder::{LookupReply, LookupRequest};
 
-/// Latitude, longitude, name.
+/// The known places: latitude, longitude, name.
 const NAMES: [(i32, i32, &str); 6] = [
     (400_273_442, -741_220_915, "Shore Road, Belmar"),
     (403_966_326, -748_519_297, "Bridge Street, Stockton"),
@@ -18,10 +18,10 @@ const NAMES: [(i32, i32, &str); 6] = [
     (418_858_923, -745_956_980, "Ferndale Road, Liberty"),
 ];
 
-/// Everything north of here takes a trip to the archive.
+/// The latitude north of which a lookup is slow.
 const ARCHIVE: i32 = 418_000_000;
 
-/// A [`Geocoder`] with a handful of places.
+/// A [`Geocoder`] that knows six places.
 #[derive(Clone, Copy, Debug)]
 pub struct PlaceNames;
 

@@ -1,5 +1,6 @@
-//! The services of the examples: a route guide that asks a geocoder for names, and a shop that has
-//! a cashier take the money.
+//! The services of the examples.
+//!
+//! A route guide calls a geocoder for names, and a shop calls a cashier to charge its customers.
 
 mod geocoder;
 mod payment;

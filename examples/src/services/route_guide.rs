@@ -17,7 +17,7 @@ use crate::geocoder::geocoder_client::GeocoderClient;
 use crate::routeguide::route_guide_server::RouteGuide;
 use crate::routeguide::{Feature, Point, Rectangle, RouteNote, RouteSummary};
 
-/// The features, from south to north. The geocoder has no name for the fourth.
+/// The locations of the features, from south to north. The geocoder does not know the fourth.
 const FEATURES: [Point; 7] = [
     point(400_273_442, -741_220_915),
     point(403_966_326, -748_519_297),
@@ -36,12 +36,12 @@ const fn point(latitude: i32, longitude: i32) -> Point {
 #[derive(Clone, Debug)]
 pub struct Guide {
     geocoder: GeocoderClient<TracedChannel>,
-    /// The last note that was left at a place.
+    /// The latest note at each location.
     notes: Arc<Mutex<HashMap<Point, RouteNote>>>,
 }
 
 impl Guide {
-    /// A guide that calls the geocoder at the other end of `channel`.
+    /// Creates a guide that calls the geocoder through `channel`.
     #[must_use]
     pub fn new(channel: TracedChannel) -> Self {
         Guide {
@@ -58,8 +58,8 @@ impl Guide {
                 name: reply.into_inner().name,
                 location: Some(location),
             }),
-            // The caller asked for nothing wrong, so this is no NOT_FOUND of ours: the two services
-            // disagree.
+            // The caller's request was valid, and the two services disagree: not the caller's
+            // NOT_FOUND.
             Err(status) if status.code() == Code::NotFound => {
                 Err(Status::internal(format!("geocoder: {}", status.message())))
             }
@@ -67,15 +67,16 @@ impl Guide {
         }
     }
 
-    /// Leaves a note, and takes the one that lay there.
+    /// Stores a note, and returns the previous note at its location.
     fn exchange(&self, note: RouteNote) -> Option<RouteNote> {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         notes.insert(note.location?, note)
     }
 }
 
-/// The features in the area. A span of its own shows that it takes part of the RPC's time; it finds
-/// its parent by itself, as the RPC's span is current.
+/// Returns the features in the area.
+///
+/// The search has its own span, a child of the RPC's span, because that is the current one.
 async fn search_features(area: &Rectangle) -> Vec<Point> {
     let span = global::tracer("route-guide").start("search-features");
     async {
@@ -114,8 +115,8 @@ impl RouteGuide for Guide {
     async fn list_features(&self, request: Request<Rectangle>) -> Result<Response<Self::ListFeaturesStream>, Status> {
         let found = search_features(request.get_ref()).await;
         let guide = self.clone();
-        // This runs when the handler has long returned, and still belongs to the RPC: so do its
-        // calls of the geocoder.
+        // The stream is polled after the handler has returned. The RPC's span is current there as
+        // well, so the calls to the geocoder are its children.
         let features = tokio_stream::iter(found).then(move |point| guide.clone().feature(point));
         Ok(Response::new(Box::pin(features)))
     }

@@ -1,5 +1,7 @@
-//! A service with what services have beside RPCs: metrics of its own, spans of its own, errors,
-//! baggage, a call to another service, and work that goes on when the reply is out.
+//! A service with telemetry of its own.
+//!
+//! Custom metrics, custom spans, recorded errors, baggage, a call to another service, and
+//! work that continues after the response.
 
 use std::error::Error;
 use std::fmt;
@@ -17,30 +19,32 @@ use crate::shop::payment_client::PaymentClient;
 use crate::shop::shop_server::Shop;
 use crate::shop::{ChargeRequest, Order, Receipt};
 
-/// A [`Shop`] that has its customers charged elsewhere.
+/// A [`Shop`] that charges its customers through the payment service.
 #[derive(Clone, Debug)]
 pub struct Storefront {
     payment: PaymentClient<TracedChannel>,
-    measures: Measures,
+    instruments: Instruments,
 }
 
-/// Instruments are made once, and after the set-up of telemetry: they belong to the meter provider
-/// of that time.
+/// The shop's own instruments.
+///
+/// Create instruments once, after telemetry is set up: they belong to the meter provider that is
+/// global at that time.
 #[derive(Clone, Debug)]
-struct Measures {
+struct Instruments {
     orders: Counter<u64>,
     value: Histogram<f64>,
     in_progress: UpDownCounter<i64>,
 }
 
 impl Storefront {
-    /// A shop that charges through `channel`.
+    /// Creates a shop that calls the payment service through `channel`.
     #[must_use]
     pub fn new(channel: TracedChannel) -> Self {
         let meter = global::meter("shop");
         Storefront {
             payment: PaymentClient::new(channel),
-            measures: Measures {
+            instruments: Instruments {
                 orders: meter
                     .u64_counter("shop.orders")
                     .with_unit("{order}")
@@ -49,7 +53,7 @@ impl Storefront {
                 value: meter
                     .f64_histogram("shop.order.value")
                     .with_unit("EUR")
-                    .with_description("What an order costs.")
+                    .with_description("Total price of an order.")
                     .with_boundaries(vec![1.0, 10.0, 100.0, 1000.0])
                     .build(),
                 in_progress: meter
@@ -62,30 +66,31 @@ impl Storefront {
     }
 }
 
-// Only the customer is recorded, and nothing else that the request contains.
+// Records the header `user-agent` of each request, and no other header.
 #[traced_service(request_headers("user-agent"))]
 #[tonic::async_trait]
 impl Shop for Storefront {
     #[traced(fields(order.item = request.get_ref().item.as_str(), order.quantity = request.get_ref().quantity))]
     async fn place_order(&self, request: Request<Order>) -> Result<Response<Receipt>, Status> {
         let order = request.into_inner();
-        let _in_progress = InProgress::begin(&self.measures.in_progress);
+        let _in_progress = InProgress::begin(&self.instruments.in_progress);
 
         let price = query_price(&order.item).await.map_err(|error| {
-            // As an event of the RPC's span: the status alone does not tell what happened.
+            // An exception event on the RPC's span says more than the status.
             get_active_span(|span| span.record_error(&error));
             Status::not_found(error.to_string())
         })?;
         let total = process_business_logic(&order, price)?;
 
-        // The RPC's trace and baggage go along, without a word.
+        // The channel propagates the RPC's trace and baggage.
         let charge = ChargeRequest { amount: total };
         let reply = self.payment.clone().charge(charge).await?.into_inner();
 
-        self.measures.orders.add(1, &[KeyValue::new("item", order.item)]);
-        self.measures.value.record(total, &[]);
+        self.instruments.orders.add(1, &[KeyValue::new("item", order.item)]);
+        self.instruments.value.record(total, &[]);
         tracing::info!(total, reference = reply.reference, "order placed");
-        // The reply does not wait for this. `tokio::spawn` would leave the trace behind.
+        // The response does not wait for this task. With `tokio::spawn`, its span would not be in
+        // the RPC's trace.
         task::spawn(send_confirmation(reply.reference.clone()));
         Ok(Response::new(Receipt {
             number: reply.reference,
@@ -94,7 +99,7 @@ impl Shop for Storefront {
     }
 }
 
-/// A span by hand, around what waits.
+/// Looks up the price of an item, in a span created with the OpenTelemetry API.
 async fn query_price(item: &str) -> Result<f64, NotInStock> {
     let tracer = global::tracer("shop");
     let span = tracer
@@ -117,7 +122,7 @@ async fn query_price(item: &str) -> Result<f64, NotInStock> {
     query.with_context(Context::current_with_span(span)).await
 }
 
-/// A span by `tracing`, around what does not wait. It is a child of the RPC's just as well.
+/// Computes the total, in a span created with `tracing`: it is a child of the RPC's span, too.
 #[tracing::instrument(name = "process-business-logic", skip_all, fields(quantity = order.quantity), err)]
 fn process_business_logic(order: &Order, price: f64) -> Result<f64, Status> {
     if order.quantity == 0 {
@@ -132,7 +137,7 @@ async fn send_confirmation(reference: String) {
     tracing::info!("confirmation sent");
 }
 
-/// Goes back down whatever happens, also where the caller goes away.
+/// A guard that counts an order as in progress until it is dropped, even if the RPC is cancelled.
 struct InProgress<'a>(&'a UpDownCounter<i64>);
 
 impl<'a> InProgress<'a> {
@@ -148,7 +153,7 @@ impl Drop for InProgress<'_> {
     }
 }
 
-/// There is no such thing.
+/// The shop does not sell this item.
 #[derive(Debug)]
 struct NotInStock(String);
 

@@ -1,6 +1,6 @@
-//! Layers of signals that go nowhere take nothing away from others.
+//! If no signal is exported, `Telemetry`'s layers disable no events of other layers.
 //!
-//! A single test: a process is set up once.
+//! This file has a single test, because a process has one global subscriber.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +21,7 @@ impl<S: Subscriber> Layer<S> for Count {
 }
 
 #[test]
-fn the_program_s_layer_hears_all() {
+fn other_layers_receive_all_events() {
     let telemetry = otel_setup::builder()
         .trace_exporters([])
         .metric_exporters([])

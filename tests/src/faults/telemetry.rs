@@ -1,70 +1,71 @@
-//! The telemetry of a round, and the checks on it.
+//! The telemetry of fault-injection rounds, and its checks.
 
 use opentelemetry::trace::SpanKind;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanProcessor, TracerProviderBuilder};
 use otel_runtime::Instrumentation;
 
-use super::ends::Ends;
-use super::{Recorded, unsteady};
-use crate::counted::{Counted, Series};
+use super::outcomes::OutcomeCounts;
+use super::{Recorded, faulty};
+use crate::counted::{CountingTelemetry, Series};
 
-/// The telemetry that rounds are recorded with.
+/// The telemetry that records the RPCs of rounds.
 #[derive(Debug)]
-pub struct Books {
-    counted: Counted,
+pub struct RoundTelemetry {
+    counted: CountingTelemetry,
     tracers: SdkTracerProvider,
     pub(super) instrumentation: Instrumentation,
 }
 
-impl Default for Books {
+impl Default for RoundTelemetry {
     fn default() -> Self {
-        Books::of(|tracers| tracers)
+        RoundTelemetry::of(|tracers| tracers)
     }
 }
 
-impl Books {
-    /// Whose spans go to `exporter` as well, if that gets to see them: in front of it is a
-    /// processor that panics now and then.
+impl RoundTelemetry {
+    /// Creates telemetry whose spans also reach `exporter`.
+    ///
+    /// A processor before it panics now and then, so it does not see all spans.
     #[must_use]
     pub fn new(exporter: impl SpanProcessor + 'static) -> Self {
-        Books::of(|tracers| tracers.with_span_processor(exporter))
+        RoundTelemetry::of(|tracers| tracers.with_span_processor(exporter))
     }
 
     fn of(and: impl FnOnce(TracerProviderBuilder) -> TracerProviderBuilder) -> Self {
-        let counted = Counted::default();
+        let counted = CountingTelemetry::default();
         let tracers = SdkTracerProvider::builder()
             .with_span_processor(counted.spans.clone())
-            .with_span_processor(unsteady::Processor::default());
+            .with_span_processor(faulty::PanickingProcessor::default());
         let tracers = and(tracers).build();
         let instrumentation = Instrumentation::builder()
             .tracer_provider(&tracers)
             .meter_provider(&counted.meters)
-            .propagator(unsteady::Propagator::default())
+            .propagator(faulty::PanickingPropagator::default())
             .build();
-        Books {
+        RoundTelemetry {
             counted,
             tracers,
             instrumentation,
         }
     }
 
-    /// How many spans have ended.
+    /// Returns the number of spans that have ended.
     #[must_use]
     pub fn spans(&self) -> u64 {
         self.counted.spans.ended()
     }
 
-    /// No span starts from now on, and none that has started is seen to end.
+    /// Shuts the tracer provider down: no more spans start, and no more ends are reported.
     pub fn shut_down_tracers(&self) {
         self.tracers.shutdown().unwrap();
     }
 
-    /// Nothing is measured from now on.
+    /// Shuts the meter provider down: no more measurements are recorded.
     pub fn shut_down_meters(&self) {
         self.counted.meters.shutdown().unwrap();
     }
 
-    /// Returns the spans so far.
+    /// Returns the counts of spans so far.
     #[must_use]
     pub fn traced(&self) -> Traced {
         let spans = &self.counted.spans;
@@ -98,11 +99,11 @@ impl Books {
     }
 }
 
-/// The ends that the labels of durations tell.
-fn ends(series: &Series) -> Ends {
-    let mut ends = Ends::new();
+/// Counts the outcomes of RPCs by the attributes of their durations.
+fn ends(series: &Series) -> OutcomeCounts {
+    let mut ends = OutcomeCounts::new();
     for (labels, count) in series {
-        // A failure has `error.type` first; `rpc.status_code` comes after `rpc.method`.
+        // The label of a failure begins with `error.type`. `rpc.status_code` follows `rpc.method`.
         let mut words = labels
             .split(' ')
             .skip_while(|word| *word != "panic" && !is_method(word));
@@ -119,18 +120,17 @@ fn is_method(word: &str) -> bool {
     word == "_OTHER" || word.contains('/')
 }
 
-/// The recorded spans.
+/// Counts of recorded spans.
 #[derive(Clone, Debug, Default)]
 pub struct Traced {
     started: u64,
     ended: u64,
-    called: Ends,
-    served: Ends,
+    called: OutcomeCounts,
+    served: OutcomeCounts,
 }
 
 impl Traced {
-    /// Asserts that there is a span for each RPC that was made since `before`, and that it says how
-    /// that ended.
+    /// Asserts that each RPC since `before` has one span with its outcome.
     pub fn assert_balance(&self, recorded: &Recorded, before: &Traced) {
         let Recorded {
             round, called, served, ..
@@ -144,26 +144,25 @@ impl Traced {
         let (clients, servers) = (since(&self.called, &before.called), since(&self.served, &before.served));
         recorded
             .clients
-            .assert_are(&clients, &format!("{round:?}: spans of clients"));
+            .assert_match(&clients, &format!("{round:?}: spans of clients"));
         recorded
             .servers
-            .assert_are(&servers, &format!("{round:?}: spans of servers"));
+            .assert_match(&servers, &format!("{round:?}: spans of servers"));
     }
 }
 
-/// The recorded measurements.
+/// Counts of recorded measurements.
 #[derive(Clone, Debug, Default)]
 pub struct Measured {
-    called: Ends,
-    served: Ends,
+    called: OutcomeCounts,
+    served: OutcomeCounts,
     active: u64,
-    /// Messages received, and messages sent.
+    /// The number of size measurements of received and of sent messages.
     sizes: [u64; 2],
 }
 
 impl Measured {
-    /// Asserts that each RPC that was made since `before` has been measured, with its end, and that
-    /// none is active.
+    /// Asserts that each RPC since `before` has one duration with its outcome, and none is active.
     pub fn assert_balance(&self, recorded: &Recorded, before: &Measured) {
         let Recorded {
             round, called, served, ..
@@ -181,10 +180,10 @@ impl Measured {
         );
         recorded
             .clients
-            .assert_are(&clients, &format!("{round:?}: durations of clients"));
+            .assert_match(&clients, &format!("{round:?}: durations of clients"));
         recorded
             .servers
-            .assert_are(&servers, &format!("{round:?}: durations of servers"));
+            .assert_match(&servers, &format!("{round:?}: durations of servers"));
         assert_eq!(self.active, 0, "{round:?}: active requests");
         let sizes: [u64; 2] = std::array::from_fn(|index| self.sizes[index] - before.sizes[index]);
         let expected = if recorded.has_layer { *served } else { 0 };
@@ -192,7 +191,7 @@ impl Measured {
     }
 }
 
-fn since(now: &Ends, before: &Ends) -> Ends {
+fn since(now: &OutcomeCounts, before: &OutcomeCounts) -> OutcomeCounts {
     let before = |end| before.get(end).copied().unwrap_or_default();
     let since = now.iter().map(|(end, count)| (end.clone(), count - before(end)));
     since.filter(|(_, count)| *count > 0).collect()

@@ -1,9 +1,8 @@
-//! Global providers that panic when they are asked for a tracer and a meter cost all telemetry, and
-//! no RPC.
+//! Global providers that panic when they create a tracer or a meter cost telemetry, but no RPC.
 
+use integration_tests::coverage::{Annotated, RPCS, ScriptedHandler};
 use integration_tests::rpc::{call_to_end, request};
 use integration_tests::server::serve_with;
-use integration_tests::set_ups::{Annotated, Obedient, RPCS};
 use opentelemetry::metrics::{Meter, MeterProvider};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::trace::noop::NoopTracer;
@@ -29,11 +28,11 @@ impl MeterProvider for Broken {
 }
 
 #[tokio::test]
-async fn replies_are_as_without_them() {
+async fn replies_are_unaffected() {
     global::set_tracer_provider(Broken);
     global::set_meter_provider(Broken);
     let server = Server::builder().layer(ServerLayer::new());
-    let server = serve_with(server, Annotated::routes(&Obedient::default())).await;
+    let server = serve_with(server, Annotated::routes(&ScriptedHandler::default())).await;
     for rpc in RPCS {
         for (text, messages, code) in [("", 1, Code::Ok), ("5", 0, Code::NotFound)] {
             let (found, status) = call_to_end(server.channel().await, rpc, request(text)).await;

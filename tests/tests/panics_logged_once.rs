@@ -1,12 +1,12 @@
-//! A panicking function is logged once, by its name, however many RPCs it panics for.
+//! A panic in a user-provided function is logged once, with the function's name.
 
 use std::fmt;
 
+use integration_tests::coverage::RPCS;
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
 use integration_tests::rpc::{call_to_end, request};
 use integration_tests::server::serve_with;
-use integration_tests::set_ups::RPCS;
 use integration_tests::telemetry::Telemetry;
 use opentelemetry::Context;
 use opentelemetry::propagation::text_map_propagator::FieldIter;
@@ -88,7 +88,7 @@ async fn call_three_times(layer: ServerLayer) {
 }
 
 #[tokio::test]
-async fn each() {
+async fn each_function_is_logged_once() {
     std::panic::set_hook(Box::new(|_| {}));
     let telemetry = Telemetry::start();
     let layer = ServerLayer::new()

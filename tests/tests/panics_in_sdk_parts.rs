@@ -1,5 +1,6 @@
-//! A part of an SDK may panic: a propagator, a sampler, a span processor, a view, a tracer or a
-//! meter of one's own. That costs telemetry, never an RPC.
+//! Panics in custom parts of an SDK cost telemetry, but never an RPC.
+//!
+//! The parts are propagators, samplers, span processors, views, tracers and meters.
 
 use std::fmt;
 use std::process::Command;
@@ -7,14 +8,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use integration_tests::client::{self, Kind};
+use integration_tests::coverage::{Plain, RPCS, ScriptedHandler};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
 use integration_tests::panics::{
     CALLS, TRACE, assert_all_counted, assert_all_reply, panics, start, traced, with_layer,
 };
 use integration_tests::rpc::{call_to_end, request};
-use integration_tests::server::{Running, serve, serve_with};
-use integration_tests::set_ups::{Obedient, Plain, RPCS};
+use integration_tests::server::{RunningServer, serve, serve_with};
 use integration_tests::telemetry::attributes;
 use opentelemetry::metrics::{Histogram, HistogramBuilder, InstrumentProvider, Meter, MeterProvider, SyncInstrument};
 use opentelemetry::propagation::text_map_propagator::FieldIter;
@@ -46,18 +47,18 @@ enum At {
     Debug,
 }
 
-struct Unsteady(At);
+struct PanickingPropagator(At);
 
-impl fmt::Debug for Unsteady {
+impl fmt::Debug for PanickingPropagator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0 == At::Debug {
             panics::<()>();
         }
-        f.write_str("Unsteady")
+        f.write_str("PanickingPropagator")
     }
 }
 
-impl TextMapPropagator for Unsteady {
+impl TextMapPropagator for PanickingPropagator {
     fn inject_context(&self, context: &Context, injector: &mut dyn Injector) {
         if self.0 == At::Inject {
             panics::<()>();
@@ -81,10 +82,10 @@ impl TextMapPropagator for Unsteady {
 }
 
 #[tokio::test]
-async fn a_propagator() {
+async fn propagator_panics() {
     for at in [At::Extract, At::Inject, At::Fields, At::Debug] {
         let telemetry = start();
-        let instrumentation = Instrumentation::builder().propagator(Unsteady(at)).build();
+        let instrumentation = Instrumentation::builder().propagator(PanickingPropagator(at)).build();
         let server = with_layer(ServerLayer::new().instrumentation(instrumentation.clone()), true).await;
         assert_all_reply(&server).await;
         assert_all_counted(&telemetry, CALLS).await;
@@ -97,7 +98,7 @@ async fn a_propagator() {
             drop(telemetry);
             start()
         };
-        let server = serve(Plain::routes(&Obedient::default())).await;
+        let server = serve(Plain::routes(&ScriptedHandler::default())).await;
         let layer = ClientLayer::new("here").instrumentation(instrumentation);
         let channel = layer.layer(server.channel().await);
         for kind in Kind::ALL {
@@ -108,16 +109,16 @@ async fn a_propagator() {
     }
 }
 
-/// Whoever writes and reads by hand, in a handler perhaps.
+/// `inject_current` and `extract` do not panic if the propagator does.
 #[test]
-fn a_propagator_that_is_asked_by_hand() {
+fn propagator_panics_in_manual_propagation() {
     let _telemetry = start();
     let before = opentelemetry::global::get_text_map_propagator(|propagator| propagator.fields().count());
     assert_eq!(before, 3, "the global one of the tests, which is put back below");
     let current = Context::current_with_value(1_u8);
     let _current = current.attach();
     for at in [At::Extract, At::Inject] {
-        opentelemetry::global::set_text_map_propagator(Unsteady(at));
+        opentelemetry::global::set_text_map_propagator(PanickingPropagator(at));
         let mut headers = tonic::metadata::MetadataMap::new();
         propagation::inject_current(&mut headers);
         assert_eq!(propagation::extract(&headers).get::<u8>(), Some(&1));
@@ -145,7 +146,7 @@ impl ShouldSample for NoSampler {
     }
 }
 
-/// Remembers the trace that it is part of.
+/// A service that records the trace ID of its context.
 struct Seen(Instrumentation, integration_tests::telemetry::Shared<Vec<TraceId>>);
 
 #[traced_service(instrumentation = self.0)]
@@ -158,9 +159,9 @@ impl Unary for Seen {
     }
 }
 
-/// There is no span. What the handler does, belongs to the caller's trace all the same.
+/// Without a sampling decision there is no span, but the caller's trace is propagated.
 #[tokio::test]
-async fn a_sampler() {
+async fn sampler_panics() {
     let telemetry = start();
     let tracers = SdkTracerProvider::builder().with_sampler(NoSampler).build();
     let instrumentation = Instrumentation::builder().tracer_provider(&tracers).build();
@@ -202,8 +203,8 @@ impl SpanProcessor for Unready {
     }
 }
 
-/// A server whose spans go to such a processor, and first to where they are seen.
-async fn with_processor(processor: Unready) -> (Running, InMemorySpanExporter) {
+/// Starts a server whose spans go to an in-memory exporter, and then to this processor.
+async fn with_processor(processor: Unready) -> (RunningServer, InMemorySpanExporter) {
     let spans = InMemorySpanExporter::default();
     let tracers = SdkTracerProvider::builder()
         .with_span_processor(SimpleSpanProcessor::new(spans.clone()))
@@ -215,7 +216,7 @@ async fn with_processor(processor: Unready) -> (Running, InMemorySpanExporter) {
 }
 
 #[tokio::test]
-async fn a_span_processor() {
+async fn span_processor_panics() {
     for processor in [Unready::AtTheStart, Unready::AtTheEnd] {
         let telemetry = start();
         let (server, _) = with_processor(processor).await;
@@ -224,9 +225,9 @@ async fn a_span_processor() {
     }
 }
 
-/// A panic within a panic would end the process, if the second came out.
+/// A panic during another panic would abort the process.
 #[tokio::test]
-async fn a_span_processor_while_a_handler_panics() {
+async fn span_processor_panics_during_a_handlers_panic() {
     let telemetry = start();
     let (server, spans) = with_processor(Unready::AtTheEnd).await;
     let channel = server.channel().await;
@@ -243,7 +244,7 @@ async fn a_span_processor_while_a_handler_panics() {
 }
 
 #[tokio::test]
-async fn a_view() {
+async fn view_panics() {
     let telemetry = start();
     let meters = SdkMeterProvider::builder()
         .with_reader(opentelemetry_sdk::metrics::ManualReader::builder().build())
@@ -337,7 +338,7 @@ impl opentelemetry::trace::Span for OwnSpan {
     }
 }
 
-/// Has another name than its path, so its span is named anew.
+/// A service whose name differs from its path, so its span is renamed.
 struct Renamed;
 
 #[traced_service(service = "another.Service")]
@@ -349,18 +350,22 @@ impl Unary for Renamed {
 }
 
 #[tokio::test]
-async fn a_tracer_of_ones_own() {
+async fn custom_tracer_panics() {
     for method in METHODS {
         let telemetry = start();
         let instrumentation = Instrumentation::builder().tracer_provider(&OwnTracer(method)).build();
-        // Clones of a layer share its methods.
+        // Clones of a layer share their known methods, so create one for each server.
         let layer = || {
             ServerLayer::new()
                 .instrumentation(instrumentation.clone())
                 .span_attributes(|_| [KeyValue::new("a", 1)])
         };
-        // Calls of unknown methods, whose span names the layer resets at the end.
-        let server = serve_with(Server::builder().layer(layer()), Plain::routes(&Obedient::default())).await;
+        // The methods are unknown at first, so the layer renames the spans at their end.
+        let server = serve_with(
+            Server::builder().layer(layer()),
+            Plain::routes(&ScriptedHandler::default()),
+        )
+        .await;
         assert_all_reply(&server).await;
         let renamed = Routes::new(UnaryServer::new(Renamed));
         let renamed = serve_with(Server::builder().layer(layer()), renamed).await;
@@ -379,7 +384,7 @@ async fn a_tracer_of_ones_own() {
     }
 }
 
-/// A meter that measures nothing without a panic.
+/// A meter whose instruments panic.
 struct OwnMeter;
 
 impl MeterProvider for OwnMeter {
@@ -406,9 +411,9 @@ impl<T> SyncInstrument<T> for OwnMeter {
 
 const OPT_IN: &str = "OTEL_SEMCONV_STABILITY_OPT_IN";
 
-/// The spans are whole all the same.
+/// The spans are complete nevertheless.
 #[tokio::test]
-async fn a_meter_of_ones_own() {
+async fn custom_meter_panics() {
     let telemetry = start();
     let instrumentation = Instrumentation::builder().meter_provider(&OwnMeter).build();
     let layer = ServerLayer::new()
@@ -430,12 +435,13 @@ async fn a_meter_of_ones_own() {
     }
 }
 
-/// With the old names each message is measured as it passes, where an RPC would feel it. The
-/// environment is another process's, so that it is not that of the tests beside.
+/// With the legacy names, each message is measured, so a panic could affect the stream.
+///
+/// The test runs in a child process, because the environment belongs to a process.
 #[test]
-fn a_meter_of_ones_own_beside_the_old_names() {
+fn custom_meter_panics_with_legacy_names() {
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "a_meter_of_ones_own"])
+        .args(["--exact", "custom_meter_panics"])
         .env(OPT_IN, "rpc/dup")
         .output()
         .unwrap();

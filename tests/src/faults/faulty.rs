@@ -14,85 +14,85 @@ use otel_runtime::RpcRequest;
 use tonic::metadata::MetadataMap;
 
 /// The message of intended panics.
-pub(super) const AS_ASKED: &str = "as asked";
+pub(super) const INTENDED: &str = "as asked";
 
-/// The header that says which function panics.
+/// The header that names the function that panics.
 pub(super) const PANIC: &str = "x-panic";
 
-/// A thousand backtraces of panics that are meant to be would hide one that is not.
+/// Silences the output of intended panics, which would hide unintended ones.
 pub fn quiet() {
     static QUIET: Once = Once::new();
     QUIET.call_once(|| {
         std::panic::set_hook(Box::new(|panic| {
             let message = panic.to_string();
-            if !message.contains(AS_ASKED) {
+            if !message.contains(INTENDED) {
                 eprintln!("{message}");
             }
         }));
     });
 }
 
-/// The answer of a user's function: `true`, if it does not panic.
-pub(super) fn panic_if_asked(request: &RpcRequest<'_>, function: &str) -> bool {
+/// Returns `true`, or panics if the request names this function.
+pub(super) fn panic_if_requested(request: &RpcRequest<'_>, function: &str) -> bool {
     let asked = request.headers().get(PANIC);
-    assert!(asked.is_none_or(|asked| asked != function), "{AS_ASKED}");
+    assert!(asked.is_none_or(|asked| asked != function), "{INTENDED}");
     true
 }
 
-/// The value of a field.
+/// Returns the value of a field, or panics if the request names `fields`.
 pub(super) fn field(metadata: &MetadataMap) -> bool {
     let asked = metadata.get(PANIC);
-    assert!(asked.is_none_or(|asked| asked != "fields"), "{AS_ASKED}");
+    assert!(asked.is_none_or(|asked| asked != "fields"), "{INTENDED}");
     true
 }
 
-/// Does something wrong, and another thing each time.
+/// A propagator that panics or misbehaves on some calls, in turn.
 #[derive(Debug, Default)]
-pub(super) struct Propagator {
-    good: TraceContextPropagator,
-    times: AtomicU32,
+pub(super) struct PanickingPropagator {
+    inner: TraceContextPropagator,
+    calls: AtomicU32,
 }
 
-impl Propagator {
-    fn time(&self) -> u32 {
-        self.times.fetch_add(1, Ordering::Relaxed) % 8
+impl PanickingPropagator {
+    fn call_number(&self) -> u32 {
+        self.calls.fetch_add(1, Ordering::Relaxed) % 8
     }
 }
 
-impl TextMapPropagator for Propagator {
+impl TextMapPropagator for PanickingPropagator {
     fn inject_context(&self, context: &Context, injector: &mut dyn Injector) {
-        match self.time() {
-            0 => panic!("{AS_ASKED}"),
+        match self.call_number() {
+            0 => panic!("{INTENDED}"),
             1 => injector.set("no header\n", "\n\0".to_owned()),
             2 => (0..100).for_each(|number| injector.set(&format!("x-{number}"), number.to_string())),
             3 => injector.set("traceparent", "00-".repeat(100)),
-            _ => self.good.inject_context(context, injector),
+            _ => self.inner.inject_context(context, injector),
         }
     }
 
     fn extract_with_context(&self, context: &Context, extractor: &dyn Extractor) -> Context {
-        match self.time() {
-            0 => panic!("{AS_ASKED}"),
+        match self.call_number() {
+            0 => panic!("{INTENDED}"),
             1 => Context::new(),
-            _ => self.good.extract_with_context(context, extractor),
+            _ => self.inner.extract_with_context(context, extractor),
         }
     }
 
     fn fields(&self) -> FieldIter<'_> {
-        assert_ne!(self.time(), 0, "{AS_ASKED}");
-        self.good.fields()
+        assert_ne!(self.call_number(), 0, "{INTENDED}");
+        self.inner.fields()
     }
 }
 
-/// Panics at the end of a span, now and then.
+/// A span processor that panics at the end of every eighth span.
 #[derive(Debug, Default)]
-pub(super) struct Processor(AtomicU32);
+pub(super) struct PanickingProcessor(AtomicU32);
 
-impl SpanProcessor for Processor {
+impl SpanProcessor for PanickingProcessor {
     fn on_start(&self, _: &mut Span, _: &Context) {}
 
     fn on_end(&self, _: SpanData) {
-        assert_ne!(self.0.fetch_add(1, Ordering::Relaxed) % 8, 0, "{AS_ASKED}");
+        assert_ne!(self.0.fetch_add(1, Ordering::Relaxed) % 8, 0, "{INTENDED}");
     }
 
     fn force_flush(&self) -> OTelSdkResult {

@@ -1,9 +1,11 @@
-//! If a service is annotated and its server has the layer, each RPC has one span and one
-//! duration, with what each of the two knows.
+//! An annotated service behind `ServerLayer`: one span and one duration for each RPC.
+//!
+//! The span has the data of both the layer and the attribute.
 
 use std::pin::Pin;
 use std::task::{self, Poll};
 
+use integration_tests::coverage::{Annotated, ScriptedHandler};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
@@ -11,8 +13,7 @@ use integration_tests::names::Nothing;
 use integration_tests::names::odd_client::OddClient;
 use integration_tests::names::odd_server::{Odd, OddServer};
 use integration_tests::rpc::{call, call_to_end, request};
-use integration_tests::server::{Running, serve_with};
-use integration_tests::set_ups::{Annotated, Obedient};
+use integration_tests::server::{RunningServer, serve_with};
 use integration_tests::telemetry::{Attributes, Telemetry, attributes};
 use opentelemetry::trace::{SpanId, Status as SpanStatus};
 use opentelemetry::{Array, StringValue, Value};
@@ -25,11 +26,11 @@ use tonic::transport::Server;
 use tonic::{Code, Request, Response, Status};
 use tower_layer::Layer;
 
-async fn serve_in_layer(routes: Routes) -> Running {
+async fn serve_in_layer(routes: Routes) -> RunningServer {
     serve_with(Server::builder().layer(ServerLayer::new()), routes).await
 }
 
-/// The one span of the one RPC, which has one duration with the same method and status.
+/// Returns the only span, and asserts that there is one duration with its method and status.
 async fn only_span(telemetry: &Telemetry) -> (SpanData, Attributes) {
     let [point] = &telemetry.durations(1).await[..] else {
         unreachable!()
@@ -43,10 +44,10 @@ async fn only_span(telemetry: &Telemetry) -> (SpanData, Attributes) {
     (span, found)
 }
 
-mod what_the_attribute_lists {
+mod captured_headers {
     use super::*;
 
-    struct Talkative;
+    struct MetadataService;
 
     fn metadata(names: [&'static str; 3]) -> MetadataMap {
         let mut metadata = MetadataMap::new();
@@ -70,7 +71,7 @@ mod what_the_attribute_lists {
         response_trailers("x-trailer-both", "x-trailer-attribute")
     )]
     #[tonic::async_trait]
-    impl ServerStream for Talkative {
+    impl ServerStream for MetadataService {
         type CallStream = Messages;
 
         #[traced(fields(asked.for = request.get_ref().text.as_str()))]
@@ -90,7 +91,7 @@ mod what_the_attribute_lists {
             .request_headers(["x-both", "x-layer"])
             .response_headers(["x-header-both", "x-header-layer"])
             .response_trailers(["x-trailer-both", "x-trailer-layer"]);
-        let routes = Routes::new(ServerStreamServer::new(Talkative));
+        let routes = Routes::new(ServerStreamServer::new(MetadataService));
         let server = serve_with(Server::builder().layer(layer), routes).await;
         let mut request = request(text);
         *request.metadata_mut() = metadata(["x-both", "x-attribute", "x-layer"]);
@@ -99,7 +100,7 @@ mod what_the_attribute_lists {
         only_span(&telemetry).await
     }
 
-    /// The attributes that headers became. (That none is there twice, [`attributes`] has seen.)
+    /// Returns the names of captured headers. [`attributes`] asserts that none is duplicated.
     fn captured(span: &SpanData) -> Vec<String> {
         let mut captured = Vec::new();
         for attribute in &span.attributes {
@@ -115,7 +116,7 @@ mod what_the_attribute_lists {
     }
 
     #[tokio::test]
-    async fn is_added_to_what_the_layer_lists() {
+    async fn lists_of_attribute_and_layer_are_combined() {
         let (span, found) = recorded("stream").await;
         assert_eq!(found["asked.for"], "stream");
         assert_eq!(span.status, SpanStatus::error("torn"));
@@ -136,7 +137,7 @@ mod what_the_attribute_lists {
     }
 
     #[tokio::test]
-    async fn is_added_also_where_headers_are_trailers() {
+    async fn lists_are_combined_for_trailers_only_responses() {
         let (span, found) = recorded("fail").await;
         assert_eq!(found["asked.for"], "fail");
         assert_eq!(
@@ -153,7 +154,7 @@ mod what_the_attribute_lists {
     }
 }
 
-mod a_name_that_the_attribute_gives {
+mod explicit_name_on_the_attribute {
     use super::*;
 
     struct Renamed;
@@ -168,11 +169,11 @@ mod a_name_that_the_attribute_gives {
     }
 
     #[tokio::test]
-    async fn is_that_of_span_and_metrics() {
+    async fn is_recorded_on_span_and_metrics() {
         let telemetry = Telemetry::start();
         let server = serve_in_layer(Routes::new(UnaryServer::new(Renamed))).await;
         let channel = server.channel().await;
-        // The first RPC, and later ones, whose method is known.
+        // The method is known from the second RPC on.
         for _ in 0..3 {
             call_to_end(channel.clone(), "kinds.Unary/Call", request("")).await;
         }
@@ -188,11 +189,11 @@ mod a_name_that_the_attribute_gives {
     }
 }
 
-/// Only the attribute sees the stream itself.
-mod a_stream_that_is_dropped {
+/// Only the attribute can inspect the response stream itself.
+mod dropped_response_stream {
     use super::*;
 
-    /// Has one item, knows that, and does not end.
+    /// A stream that reports its end in `size_hint` after one item, but does not end.
     struct One(bool);
 
     impl Stream for One {
@@ -246,29 +247,28 @@ mod a_stream_that_is_dropped {
     }
 
     #[tokio::test]
-    async fn after_its_last_item_is_ok() {
+    async fn dropped_after_its_last_item_is_ok() {
         let routes = Routes::new(ServerStreamServer::new(Annotated));
         assert_eq!(after_its_last_item(routes).await, "OK");
     }
 
     #[tokio::test]
-    async fn is_one_whose_caller_went_away_for_the_layer_alone() {
+    async fn without_the_attribute_is_cancelled() {
         let routes = Routes::new(ServerStreamServer::new(Plain));
         assert_eq!(after_its_last_item(routes).await, "CANCELLED");
     }
 }
 
-/// A handler tells how its RPC ends as it returns. If the response is given up on its way, that is
-/// how it ended all the same.
-mod a_response_that_is_dropped_on_its_way {
+/// The handler determines the outcome when it returns, even if the response is dropped afterwards.
+mod response_dropped_before_its_trailers {
     use http_body_util::BodyExt;
-    use integration_tests::set_ups::Plain;
+    use integration_tests::coverage::Plain;
     use tonic::codegen::http;
     use tower::ServiceExt;
 
     use super::*;
 
-    /// Takes the first frame of the response, which is data, and no trailers.
+    /// Reads the data of the response, drops it before the trailers, and returns the status code.
     async fn after_its_data(routes: Routes, rpc: &str, text: &str) -> String {
         let telemetry = Telemetry::start();
         let length = u8::try_from(text.len()).unwrap();
@@ -285,22 +285,22 @@ mod a_response_that_is_dropped_on_its_way {
     }
 
     #[tokio::test]
-    async fn has_ended_as_its_handler_says() {
-        let annotated = || Annotated::routes(&Obedient::default());
+    async fn with_the_attribute_has_the_handlers_status() {
+        let annotated = || Annotated::routes(&ScriptedHandler::default());
         assert_eq!(after_its_data(annotated(), "kinds.Unary/Call", "").await, "OK");
         let rpc = "kinds.ServerStream/Call";
         assert_eq!(after_its_data(annotated(), rpc, "torn").await, "DATA_LOSS");
     }
 
     #[tokio::test]
-    async fn was_given_up_by_its_caller_for_the_layer_alone() {
-        let plain = Plain::routes(&Obedient::default());
+    async fn without_the_attribute_is_cancelled() {
+        let plain = Plain::routes(&ScriptedHandler::default());
         assert_eq!(after_its_data(plain, "kinds.Unary/Call", "").await, "CANCELLED");
     }
 }
 
-/// Without tonic's router nothing tells the handler its path.
-mod a_service_without_a_router {
+/// Without tonic's router, the handler does not know the path of the request.
+mod service_without_a_router {
     use super::*;
 
     struct Strange;
@@ -332,7 +332,7 @@ mod a_service_without_a_router {
     }
 
     #[tokio::test]
-    async fn has_the_layers_names_and_joins_it() {
+    async fn has_the_layers_names_and_one_span() {
         let telemetry = Telemetry::start();
         let layer = ServerLayer::new();
         let mut client = OddClient::new(layer.layer(OddServer::new(Strange)));
@@ -359,8 +359,8 @@ mod a_service_without_a_router {
     }
 }
 
-/// The layer begins the RPC, so whose child it is and where it is recorded are the layer's.
-mod what_only_the_layer_says {
+/// The layer starts the RPC, so its options determine the parent and the instrumentation.
+mod options_of_the_layer {
     use super::*;
 
     struct Public;
@@ -374,7 +374,7 @@ mod what_only_the_layer_says {
     }
 
     #[tokio::test]
-    async fn is_who_is_a_stranger() {
+    async fn layer_decides_about_untrusted_callers() {
         const PARENT: &str = "00f067aa0ba902b7";
         let telemetry = Telemetry::start();
         let server = serve_in_layer(Routes::new(UnaryServer::new(Public))).await;
@@ -391,10 +391,10 @@ mod what_only_the_layer_says {
 }
 
 #[tokio::test]
-async fn rpcs_at_once_on_one_connection_do_not_mix() {
+async fn concurrent_rpcs_on_one_connection_are_separate() {
     const RPCS: usize = 100;
     let telemetry = Telemetry::start();
-    let server = serve_in_layer(Annotated::routes(&Obedient::default())).await;
+    let server = serve_in_layer(Annotated::routes(&ScriptedHandler::default())).await;
     let channel = server.channel().await;
     let calls: Vec<_> = (0..RPCS)
         .map(|number| {
@@ -428,11 +428,11 @@ async fn rpcs_at_once_on_one_connection_do_not_mix() {
 }
 
 #[tokio::test]
-async fn two_layers_are_one() {
+async fn two_layers_record_one_span() {
     let telemetry = Telemetry::start();
     let inner = ServerLayer::new().request_headers(["x-inner"]);
     let server = Server::builder().layer(ServerLayer::new()).layer(inner);
-    let server = serve_with(server, Annotated::routes(&Obedient::default())).await;
+    let server = serve_with(server, Annotated::routes(&ScriptedHandler::default())).await;
     let (_, status) = call_to_end(server.channel().await, "kinds.Unary/Call", request("5")).await;
     assert_eq!(status.code(), Code::NotFound);
     assert_eq!(telemetry.span().await.name, "kinds.Unary/Call");

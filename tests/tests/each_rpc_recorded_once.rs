@@ -1,4 +1,4 @@
-//! However many RPCs end in whatever ways, the books balance: what started has ended, once.
+//! Ten thousand concurrent RPCs with random outcomes: each is recorded exactly once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use integration_tests::coverage::RPCS;
 use integration_tests::kinds::Message;
 use integration_tests::kinds::bidi_server::{Bidi, BidiServer};
 use integration_tests::kinds::client_stream_server::{ClientStream, ClientStreamServer};
 use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
 use integration_tests::rpc::{call_to_end, request};
-use integration_tests::server::{Running, serve, serve_with};
-use integration_tests::set_ups::RPCS;
+use integration_tests::server::{RunningServer, serve, serve_with};
 use integration_tests::telemetry::{Attributes, Telemetry, attributes};
 use otel_runtime::{ServerLayer, traced_service};
 use tokio::task::JoinSet;
@@ -25,16 +25,16 @@ use tonic::{Request, Response, Status, Streaming};
 const CALLS: u64 = 10_000;
 const AT_ONCE: u64 = 8;
 
-/// Counts the calls that reach it, and does as the request says.
+/// A service that counts the calls that reach it, and follows the script in the request.
 #[derive(Clone, Default)]
-struct Mixed {
+struct CountingService {
     calls: Arc<AtomicU64>,
 }
 
 type Messages = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
 
-impl Mixed {
-    /// Before anything else, so that it counts what the attribute counts.
+impl CountingService {
+    /// Counts a call, first of all, so that it counts the same calls as the attribute.
     fn count(&self) {
         self.calls.fetch_add(1, Ordering::Relaxed);
     }
@@ -51,10 +51,10 @@ impl Mixed {
         }
     }
 
-    /// A stream that does it at its second item.
+    /// Returns a stream that follows the script at its second item.
     async fn handle_in_stream(text: String) -> Result<Response<Messages>, Status> {
-        let first = Mixed::handle("").await;
-        let second = tokio_stream::once(text).then(|text| async move { Mixed::handle(&text).await });
+        let first = CountingService::handle("").await;
+        let second = tokio_stream::once(text).then(|text| async move { CountingService::handle(&text).await });
         Ok(Response::new(Box::pin(tokio_stream::once(first).chain(second))))
     }
 }
@@ -65,47 +65,49 @@ async fn first_text(request: Request<Streaming<Message>>) -> Result<String, Stat
 
 #[traced_service]
 #[tonic::async_trait]
-impl Unary for Mixed {
+impl Unary for CountingService {
     async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
         self.count();
-        Ok(Response::new(Mixed::handle(&request.into_inner().text).await?))
+        Ok(Response::new(
+            CountingService::handle(&request.into_inner().text).await?,
+        ))
     }
 }
 
 #[traced_service]
 #[tonic::async_trait]
-impl ServerStream for Mixed {
+impl ServerStream for CountingService {
     type CallStream = Messages;
 
     async fn call(&self, request: Request<Message>) -> Result<Response<Self::CallStream>, Status> {
         self.count();
-        Mixed::handle_in_stream(request.into_inner().text).await
+        CountingService::handle_in_stream(request.into_inner().text).await
     }
 }
 
 #[traced_service]
 #[tonic::async_trait]
-impl ClientStream for Mixed {
+impl ClientStream for CountingService {
     async fn call(&self, request: Request<Streaming<Message>>) -> Result<Response<Message>, Status> {
         self.count();
         let text = first_text(request).await?;
-        Ok(Response::new(Mixed::handle(&text).await?))
+        Ok(Response::new(CountingService::handle(&text).await?))
     }
 }
 
 #[traced_service]
 #[tonic::async_trait]
-impl Bidi for Mixed {
+impl Bidi for CountingService {
     type CallStream = Messages;
 
     async fn call(&self, request: Request<Streaming<Message>>) -> Result<Response<Self::CallStream>, Status> {
         self.count();
         let text = first_text(request).await?;
-        Mixed::handle_in_stream(text).await
+        CountingService::handle_in_stream(text).await
     }
 }
 
-/// Numbers that look random and are the same in every run (xorshift).
+/// A deterministic pseudo-random number generator (xorshift).
 struct Numbers(u64);
 
 impl Numbers {
@@ -117,18 +119,20 @@ impl Numbers {
     }
 }
 
-/// Ways in which an RPC may fail, beside those that the attribute sees.
+/// The faults that are injected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Faults {
     OfHandlers,
     OfTheWire,
 }
 
-/// Asks an interceptor to turn the RPC away.
+/// The header that makes an interceptor reject the RPC.
 const TURN_AWAY: &str = "x-turn-away";
 
-/// A hundredth of the RPCs panics, three in ten are given up at a random moment, one in ten fails;
-/// and one in ten of those on the wire never reaches a handler.
+/// Makes one RPC with a random outcome.
+///
+/// 1 % of the RPCs panic, 30 % are cancelled at a random time, and 10 % fail. With faults on the
+/// wire, 10 % never reach a handler.
 async fn one(channel: Channel, numbers: &mut Numbers, faults: Faults) {
     let rpc = RPCS[usize::try_from(numbers.below(4)).unwrap()];
     let call = |rpc: &'static str, text| call_to_end(channel.clone(), rpc, request(text));
@@ -162,9 +166,9 @@ fn turn_away(request: Request<()>) -> Result<Request<()>, Status> {
     }
 }
 
-/// Serves what `faults` need. The number counts the RPCs that are to be recorded.
-async fn serve_counted(faults: Faults) -> (Running, Arc<AtomicU64>) {
-    let service = Mixed::default();
+/// Starts a server for `faults`. The number counts the RPCs that must be recorded.
+async fn serve_counted(faults: Faults) -> (RunningServer, Arc<AtomicU64>) {
+    let service = CountingService::default();
     let routes = Routes::new(UnaryServer::new(service.clone()))
         .add_service(ServerStreamServer::new(service.clone()))
         .add_service(ClientStreamServer::new(service.clone()))
@@ -205,8 +209,8 @@ async fn drive(faults: Faults) -> Arc<AtomicU64> {
     arrived
 }
 
-fn after_ten_thousand_mixed_rpcs(faults: Faults, methods: &[&str], ends: &[(&str, Option<&str>)]) {
-    // A hundred backtraces of panics that are meant to be would hide one that is not.
+fn record_ten_thousand_rpcs(faults: Faults, methods: &[&str], ends: &[(&str, Option<&str>)]) {
+    // Silence intended panics, which would hide unintended ones.
     std::panic::set_hook(Box::new(|panic| {
         if panic.payload().downcast_ref() != Some(&"as asked") {
             eprintln!("{panic}");
@@ -219,7 +223,7 @@ fn after_ten_thousand_mixed_rpcs(faults: Faults, methods: &[&str], ends: &[(&str
         .build()
         .unwrap();
     let arrived = runtime.block_on(drive(faults));
-    // Whatever is still going on ends with its task.
+    // RPCs in progress end with their tasks.
     drop(runtime);
 
     let rpcs = arrived.load(Ordering::Relaxed);
@@ -228,7 +232,7 @@ fn after_ten_thousand_mixed_rpcs(faults: Faults, methods: &[&str], ends: &[(&str
     assert_eq!(telemetry.started() as u64, rpcs);
     assert_eq!(spans.len() as u64, rpcs);
     assert_eq!(metrics.duration_count(), rpcs);
-    // Only those that were given up before they arrived are missing.
+    // RPCs that were cancelled before they arrived are missing.
     assert!(rpcs <= CALLS && rpcs > CALLS * 8 / 10, "{rpcs} RPCs arrived");
 
     for (method, active) in metrics.active_requests() {
@@ -238,7 +242,7 @@ fn after_ten_thousand_mixed_rpcs(faults: Faults, methods: &[&str], ends: &[(&str
     let measured: BTreeSet<_> = points.iter().map(|(point, ..)| &*point["rpc.method"]).collect();
     assert_eq!(measured, methods.iter().copied().collect());
 
-    // Each kind of end did occur, and spans and metrics agree on how often.
+    // Each outcome occurred, and spans and metrics agree on the counts.
     let ended = |found: &Attributes| (found["rpc.status_code"].clone(), found.get("error.type").cloned());
     let mut by_end = BTreeMap::new();
     for span in &spans {
@@ -257,8 +261,8 @@ fn after_ten_thousand_mixed_rpcs(faults: Faults, methods: &[&str], ends: &[(&str
 }
 
 #[test]
-fn with_the_attribute() {
-    after_ten_thousand_mixed_rpcs(
+fn attribute_records_each_rpc_once() {
+    record_ten_thousand_rpcs(
         Faults::OfHandlers,
         &RPCS,
         &[
@@ -271,10 +275,10 @@ fn with_the_attribute() {
 }
 
 #[test]
-fn with_the_layer_around_it() {
+fn layer_and_attribute_record_each_rpc_once() {
     let mut methods = vec!["_OTHER"];
     methods.extend(RPCS);
-    after_ten_thousand_mixed_rpcs(
+    record_ten_thousand_rpcs(
         Faults::OfTheWire,
         &methods,
         &[

@@ -1,11 +1,12 @@
-//! A process that serves an OTLP collector and exports to it records none of its own exports: each
-//! would be one more to export.
+//! A process that serves an OTLP collector does not record its own exports to it.
+//!
+//! Each recorded export would have to be exported in turn.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use integration_tests::server::{Running, serve, serve_with};
-use integration_tests::set_ups::SetUp;
+use integration_tests::coverage::Coverage;
+use integration_tests::server::{RunningServer, serve, serve_with};
 use integration_tests::telemetry::{Shared, Telemetry};
 use opentelemetry::trace::{Span, Tracer, TracerProvider};
 use opentelemetry_otlp::WithExportConfig;
@@ -37,7 +38,7 @@ impl Collected {
         let scopes = resources.flat_map(|resource| resource.scope_spans);
         let spans = scopes.flat_map(|scope| scope.spans);
         self.spans.lock().unwrap().extend(spans.map(|span| span.name));
-        // A collector has spans of its own.
+        // The collector creates a span, too, which must not start a loop.
         self.tracers.tracer("collector").start("stored").end();
         Response::new(ExportTraceServiceResponse::default())
     }
@@ -68,7 +69,7 @@ impl TraceService for Annotated {
     }
 }
 
-/// Exports over OTLP, once there is somewhere to.
+/// An OTLP exporter whose endpoint is set later.
 #[derive(Clone, Debug, Default)]
 struct Late(Arc<OnceLock<opentelemetry_otlp::SpanExporter>>);
 
@@ -78,15 +79,15 @@ impl SpanExporter for Late {
     }
 }
 
-/// A process that serves a collector, and records what it does there.
+/// An instrumented server with a collector, and an exporter to it.
 struct Process {
     collected: Collected,
     tracers: SdkTracerProvider,
-    server: Running,
+    server: RunningServer,
 }
 
 impl Process {
-    async fn start(set_up: SetUp) -> Self {
+    async fn start(coverage: Coverage) -> Self {
         let exporter = Late::default();
         let tracers = SdkTracerProvider::builder()
             .with_batch_exporter(exporter.clone())
@@ -96,7 +97,7 @@ impl Process {
             spans: Shared::default(),
             agents: Shared::default(),
         };
-        // The test reads the metrics.
+        // Without a meter provider, metrics go to the global one, where the test reads them.
         let instrumentation = Instrumentation::builder().tracer_provider(&tracers).build();
 
         let layer = ServerLayer::new()
@@ -104,10 +105,10 @@ impl Process {
             .instrumentation(instrumentation.clone());
         let annotated = Routes::new(TraceServiceServer::new(Annotated(collected.clone(), instrumentation)));
         let plain = Routes::new(TraceServiceServer::new(Plain(collected.clone())));
-        let server = match set_up {
-            SetUp::Attribute => serve(annotated).await,
-            SetUp::Layer => serve_with(Server::builder().layer(layer), plain).await,
-            SetUp::Both => serve_with(Server::builder().layer(layer), annotated).await,
+        let server = match coverage {
+            Coverage::Attribute => serve(annotated).await,
+            Coverage::Layer => serve_with(Server::builder().layer(layer), plain).await,
+            Coverage::Both => serve_with(Server::builder().layer(layer), annotated).await,
         };
         let to_itself = opentelemetry_otlp::SpanExporter::builder()
             .with_tonic()
@@ -123,28 +124,28 @@ impl Process {
         }
     }
 
-    /// Exports what there is, and then whatever that has made.
+    /// Exports all spans, and then the spans that the export created.
     async fn export(&self) {
         for _ in 0..3 {
             let tracers = self.tracers.clone();
-            // The call blocks, and the server runs on this runtime.
+            // The flush blocks, but the server runs on this runtime.
             let flushed = tokio::task::spawn_blocking(move || tracers.force_flush()).await;
             flushed.unwrap().unwrap();
         }
     }
 
-    /// The spans that the collector has got since it was last asked.
+    /// Returns the names of the spans received since the last call.
     fn collected(&self) -> Vec<String> {
         std::mem::take(&mut *self.collected.spans.lock().unwrap())
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn are_not_recorded() {
-    for set_up in SetUp::ALL {
-        println!("{set_up:?}");
+async fn own_exports_are_not_recorded() {
+    for coverage in Coverage::ALL {
+        println!("{coverage:?}");
         let telemetry = Telemetry::start();
-        let process = Process::start(set_up).await;
+        let process = Process::start(coverage).await;
         process.tracers.tracer("app").start("work").end();
         process.export().await;
 
@@ -159,11 +160,11 @@ async fn are_not_recorded() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn but_those_of_an_ordinary_client_are() {
-    for set_up in SetUp::ALL {
-        println!("{set_up:?}");
+async fn exports_of_an_ordinary_client_are_recorded() {
+    for coverage in Coverage::ALL {
+        println!("{coverage:?}");
         let telemetry = Telemetry::start();
-        let process = Process::start(set_up).await;
+        let process = Process::start(coverage).await;
         let mut client = TraceServiceClient::new(process.server.channel().await);
         client.export(ExportTraceServiceRequest::default()).await.unwrap();
         process.export().await;
@@ -173,15 +174,14 @@ async fn but_those_of_an_ordinary_client_are() {
     }
 }
 
-/// The whole 127.0.0.0/8 is of this host, so a client can call from an address that the server does
-/// not have.
+/// A client at another address of 127.0.0.0/8 is treated as another host.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn and_those_of_an_exporter_on_another_host() {
-    for set_up in SetUp::ALL {
-        println!("{set_up:?}");
+async fn exports_from_another_host_are_recorded() {
+    for coverage in Coverage::ALL {
+        println!("{coverage:?}");
         let telemetry = Telemetry::start();
-        let process = Process::start(set_up).await;
+        let process = Process::start(coverage).await;
         let endpoint = Endpoint::from_shared(format!("http://{}", process.server.address)).unwrap();
         let endpoint = endpoint.user_agent("OTel-OTLP-Exporter-Rust/0.33.1").unwrap();
         let here = endpoint.connect().await.unwrap();

@@ -1,5 +1,4 @@
-//! However an RPC ends, its span ends once, its duration is recorded once, and active requests go
-//! back down once.
+//! Each outcome of an RPC is recorded once: a span, a duration, and the end of an active request.
 
 use std::any::Any;
 use std::pin::Pin;
@@ -22,15 +21,15 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
-/// Does what the request's text says.
+/// A service that ends RPCs in the way that the request's text names.
 #[derive(Clone, Default)]
-struct Obedient {
+struct EndingService {
     waiting: Arc<Notify>,
 }
 
 #[traced_service]
 #[tonic::async_trait]
-impl Unary for Obedient {
+impl Unary for EndingService {
     async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
         match request.get_ref().text.as_str() {
             "wait" => {
@@ -51,7 +50,7 @@ impl Unary for Obedient {
 
 #[traced_service]
 #[tonic::async_trait]
-impl ServerStream for Obedient {
+impl ServerStream for EndingService {
     type CallStream = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
 
     async fn call(&self, request: Request<Message>) -> Result<Response<Self::CallStream>, Status> {
@@ -60,7 +59,7 @@ impl ServerStream for Obedient {
             "wait" => Box::pin(first.chain(tokio_stream::pending())),
             "panic" => Box::pin(first.chain(tokio_stream::once(()).map(|()| panic!("the stream has dried up")))),
             "panic when dropped" => Box::pin(PanicsWhenDropped),
-            "panic when asked" => Box::pin(PanicsWhenAsked),
+            "panic in size_hint" => Box::pin(PanicsInSizeHint),
             "end" => Box::pin(first),
             "fail and end" => Box::pin(tokio_stream::iter([Err(Status::unavailable("gone"))])),
             "end empty" => Box::pin(tokio_stream::empty()),
@@ -85,10 +84,10 @@ impl Drop for PanicsWhenDropped {
     }
 }
 
-/// Nobody asks it but the attribute.
-struct PanicsWhenAsked;
+/// A stream that panics in `size_hint`, which only the attribute calls.
+struct PanicsInSizeHint;
 
-impl Stream for PanicsWhenAsked {
+impl Stream for PanicsInSizeHint {
     type Item = Result<Message, Status>;
 
     fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -100,7 +99,7 @@ impl Stream for PanicsWhenAsked {
     }
 }
 
-/// The one span, after asserting that metrics agree with it and that the books balance.
+/// Returns the only span, and asserts that one duration agrees with it and no request is active.
 async fn only_span(telemetry: &Telemetry) -> (SpanData, Attributes) {
     let span = telemetry.span().await;
     let found = attributes(&span.attributes);
@@ -144,9 +143,9 @@ mod completed {
     use super::*;
 
     #[tokio::test]
-    async fn a_handler_that_returned() {
+    async fn handler_returned() {
         let telemetry = Telemetry::start();
-        let server = serve(Routes::new(UnaryServer::new(Obedient::default()))).await;
+        let server = serve(Routes::new(UnaryServer::new(EndingService::default()))).await;
         UnaryClient::new(server.channel().await)
             .call(Message::from(""))
             .await
@@ -156,9 +155,9 @@ mod completed {
     }
 
     #[tokio::test]
-    async fn a_stream_that_ended() {
+    async fn stream_ended() {
         let telemetry = Telemetry::start();
-        let server = serve(Routes::new(ServerStreamServer::new(Obedient::default()))).await;
+        let server = serve(Routes::new(ServerStreamServer::new(EndingService::default()))).await;
         let mut client = ServerStreamClient::new(server.channel().await);
         let mut replies = client.call(Message::from("end")).await.unwrap().into_inner();
         while replies.message().await.unwrap().is_some() {}
@@ -166,13 +165,13 @@ mod completed {
     }
 }
 
-mod its_first_end_counts {
+mod first_end_counts {
     use super::*;
 
     #[tokio::test]
-    async fn of_a_stream_that_is_polled_on() {
+    async fn stream_polled_after_its_end() {
         let telemetry = Telemetry::start();
-        let service = Obedient::default();
+        let service = EndingService::default();
         let call = ServerStream::call(&service, Request::new(Message::from("fail and end")));
         let mut replies = call.await.unwrap().into_inner();
         replies.next().await.unwrap().unwrap_err();
@@ -183,13 +182,13 @@ mod its_first_end_counts {
     }
 }
 
-mod the_caller_went_away {
+mod caller_cancelled {
     use super::*;
 
     #[tokio::test]
-    async fn from_a_handler() {
+    async fn during_the_handler() {
         let telemetry = Telemetry::start();
-        let service = Obedient::default();
+        let service = EndingService::default();
         let server = serve(Routes::new(UnaryServer::new(service.clone()))).await;
         let mut client = UnaryClient::new(server.channel().await);
         tokio::select! {
@@ -201,9 +200,9 @@ mod the_caller_went_away {
     }
 
     #[tokio::test]
-    async fn from_a_stream() {
+    async fn during_the_response_stream() {
         let telemetry = Telemetry::start();
-        let server = serve(Routes::new(ServerStreamServer::new(Obedient::default()))).await;
+        let server = serve(Routes::new(ServerStreamServer::new(EndingService::default()))).await;
         let mut client = ServerStreamClient::new(server.channel().await);
         let mut replies = client.call(Message::from("wait")).await.unwrap().into_inner();
         replies.message().await.unwrap().unwrap();
@@ -212,9 +211,9 @@ mod the_caller_went_away {
     }
 
     #[tokio::test]
-    async fn long_before_its_deadline() {
+    async fn long_before_the_deadline() {
         let telemetry = Telemetry::start();
-        let service = Obedient::default();
+        let service = EndingService::default();
         let server = serve(Routes::new(UnaryServer::new(service.clone()))).await;
         let mut client = UnaryClient::new(server.channel().await);
         let mut request = Request::new(Message::from("wait"));
@@ -227,21 +226,21 @@ mod the_caller_went_away {
     }
 
     #[tokio::test]
-    async fn before_the_handler_was_first_polled_nothing_has_started() {
+    async fn handler_future_never_polled_is_not_recorded() {
         let telemetry = Telemetry::start();
-        drop(Unary::call(&Obedient::default(), Request::new(Message::from(""))));
+        drop(Unary::call(&EndingService::default(), Request::new(Message::from(""))));
         telemetry.spans(0).await;
         assert_eq!(telemetry.metrics().duration_count(), 0);
     }
 }
 
-mod the_deadline_passed {
+mod deadline_exceeded {
     use super::*;
 
     #[tokio::test]
     async fn in_a_handler() {
         let telemetry = Telemetry::start();
-        let server = serve(Routes::new(UnaryServer::new(Obedient::default()))).await;
+        let server = serve(Routes::new(UnaryServer::new(EndingService::default()))).await;
         let mut request = Request::new(Message::from("wait"));
         request.set_timeout(Duration::from_millis(300));
         UnaryClient::new(server.channel().await)
@@ -255,10 +254,10 @@ mod the_deadline_passed {
     async fn in_a_stream() {
         const TIMEOUT: Duration = Duration::from_millis(100);
         let telemetry = Telemetry::start();
-        let server = serve(Routes::new(ServerStreamServer::new(Obedient::default()))).await;
+        let server = serve(Routes::new(ServerStreamServer::new(EndingService::default()))).await;
         let mut request = Request::new(Message::from("wait"));
-        // tonic's client does not watch over streams. One that does, as grpcio does, resets the
-        // stream at its deadline.
+        // tonic's client does not enforce deadlines on response streams. A client that does, such
+        // as grpcio, resets the stream at its deadline.
         request.metadata_mut().insert("grpc-timeout", "100m".parse().unwrap());
         let mut client = ServerStreamClient::new(server.channel().await);
         let mut replies = client.call(request).await.unwrap().into_inner();
@@ -269,12 +268,12 @@ mod the_deadline_passed {
     }
 }
 
-mod it_panicked {
+mod panicked {
     use super::*;
 
     async fn unary(text: &str, message: &str) {
         let telemetry = Telemetry::start();
-        let server = serve(Routes::new(UnaryServer::new(Obedient::default()))).await;
+        let server = serve(Routes::new(UnaryServer::new(EndingService::default()))).await;
         UnaryClient::new(server.channel().await)
             .call(Message::from(text))
             .await
@@ -283,24 +282,24 @@ mod it_panicked {
     }
 
     #[tokio::test]
-    async fn with_a_literal() {
+    async fn literal_message() {
         unary("panic", "the sky has fallen").await;
     }
 
     #[tokio::test]
-    async fn with_a_formatted_message() {
+    async fn formatted_message() {
         unary("panic with a number", "7 skies have fallen").await;
     }
 
     #[tokio::test]
-    async fn with_something_else() {
+    async fn payload_that_is_not_a_string() {
         unary("panic with a value", "Box<dyn Any>").await;
     }
 
     #[tokio::test]
     async fn in_a_stream() {
         let telemetry = Telemetry::start();
-        let server = serve(Routes::new(ServerStreamServer::new(Obedient::default()))).await;
+        let server = serve(Routes::new(ServerStreamServer::new(EndingService::default()))).await;
         let mut client = ServerStreamClient::new(server.channel().await);
         let mut replies = client.call(Message::from("panic")).await.unwrap().into_inner();
         while let Ok(Some(_)) = replies.message().await {}
@@ -308,9 +307,9 @@ mod it_panicked {
     }
 
     #[tokio::test]
-    async fn when_its_stream_was_dropped() {
+    async fn on_drop_of_the_stream() {
         let telemetry = Telemetry::start();
-        let service = Obedient::default();
+        let service = EndingService::default();
         let call = ServerStream::call(&service, Request::new(Message::from("panic when dropped")));
         let replies = call.await.unwrap().into_inner();
         let payload = catch(|| drop(replies));
@@ -319,9 +318,9 @@ mod it_panicked {
     }
 
     #[tokio::test]
-    async fn when_its_handler_was_dropped() {
+    async fn on_drop_of_the_handler() {
         let telemetry = Telemetry::start();
-        let service = Obedient::default();
+        let service = EndingService::default();
         let mut call = Unary::call(&service, Request::new(Message::from("panic when dropped")));
         assert!(
             call.as_mut()
@@ -334,14 +333,14 @@ mod it_panicked {
     }
 
     #[tokio::test]
-    async fn and_the_panic_went_on_as_it_was() {
+    async fn payload_is_passed_on_unchanged() {
         let telemetry = Telemetry::start();
-        let service = Obedient::default();
+        let service = EndingService::default();
         let mut call = Unary::call(&service, Request::new(Message::from("panic with a value")));
         let payload = catch(|| drop(call.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop()))));
         assert_eq!(payload.downcast_ref(), Some(&7));
         telemetry.span().await;
-        // Dropped as it was left: not another end.
+        // Dropping the future after the panic must not record another end.
         drop(call);
         telemetry.span().await;
     }
@@ -351,12 +350,12 @@ mod it_panicked {
     }
 }
 
-mod a_finished_stream_was_dropped_without_a_last_poll {
+mod stream_dropped_without_a_last_poll {
     use super::*;
 
     async fn after(items: usize, text: &str) -> (SpanData, Attributes) {
         let telemetry = Telemetry::start();
-        let service = Obedient::default();
+        let service = EndingService::default();
         let call = ServerStream::call(&service, Request::new(Message::from(text)));
         let mut replies = call.await.unwrap().into_inner();
         for _ in 0..items {
@@ -372,17 +371,17 @@ mod a_finished_stream_was_dropped_without_a_last_poll {
     }
 
     #[tokio::test]
-    async fn which_had_no_items() {
+    async fn without_items() {
         assert_eq!(after(0, "end empty").await.1["rpc.status_code"], "OK");
     }
 
     #[tokio::test]
-    async fn which_could_not_be_asked() {
-        assert_cancelled(&after(0, "panic when asked").await);
+    async fn panicking_size_hint() {
+        assert_cancelled(&after(0, "panic in size_hint").await);
     }
 
     #[tokio::test]
-    async fn but_not_before_its_last_item() {
+    async fn before_its_last_item_is_cancelled() {
         assert_cancelled(&after(0, "end").await);
         assert_cancelled(&after(1, "wait").await);
     }

@@ -1,12 +1,11 @@
-//! Every end of an RPC of every kind is recorded the same: by the attribute, by the layer around a
-//! service without it, and by both, which are one.
+//! Each outcome of each kind of RPC is recorded alike by the attribute, the layer, and both.
 
 use std::time::Duration;
 
+use integration_tests::coverage::{Coverage, RPCS, STREAMING, ScriptedHandler};
 use integration_tests::kinds::Message;
 use integration_tests::rpc::{call, call_to_end, request};
-use integration_tests::server::Running;
-use integration_tests::set_ups::{Obedient, RPCS, STREAMING, SetUp};
+use integration_tests::server::RunningServer;
 use integration_tests::telemetry::{Attributes, Log, Telemetry, attributes, expected};
 use opentelemetry::trace::{SpanId, SpanKind, Status as SpanStatus, TraceId};
 use opentelemetry_sdk::trace::SpanData;
@@ -15,15 +14,15 @@ use tonic::{Code, Request};
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 
-/// How an RPC ends, and on which of its ways.
+/// The outcome of an RPC, and the stage at which it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Success,
-    /// A trailers-only response.
+    /// Fails with a trailers-only response.
     FailedInHeaders,
-    /// After a message.
+    /// Fails after a message.
     FailedInTrailers,
-    /// Before there was a response.
+    /// The caller cancels before the response.
     CancelledEarly,
     DroppedMidStream,
     DeadlineEarly,
@@ -47,7 +46,7 @@ impl End {
         End::PanickedInStream,
     ];
 
-    /// The instruction in the first message.
+    /// Returns the script for the handler.
     fn text(self) -> &'static str {
         match self {
             End::Success => "",
@@ -60,7 +59,7 @@ impl End {
         }
     }
 
-    /// `rpc.status_code`, `error.type` and the description of the span's status.
+    /// Returns the expected `rpc.status_code`, `error.type` and description of the span status.
     fn recorded(self) -> (&'static str, Option<(&'static str, &'static str)>) {
         match self {
             End::Success => ("OK", None),
@@ -79,21 +78,21 @@ impl End {
         matches!(self, End::Panicked | End::PanickedInStream)
     }
 
-    /// Makes the RPC, and brings it to its end.
-    async fn reach(self, obedient: &Obedient, server: &Running, rpc: &str, request: Request<Message>) {
+    /// Makes the RPC, and ends it in this way.
+    async fn reach(self, handler: &ScriptedHandler, server: &RunningServer, rpc: &str, request: Request<Message>) {
         let channel = server.channel().await;
         match self {
             End::CancelledEarly => tokio::select! {
                 reply = call(channel, rpc, request) => panic!("it does not reply: {reply:?}"),
-                () = obedient.waits() => {}
+                () = handler.waits() => {}
             },
             End::DroppedMidStream | End::DeadlineMidStream => {
                 let mut replies = call(channel, rpc, request).await.unwrap().into_inner();
                 assert_eq!(replies.message().await.unwrap().unwrap().text, "first");
-                obedient.waits().await;
+                handler.waits().await;
                 if self.has_deadline() {
-                    // tonic's client does not watch over streams. One that does, as grpcio does,
-                    // resets the stream at its deadline.
+                    // tonic's client does not enforce deadlines on response streams. A client that
+                    // does, such as grpcio, resets the stream at its deadline.
                     tokio::time::sleep(DEADLINE).await;
                 }
                 drop(replies);
@@ -101,7 +100,7 @@ impl End {
             _ => {
                 let (messages, status) = call_to_end(channel, rpc, request).await;
                 assert_eq!(status.code() == Code::Ok, self == End::Success);
-                // A panic may take with it what has not been sent yet.
+                // A panic resets the stream, and may lose messages in flight.
                 if !self.is_panic() {
                     let has_message = matches!(self, End::Success | End::FailedInTrailers);
                     assert_eq!(messages, usize::from(has_message));
@@ -113,7 +112,7 @@ impl End {
 
 const DEADLINE: Duration = Duration::from_millis(100);
 
-/// Who called.
+/// The caller's `traceparent`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Caller {
     Untraced,
@@ -134,21 +133,21 @@ impl Caller {
     }
 }
 
-async fn assert_each_end_is_recorded(set_up: SetUp, rpcs: &[&str], ends: &[End]) {
+async fn assert_each_end_is_recorded(coverage: Coverage, rpcs: &[&str], ends: &[End]) {
     for rpc in rpcs {
         for end in ends {
             for caller in Caller::ALL {
-                println!("{set_up:?}, {rpc}, {end:?}, {caller:?}");
-                assert_is_recorded(set_up, rpc, *end, caller).await;
+                println!("{coverage:?}, {rpc}, {end:?}, {caller:?}");
+                assert_is_recorded(coverage, rpc, *end, caller).await;
             }
         }
     }
 }
 
-async fn assert_is_recorded(set_up: SetUp, rpc: &str, end: End, caller: Caller) {
+async fn assert_is_recorded(coverage: Coverage, rpc: &str, end: End, caller: Caller) {
     let telemetry = Telemetry::start();
-    let obedient = Obedient::default();
-    let server = set_up.serve(&obedient).await;
+    let handler = ScriptedHandler::default();
+    let server = coverage.serve(&handler).await;
     let mut request = request(end.text());
     if let Some(traceparent) = caller.traceparent() {
         request
@@ -158,7 +157,7 @@ async fn assert_is_recorded(set_up: SetUp, rpc: &str, end: End, caller: Caller) 
     if end.has_deadline() {
         request.metadata_mut().insert("grpc-timeout", "100m".parse().unwrap());
     }
-    end.reach(&obedient, &server, rpc, request).await;
+    end.reach(&handler, &server, rpc, request).await;
 
     // Metrics do not depend on sampling.
     let (code, error) = end.recorded();
@@ -227,8 +226,8 @@ fn assert_is_the_span(span: &SpanData, rpc: &str, end: End, caller: Caller) {
     }
 }
 
-/// Returns the attributes without the addresses of both ends, which are asserted to be there.
-fn attributes_of(span: &SpanData, server: &Running) -> Attributes {
+/// Checks and removes the address attributes, and returns the others.
+fn attributes_of(span: &SpanData, server: &RunningServer) -> Attributes {
     let mut found = attributes(&span.attributes);
     let mut take = |name: &str| found.remove(name).unwrap_or_default();
     assert_eq!(take("server.address"), "127.0.0.1");
@@ -239,40 +238,40 @@ fn attributes_of(span: &SpanData, server: &Running) -> Attributes {
     found
 }
 
-mod of_each_kind {
+mod each_kind_of_rpc {
     use super::*;
 
     #[tokio::test]
     async fn with_the_attribute() {
-        assert_each_end_is_recorded(SetUp::Attribute, &RPCS, &End::OF_EACH).await;
+        assert_each_end_is_recorded(Coverage::Attribute, &RPCS, &End::OF_EACH).await;
     }
 
     #[tokio::test]
     async fn with_the_layer() {
-        assert_each_end_is_recorded(SetUp::Layer, &RPCS, &End::OF_EACH).await;
+        assert_each_end_is_recorded(Coverage::Layer, &RPCS, &End::OF_EACH).await;
     }
 
     #[tokio::test]
     async fn with_both() {
-        assert_each_end_is_recorded(SetUp::Both, &RPCS, &End::OF_EACH).await;
+        assert_each_end_is_recorded(Coverage::Both, &RPCS, &End::OF_EACH).await;
     }
 }
 
-mod of_a_stream {
+mod response_streams {
     use super::*;
 
     #[tokio::test]
     async fn with_the_attribute() {
-        assert_each_end_is_recorded(SetUp::Attribute, &STREAMING, &End::OF_STREAMS).await;
+        assert_each_end_is_recorded(Coverage::Attribute, &STREAMING, &End::OF_STREAMS).await;
     }
 
     #[tokio::test]
     async fn with_the_layer() {
-        assert_each_end_is_recorded(SetUp::Layer, &STREAMING, &End::OF_STREAMS).await;
+        assert_each_end_is_recorded(Coverage::Layer, &STREAMING, &End::OF_STREAMS).await;
     }
 
     #[tokio::test]
     async fn with_both() {
-        assert_each_end_is_recorded(SetUp::Both, &STREAMING, &End::OF_STREAMS).await;
+        assert_each_end_is_recorded(Coverage::Both, &STREAMING, &End::OF_STREAMS).await;
     }
 }

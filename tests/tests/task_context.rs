@@ -1,5 +1,6 @@
-//! `task` carries the current OpenTelemetry context and `tracing` span into tasks and threads:
-//! there whenever these run, and only then.
+//! `otel_runtime::task` propagates the current OpenTelemetry context and `tracing` span.
+//!
+//! Both are current in tasks and threads while these run, and only then.
 
 use std::pin::pin;
 use std::task::{Context as TaskContext, Waker};
@@ -10,7 +11,7 @@ use opentelemetry::trace::{Span, SpanId, TraceContextExt, Tracer};
 use opentelemetry::{Context, ContextGuard, KeyValue, global};
 use otel_runtime::task;
 
-/// Makes a span and baggage current, on this thread.
+/// Attaches a context with a span and baggage to this thread.
 fn enter() -> (SpanId, ContextGuard) {
     let span = global::tracer("app").start("rpc");
     let id = span.span_context().span_id();
@@ -18,7 +19,7 @@ fn enter() -> (SpanId, ContextGuard) {
     (id, context.attach())
 }
 
-/// The span, `user` in the baggage, and the name of `tracing`'s span.
+/// The current span, the baggage entry `user`, and the name of the current `tracing` span.
 type Current = (SpanId, Option<String>, Option<&'static str>);
 
 fn current() -> Current {
@@ -38,7 +39,7 @@ fn nothing() -> Current {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn into_tasks_and_threads() {
+async fn context_is_current_in_tasks_and_threads() {
     let _telemetry = Telemetry::start();
     let (expected, tasks, thread) = {
         let (id, _guard) = enter();
@@ -60,12 +61,12 @@ async fn into_tasks_and_threads() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_the_span_of_tracing() {
+async fn tracing_span_is_current_in_tasks() {
     let telemetry = Telemetry::start();
     let (rpc, task) = {
         let (rpc, _guard) = enter();
         let _span = tracing::info_span!("outer").entered();
-        // Newer than the span's own context.
+        // This baggage is newer than the context of the `tracing` span.
         let _guard = Context::current_with_baggage([KeyValue::new("user", "grace")]).attach();
         let task = task::spawn(async {
             tracing::info_span!("inner").in_scope(|| {});
@@ -83,7 +84,7 @@ async fn with_the_span_of_tracing() {
     assert_eq!(named("inner").parent_span_id, outer.span_context.span_id());
 }
 
-/// Says what is current when it is dropped.
+/// A value that records the current context when it is dropped.
 struct Dropped(Shared<Option<Current>>);
 
 impl Drop for Dropped {
@@ -93,7 +94,7 @@ impl Drop for Dropped {
 }
 
 #[test]
-fn and_not_while_they_wait() {
+fn context_is_not_current_between_polls() {
     let _telemetry = Telemetry::start();
     let seen = Shared::default();
     let mut carried = {
@@ -117,7 +118,7 @@ fn and_not_while_they_wait() {
 }
 
 #[test]
-fn and_not_behind_a_panic() {
+fn context_is_detached_after_a_panic() {
     let _telemetry = Telemetry::start();
     let panics = {
         let (_, _guard) = enter();
@@ -129,7 +130,7 @@ fn and_not_behind_a_panic() {
 }
 
 #[tokio::test]
-async fn where_nothing_is_current_nothing_is_carried() {
+async fn without_a_current_context_nothing_is_propagated() {
     let _telemetry = Telemetry::start();
     let carried = task::in_current_context(async { current() });
     let (rpc, _guard) = enter();

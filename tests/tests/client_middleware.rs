@@ -1,4 +1,4 @@
-//! Timeouts and retries around a client's layer, and inside it: which way round means what.
+//! Timeouts and retries outside and inside `ClientLayer`, and the effect of their order.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,8 +7,8 @@ use std::time::Duration;
 use integration_tests::client::{Kind, call, client_attributes, endpoint};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
-use integration_tests::obedient::Obedient;
-use integration_tests::server::{Running, serve};
+use integration_tests::scripted::ScriptedService;
+use integration_tests::server::{RunningServer, serve};
 use integration_tests::telemetry::{Shared, Telemetry, attributes};
 use opentelemetry::Context;
 use opentelemetry::trace::{
@@ -28,16 +28,16 @@ use tower::timeout::TimeoutLayer;
 
 const SOON: Duration = Duration::from_millis(20);
 
-fn layer(server: &Running) -> ClientLayer {
+fn layer(server: &RunningServer) -> ClientLayer {
     ClientLayer::for_endpoint(&endpoint(server.address))
 }
 
-fn channel(server: &Running) -> Channel {
+fn channel(server: &RunningServer) -> Channel {
     endpoint(server.address).connect_lazy()
 }
 
-/// Asserts that there is one span and one duration, which end like this.
-async fn assert_ended(telemetry: &Telemetry, server: &Running, code: &str, error: &str, message: &'static str) {
+/// Asserts that there is one span and one duration with this outcome.
+async fn assert_ended(telemetry: &Telemetry, server: &RunningServer, code: &str, error: &str, message: &'static str) {
     let span = telemetry.span().await;
     let expected = client_attributes("kinds.Unary/Call", server.address, code, Some(error));
     assert_eq!(attributes(&span.attributes), expected);
@@ -52,9 +52,9 @@ async fn assert_ended(telemetry: &Telemetry, server: &Running, code: &str, error
 }
 
 #[tokio::test]
-async fn a_timeout_outside_drops_the_rpc() {
+async fn outer_timeout_cancels_the_rpc() {
     let telemetry = Telemetry::start();
-    let server = serve(Obedient::default().routes()).await;
+    let server = serve(ScriptedService::default().routes()).await;
     let stack = ServiceBuilder::new()
         .layer(TimeoutLayer::new(SOON))
         .layer(layer(&server))
@@ -64,9 +64,9 @@ async fn a_timeout_outside_drops_the_rpc() {
 }
 
 #[tokio::test]
-async fn a_timeout_inside_ends_it_with_an_error() {
+async fn inner_timeout_fails_the_rpc() {
     let telemetry = Telemetry::start();
-    let server = serve(Obedient::default().routes()).await;
+    let server = serve(ScriptedService::default().routes()).await;
     let stack = ServiceBuilder::new()
         .layer(layer(&server))
         .layer(TimeoutLayer::new(SOON))
@@ -76,7 +76,7 @@ async fn a_timeout_inside_ends_it_with_an_error() {
     assert_ended(&telemetry, &server, "UNKNOWN", "timed_out", "request timed out").await;
 }
 
-/// Fails until it is asked the third time.
+/// A service that succeeds on the third call.
 #[derive(Clone, Default)]
 struct Flaky {
     asked: Arc<AtomicUsize>,
@@ -95,7 +95,7 @@ impl Unary for Flaky {
 }
 
 impl Flaky {
-    /// The `traceparent` of each request, the only one that it had.
+    /// Returns the `traceparent` of each request, and asserts that it had only one.
     fn traceparents(&self) -> Vec<String> {
         let metadata = self.metadata.lock().unwrap();
         let traceparents = metadata.iter().map(|metadata| {
@@ -109,7 +109,7 @@ impl Flaky {
 
 const TEXT: &str = "hello";
 
-/// Tries again what is unavailable.
+/// A retry policy for `UNAVAILABLE`.
 #[derive(Clone)]
 struct Stubborn;
 
@@ -126,7 +126,7 @@ impl<R, E> Policy<http::Request<Body>, http::Response<R>, E> for Stubborn {
         (code == Code::Unavailable).then(|| std::future::ready(()))
     }
 
-    /// tonic's body is read once. What is in it is known here.
+    /// Builds the request anew: a body can be read only once, but its content is known here.
     fn clone_request(&mut self, request: &http::Request<Body>) -> Option<http::Request<Body>> {
         let message = Message::from(TEXT).encode_to_vec();
         let mut frame = vec![0, 0, 0, 0, u8::try_from(message.len()).unwrap()];
@@ -149,7 +149,7 @@ fn caller() -> Context {
 }
 
 #[tokio::test]
-async fn retries_inside_are_one_rpc() {
+async fn inner_retries_are_one_rpc() {
     let telemetry = Telemetry::start();
     let service = Flaky::default();
     let server = serve(Routes::new(UnaryServer::new(service.clone()))).await;
@@ -170,7 +170,7 @@ async fn retries_inside_are_one_rpc() {
 }
 
 #[tokio::test]
-async fn retries_outside_are_an_rpc_each() {
+async fn outer_retries_are_separate_rpcs() {
     let telemetry = Telemetry::start();
     let service = Flaky::default();
     let server = serve(Routes::new(UnaryServer::new(service.clone()))).await;

@@ -1,12 +1,11 @@
-//! Who moves over from old dashboards gets the names from before RPC became stable beside today's,
-//! and nobody else does.
+//! `OTEL_SEMCONV_STABILITY_OPT_IN` selects the names from before the RPC conventions became stable.
 
 use std::process::Command;
 
 use integration_tests::kinds::Message;
 use integration_tests::kinds::server_stream_client::ServerStreamClient;
 use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
-use integration_tests::server::PATIENCE;
+use integration_tests::server::TIMEOUT;
 use integration_tests::telemetry::{Attributes, Metrics, Telemetry, attributes, expected};
 use opentelemetry::trace::SpanKind;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
@@ -33,7 +32,7 @@ impl ServerStream for Service {
     }
 }
 
-/// Two RPCs, recorded by the attribute and both layers, and one to a method that nobody has.
+/// Makes two RPCs, recorded by the attribute and both layers, and one to an unknown method.
 async fn three_rpcs() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -52,7 +51,7 @@ async fn three_rpcs() {
     client.call(Message::from("")).await.unwrap_err();
 }
 
-/// The points of a histogram: attributes, count and sum.
+/// Returns the data points of a histogram: attributes, count and sum.
 fn points(metrics: &Metrics, name: &str) -> Vec<(Attributes, u64, f64)> {
     let Some(metric) = metrics.instrument(name) else {
         return Vec::new();
@@ -72,10 +71,10 @@ fn points(metrics: &Metrics, name: &str) -> Vec<(Attributes, u64, f64)> {
 }
 
 #[tokio::test]
-async fn are_what_the_environment_asks_for() {
+async fn names_of_the_current_environment() {
     let dup = std::env::var(OPT_IN).is_ok_and(|opt_in| opt_in.contains("rpc/dup"));
     let telemetry = Telemetry::start();
-    tokio::time::timeout(PATIENCE, three_rpcs()).await.unwrap();
+    tokio::time::timeout(TIMEOUT, three_rpcs()).await.unwrap();
 
     let (mut spans_of_stream, mut spans_of_unknown) = (0, 0);
     for span in telemetry.spans(6).await {
@@ -137,7 +136,7 @@ async fn are_what_the_environment_asks_for() {
             "{durations:?}"
         );
 
-        // Each message is a field's tag, its length, and eight letters.
+        // An encoded message has the field's tag, the length, and eight letters.
         let (sent, received) = match side {
             "server" => ("response", "request"),
             _ => ("request", "response"),
@@ -163,17 +162,17 @@ async fn are_what_the_environment_asks_for() {
     assert_eq!(metrics.instrument("rpc.server.request.size").unwrap().unit(), "By");
 }
 
-/// The environment is read once in a process, so each choice is tried in one of its own.
+/// The environment is read once per process, so each value is tested in a child process.
 #[test]
-fn of_each_choice() {
+fn names_for_each_value_of_the_variable() {
     for opt_in in ["", "rpc", "rpc/dup", "http , rpc/dup"] {
         let output = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "are_what_the_environment_asks_for"])
+            .args(["--exact", "names_of_the_current_environment"])
             .env(OPT_IN, opt_in)
             .output()
             .unwrap();
         let told = String::from_utf8_lossy(&output.stdout);
-        // The child test exists, and was run.
+        // Check that the child process did run the test.
         assert!(
             output.status.success() && told.contains("1 passed"),
             "with {OPT_IN}={opt_in:?}: {told}"

@@ -1,4 +1,4 @@
-//! The output of the program `talkative`, a process of its own.
+//! Runs the program `logging_service` in a child process, and parses its output.
 
 use std::collections::BTreeMap;
 
@@ -6,25 +6,24 @@ use serde_json::Value;
 
 use crate::child;
 
-/// All that it said, by what has become of it.
+/// The output of the program, by the kind of telemetry.
 #[derive(Debug)]
-pub struct Said {
-    /// Lines of its log that are not JSON.
+pub struct LogOutput {
+    /// Log lines on stdout that are not JSON.
     pub text: Vec<String>,
-    /// Lines of its log that are.
+    /// Log lines on stdout in JSON.
     pub lines: Vec<Value>,
-    /// Log records.
+    /// Log records of the console exporter.
     pub records: Vec<Value>,
-    /// Spans.
+    /// Spans of the console exporter.
     pub spans: Vec<Value>,
-    /// The error.
+    /// The contents of stderr.
     pub stderr: String,
 }
 
-/// Has it talk. `program` is `env!("CARGO_BIN_EXE_talkative")`; its log lines look as the second
-/// argument says.
+/// Runs `program`, which is `env!("CARGO_BIN_EXE_logging_service")`, with log lines in a format.
 #[must_use]
-pub fn talk<const N: usize>(program: &str, lines: &str, variables: [(&str, &str); N]) -> Said {
+pub fn run_logging_service<const N: usize>(program: &str, lines: &str, variables: [(&str, &str); N]) -> LogOutput {
     let mut all = BTreeMap::from([
         ("OTEL_TRACES_EXPORTER", "console"),
         ("OTEL_METRICS_EXPORTER", "none"),
@@ -33,7 +32,7 @@ pub fn talk<const N: usize>(program: &str, lines: &str, variables: [(&str, &str)
     all.extend(variables);
     let ended = child::run(program, &[lines], all);
     assert!(ended.success, "{}", ended.stderr);
-    let mut said = Said {
+    let mut said = LogOutput {
         text: Vec::new(),
         lines: Vec::new(),
         records: Vec::new(),
@@ -51,20 +50,20 @@ pub fn talk<const N: usize>(program: &str, lines: &str, variables: [(&str, &str)
     said
 }
 
-impl Said {
-    /// The line with this message, if there is one.
+impl LogOutput {
+    /// Returns the log line with this message, if there is one.
     #[must_use]
     pub fn line(&self, message: &str) -> Option<&Value> {
         one(&self.lines, "message", message)
     }
 
-    /// The log record with this body, if there is one.
+    /// Returns the log record with this body, if there is one.
     #[must_use]
     pub fn record(&self, body: &str) -> Option<&Value> {
         one(&self.records, "body", body)
     }
 
-    /// The span of this name, if there is one.
+    /// Returns the span with this name, if there is one.
     #[must_use]
     pub fn span(&self, name: &str) -> Option<&Value> {
         one(&self.spans, "name", name)
@@ -74,6 +73,6 @@ impl Said {
 fn one<'a>(objects: &'a [Value], key: &str, value: &str) -> Option<&'a Value> {
     let mut found = objects.iter().filter(|object| object[key] == value);
     let object = found.next();
-    assert!(found.next().is_none(), "{value} is there twice");
+    assert!(found.next().is_none(), "duplicate {value}");
     object
 }

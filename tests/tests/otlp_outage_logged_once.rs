@@ -1,6 +1,6 @@
-//! A receiver that fails is told of once, and so is that it works again.
+//! An outage of the OTLP receiver is logged once, and so is its end.
 
-use integration_tests::child::Driven;
+use integration_tests::child::DrivenProcess;
 use integration_tests::collector::{Behaviour, Collector, Content};
 
 const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
@@ -10,7 +10,7 @@ fn about(log: &[String], text: &str) -> usize {
 }
 
 #[test]
-fn not_with_each_batch() {
+fn outage_is_logged_once_for_many_batches() {
     for protocol in ["grpc", "http/protobuf"] {
         println!("{protocol}");
         let collector = Collector::start();
@@ -22,17 +22,17 @@ fn not_with_each_batch() {
             ("OTEL_METRICS_EXPORTER", "none"),
             ("OTEL_LOGS_EXPORTER", "none"),
         ];
-        let (mut driven, _) = Driven::start(DRIVEN, &["multi_thread"], variables);
+        let (mut driven, _) = DrivenProcess::start(DRIVEN, &["multi_thread"], variables);
         for _ in 0..5 {
-            driven.tell("spans 2");
-            assert!(driven.tell("flush 20000").starts_with("error "));
+            driven.send("spans 2");
+            assert!(driven.send("flush 20000").starts_with("error "));
         }
-        collector.behave(Behaviour::Keep);
+        collector.behave(Behaviour::Accept);
         for _ in 0..5 {
-            driven.tell("spans 2");
-            assert!(driven.tell("flush 20000").starts_with("ok "));
+            driven.send("spans 2");
+            assert!(driven.send("flush 20000").starts_with("ok "));
         }
-        driven.tell("shutdown 20000");
+        driven.send("shutdown 20000");
         let log = driven.end();
         let warnings: Vec<&String> = log
             .iter()
@@ -54,21 +54,22 @@ fn not_with_each_batch() {
     }
 }
 
-/// A receiver that takes a message, but not all that is in it, is told of by the exporter of
-/// OpenTelemetry's own crate. What it did not take counts as arrived: the crate says no more.
+/// A partial success is logged by the exporter of the crate `opentelemetry-otlp`.
+///
+/// Rejected items count as exported, because that crate does not return them.
 #[test]
-fn partial_success_is_told() {
+fn partial_success_is_logged() {
     let collector = Collector::start();
-    collector.behave(Behaviour::Reject(3));
+    collector.behave(Behaviour::PartialSuccess(3));
     let url = collector.url();
     let variables = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &*url),
         ("OTEL_METRICS_EXPORTER", "none"),
         ("OTEL_LOGS_EXPORTER", "none"),
     ];
-    let (mut driven, _) = Driven::start(DRIVEN, &["multi_thread"], variables);
-    driven.tell("spans 5");
-    assert!(driven.tell("shutdown 20000").starts_with("ok "));
+    let (mut driven, _) = DrivenProcess::start(DRIVEN, &["multi_thread"], variables);
+    driven.send("spans 5");
+    assert!(driven.send("shutdown 20000").starts_with("ok "));
     let log = driven.end();
     let [told] = &log[..] else { panic!("{log:#?}") };
     assert!(
@@ -78,36 +79,36 @@ fn partial_success_is_told() {
     assert!(told.contains("too many"), "{told}");
 }
 
-/// Spans that end after the shutdown are not told of one by one.
+/// Spans that end after the shutdown are not logged one by one.
 #[test]
-fn nor_with_each_span_that_comes_after_the_end() {
+fn spans_after_shutdown_are_not_logged_one_by_one() {
     let collector = Collector::start();
     let url = collector.url();
-    let (mut driven, _) = Driven::start(DRIVEN, &["multi_thread"], [("OTEL_EXPORTER_OTLP_ENDPOINT", &*url)]);
-    driven.tell("shutdown 20000");
-    driven.tell("spans 50");
-    driven.tell("logs 50");
+    let (mut driven, _) = DrivenProcess::start(DRIVEN, &["multi_thread"], [("OTEL_EXPORTER_OTLP_ENDPOINT", &*url)]);
+    driven.send("shutdown 20000");
+    driven.send("spans 50");
+    driven.send("logs 50");
     assert!(
-        driven.tell("shutdown 20000").starts_with("ok "),
+        driven.send("shutdown 20000").starts_with("ok "),
         "it was there before them"
     );
     let log = driven.end();
     assert_eq!(about(&log, "WARN") + about(&log, "ERROR"), 0, "{log:#?}");
 }
 
-/// Nothing that sending does becomes telemetry: it would have to be sent.
+/// An export creates no telemetry, which would have to be exported in turn.
 #[test]
-fn and_sending_makes_nothing_to_send() {
+fn exports_create_no_telemetry() {
     let collector = Collector::start();
     let url = collector.url();
     let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*url), ("RUST_LOG", "trace")];
-    let (mut driven, _) = Driven::start(DRIVEN, &["multi_thread"], variables);
+    let (mut driven, _) = DrivenProcess::start(DRIVEN, &["multi_thread"], variables);
     for _ in 0..3 {
-        driven.tell("spans 1");
-        assert!(driven.tell("flush 20000").starts_with("ok "));
+        driven.send("spans 1");
+        assert!(driven.send("flush 20000").starts_with("ok "));
     }
-    driven.tell("shutdown 20000");
-    // A record's target is the name of its scope.
+    driven.send("shutdown 20000");
+    // The target of a log record is the name of its scope.
     let received = collector.received().into_iter();
     let logs = received.filter_map(|received| match received.content {
         Content::Logs(logs) => Some(logs),
@@ -125,7 +126,7 @@ fn and_sending_makes_nothing_to_send() {
     assert!(!targets.iter().any(is_of_transport), "{targets:?}");
     let scopes = collector.received().into_iter().flat_map(|received| received.spans());
     assert!(scopes.into_iter().all(|span| span.name == "made"));
-    // With a lower level, it is logged.
+    // At a lower level, the export's own events are logged.
     let log = driven.end();
     assert!(
         log.iter().any(|line| line.contains("h2::") || line.contains("hyper")),

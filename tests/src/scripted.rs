@@ -1,4 +1,4 @@
-//! A service of all four kinds that does what it is told, and that nobody records.
+//! An uninstrumented service of all four kinds that follows the script in the request.
 
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -21,22 +21,24 @@ use crate::kinds::server_stream_server::{ServerStream, ServerStreamServer};
 use crate::kinds::unary_server::{Unary, UnaryServer};
 use crate::telemetry::Shared;
 
-/// Does what the text of the first message says, and replies with that text if it is none of these:
+/// A service that does as the text of the first message says.
+///
+/// Any other text is echoed. The scripts are:
 ///
 /// * `fail`: fails with [`failure`], before any response;
-/// * `code 5`: fails with this code and the message `as asked: 5`, or succeeds with the code 0;
+/// * `code 5`: fails with this code and the message `as asked: 5`, or succeeds if the code is 0;
 /// * `wait`: never replies;
 /// * `panic`: panics;
-/// * `fail later`, `code 5 later`, …: the same, behind the first message of a stream.
+/// * `fail later`, `code 5 later`, …: does so after the first message of a response stream.
 #[derive(Clone, Debug, Default)]
-pub struct Obedient {
-    /// Told of each RPC that now waits.
+pub struct ScriptedService {
+    /// Notified when an RPC starts to wait.
     pub waiting: Arc<Notify>,
     /// The metadata of each request.
     pub metadata: Shared<Vec<MetadataMap>>,
 }
 
-/// The status that an [`Obedient`] service fails with.
+/// Returns the status of the script `fail`.
 #[must_use]
 pub fn failure() -> Status {
     Status::not_found("nothing of that name")
@@ -44,8 +46,8 @@ pub fn failure() -> Status {
 
 type Messages = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
 
-impl Obedient {
-    /// All four services.
+impl ScriptedService {
+    /// Returns routes with all four services.
     #[must_use]
     pub fn routes(&self) -> Routes {
         Routes::new(UnaryServer::new(self.clone()))
@@ -54,19 +56,20 @@ impl Obedient {
             .add_service(BidiServer::new(self.clone()))
     }
 
-    /// All four services, of which those that reply with one message do so as a stream does. So
-    /// they, too, can fail behind their reply.
+    /// Returns routes with all four services, all of which reply with a stream.
+    ///
+    /// So unary and client-streaming RPCs can fail after their reply, too.
     #[must_use]
     pub fn routes_of_streams(&self) -> Routes {
-        let unary = As::<_, UnaryServer<Obedient>>::new(ServerStreamServer::new(self.clone()));
-        let client_stream = As::<_, ClientStreamServer<Obedient>>::new(BidiServer::new(self.clone()));
+        let unary = As::<_, UnaryServer<ScriptedService>>::new(ServerStreamServer::new(self.clone()));
+        let client_stream = As::<_, ClientStreamServer<ScriptedService>>::new(BidiServer::new(self.clone()));
         Routes::new(unary)
             .add_service(ServerStreamServer::new(self.clone()))
             .add_service(client_stream)
             .add_service(BidiServer::new(self.clone()))
     }
 
-    /// The metadata of the one request that came.
+    /// Returns the metadata of the request, and asserts that there was only one.
     #[must_use]
     pub fn only_metadata(&self) -> MetadataMap {
         let metadata = self.metadata.lock().unwrap();
@@ -93,7 +96,7 @@ impl Obedient {
         }
     }
 
-    /// The first message of a stream, and behind it what is to come later.
+    /// Returns a stream of the first message, followed by the result of a `later` script.
     fn replies(&self, first: String) -> Messages {
         let (service, text) = (self.clone(), first.clone());
         let later = tokio_stream::once(()).then(move |()| {
@@ -108,7 +111,7 @@ impl Obedient {
 }
 
 #[tonic::async_trait]
-impl Unary for Obedient {
+impl Unary for ScriptedService {
     async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
         self.came(&request);
         self.obey(&request.get_ref().text).await?;
@@ -117,7 +120,7 @@ impl Unary for Obedient {
 }
 
 #[tonic::async_trait]
-impl ServerStream for Obedient {
+impl ServerStream for ScriptedService {
     type CallStream = Messages;
 
     async fn call(&self, request: Request<Message>) -> Result<Response<Messages>, Status> {
@@ -128,7 +131,7 @@ impl ServerStream for Obedient {
 }
 
 #[tonic::async_trait]
-impl ClientStream for Obedient {
+impl ClientStream for ScriptedService {
     async fn call(&self, request: Request<Streaming<Message>>) -> Result<Response<Message>, Status> {
         self.came(&request);
         let first = request.into_inner().message().await?.unwrap_or_default();
@@ -138,7 +141,7 @@ impl ClientStream for Obedient {
 }
 
 #[tonic::async_trait]
-impl Bidi for Obedient {
+impl Bidi for ScriptedService {
     type CallStream = Messages;
 
     async fn call(&self, request: Request<Streaming<Message>>) -> Result<Response<Messages>, Status> {
@@ -149,7 +152,7 @@ impl Bidi for Obedient {
     }
 }
 
-/// The service `S` under the name of `N`.
+/// Wraps the service `S`, and serves it under the name of `N`.
 #[derive(Debug)]
 struct As<S, N> {
     service: S,

@@ -1,9 +1,9 @@
-//! A service of 2,000 methods has its metrics, and so has one of more.
+//! A service may have 2,000 methods in its metrics, and the others share one time series.
 
 use std::alloc::System;
 
 use cap::Cap;
-use integration_tests::counted::Counted;
+use integration_tests::counted::CountingTelemetry;
 use integration_tests::rpc::{call_to_end, request};
 use integration_tests::server::serve_with;
 use otel_runtime::ServerLayer;
@@ -11,7 +11,7 @@ use tonic::Code;
 use tonic::service::Routes;
 use tonic::transport::{Channel, Server};
 
-/// How much is in use at any moment.
+/// The allocator, which counts the memory in use.
 #[global_allocator]
 static ALLOCATED: Cap<System> = Cap::new(System, usize::MAX);
 
@@ -20,7 +20,7 @@ async fn call(channel: Channel, path: &str) -> Code {
     status.code()
 }
 
-/// Answers whatever it is asked, as a proxy may.
+/// Returns routes that answer every path, as a proxy may.
 fn of_any_method() -> Routes {
     async fn answer() -> axum::response::Response {
         let empty_message = axum::body::Body::from(vec![0; 5]);
@@ -33,8 +33,8 @@ fn of_any_method() -> Routes {
 }
 
 #[tokio::test]
-async fn has_each_in_its_metrics_and_one_series_for_the_rest() {
-    let counted = Counted::with_series(10_000);
+async fn methods_beyond_the_limit_share_one_series() {
+    let counted = CountingTelemetry::with_series(10_000);
     let layer = ServerLayer::new().instrumentation(counted.instrumentation.clone());
     let server = serve_with(Server::builder().layer(layer), of_any_method()).await;
     let channel = server.channel().await;
@@ -51,7 +51,7 @@ async fn has_each_in_its_metrics_and_one_series_for_the_rest() {
             let labels = format!("UNKNOWN {} UNKNOWN", method(number));
             assert_eq!(durations.get(&labels), Some(&i64::try_from(round).unwrap()), "{labels}");
         }
-        // With `_OTHER`: each method's first RPC begins as one of a method that nobody knows.
+        // Includes `_OTHER`, because the first RPC of each method starts as unknown.
         assert_eq!(found["rpc.server.active_requests"].len(), 2001);
         assert!(found["rpc.server.active_requests"].values().all(|active| *active == 0));
         drop(found);
@@ -60,7 +60,7 @@ async fn has_each_in_its_metrics_and_one_series_for_the_rest() {
     println!("in use after each round: {in_use:?}");
     assert!(in_use[1] < in_use[0] + 100_000, "{in_use:?}");
 
-    // A further method is not learned, however often it is called.
+    // Beyond the limit, a method never becomes known.
     for _ in 0..10 {
         assert_eq!(call(channel.clone(), "shop.More/Method").await, Code::Unknown);
     }

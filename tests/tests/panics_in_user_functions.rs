@@ -1,15 +1,16 @@
-//! A function that a user gives may panic: a filter, one that says who is a stranger, attributes,
-//! an instrumentation. That costs telemetry, never an RPC.
+//! Panics in user-provided functions cost telemetry, but never an RPC.
+//!
+//! The functions are filters, `public_endpoint_if`, span attributes, fields, and instrumentations.
 
 use std::fmt;
 
 use integration_tests::client::{self, Kind};
+use integration_tests::coverage::{Plain, RPCS, ScriptedHandler};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
 use integration_tests::panics::{CALLS, assert_all_counted, assert_all_reply, panics, start, with_layer};
 use integration_tests::rpc::{call_to_end, request};
 use integration_tests::server::{serve, serve_with};
-use integration_tests::set_ups::{Obedient, Plain, RPCS};
 use integration_tests::telemetry::attributes;
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanId, SpanKind};
@@ -20,7 +21,7 @@ use tonic::{Code, Request, Response, Status};
 use tower::Layer;
 
 #[tokio::test]
-async fn a_servers_filter() {
+async fn server_filter() {
     for is_annotated in [false, true] {
         let telemetry = start();
         let layer = ServerLayer::new().filter(Filter::new(|_| panics()));
@@ -32,7 +33,7 @@ async fn a_servers_filter() {
 }
 
 #[tokio::test]
-async fn a_servers_span_attributes() {
+async fn server_span_attributes() {
     for is_annotated in [false, true] {
         let telemetry = start();
         // The iterator that the function returns may panic as well.
@@ -47,7 +48,7 @@ async fn a_servers_span_attributes() {
 }
 
 #[tokio::test]
-async fn what_tells_strangers() {
+async fn public_endpoint_condition() {
     for is_annotated in [false, true] {
         let telemetry = start();
         let layer = ServerLayer::new().public_endpoint_if(|_: &RpcRequest<'_>| panics());
@@ -61,7 +62,7 @@ async fn what_tells_strangers() {
     }
 }
 
-/// Cannot be shown.
+/// A value whose `Display` implementation panics.
 struct Unspeakable;
 
 impl fmt::Display for Unspeakable {
@@ -70,7 +71,7 @@ impl fmt::Display for Unspeakable {
     }
 }
 
-/// Serves it, and calls it twice.
+/// Serves a service, and asserts that two RPCs succeed.
 async fn assert_two_reply(service: impl Unary, with_layer: bool) {
     let routes = Routes::new(UnaryServer::new(service));
     let server = if with_layer {
@@ -127,9 +128,9 @@ impl Unary for OfInstrumentation {
     }
 }
 
-/// The layer goes on without the attribute.
+/// With the layer, the RPC is still recorded.
 #[tokio::test]
-async fn the_expression_of_an_instrumentation() {
+async fn instrumentation_expression() {
     for with_layer in [false, true] {
         let telemetry = start();
         assert_two_reply(OfInstrumentation, with_layer).await;
@@ -140,14 +141,14 @@ async fn the_expression_of_an_instrumentation() {
 }
 
 #[tokio::test]
-async fn what_a_client_is_given() {
+async fn client_options() {
     let layers = [
         ClientLayer::new("here").filter(Filter::new(|_| panics())),
         ClientLayer::new("here").span_attributes(|_| panics::<Vec<_>>()),
     ];
     for layer in layers {
         let telemetry = start();
-        let server = serve(Plain::routes(&Obedient::default())).await;
+        let server = serve(Plain::routes(&ScriptedHandler::default())).await;
         let channel = layer.layer(server.channel().await);
         for kind in Kind::ALL {
             assert_eq!(client::call(channel.clone(), kind, Request::new("")).await.unwrap(), 1);

@@ -1,9 +1,8 @@
-//! A service that logs wherever one can, which tests run in processes of its own with environment
-//! variables of theirs.
+//! A service that logs in many places, which tests run as a child process.
 //!
-//! The first argument selects the format of log lines: `pretty`, `json`, `off`, or `default`; or
-//! `nobody` is to hear anything. Where its second is `abort`, its end is sudden. The console's
-//! exporters write JSON, so that tests can read what becomes of the same events.
+//! The first argument selects the format of log lines: `pretty`, `json`, `off` or `default`. With
+//! `no_subscriber`, none is installed. If the second argument is `abort`, the process aborts. The
+//! console exporters write JSON, so that tests can parse the exported telemetry.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -25,11 +24,11 @@ use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
 #[derive(Clone)]
-struct Talkative;
+struct LoggingService;
 
 #[traced_service]
 #[tonic::async_trait]
-impl Unary for Talkative {
+impl Unary for LoggingService {
     async fn call(&self, _: Request<Message>) -> Result<Response<Message>, Status> {
         tracing::info!("in a handler");
         instrumented(1).await;
@@ -67,14 +66,14 @@ async fn verbose() {
 #[tracing::instrument]
 fn quiet() {}
 
-/// Returns the baggage.
+/// Returns the entry `user` of the current baggage.
 fn user() -> Option<String> {
     Context::map_current(|context| context.baggage().get("user").map(ToString::to_string))
 }
 
 #[traced_service]
 #[tonic::async_trait]
-impl ServerStream for Talkative {
+impl ServerStream for LoggingService {
     type CallStream = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
 
     async fn call(&self, _: Request<Message>) -> Result<Response<Self::CallStream>, Status> {
@@ -128,7 +127,7 @@ async fn main() {
         "pretty" => builder.stdout_logs(StdoutLogs::Pretty),
         "json" => builder.stdout_logs(StdoutLogs::Json),
         "off" => builder.stdout_logs(StdoutLogs::Off),
-        "nobody" => builder.without_subscriber(),
+        "no_subscriber" => builder.without_subscriber(),
         _ => builder,
     };
     let telemetry = builder.init().unwrap();
@@ -141,7 +140,8 @@ async fn main() {
     suppressed();
     tracing::error!(name: "Export.Failed.NonRetryable", "each batch fails");
 
-    let server = serve(Routes::new(UnaryServer::new(Talkative)).add_service(ServerStreamServer::new(Talkative))).await;
+    let server =
+        serve(Routes::new(UnaryServer::new(LoggingService)).add_service(ServerStreamServer::new(LoggingService))).await;
     let mut request = Request::new(Message::default());
     request.metadata_mut().insert("baggage", "user=ada".parse().unwrap());
     UnaryClient::new(server.channel().await).call(request).await.unwrap();

@@ -1,31 +1,30 @@
-//! Made-up requests fill neither the metrics nor the memory.
+//! Random requests to unknown methods increase neither the number of time series nor the memory.
 //!
-//! `MADE_UP_RPCS=100000 cargo test --release -p integration-tests --test made_up_requests` does
-//! more of it. What is made up comes from `MADE_UP_SEED`.
+//! `MADE_UP_RPCS=100000` sets the number of RPCs, and `MADE_UP_SEED` the seed.
 
 use std::alloc::System;
 
 use cap::Cap;
 use fastrand::Rng;
-use integration_tests::counted::{Counted, chosen, series};
+use integration_tests::counted::{CountingTelemetry, number_from_env, series};
+use integration_tests::coverage::{Annotated, RPCS, ScriptedHandler};
 use integration_tests::kinds::Message;
 use integration_tests::rpc::{call_to_end, request};
-use integration_tests::server::{Running, serve_with};
-use integration_tests::set_ups::{Annotated, Obedient, RPCS};
+use integration_tests::server::{RunningServer, serve_with};
 use otel_runtime::ServerLayer;
 use tokio::task::JoinSet;
 use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue};
 use tonic::transport::{Channel, Server};
 use tonic::{Code, Request};
 
-/// How much is in use at any moment.
+/// The allocator, which counts the memory in use.
 #[global_allocator]
 static ALLOCATED: Cap<System> = Cap::new(System, usize::MAX);
 
 const AT_ONCE: u64 = 4;
 const ROUND: u64 = 10_000;
 
-/// Letters, digits, and what else a path and a header may hold.
+/// Returns a random word of characters that are valid in paths and headers.
 fn word(random: &mut Rng) -> String {
     let length = random.usize(1..40);
     std::iter::repeat_with(|| random.choice(b"abcdefghijklmnopqrstuvwxyz0123456789-._").unwrap())
@@ -34,7 +33,7 @@ fn word(random: &mut Rng) -> String {
         .collect()
 }
 
-/// A request as nobody has made it before.
+/// Returns a random path, and a request with random headers.
 fn made_up(random: &mut Rng) -> (String, Request<Message>) {
     let mut request = request(&format!("say {}", word(random)));
     let metadata = request.metadata_mut();
@@ -59,8 +58,8 @@ fn made_up(random: &mut Rng) -> (String, Request<Message>) {
     (format!("{}/{}", word(random), word(random)), request)
 }
 
-/// A round, one in ten of a method that there is: how many those are.
-async fn flood(server: &Running, random: &mut Rng) -> u64 {
+/// Makes the RPCs of a round, 10 % of them to a known method, and returns the number of these.
+async fn flood(server: &RunningServer, random: &mut Rng) -> u64 {
     let mut workers = JoinSet::new();
     for _ in 0..AT_ONCE {
         let (channel, mut random) = (server.channel().await, random.fork());
@@ -87,14 +86,14 @@ async fn call(channel: Channel, path: &str, request: Request<Message>) -> Code {
 }
 
 #[tokio::test]
-async fn change_neither_the_number_of_series_nor_the_memory() {
-    let rpcs = chosen("MADE_UP_RPCS", 20_000);
-    let mut random = Rng::with_seed(chosen("MADE_UP_SEED", 1));
-    let counted = Counted::default();
+async fn time_series_and_memory_are_bounded() {
+    let rpcs = number_from_env("MADE_UP_RPCS", 20_000);
+    let mut random = Rng::with_seed(number_from_env("MADE_UP_SEED", 1));
+    let counted = CountingTelemetry::default();
     let layer = ServerLayer::new()
         .request_headers(["x-tenant"])
         .instrumentation(counted.instrumentation.clone());
-    let routes = Annotated::routes(&Obedient::default());
+    let routes = Annotated::routes(&ScriptedHandler::default());
     let server = serve_with(Server::builder().layer(layer), routes).await;
 
     let (mut so_far, mut known, mut in_use) = (0, 0, Vec::new());
@@ -114,7 +113,7 @@ async fn change_neither_the_number_of_series_nor_the_memory() {
         in_use.push(ALLOCATED.allocated());
     }
     println!("in use after each {ROUND} RPCs: {in_use:?}");
-    // A path alone, kept for each RPC of a round, would be 400,000 bytes.
+    // If only the path of each RPC were retained, a round would need 400,000 bytes.
     let (first, last) = (in_use[0], in_use[in_use.len() - 1]);
     assert!(last < first + 100_000, "{in_use:?}");
 }

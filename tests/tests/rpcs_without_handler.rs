@@ -1,13 +1,15 @@
-//! `ServerLayer` records calls that no handler sees: unknown methods, what an interceptor rejects,
-//! what cannot be decoded, what cannot be encoded.
+//! `ServerLayer` records RPCs that reach no handler, or fail outside of it.
+//!
+//! Causes are unknown methods, rejections by interceptors, and messages that cannot be decoded or
+//! encoded.
 
 use std::collections::BTreeSet;
 
+use integration_tests::coverage::{Annotated, Plain, RPCS, ScriptedHandler};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
 use integration_tests::rpc::{call, call_to_end, read_to_end, request};
-use integration_tests::server::{Running, serve_with};
-use integration_tests::set_ups::{Annotated, Obedient, Plain, RPCS};
+use integration_tests::server::{RunningServer, serve_with};
 use integration_tests::telemetry::{Attributes, Telemetry, attributes, expected};
 use opentelemetry::trace::Status as SpanStatus;
 use otel_runtime::{ServerLayer, traced_service};
@@ -18,17 +20,17 @@ use tonic::transport::{Channel, Server};
 use tonic::{Code, Request, Response, Status};
 use tonic_prost::ProstCodec;
 
-async fn serve_in_layer(routes: Routes) -> Running {
+async fn serve_in_layer(routes: Routes) -> RunningServer {
     serve_with(Server::builder().layer(ServerLayer::new()), routes).await
 }
 
-/// The records of a failed RPC.
+/// The expected telemetry of a failed RPC.
 struct Recorded<'a> {
     method: &'a str,
-    /// The path, where the method is not known.
+    /// `rpc.method_original`, if the method is unknown.
     original: Option<&'a str>,
     code: &'a str,
-    /// The description of the span's status, where the server failed.
+    /// The description of the span status, if the server failed.
     error: Option<&'a str>,
 }
 
@@ -67,13 +69,13 @@ impl Recorded<'_> {
     }
 }
 
-mod an_unknown {
+mod unknown {
     use super::*;
 
     async fn is_other(rpc: &str) {
         for routes in [Plain::routes, Annotated::routes] {
             let telemetry = Telemetry::start();
-            let server = serve_in_layer(routes(&Obedient::default())).await;
+            let server = serve_in_layer(routes(&ScriptedHandler::default())).await;
             let (_, status) = call_to_end(server.channel().await, rpc, request("")).await;
             assert_eq!(status.code(), Code::Unimplemented);
             let recorded = Recorded {
@@ -105,7 +107,7 @@ mod rejected_by_an_interceptor {
         Err(Status::unauthenticated("who are you?"))
     }
 
-    async fn one_of_a_method_that_is(known: bool, server: Running) {
+    async fn one_of_a_method_that_is(known: bool, server: RunningServer) {
         let telemetry = Telemetry::start();
         let (_, status) = call_to_end(server.channel().await, "kinds.Unary/Call", request("")).await;
         assert_eq!(
@@ -122,17 +124,17 @@ mod rejected_by_an_interceptor {
     }
 
     #[tokio::test]
-    async fn of_the_server() {
+    async fn interceptor_of_the_server() {
         for known in [false, true] {
             let layer = ServerLayer::new().known_methods(known.then_some("kinds.Unary/Call"));
             let server = Server::builder().layer(layer).layer(InterceptorLayer::new(refuse));
-            let server = serve_with(server, Annotated::routes(&Obedient::default())).await;
+            let server = serve_with(server, Annotated::routes(&ScriptedHandler::default())).await;
             one_of_a_method_that_is(known, server).await;
         }
     }
 
     #[tokio::test]
-    async fn of_the_service() {
+    async fn interceptor_of_the_service() {
         for known in [false, true] {
             let layer = ServerLayer::new().known_methods(known.then_some("kinds.Unary/Call"));
             let service = UnaryServer::with_interceptor(Annotated::default(), refuse);
@@ -143,8 +145,8 @@ mod rejected_by_an_interceptor {
 
     const MADE_UP: usize = 1000;
 
-    /// However many paths callers make up, metrics have one label for them.
-    async fn makes_no_label(server: Running, path: impl Fn(usize) -> String, code: &str) {
+    /// Asserts that any number of unknown paths are one time series.
+    async fn makes_no_label(server: RunningServer, path: impl Fn(usize) -> String, code: &str) {
         let telemetry = Telemetry::start();
         let channel = server.channel().await;
         for number in 0..MADE_UP {
@@ -174,40 +176,40 @@ mod rejected_by_an_interceptor {
     }
 
     #[tokio::test]
-    async fn a_thousand_services_that_are_made_up() {
-        let server = serve_in_layer(Annotated::routes(&Obedient::default())).await;
+    async fn thousand_unknown_services() {
+        let server = serve_in_layer(Annotated::routes(&ScriptedHandler::default())).await;
         makes_no_label(server, |number| format!("made.up{number}/Call"), "UNIMPLEMENTED").await;
     }
 
     #[tokio::test]
-    async fn a_thousand_services_that_are_made_up_before_an_interceptor_of_the_server() {
+    async fn thousand_unknown_services_with_an_interceptor_of_the_server() {
         let server = Server::builder()
             .layer(ServerLayer::new())
             .layer(InterceptorLayer::new(refuse));
-        let server = serve_with(server, Annotated::routes(&Obedient::default())).await;
+        let server = serve_with(server, Annotated::routes(&ScriptedHandler::default())).await;
         makes_no_label(server, |number| format!("made.up{number}/Call"), "UNAUTHENTICATED").await;
     }
 
     #[tokio::test]
-    async fn a_thousand_methods_that_are_made_up() {
-        let server = serve_in_layer(Plain::routes(&Obedient::default())).await;
+    async fn thousand_unknown_methods() {
+        let server = serve_in_layer(Plain::routes(&ScriptedHandler::default())).await;
         makes_no_label(server, |number| format!("kinds.Unary/Call{number}"), "UNIMPLEMENTED").await;
     }
 
     #[tokio::test]
-    async fn a_thousand_methods_that_are_made_up_of_a_service_with_an_interceptor() {
+    async fn thousand_unknown_methods_of_a_service_with_an_interceptor() {
         let service = UnaryServer::with_interceptor(Annotated::default(), refuse);
         let server = serve_in_layer(Routes::new(service)).await;
         makes_no_label(server, |number| format!("kinds.Unary/Call{number}"), "UNAUTHENTICATED").await;
     }
 }
 
-mod a_message {
+mod invalid_message {
     use super::*;
 
     const KNOWN: &str = "kinds.Unary/Call";
 
-    async fn serve_known(service: UnaryServer<Annotated>) -> Running {
+    async fn serve_known(service: UnaryServer<Annotated>) -> RunningServer {
         let layer = ServerLayer::new().known_methods([KNOWN]);
         serve_with(Server::builder().layer(layer), Routes::new(service)).await
     }
@@ -222,7 +224,7 @@ mod a_message {
         recorded.assert_is_all_of(telemetry).await;
     }
 
-    /// A number, where the service expects a text.
+    /// A message with a number in place of the text that the service expects.
     #[derive(Clone, PartialEq, prost::Message)]
     struct Undecodable {
         #[prost(int32, tag = "1")]
@@ -239,7 +241,7 @@ mod a_message {
     }
 
     #[tokio::test]
-    async fn that_cannot_be_decoded() {
+    async fn cannot_be_decoded() {
         let telemetry = Telemetry::start();
         let server = serve_known(UnaryServer::new(Annotated::default())).await;
         let status = call_undecodable(server.channel().await).await;
@@ -248,7 +250,7 @@ mod a_message {
     }
 
     #[tokio::test]
-    async fn that_is_too_large_to_be_decoded() {
+    async fn too_large_to_be_decoded() {
         let telemetry = Telemetry::start();
         let service = UnaryServer::new(Annotated::default()).max_decoding_message_size(8);
         let server = serve_known(service).await;
@@ -258,19 +260,19 @@ mod a_message {
     }
 
     #[tokio::test]
-    async fn that_is_too_large_to_be_encoded() {
+    async fn too_large_to_be_encoded() {
         let telemetry = Telemetry::start();
         let service = UnaryServer::new(Annotated::default()).max_encoding_message_size(8);
         let server = serve_known(service).await;
-        // The handler succeeds, and sets the pending status.
+        // The handler succeeds, but the encoder fails.
         let (_, status) = call_to_end(server.channel().await, KNOWN, request("more than eight bytes")).await;
         assert_eq!(status.code(), Code::OutOfRange);
         is_recorded(&telemetry, &status, "OUT_OF_RANGE", false).await;
     }
 }
 
-/// Responses of a proxy or a framework in place of a service.
-mod a_response_that_is_not_grpc {
+/// Responses of a proxy or a framework instead of a gRPC service.
+mod response_other_than_grpc {
     use axum::http::StatusCode;
     use axum::response::IntoResponse;
 
@@ -298,16 +300,16 @@ mod a_response_that_is_not_grpc {
     }
 
     #[tokio::test]
-    async fn and_the_same_with_a_body() {
+    async fn has_the_code_of_its_http_status_with_a_body() {
         is_recorded((StatusCode::NOT_FOUND, "no such page"), "UNIMPLEMENTED", true).await;
         is_recorded((StatusCode::UNAUTHORIZED, "who are you?"), "UNAUTHENTICATED", false).await;
         is_recorded((StatusCode::OK, "hello"), "UNKNOWN", true).await;
     }
 }
 
-/// The connection takes the error, and resets the stream.
+/// If the response body fails, the connection resets the stream.
 #[tokio::test]
-async fn a_body_that_breaks_off() {
+async fn failing_response_body() {
     let telemetry = Telemetry::start();
     let broken = || async {
         let first = tokio_stream::once(Ok("a piece"));
@@ -326,7 +328,7 @@ async fn a_body_that_breaks_off() {
     recorded.assert_is_all_of(&telemetry).await;
 }
 
-/// Below the layer something else failed than a service. The caller gets what tonic makes of that.
+/// Errors of tower services inside the layer, which tonic converts to a status.
 mod an_error_instead_of_a_response {
     use std::time::Duration;
 
@@ -338,7 +340,7 @@ mod an_error_instead_of_a_response {
 
     const RPC: &str = "kinds.Unary/Call";
 
-    async fn is_recorded(server: Running, code: Code, name: &str, error: Option<&str>) {
+    async fn is_recorded(server: RunningServer, code: Code, name: &str, error: Option<&str>) {
         let telemetry = Telemetry::start();
         let (_, status) = call_to_end(server.channel().await, RPC, request("wait")).await;
         assert_eq!(status.code(), code);
@@ -352,28 +354,28 @@ mod an_error_instead_of_a_response {
     }
 
     #[tokio::test]
-    async fn that_is_no_status() {
+    async fn error_other_than_a_status() {
         let layer = ServerLayer::new().known_methods([RPC]);
         let impatient = TimeoutLayer::new(Duration::from_millis(50));
         let server = Server::builder().layer(layer).layer(impatient);
-        let server = serve_with(server, Plain::routes(&Obedient::default())).await;
+        let server = serve_with(server, Plain::routes(&ScriptedHandler::default())).await;
         is_recorded(server, Code::Internal, "INTERNAL", Some("request timed out")).await;
     }
 
     #[tokio::test]
-    async fn that_there_is_too_much_to_do() {
+    async fn overload() {
         let layer = ServerLayer::new().known_methods([RPC]);
         let server = Server::builder()
             .layer(layer)
             .layer(LoadShedLayer::new())
             .layer(ConcurrencyLimitLayer::new(0));
-        let server = serve_with(server, Plain::routes(&Obedient::default())).await;
+        let server = serve_with(server, Plain::routes(&ScriptedHandler::default())).await;
         is_recorded(server, Code::ResourceExhausted, "RESOURCE_EXHAUSTED", None).await;
     }
 }
 
-/// Methods that the attribute skips are recorded by the layer.
-mod a_method_that_the_attribute_skips {
+/// The layer records methods that the attribute skips.
+mod method_skipped_by_the_attribute {
     use super::*;
 
     struct Skipping;

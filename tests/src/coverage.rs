@@ -1,5 +1,6 @@
-//! A service of each kind that does what the first message of a request says; with the attribute,
-//! and without.
+//! The ways to instrument a server, and services of all kinds with and without the attribute.
+//!
+//! The services follow the script in the first message of a request.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,9 +19,9 @@ use crate::kinds::bidi_server::{Bidi, BidiServer};
 use crate::kinds::client_stream_server::{ClientStream, ClientStreamServer};
 use crate::kinds::server_stream_server::{ServerStream, ServerStreamServer};
 use crate::kinds::unary_server::{Unary, UnaryServer};
-use crate::server::{Running, serve, serve_with};
+use crate::server::{RunningServer, serve, serve_with};
 
-/// The RPCs, one of each kind.
+/// The full method names, one of each kind of RPC.
 pub const RPCS: [&str; 4] = [
     "kinds.Unary/Call",
     "kinds.ServerStream/Call",
@@ -31,39 +32,39 @@ pub const RPCS: [&str; 4] = [
 /// The methods whose response is a stream.
 pub const STREAMING: [&str; 2] = ["kinds.ServerStream/Call", "kinds.Bidi/Call"];
 
-/// Does what a text says:
+/// The handlers of the services, which do as a text says:
 ///
-/// * a number: fails with that code, and a message that names it; with 0 it succeeds,
-/// * `wait`: comes back when it is [released](Obedient::release),
-/// * `hold`: the same, and when it is dropped it makes a span, `child`,
+/// * a number: fails with that code, and a message that names it, or succeeds if it is 0,
+/// * `wait`: returns when it is [released](ScriptedHandler::release),
+/// * `hold`: like `wait`, and starts a span `child` when it is dropped,
 /// * `panic`: panics,
-/// * `span`: makes a span, `child`,
-/// * `torn`: a response stream of one message fails right behind it,
+/// * `span`: starts a span `child`,
+/// * `torn`: fails after the only message of a response stream,
 /// * anything else: succeeds.
 ///
-/// With `later ` before it, it does so after the first message of the response stream. Each
-/// response stream but that ends after one message.
+/// With the prefix `later `, it does so after the first message of the response stream. Without
+/// the prefix, a response stream has one message.
 #[derive(Clone, Debug, Default)]
-pub struct Obedient {
+pub struct ScriptedHandler {
     waiting: Arc<Notify>,
     released: Arc<Notify>,
 }
 
 type Messages = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
 
-impl Obedient {
-    /// Comes back when a call waits.
+impl ScriptedHandler {
+    /// Returns when a call waits.
     pub async fn waits(&self) {
         self.waiting.notified().await;
     }
 
-    /// Lets one call that waits come back.
+    /// Lets one waiting call return.
     pub fn release(&self) {
         self.released.notify_one();
     }
 
     async fn obey(&self, text: &str) -> Result<Message, Status> {
-        // Work on a later poll belongs to the RPC, too.
+        // Yield first: the context must be current on later polls, too.
         tokio::task::yield_now().await;
         match text {
             "wait" | "hold" => {
@@ -94,11 +95,11 @@ impl Obedient {
             let message = self.obey(&message.text).await?;
             return Ok(Response::new(Box::pin(tokio_stream::once(Ok(message)))));
         };
-        let (obedient, later) = (self.clone(), later.to_owned());
+        let (handler, later) = (self.clone(), later.to_owned());
         let first = tokio_stream::once(Ok(Message::from("first")));
         let second = tokio_stream::once(()).then(move |()| {
-            let (obedient, later) = (obedient.clone(), later.clone());
-            async move { obedient.obey(&later).await }
+            let (handler, later) = (handler.clone(), later.clone());
+            async move { handler.obey(&later).await }
         });
         Ok(Response::new(Box::pin(first.chain(second))))
     }
@@ -121,7 +122,7 @@ macro_rules! services {
     ($(#[$about:meta])* $name:ident, $(#[$attribute:meta])*) => {
         $(#[$about])*
         #[derive(Clone, Debug, Default)]
-        pub struct $name(pub Obedient);
+        pub struct $name(pub ScriptedHandler);
 
         $(#[$attribute])*
         #[tonic::async_trait]
@@ -160,10 +161,10 @@ macro_rules! services {
         }
 
         impl $name {
-            /// All four services.
+            /// Returns routes with all four services.
             #[must_use]
-            pub fn routes(obedient: &Obedient) -> Routes {
-                let services = $name(obedient.clone());
+            pub fn routes(handler: &ScriptedHandler) -> Routes {
+                let services = $name(handler.clone());
                 Routes::new(UnaryServer::new(services.clone()))
                     .add_service(ServerStreamServer::new(services.clone()))
                     .add_service(ClientStreamServer::new(services.clone()))
@@ -174,42 +175,43 @@ macro_rules! services {
 }
 
 services! {
-    /// Without the attribute.
+    /// Services without `#[traced_service]`.
     Plain,
 }
 
 services! {
-    /// With the attribute.
+    /// Services with `#[traced_service]`.
     Annotated,
     #[traced_service]
 }
 
-/// The ways of recording a server's RPCs. Whichever it is, an RPC that a handler answers is
-/// recorded the same.
+/// The ways to instrument a server.
+///
+/// RPCs that reach a handler are recorded alike with all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SetUp {
-    /// The attribute alone.
+pub enum Coverage {
+    /// Only the attribute.
     Attribute,
-    /// The layer alone, which is told the methods' names.
+    /// Only the layer, with the methods registered as known.
     Layer,
-    /// The layer around the attribute.
+    /// The layer and the attribute.
     Both,
 }
 
-impl SetUp {
-    /// All of them.
-    pub const ALL: [SetUp; 3] = [SetUp::Attribute, SetUp::Layer, SetUp::Both];
+impl Coverage {
+    /// All variants.
+    pub const ALL: [Coverage; 3] = [Coverage::Attribute, Coverage::Layer, Coverage::Both];
 
-    /// Serves all four services so.
-    pub async fn serve(self, obedient: &Obedient) -> Running {
+    /// Serves all four services, instrumented in this way.
+    pub async fn serve(self, handler: &ScriptedHandler) -> RunningServer {
         let layer = ServerLayer::new();
         match self {
-            SetUp::Attribute => serve(Annotated::routes(obedient)).await,
-            SetUp::Layer => {
+            Coverage::Attribute => serve(Annotated::routes(handler)).await,
+            Coverage::Layer => {
                 let server = Server::builder().layer(layer.known_methods(RPCS));
-                serve_with(server, Plain::routes(obedient)).await
+                serve_with(server, Plain::routes(handler)).await
             }
-            SetUp::Both => serve_with(Server::builder().layer(layer), Annotated::routes(obedient)).await,
+            Coverage::Both => serve_with(Server::builder().layer(layer), Annotated::routes(handler)).await,
         }
     }
 }

@@ -1,11 +1,11 @@
-//! The layers of `Telemetry` go with others into a subscriber of the program's own, and filter what
-//! is theirs only.
+//! The layers of `Telemetry` in the program's own subscriber, next to other layers.
 //!
-//! A process is set up once, so what follows is one test, and one of another process.
+//! Their filters do not affect the other layers. A process has one global subscriber, so the second
+//! test uses a child process.
 
 use std::sync::{Arc, Mutex};
 
-use integration_tests::talkative::talk;
+use integration_tests::logging_service::run_logging_service;
 use opentelemetry::trace::{Span, TraceContextExt, Tracer};
 use opentelemetry::{Context, global};
 use opentelemetry_sdk::logs::{InMemoryLogExporter, SdkLogRecord};
@@ -16,7 +16,7 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context as LayerContext, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Counts events.
+/// A layer that counts events.
 #[derive(Clone, Default)]
 struct Count(Arc<Mutex<Vec<&'static str>>>);
 
@@ -29,7 +29,7 @@ impl<S: Subscriber> Layer<S> for Count {
 }
 
 #[test]
-fn each_layer_has_its_filters() {
+fn layers_filter_independently() {
     let spans = InMemorySpanExporter::default();
     let logs = InMemoryLogExporter::default();
     let (to_spans, to_logs) = (spans.clone(), logs.clone());
@@ -89,10 +89,10 @@ fn each_layer_has_its_filters() {
 }
 
 #[test]
-fn before_it_is_set_warnings_go_to_stderr() {
-    let said = talk(
-        env!("CARGO_BIN_EXE_talkative"),
-        "nobody",
+fn warnings_before_the_subscriber_go_to_stderr() {
+    let said = run_logging_service(
+        env!("CARGO_BIN_EXE_logging_service"),
+        "no_subscriber",
         [("RUST_LOG", "details=loud")],
     );
     assert_eq!((said.text, said.lines, said.records), (vec![], vec![], vec![]));
