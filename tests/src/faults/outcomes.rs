@@ -31,7 +31,7 @@ impl ExpectedOutcomes {
             match (made.script.way, made.seen) {
                 // tonic reports an exceeded deadline as `CANCELLED`.
                 (CallerAction::Deadline(_), ObservedEnd::Code(Code::Cancelled)) => {
-                    expected.certainly(DEADLINE_EXCEEDED)
+                    expected.certainly(DEADLINE_EXCEEDED);
                 }
                 (_, ObservedEnd::Code(code)) => expected.certainly(code_name(code)),
                 (_, ObservedEnd::CancelledAfterMessage) => expected.certainly(CANCELLED),
