@@ -39,8 +39,8 @@ async fn sampler_receives_name_kind_method_and_server() {
         .with_simple_exporter(spans.clone())
         .build();
     global::set_tracer_provider(provider);
-    let sampled = Shared::default();
-    let server = serve(Routes::new(UnaryServer::new(Sampled(Arc::clone(&sampled))))).await;
+    let seen = Shared::default();
+    let server = serve(Routes::new(UnaryServer::new(Sampled(Arc::clone(&seen))))).await;
     UnaryClient::new(server.channel().await)
         .call(Message::from(""))
         .await
@@ -58,6 +58,6 @@ async fn sampler_receives_name_kind_method_and_server() {
         ]),
     );
     assert_eq!(*sampler.decisions.lock().unwrap(), [asked]);
-    assert_eq!(*Mutex::lock(&sampled).unwrap(), [false]);
+    assert_eq!(*Mutex::lock(&seen).unwrap(), [false]);
     assert_eq!(spans.get_finished_spans().unwrap().len(), 0);
 }
