@@ -9,7 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use integration_tests::counted::number_from_env;
-use integration_tests::faults::{Export, Round, RoundTelemetry, quiet};
+use integration_tests::faults::{Export, Round, RoundTelemetry};
+use integration_tests::panics::quiet;
 
 fn main() {
     quiet();

@@ -29,17 +29,20 @@ pub fn run<'v>(
     arguments: &[&str],
     variables: impl IntoIterator<Item = (&'v str, &'v str)>,
 ) -> ProcessOutput {
-    let output = Command::new(program)
-        .args(arguments)
-        .env_clear()
-        .envs(variables)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    ProcessOutput {
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-        success: output.status.success(),
+    let mut command = Command::new(program);
+    command.args(arguments).env_clear().envs(variables).stdin(Stdio::null());
+    ProcessOutput::of(&mut command)
+}
+
+impl ProcessOutput {
+    /// Runs a command to its end.
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let output = command.output().unwrap();
+        ProcessOutput {
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+            success: output.status.success(),
+        }
     }
 }
 

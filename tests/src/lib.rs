@@ -11,6 +11,7 @@ pub mod coverage;
 pub mod faults;
 pub mod http;
 pub mod logging_service;
+pub mod own_process;
 pub mod panics;
 pub mod rpc;
 pub mod scripted;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use opentelemetry::trace::{Link, SpanId, SpanKind, TraceId, TraceState};
 use opentelemetry::{Context, KeyValue, global};
@@ -117,6 +118,16 @@ impl SpanProcessor for Count {
     }
 }
 
+/// Waits until the spans of the previous test have ended, for a second at most.
+///
+/// The runtime of a test, with the tasks of its server, is dropped after the test's telemetry.
+fn wait_for_earlier_spans() {
+    let started = Instant::now();
+    while *INSTALLED.started.borrow() != *INSTALLED.ended.borrow() && started.elapsed() < Duration::from_secs(1) {
+        thread::yield_now();
+    }
+}
+
 /// The telemetry of one test.
 ///
 /// The providers are global, so tests of one process that use them run one after the other.
@@ -137,6 +148,7 @@ impl Telemetry {
     #[must_use]
     pub fn start() -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        wait_for_earlier_spans();
         INSTALLED.meters.force_flush().unwrap();
         INSTALLED.metrics.reset();
         INSTALLED.spans.reset();

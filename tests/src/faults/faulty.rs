@@ -1,6 +1,5 @@
 //! User-provided functions and SDK parts that panic.
 
-use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -18,19 +17,6 @@ pub(super) const INTENDED: &str = "as asked";
 
 /// The header that names the function that panics.
 pub(super) const PANIC: &str = "x-panic";
-
-/// Silences the output of intended panics, which would hide unintended ones.
-pub fn quiet() {
-    static QUIET: Once = Once::new();
-    QUIET.call_once(|| {
-        std::panic::set_hook(Box::new(|panic| {
-            let message = panic.to_string();
-            if !message.contains(INTENDED) {
-                eprintln!("{message}");
-            }
-        }));
-    });
-}
 
 /// Returns `true`, or panics if the request names this function.
 pub(super) fn panic_if_requested(request: &RpcRequest<'_>, function: &str) -> bool {

@@ -27,7 +27,6 @@ use tonic::{Request, Status};
 
 pub use caller::Reply;
 pub use export::Export;
-pub use faulty::quiet;
 pub use telemetry::{Measured, RoundTelemetry, Traced};
 
 use crate::server::{RunningServer, TIMEOUT, serve, serve_with};
