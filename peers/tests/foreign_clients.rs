@@ -3,7 +3,8 @@
 
 use integration_tests::client::{Kind, code_name};
 use integration_tests::collector::Collector;
-use integration_tests::coverage::{Coverage, ScriptedHandler};
+use integration_tests::coverage::Coverage;
+use integration_tests::scripted::ScriptedService;
 use integration_tests::server::TIMEOUT;
 use integration_tests::telemetry::{Telemetry, attributes};
 use opentelemetry::trace::{SpanId, SpanKind, Status, TraceId};
@@ -37,7 +38,7 @@ async fn grpc_js_and_its_instrumentation() {
 async fn make_one_trace_with_our_server(language: &Language, program: &str) {
     let telemetry = Telemetry::start();
     let collector = Collector::start();
-    let handler = ScriptedHandler::default();
+    let handler = ScriptedService::default();
     let server = Coverage::Both.serve(&handler).await;
     let mut client = language.start("peer", program, &[&server.address.to_string(), PROTO], &collector);
 

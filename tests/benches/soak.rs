@@ -2,7 +2,7 @@
 //!
 //! Run it with `cargo bench -p integration-tests --bench soak`. It uses a quarter of a core.
 //!
-//! Each round is a round of `tests/tests/faults.rs` with another seed. The resident memory is
+//! Each round is a round of `tests/faults/injected.rs` with another seed. The resident memory is
 //! printed every minute. At the end, it must be at most 5 % more than after the first third.
 
 use std::thread;

@@ -8,8 +8,9 @@ use otel_runtime::ServerLayer;
 use tonic::transport::Server;
 use tonic::{Code, Request};
 
-use crate::coverage::{Annotated, Plain, RPCS, ScriptedHandler};
+use crate::coverage::RPCS;
 use crate::rpc::{call_to_end, request};
+use crate::scripted::{Annotated, Plain, ScriptedService};
 use crate::server::{RunningServer, serve_with};
 use crate::telemetry::Telemetry;
 
@@ -63,7 +64,7 @@ pub fn traced<T>(mut request: Request<T>) -> Request<T> {
 pub async fn with_layer(layer: ServerLayer, is_annotated: bool) -> RunningServer {
     let (server, handler) = (
         Server::builder().layer(layer.known_methods(RPCS)),
-        ScriptedHandler::default(),
+        ScriptedService::default(),
     );
     let routes = if is_annotated {
         Annotated::routes(&handler)

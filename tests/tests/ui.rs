@@ -7,7 +7,7 @@
 //! For the files in `ui/fail`, the compiler's output must match the `.stderr` file. `cargo xtask
 //! snapshots` updates the `.stderr` files; review the difference before you commit it.
 
-// One of the files has a `#[cfg]` for a feature that this package lacks.
+// A file has a `#[cfg]` for a feature that this package lacks.
 #![allow(unexpected_cfgs)]
 
 include!(concat!(env!("OUT_DIR"), "/accepted.rs"));

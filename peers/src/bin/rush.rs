@@ -7,8 +7,8 @@
 use std::time::Duration;
 
 use integration_tests::client::{Kind, call, connect};
-use integration_tests::coverage::{Annotated, ScriptedHandler};
 use integration_tests::rpc;
+use integration_tests::scripted::{Annotated, ScriptedService};
 use integration_tests::server::serve_with;
 use opentelemetry::global;
 use opentelemetry_sdk::error::OTelSdkResult;
@@ -62,7 +62,7 @@ impl Metrics {
 
 /// Calls a server of its own, so that a caller that gives up knows that its own RPC has arrived.
 async fn rush(worker: usize, rounds: usize, metrics: Metrics) {
-    let handler = ScriptedHandler::default();
+    let handler = ScriptedService::default();
     let layer = ServerLayer::new().message_sizes();
     let server = serve_with(Server::builder().layer(layer), Annotated::routes(&handler)).await;
     let channel = connect(&server).await;

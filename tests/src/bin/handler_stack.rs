@@ -1,7 +1,7 @@
 //! Calls a handler with large locals on a thread with a small stack: `handler_stack plain 256`.
 //!
 //! The second argument is the size of the stack in KiB. If the stack is too small, the process
-//! aborts. `tests/handler_stack.rs` searches for the smallest size that suffices.
+//! aborts. `tests/attribute/handler_stack.rs` searches for the smallest size that suffices.
 
 // The large local is the point of this program.
 #![allow(clippy::large_stack_arrays)]

@@ -1,4 +1,4 @@
-//! `#[traced_service]` accepts every way to write a service, and does not change what the service does.
+//! `#[traced_service]` accepts every way to write a service, and does not change its behavior.
 
 // For `lints`: this group has an effect only here.
 #![deny(future_incompatible)]

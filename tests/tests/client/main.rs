@@ -1,4 +1,4 @@
-//! RPCs of a client behind `ClientLayer` or `TracedChannel`: exactly one span and one duration each.
+//! RPCs of an instrumented client are one span and one duration each.
 
 mod in_process;
 mod interceptors;

@@ -74,7 +74,7 @@ async fn unknown_path_is_other() {
         assert_eq!(status.code(), Code::Unimplemented);
     }
     // A bare status may come from an intermediary, so it does not prove that the method exists.
-    by_path(channel, "/kinds.Unary/Call", "fail").await.unwrap_err();
+    by_path(channel, "/kinds.Unary/Call", "5").await.unwrap_err();
 
     let spans = telemetry.spans(3).await;
     for (span, original) in spans
@@ -101,7 +101,7 @@ async fn path_is_known_after_a_response_message() {
         "hello"
     );
     // The method is known from now on, even if it fails.
-    by_path(channel, "/kinds.Unary/Call", "fail").await.unwrap_err();
+    by_path(channel, "/kinds.Unary/Call", "5").await.unwrap_err();
 
     let method = expected([("rpc.method", "kinds.Unary/Call")]);
     for span in &telemetry.spans(2).await {
@@ -120,9 +120,9 @@ async fn registered_path_is_known() {
     let server = serve(ScriptedService::default().routes()).await;
     let layer = ClientLayer::new("told").known_methods(["kinds.Unary/Call", "/kinds.Bidi/Call"]);
     let channel = layer.layer(endpoint(server.address).connect_lazy());
-    by_path(channel.clone(), "/kinds.Unary/Call", "fail").await.unwrap_err();
-    by_path(channel.clone(), "/kinds.Bidi/Call", "fail").await.unwrap_err();
-    by_path(channel, "/kinds.ServerStream/Call", "fail").await.unwrap_err();
+    by_path(channel.clone(), "/kinds.Unary/Call", "5").await.unwrap_err();
+    by_path(channel.clone(), "/kinds.Bidi/Call", "5").await.unwrap_err();
+    by_path(channel, "/kinds.ServerStream/Call", "5").await.unwrap_err();
 
     let spans = telemetry.spans(3).await;
     let found: Vec<_> = spans.iter().map(|span| names(span).0).collect();

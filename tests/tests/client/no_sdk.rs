@@ -83,13 +83,13 @@ fn all_kinds_and_outcomes_work() {
         let channel = connect(&server).await;
         for kind in Kind::ALL {
             assert_eq!(call(channel.clone(), kind, Request::new("hello")).await.unwrap(), 1);
-            for text in ["fail", "fail later"] {
+            for text in ["5", "later 5"] {
                 let status = call(channel.clone(), kind, Request::new(text)).await.unwrap_err();
                 assert_eq!(status.code(), Code::NotFound, "{kind:?}");
             }
             tokio::select! {
-                result = call(channel.clone(), kind, Request::new("wait later")) => panic!("it does not end: {result:?}"),
-                () = service.waiting.notified() => {}
+                result = call(channel.clone(), kind, Request::new("later wait")) => panic!("it does not end: {result:?}"),
+                () = service.waits() => {}
             }
         }
     });

@@ -13,7 +13,7 @@ async fn each_code(kind: Kind, later: &str) {
     let server = serve(ScriptedService::default().routes()).await;
     let channel = connect(&server).await;
     for (code, _) in CODES {
-        let text = format!("code {}{later}", code as i32);
+        let text = format!("{later}{}", code as i32);
         let result = call(channel.clone(), kind, Request::new(text.as_str())).await;
         assert_eq!(result.map_or_else(|status| status.code(), |_| Code::Ok), code);
     }
@@ -41,5 +41,5 @@ async fn status_before_the_response() {
 
 #[tokio::test]
 async fn status_at_the_end_of_a_stream() {
-    each_code(Kind::ServerStream, " later").await;
+    each_code(Kind::ServerStream, "later ").await;
 }

@@ -243,7 +243,7 @@ mod partial_response {
 
     /// Starts an RPC, and reads the only message that arrives.
     async fn half(server: SocketAddr, kind: Kind) -> tonic::Streaming<Message> {
-        let mut replies = open(lazy(server), kind, Request::new("wait later")).await.unwrap();
+        let mut replies = open(lazy(server), kind, Request::new("later wait")).await.unwrap();
         replies.message().await.unwrap().unwrap();
         replies
     }
@@ -310,7 +310,7 @@ mod partial_response {
     async fn stream_reset_by_a_panic() {
         let telemetry = Telemetry::start();
         let server = serve(ScriptedService::default().routes()).await;
-        let mut replies = open(lazy(server.address), Kind::ServerStream, Request::new("panic later"))
+        let mut replies = open(lazy(server.address), Kind::ServerStream, Request::new("later panic"))
             .await
             .unwrap();
         let status = read(&mut replies).await.unwrap_err();

@@ -1,8 +1,9 @@
 //! Global providers that panic when they create a tracer or a meter cost telemetry, but no RPC.
 
-use integration_tests::coverage::{Annotated, RPCS, ScriptedHandler};
+use integration_tests::coverage::RPCS;
 use integration_tests::own_process::in_own_process_async;
 use integration_tests::rpc::{call_to_end, request};
+use integration_tests::scripted::{Annotated, ScriptedService};
 use integration_tests::server::serve_with;
 use opentelemetry::metrics::{Meter, MeterProvider};
 use opentelemetry::trace::TracerProvider;
@@ -34,7 +35,7 @@ fn replies_are_unaffected() {
         global::set_tracer_provider(Broken);
         global::set_meter_provider(Broken);
         let server = Server::builder().layer(ServerLayer::new());
-        let server = serve_with(server, Annotated::routes(&ScriptedHandler::default())).await;
+        let server = serve_with(server, Annotated::routes(&ScriptedService::default())).await;
         for rpc in RPCS {
             for (text, messages, code) in [("", 1, Code::Ok), ("5", 0, Code::NotFound)] {
                 let (found, status) = call_to_end(server.channel().await, rpc, request(text)).await;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use integration_tests::client::{self, Kind};
-use integration_tests::coverage::{Plain, RPCS, ScriptedHandler};
+use integration_tests::coverage::RPCS;
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
 use integration_tests::own_process::{block_on, in_own_process_with};
@@ -15,6 +15,7 @@ use integration_tests::panics::{
     CALLS, TRACE, assert_all_counted, assert_all_reply, panics, start, traced, with_layer,
 };
 use integration_tests::rpc::{call_to_end, request};
+use integration_tests::scripted::{Plain, ScriptedService};
 use integration_tests::server::{RunningServer, serve, serve_with};
 use integration_tests::telemetry::attributes;
 use opentelemetry::metrics::{Histogram, HistogramBuilder, InstrumentProvider, Meter, MeterProvider, SyncInstrument};
@@ -98,7 +99,7 @@ async fn propagator_panics() {
             drop(telemetry);
             start()
         };
-        let server = serve(Plain::routes(&ScriptedHandler::default())).await;
+        let server = serve(Plain::routes(&ScriptedService::default())).await;
         let layer = ClientLayer::new("here").instrumentation(instrumentation);
         let channel = layer.layer(server.channel().await);
         for kind in Kind::ALL {
@@ -363,7 +364,7 @@ async fn custom_tracer_panics() {
         // The methods are unknown at first, so the layer renames the spans at their end.
         let server = serve_with(
             Server::builder().layer(layer()),
-            Plain::routes(&ScriptedHandler::default()),
+            Plain::routes(&ScriptedService::default()),
         )
         .await;
         assert_all_reply(&server).await;

@@ -5,11 +5,12 @@
 use std::fmt;
 
 use integration_tests::client::{self, Kind};
-use integration_tests::coverage::{Plain, RPCS, ScriptedHandler};
+use integration_tests::coverage::RPCS;
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
 use integration_tests::panics::{CALLS, assert_all_counted, assert_all_reply, panics, start, with_layer};
 use integration_tests::rpc::{call_to_end, request};
+use integration_tests::scripted::{Plain, ScriptedService};
 use integration_tests::server::{serve, serve_with};
 use integration_tests::telemetry::attributes;
 use opentelemetry::KeyValue;
@@ -148,7 +149,7 @@ async fn client_options() {
     ];
     for layer in layers {
         let telemetry = start();
-        let server = serve(Plain::routes(&ScriptedHandler::default())).await;
+        let server = serve(Plain::routes(&ScriptedService::default())).await;
         let channel = layer.layer(server.channel().await);
         for kind in Kind::ALL {
             assert_eq!(client::call(channel.clone(), kind, Request::new("")).await.unwrap(), 1);

@@ -3,111 +3,24 @@
 //! Both must agree on the outcome, unless only one of them can observe it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::pin::Pin;
 use std::time::Duration;
 
-use integration_tests::client::{Kind, call, endpoint};
-use integration_tests::kinds::Message;
-use integration_tests::kinds::bidi_server::{Bidi, BidiServer};
-use integration_tests::kinds::client_stream_server::{ClientStream, ClientStreamServer};
-use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
-use integration_tests::kinds::unary_server::{Unary, UnaryServer};
+use integration_tests::client::{Kind, call, connect};
+use integration_tests::coverage::Coverage;
 use integration_tests::own_process::in_own_process;
 use integration_tests::panics;
-use integration_tests::telemetry::{Attributes, attributes};
+use integration_tests::scripted::ScriptedService;
+use integration_tests::telemetry::{Attributes, Metrics, attributes};
 use opentelemetry::trace::{SpanId, SpanKind, Status as SpanStatus};
 use opentelemetry_sdk::trace::SpanData;
-use otel_runtime::{ServerLayer, TracedChannel, traced_service};
-use tokio::net::TcpListener;
+use otel_runtime::TracedChannel;
 use tokio::task::JoinSet;
-use tokio_stream::{Stream, StreamExt};
-use tonic::service::Routes;
-use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::Request;
+
+use crate::Numbers;
 
 const RPCS: usize = 10_000;
 const AT_ONCE: u64 = 8;
-
-/// A service that follows the script in the request.
-#[derive(Clone)]
-struct ScriptedService;
-
-type Messages = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
-
-async fn handle(text: &str) -> Result<Message, Status> {
-    for _ in 0..3 {
-        tokio::task::yield_now().await;
-    }
-    match text {
-        "panic" => panic!("as asked"),
-        "fail" => Err(Status::not_found("as asked")),
-        "break" => Err(Status::internal("as asked")),
-        "hang" => std::future::pending().await,
-        _ => Ok(Message::from("done")),
-    }
-}
-
-/// Returns a stream that follows the script at its second item.
-async fn handle_in_stream(text: String) -> Result<Response<Messages>, Status> {
-    let first = handle("").await;
-    let second = tokio_stream::once(text).then(|text| async move { handle(&text).await });
-    Ok(Response::new(Box::pin(tokio_stream::once(first).chain(second))))
-}
-
-async fn first_text(request: Request<Streaming<Message>>) -> Result<String, Status> {
-    Ok(request.into_inner().message().await?.unwrap_or_default().text)
-}
-
-#[traced_service]
-#[tonic::async_trait]
-impl Unary for ScriptedService {
-    async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
-        Ok(Response::new(handle(&request.into_inner().text).await?))
-    }
-}
-
-#[traced_service]
-#[tonic::async_trait]
-impl ServerStream for ScriptedService {
-    type CallStream = Messages;
-
-    async fn call(&self, request: Request<Message>) -> Result<Response<Self::CallStream>, Status> {
-        handle_in_stream(request.into_inner().text).await
-    }
-}
-
-#[traced_service]
-#[tonic::async_trait]
-impl ClientStream for ScriptedService {
-    async fn call(&self, request: Request<Streaming<Message>>) -> Result<Response<Message>, Status> {
-        let text = first_text(request).await?;
-        Ok(Response::new(handle(&text).await?))
-    }
-}
-
-#[traced_service]
-#[tonic::async_trait]
-impl Bidi for ScriptedService {
-    type CallStream = Messages;
-
-    async fn call(&self, request: Request<Streaming<Message>>) -> Result<Response<Self::CallStream>, Status> {
-        let text = first_text(request).await?;
-        handle_in_stream(text).await
-    }
-}
-
-/// A deterministic pseudo-random number generator (xorshift).
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-}
 
 /// Makes one RPC with a random outcome.
 ///
@@ -115,50 +28,55 @@ impl Numbers {
 /// 10 % fail.
 async fn one(channel: TracedChannel, numbers: &mut Numbers) {
     let kind = Kind::ALL[usize::try_from(numbers.below(4)).unwrap()];
+    let request = |script| Request::new(script_of(kind, script));
     let _ = match numbers.below(100) {
-        0 => call(channel, kind, Request::new("panic")).await,
+        0 => call(channel, kind, request("panic")).await,
         1 => {
             // tonic enforces deadlines only until the response headers, so use kinds of RPC that
-            // hang before them.
+            // wait before them.
             let kind = if kind.replies_with_a_stream() {
                 Kind::Unary
             } else {
                 kind
             };
-            let mut request = Request::new("hang");
+            let mut request = Request::new("wait");
             request.set_timeout(Duration::from_millis(1 + numbers.below(20)));
             call(channel, kind, request).await
         }
         2..32 => {
-            let (text, moment) = match numbers.below(2) {
-                0 => ("hang", 1 + numbers.below(2000)),
+            let (script, moment) = match numbers.below(2) {
+                0 => ("wait", 1 + numbers.below(2000)),
                 _ => ("", numbers.below(600)),
             };
-            let call = call(channel, kind, Request::new(text));
+            let call = call(channel, kind, request(script));
             match tokio::time::timeout(Duration::from_micros(moment), call).await {
                 Ok(result) => result,
                 Err(_) => return,
             }
         }
-        32..37 => call(channel, kind, Request::new("fail")).await,
-        37..42 => call(channel, kind, Request::new("break")).await,
-        _ => call(channel, kind, Request::new("")).await,
+        32..37 => call(channel, kind, request("5")).await,
+        37..42 => call(channel, kind, request("13")).await,
+        _ => call(channel, kind, request("")).await,
     };
 }
 
-async fn drive() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let routes = Routes::new(UnaryServer::new(ScriptedService))
-        .add_service(ServerStreamServer::new(ScriptedService))
-        .add_service(ClientStreamServer::new(ScriptedService))
-        .add_service(BidiServer::new(ScriptedService));
-    let server = Server::builder().layer(ServerLayer::new()).add_routes(routes);
-    tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true))));
+/// Returns the text of a request. Streams follow the script at their second item.
+fn script_of(kind: Kind, script: &'static str) -> &'static str {
+    match (kind.replies_with_a_stream(), script) {
+        (true, "panic") => "later panic",
+        (true, "wait") => "later wait",
+        (true, "5") => "later 5",
+        (true, "13") => "later 13",
+        (true, "") => "later ",
+        (_, script) => script,
+    }
+}
 
+async fn drive() {
+    let server = Coverage::Both.serve(&ScriptedService::default()).await;
     let mut workers = JoinSet::new();
     for worker in 1..=AT_ONCE {
-        let channel = TracedChannel::connect(endpoint(address)).await.unwrap();
+        let channel = connect(&server).await;
         workers.spawn(async move {
             let mut numbers = Numbers(worker.wrapping_mul(0x9E37_79B9_7F4A_7C15));
             for _ in 0..RPCS as u64 / AT_ONCE {
@@ -207,6 +125,84 @@ fn kinds(ends: &BTreeMap<End, u64>) -> Vec<(&str, Option<&str>)> {
         .collect()
 }
 
+/// Asserts that metrics and spans have the same counts.
+fn assert_counts(metrics: &Metrics, clients: &[&SpanData], servers: &[&SpanData]) {
+    assert_eq!(metrics.client_duration_count(), clients.len() as u64);
+    assert_eq!(metrics.duration_count(), servers.len() as u64);
+    let active = [metrics.client_active_requests(), metrics.active_requests()];
+    for (labels, active) in active.iter().flatten() {
+        assert_eq!(*active, 0, "{labels:?}");
+    }
+    assert_eq!(measured(metrics.client_durations()), counted(clients.iter().copied()));
+    assert_eq!(measured(metrics.durations()), counted(servers.iter().copied()));
+}
+
+fn assert_each_outcome_occurred(clients: &[&SpanData], servers: &[&SpanData]) {
+    let same = |code| (code, Some(code));
+    assert_eq!(
+        kinds(&counted(clients.iter().copied())),
+        [
+            same("CANCELLED"),
+            same("DEADLINE_EXCEEDED"),
+            same("INTERNAL"),
+            same("NOT_FOUND"),
+            ("OK", None),
+        ]
+    );
+    assert_eq!(
+        kinds(&counted(servers.iter().copied())),
+        [
+            ("CANCELLED", None),
+            same("DEADLINE_EXCEEDED"),
+            same("INTERNAL"),
+            ("NOT_FOUND", None),
+            ("OK", None),
+            ("UNKNOWN", Some("panic")),
+        ]
+    );
+}
+
+/// Asserts that every RPC of the server belongs to another RPC of the client.
+fn assert_pairs(clients: &[&SpanData], servers: &[&SpanData]) {
+    let mut by_parent: HashMap<SpanId, &SpanData> = HashMap::new();
+    for server in servers {
+        assert!(server.parent_span_is_remote);
+        assert!(by_parent.insert(server.parent_span_id, server).is_none(), "{server:?}");
+    }
+    let mut arrived = 0;
+    for client in clients {
+        let seen = end_of(client).0;
+        let Some(server) = by_parent.get(&client.span_context.span_id()) else {
+            // The RPC was cancelled before the request was sent.
+            assert!(["CANCELLED", "DEADLINE_EXCEEDED"].contains(&&*seen), "{client:?}");
+            continue;
+        };
+        arrived += 1;
+        assert_eq!(server.name, client.name);
+        assert_eq!(server.span_context.trace_id(), client.span_context.trace_id());
+        assert!(agree(&seen, server), "{client:?} {server:?}");
+    }
+    assert_eq!(arrived, servers.len(), "a server's span below no client's");
+}
+
+/// Returns whether a client can see this status, if the server's span is `server`.
+fn agree(seen: &str, server: &SpanData) -> bool {
+    match &*end_of(server).0 {
+        there if seen == there => true,
+        // The server had finished when the client cancelled; or a panic reset the stream.
+        "OK" | "UNKNOWN" => seen == "CANCELLED",
+        // The server's deadline starts later than the client's. If the client's passes first, the
+        // server observes a cancellation.
+        "CANCELLED" => seen == "DEADLINE_EXCEEDED",
+        // The client cancelled between the request's headers and its message. tonic treats the
+        // missing message as an invalid request.
+        "INTERNAL" => {
+            ["CANCELLED", "DEADLINE_EXCEEDED"].contains(&seen) && server.status == SpanStatus::error(NO_MESSAGE)
+        }
+        _ => false,
+    }
+}
+
 #[test]
 fn client_and_server_agree_on_ten_thousand_rpcs() {
     in_own_process(|| {
@@ -223,86 +219,11 @@ fn client_and_server_agree_on_ten_thousand_rpcs() {
         let spans = telemetry.ended_spans();
         assert_eq!(telemetry.started(), spans.len());
         let (clients, servers): (Vec<_>, Vec<_>) = spans.iter().partition(|span| span.span_kind == SpanKind::Client);
-        let metrics = telemetry.metrics();
         // A call that is cancelled before its first poll was never made.
-        assert!(
-            clients.len() <= RPCS && clients.len() > RPCS * 9 / 10,
-            "{}",
-            clients.len()
-        );
-        assert_eq!(metrics.client_duration_count(), clients.len() as u64);
-        assert_eq!(metrics.duration_count(), servers.len() as u64);
-        for (labels, active) in metrics
-            .client_active_requests()
-            .iter()
-            .chain(&metrics.active_requests())
-        {
-            assert_eq!(*active, 0, "{labels:?}");
-        }
-        assert_eq!(measured(metrics.client_durations()), counted(clients.iter().copied()));
-        assert_eq!(measured(metrics.durations()), counted(servers.iter().copied()));
-
-        // Each outcome occurred.
-        let same = |code| (code, Some(code));
-        assert_eq!(
-            kinds(&counted(clients.iter().copied())),
-            [
-                same("CANCELLED"),
-                same("DEADLINE_EXCEEDED"),
-                same("INTERNAL"),
-                same("NOT_FOUND"),
-                ("OK", None),
-            ]
-        );
-        assert_eq!(
-            kinds(&counted(servers.iter().copied())),
-            [
-                ("CANCELLED", None),
-                same("DEADLINE_EXCEEDED"),
-                same("INTERNAL"),
-                ("NOT_FOUND", None),
-                ("OK", None),
-                ("UNKNOWN", Some("panic")),
-            ]
-        );
-
-        // The server's RPCs correspond one-to-one to the client's.
-        let mut by_parent: HashMap<SpanId, &SpanData> = HashMap::new();
-        for server in &servers {
-            assert!(server.parent_span_is_remote);
-            assert!(by_parent.insert(server.parent_span_id, server).is_none(), "{server:?}");
-        }
-        let mut arrived = 0;
-        for client in &clients {
-            let code = end_of(client).0;
-            let Some(server) = by_parent.get(&client.span_context.span_id()) else {
-                // The RPC was cancelled before the request was sent.
-                assert!(
-                    ["CANCELLED", "DEADLINE_EXCEEDED"].contains(&code.as_str()),
-                    "{client:?}"
-                );
-                continue;
-            };
-            arrived += 1;
-            assert_eq!(server.name, client.name);
-            assert_eq!(server.span_context.trace_id(), client.span_context.trace_id());
-            let (seen, there) = (code.as_str(), end_of(server).0);
-            let agree = match there.as_str() {
-                _ if seen == there => true,
-                // The server had finished when the client cancelled; or a panic reset the stream.
-                "OK" | "UNKNOWN" => seen == "CANCELLED",
-                // The server's deadline starts later than the client's. If the client's passes first,
-                // the server observes a cancellation.
-                "CANCELLED" => seen == "DEADLINE_EXCEEDED",
-                // The client cancelled between the request's headers and its message. tonic treats the
-                // missing message as an invalid request.
-                "INTERNAL" => {
-                    ["CANCELLED", "DEADLINE_EXCEEDED"].contains(&seen) && server.status == SpanStatus::error(NO_MESSAGE)
-                }
-                _ => false,
-            };
-            assert!(agree, "{seen} and {there}: {client:?} {server:?}");
-        }
-        assert_eq!(arrived, servers.len(), "a server's span below no client's");
+        let made = clients.len();
+        assert!(made <= RPCS && made > RPCS * 9 / 10, "{made}");
+        assert_counts(&telemetry.metrics(), &clients, &servers);
+        assert_each_outcome_occurred(&clients, &servers);
+        assert_pairs(&clients, &servers);
     });
 }

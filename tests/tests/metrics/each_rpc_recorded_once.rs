@@ -1,125 +1,27 @@
 //! Ten thousand concurrent RPCs with random outcomes: each is recorded exactly once.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use integration_tests::coverage::RPCS;
-use integration_tests::kinds::Message;
-use integration_tests::kinds::bidi_server::{Bidi, BidiServer};
-use integration_tests::kinds::client_stream_server::{ClientStream, ClientStreamServer};
-use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
-use integration_tests::kinds::unary_server::{Unary, UnaryServer};
+use integration_tests::coverage::{RPCS, STREAMING};
 use integration_tests::own_process::in_own_process;
 use integration_tests::panics;
 use integration_tests::rpc::{call_to_end, request};
+use integration_tests::scripted::{Annotated, ScriptedService};
 use integration_tests::server::{RunningServer, serve, serve_with};
 use integration_tests::telemetry::{Attributes, attributes};
-use otel_runtime::{ServerLayer, traced_service};
+use otel_runtime::ServerLayer;
 use tokio::task::JoinSet;
-use tokio_stream::{Stream, StreamExt};
-use tonic::service::{InterceptorLayer, Routes};
+use tonic::service::InterceptorLayer;
 use tonic::transport::{Channel, Server};
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Request, Status};
+
+use crate::Numbers;
 
 const CALLS: u64 = 10_000;
 const AT_ONCE: u64 = 8;
-
-/// A service that counts the calls that reach it, and follows the script in the request.
-#[derive(Clone, Default)]
-struct CountingService {
-    calls: Arc<AtomicU64>,
-}
-
-type Messages = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
-
-impl CountingService {
-    /// Counts a call, first of all, so that it counts the same calls as the attribute.
-    fn count(&self) {
-        self.calls.fetch_add(1, Ordering::Relaxed);
-    }
-
-    async fn handle(text: &str) -> Result<Message, Status> {
-        for _ in 0..3 {
-            tokio::task::yield_now().await;
-        }
-        match text {
-            "panic" => panic!("as asked"),
-            "fail" => Err(Status::internal("as asked")),
-            "hang" => std::future::pending().await,
-            _ => Ok(Message::from("done")),
-        }
-    }
-
-    /// Returns a stream that follows the script at its second item.
-    async fn handle_in_stream(text: String) -> Result<Response<Messages>, Status> {
-        let first = CountingService::handle("").await;
-        let second = tokio_stream::once(text).then(|text| async move { CountingService::handle(&text).await });
-        Ok(Response::new(Box::pin(tokio_stream::once(first).chain(second))))
-    }
-}
-
-async fn first_text(request: Request<Streaming<Message>>) -> Result<String, Status> {
-    Ok(request.into_inner().message().await?.unwrap_or_default().text)
-}
-
-#[traced_service]
-#[tonic::async_trait]
-impl Unary for CountingService {
-    async fn call(&self, request: Request<Message>) -> Result<Response<Message>, Status> {
-        self.count();
-        Ok(Response::new(
-            CountingService::handle(&request.into_inner().text).await?,
-        ))
-    }
-}
-
-#[traced_service]
-#[tonic::async_trait]
-impl ServerStream for CountingService {
-    type CallStream = Messages;
-
-    async fn call(&self, request: Request<Message>) -> Result<Response<Self::CallStream>, Status> {
-        self.count();
-        CountingService::handle_in_stream(request.into_inner().text).await
-    }
-}
-
-#[traced_service]
-#[tonic::async_trait]
-impl ClientStream for CountingService {
-    async fn call(&self, request: Request<Streaming<Message>>) -> Result<Response<Message>, Status> {
-        self.count();
-        let text = first_text(request).await?;
-        Ok(Response::new(CountingService::handle(&text).await?))
-    }
-}
-
-#[traced_service]
-#[tonic::async_trait]
-impl Bidi for CountingService {
-    type CallStream = Messages;
-
-    async fn call(&self, request: Request<Streaming<Message>>) -> Result<Response<Self::CallStream>, Status> {
-        self.count();
-        let text = first_text(request).await?;
-        CountingService::handle_in_stream(text).await
-    }
-}
-
-/// A deterministic pseudo-random number generator (xorshift).
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-}
 
 /// The faults that are injected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,26 +39,35 @@ const TURN_AWAY: &str = "x-turn-away";
 /// wire, 10 % never reach a handler.
 async fn one(channel: Channel, numbers: &mut Numbers, faults: Faults) {
     let rpc = RPCS[usize::try_from(numbers.below(4)).unwrap()];
-    let call = |rpc: &'static str, text| call_to_end(channel.clone(), rpc, request(text));
+    let call = |script| call_to_end(channel.clone(), rpc, request(&script_of(rpc, script)));
     match numbers.below(100) {
-        0 => drop(call(rpc, "panic").await),
+        0 => drop(call("panic").await),
         1..31 => {
-            let text = if numbers.below(2) == 0 { "hang" } else { "" };
-            let moment = if text == "hang" {
-                1 + numbers.below(2000)
-            } else {
-                numbers.below(600)
+            let (script, moment) = match numbers.below(2) {
+                0 => ("wait", 1 + numbers.below(2000)),
+                _ => ("", numbers.below(600)),
             };
-            let _ = tokio::time::timeout(Duration::from_micros(moment), call(rpc, text)).await;
+            let _ = tokio::time::timeout(Duration::from_micros(moment), call(script)).await;
         }
-        31..41 => drop(call(rpc, "fail").await),
-        41..46 if faults == Faults::OfTheWire => drop(call("kinds.Unary/Nothing", "").await),
+        31..41 => drop(call("13").await),
+        41..46 if faults == Faults::OfTheWire => {
+            drop(call_to_end(channel, "kinds.Unary/Nothing", request("")).await);
+        }
         46..51 if faults == Faults::OfTheWire => {
             let mut request = request("");
             request.metadata_mut().insert(TURN_AWAY, "please".parse().unwrap());
             drop(call_to_end(channel, rpc, request).await);
         }
-        _ => drop(call(rpc, "").await),
+        _ => drop(call("").await),
+    }
+}
+
+/// Returns the text of a request. Streams follow the script at their second item.
+fn script_of(rpc: &str, script: &str) -> String {
+    if STREAMING.contains(&rpc) {
+        format!("later {script}")
+    } else {
+        script.to_owned()
     }
 }
 
@@ -168,15 +79,12 @@ fn turn_away(request: Request<()>) -> Result<Request<()>, Status> {
     }
 }
 
-/// Starts a server for `faults`. The number counts the RPCs that must be recorded.
-async fn serve_counted(faults: Faults) -> (RunningServer, Arc<AtomicU64>) {
-    let service = CountingService::default();
-    let routes = Routes::new(UnaryServer::new(service.clone()))
-        .add_service(ServerStreamServer::new(service.clone()))
-        .add_service(ClientStreamServer::new(service.clone()))
-        .add_service(BidiServer::new(service.clone()));
+/// Starts a server for `faults`. The function returns how many RPCs must be recorded.
+async fn serve_counted(faults: Faults) -> (RunningServer, Box<dyn Fn() -> u64>) {
+    let service = ScriptedService::default();
+    let routes = Annotated::routes(&service);
     if faults == Faults::OfHandlers {
-        return (serve(routes).await, service.calls);
+        return (serve(routes).await, Box::new(move || service.calls()));
     }
     let arrived = Arc::new(AtomicU64::new(0));
     let count = {
@@ -190,10 +98,11 @@ async fn serve_counted(faults: Faults) -> (RunningServer, Arc<AtomicU64>) {
         .layer(InterceptorLayer::new(count))
         .layer(ServerLayer::new().known_methods(RPCS))
         .layer(InterceptorLayer::new(turn_away));
-    (serve_with(server, routes).await, arrived)
+    let server = serve_with(server, routes).await;
+    (server, Box::new(move || arrived.load(Ordering::Relaxed)))
 }
 
-async fn drive(faults: Faults) -> Arc<AtomicU64> {
+async fn drive(faults: Faults) -> Box<dyn Fn() -> u64> {
     let (server, arrived) = serve_counted(faults).await;
     let mut workers = JoinSet::new();
     for worker in 1..=AT_ONCE {
@@ -222,7 +131,7 @@ fn record_ten_thousand_rpcs(faults: Faults, methods: &[&str], ends: &[(&str, Opt
     // RPCs in progress end with their tasks.
     drop(runtime);
 
-    let rpcs = arrived.load(Ordering::Relaxed);
+    let rpcs = arrived();
     let spans = telemetry.ended_spans();
     let metrics = telemetry.metrics();
     assert_eq!(telemetry.started() as u64, rpcs);

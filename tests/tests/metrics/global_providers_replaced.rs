@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 
 use integration_tests::client::{self, Kind};
 use integration_tests::counted::{CountingTelemetry, series};
-use integration_tests::coverage::{Coverage, ScriptedHandler};
+use integration_tests::coverage::Coverage;
 use integration_tests::own_process::in_own_process_async;
+use integration_tests::scripted::ScriptedService;
 use opentelemetry::global;
 use otel_runtime::ClientLayer;
 use tonic::Request;
@@ -23,7 +24,7 @@ fn first_global_providers_record_all_rpcs() {
     in_own_process_async(async {
         let (first, second) = (CountingTelemetry::default(), CountingTelemetry::default());
         for coverage in Coverage::ALL {
-            let handler = ScriptedHandler::default();
+            let handler = ScriptedService::default();
             let server = coverage.serve(&handler).await;
             let channel = ClientLayer::new("here").layer(server.channel().await);
             for kind in Kind::ALL {

@@ -7,3 +7,15 @@ mod instrumentation;
 mod legacy_names;
 mod message_sizes;
 mod server;
+
+/// A deterministic pseudo-random number generator (xorshift).
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}

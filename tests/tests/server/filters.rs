@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use integration_tests::coverage::{Annotated, Plain, RPCS, ScriptedHandler};
+use integration_tests::coverage::RPCS;
 use integration_tests::rpc::{call, call_to_end, request};
+use integration_tests::scripted::{Annotated, Plain, ScriptedService};
 use integration_tests::server::{RunningServer, serve_with};
 use integration_tests::telemetry::Telemetry;
 use otel_runtime::filter::{all, any, health_check, method, not, reflection, service, service_prefix};
@@ -34,7 +35,7 @@ async fn no_kind_or_outcome_is_recorded() {
     for routes in [Plain::routes, Annotated::routes] {
         for rpc in RPCS {
             let telemetry = Telemetry::start();
-            let handler = ScriptedHandler::default();
+            let handler = ScriptedService::default();
             let server = serve_filtered([none()], routes(&handler)).await;
             let channel = server.channel().await;
             for (text, code) in [("", Code::Ok), ("13", Code::Internal), ("5", Code::NotFound)] {
@@ -56,7 +57,7 @@ async fn no_kind_or_outcome_is_recorded() {
 #[tokio::test]
 async fn unknown_methods_are_filtered() {
     let telemetry = Telemetry::start();
-    let server = serve_filtered([none()], Annotated::routes(&ScriptedHandler::default())).await;
+    let server = serve_filtered([none()], Annotated::routes(&ScriptedService::default())).await;
     for rpc in ["kinds.Unary/Nothing", "made.Up/Call"] {
         let (_, status) = call_to_end(server.channel().await, rpc, request("")).await;
         assert_eq!(status.code(), Code::Unimplemented);
@@ -67,7 +68,7 @@ async fn unknown_methods_are_filtered() {
 #[tokio::test]
 async fn spans_of_the_handler_are_recorded() {
     let telemetry = Telemetry::start();
-    let server = serve_filtered([none()], Annotated::routes(&ScriptedHandler::default())).await;
+    let server = serve_filtered([none()], Annotated::routes(&ScriptedService::default())).await;
     let mut request = request("later span");
     let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     request.metadata_mut().insert("traceparent", parent.parse().unwrap());
@@ -98,7 +99,7 @@ async fn recorded(filters: impl IntoIterator<Item = Filter>) -> Vec<String> {
     let telemetry = Telemetry::start();
     let layer = filters.into_iter().fold(ServerLayer::new(), ServerLayer::filter);
     let server = Server::builder().layer(layer.known_methods(CALLED));
-    let server = serve_with(server, Annotated::routes(&ScriptedHandler::default())).await;
+    let server = serve_with(server, Annotated::routes(&ScriptedService::default())).await;
     let channel = server.channel().await;
     for rpc in CALLED {
         call_to_end(channel.clone(), rpc, request("")).await;
@@ -151,7 +152,7 @@ async fn custom_filter_receives_the_request() {
         assert_eq!((request.service(), request.method()), ("kinds.Unary", "Call"));
         request.headers().get("x-probe").is_none()
     });
-    let server = serve_filtered([own], Annotated::routes(&ScriptedHandler::default())).await;
+    let server = serve_filtered([own], Annotated::routes(&ScriptedService::default())).await;
     let channel = server.channel().await;
     let mut probe = request("");
     probe.metadata_mut().insert("x-probe", "1".parse().unwrap());
@@ -174,7 +175,7 @@ async fn panicking_filter_records_the_rpc() {
                 panic!("as asked")
             })
         };
-        let server = serve_filtered([panics], routes(&ScriptedHandler::default())).await;
+        let server = serve_filtered([panics], routes(&ScriptedService::default())).await;
         let (_, status) = call_to_end(server.channel().await, "kinds.Unary/Call", request("")).await;
         assert_eq!(status.code(), Code::Ok);
         assert_eq!(telemetry.span().await.name, "kinds.Unary/Call");

@@ -5,7 +5,6 @@
 use std::pin::Pin;
 use std::task::{self, Poll};
 
-use integration_tests::coverage::{Annotated, ScriptedHandler};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
@@ -13,6 +12,7 @@ use integration_tests::names::Nothing;
 use integration_tests::names::odd_client::OddClient;
 use integration_tests::names::odd_server::{Odd, OddServer};
 use integration_tests::rpc::{call, call_to_end, request};
+use integration_tests::scripted::{Annotated, ScriptedService};
 use integration_tests::server::{RunningServer, serve_with};
 use integration_tests::telemetry::{Attributes, Telemetry, attributes};
 use opentelemetry::trace::{SpanId, Status as SpanStatus};
@@ -262,7 +262,7 @@ mod dropped_response_stream {
 /// The handler determines the outcome when it returns, even if the response is dropped afterwards.
 mod response_dropped_before_its_trailers {
     use http_body_util::BodyExt;
-    use integration_tests::coverage::Plain;
+    use integration_tests::scripted::Plain;
     use tonic::codegen::http;
     use tower::ServiceExt;
 
@@ -286,7 +286,7 @@ mod response_dropped_before_its_trailers {
 
     #[tokio::test]
     async fn with_the_attribute_has_the_handlers_status() {
-        let annotated = || Annotated::routes(&ScriptedHandler::default());
+        let annotated = || Annotated::routes(&ScriptedService::default());
         assert_eq!(after_its_data(annotated(), "kinds.Unary/Call", "").await, "OK");
         let rpc = "kinds.ServerStream/Call";
         assert_eq!(after_its_data(annotated(), rpc, "torn").await, "DATA_LOSS");
@@ -294,7 +294,7 @@ mod response_dropped_before_its_trailers {
 
     #[tokio::test]
     async fn without_the_attribute_is_cancelled() {
-        let plain = Plain::routes(&ScriptedHandler::default());
+        let plain = Plain::routes(&ScriptedService::default());
         assert_eq!(after_its_data(plain, "kinds.Unary/Call", "").await, "CANCELLED");
     }
 }
@@ -394,7 +394,7 @@ mod options_of_the_layer {
 async fn concurrent_rpcs_on_one_connection_are_separate() {
     const RPCS: usize = 100;
     let telemetry = Telemetry::start();
-    let server = serve_in_layer(Annotated::routes(&ScriptedHandler::default())).await;
+    let server = serve_in_layer(Annotated::routes(&ScriptedService::default())).await;
     let channel = server.channel().await;
     let calls: Vec<_> = (0..RPCS)
         .map(|number| {
@@ -432,7 +432,7 @@ async fn two_layers_record_one_span() {
     let telemetry = Telemetry::start();
     let inner = ServerLayer::new().request_headers(["x-inner"]);
     let server = Server::builder().layer(ServerLayer::new()).layer(inner);
-    let server = serve_with(server, Annotated::routes(&ScriptedHandler::default())).await;
+    let server = serve_with(server, Annotated::routes(&ScriptedService::default())).await;
     let (_, status) = call_to_end(server.channel().await, "kinds.Unary/Call", request("5")).await;
     assert_eq!(status.code(), Code::NotFound);
     assert_eq!(telemetry.span().await.name, "kinds.Unary/Call");

@@ -2,8 +2,9 @@
 //!
 //! This covers interceptors, handlers and response streams.
 
-use integration_tests::coverage::{Coverage, Plain, RPCS, STREAMING, ScriptedHandler};
+use integration_tests::coverage::{Coverage, RPCS, STREAMING};
 use integration_tests::rpc::{call_to_end, request};
+use integration_tests::scripted::{Plain, ScriptedService};
 use integration_tests::server::serve_with;
 use integration_tests::telemetry::{Shared, Telemetry};
 use opentelemetry::baggage::BaggageExt;
@@ -38,7 +39,7 @@ async fn a_span_made_there_is_a_child(text: &str, rpcs: &[&str]) {
     for coverage in Coverage::ALL {
         for rpc in rpcs {
             let telemetry = Telemetry::start();
-            let server = coverage.serve(&ScriptedHandler::default()).await;
+            let server = coverage.serve(&ScriptedService::default()).await;
             let (_, status) = call_to_end(server.channel().await, rpc, in_a_trace(text)).await;
             assert_eq!(status.code(), Code::Ok);
 
@@ -64,7 +65,7 @@ async fn a_span_made_there_when_it_is_dropped_is_a_child(text: &str, rpcs: &[&st
     for coverage in Coverage::ALL {
         for rpc in rpcs {
             let telemetry = Telemetry::start();
-            let handler = ScriptedHandler::default();
+            let handler = ScriptedService::default();
             let server = coverage.serve(&handler).await;
             tokio::select! {
                 end = call_to_end(server.channel().await, rpc, in_a_trace(text)) => panic!("it does not end: {end:?}"),
@@ -102,7 +103,7 @@ async fn context_is_current_in_an_interceptor() {
     };
     let layer = ServerLayer::new().known_methods(RPCS);
     let server = Server::builder().layer(layer).layer(InterceptorLayer::new(intercept));
-    let server = serve_with(server, Plain::routes(&ScriptedHandler::default())).await;
+    let server = serve_with(server, Plain::routes(&ScriptedService::default())).await;
     call_to_end(server.channel().await, "kinds.Unary/Call", in_a_trace("")).await;
 
     let spans = telemetry.spans(2).await;
@@ -120,7 +121,7 @@ async fn context_is_current_in_an_interceptor() {
 #[tokio::test]
 async fn context_is_not_current_outside_the_layer() {
     let _telemetry = Telemetry::start();
-    let server = Coverage::Both.serve(&ScriptedHandler::default()).await;
+    let server = Coverage::Both.serve(&ScriptedService::default()).await;
     // The test's runtime has one thread, so the server's tasks run on this one.
     call_to_end(server.channel().await, "kinds.Bidi/Call", in_a_trace("later span")).await;
     assert!(!Context::current().has_active_span());

@@ -1,7 +1,8 @@
 //! `ServerLayer` records the names of known methods, and learns methods from responses.
 
-use integration_tests::coverage::{Annotated, Plain, RPCS, ScriptedHandler};
+use integration_tests::coverage::RPCS;
 use integration_tests::rpc::{call_to_end, request};
+use integration_tests::scripted::{Annotated, Plain, ScriptedService};
 use integration_tests::server::{RunningServer, serve_with};
 use integration_tests::telemetry::{RecordingSampler, Telemetry, attributes};
 use opentelemetry::trace::SpanKind;
@@ -72,7 +73,7 @@ async fn call_each(server: &RunningServer, rpc: &str, texts: &[&str]) {
 async fn annotated_method_is_known_from_its_first_rpc() {
     for rpc in RPCS {
         for texts in [["", ""], ["13", "13"]] {
-            let routes = Annotated::routes(&ScriptedHandler::default());
+            let routes = Annotated::routes(&ScriptedService::default());
             let (spans, asked) = names(ServerLayer::new(), routes, rpc, &texts).await;
             assert_eq!(spans, [known(rpc), known(rpc)]);
             assert_eq!(asked, [None, Some(rpc.to_owned())]);
@@ -85,7 +86,7 @@ async fn registered_method_is_known_to_the_sampler_of_its_first_rpc() {
     for told in ["kinds.Unary/Call", "/kinds.Unary/Call"] {
         for routes in [Plain::routes, Annotated::routes] {
             let layer = ServerLayer::new().known_methods([told]);
-            let (spans, asked) = names(layer, routes(&ScriptedHandler::default()), RPC, &["", "13"]).await;
+            let (spans, asked) = names(layer, routes(&ScriptedService::default()), RPC, &["", "13"]).await;
             assert_eq!(spans, [known(RPC), known(RPC)]);
             assert_eq!(asked, [Some(RPC.to_owned()), Some(RPC.to_owned())]);
         }
@@ -95,7 +96,7 @@ async fn registered_method_is_known_to_the_sampler_of_its_first_rpc() {
 #[tokio::test]
 async fn method_is_known_after_its_first_response() {
     for rpc in RPCS {
-        let routes = Plain::routes(&ScriptedHandler::default());
+        let routes = Plain::routes(&ScriptedService::default());
         let (spans, asked) = names(ServerLayer::new(), routes, rpc, &["13", "", "13"]).await;
         // A bare status may come from an interceptor, so it does not prove that the method exists.
         assert_eq!(spans, [other(rpc), known(rpc), known(rpc)]);
@@ -106,7 +107,7 @@ async fn method_is_known_after_its_first_response() {
 #[tokio::test]
 async fn method_is_known_after_a_partial_response() {
     let rpc = "kinds.ServerStream/Call";
-    let routes = Plain::routes(&ScriptedHandler::default());
+    let routes = Plain::routes(&ScriptedService::default());
     let (spans, _) = names(ServerLayer::new(), routes, rpc, &["later 13"]).await;
     assert_eq!(spans, [known(rpc)]);
 }
@@ -115,7 +116,7 @@ async fn method_is_known_after_a_partial_response() {
 async fn known_methods_are_shared_by_connections() {
     let telemetry = Telemetry::start();
     let server = Server::builder().layer(ServerLayer::new());
-    let server = serve_with(server, Plain::routes(&ScriptedHandler::default())).await;
+    let server = serve_with(server, Plain::routes(&ScriptedService::default())).await;
     for text in ["", "13"] {
         call_each(&server, RPC, &[text]).await;
     }
@@ -128,7 +129,7 @@ async fn known_methods_are_shared_by_connections() {
 #[tokio::test]
 async fn active_requests_are_moved_to_their_method() {
     let telemetry = Telemetry::start();
-    let handler = ScriptedHandler::default();
+    let handler = ScriptedService::default();
     let server = Server::builder().layer(ServerLayer::new());
     let server = serve_with(server, Plain::routes(&handler)).await;
     let rpc = "kinds.ServerStream/Call";
@@ -163,7 +164,7 @@ async fn active_requests_are_moved_to_their_method() {
 #[tokio::test]
 async fn cancelled_rpc_of_an_unknown_method() {
     let telemetry = Telemetry::start();
-    let handler = ScriptedHandler::default();
+    let handler = ScriptedService::default();
     let server = Server::builder().layer(ServerLayer::new());
     let server = serve_with(server, Plain::routes(&handler)).await;
     tokio::select! {

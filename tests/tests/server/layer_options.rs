@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use integration_tests::coverage::{Annotated, Plain, ScriptedHandler};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
 use integration_tests::rpc::{call_to_end, request};
+use integration_tests::scripted::{Annotated, Plain, ScriptedService};
 use integration_tests::server::serve_with;
 use integration_tests::telemetry::{Shared, Telemetry, attributes, instrument_names};
 use opentelemetry::trace::{SpanId, TraceContextExt, TraceId};
@@ -25,7 +25,7 @@ const PARENT: &str = "00f067aa0ba902b7";
 const RPC: &str = "kinds.ServerStream/Call";
 
 fn both() -> [Routes; 2] {
-    let handler = ScriptedHandler::default();
+    let handler = ScriptedService::default();
     [Plain::routes(&handler), Annotated::routes(&handler)]
 }
 
@@ -316,7 +316,7 @@ mod instrumentation {
             let layer = ServerLayer::new().instrumentation(own);
             let mut request = in_a_trace("01");
             request.get_mut().text.clear();
-            call_in(layer, routes(&ScriptedHandler::default()), request).await;
+            call_in(layer, routes(&ScriptedService::default()), request).await;
 
             let [span] = &spans.get_finished_spans().unwrap()[..] else {
                 panic!("expected one span")

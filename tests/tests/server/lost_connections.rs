@@ -1,7 +1,8 @@
 //! RPCs in progress end when their connection is lost or their server stops.
 
-use integration_tests::coverage::{Coverage, Plain, RPCS, ScriptedHandler};
+use integration_tests::coverage::{Coverage, RPCS};
 use integration_tests::rpc::{call, read_to_end, request};
+use integration_tests::scripted::{Plain, ScriptedService};
 use integration_tests::server::serve_with;
 use integration_tests::telemetry::{Telemetry, attributes};
 use otel_runtime::ServerLayer;
@@ -33,7 +34,7 @@ async fn assert_ended_with(telemetry: &Telemetry, code: &str) {
 async fn connection_reset_mid_stream() {
     for coverage in Coverage::ALL {
         let telemetry = Telemetry::start();
-        let handler = ScriptedHandler::default();
+        let handler = ScriptedService::default();
         let server = coverage.serve(&handler).await;
         let address = server.address;
         let client = runtime();
@@ -59,7 +60,7 @@ async fn connection_reset_mid_stream() {
 async fn graceful_shutdown_mid_stream() {
     for coverage in Coverage::ALL {
         let telemetry = Telemetry::start();
-        let handler = ScriptedHandler::default();
+        let handler = ScriptedService::default();
         let server = coverage.serve(&handler).await;
         let replies = call(server.channel().await, RPC, request("later wait")).await;
         handler.waits().await;
@@ -77,7 +78,7 @@ async fn graceful_shutdown_mid_stream() {
 async fn server_killed_mid_stream() {
     for coverage in Coverage::ALL {
         let telemetry = Telemetry::start();
-        let handler = ScriptedHandler::default();
+        let handler = ScriptedService::default();
         let process = runtime();
         let server = {
             let handler = handler.clone();
@@ -97,7 +98,7 @@ async fn server_killed_mid_stream() {
 #[tokio::test]
 async fn maximum_connection_age() {
     let telemetry = Telemetry::start();
-    let handler = ScriptedHandler::default();
+    let handler = ScriptedService::default();
     let server = Server::builder()
         .max_connection_age(std::time::Duration::from_millis(200))
         .max_connection_age_grace(std::time::Duration::from_millis(200))

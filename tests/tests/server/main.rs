@@ -1,4 +1,4 @@
-//! RPCs at a server: exactly one span and one duration each, with the attribute, `ServerLayer`, or both.
+//! RPCs at a server are one span and one duration each, with the attribute, the layer, or both.
 
 mod addresses;
 mod captured_headers;

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use axum::routing;
-use integration_tests::coverage::{Annotated, Plain, ScriptedHandler};
 use integration_tests::rpc::{call_to_end, request};
+use integration_tests::scripted::{Annotated, Plain, ScriptedService};
 use integration_tests::server::{RunningServer, serve_with};
 use integration_tests::telemetry::{Telemetry, attributes, expected};
 use opentelemetry::trace::{SpanKind, Status as SpanStatus};
@@ -49,7 +49,7 @@ mod other_requests {
     use super::*;
 
     async fn serve_echo() -> RunningServer {
-        let routes = Annotated::routes(&ScriptedHandler::default()).into_axum_router();
+        let routes = Annotated::routes(&ScriptedService::default()).into_axum_router();
         let routes = Routes::from(routes.route("/echo", routing::post(echo)));
         let server = Server::builder().accept_http1(true).layer(ServerLayer::new());
         serve_with(server, routes).await
@@ -121,7 +121,7 @@ mod grpc_web {
                 .accept_http1(true)
                 .layer(GrpcWebLayer::new())
                 .layer(layer);
-            let server = serve_with(server, routes(&ScriptedHandler::default())).await;
+            let server = serve_with(server, routes(&ScriptedService::default())).await;
             let path = format!("/{rpc}");
             let response = post(&server, &path, Some("application/grpc-web+proto"), &framed(text)).await;
             let status = format!("grpc-status:{}", code as i32);

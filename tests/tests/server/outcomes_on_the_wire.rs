@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use integration_tests::coverage::{Coverage, RPCS, STREAMING, ScriptedHandler};
+use integration_tests::coverage::{Coverage, RPCS, STREAMING};
 use integration_tests::kinds::Message;
 use integration_tests::rpc::{call, call_to_end, request};
+use integration_tests::scripted::ScriptedService;
 use integration_tests::server::RunningServer;
 use integration_tests::telemetry::{Attributes, Log, Telemetry, attributes, expected};
 use opentelemetry::trace::{SpanId, SpanKind, Status as SpanStatus, TraceId};
@@ -79,7 +80,7 @@ impl End {
     }
 
     /// Makes the RPC, and ends it in this way.
-    async fn reach(self, handler: &ScriptedHandler, server: &RunningServer, rpc: &str, request: Request<Message>) {
+    async fn reach(self, handler: &ScriptedService, server: &RunningServer, rpc: &str, request: Request<Message>) {
         let channel = server.channel().await;
         match self {
             End::CancelledEarly => tokio::select! {
@@ -146,7 +147,7 @@ async fn assert_each_end_is_recorded(coverage: Coverage, rpcs: &[&str], ends: &[
 
 async fn assert_is_recorded(coverage: Coverage, rpc: &str, end: End, caller: Caller) {
     let telemetry = Telemetry::start();
-    let handler = ScriptedHandler::default();
+    let handler = ScriptedService::default();
     let server = coverage.serve(&handler).await;
     let mut request = request(end.text());
     if let Some(traceparent) = caller.traceparent() {

@@ -5,11 +5,12 @@
 
 use std::collections::BTreeSet;
 
-use integration_tests::coverage::{Annotated, Plain, RPCS, ScriptedHandler};
+use integration_tests::coverage::RPCS;
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
 use integration_tests::own_process::in_own_process_async;
 use integration_tests::rpc::{call, call_to_end, read_to_end, request};
+use integration_tests::scripted::{Annotated, Plain, ScriptedService};
 use integration_tests::server::{RunningServer, serve_with};
 use integration_tests::telemetry::{Attributes, Telemetry, attributes, expected};
 use opentelemetry::trace::Status as SpanStatus;
@@ -76,7 +77,7 @@ mod unknown {
     async fn is_other(rpc: &str) {
         for routes in [Plain::routes, Annotated::routes] {
             let telemetry = Telemetry::start();
-            let server = serve_in_layer(routes(&ScriptedHandler::default())).await;
+            let server = serve_in_layer(routes(&ScriptedService::default())).await;
             let (_, status) = call_to_end(server.channel().await, rpc, request("")).await;
             assert_eq!(status.code(), Code::Unimplemented);
             let recorded = Recorded {
@@ -129,7 +130,7 @@ mod rejected_by_an_interceptor {
         for known in [false, true] {
             let layer = ServerLayer::new().known_methods(known.then_some("kinds.Unary/Call"));
             let server = Server::builder().layer(layer).layer(InterceptorLayer::new(refuse));
-            let server = serve_with(server, Annotated::routes(&ScriptedHandler::default())).await;
+            let server = serve_with(server, Annotated::routes(&ScriptedService::default())).await;
             one_of_a_method_that_is(known, server).await;
         }
     }
@@ -179,7 +180,7 @@ mod rejected_by_an_interceptor {
     #[test]
     fn thousand_unknown_services() {
         in_own_process_async(async {
-            let server = serve_in_layer(Annotated::routes(&ScriptedHandler::default())).await;
+            let server = serve_in_layer(Annotated::routes(&ScriptedService::default())).await;
             makes_no_label(server, |number| format!("made.up{number}/Call"), "UNIMPLEMENTED").await;
         });
     }
@@ -190,7 +191,7 @@ mod rejected_by_an_interceptor {
             let server = Server::builder()
                 .layer(ServerLayer::new())
                 .layer(InterceptorLayer::new(refuse));
-            let server = serve_with(server, Annotated::routes(&ScriptedHandler::default())).await;
+            let server = serve_with(server, Annotated::routes(&ScriptedService::default())).await;
             makes_no_label(server, |number| format!("made.up{number}/Call"), "UNAUTHENTICATED").await;
         });
     }
@@ -198,7 +199,7 @@ mod rejected_by_an_interceptor {
     #[test]
     fn thousand_unknown_methods() {
         in_own_process_async(async {
-            let server = serve_in_layer(Plain::routes(&ScriptedHandler::default())).await;
+            let server = serve_in_layer(Plain::routes(&ScriptedService::default())).await;
             makes_no_label(server, |number| format!("kinds.Unary/Call{number}"), "UNIMPLEMENTED").await;
         });
     }
@@ -367,7 +368,7 @@ mod an_error_instead_of_a_response {
         let layer = ServerLayer::new().known_methods([RPC]);
         let impatient = TimeoutLayer::new(Duration::from_millis(50));
         let server = Server::builder().layer(layer).layer(impatient);
-        let server = serve_with(server, Plain::routes(&ScriptedHandler::default())).await;
+        let server = serve_with(server, Plain::routes(&ScriptedService::default())).await;
         is_recorded(server, Code::Internal, "INTERNAL", Some("request timed out")).await;
     }
 
@@ -378,7 +379,7 @@ mod an_error_instead_of_a_response {
             .layer(layer)
             .layer(LoadShedLayer::new())
             .layer(ConcurrencyLimitLayer::new(0));
-        let server = serve_with(server, Plain::routes(&ScriptedHandler::default())).await;
+        let server = serve_with(server, Plain::routes(&ScriptedService::default())).await;
         is_recorded(server, Code::ResourceExhausted, "RESOURCE_EXHAUSTED", None).await;
     }
 }

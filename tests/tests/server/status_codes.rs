@@ -1,10 +1,11 @@
 //! Spans and metrics of a server for each of the 17 status codes, with the attribute and the layer.
 
-use integration_tests::coverage::{Coverage, RPCS, STREAMING, ScriptedHandler};
+use integration_tests::coverage::{Coverage, RPCS, STREAMING};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_client::UnaryClient;
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
 use integration_tests::rpc::{call_to_end, request};
+use integration_tests::scripted::ScriptedService;
 use integration_tests::server::serve;
 use integration_tests::telemetry::{Attributes, Telemetry, attributes, expected};
 use opentelemetry::trace::Status as SpanStatus;
@@ -65,7 +66,7 @@ async fn with_both() {
 
 async fn assert_each_code(coverage: Coverage, rpc: &str, when: &str) {
     let telemetry = Telemetry::start();
-    let server = coverage.serve(&ScriptedHandler::default()).await;
+    let server = coverage.serve(&ScriptedService::default()).await;
     let channel = server.channel().await;
     for (code, ..) in CODES {
         let text = format!("{when}{}", code as i32);

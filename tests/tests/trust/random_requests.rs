@@ -4,10 +4,11 @@
 
 use fastrand::Rng;
 use integration_tests::counted::{CountingTelemetry, number_from_env, series};
-use integration_tests::coverage::{Annotated, RPCS, ScriptedHandler};
+use integration_tests::coverage::RPCS;
 use integration_tests::kinds::Message;
 use integration_tests::own_process::in_own_process_async;
 use integration_tests::rpc::{call_to_end, request};
+use integration_tests::scripted::{Annotated, ScriptedService};
 use integration_tests::server::{RunningServer, serve_with};
 use otel_runtime::ServerLayer;
 use tokio::task::JoinSet;
@@ -90,7 +91,7 @@ fn time_series_and_memory_are_bounded() {
         let layer = ServerLayer::new()
             .request_headers(["x-tenant"])
             .instrumentation(counted.instrumentation.clone());
-        let routes = Annotated::routes(&ScriptedHandler::default());
+        let routes = Annotated::routes(&ScriptedService::default());
         let server = serve_with(Server::builder().layer(layer), routes).await;
 
         let (mut so_far, mut known, mut in_use) = (0, 0, Vec::new());
