@@ -4,11 +4,17 @@ use std::alloc::System;
 
 use cap::Cap;
 
+mod alerts;
+mod baggage;
+mod caller;
 mod exports_to_self;
+mod headers;
 mod method_limit;
+mod names;
+mod propagators;
 mod public_endpoint;
 mod random_requests;
-mod trust_boundary;
+mod traces;
 
 /// The allocator, which counts the memory in use.
 #[global_allocator]
