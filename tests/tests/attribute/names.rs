@@ -133,6 +133,14 @@ async fn service_name_differs_from_the_trait_name() {
     assert_eq!(telemetry.span().await.name, "names.v1.HTTPCache/PutKV");
 }
 
+async fn ping(service: impl Renamed) {
+    let server = serve(Routes::new(PackagelessServer::new(service))).await;
+    PackagelessClient::new(server.channel().await)
+        .ping(Pong {})
+        .await
+        .unwrap();
+}
+
 #[tokio::test]
 async fn service_without_a_package_and_renamed_trait() {
     struct Service;
@@ -146,11 +154,7 @@ async fn service_without_a_package_and_renamed_trait() {
     }
 
     let telemetry = Telemetry::start();
-    let server = serve(Routes::new(PackagelessServer::new(Service))).await;
-    PackagelessClient::new(server.channel().await)
-        .ping(Pong {})
-        .await
-        .unwrap();
+    ping(Service).await;
     assert_eq!(telemetry.span().await.name, "Packageless/Ping");
 }
 
@@ -177,16 +181,8 @@ async fn explicit_service_name() {
     }
 
     let telemetry = Telemetry::start();
-    let server = serve(Routes::new(PackagelessServer::new(Literal))).await;
-    PackagelessClient::new(server.channel().await)
-        .ping(Pong {})
-        .await
-        .unwrap();
-    let server = serve(Routes::new(PackagelessServer::new(Constant))).await;
-    PackagelessClient::new(server.channel().await)
-        .ping(Pong {})
-        .await
-        .unwrap();
+    ping(Literal).await;
+    ping(Constant).await;
     let names: Vec<_> = telemetry.spans(2).await.into_iter().map(|span| span.name).collect();
     assert_eq!(names, ["renamed.Service/Ping", "Packageless/Ping"]);
 }
@@ -205,11 +201,7 @@ async fn explicit_method_name() {
     }
 
     let telemetry = Telemetry::start();
-    let server = serve(Routes::new(PackagelessServer::new(Service))).await;
-    PackagelessClient::new(server.channel().await)
-        .ping(Pong {})
-        .await
-        .unwrap();
+    ping(Service).await;
     assert_eq!(telemetry.span().await.name, "Packageless/PING");
 }
 

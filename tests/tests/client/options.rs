@@ -8,16 +8,14 @@ use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
 use integration_tests::scripted::ScriptedService;
 use integration_tests::server::{RunningServer, serve};
-use integration_tests::telemetry::{Telemetry, attributes};
+use integration_tests::telemetry::{LocalTelemetry, Telemetry, attributes};
 use opentelemetry::propagation::text_map_propagator::FieldIter;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{FutureExt, SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use opentelemetry::{Array, Context, KeyValue, StringValue, Value};
-use opentelemetry_sdk::metrics::data::{Metric, ResourceMetrics, ScopeMetrics};
-use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
-use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
+use opentelemetry_sdk::trace::SpanData;
 use otel_runtime::filter::{any, health_check, method, not, service};
-use otel_runtime::{ClientLayer, Filter, Instrumentation, TracedChannel};
+use otel_runtime::{ClientLayer, Filter, TracedChannel};
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::service::Routes;
 use tonic::{Code, Request, Response, Status};
@@ -275,30 +273,17 @@ mod instrumentation {
     #[tokio::test]
     async fn uses_the_given_providers_and_propagator() {
         let global = Telemetry::start();
-        let spans = InMemorySpanExporter::default();
-        let tracers = SdkTracerProvider::builder().with_simple_exporter(spans.clone()).build();
-        let metrics = InMemoryMetricExporter::default();
-        let meters = SdkMeterProvider::builder()
-            .with_reader(PeriodicReader::builder(metrics.clone()).build())
-            .build();
-        let instrumentation = Instrumentation::builder()
-            .tracer_provider(&tracers)
-            .meter_provider(&meters)
-            .propagator(Homemade(["parent".to_owned(), "parent-state".to_owned()]))
-            .build();
-
+        let own = LocalTelemetry::new(Homemade(["parent".to_owned(), "parent-state".to_owned()]));
         let scripted = ScriptedService::default();
         let server = serve(scripted.routes()).await;
-        let channel = channel(&server, &layer().instrumentation(instrumentation));
+        let channel = channel(&server, &layer().instrumentation(own.instrumentation.clone()));
         let mut request = Request::new("hello");
         for field in ["parent", "parent-state", "x-other"] {
             request.metadata_mut().insert(field, MetadataValue::from_static("old"));
         }
         call(channel, Kind::ServerStream, request).await.unwrap();
 
-        let [span] = &spans.get_finished_spans().unwrap()[..] else {
-            panic!("expected one span")
-        };
+        let span = own.span();
         assert_eq!(span.name, "kinds.ServerStream/Call");
         assert_eq!(span.instrumentation_scope.name(), "otel-runtime");
         let metadata = scripted.only_metadata();
@@ -310,12 +295,10 @@ mod instrumentation {
         assert_eq!(metadata.get("parent-state"), None);
         assert_eq!(metadata.get("x-other").unwrap(), "old");
 
-        meters.force_flush().unwrap();
-        let collected = metrics.get_finished_metrics().unwrap();
-        let scopes = collected.iter().flat_map(ResourceMetrics::scope_metrics);
-        let mut names: Vec<_> = scopes.flat_map(ScopeMetrics::metrics).map(Metric::name).collect();
-        names.sort_unstable();
-        assert_eq!(names, ["rpc.client.active_requests", "rpc.client.call.duration"]);
+        assert_eq!(
+            own.metrics().names(),
+            ["rpc.client.active_requests", "rpc.client.call.duration"]
+        );
 
         global.spans(0).await;
         assert_eq!(global.metrics().client_duration_count(), 0);

@@ -4,12 +4,10 @@ use integration_tests::kinds::Message;
 use integration_tests::kinds::server_stream_client::ServerStreamClient;
 use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
 use integration_tests::server::serve;
-use integration_tests::telemetry::{Telemetry, instrument_names};
+use integration_tests::telemetry::{LocalTelemetry, Telemetry};
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use opentelemetry::{Context, propagation::text_map_propagator::FieldIter};
-use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
-use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
 use otel_runtime::{Instrumentation, traced_service};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
@@ -52,18 +50,8 @@ impl TextMapPropagator for Homemade {
 #[tokio::test]
 async fn uses_the_given_providers_and_propagator() {
     let global = Telemetry::start();
-    let spans = InMemorySpanExporter::default();
-    let tracers = SdkTracerProvider::builder().with_simple_exporter(spans.clone()).build();
-    let metrics = InMemoryMetricExporter::default();
-    let meters = SdkMeterProvider::builder()
-        .with_reader(PeriodicReader::builder(metrics.clone()).build())
-        .build();
-    let instrumentation = Instrumentation::builder()
-        .tracer_provider(&tracers)
-        .meter_provider(&meters)
-        .propagator(Homemade)
-        .build();
-
+    let own = LocalTelemetry::new(Homemade);
+    let instrumentation = own.instrumentation.clone();
     let server = serve(Routes::new(ServerStreamServer::new(Service { instrumentation }))).await;
     let mut request = Request::new(Message::from(""));
     let (trace, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
@@ -77,9 +65,7 @@ async fn uses_the_given_providers_and_propagator() {
         .into_inner();
     while replies.message().await.unwrap().is_some() {}
 
-    let [span] = &spans.get_finished_spans().unwrap()[..] else {
-        panic!("expected one span")
-    };
+    let span = own.span();
     assert_eq!(span.name, "kinds.ServerStream/Call");
     assert_eq!(span.parent_span_id.to_string(), parent);
     assert_eq!(span.span_context.trace_id().to_string(), trace);
@@ -89,10 +75,8 @@ async fn uses_the_given_providers_and_propagator() {
         Some("https://opentelemetry.io/schemas/1.45.0")
     );
 
-    meters.force_flush().unwrap();
-    let collected = metrics.get_finished_metrics().unwrap();
     assert_eq!(
-        instrument_names(&collected),
+        own.metrics().names(),
         ["rpc.server.active_requests", "rpc.server.call.duration"]
     );
 

@@ -8,12 +8,11 @@ use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamS
 use integration_tests::rpc::{call_to_end, request};
 use integration_tests::scripted::{Annotated, Plain, ScriptedService};
 use integration_tests::server::serve_with;
-use integration_tests::telemetry::{Shared, Telemetry, attributes, instrument_names};
+use integration_tests::telemetry::{LocalTelemetry, Shared, Telemetry, attributes};
 use opentelemetry::trace::{SpanId, TraceContextExt, TraceId};
 use opentelemetry::{Array, Context, KeyValue, StringValue, Value};
-use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
+use opentelemetry_sdk::trace::SpanData;
 use otel_runtime::{Instrumentation, RpcRequest, ServerLayer};
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::service::{InterceptorLayer, Routes};
@@ -302,31 +301,17 @@ mod instrumentation {
     async fn uses_only_the_given_providers() {
         for routes in [Plain::routes, Annotated::routes] {
             let global = Telemetry::start();
-            let spans = InMemorySpanExporter::default();
-            let tracers = SdkTracerProvider::builder().with_simple_exporter(spans.clone()).build();
-            let metrics = InMemoryMetricExporter::default();
-            let meters = SdkMeterProvider::builder()
-                .with_reader(PeriodicReader::builder(metrics.clone()).build())
-                .build();
-            let own = Instrumentation::builder()
-                .tracer_provider(&tracers)
-                .meter_provider(&meters)
-                .propagator(TraceContextPropagator::new())
-                .build();
-            let layer = ServerLayer::new().instrumentation(own);
+            let own = LocalTelemetry::new(TraceContextPropagator::new());
+            let layer = ServerLayer::new().instrumentation(own.instrumentation.clone());
             let mut request = in_a_trace("01");
             request.get_mut().text.clear();
             call_in(layer, routes(&ScriptedService::default()), request).await;
 
-            let [span] = &spans.get_finished_spans().unwrap()[..] else {
-                panic!("expected one span")
-            };
+            let span = own.span();
             assert_eq!(span.name, RPC);
             assert_eq!(span.parent_span_id, SpanId::from_hex(PARENT).unwrap());
-            meters.force_flush().unwrap();
-            let collected = metrics.get_finished_metrics().unwrap();
             assert_eq!(
-                instrument_names(&collected),
+                own.metrics().names(),
                 ["rpc.server.active_requests", "rpc.server.call.duration"]
             );
 

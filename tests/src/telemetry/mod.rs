@@ -1,29 +1,35 @@
-//! The official SDK with in-memory exporters, installed globally, and queries on its data.
+//! The official SDK with in-memory exporters, installed globally or not, and queries on its data.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use opentelemetry::trace::{Link, SpanId, SpanKind, TraceId, TraceState};
-use opentelemetry::{Context, KeyValue, global};
+use opentelemetry::trace::{SpanId, TraceId};
+use opentelemetry::{Context, global};
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{InMemoryLogExporter, SdkLoggerProvider};
-use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric, MetricData, ResourceMetrics, ScopeMetrics};
 use opentelemetry_sdk::metrics::{
     InMemoryMetricExporter, InMemoryMetricExporterBuilder, PeriodicReader, SdkMeterProvider, Temporality,
 };
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
-use opentelemetry_sdk::trace::{
-    InMemorySpanExporter, Sampler, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample, Span, SpanData,
-    SpanProcessor,
-};
+use opentelemetry_sdk::trace::{InMemorySpanExporter, Sampler, SdkTracerProvider, Span, SpanData, SpanProcessor};
 use tokio::sync::watch;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, filter};
 
 use crate::server::TIMEOUT;
+
+mod attributes;
+mod local;
+mod metrics;
+mod sampler;
+
+pub use attributes::{Attributes, attributes, expected};
+pub use local::LocalTelemetry;
+pub use metrics::Metrics;
+pub use sampler::RecordingSampler;
 
 static INSTALLED: LazyLock<Installed> = LazyLock::new(Installed::new);
 static TURN: Mutex<()> = Mutex::new(());
@@ -274,177 +280,6 @@ pub struct Log {
     pub body: Option<String>,
     pub attributes: BTreeMap<String, String>,
     pub trace: Option<(TraceId, SpanId)>,
-}
-
-/// Attributes by name, with their values as text.
-pub type Attributes = BTreeMap<String, String>;
-
-/// Collects the attributes of a span or of a data point, and asserts that no key is duplicated.
-pub fn attributes<'a>(attributes: impl IntoIterator<Item = &'a KeyValue>) -> Attributes {
-    let mut found = Attributes::new();
-    for KeyValue { key, value, .. } in attributes {
-        let previous = found.insert(key.to_string(), value.to_string());
-        assert_eq!(previous, None, "duplicate attribute {key}");
-    }
-    found
-}
-
-/// Builds attributes from literals.
-#[must_use]
-pub fn expected<const N: usize>(attributes: [(&str, &str); N]) -> Attributes {
-    attributes
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .collect()
-}
-
-/// Returns the names of all instruments in a collection.
-#[must_use]
-pub fn instrument_names(collected: &[ResourceMetrics]) -> Vec<&str> {
-    let scopes = collected.iter().flat_map(ResourceMetrics::scope_metrics);
-    let mut names: Vec<_> = scopes.flat_map(ScopeMetrics::metrics).map(Metric::name).collect();
-    names.sort_unstable();
-    names
-}
-
-/// The metrics of one collection.
-#[derive(Debug)]
-pub struct Metrics(Vec<ResourceMetrics>);
-
-impl Metrics {
-    /// Returns the instrument with this name in the scope `otel-runtime`.
-    #[must_use]
-    pub fn instrument(&self, name: &str) -> Option<&Metric> {
-        let scopes = self.0.iter().flat_map(ResourceMetrics::scope_metrics);
-        let ours = scopes.filter(|metrics| metrics.scope().name() == "otel-runtime");
-        let mut found = ours
-            .flat_map(ScopeMetrics::metrics)
-            .filter(|metric| metric.name() == name);
-        let metric = found.next();
-        assert!(found.next().is_none(), "duplicate instrument {name}");
-        metric
-    }
-
-    /// Returns the names of all instruments that have a value.
-    #[must_use]
-    pub fn names(&self) -> Vec<&str> {
-        instrument_names(&self.0)
-    }
-
-    /// Returns the data points of `rpc.server.call.duration`: attributes, count and sum.
-    #[must_use]
-    pub fn durations(&self) -> Vec<(Attributes, u64, f64)> {
-        self.histogram("rpc.server.call.duration")
-    }
-
-    /// Returns the number of all recorded durations of servers.
-    #[must_use]
-    pub fn duration_count(&self) -> u64 {
-        self.durations().iter().map(|(_, count, _)| count).sum()
-    }
-
-    /// Returns the data points of `rpc.server.active_requests`.
-    #[must_use]
-    pub fn active_requests(&self) -> Vec<(Attributes, i64)> {
-        self.sum("rpc.server.active_requests")
-    }
-
-    /// Returns the number of active requests of servers.
-    #[must_use]
-    pub fn active_request_count(&self) -> i64 {
-        self.active_requests().iter().map(|(_, value)| value).sum()
-    }
-
-    /// Returns the data points of `rpc.client.call.duration`: attributes, count and sum.
-    #[must_use]
-    pub fn client_durations(&self) -> Vec<(Attributes, u64, f64)> {
-        self.histogram("rpc.client.call.duration")
-    }
-
-    /// Returns the number of all recorded durations of clients.
-    #[must_use]
-    pub fn client_duration_count(&self) -> u64 {
-        self.client_durations().iter().map(|(_, count, _)| count).sum()
-    }
-
-    /// Returns the data points of `rpc.client.active_requests`.
-    #[must_use]
-    pub fn client_active_requests(&self) -> Vec<(Attributes, i64)> {
-        self.sum("rpc.client.active_requests")
-    }
-
-    /// Returns the number of active requests of clients.
-    #[must_use]
-    pub fn client_active_request_count(&self) -> i64 {
-        self.client_active_requests().iter().map(|(_, value)| value).sum()
-    }
-
-    /// Returns the data points of a histogram that have a value: attributes, count and sum.
-    fn histogram(&self, name: &str) -> Vec<(Attributes, u64, f64)> {
-        let Some(metric) = self.instrument(name) else {
-            return Vec::new();
-        };
-        let AggregatedMetrics::F64(MetricData::Histogram(histogram)) = metric.data() else {
-            panic!("not a histogram of f64: {metric:?}")
-        };
-        let points = histogram.data_points().filter(|point| point.count() > 0);
-        points
-            .map(|point| (attributes(point.attributes()), point.count(), point.sum()))
-            .collect()
-    }
-
-    /// Returns the data points of an up-down counter.
-    fn sum(&self, name: &str) -> Vec<(Attributes, i64)> {
-        let Some(metric) = self.instrument(name) else {
-            return Vec::new();
-        };
-        let AggregatedMetrics::I64(MetricData::Sum(sum)) = metric.data() else {
-            panic!("not a sum of i64: {metric:?}")
-        };
-        assert!(!sum.is_monotonic());
-        sum.data_points()
-            .map(|point| (attributes(point.attributes()), point.value()))
-            .collect()
-    }
-}
-
-/// A sampler that always returns one decision, and records its arguments: name, kind, attributes.
-#[derive(Clone, Debug)]
-pub struct RecordingSampler {
-    decision: SamplingDecision,
-    /// The arguments of each decision.
-    pub decisions: Shared<Vec<(String, SpanKind, Attributes)>>,
-}
-
-impl RecordingSampler {
-    /// Creates a sampler that returns `decision` for every span.
-    #[must_use]
-    pub fn new(decision: SamplingDecision) -> Self {
-        RecordingSampler {
-            decision,
-            decisions: Shared::default(),
-        }
-    }
-}
-
-impl ShouldSample for RecordingSampler {
-    fn should_sample(
-        &self,
-        _: Option<&Context>,
-        _: TraceId,
-        name: &str,
-        kind: &SpanKind,
-        found: &[KeyValue],
-        _: &[Link],
-    ) -> SamplingResult {
-        let arguments = (name.to_owned(), kind.clone(), attributes(found));
-        self.decisions.lock().unwrap().push(arguments);
-        SamplingResult {
-            decision: self.decision.clone(),
-            attributes: Vec::new(),
-            trace_state: TraceState::default(),
-        }
-    }
 }
 
 /// A value shared between a test and the service that it calls.
