@@ -35,7 +35,7 @@ enum Command {
     Check(check::Arguments),
     /// Runs the tests that need Rust and nothing else: `cargo test --locked`
     Test {
-        /// Arguments for `cargo test`, such as `--test streaming`
+        /// Arguments for `cargo test`, such as `--test server streaming`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
