@@ -17,7 +17,7 @@ use super::tables::median;
 use crate::project::Project;
 
 /// How much longer a build with the attribute may take.
-const MAX_RATIO: f64 = 1.15;
+const MAX_RATIO: f64 = 1.20;
 /// How many milliseconds the macro may take.
 const MAX_EXPANSION: f64 = 50.0;
 
