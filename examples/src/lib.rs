@@ -1,22 +1,22 @@
 //! Services, servers and telemetry shared by the example programs.
 //!
-//! * [`services`]: handlers with `#[traced_service]`, as a user of `otel-runtime` writes them.
-//! * [`servers`]: runs the services on loopback sockets, with a `ServerLayer` around them.
-//! * [`stop`]: waits for Ctrl-C or SIGTERM.
-//! * [`telemetry`]: installs the OpenTelemetry SDK with in-memory exporters.
+//! * [`services`] has the handlers, with `#[traced_service]`.
+//! * [`servers`] runs the services on loopback sockets, with a `ServerLayer` around them.
+//! * [`stop`] waits for Ctrl-C or SIGTERM.
+//! * [`telemetry`] installs OpenTelemetry's SDK, with exporters to memory.
 
 pub mod servers;
 pub mod services;
 pub mod stop;
 pub mod telemetry;
 
-/// The greeter that every gRPC tutorial starts with, including our README.
+/// The service that every gRPC tutorial starts with, and the README.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
 pub mod helloworld {
     tonic::include_proto!("helloworld");
 }
 
-/// The service that the quickstart's client calls.
+/// The service of gRPC's own tutorials, which `route_guide` calls.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
 pub mod routeguide {
     tonic::include_proto!("routeguide");
@@ -33,3 +33,8 @@ pub mod geocoder {
 pub mod shop {
     tonic::include_proto!("shop");
 }
+
+/// The quick start in the README, which has to compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

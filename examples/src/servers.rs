@@ -1,4 +1,4 @@
-//! Servers on loopback sockets, in the current process.
+//! Servers on loopback sockets.
 
 use std::error::Error;
 use std::io;
@@ -27,7 +27,7 @@ impl Servers {
     ///
     /// # Errors
     ///
-    /// Returns an error if no port can be bound, or the route guide cannot reach the geocoder.
+    /// Returns an error if no port is free.
     pub async fn start() -> Result<Self, Box<dyn Error + Send + Sync>> {
         let geocoder = RunningServer::start(Routes::new(GeocoderServer::new(PlaceNames)))?;
         let endpoint = Endpoint::from_shared(format!("http://{}", geocoder.address))?;
@@ -48,19 +48,19 @@ impl Servers {
         self.geocoder.address
     }
 
-    /// Stops both servers gracefully: RPCs in progress are completed.
+    /// Stops both servers, once the RPCs in progress have ended.
     ///
     /// # Errors
     ///
-    /// Returns an error if one of the servers failed.
+    /// Returns an error if one of the servers has failed.
     pub async fn stop(self) -> Result<(), Box<dyn Error + Send + Sync>> {
-        // Stop the route guide first: its RPCs in progress may still call the geocoder.
+        // The route guide stops first, because it calls the geocoder.
         self.route_guide.stop().await?;
         self.geocoder.stop().await
     }
 }
 
-/// A server with a [`ServerLayer`], running in its own task.
+/// A server with a [`ServerLayer`], in a task of its own.
 #[derive(Debug)]
 pub struct RunningServer {
     address: SocketAddr,
@@ -73,15 +73,15 @@ impl RunningServer {
     ///
     /// # Errors
     ///
-    /// Returns an error if no port can be bound.
+    /// Returns an error if no port is free.
     pub fn start(services: Routes) -> io::Result<Self> {
-        // Nagle's algorithm would delay small messages by up to 40 ms.
+        // Disables Nagle's algorithm, which delays small messages by up to 40 ms.
         let incoming = TcpIncoming::bind((Ipv4Addr::LOCALHOST, 0).into())?.with_nodelay(Some(true));
         let address = incoming.local_addr()?;
         let (stop, stopped) = oneshot::channel::<()>();
         let router = Server::builder().layer(ServerLayer::new()).add_routes(services);
         let server = tokio::spawn(router.serve_with_incoming_shutdown(incoming, async {
-            // Dropping the sender is an error here, and stops the server as well.
+            // An error means that the sender was dropped, which also stops the server.
             let _ = stopped.await;
         }));
         Ok(RunningServer { address, stop, server })
@@ -93,11 +93,11 @@ impl RunningServer {
         self.address
     }
 
-    /// Stops the server gracefully: RPCs in progress are completed.
+    /// Stops the server, once the RPCs in progress have ended.
     ///
     /// # Errors
     ///
-    /// Returns an error if the server failed.
+    /// Returns an error if the server has failed.
     pub async fn stop(self) -> Result<(), Box<dyn Error + Send + Sync>> {
         drop(self.stop);
         Ok(self.server.await??)

@@ -1,11 +1,11 @@
-//! The signals that ask a service to shut down.
+//! Signals that stop a service.
 
 use std::io;
 
-/// Completes on Ctrl-C, or on SIGTERM, which Kubernetes, systemd and Docker send.
+/// Waits for Ctrl-C, or for SIGTERM, which Kubernetes, systemd and Docker send.
 ///
-/// Pass it to tonic's `serve_with_shutdown`. The server then completes the RPCs in progress and
-/// returns, so that `main` can shut telemetry down.
+/// Pass it to tonic's `serve_with_shutdown`: the server ends after the RPCs in progress, and `main`
+/// continues with the shutdown of telemetry.
 ///
 /// # Errors
 ///

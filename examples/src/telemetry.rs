@@ -1,4 +1,4 @@
-//! The OpenTelemetry SDK with in-memory exporters.
+//! OpenTelemetry's SDK, with exporters to memory.
 
 use std::time::Duration;
 
@@ -23,10 +23,9 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Installs the global providers, and collects the program's traces and metrics.
+    /// Installs the global providers and the global propagator.
     ///
-    /// `#[traced_service]` uses the global providers of the time of the first RPC, so this must run
-    /// before the servers start.
+    /// `#[traced_service]` reads the global providers at the first RPC, so call this before.
     #[must_use]
     pub fn install() -> Self {
         global::set_text_map_propagator(TraceContextPropagator::new());
@@ -46,16 +45,16 @@ impl Telemetry {
         }
     }
 
-    /// Waits until all spans have ended, and returns them.
+    /// Returns all spans, once the last of them has ended.
     pub async fn spans(&self) -> Vec<SpanData> {
         self.spans.ended().await
     }
 
-    /// Collects the metrics and returns them.
+    /// Returns the current metrics.
     ///
     /// # Errors
     ///
-    /// Returns an error if the metrics cannot be collected.
+    /// Returns an error if they cannot be collected.
     pub fn metrics(&self) -> Result<ResourceMetrics, OTelSdkError> {
         self.metrics.reset();
         self.meter_provider.force_flush()?;
@@ -63,10 +62,9 @@ impl Telemetry {
     }
 }
 
-/// A span processor that stores ended spans and counts open ones.
+/// A span processor that keeps ended spans, and counts the others.
 ///
-/// If a client cancels an RPC, the server notices later than the client. The count allows waiting
-/// for the server's span.
+/// If a caller cancels an RPC, the server's span ends a moment later, and has to be awaited.
 #[derive(Clone, Debug, Default)]
 struct SpanCollector(watch::Sender<Spans>);
 
@@ -79,7 +77,7 @@ struct Spans {
 impl SpanCollector {
     async fn ended(&self) -> Vec<SpanData> {
         let mut spans = self.0.subscribe();
-        // After the timeout, return the spans that have ended.
+        // After the timeout, the spans that have ended are returned nevertheless.
         let _ = timeout(TIMEOUT, spans.wait_for(|spans| spans.open == 0)).await;
         spans.borrow().ended.clone()
     }

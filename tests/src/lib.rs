@@ -53,8 +53,3 @@ pub mod names {
 pub mod no_package {
     tonic::include_proto!("_");
 }
-
-/// Compiles the code blocks of MIGRATING.md as doc tests.
-#[cfg(doctest)]
-#[doc = include_str!("../../MIGRATING.md")]
-pub struct Migrating;

@@ -1,11 +1,13 @@
-//! A customer, a shop and its cashier, with their traces in Jaeger's user interface.
+//! How does a trace through several services look in Jaeger?
 //!
 //! ```console
 //! $ cargo run --manifest-path examples/jaeger/Cargo.toml
 //! ```
 //!
-//! There are three processes of this program. The first is the customer, the OTLP receiver and
-//! Jaeger's interface, and starts the other two. `PORT` is the port of the interface, 16686 by
+//! A customer, a shop and its cashier, and Jaeger's interface with their traces.
+//!
+//! Three processes: this one is the customer, and stands for the collector and Jaeger. It starts
+//! the other two, which are the same program. `PORT` is the port of the interface, 16686 by
 //! default.
 
 use std::env;

@@ -1,6 +1,10 @@
-//! Background work of a handler, recorded in the RPC's trace.
+//! How does work that a handler starts and does not wait for stay in the RPC's trace?
 //!
-//! Run it with `cargo run -p examples --bin background_task`.
+//! ```console
+//! $ cargo run -p examples --bin background_task
+//! ```
+//!
+//! A task, a blocking task and a thread are in the trace. A task of `tokio::spawn` is not.
 
 use std::error::Error;
 use std::thread;
@@ -18,7 +22,7 @@ use tonic::transport::Endpoint;
 use tonic::{Request, Response, Status};
 
 struct BusyGreeter {
-    /// Each task holds a clone: the channel closes when the last task ends.
+    /// Is closed when all work is done, because each task holds a clone.
     work: mpsc::Sender<()>,
 }
 
@@ -40,14 +44,14 @@ impl Greeter for BusyGreeter {
             drop(work);
         });
 
-        // For any other way to run a future or a closure, capture the context explicitly.
+        // For anything else that runs closures or futures.
         let work = self.work.clone();
         thread::spawn(task::in_current_context_fn(move || {
             compress("a thread");
             drop(work);
         }));
 
-        // Without the context, the span starts a trace of its own.
+        // Without the context, so its span starts a trace of its own.
         let work = self.work.clone();
         tokio::spawn(async move {
             write_report("a task without a context").await;
@@ -88,7 +92,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     client.say_hello(HelloRequest { name: "Ada".into() }).await?;
     drop(client);
     server.stop().await?;
-    // Nothing is sent. The channel closes when all tasks have ended.
+    // No task sends anything. The channel closes when the last one has ended.
     let _ = done.recv().await;
 
     telemetry.shutdown(Duration::from_secs(5)).await?;

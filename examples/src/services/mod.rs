@@ -1,6 +1,5 @@
-//! The services of the examples.
-//!
-//! A route guide calls a geocoder for names, and a shop calls a cashier to charge its customers.
+//! The services of the examples: a route guide that calls a geocoder, and a shop that calls a
+//! payment service.
 
 mod geocoder;
 mod payment;

@@ -36,7 +36,7 @@ const fn point(latitude: i32, longitude: i32) -> Point {
 #[derive(Clone, Debug)]
 pub struct Guide {
     geocoder: GeocoderClient<TracedChannel>,
-    /// The latest note at each location.
+    /// The last note at each place.
     notes: Arc<Mutex<HashMap<Point, RouteNote>>>,
 }
 
@@ -58,8 +58,7 @@ impl Guide {
                 name: reply.into_inner().name,
                 location: Some(location),
             }),
-            // The caller's request was valid, and the two services disagree: not the caller's
-            // NOT_FOUND.
+            // The route guide knows this feature, so NOT_FOUND would be wrong for its own caller.
             Err(status) if status.code() == Code::NotFound => {
                 Err(Status::internal(format!("geocoder: {}", status.message())))
             }
@@ -67,16 +66,14 @@ impl Guide {
         }
     }
 
-    /// Stores a note, and returns the previous note at its location.
+    /// Stores a note, and returns the previous one at its place.
     fn exchange(&self, note: RouteNote) -> Option<RouteNote> {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         notes.insert(note.location?, note)
     }
 }
 
-/// Returns the features in the area.
-///
-/// The search has its own span, a child of the RPC's span, because that is the current one.
+/// Returns the features in the area, within a span. The RPC's span is current, so it is the parent.
 async fn search_features(area: &Rectangle) -> Vec<Point> {
     let span = global::tracer("route-guide").start("search-features");
     async {
@@ -115,8 +112,8 @@ impl RouteGuide for Guide {
     async fn list_features(&self, request: Request<Rectangle>) -> Result<Response<Self::ListFeaturesStream>, Status> {
         let found = search_features(request.get_ref()).await;
         let guide = self.clone();
-        // The stream is polled after the handler has returned. The RPC's span is current there as
-        // well, so the calls to the geocoder are its children.
+        // The stream runs after the handler has returned. Its calls of the geocoder still belong to
+        // the RPC's trace.
         let features = tokio_stream::iter(found).then(move |point| guide.clone().feature(point));
         Ok(Response::new(Box::pin(features)))
     }

@@ -1,7 +1,5 @@
-//! A service with telemetry of its own.
-//!
-//! Custom metrics, custom spans, recorded errors, baggage, a call to another service, and
-//! work that continues after the response.
+//! A service with metrics, spans, errors and log records of its own, a call to another service, and
+//! work that continues after the reply.
 
 use std::error::Error;
 use std::fmt;
@@ -19,17 +17,15 @@ use crate::shop::payment_client::PaymentClient;
 use crate::shop::shop_server::Shop;
 use crate::shop::{ChargeRequest, Order, Receipt};
 
-/// A [`Shop`] that charges its customers through the payment service.
+/// A [`Shop`] that calls the payment service.
 #[derive(Clone, Debug)]
 pub struct Storefront {
     payment: PaymentClient<TracedChannel>,
     instruments: Instruments,
 }
 
-/// The shop's own instruments.
-///
-/// Create instruments once, after telemetry is set up: they belong to the meter provider that is
-/// global at that time.
+/// The shop's instruments. Create them once, after the set-up of telemetry: they belong to the
+/// global meter provider of that time.
 #[derive(Clone, Debug)]
 struct Instruments {
     orders: Counter<u64>,
@@ -66,7 +62,7 @@ impl Storefront {
     }
 }
 
-// Records the header `user-agent` of each request, and no other header.
+// No header but `user-agent` is recorded.
 #[traced_service(request_headers("user-agent"))]
 #[tonic::async_trait]
 impl Shop for Storefront {
@@ -76,7 +72,7 @@ impl Shop for Storefront {
         let _in_progress = InProgress::begin(&self.instruments.in_progress);
 
         let price = query_price(&order.item).await.map_err(|error| {
-            // An exception event on the RPC's span says more than the status.
+            // Adds an event to the RPC's span, with more than the status says.
             get_active_span(|span| span.record_error(&error));
             Status::not_found(error.to_string())
         })?;
@@ -89,8 +85,7 @@ impl Shop for Storefront {
         self.instruments.orders.add(1, &[KeyValue::new("item", order.item)]);
         self.instruments.value.record(total, &[]);
         tracing::info!(total, reference = reply.reference, "order placed");
-        // The response does not wait for this task. With `tokio::spawn`, its span would not be in
-        // the RPC's trace.
+        // The reply does not wait for this task. With `tokio::spawn`, it would not be in the trace.
         task::spawn(send_confirmation(reply.reference.clone()));
         Ok(Response::new(Receipt {
             number: reply.reference,
@@ -99,7 +94,7 @@ impl Shop for Storefront {
     }
 }
 
-/// Looks up the price of an item, in a span created with the OpenTelemetry API.
+/// Creates a span with OpenTelemetry's API, around a future.
 async fn query_price(item: &str) -> Result<f64, NotInStock> {
     let tracer = global::tracer("shop");
     let span = tracer
@@ -122,7 +117,7 @@ async fn query_price(item: &str) -> Result<f64, NotInStock> {
     query.with_context(Context::current_with_span(span)).await
 }
 
-/// Computes the total, in a span created with `tracing`: it is a child of the RPC's span, too.
+/// Creates a span with `tracing`, which also becomes a child of the RPC's.
 #[tracing::instrument(name = "process-business-logic", skip_all, fields(quantity = order.quantity), err)]
 fn process_business_logic(order: &Order, price: f64) -> Result<f64, Status> {
     if order.quantity == 0 {
@@ -137,7 +132,7 @@ async fn send_confirmation(reference: String) {
     tracing::info!("confirmation sent");
 }
 
-/// A guard that counts an order as in progress until it is dropped, even if the RPC is cancelled.
+/// A guard that decrements the counter when it is dropped, also if the caller cancels the RPC.
 struct InProgress<'a>(&'a UpDownCounter<i64>);
 
 impl<'a> InProgress<'a> {
@@ -153,7 +148,7 @@ impl Drop for InProgress<'_> {
     }
 }
 
-/// The shop does not sell this item.
+/// The error for an item that the shop does not have.
 #[derive(Debug)]
 struct NotInStock(String);
 

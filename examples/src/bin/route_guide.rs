@@ -1,6 +1,11 @@
-//! Two traced services and a client, with their traces and metrics printed at the end.
+//! How is each kind of RPC recorded, and each way in which one ends?
 //!
-//! Run it with `cargo run -p examples`.
+//! ```console
+//! $ cargo run -p examples
+//! ```
+//!
+//! Two services and a client in one process, ten RPCs over sockets, and their traces and metrics on
+//! the terminal.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -24,7 +29,7 @@ type Client = RouteGuideClient<TracedChannel>;
 
 const MENDHAM: Point = point(407_838_351, -746_143_763);
 const STOCKTON: Point = point(403_966_326, -748_519_297);
-/// A feature whose name the geocoder is slow to find.
+/// The geocoder takes three seconds for this one.
 const LIBERTY: Point = point(418_858_923, -745_956_980);
 /// A feature that the route guide knows, but the geocoder does not.
 const NAMELESS: Point = point(410_873_075, -744_459_023);
@@ -39,7 +44,7 @@ const NORTH: Rectangle = latitudes(413_000_000, 420_000_000);
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     match run(&mut io::stdout()).await {
-        // The reader closed the pipe, as in `cargo run -p examples | head`.
+        // The reader has closed the pipe, as in `cargo run -p examples | head`.
         Err(error) if is_broken_pipe(&error) => Ok(()),
         result => result,
     }
@@ -66,7 +71,7 @@ async fn run(out: &mut io::Stdout) -> Result<(), BoxError> {
     writeln!(
         out,
         "The services are in examples/src/services, with `#[traced_service]` above each; the servers, with a `ServerLayer`, in examples/src/servers.rs;\n\
-         the client, with a `TracedChannel`, in examples/src/bin/quickstart.rs; and the set-up of OpenTelemetry in examples/src/telemetry.rs."
+         the client, with a `TracedChannel`, in examples/src/bin/route_guide.rs; and the set-up of OpenTelemetry in examples/src/telemetry.rs."
     )?;
     Ok(())
 }
@@ -114,7 +119,7 @@ async fn get_feature(client: &mut Client, request: impl IntoRequest<Point>) -> S
     }
 }
 
-/// Calls a method that the server does not have, as a client newer than the server may.
+/// Calls a method that does not exist, as a client does that is newer than the server.
 async fn get_weather(channel: TracedChannel) -> String {
     let mut client = tonic::client::Grpc::new(channel);
     if let Err(error) = client.ready().await {
@@ -132,7 +137,8 @@ async fn get_weather(channel: TracedChannel) -> String {
     }
 }
 
-/// Lists the features of an area, and cancels the RPC if the next one takes longer than `patience`.
+/// Requests the features of an area, and cancels the RPC if the next one takes longer than
+/// `patience`.
 async fn list_features(client: &mut Client, area: Rectangle, patience: Duration) -> String {
     let mut features = match client.list_features(area).await {
         Ok(features) => features.into_inner(),
@@ -168,7 +174,7 @@ async fn record_route<const N: usize>(client: &mut Client, route: [Point; N]) ->
     }
 }
 
-/// Sends notes for one location, and returns the notes that were there before.
+/// Sends messages to one place, and returns the previous ones.
 async fn route_chat<const N: usize>(client: &mut Client, messages: [&str; N]) -> String {
     let notes = messages.map(|message| RouteNote {
         location: Some(STOCKTON),
@@ -182,7 +188,7 @@ async fn route_chat<const N: usize>(client: &mut Client, messages: [&str; N]) ->
     answers.collect::<Vec<_>>().await.join(" | ")
 }
 
-/// Returns a stream of the items, 10 ms apart.
+/// Returns a stream with a pause of 10 ms before each item.
 fn unhurried<T: Send + 'static, const N: usize>(items: [T; N]) -> impl Stream<Item = T> + Send + 'static {
     tokio_stream::iter(items).throttle(Duration::from_millis(10))
 }
@@ -195,7 +201,7 @@ const fn point(latitude: i32, longitude: i32) -> Point {
     Point { latitude, longitude }
 }
 
-/// Returns the area between two latitudes, at all longitudes.
+/// Returns the area between two latitudes.
 const fn latitudes(from: i32, to: i32) -> Rectangle {
     Rectangle {
         lo: Some(point(from, -1_800_000_000)),
