@@ -1,4 +1,4 @@
-//! Services, servers and telemetry shared by the example programs.
+//! Shared by the example programs: the services, and the display of their telemetry.
 //!
 //! * [`services`] has the handlers, with `#[traced_service]`.
 //! * [`servers`] runs the services on loopback sockets, with a `ServerLayer` around them.

@@ -15,24 +15,24 @@ use crate::geocoder::geocoder_server::GeocoderServer;
 use crate::routeguide::route_guide_server::RouteGuideServer;
 use crate::services::{Guide, PlaceNames};
 
-/// A running route guide and the geocoder that it calls.
+/// The route guide and the geocoder, running in this process.
 #[derive(Debug)]
 pub struct Servers {
-    route_guide: RunningServer,
-    geocoder: RunningServer,
+    route_guide: Running,
+    geocoder: Running,
 }
 
 impl Servers {
-    /// Starts both servers on free ports of the loopback interface.
+    /// Starts both on free ports of the loopback interface.
     ///
     /// # Errors
     ///
     /// Returns an error if no port is free.
     pub async fn start() -> Result<Self, Box<dyn Error + Send + Sync>> {
-        let geocoder = RunningServer::start(Routes::new(GeocoderServer::new(PlaceNames)))?;
+        let geocoder = Running::start(Routes::new(GeocoderServer::new(PlaceNames)))?;
         let endpoint = Endpoint::from_shared(format!("http://{}", geocoder.address))?;
         let guide = Guide::new(TracedChannel::connect(endpoint).await?);
-        let route_guide = RunningServer::start(Routes::new(RouteGuideServer::new(guide)))?;
+        let route_guide = Running::start(Routes::new(RouteGuideServer::new(guide)))?;
         Ok(Servers { route_guide, geocoder })
     }
 
@@ -62,14 +62,14 @@ impl Servers {
 
 /// A server with a [`ServerLayer`], in a task of its own.
 #[derive(Debug)]
-pub struct RunningServer {
+pub struct Running {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
     server: JoinHandle<Result<(), transport::Error>>,
 }
 
-impl RunningServer {
-    /// Starts a server on a free port of the loopback interface.
+impl Running {
+    /// Serves on a free port of the loopback interface.
     ///
     /// # Errors
     ///
@@ -84,7 +84,7 @@ impl RunningServer {
             // An error means that the sender was dropped, which also stops the server.
             let _ = stopped.await;
         }));
-        Ok(RunningServer { address, stop, server })
+        Ok(Running { address, stop, server })
     }
 
     /// Returns the address that the server listens on.

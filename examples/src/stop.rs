@@ -9,7 +9,7 @@ use std::io;
 ///
 /// # Errors
 ///
-/// Returns an error if the process cannot listen for signals.
+/// Returns an error if the process cannot listen to signals.
 pub async fn requested() -> io::Result<()> {
     #[cfg(unix)]
     {

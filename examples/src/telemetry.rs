@@ -11,10 +11,10 @@ use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanProcessor}
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// The longest wait for spans that have not ended.
-const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long to wait for spans that have not ended.
+const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The telemetry that this process recorded.
+/// The collected telemetry.
 #[derive(Debug)]
 pub struct Telemetry {
     spans: SpanCollector,
@@ -78,7 +78,7 @@ impl SpanCollector {
     async fn ended(&self) -> Vec<SpanData> {
         let mut spans = self.0.subscribe();
         // After the timeout, the spans that have ended are returned nevertheless.
-        let _ = timeout(TIMEOUT, spans.wait_for(|spans| spans.open == 0)).await;
+        let _ = timeout(PATIENCE, spans.wait_for(|spans| spans.open == 0)).await;
         spans.borrow().ended.clone()
     }
 }

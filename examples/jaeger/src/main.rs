@@ -40,10 +40,10 @@ use tonic::transport::{Endpoint, Server};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// The number of spans of an order that succeeds.
+/// The spans of an order.
 ///
-/// Spans of the customer: the purchase, and its call. Spans of the shop: the call, a query, its
-/// logic, a confirmation, and the call to the cashier. Span of the cashier: the call.
+/// There are the customer's own span, its call on both sides, three spans of the shop's work (a
+/// query, its logic, a confirmation), and the shop's call of the cashier on both sides.
 const SPANS_OF_AN_ORDER: usize = 8;
 
 #[tokio::main]
@@ -59,11 +59,11 @@ async fn main() -> Result<(), BoxError> {
             let routes = Routes::new(ShopServer::new(Storefront::new(cashier)));
             serve("shop", collector, routes).await
         }
-        _ => run_customer().await,
+        _ => look().await,
     }
 }
 
-/// Returns a builder for telemetry that exports only spans, to the OTLP receiver at `collector`.
+/// Returns a set-up that exports spans alone, to the process that stands for the collector.
 fn telemetry_to(collector: &str, service: &'static str) -> Builder {
     otel_setup::builder()
         .service_name(service)
@@ -73,7 +73,7 @@ fn telemetry_to(collector: &str, service: &'static str) -> Builder {
         .log_exporters([])
 }
 
-/// Serves until the parent process closes this process's standard input.
+/// Serves in a process of its own, until the parent process is gone.
 async fn serve(name: &'static str, collector: &str, routes: Routes) -> Result<(), BoxError> {
     let telemetry = telemetry_to(collector, name).init()?;
     let incoming = TcpIncoming::bind((Ipv4Addr::LOCALHOST, 0).into())?.with_nodelay(Some(true));
@@ -82,7 +82,7 @@ async fn serve(name: &'static str, collector: &str, routes: Routes) -> Result<()
         .layer(ServerLayer::new())
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, async {
-            // The parent writes nothing, so this read ends with the input.
+            // The parent writes nothing; the end of the input is its end.
             let _ = tokio::io::stdin().read(&mut [0]).await;
         })
         .await?;
@@ -90,11 +90,11 @@ async fn serve(name: &'static str, collector: &str, routes: Routes) -> Result<()
     Ok(())
 }
 
-/// Starts this program as a service in a child process, and returns its URL.
+/// Starts this program as a service, and returns its address.
 async fn start(arguments: &[&str]) -> Result<(Child, String), BoxError> {
     let mut child = Command::new(env::current_exe()?)
         .args(arguments)
-        // Export soon, because the user is waiting for the trace.
+        // A short delay, because someone is waiting to see the trace.
         .env("OTEL_BSP_SCHEDULE_DELAY", "100")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -103,12 +103,12 @@ async fn start(arguments: &[&str]) -> Result<(Child, String), BoxError> {
     let mut stdout = BufReader::new(child.stdout.take().ok_or("no stdout")?);
     let mut address = String::new();
     stdout.read_line(&mut address).await?;
-    // Discard the logs: other examples show logs.
+    // Other examples show logs.
     tokio::spawn(async move { tokio::io::copy(&mut stdout, &mut tokio::io::sink()).await });
     Ok((child, address.trim_end().to_owned()))
 }
 
-async fn run_customer() -> Result<(), BoxError> {
+async fn look() -> Result<(), BoxError> {
     let traces = State::new(Config {
         max_length: 1000,
         max_memory_usage: 100 << 20,
@@ -146,7 +146,7 @@ async fn run_customer() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Starts an OTLP receiver on a free port, and returns its URL.
+/// Serves what stands for a collector on a free port, and returns its URL.
 fn collect(traces: &StateRef) -> Result<String, BoxError> {
     let incoming = TcpIncoming::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
     let url = format!("http://{}", incoming.local_addr()?);
@@ -155,7 +155,7 @@ fn collect(traces: &StateRef) -> Result<String, BoxError> {
     Ok(url)
 }
 
-/// Places orders, and returns the outcome and the trace ID of each.
+/// Makes orders, and returns the outcome and the trace of each.
 async fn buy(shop: &str) -> Result<Vec<(String, String)>, BoxError> {
     let shop = ShopClient::new(TracedChannel::connect(Endpoint::from_shared(shop.to_owned())?).await?);
     let mut orders = Vec::new();
@@ -180,7 +180,7 @@ async fn buy(shop: &str) -> Result<Vec<(String, String)>, BoxError> {
 /// Waits until all spans of a trace have arrived.
 async fn complete(traces: &StateRef, trace_id: &str) -> Result<(), BoxError> {
     let id = opentelemetry::TraceId::from_hex(trace_id)?.to_bytes();
-    let all_arrived = async {
+    let come = async {
         loop {
             let trace = traces.write().await.get_by_id(&id);
             let spans = trace.map(|trace| {
@@ -194,7 +194,7 @@ async fn complete(traces: &StateRef, trace_id: &str) -> Result<(), BoxError> {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), all_arrived)
+    tokio::time::timeout(Duration::from_secs(10), come)
         .await
         .map_err(|_| "some spans of the trace are missing")?;
     Ok(())

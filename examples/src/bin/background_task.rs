@@ -13,7 +13,7 @@ use std::time::Duration;
 use examples::helloworld::greeter_client::GreeterClient;
 use examples::helloworld::greeter_server::{Greeter, GreeterServer};
 use examples::helloworld::{HelloReply, HelloRequest};
-use examples::servers::RunningServer;
+use examples::servers::Running;
 use otel_runtime::{TracedChannel, task, traced_service};
 use otel_setup::Exporter;
 use tokio::sync::mpsc;
@@ -86,7 +86,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         .init()?;
 
     let (work, mut done) = mpsc::channel(1);
-    let server = RunningServer::start(Routes::new(GreeterServer::new(BusyGreeter { work })))?;
+    let server = Running::start(Routes::new(GreeterServer::new(BusyGreeter { work })))?;
     let endpoint = Endpoint::from_shared(format!("http://{}", server.address()))?;
     let mut client = GreeterClient::new(TracedChannel::connect(endpoint).await?);
     client.say_hello(HelloRequest { name: "Ada".into() }).await?;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use examples::helloworld::greeter_client::GreeterClient;
 use examples::helloworld::greeter_server::{Greeter, GreeterServer};
 use examples::helloworld::{HelloReply, HelloRequest};
-use examples::servers::RunningServer;
+use examples::servers::Running;
 use opentelemetry::Context;
 use opentelemetry::trace::TraceContextExt;
 use otel_runtime::{propagation, traced_service};
@@ -59,7 +59,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         .log_exporters([])
         .init()?;
 
-    let server = RunningServer::start(Routes::new(GreeterServer::new(MyGreeter)))?;
+    let server = Running::start(Routes::new(GreeterServer::new(MyGreeter)))?;
     // The load balancer's header: trace id, span id in decimal, and the sampled flag.
     let endpoint = Endpoint::from_shared(format!("http://{}", server.address()))?;
     let mut client = GreeterClient::new(endpoint.connect().await?);

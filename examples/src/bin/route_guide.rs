@@ -31,14 +31,14 @@ const MENDHAM: Point = point(407_838_351, -746_143_763);
 const STOCKTON: Point = point(403_966_326, -748_519_297);
 /// The geocoder takes three seconds for this one.
 const LIBERTY: Point = point(418_858_923, -745_956_980);
-/// A feature that the route guide knows, but the geocoder does not.
+/// The route guide knows it, the geocoder does not.
 const NAMELESS: Point = point(410_873_075, -744_459_023);
 const NOWHERE: Point = point(0, 0);
 
 const SOUTH: Rectangle = latitudes(400_000_000, 409_000_000);
-/// An area with `NAMELESS` as its third feature.
+/// `NAMELESS` comes third.
 const MIDDLE: Rectangle = latitudes(403_000_000, 416_000_000);
-/// An area with `LIBERTY` as its third feature.
+/// `LIBERTY` comes third.
 const NORTH: Rectangle = latitudes(413_000_000, 420_000_000);
 
 #[tokio::main]
@@ -76,40 +76,40 @@ async fn run(out: &mut io::Stdout) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Makes one RPC of each kind, and one for each way in which an RPC can fail.
+/// Makes an RPC of each kind, and one for each way in which an RPC can fail.
 async fn call_everything(channel: TracedChannel, out: &mut impl Write) -> io::Result<()> {
     let client = &mut Client::new(channel.clone());
     let mut number = 0;
-    let mut report = |call: &str, got: String| {
+    let mut tell = |call: &str, got: String| {
         number += 1;
         writeln!(out, "{number:2}  {call:42}  {got}")
     };
     let patient = Duration::from_secs(60);
 
-    report("GetFeature", get_feature(client, MENDHAM).await)?;
-    report("ListFeatures", list_features(client, SOUTH, patient).await)?;
-    report("RecordRoute", record_route(client, [NOWHERE, STOCKTON, MENDHAM]).await)?;
-    report(
+    tell("GetFeature", get_feature(client, MENDHAM).await)?;
+    tell("ListFeatures", list_features(client, SOUTH, patient).await)?;
+    tell("RecordRoute", record_route(client, [NOWHERE, STOCKTON, MENDHAM]).await)?;
+    tell(
         "RouteChat",
         route_chat(client, ["nice here", "it rains", "all gone"]).await,
     )?;
 
-    report("GetFeature where there is none", get_feature(client, NOWHERE).await)?;
-    report("GetFeature of one without a name", get_feature(client, NAMELESS).await)?;
-    report(
+    tell("GetFeature where there is none", get_feature(client, NOWHERE).await)?;
+    tell("GetFeature of one without a name", get_feature(client, NAMELESS).await)?;
+    tell(
         "ListFeatures, one of them without a name",
         list_features(client, MIDDLE, patient).await,
     )?;
     let impatient = Duration::from_millis(50);
-    report("ListFeatures, cancelled", list_features(client, NORTH, impatient).await)?;
+    tell("ListFeatures, cancelled", list_features(client, NORTH, impatient).await)?;
 
     let mut request = Request::new(LIBERTY);
     request.set_timeout(Duration::from_millis(150));
-    report(
+    tell(
         "GetFeature with a deadline of 150 ms",
         get_feature(client, request).await,
     )?;
-    report("GetWeather, which the server does not have", get_weather(channel).await)
+    tell("GetWeather, which the server does not have", get_weather(channel).await)
 }
 
 async fn get_feature(client: &mut Client, request: impl IntoRequest<Point>) -> String {

@@ -48,7 +48,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         .await?;
     tracing::info!("closed");
 
-    // Exports the telemetry of the last RPCs, within five seconds.
+    // Exports the telemetry of the last RPCs. If that fails, the service ends nevertheless.
     telemetry.shutdown(Duration::from_secs(5)).await?;
     Ok(())
 }

@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status};
 use crate::geocoder::geocoder_server::Geocoder;
 use crate::geocoder::{LookupReply, LookupRequest};
 
-/// The known places: latitude, longitude, name.
+/// Latitude, longitude, name.
 const NAMES: [(i32, i32, &str); 6] = [
     (400_273_442, -741_220_915, "Shore Road, Belmar"),
     (403_966_326, -748_519_297, "Bridge Street, Stockton"),

@@ -17,7 +17,7 @@ use crate::geocoder::geocoder_client::GeocoderClient;
 use crate::routeguide::route_guide_server::RouteGuide;
 use crate::routeguide::{Feature, Point, Rectangle, RouteNote, RouteSummary};
 
-/// The locations of the features, from south to north. The geocoder does not know the fourth.
+/// The features, from south to north. The geocoder has no name for the fourth.
 const FEATURES: [Point; 7] = [
     point(400_273_442, -741_220_915),
     point(403_966_326, -748_519_297),

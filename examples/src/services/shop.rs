@@ -21,13 +21,13 @@ use crate::shop::{ChargeRequest, Order, Receipt};
 #[derive(Clone, Debug)]
 pub struct Storefront {
     payment: PaymentClient<TracedChannel>,
-    instruments: Instruments,
+    measures: Measures,
 }
 
 /// The shop's instruments. Create them once, after the set-up of telemetry: they belong to the
 /// global meter provider of that time.
 #[derive(Clone, Debug)]
-struct Instruments {
+struct Measures {
     orders: Counter<u64>,
     value: Histogram<f64>,
     in_progress: UpDownCounter<i64>,
@@ -40,7 +40,7 @@ impl Storefront {
         let meter = global::meter("shop");
         Storefront {
             payment: PaymentClient::new(channel),
-            instruments: Instruments {
+            measures: Measures {
                 orders: meter
                     .u64_counter("shop.orders")
                     .with_unit("{order}")
@@ -49,7 +49,7 @@ impl Storefront {
                 value: meter
                     .f64_histogram("shop.order.value")
                     .with_unit("EUR")
-                    .with_description("Total price of an order.")
+                    .with_description("What an order costs.")
                     .with_boundaries(vec![1.0, 10.0, 100.0, 1000.0])
                     .build(),
                 in_progress: meter
@@ -69,7 +69,7 @@ impl Shop for Storefront {
     #[traced(fields(order.item = request.get_ref().item.as_str(), order.quantity = request.get_ref().quantity))]
     async fn place_order(&self, request: Request<Order>) -> Result<Response<Receipt>, Status> {
         let order = request.into_inner();
-        let _in_progress = InProgress::begin(&self.instruments.in_progress);
+        let _in_progress = InProgress::begin(&self.measures.in_progress);
 
         let price = query_price(&order.item).await.map_err(|error| {
             // Adds an event to the RPC's span, with more than the status says.
@@ -82,8 +82,8 @@ impl Shop for Storefront {
         let charge = ChargeRequest { amount: total };
         let reply = self.payment.clone().charge(charge).await?.into_inner();
 
-        self.instruments.orders.add(1, &[KeyValue::new("item", order.item)]);
-        self.instruments.value.record(total, &[]);
+        self.measures.orders.add(1, &[KeyValue::new("item", order.item)]);
+        self.measures.value.record(total, &[]);
         tracing::info!(total, reference = reply.reference, "order placed");
         // The reply does not wait for this task. With `tokio::spawn`, it would not be in the trace.
         task::spawn(send_confirmation(reply.reference.clone()));
