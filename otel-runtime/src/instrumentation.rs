@@ -15,8 +15,8 @@ use opentelemetry::{Context, InstrumentationScope};
 
 use crate::grpc::request_headers::KnownHeaders;
 use crate::metrics::instruments::Instruments;
-use crate::propagation::traceparent::{self, FastExtract};
-use crate::propagation::{self, Headers, Limited};
+use crate::propagation::w3c::{Known, W3c};
+use crate::propagation::{self, Carrier, Headers, Limited, Untouched};
 use crate::span::{SpanAttributes, StartedSpan};
 use crate::{guard, semconv};
 
@@ -65,12 +65,18 @@ pub struct Instrumentation(Arc<Inner>);
 
 struct Inner {
     /// The global propagator if `None`, looked up for each call.
-    propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
+    propagator: Option<OwnPropagator>,
     tracer: BoxedTracer,
     /// Whether the tracer has turned out to be a no-op. A tracer stays what it is: it belongs to
     /// the provider that made it.
     tracer_is_noop: AtomicBool,
     instruments: Instruments,
+}
+
+/// The propagator of an [`Instrumentation`], instead of the global one.
+enum OwnPropagator {
+    W3c(W3c),
+    Other(Box<dyn TextMapPropagator + Send + Sync>),
 }
 
 impl Instrumentation {
@@ -91,16 +97,14 @@ impl Instrumentation {
     /// Returns `None` if the propagator finds neither. Starts from the current context and not from
     /// an empty one, so that values of outer layers stay: suppressed telemetry, for one.
     pub(crate) fn extract(&self, headers: &HeaderMap, known: &KnownHeaders<'_>) -> Option<Context> {
-        let extract = |propagator: &dyn TextMapPropagator| match traceparent::try_extract(propagator, known) {
-            FastExtract::Empty => None,
-            FastExtract::Remote(span_context) => Some(Context::map_current(|current| {
-                current.with_remote_span_context(span_context)
-            })),
-            FastExtract::Fallback => Some(extract_with(propagator, headers)),
-        };
         let extracted = guard::PROPAGATOR.run(|| match &self.0.propagator {
-            Some(propagator) => extract(&**propagator),
-            None => global::get_text_map_propagator(extract),
+            Some(OwnPropagator::W3c(w3c)) => w3c.extract(headers, known),
+            Some(OwnPropagator::Other(propagator)) => Some(extract_with(&**propagator, headers)),
+            None => global::get_text_map_propagator(|propagator| match Known::of(propagator) {
+                Known::W3c(w3c) => w3c.extract(headers, known),
+                Known::WithoutFields if Untouched::by(propagator) => None,
+                Known::WithoutFields | Known::Other => Some(extract_with(propagator, headers)),
+            }),
         });
         extracted.flatten()
     }
@@ -142,14 +146,14 @@ impl Instrumentation {
 
     /// Injects the span context and the baggage of `context` into `headers`, replacing those there.
     pub(crate) fn inject(&self, context: &Context, headers: &mut HeaderMap) {
-        let mut inject = |propagator: &dyn TextMapPropagator| {
-            if !traceparent::try_inject(propagator, context, headers) {
-                propagation::replace(propagator, context, headers);
-            }
-        };
         guard::PROPAGATOR.run(|| match &self.0.propagator {
-            Some(propagator) => inject(&**propagator),
-            None => global::get_text_map_propagator(inject),
+            Some(OwnPropagator::W3c(w3c)) => w3c.inject(context, headers),
+            Some(OwnPropagator::Other(propagator)) => propagation::replace(&**propagator, context, headers),
+            None => global::get_text_map_propagator(|propagator| match Known::of(propagator) {
+                Known::W3c(w3c) => w3c.inject(context, headers),
+                Known::WithoutFields => propagator.inject_context(context, &mut Limited(headers.injector())),
+                Known::Other => propagation::replace(propagator, context, headers),
+            }),
         });
     }
 
@@ -187,7 +191,7 @@ fn has_new_span_id(span: &BoxedSpan, parent: &Context) -> bool {
 pub struct InstrumentationBuilder {
     tracer: Option<BoxedTracer>,
     meter: Option<Meter>,
-    propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
+    propagator: Option<OwnPropagator>,
     duration_boundaries: Option<Vec<f64>>,
 }
 
@@ -233,7 +237,10 @@ impl InstrumentationBuilder {
     /// that injects a client's into it.
     #[must_use]
     pub fn propagator(mut self, propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
-        self.propagator = Some(Box::new(propagator));
+        self.propagator = Some(match W3c::of(&propagator) {
+            Some(w3c) => OwnPropagator::W3c(w3c),
+            None => OwnPropagator::Other(Box::new(propagator)),
+        });
         self
     }
 

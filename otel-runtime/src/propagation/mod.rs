@@ -28,7 +28,7 @@
 //! use tonic::metadata::MetadataMap;
 //!
 //! // Once, in `main`.
-//! opentelemetry::global::set_text_map_propagator(B3Propagator::single());
+//! propagation::set_global(B3Propagator::single());
 //!
 //! // Receive a message …
 //! let mut metadata = MetadataMap::new();
@@ -42,7 +42,9 @@
 //! ```
 
 mod b3;
+mod baggage;
 mod carrier;
+mod composite;
 mod google_cloud;
 mod hex;
 mod jaeger;
@@ -52,7 +54,10 @@ pub(crate) mod names;
 mod sampling;
 #[cfg(test)]
 mod tests;
-pub(crate) mod traceparent;
+mod trace_context;
+mod traceparent;
+mod tracestate;
+pub(crate) mod w3c;
 #[cfg(feature = "xray")]
 mod xray;
 
@@ -63,8 +68,10 @@ use opentelemetry::{Context, global};
 use crate::guard;
 
 pub use b3::B3Propagator;
+pub use baggage::BaggagePropagator;
 pub use carrier::Carrier;
-pub(crate) use carrier::Headers;
+pub(crate) use carrier::{Headers, Untouched};
+pub use composite::CompositePropagator;
 pub use google_cloud::GoogleCloudPropagator;
 pub use jaeger::JaegerPropagator;
 pub(crate) use limited::Limited;
@@ -72,6 +79,9 @@ pub(crate) use limited::Limited;
 pub use names::{from_env, from_names, parse_names};
 pub use sampling::SamplingState;
 pub(crate) use sampling::without_remote_parent;
+pub use trace_context::{TraceContextPropagator, mark_random};
+pub(crate) use trace_context::{with_non_recording_span, with_recording_span};
+pub use w3c::set_global;
 #[cfg(feature = "xray")]
 pub use xray::XRayPropagator;
 
@@ -134,16 +144,14 @@ pub fn extract(carrier: &impl Carrier) -> Context {
     found.unwrap_or_else(Context::current)
 }
 
-/// The baggage header. `replace` leaves it: callers may set it by hand, and no span owns it.
-const BAGGAGE: &str = "baggage";
-
 /// Injects `context` into `carrier`, after removing the span of another context from there.
 ///
 /// If `context` has no span, the one in `carrier` stays.
 pub(crate) fn replace(propagator: &dyn TextMapPropagator, context: &Context, carrier: &mut impl Carrier) {
     if context.span().span_context().is_valid() {
-        // A leftover `tracestate` would belong to another trace.
-        for field in propagator.fields().filter(|field| *field != BAGGAGE) {
+        // A leftover `tracestate` would belong to another trace. `baggage` stays: callers may set it
+        // by hand, and no span owns it.
+        for field in propagator.fields().filter(|field| *field != baggage::BAGGAGE) {
             carrier.remove_field(field);
             // Leftovers of the other B3 encoding would be extracted as well: the single header even
             // takes precedence over the multiple ones.

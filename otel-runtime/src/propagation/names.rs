@@ -2,10 +2,13 @@
 
 use std::env;
 
-use opentelemetry::propagation::{TextMapCompositePropagator, TextMapPropagator};
-use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
+use opentelemetry::propagation::TextMapPropagator;
 
-use super::{B3Propagator, GoogleCloudPropagator, JaegerPropagator};
+use super::w3c::W3c;
+use super::{
+    B3Propagator, BaggagePropagator, CompositePropagator, GoogleCloudPropagator, JaegerPropagator,
+    TraceContextPropagator,
+};
 
 const VARIABLE: &str = "OTEL_PROPAGATORS";
 const DEFAULT: [Name; 2] = [Name::TraceContext, Name::Baggage];
@@ -17,10 +20,10 @@ const DEFAULT: [Name; 2] = [Name::TraceContext, Name::Baggage];
 /// # Example
 ///
 /// ```
-/// opentelemetry::global::set_text_map_propagator(otel_runtime::propagation::from_env());
+/// otel_runtime::propagation::set_global(otel_runtime::propagation::from_env());
 /// ```
 #[must_use]
-pub fn from_env() -> TextMapCompositePropagator {
+pub fn from_env() -> CompositePropagator {
     // A value that is not UTF-8 is reported as an unknown propagator.
     let value = env::var_os(VARIABLE).unwrap_or_default();
     from_names(&value.to_string_lossy())
@@ -53,7 +56,7 @@ pub fn from_env() -> TextMapCompositePropagator {
 /// assert_eq!(fields, ["b3", "traceparent", "tracestate"]);
 /// ```
 #[must_use]
-pub fn from_names(names: &str) -> TextMapCompositePropagator {
+pub fn from_names(names: &str) -> CompositePropagator {
     let (propagator, warning) = parse_names(names);
     if let Some(warning) = warning {
         tracing::warn!("{warning}");
@@ -72,14 +75,19 @@ pub fn from_names(names: &str) -> TextMapCompositePropagator {
 /// use otel_runtime::propagation;
 ///
 /// let (propagator, warning) = propagation::parse_names("b3,zipkin");
-/// opentelemetry::global::set_text_map_propagator(propagator);
+/// propagation::set_global(propagator);
 /// assert!(warning.unwrap().contains("zipkin"));
 /// ```
 #[must_use]
-pub fn parse_names(names: &str) -> (TextMapCompositePropagator, Option<String>) {
+pub fn parse_names(names: &str) -> (CompositePropagator, Option<String>) {
     let (names, warning) = parse(names);
+    let w3c = match names[..] {
+        [Name::TraceContext] => Some(W3c { has_baggage: false }),
+        [Name::TraceContext, Name::Baggage] | [Name::Baggage, Name::TraceContext] => Some(W3c { has_baggage: true }),
+        _ => None,
+    };
     let propagators = names.into_iter().map(Name::propagator).collect();
-    (TextMapCompositePropagator::new(propagators), warning)
+    (CompositePropagator::new(propagators, w3c), warning)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

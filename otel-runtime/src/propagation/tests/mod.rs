@@ -31,6 +31,11 @@ fn headers<const N: usize>(fields: [(&str, &str); N]) -> Headers {
 fn all() -> Vec<(Box<dyn TextMapPropagator>, &'static str, &'static str)> {
     vec![
         (
+            Box::new(TraceContextPropagator::new()),
+            "traceparent",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03",
+        ),
+        (
             Box::new(B3Propagator::single()),
             "b3",
             "80f198ee56343ba864fe8b2a57d3eff7-05e3ac9a4f6e3b90-1-e457b5a2e4d86bd1",
@@ -163,6 +168,8 @@ fn trace_state_and_flags_from_another_propagator_are_not_overwritten() {
 #[test]
 fn fields_are_the_injected_headers() {
     let fields = |propagator: &dyn TextMapPropagator| propagator.fields().map(ToOwned::to_owned).collect::<Vec<_>>();
+    assert_eq!(fields(&TraceContextPropagator::new()), ["traceparent", "tracestate"]);
+    assert_eq!(fields(&BaggagePropagator::new()), ["baggage"]);
     assert_eq!(fields(&B3Propagator::default()), ["b3"]);
     assert_eq!(
         fields(&B3Propagator::multi()),
@@ -228,8 +235,6 @@ fn the_other_encoding_of_b3_is_replaced_too() {
 /// HTTP allows a caller or a proxy to split a list into several header lines.
 #[test]
 fn all_lines_of_tracestate_and_baggage_are_extracted() {
-    use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
-
     let mut metadata = MetadataMap::new();
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     for (name, line) in [
