@@ -13,11 +13,11 @@ use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric, MetricData, Re
 use opentelemetry_sdk::metrics::{
     InMemoryMetricExporter, InMemoryMetricExporterBuilder, PeriodicReader, SdkMeterProvider, Temporality,
 };
-use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 use opentelemetry_sdk::trace::{
     InMemorySpanExporter, Sampler, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample, Span, SpanData,
     SpanProcessor,
 };
+use otel_runtime::propagation;
 use tokio::sync::watch;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, filter};
@@ -62,10 +62,7 @@ impl Installed {
         let meters = SdkMeterProvider::builder().with_reader(reader).build();
         global::set_meter_provider(meters.clone());
 
-        global::set_text_map_propagator(opentelemetry::propagation::TextMapCompositePropagator::new(vec![
-            Box::new(TraceContextPropagator::new()),
-            Box::new(BaggagePropagator::new()),
-        ]));
+        propagation::set_global(propagation::from_names("tracecontext,baggage"));
 
         let logs = InMemoryLogExporter::default();
         let loggers = SdkLoggerProvider::builder().with_simple_exporter(logs.clone()).build();

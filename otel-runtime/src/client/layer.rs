@@ -7,7 +7,7 @@ use std::task::Poll;
 use http::{Request, Response};
 use http_body::Body;
 use opentelemetry::global::BoxedSpan;
-use opentelemetry::trace::Span;
+use opentelemetry::trace::{Span, TraceContextExt};
 use opentelemetry::{Context, KeyValue};
 use tonic::{GrpcMethod, Status};
 use tower_layer::Layer;
@@ -15,6 +15,7 @@ use tower_service::Service;
 
 use super::body::ClientBody;
 use super::future::ClientFuture;
+use super::request_body;
 use super::target::Target;
 use crate::attributes::captured_headers::{CapturedHeaders, HeaderList};
 use crate::grpc::request_headers::KnownHeaders;
@@ -182,6 +183,9 @@ impl ClientLayer {
         let outgoing = RpcRequest::from_http(request);
         if !self.options.should_record(&outgoing) {
             self.options.instrumentation().inject(&context, request.headers_mut());
+            if context.has_active_span() {
+                request_body::set_context(request.body_mut(), &context);
+            }
             return None;
         }
         let call = self.start_outgoing(&outgoing, context, captured);
@@ -192,6 +196,9 @@ impl ClientLayer {
         }
         if let Some(sizes) = call.message_sizes() {
             sizes.count_request(request.body_mut(), Direction::Sent);
+        }
+        if let Some(context) = call.context() {
+            request_body::set_context(request.body_mut(), context);
         }
         Some(ActiveCall::Recorded(call))
     }

@@ -43,7 +43,11 @@ fn check_headers(headers: &HeaderMap) {
         assert_eq!(span(&again), span(&context));
         assert_eq!(again.baggage().to_string().len(), context.baggage().to_string().len());
         assert_eq!(inject(has_baggage, &again), injected);
-        assert!(injected.values().all(|value| !value.is_empty() && value.to_str().is_ok()));
+        assert!(
+            injected
+                .values()
+                .all(|value| !value.is_empty() && value.to_str().is_ok())
+        );
     }
 }
 

@@ -172,7 +172,13 @@ pub(crate) fn with_non_recording_span(base: &Context, parent: &Context, span: Sp
         return base.with_remote_span_context(span);
     }
     let flags = span.trace_flags() | RANDOM;
-    let span = SpanContext::new(trace_id, span.span_id(), flags, span.is_remote(), span.trace_state().clone());
+    let span = SpanContext::new(
+        trace_id,
+        span.span_id(),
+        flags,
+        span.is_remote(),
+        span.trace_state().clone(),
+    );
     // Spans of the SDK below this one lose it again.
     with_random_trace(base.with_remote_span_context(span), trace_id)
 }

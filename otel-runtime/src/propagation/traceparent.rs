@@ -132,13 +132,7 @@ mod tests {
 
     #[test]
     fn a_valid_header_is_parsed() {
-        let ids = |flags| {
-            Some((
-                0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736,
-                0x00f0_67aa_0ba9_02b7,
-                flags,
-            ))
-        };
+        let ids = |flags| Some((0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736, 0x00f0_67aa_0ba9_02b7, flags));
         for (flags, defined) in [
             ("00", 0),
             ("01", 1),
@@ -148,7 +142,11 @@ mod tests {
             ("ff", 3),
             ("a1", 1),
         ] {
-            assert_eq!(parsed(&PLAIN.replace("-01", &format!("-{flags}"))), ids(defined), "{flags}");
+            assert_eq!(
+                parsed(&PLAIN.replace("-01", &format!("-{flags}"))),
+                ids(defined),
+                "{flags}"
+            );
         }
         for line in [
             format!(" \t{PLAIN}\t "),

@@ -60,7 +60,10 @@ pub(super) fn with_remote_span<'a>(
     let complete = CompleteTraceState {
         trace_id: span.trace_id(),
         held,
-        members: members.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),
+        members: members
+            .iter()
+            .map(|(key, value)| ((*key).into(), (*value).into()))
+            .collect(),
     };
     context.with_remote_span_context(span).with_value(complete)
 }
@@ -78,7 +81,10 @@ pub(super) fn format(context: &Context, span: &SpanContext) -> Option<String> {
     let mut members: Vec<(&str, &str)> = match complete.filter(|complete| complete.trace_id == span.trace_id()) {
         None => state.into_iter().collect(),
         Some(complete) => {
-            let all = complete.members.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+            let all = complete
+                .members
+                .iter()
+                .map(|(key, value)| (key.as_str(), value.as_str()));
             if complete.held == *state {
                 all.collect()
             } else {
@@ -178,9 +184,15 @@ mod tests {
             (&["a=1,b=2", "c=3"], "a=1,b=2,c=3"),
             (&[" a=1 \t,\t b= 2 , ", "", ",c=3,"], "a=1,b= 2,c=3"),
             (&["a=1,a=1,a=2"], "a=1,a=1,a=2"),
-            (&["0_-*/=!\"#$%&'()*+-./:;<>?@[\\]^_`{|}~"], "0_-*/=!\"#$%&'()*+-./:;<>?@[\\]^_`{|}~"),
+            (
+                &["0_-*/=!\"#$%&'()*+-./:;<>?@[\\]^_`{|}~"],
+                "0_-*/=!\"#$%&'()*+-./:;<>?@[\\]^_`{|}~",
+            ),
             (&["ot=th:8;rv:1234567890abcd,a=1"], "ot=th:8;rv:1234567890abcd,a=1"),
-            (&["a@=1,b=2", "a@@b=3,a@b@c=4", "t@vvvvvvvvvvvvvvv=5"], "a@=1,b=2,a@@b=3,a@b@c=4,t@vvvvvvvvvvvvvvv=5"),
+            (
+                &["a@=1,b=2", "a@@b=3,a@b@c=4", "t@vvvvvvvvvvvvvvv=5"],
+                "a@=1,b=2,a@@b=3,a@b@c=4,t@vvvvvvvvvvvvvvv=5",
+            ),
             (&["a@@b=3"], "a@@b=3"),
             (&[&long], &long),
             (&[&many.join(",")], &many.join(",")),
@@ -219,15 +231,29 @@ mod tests {
     fn a_list_beyond_the_limit_loses_its_long_members_first() {
         let member = |key: &str, length: usize| format!("{key}={}", "v".repeat(length - key.len() - 1));
         let keys = |lengths: &[usize]| {
-            let members: Vec<String> = (0..).zip(lengths).map(|(at, length)| member(&format!("k{at}"), *length)).collect();
+            let members: Vec<String> = (0..)
+                .zip(lengths)
+                .map(|(at, length)| member(&format!("k{at}"), *length))
+                .collect();
             let written = written(&read(&[&members.join(",")])).unwrap();
-            let keys: Vec<&str> = written.split(',').map(|member| member.split_once('=').unwrap().0).collect();
+            let keys: Vec<&str> = written
+                .split(',')
+                .map(|member| member.split_once('=').unwrap().0)
+                .collect();
             keys.join(" ")
         };
         // 15 * 256 + 14 commas = 3,854.
         assert_eq!(keys(&[256; 15]).split(' ').count(), 15);
-        assert_eq!(keys(&[[256; 15].as_slice(), &[241]].concat()).split(' ').count(), 16, "4,096 bytes");
-        assert_eq!(keys(&[[256; 15].as_slice(), &[242]].concat()).split(' ').count(), 15, "4,097 bytes");
+        assert_eq!(
+            keys(&[[256; 15].as_slice(), &[241]].concat()).split(' ').count(),
+            16,
+            "4,096 bytes"
+        );
+        assert_eq!(
+            keys(&[[256; 15].as_slice(), &[242]].concat()).split(' ').count(),
+            15,
+            "4,097 bytes"
+        );
         let mut lengths = [128; 32];
         lengths[3] = 129;
         assert!(!keys(&lengths).contains("k3 ") && keys(&lengths).ends_with(" k31"));

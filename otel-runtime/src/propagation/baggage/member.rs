@@ -94,7 +94,10 @@ fn encode_rest(value: &str) -> String {
     let mut encoded = String::with_capacity(value.len());
     for (at, part) in value.split('%').enumerate() {
         if at > 0 {
-            let is_encoded = part.as_bytes().get(..2).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit));
+            let is_encoded = part
+                .as_bytes()
+                .get(..2)
+                .is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit));
             encoded.push_str(if is_encoded { "%" } else { "%25" });
         }
         // Writing to a string cannot fail.

@@ -20,7 +20,10 @@ pub(in crate::propagation) fn with_baggage<'a>(
     context: &Context,
     lines: impl IntoIterator<Item = &'a [u8]>,
 ) -> Option<Context> {
-    let members = lines.into_iter().flat_map(|line| line.split(|byte| *byte == b',')).map(trim_ows);
+    let members = lines
+        .into_iter()
+        .flat_map(|line| line.split(|byte| *byte == b','))
+        .map(trim_ows);
     let mut received = Vec::new();
     let mut list = Limits::default();
     for member in members.filter_map(Member::parse) {
@@ -33,7 +36,10 @@ pub(in crate::propagation) fn with_baggage<'a>(
         return None;
     }
     let mut baggage = Baggage::new();
-    for Member { key, value, properties, .. } in &received {
+    for Member {
+        key, value, properties, ..
+    } in &received
+    {
         baggage.insert_with_metadata(key.clone(), value.clone(), properties.as_str());
     }
     Some(context.with_baggage(baggage).with_value(Received(received)))
@@ -71,7 +77,10 @@ fn kept_and_changed<'a>(baggage: &Baggage, received: &'a [Member]) -> (Vec<&'a s
             value.as_str() == member.value && metadata.as_str() == member.properties
         })
     };
-    let kept = received.iter().filter(|member| is_kept(&member.key)).map(|member| member.text.as_str());
+    let kept = received
+        .iter()
+        .filter(|member| is_kept(&member.key))
+        .map(|member| member.text.as_str());
     let mut changed: Vec<_> = baggage.iter().filter(|(key, _)| !is_kept(key.as_str())).collect();
     changed.sort_unstable_by_key(|(key, _)| key.as_str());
     let encode = |(key, (value, metadata)): (&opentelemetry::Key, &(opentelemetry::StringValue, _))| {
