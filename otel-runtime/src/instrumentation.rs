@@ -15,8 +15,8 @@ use opentelemetry::{Context, InstrumentationScope};
 
 use crate::grpc::request_headers::KnownHeaders;
 use crate::metrics::instruments::Instruments;
-use crate::propagation::w3c::{Known, W3c};
-use crate::propagation::{self, Carrier, Headers, Limited, Untouched};
+use crate::propagation::known::Known;
+use crate::propagation::{self, Headers, Limited, W3c};
 use crate::span::{SpanAttributes, StartedSpan};
 use crate::{guard, semconv};
 
@@ -102,8 +102,8 @@ impl Instrumentation {
             Some(OwnPropagator::Other(propagator)) => Some(extract_with(&**propagator, headers)),
             None => global::get_text_map_propagator(|propagator| match Known::of(propagator) {
                 Known::W3c(w3c) => w3c.extract(headers, known),
-                Known::WithoutFields if Untouched::by(propagator) => None,
-                Known::WithoutFields | Known::Other => Some(extract_with(propagator, headers)),
+                Known::Noop => None,
+                Known::Other => Some(extract_with(propagator, headers)),
             }),
         });
         extracted.flatten()
@@ -151,7 +151,7 @@ impl Instrumentation {
             Some(OwnPropagator::Other(propagator)) => propagation::replace(&**propagator, context, headers),
             None => global::get_text_map_propagator(|propagator| match Known::of(propagator) {
                 Known::W3c(w3c) => w3c.inject(context, headers),
-                Known::WithoutFields => propagator.inject_context(context, &mut Limited(headers.injector())),
+                Known::Noop => {}
                 Known::Other => propagation::replace(propagator, context, headers),
             }),
         });

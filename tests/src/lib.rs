@@ -3,6 +3,7 @@
 // A test that panics has failed; that is what these are for.
 #![allow(clippy::missing_panics_doc)]
 
+pub mod bridge;
 pub mod child;
 pub mod client;
 pub mod collector;

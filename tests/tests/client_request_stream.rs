@@ -107,7 +107,12 @@ async fn a_stream_that_is_given_up_is_dropped_in_its_call() {
         })
         .chain(tokio_stream::pending());
     let context = Context::new().with_baggage([opentelemetry::KeyValue::new("tenant", "blue")]);
-    let call = tokio::spawn(async move { ClientStreamClient::new(channel).call(waiting).with_context(context).await });
+    let call = tokio::spawn(async move {
+        ClientStreamClient::new(channel)
+            .call(waiting)
+            .with_context(context)
+            .await
+    });
     assert_eq!(tenant.recv().await.unwrap().as_deref(), Some("blue"));
     call.abort();
     assert!(call.await.unwrap_err().is_cancelled());

@@ -167,7 +167,13 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let call = self.layer.start(&mut request, self.captured);
-        ClientFuture::new(ResponseFuture::start(call, || self.inner.call(request)))
+        let has_context = matches!(&call, Some(ActiveCall::Recorded(call)) if call.context().is_some());
+        ClientFuture::new(ResponseFuture::start(call, || {
+            if has_context {
+                request_body::poll_in_current_context(request.body_mut());
+            }
+            self.inner.call(request)
+        }))
     }
 }
 
@@ -184,7 +190,7 @@ impl ClientLayer {
         if !self.options.should_record(&outgoing) {
             self.options.instrumentation().inject(&context, request.headers_mut());
             if context.has_active_span() {
-                request_body::set_context(request.body_mut(), &context);
+                request_body::poll_in_current_context(request.body_mut());
             }
             return None;
         }
@@ -196,9 +202,6 @@ impl ClientLayer {
         }
         if let Some(sizes) = call.message_sizes() {
             sizes.count_request(request.body_mut(), Direction::Sent);
-        }
-        if let Some(context) = call.context() {
-            request_body::set_context(request.body_mut(), context);
         }
         Some(ActiveCall::Recorded(call))
     }

@@ -8,8 +8,7 @@ use opentelemetry::trace::{SpanContext, TraceContextExt};
 
 use super::headers;
 use crate::grpc::request_headers::KnownHeaders;
-use crate::propagation::w3c::W3c;
-use crate::propagation::{BaggagePropagator, Carrier, Limited, TraceContextPropagator, replace};
+use crate::propagation::{BaggagePropagator, Carrier, Limited, TraceContextPropagator, W3c, replace};
 
 /// Checks that the layers extract and inject what the propagators do, and nothing invalid.
 ///

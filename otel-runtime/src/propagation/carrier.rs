@@ -1,12 +1,11 @@
 //! Carriers that propagators inject into and extract from.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use opentelemetry::Context;
-use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
+use opentelemetry::propagation::{Extractor, Injector};
 use tonic::metadata::MetadataMap;
 
 use crate::limits::{self, List};
@@ -207,33 +206,6 @@ impl Injector for HeadersMut<'_> {
         if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(key.as_bytes()), HeaderValue::try_from(value)) {
             self.0.insert(name, value);
         }
-    }
-}
-
-/// Extractor without headers, which notes whether it is asked for one.
-pub(crate) struct Untouched(Cell<bool>);
-
-impl Untouched {
-    /// Returns `true` if a propagator extracts nothing, whatever the headers are.
-    ///
-    /// Such a one is OpenTelemetry's default until a program sets another.
-    #[inline]
-    pub(crate) fn by(propagator: &dyn TextMapPropagator) -> bool {
-        let headers = Untouched(Cell::new(true));
-        drop(propagator.extract_with_context(&Context::new(), &headers));
-        headers.0.get()
-    }
-}
-
-impl Extractor for Untouched {
-    fn get(&self, _: &str) -> Option<&str> {
-        self.0.set(false);
-        None
-    }
-
-    fn keys(&self) -> Vec<&str> {
-        self.0.set(false);
-        Vec::new()
     }
 }
 

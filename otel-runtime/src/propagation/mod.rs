@@ -46,18 +46,22 @@ mod baggage;
 mod carrier;
 mod composite;
 mod google_cloud;
+mod grpc_trace_bin;
 mod hex;
 mod jaeger;
+pub(crate) mod known;
 mod limited;
 #[cfg(feature = "propagators")]
 pub(crate) mod names;
+mod ot_trace;
+mod prefixed_baggage;
 mod sampling;
 #[cfg(test)]
 mod tests;
 mod trace_context;
 mod traceparent;
 mod tracestate;
-pub(crate) mod w3c;
+mod w3c;
 #[cfg(feature = "xray")]
 mod xray;
 
@@ -70,18 +74,21 @@ use crate::guard;
 pub use b3::B3Propagator;
 pub use baggage::BaggagePropagator;
 pub use carrier::Carrier;
-pub(crate) use carrier::{Headers, Untouched};
+pub(crate) use carrier::Headers;
 pub use composite::CompositePropagator;
 pub use google_cloud::GoogleCloudPropagator;
+pub use grpc_trace_bin::GrpcTraceBinPropagator;
 pub use jaeger::JaegerPropagator;
+pub use known::set_global;
 pub(crate) use limited::Limited;
 #[cfg(feature = "propagators")]
 pub use names::{from_env, from_names, parse_names};
+pub use ot_trace::OtTracePropagator;
 pub use sampling::SamplingState;
 pub(crate) use sampling::without_remote_parent;
 pub use trace_context::{TraceContextPropagator, mark_random};
 pub(crate) use trace_context::{with_non_recording_span, with_recording_span};
-pub use w3c::set_global;
+pub(crate) use w3c::W3c;
 #[cfg(feature = "xray")]
 pub use xray::XRayPropagator;
 

@@ -6,8 +6,8 @@ use opentelemetry::propagation::TextMapPropagator;
 
 use super::w3c::W3c;
 use super::{
-    B3Propagator, BaggagePropagator, CompositePropagator, GoogleCloudPropagator, JaegerPropagator,
-    TraceContextPropagator,
+    B3Propagator, BaggagePropagator, CompositePropagator, GoogleCloudPropagator, GrpcTraceBinPropagator,
+    JaegerPropagator, OtTracePropagator, TraceContextPropagator,
 };
 
 const VARIABLE: &str = "OTEL_PROPAGATORS";
@@ -34,8 +34,10 @@ pub fn from_env() -> CompositePropagator {
 /// Follows [OpenTelemetry's specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#general-sdk-configuration).
 /// Requires the cargo feature `propagators`.
 ///
-/// `names` is a comma-separated list of `tracecontext`, `baggage`, `b3`, `b3multi`, `jaeger`, `gcp`
-/// and, with the cargo feature `xray`, `xray`. Case, surrounding spaces and duplicates are ignored.
+/// `names` is a comma-separated list of `tracecontext`, `baggage`, `b3`, `b3multi`, `jaeger`,
+/// `ottrace`, `gcp`, `grpc-trace-bin` and, with the cargo feature `xray`, `xray`. Case, surrounding
+/// spaces and duplicates are ignored. The specification has these names, except for `gcp`, which
+/// Google's propagators have, and `grpc-trace-bin`, the name of the header.
 ///
 /// Propagators inject and extract in the order of the list. If several extract a span, the last one
 /// wins. `none` alone disables propagation. An empty list selects the default,
@@ -100,6 +102,8 @@ pub(crate) enum Name {
     #[cfg(feature = "xray")]
     XRay,
     GoogleCloud,
+    GrpcTraceBin,
+    OtTrace,
 }
 
 impl Name {
@@ -113,6 +117,8 @@ impl Name {
             #[cfg(feature = "xray")]
             "xray" => Name::XRay,
             "gcp" => Name::GoogleCloud,
+            "grpc-trace-bin" => Name::GrpcTraceBin,
+            "ottrace" => Name::OtTrace,
             _ => return None,
         })
     }
@@ -127,6 +133,8 @@ impl Name {
             #[cfg(feature = "xray")]
             Name::XRay => "xray",
             Name::GoogleCloud => "gcp",
+            Name::GrpcTraceBin => "grpc-trace-bin",
+            Name::OtTrace => "ottrace",
         }
     }
 
@@ -140,6 +148,8 @@ impl Name {
             #[cfg(feature = "xray")]
             Name::XRay => Box::new(super::XRayPropagator::new()),
             Name::GoogleCloud => Box::new(GoogleCloudPropagator::new()),
+            Name::GrpcTraceBin => Box::new(GrpcTraceBinPropagator::new()),
+            Name::OtTrace => Box::new(OtTracePropagator::new()),
         }
     }
 }
@@ -183,7 +193,7 @@ mod tests {
 
     #[test]
     fn names_are_trimmed_deduplicated_and_case_insensitive() {
-        let all = "tracecontext,baggage,b3,b3multi,jaeger,gcp";
+        let all = "tracecontext,baggage,b3,b3multi,jaeger,gcp,grpc-trace-bin,ottrace";
         let expected = [
             Name::TraceContext,
             Name::Baggage,
@@ -191,6 +201,8 @@ mod tests {
             Name::B3Multi,
             Name::Jaeger,
             Name::GoogleCloud,
+            Name::GrpcTraceBin,
+            Name::OtTrace,
         ];
         assert_eq!(parse(all), (expected.to_vec(), None));
         assert_eq!(parse(&all.to_uppercase()), (expected.to_vec(), None));
@@ -215,11 +227,11 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_ignored_with_a_warning() {
-        let (names, warning) = parse("b3,zipkin,ottrace");
+        let (names, warning) = parse("b3,zipkin,opencensus");
         assert_eq!(names, [Name::B3]);
         assert_eq!(
             warning.unwrap(),
-            r#"OTEL_PROPAGATORS="b3,zipkin,ottrace": unknown propagator "zipkin", unknown propagator "ottrace"; using b3"#
+            r#"OTEL_PROPAGATORS="b3,zipkin,opencensus": unknown propagator "zipkin", unknown propagator "opencensus"; using b3"#
         );
         let (names, warning) = parse("zipkin");
         assert_eq!(names, DEFAULT);

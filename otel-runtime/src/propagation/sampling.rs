@@ -126,6 +126,22 @@ pub(super) fn with_remote_span(
     state: SamplingState,
     trace_state: &TraceState,
 ) -> Context {
+    let span = SpanContext::new(trace_id, span_id, state.flags(), true, trace_state.clone());
+    with_remote_span_and_state(context, &span, state)
+}
+
+/// Returns `context` with the caller's span, whose flags tell all of its decision.
+pub(super) fn with_remote_span_context(context: &Context, span: &SpanContext) -> Context {
+    let state = if span.is_sampled() {
+        SamplingState::Accept
+    } else {
+        SamplingState::Deny
+    };
+    with_remote_span_and_state(context, span, state)
+}
+
+fn with_remote_span_and_state(context: &Context, span: &SpanContext, state: SamplingState) -> Context {
+    let (trace_id, span_id) = (span.trace_id(), span.span_id());
     let existing = context.span();
     let existing = existing.span_context();
     // Another propagator may have extracted this span already, with a decision, the random flag and
@@ -137,9 +153,15 @@ pub(super) fn with_remote_span(
     let (random, trace_state) = if is_same_span {
         (existing.trace_flags() & RANDOM, existing.trace_state())
     } else {
-        (TraceFlags::default(), trace_state)
+        (TraceFlags::default(), span.trace_state())
     };
-    let span = SpanContext::new(trace_id, span_id, state.flags() | random, true, trace_state.clone());
+    let span = SpanContext::new(
+        trace_id,
+        span_id,
+        span.trace_flags() | random,
+        true,
+        trace_state.clone(),
+    );
     with_state(&context.with_remote_span_context(span), state, trace_id, span_id)
 }
 

@@ -8,7 +8,7 @@ use super::hex::Hex;
 pub(crate) const RANDOM: TraceFlags = TraceFlags::new(0x02);
 
 /// The flags that level 2 defines. All others must be propagated as zero.
-const DEFINED: TraceFlags = TraceFlags::new(0x03);
+pub(super) const DEFINED: TraceFlags = TraceFlags::new(0x03);
 
 /// Length of a header of version 00.
 const LENGTH: usize = 55;

@@ -4,16 +4,13 @@
 //! 300 instructions, and does not tell it what the layers know of the headers already.
 
 use std::any::Any;
-use std::sync::LazyLock;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::Context;
 use opentelemetry::baggage::BaggageExt;
-use opentelemetry::propagation::text_map_propagator::FieldIter;
-use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{TraceContextExt, TraceState};
 
-use super::baggage::{self, BAGGAGE, BaggagePropagator};
+use super::baggage::{self, BAGGAGE};
 use super::composite::CompositePropagator;
 use super::trace_context::{self, TRACEPARENT, TRACESTATE, TraceContextPropagator};
 use super::{traceparent, tracestate};
@@ -101,96 +98,5 @@ impl W3c {
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: Option<String>) {
     if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
         headers.insert(name, value);
-    }
-}
-
-/// What the layers know of a propagator.
-pub(crate) enum Known {
-    W3c(W3c),
-    /// A propagator without fields: it injects nothing, and nearly always extracts nothing.
-    WithoutFields,
-    Other,
-}
-
-impl Known {
-    /// Identifies a propagator that [`set_global`] has set.
-    ///
-    /// `TextMapPropagator` offers no downcast. But only [`GlobalW3c`] returns the strings of
-    /// [`FIELDS`], and no other type can wrap it: it is private, and owned by OpenTelemetry.
-    #[inline]
-    pub(crate) fn of(propagator: &dyn TextMapPropagator) -> Self {
-        let Some(first) = propagator.fields().next() else {
-            return Known::WithoutFields;
-        };
-        let fields = &*FIELDS;
-        if std::ptr::eq(first, fields.without_baggage[0].as_str()) {
-            Known::W3c(W3c { has_baggage: false })
-        } else if std::ptr::eq(first, fields.with_baggage[0].as_str()) {
-            Known::W3c(W3c { has_baggage: true })
-        } else {
-            Known::Other
-        }
-    }
-}
-
-/// The fields of [`GlobalW3c`], and of no other propagator.
-struct Fields {
-    without_baggage: [String; 2],
-    with_baggage: [String; 3],
-}
-
-static FIELDS: LazyLock<Fields> = LazyLock::new(|| Fields {
-    without_baggage: [TRACEPARENT, TRACESTATE].map(Into::into),
-    with_baggage: [TRACEPARENT, TRACESTATE, BAGGAGE].map(Into::into),
-});
-
-/// The global propagator, if it is one of this module's W3C propagators.
-#[derive(Debug)]
-struct GlobalW3c(W3c);
-
-impl TextMapPropagator for GlobalW3c {
-    fn inject_context(&self, context: &Context, injector: &mut dyn Injector) {
-        TraceContextPropagator::new().inject_context(context, injector);
-        if self.0.has_baggage {
-            BaggagePropagator::new().inject_context(context, injector);
-        }
-    }
-
-    fn extract_with_context(&self, context: &Context, extractor: &dyn Extractor) -> Context {
-        let context = TraceContextPropagator::new().extract_with_context(context, extractor);
-        if self.0.has_baggage {
-            BaggagePropagator::new().extract_with_context(&context, extractor)
-        } else {
-            context
-        }
-    }
-
-    fn fields(&self) -> FieldIter<'_> {
-        FieldIter::new(if self.0.has_baggage {
-            &FIELDS.with_baggage
-        } else {
-            &FIELDS.without_baggage
-        })
-    }
-}
-
-/// Sets OpenTelemetry's global propagator.
-///
-/// Does what `opentelemetry::global::set_text_map_propagator` does, and also tells the layers what
-/// they have. They call [`TraceContextPropagator`], or what [`from_env`](super::from_env) returns
-/// for W3C formats, without dynamic dispatch, which saves some 300 instructions per RPC. Any other
-/// propagator works in either way.
-///
-/// # Example
-///
-/// ```
-/// use otel_runtime::propagation::{self, TraceContextPropagator};
-///
-/// propagation::set_global(TraceContextPropagator::new());
-/// ```
-pub fn set_global(propagator: impl TextMapPropagator + Send + Sync + 'static) {
-    match W3c::of(&propagator) {
-        Some(w3c) => opentelemetry::global::set_text_map_propagator(GlobalW3c(w3c)),
-        None => opentelemetry::global::set_text_map_propagator(propagator),
     }
 }
