@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use http::HeaderMap;
-use opentelemetry::global::{self, BoxedSpan, BoxedTracer};
+use opentelemetry::global::{self, BoxedTracer};
 use opentelemetry::metrics::{Meter, MeterProvider, NoopMeterProvider};
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::noop::NoopTracer;
-use opentelemetry::trace::{Span, SpanBuilder, TraceContextExt, Tracer, TracerProvider};
+use opentelemetry::trace::{Span, SpanBuilder, SpanContext, TraceContextExt, Tracer, TracerProvider};
 use opentelemetry::{Context, InstrumentationScope};
 
 use crate::grpc::request_headers::KnownHeaders;
@@ -74,10 +74,7 @@ struct Inner {
 }
 
 /// The propagator of an [`Instrumentation`], instead of the global one.
-enum OwnPropagator {
-    W3c(W3c),
-    Other(Box<dyn TextMapPropagator + Send + Sync>),
-}
+type OwnPropagator = (Box<dyn TextMapPropagator + Send + Sync>, Known);
 
 impl Instrumentation {
     /// Returns a builder that starts with the global providers.
@@ -97,14 +94,14 @@ impl Instrumentation {
     /// Returns `None` if the propagator finds neither. Starts from the current context and not from
     /// an empty one, so that values of outer layers stay: suppressed telemetry, for one.
     pub(crate) fn extract(&self, headers: &HeaderMap, known: &KnownHeaders<'_>) -> Option<Context> {
+        let extract = |propagator: &dyn TextMapPropagator, recognized| match recognized {
+            Known::W3c(w3c) => w3c.extract(headers, known),
+            Known::Noop => None,
+            Known::Other => Some(extract_with(propagator, headers)),
+        };
         let extracted = guard::PROPAGATOR.run(|| match &self.0.propagator {
-            Some(OwnPropagator::W3c(w3c)) => w3c.extract(headers, known),
-            Some(OwnPropagator::Other(propagator)) => Some(extract_with(&**propagator, headers)),
-            None => global::get_text_map_propagator(|propagator| match Known::of(propagator) {
-                Known::W3c(w3c) => w3c.extract(headers, known),
-                Known::Noop => None,
-                Known::Other => Some(extract_with(propagator, headers)),
-            }),
+            Some((propagator, recognized)) => extract(&**propagator, *recognized),
+            None => global::get_text_map_propagator(|propagator| extract(propagator, Known::of(propagator))),
         });
         extracted.flatten()
     }
@@ -135,8 +132,13 @@ impl Instrumentation {
                 attributes.if_recording(&mut span);
                 return Some(StartedSpan::Recording(span));
             }
-            if has_new_span_id(&span, parent) {
-                return Some(StartedSpan::NonRecording(span.span_context().clone()));
+            let parent = parent.span();
+            let (span_context, parent) = (span.span_context(), parent.span_context());
+            if has_new_span_id(span_context, parent) {
+                return Some(StartedSpan::NonRecording(propagation::non_recording(
+                    span_context,
+                    parent,
+                )));
             }
             self.0.tracer_is_noop.store(true, Ordering::Relaxed);
             None
@@ -146,14 +148,14 @@ impl Instrumentation {
 
     /// Injects the span context and the baggage of `context` into `headers`, replacing those there.
     pub(crate) fn inject(&self, context: &Context, headers: &mut HeaderMap) {
+        let mut inject = |propagator: &dyn TextMapPropagator, recognized| match recognized {
+            Known::W3c(w3c) => w3c.inject(context, headers),
+            Known::Noop => {}
+            Known::Other => propagation::replace(propagator, context, headers),
+        };
         guard::PROPAGATOR.run(|| match &self.0.propagator {
-            Some(OwnPropagator::W3c(w3c)) => w3c.inject(context, headers),
-            Some(OwnPropagator::Other(propagator)) => propagation::replace(&**propagator, context, headers),
-            None => global::get_text_map_propagator(|propagator| match Known::of(propagator) {
-                Known::W3c(w3c) => w3c.inject(context, headers),
-                Known::Noop => {}
-                Known::Other => propagation::replace(propagator, context, headers),
-            }),
+            Some((propagator, recognized)) => inject(&**propagator, *recognized),
+            None => global::get_text_map_propagator(|propagator| inject(propagator, Known::of(propagator))),
         });
     }
 
@@ -178,9 +180,8 @@ fn extract_with(propagator: &dyn TextMapPropagator, headers: &HeaderMap) -> Cont
 ///
 /// Every tracer gives its spans one, sampled or not, except a no-op: its spans have their parent's
 /// id, or none.
-fn has_new_span_id(span: &BoxedSpan, parent: &Context) -> bool {
-    let span_context = span.span_context();
-    span_context.is_valid() && span_context.span_id() != parent.span().span_context().span_id()
+fn has_new_span_id(span: &SpanContext, parent: &SpanContext) -> bool {
+    span.is_valid() && span.span_id() != parent.span_id()
 }
 
 /// Builder of an [`Instrumentation`].
@@ -237,10 +238,8 @@ impl InstrumentationBuilder {
     /// that injects a client's into it.
     #[must_use]
     pub fn propagator(mut self, propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
-        self.propagator = Some(match W3c::of(&propagator) {
-            Some(w3c) => OwnPropagator::W3c(w3c),
-            None => OwnPropagator::Other(Box::new(propagator)),
-        });
+        let recognized = W3c::of(&propagator).map_or(Known::Other, Known::W3c);
+        self.propagator = Some((Box::new(propagator), recognized));
         self
     }
 

@@ -16,7 +16,7 @@ const PARENT: &str = "1234567890123456";
 const VALID: &str = "00-12345678901234567890123456789012-1234567890123456-01";
 const NOT_SAMPLED: &str = "00-12345678901234567890123456789012-1234567890123456-00";
 
-/// What becomes of the caller's trace.
+/// The fate of the caller's trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trace {
     Continued,
@@ -24,7 +24,7 @@ enum Trace {
 }
 use Trace::{Continued, New};
 
-/// One request of a case.
+/// A request of a case.
 struct Row {
     case: &'static str,
     headers: Vec<(&'static str, String)>,

@@ -1,6 +1,7 @@
 //! The request body of a client's call.
 
 use std::any::Any;
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll, Waker};
 
@@ -45,7 +46,9 @@ fn start(body: &mut TonicBody) {
     };
     *body = match (first, second) {
         (Poll::Ready(None), _) => TonicBody::empty(),
-        (Poll::Ready(Some(frame)), Poll::Ready(None)) => TonicBody::new(Complete(Some(frame))),
+        (Poll::Ready(Some(Ok(frame))), Poll::Ready(None)) if frame.is_data() => {
+            TonicBody::new(Complete(frame.into_data().ok()))
+        }
         (first, second) => TonicBody::new(Streaming {
             polled: [ready(first), ready(second)],
             body: Some(std::mem::take(body)),
@@ -61,15 +64,15 @@ fn ready(polled: PolledFrame) -> Option<Result<Frame<Bytes>, Status>> {
     }
 }
 
-/// A request body of one frame.
-struct Complete(Option<Result<Frame<Bytes>, Status>>);
+/// A request body of one data frame.
+struct Complete(Option<Bytes>);
 
 impl Body for Complete {
     type Data = Bytes;
-    type Error = Status;
+    type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut TaskContext<'_>) -> PolledFrame {
-        Poll::Ready(self.0.take())
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut TaskContext<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.take().map(|data| Ok(Frame::data(data))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -13,7 +13,9 @@ const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 const BAGGAGE: HeaderName = HeaderName::from_static("baggage");
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
-/// The request headers that every RPC needs. If `grpc-timeout` has several values, the first counts.
+/// The request headers that every RPC needs.
+///
+/// If `grpc-timeout` has several values, the first counts.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct KnownHeaders<'a> {
     pub(crate) traceparent: Option<&'a HeaderValue>,

@@ -37,7 +37,8 @@ const LENGTH: usize = 29;
 /// OpenCensus plugins send it, and its OpenTelemetry plugins for Go, Java and C++ if they are
 /// configured so. It has no `tracestate` and no baggage.
 ///
-/// List it beside W3C Trace Context while a fleet moves: `OTEL_PROPAGATORS=grpc-trace-bin,tracecontext`.
+/// List it beside W3C Trace Context while a fleet moves:
+/// `OTEL_PROPAGATORS=grpc-trace-bin,tracecontext`.
 ///
 /// In a carrier of text, such as a `HashMap`, the value is base64, as gRFC A72 requires.
 ///

@@ -12,7 +12,8 @@ use super::baggage::{BAGGAGE, BaggagePropagator};
 use super::trace_context::{TRACEPARENT, TRACESTATE, TraceContextPropagator};
 use super::w3c::W3c;
 
-/// What the layers know of a propagator.
+/// Kind of a propagator, as far as the layers distinguish them.
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Known {
     W3c(W3c),
     /// OpenTelemetry's default until a program sets another. It does nothing.
@@ -23,46 +24,61 @@ pub(crate) enum Known {
 impl Known {
     /// Identifies the global propagator.
     ///
-    /// `TextMapPropagator` offers no downcast. But only [`GlobalW3c`] returns the strings of
-    /// [`FIELDS`], and no other type can wrap it: it is private, and OpenTelemetry owns it.
+    /// `TextMapPropagator` offers no downcast, so the address of the vtable identifies the type. It
+    /// suffices, since these types have no state. Two types may share one vtable only if all of
+    /// their functions are the same.
     #[inline]
     pub(crate) fn of(propagator: &dyn TextMapPropagator) -> Self {
-        if is_noop(propagator) {
-            return Known::Noop;
-        }
-        let Some(first) = propagator.fields().next() else {
-            learn_noop(propagator);
-            return Known::Other;
-        };
-        let fields = &*FIELDS;
-        if std::ptr::eq(first, fields.without_baggage[0].as_str()) {
-            Known::W3c(W3c { has_baggage: false })
-        } else if std::ptr::eq(first, fields.with_baggage[0].as_str()) {
-            Known::W3c(W3c { has_baggage: true })
-        } else {
+        let address = vtable_address(propagator);
+        let is = |seen: &AtomicUsize| seen.load(Ordering::Relaxed) == address;
+        if size_of_val(propagator) > 0 || address == 0 {
             Known::Other
+        } else if is(&SEEN.without_baggage) {
+            Known::W3c(W3c { has_baggage: false })
+        } else if is(&SEEN.with_baggage) {
+            Known::W3c(W3c { has_baggage: true })
+        } else if is(&SEEN.noop) {
+            Known::Noop
+        } else {
+            learn(propagator, address)
         }
     }
 }
 
-/// The vtable of OpenTelemetry's `NoopTextMapPropagator`, once it has been seen. 0 before.
-static NOOP: AtomicUsize = AtomicUsize::new(0);
-
-/// Returns `true` for a propagator with the vtable in [`NOOP`] and without state.
-///
-/// Two such types may share one vtable only if all of their functions are the same.
-#[inline]
-fn is_noop(propagator: &dyn TextMapPropagator) -> bool {
-    let noop = NOOP.load(Ordering::Relaxed);
-    noop != 0 && size_of_val(propagator) == 0 && vtable_address(propagator) == noop
+/// The vtables that have been seen, or 0. A type may have several: the last one counts.
+struct Seen {
+    noop: AtomicUsize,
+    without_baggage: AtomicUsize,
+    with_baggage: AtomicUsize,
 }
 
+static SEEN: Seen = Seen {
+    noop: AtomicUsize::new(0),
+    without_baggage: AtomicUsize::new(0),
+    with_baggage: AtomicUsize::new(0),
+};
+
+/// Identifies a propagator whose vtable has not been seen.
+///
+/// Only the propagators of this module return the strings of [`FIELDS`], and no other type can wrap
+/// them: they are private, and OpenTelemetry owns them.
 #[cold]
-fn learn_noop(propagator: &dyn TextMapPropagator) {
-    let is_noop = format!("{propagator:?}").split(' ').next() == Some("NoopTextMapPropagator");
-    if is_noop && size_of_val(propagator) == 0 {
-        NOOP.store(vtable_address(propagator), Ordering::Relaxed);
-    }
+fn learn(propagator: &dyn TextMapPropagator, address: usize) -> Known {
+    let fields = &*FIELDS;
+    let (known, seen) = match propagator.fields().next() {
+        Some(first) if std::ptr::eq(first, fields.without_baggage[0].as_str()) => {
+            (Known::W3c(W3c { has_baggage: false }), &SEEN.without_baggage)
+        }
+        Some(first) if std::ptr::eq(first, fields.with_baggage[0].as_str()) => {
+            (Known::W3c(W3c { has_baggage: true }), &SEEN.with_baggage)
+        }
+        None if format!("{propagator:?}").split(' ').next() == Some("NoopTextMapPropagator") => {
+            (Known::Noop, &SEEN.noop)
+        }
+        _ => return Known::Other,
+    };
+    seen.store(address, Ordering::Relaxed);
+    known
 }
 
 /// Returns the address of a propagator's vtable, or 0 if unknown.
@@ -98,7 +114,7 @@ fn vtable_address(propagator: &dyn TextMapPropagator) -> usize {
     if addresses.count == 2 { addresses.last } else { 0 }
 }
 
-/// The fields of [`GlobalW3c`], and of no other propagator.
+/// The fields of the propagators of this module, and of no others.
 struct Fields {
     without_baggage: [String; 2],
     with_baggage: [String; 3],
@@ -109,33 +125,41 @@ static FIELDS: LazyLock<Fields> = LazyLock::new(|| Fields {
     with_baggage: [TRACEPARENT, TRACESTATE, BAGGAGE].map(Into::into),
 });
 
-/// The global propagator, if it is one of this module's W3C propagators.
+/// [`TraceContextPropagator`] as the global propagator.
 #[derive(Debug)]
-struct GlobalW3c(W3c);
+struct GlobalTraceContext;
 
-impl TextMapPropagator for GlobalW3c {
+impl TextMapPropagator for GlobalTraceContext {
     fn inject_context(&self, context: &Context, injector: &mut dyn Injector) {
         TraceContextPropagator::new().inject_context(context, injector);
-        if self.0.has_baggage {
-            BaggagePropagator::new().inject_context(context, injector);
-        }
+    }
+
+    fn extract_with_context(&self, context: &Context, extractor: &dyn Extractor) -> Context {
+        TraceContextPropagator::new().extract_with_context(context, extractor)
+    }
+
+    fn fields(&self) -> FieldIter<'_> {
+        FieldIter::new(&FIELDS.without_baggage)
+    }
+}
+
+/// [`TraceContextPropagator`] and [`BaggagePropagator`] as the global propagator.
+#[derive(Debug)]
+struct GlobalTraceContextAndBaggage;
+
+impl TextMapPropagator for GlobalTraceContextAndBaggage {
+    fn inject_context(&self, context: &Context, injector: &mut dyn Injector) {
+        TraceContextPropagator::new().inject_context(context, injector);
+        BaggagePropagator::new().inject_context(context, injector);
     }
 
     fn extract_with_context(&self, context: &Context, extractor: &dyn Extractor) -> Context {
         let context = TraceContextPropagator::new().extract_with_context(context, extractor);
-        if self.0.has_baggage {
-            BaggagePropagator::new().extract_with_context(&context, extractor)
-        } else {
-            context
-        }
+        BaggagePropagator::new().extract_with_context(&context, extractor)
     }
 
     fn fields(&self) -> FieldIter<'_> {
-        FieldIter::new(if self.0.has_baggage {
-            &FIELDS.with_baggage
-        } else {
-            &FIELDS.without_baggage
-        })
+        FieldIter::new(&FIELDS.with_baggage)
     }
 }
 
@@ -155,7 +179,10 @@ impl TextMapPropagator for GlobalW3c {
 /// ```
 pub fn set_global(propagator: impl TextMapPropagator + Send + Sync + 'static) {
     match W3c::of(&propagator) {
-        Some(w3c) => opentelemetry::global::set_text_map_propagator(GlobalW3c(w3c)),
+        Some(W3c { has_baggage: false }) => opentelemetry::global::set_text_map_propagator(GlobalTraceContext),
+        Some(W3c { has_baggage: true }) => {
+            opentelemetry::global::set_text_map_propagator(GlobalTraceContextAndBaggage);
+        }
         None => opentelemetry::global::set_text_map_propagator(propagator),
     }
 }
@@ -206,7 +233,7 @@ mod tests {
         of_global()
     }
 
-    // One test, since there is one global propagator.
+    // Not several tests, as there is one global propagator.
     #[test]
     fn only_the_noop_and_what_set_global_has_set_are_recognized() {
         global::set_text_map_propagator(NoopTextMapPropagator::new());
@@ -232,8 +259,6 @@ mod tests {
         assert_eq!(global_name(), "other");
         global::set_text_map_propagator(Impostor(TraceContextPropagator::new()));
         assert_eq!(global_name(), "other");
-        global::set_text_map_propagator(Impostor(GlobalW3c(W3c { has_baggage: false })));
-        assert_eq!(global_name(), "W3C", "impossible outside of this module");
         global::set_text_map_propagator(TextMapCompositePropagator::new(vec![Box::new(
             TraceContextPropagator::new(),
         )]));

@@ -24,7 +24,8 @@ static FIELDS: LazyLock<[String; 2]> = LazyLock::new(|| [TRACEPARENT, TRACESTATE
 /// consistent probability sampling (`ot=th:…;rv:…`).
 ///
 /// * An invalid `traceparent` is ignored, and `tracestate` with it. So are two lines of it.
-/// * A later version is read up to the fields of version 00. Undefined flags are propagated as zero.
+/// * A later version is read up to the fields of version 00. Undefined flags are propagated as
+///   zero.
 /// * An invalid `tracestate` is discarded as a whole: a member outside of the grammar, or more than
 ///   32 members. Its lines form one list. Duplicates are kept. An empty one is never written.
 /// * A `tracestate` beyond 4,096 bytes loses whole members: first those of more than 128
@@ -147,46 +148,67 @@ pub(super) fn flags(context: &Context, span: &SpanContext) -> TraceFlags {
     }
 }
 
-/// Returns `base` with a new span that the SDK records.
+/// Returns `base` with a new span that the SDK records, a child of the span in `parent`.
 #[inline]
-pub(crate) fn with_recording_span(base: &Context, span: BoxedSpan) -> Context {
+pub(crate) fn with_recording_span(base: &Context, parent: &Context, span: BoxedSpan) -> Context {
+    match take_last_random() {
+        // Asking a recording span for its span context would cost a lock.
+        None => base.with_span(span),
+        Some(last) => with_new_span(base, parent, span, last),
+    }
+}
+
+#[cold]
+fn with_new_span(base: &Context, parent: &Context, span: BoxedSpan, last_random: TraceId) -> Context {
+    let is_root = !parent.span().span_context().is_valid();
     let trace_id = span.span_context().trace_id();
     let context = base.with_span(span);
-    if is_new_random(trace_id) {
+    if is_root && trace_id == last_random {
         with_random_trace(context, trace_id)
     } else {
         context
     }
 }
 
-/// Returns `base` with a new span that the SDK does not record.
+/// Returns the span context of a new span that the SDK does not record, a child of `parent`.
 ///
 /// Such a span loses the random flag of its parent in the SDK, so this restores it.
 #[inline]
-pub(crate) fn with_non_recording_span(base: &Context, parent: &Context, span: SpanContext) -> Context {
-    let trace_id = span.trace_id();
-    let parent = parent.span();
-    let parent = parent.span_context();
-    let is_inherited = parent.trace_flags() & RANDOM == RANDOM && parent.trace_id() == trace_id;
-    if !is_inherited && !is_new_random(trace_id) {
+pub(crate) fn non_recording(span: &SpanContext, parent: &SpanContext) -> SpanContext {
+    if parent.trace_flags() & RANDOM == TraceFlags::default() && take_last_random() != Some(span.trace_id()) {
+        return span.clone();
+    }
+    with_random_flag(span, parent)
+}
+
+#[cold]
+fn with_random_flag(span: &SpanContext, parent: &SpanContext) -> SpanContext {
+    let is_root = !parent.is_valid();
+    let flags = if is_root || parent.trace_flags() & RANDOM == RANDOM && parent.trace_id() == span.trace_id() {
+        span.trace_flags() | RANDOM
+    } else {
+        span.trace_flags()
+    };
+    let trace_state = span.trace_state().clone();
+    SpanContext::new(span.trace_id(), span.span_id(), flags, span.is_remote(), trace_state)
+}
+
+/// Returns `base` with the span context of a span that is [not recording](non_recording).
+#[inline]
+pub(crate) fn with_non_recording_span(base: &Context, span: SpanContext) -> Context {
+    if span.trace_flags() & RANDOM == TraceFlags::default() {
         return base.with_remote_span_context(span);
     }
-    let flags = span.trace_flags() | RANDOM;
-    let span = SpanContext::new(
-        trace_id,
-        span.span_id(),
-        flags,
-        span.is_remote(),
-        span.trace_state().clone(),
-    );
-    // Spans of the SDK below this one lose it again.
+    // Spans of the SDK below this one lose the flag again.
+    let trace_id = span.trace_id();
     with_random_trace(base.with_remote_span_context(span), trace_id)
 }
 
-/// Returns `true` if the trace id was generated on this thread just now, and is random.
+/// Takes the last random trace id that was generated on this thread.
 #[inline]
-fn is_new_random(trace_id: TraceId) -> bool {
-    LAST_RANDOM.try_with(Cell::get).is_ok_and(|last| last == trace_id)
+fn take_last_random() -> Option<TraceId> {
+    let last = LAST_RANDOM.try_with(|last| last.replace(TraceId::INVALID));
+    last.ok().filter(|last| *last != TraceId::INVALID)
 }
 
 #[cold]

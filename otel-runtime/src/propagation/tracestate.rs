@@ -48,7 +48,7 @@ pub(super) fn with_remote_span<'a>(
     if let Ok(state) = TraceState::from_key_value(members.iter().copied()) {
         let extracted = context.with_remote_span_context(make_span(state));
         return match context.get::<CompleteTraceState>() {
-            // That of an earlier span of the trace.
+            // The list of an earlier span of the trace must not be merged with this one.
             Some(_) => extracted.with_value(CompleteTraceState::default()),
             None => extracted,
         };
@@ -144,7 +144,7 @@ fn is_value(value: &[u8]) -> bool {
 /// end of the list.
 fn shorten(members: &mut Vec<(&str, &str)>) {
     let length = |(key, value): &(&str, &str)| key.len() + 1 + value.len();
-    // One comma more than the list has.
+    // Counts a comma more than the list has.
     let mut total: usize = members.iter().map(|member| length(member) + 1).sum();
     while total > limits::TRACESTATE.bytes + 1 {
         let is_long = |member: &(&str, &str)| length(member) > LONG_MEMBER;

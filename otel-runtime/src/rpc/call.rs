@@ -148,11 +148,9 @@ impl Call {
         self.context = Some(match self.instrumentation.start_span(parent, builder, attributes) {
             Some(StartedSpan::Recording(span)) => {
                 self.is_recording = true;
-                propagation::with_recording_span(&base, span)
+                propagation::with_recording_span(&base, parent, span)
             }
-            Some(StartedSpan::NonRecording(span_context)) => {
-                propagation::with_non_recording_span(&base, parent, span_context)
-            }
+            Some(StartedSpan::NonRecording(span_context)) => propagation::with_non_recording_span(&base, span_context),
             None => base,
         });
     }

@@ -1,4 +1,4 @@
-//! One member of a `baggage` header: `key=value;property;…`.
+//! Members of a `baggage` header: `key=value;property;…`.
 
 use std::fmt::Write;
 

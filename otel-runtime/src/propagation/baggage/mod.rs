@@ -19,7 +19,7 @@ static FIELDS: LazyLock<[String; 1]> = LazyLock::new(|| [BAGGAGE.into()]);
 
 /// Propagator for [W3C Baggage](https://www.w3.org/TR/baggage/).
 ///
-/// What came in goes out as it was, unless this process changes it: the order of the members,
+/// Injects what it has extracted, unless this process changes it: the order of the members,
 /// duplicates, and the percent-encoding of values and of properties.
 ///
 /// * Values are percent-decoded. Bytes that are not UTF-8 become `U+FFFD`. If a key occurs twice,

@@ -69,7 +69,7 @@ pub(in crate::propagation) fn format(context: &Context) -> Option<String> {
 
 /// Returns the received members that still hold, in their order, and all other entries encoded.
 fn kept_and_changed<'a>(baggage: &Baggage, received: &'a [Member]) -> (Vec<&'a str>, Vec<String>) {
-    // Of several members with one key, the last one is in the baggage.
+    // The baggage holds the last of several members with one key.
     let last = |key: &str| received.iter().rfind(|member| member.key == key);
     let is_kept = |key: &str| {
         let entry = baggage.get_with_metadata(key);

@@ -2,7 +2,9 @@
 
 mod b3;
 mod google_cloud;
+mod grpc_trace_bin;
 mod jaeger;
+mod ot_trace;
 mod properties;
 #[cfg(feature = "xray")]
 mod xray;
@@ -34,6 +36,11 @@ fn all() -> Vec<(Box<dyn TextMapPropagator>, &'static str, &'static str)> {
             Box::new(TraceContextPropagator::new()),
             "traceparent",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03",
+        ),
+        (
+            Box::new(GrpcTraceBinPropagator::new()),
+            "grpc-trace-bin",
+            "AABL+S81d7NNpqPOkp0ADkc2ATTwZ6oLqQK3AgE",
         ),
         (
             Box::new(B3Propagator::single()),
@@ -170,6 +177,11 @@ fn fields_are_the_injected_headers() {
     let fields = |propagator: &dyn TextMapPropagator| propagator.fields().map(ToOwned::to_owned).collect::<Vec<_>>();
     assert_eq!(fields(&TraceContextPropagator::new()), ["traceparent", "tracestate"]);
     assert_eq!(fields(&BaggagePropagator::new()), ["baggage"]);
+    assert_eq!(fields(&GrpcTraceBinPropagator::new()), ["grpc-trace-bin"]);
+    assert_eq!(
+        fields(&OtTracePropagator::new()),
+        ["ot-tracer-traceid", "ot-tracer-spanid", "ot-tracer-sampled"]
+    );
     assert_eq!(fields(&B3Propagator::default()), ["b3"]);
     assert_eq!(
         fields(&B3Propagator::multi()),
