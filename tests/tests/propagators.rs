@@ -38,7 +38,7 @@ impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Warnings {
 #[test]
 fn are_what_the_environment_asks_for() {
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Warnings)).unwrap();
-    global::set_text_map_propagator(propagation::from_env());
+    propagation::set_global(propagation::from_env());
 
     let span = SpanContext::new(1.into(), 2.into(), TraceFlags::SAMPLED, true, TraceState::NONE);
     let context = Context::new()
@@ -78,19 +78,25 @@ fn headers(printed: &str) -> &str {
 
 #[test]
 fn of_each_value() {
-    let default = "baggage traceparent tracestate";
+    let default = "baggage traceparent";
     assert_eq!(headers(&printed(None)), default);
     for (value, expected) in [
         ("", default),
-        ("tracecontext", "traceparent tracestate"),
+        ("tracecontext", "traceparent"),
         ("baggage", "baggage"),
         ("b3", "b3"),
         ("b3multi", "x-b3-sampled x-b3-spanid x-b3-traceid"),
         ("jaeger", "uber-trace-id uberctx-tenant"),
+        (
+            "ottrace",
+            "ot-baggage-tenant ot-tracer-sampled ot-tracer-spanid ot-tracer-traceid",
+        ),
+        ("grpc-trace-bin", "grpc-trace-bin"),
         ("xray", "x-amzn-trace-id"),
         ("gcp", "x-cloud-trace-context"),
         ("none", ""),
-        (" B3 , TraceContext,b3 ", "b3 traceparent tracestate"),
+        (" B3 , TraceContext,b3 ", "b3 traceparent"),
+        ("grpc-trace-bin,tracecontext", "grpc-trace-bin traceparent"),
     ] {
         let printed = printed(Some(value.as_ref()));
         assert_eq!(headers(&printed), expected, "{value:?}");
@@ -108,7 +114,7 @@ fn of_a_value_with_an_unknown_name() {
         ),
         (
             "zipkin",
-            "baggage traceparent tracestate",
+            "baggage traceparent",
             r#"OTEL_PROPAGATORS="zipkin": unknown propagator "zipkin"; using tracecontext,baggage"#,
         ),
     ] {

@@ -93,6 +93,12 @@ use crate::span::SpanAttributes;
 /// the [known methods](Self::known_methods), or a server has answered it with more than a bare
 /// status.
 ///
+/// # Request streams
+///
+/// The stream that produces a client's messages is polled in the call's context, so its spans and
+/// log records belong to the call. The first messages are polled before the request is handed to
+/// the channel.
+///
 /// # Filters
 ///
 /// A call that a [filter](Self::filter) rejects still propagates the current trace.

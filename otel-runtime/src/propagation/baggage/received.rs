@@ -83,11 +83,10 @@ fn kept_and_changed<'a>(baggage: &Baggage, received: &'a [Member]) -> (Vec<&'a s
         .map(|member| member.text.as_str());
     let mut changed: Vec<_> = baggage.iter().filter(|(key, _)| !is_kept(key.as_str())).collect();
     changed.sort_unstable_by_key(|(key, _)| key.as_str());
-    let encode = |(key, (value, metadata)): (&opentelemetry::Key, &(opentelemetry::StringValue, _))| {
-        let metadata: &opentelemetry::baggage::BaggageMetadata = metadata;
-        member::encode(key.as_str(), value.as_str(), metadata.as_str())
-    };
-    (kept.collect(), changed.into_iter().filter_map(encode).collect())
+    let changed = changed
+        .into_iter()
+        .filter_map(|(key, (value, metadata))| member::encode(key.as_str(), value.as_str(), metadata.as_str()));
+    (kept.collect(), changed.collect())
 }
 
 /// The part of the limits that a list has used up.

@@ -11,11 +11,10 @@ fn read(lines: &[&str]) -> Context {
 
 /// Returns the entries, sorted by key: key, value, metadata.
 fn entries(context: &Context) -> Vec<(String, String, String)> {
-    let text = |(key, (value, metadata)): (&opentelemetry::Key, &(opentelemetry::StringValue, _))| {
-        let metadata: &opentelemetry::baggage::BaggageMetadata = metadata;
-        (key.to_string(), value.to_string(), metadata.as_str().to_owned())
-    };
-    let mut entries: Vec<_> = context.baggage().iter().map(text).collect();
+    let entries = context.baggage().iter();
+    let mut entries: Vec<_> = entries
+        .map(|(key, (value, metadata))| (key.to_string(), value.to_string(), metadata.as_str().to_owned()))
+        .collect();
     entries.sort_unstable();
     entries
 }
