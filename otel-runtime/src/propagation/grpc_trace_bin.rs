@@ -1,4 +1,4 @@
-//! Propagator for gRPC's own binary format, which is that of OpenCensus.
+//! Propagator for gRPC's own binary format, which is that of `OpenCensus`.
 
 use std::sync::LazyLock;
 
@@ -30,11 +30,11 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// with the number of the field.
 const LENGTH: usize = 29;
 
-/// Propagator for gRPC's binary format, that of OpenCensus: [gRFC A72][1].
+/// Propagator for gRPC's binary format, that of `OpenCensus`: [gRFC A72][1].
 ///
-/// The header is the binary metadata `grpc-trace-bin`: [OpenCensus's binary encoding][2] of the
+/// The header is the binary metadata `grpc-trace-bin`: [`OpenCensus`'s binary encoding][2] of the
 /// trace id, the span id and the trace options, which are the flags of `traceparent`. gRPC's
-/// OpenCensus plugins send it, and its OpenTelemetry plugins for Go, Java and C++ if they are
+/// `OpenCensus` plugins send it, and its OpenTelemetry plugins for Go, Java and C++ if they are
 /// configured so. It has no `tracestate` and no baggage.
 ///
 /// List it beside W3C Trace Context while a fleet moves:

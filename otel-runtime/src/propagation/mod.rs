@@ -9,7 +9,7 @@
 //! | [W3C Baggage](https://www.w3.org/TR/baggage/) | [`BaggagePropagator`] | `baggage` |
 //! | [B3](https://github.com/openzipkin/b3-propagation) | [`B3Propagator::single`], [`B3Propagator::multi`] | `b3`, `b3multi` |
 //! | [Jaeger](https://www.jaegertracing.io/sdk-migration/#propagation-format) | [`JaegerPropagator`] | `jaeger` |
-//! | OpenTracing's basic tracers | [`OtTracePropagator`] | `ottrace` |
+//! | OT Trace, of `OpenTracing`'s basic tracers | [`OtTracePropagator`] | `ottrace` |
 //! | [gRPC's binary format](https://github.com/grpc/proposal/blob/master/A72-open-telemetry-tracing.md) | [`GrpcTraceBinPropagator`] | `grpc-trace-bin` |
 //! | [Google Cloud Trace](https://cloud.google.com/trace/docs/trace-context) | [`GoogleCloudPropagator`] | `gcp` |
 //! | [AWS X-Ray](https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader) | `XRayPropagator`, with the cargo feature `xray` | `xray` |
@@ -27,8 +27,8 @@
 //! | `b3` | `b3` | ids, decision (also deferred, or without ids), debug | the parent's id, `tracestate`, baggage | Zipkin, Istio, Envoy, Spring |
 //! | `b3multi` | `x-b3-traceid`, `x-b3-spanid`, `x-b3-sampled`, `x-b3-flags` | as `b3`; both read either | as `b3` | as `b3` |
 //! | `jaeger` | `uber-trace-id`, `uberctx-…` | ids, decision, debug, baggage | the parent's id, `tracestate`, metadata of baggage | Jaeger's own clients |
-//! | `ottrace` | `ot-tracer-traceid`, `ot-tracer-spanid`, `ot-tracer-sampled`, `ot-baggage-…` | 64 bits of the trace id, span id, decision, baggage of printable ASCII | the other 64 bits, `tracestate`, metadata of baggage | OpenTracing's basic tracers, Lightstep; OpenTelemetry's agent for Java if told to |
-//! | `grpc-trace-bin` | `grpc-trace-bin`, binary | ids, sampled and random flag | `tracestate`, baggage | gRPC's OpenCensus plugins; its OpenTelemetry plugins if told to |
+//! | `ottrace` | `ot-tracer-traceid`, `ot-tracer-spanid`, `ot-tracer-sampled`, `ot-baggage-…` | 64 bits of the trace id, span id, decision, baggage of printable ASCII | the other 64 bits, `tracestate`, metadata of baggage | `OpenTracing`'s basic tracers, Lightstep; OpenTelemetry's agent for Java if told to |
+//! | `grpc-trace-bin` | `grpc-trace-bin`, binary | ids, sampled and random flag | `tracestate`, baggage | gRPC's `OpenCensus` plugins; its OpenTelemetry plugins if told to |
 //! | `gcp` | `x-cloud-trace-context` | ids, decision (also deferred) | `tracestate`, baggage | Google's load balancers, App Engine, Cloud Run |
 //! | `xray` | `x-amzn-trace-id` | ids, decision (also deferred), other fields | a `tracestate` that the header cannot hold, baggage | AWS's load balancers, API Gateway, Lambda |
 //!

@@ -1,4 +1,4 @@
-//! Propagator for the format of OpenTracing's basic tracers.
+//! Propagator for the format of `OpenTracing`'s basic tracers.
 
 use std::sync::LazyLock;
 
@@ -23,7 +23,7 @@ const BAGGAGE: PrefixedBaggage = PrefixedBaggage {
 
 static FIELDS: LazyLock<[String; 3]> = LazyLock::new(|| [TRACE_ID, SPAN_ID, SAMPLED].map(Into::into));
 
-/// Propagator for the format of OpenTracing's basic tracers, and of Lightstep's.
+/// Propagator for the format of `OpenTracing`'s basic tracers, and of Lightstep's.
 ///
 /// The headers are `ot-tracer-traceid`, `ot-tracer-spanid`, `ot-tracer-sampled` (`true` or `false`)
 /// and `ot-baggage-{key}` for each entry of the baggage. There is no specification: this follows

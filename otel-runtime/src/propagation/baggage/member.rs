@@ -68,7 +68,7 @@ fn parse_pair(pair: &[u8]) -> Option<(&str, Option<&str>)> {
         Some(at) => (trim_ows(&pair[..at]), Some(trim_ows(&pair[at + 1..]))),
         None => (pair, None),
     };
-    (is_token(key) && value.is_none_or(|value| value.iter().all(is_baggage_octet))).then_some(())?;
+    (is_token(key) && value.is_none_or(|value| value.iter().copied().all(is_baggage_octet))).then_some(())?;
     let value = value.map(str::from_utf8).transpose().ok()?;
     Some((str::from_utf8(key).ok()?, value))
 }
@@ -112,6 +112,6 @@ fn is_token(key: &[u8]) -> bool {
     !key.is_empty() && key.iter().all(is_char)
 }
 
-fn is_baggage_octet(byte: &u8) -> bool {
+fn is_baggage_octet(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\')
 }
