@@ -222,7 +222,7 @@ fn tracestates() -> Vec<Row> {
     );
     let (t_long, v_long) = (format!("{}@v=1", "t".repeat(242)), format!("t@{}=1", "v".repeat(15)));
     let (with_z, with_t) = (format!("foo=1,{z}"), format!("foo=1,{t}"));
-    let (with_t_long, with_v_long) = (format!("foo=1,{t_long}"), format!("foo=1,{v_long}"));
+    let (with_tenant, with_vendor) = (format!("foo=1,{t_long}"), format!("foo=1,{v_long}"));
     let too_long = format!("{}=1", "z".repeat(257));
     let rows: &[(&'static str, &[&str], &str)] = &[
         (
@@ -295,8 +295,8 @@ fn tracestates() -> Vec<Row> {
         ("tracestate_key_length_limit", &["foo=1", &z], &with_z),
         ("tracestate_key_length_limit", &["foo=1", &too_long], ""),
         ("tracestate_key_length_limit", &["foo=1", &t], &with_t),
-        ("tracestate_key_length_limit", &["foo=1", &t_long], &with_t_long),
-        ("tracestate_key_length_limit", &["foo=1", &v_long], &with_v_long),
+        ("tracestate_key_length_limit", &["foo=1", &t_long], &with_tenant),
+        ("tracestate_key_length_limit", &["foo=1", &v_long], &with_vendor),
         ("tracestate_value_illegal_characters", &["foo=bar=baz"], ""),
         ("tracestate_value_illegal_characters", &["foo=,bar=3"], ""),
     ];

@@ -6,8 +6,7 @@ use opentelemetry::propagation::{Extractor, Injector, TextMapCompositePropagator
 
 use super::w3c::W3c;
 
-/// The propagators of a list of names. [`from_env`](super::from_env) and
-/// [`from_names`](super::from_names) return it.
+/// The propagators of a list of names. `from_env` and `from_names` return it.
 ///
 /// Propagators inject and extract in the order of the list. If several extract a span, the last one
 /// wins.

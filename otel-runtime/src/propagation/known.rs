@@ -166,9 +166,9 @@ impl TextMapPropagator for GlobalTraceContextAndBaggage {
 /// Sets OpenTelemetry's global propagator.
 ///
 /// Does what `opentelemetry::global::set_text_map_propagator` does, and also tells the layers what
-/// they have. They call [`TraceContextPropagator`], or what [`from_env`](super::from_env) returns
-/// for W3C formats, without dynamic dispatch, which saves some 300 instructions per RPC. Any other
-/// propagator works in either way.
+/// they have. They call [`TraceContextPropagator`], or what `from_env` returns for W3C formats,
+/// without dynamic dispatch. That saves an allocation per RPC, and 1,400 instructions on a server or
+/// 1,800 on a client. Any other propagator works in either way.
 ///
 /// # Example
 ///
@@ -196,7 +196,7 @@ mod tests {
     use super::*;
     use crate::propagation::B3Propagator;
 
-    fn name(known: &Known) -> &'static str {
+    fn name(known: Known) -> &'static str {
         match known {
             Known::W3c(W3c { has_baggage: false }) => "W3C",
             Known::W3c(W3c { has_baggage: true }) => "W3C with baggage",
@@ -227,7 +227,7 @@ mod tests {
     }
 
     fn global_name() -> &'static str {
-        let of_global = || global::get_text_map_propagator(|propagator| name(&Known::of(propagator)));
+        let of_global = || global::get_text_map_propagator(|propagator| name(Known::of(propagator)));
         of_global();
         // The answer from the cache equals the first one.
         of_global()

@@ -1,7 +1,7 @@
 //! The W3C's formats on an RPC's headers, without dynamic dispatch.
 //!
-//! A propagator behind `dyn TextMapPropagator` gets its headers as strings: that costs an RPC some
-//! 300 instructions, and does not tell it what the layers know of the headers already.
+//! A propagator behind `dyn TextMapPropagator` gets its headers as strings, and all lines of one in
+//! a list. That costs an RPC an allocation, and 1,400 instructions on a server or 1,800 on a client.
 
 use std::any::Any;
 

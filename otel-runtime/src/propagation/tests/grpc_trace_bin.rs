@@ -1,10 +1,8 @@
+use super::*;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
-use opentelemetry::propagation::Injector as _;
 
-use super::*;
-
-/// The valid example of OpenCensus's specification.
+/// The valid example of `OpenCensus`'s specification.
 const EXAMPLE: [u8; 29] = [
     0, 0, 75, 249, 47, 53, 119, 179, 77, 166, 163, 206, 146, 157, 0, 14, 71, 54, 1, 52, 240, 103, 170, 11, 169, 2, 183,
     2, 1,
