@@ -16,7 +16,7 @@ use opentelemetry::{Context, InstrumentationScope};
 use crate::grpc::request_headers::KnownHeaders;
 use crate::metrics::instruments::Instruments;
 use crate::propagation::known::Known;
-use crate::propagation::{self, Headers, Limited, W3c};
+use crate::propagation::{self, Headers, Limited};
 use crate::span::{SpanAttributes, StartedSpan};
 use crate::{guard, semconv};
 
@@ -238,7 +238,7 @@ impl InstrumentationBuilder {
     /// that injects a client's into it.
     #[must_use]
     pub fn propagator(mut self, propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
-        let recognized = W3c::of(&propagator).map_or(Known::Other, Known::W3c);
+        let recognized = Known::of_type(&propagator);
         self.propagator = Some((Box::new(propagator), recognized));
         self
     }

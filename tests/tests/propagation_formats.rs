@@ -16,7 +16,7 @@ use tonic::transport::Server;
 use tonic::{Request, metadata::KeyAndValueRef};
 use tower_layer::Layer;
 
-/// OpenCensus's binary encoding of a span: `trace` and `span` repeated.
+/// `OpenCensus`'s binary encoding of a span: `trace` and `span` repeated.
 fn binary(trace: u8, span: u8, options: u8) -> Vec<u8> {
     [&[0, 0][..], &[trace; 16], &[1], &[span; 8], &[2, options]].concat()
 }

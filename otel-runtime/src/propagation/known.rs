@@ -1,14 +1,16 @@
 //! Recognition of propagators that the layers need not call.
 
+use std::any::Any;
 use std::hash::Hasher;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use opentelemetry::Context;
 use opentelemetry::propagation::text_map_propagator::FieldIter;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
+use opentelemetry::{Context, global};
 
 use super::baggage::{BAGGAGE, BaggagePropagator};
+use super::composite::CompositePropagator;
 use super::trace_context::{TRACEPARENT, TRACESTATE, TraceContextPropagator};
 use super::w3c::W3c;
 
@@ -22,6 +24,16 @@ pub(crate) enum Known {
 }
 
 impl Known {
+    /// Identifies a propagator by its type.
+    pub(crate) fn of_type(propagator: &dyn Any) -> Self {
+        let w3c = if propagator.is::<TraceContextPropagator>() {
+            Some(W3c { has_baggage: false })
+        } else {
+            propagator.downcast_ref().and_then(CompositePropagator::w3c)
+        };
+        w3c.map_or(Known::Other, Known::W3c)
+    }
+
     /// Identifies the global propagator.
     ///
     /// `TextMapPropagator` offers no downcast, so the address of the vtable identifies the type. It
@@ -178,18 +190,15 @@ impl TextMapPropagator for GlobalTraceContextAndBaggage {
 /// propagation::set_global(TraceContextPropagator::new());
 /// ```
 pub fn set_global(propagator: impl TextMapPropagator + Send + Sync + 'static) {
-    match W3c::of(&propagator) {
-        Some(W3c { has_baggage: false }) => opentelemetry::global::set_text_map_propagator(GlobalTraceContext),
-        Some(W3c { has_baggage: true }) => {
-            opentelemetry::global::set_text_map_propagator(GlobalTraceContextAndBaggage);
-        }
-        None => opentelemetry::global::set_text_map_propagator(propagator),
+    match Known::of_type(&propagator) {
+        Known::W3c(W3c { has_baggage: false }) => global::set_text_map_propagator(GlobalTraceContext),
+        Known::W3c(W3c { has_baggage: true }) => global::set_text_map_propagator(GlobalTraceContextAndBaggage),
+        Known::Noop | Known::Other => global::set_text_map_propagator(propagator),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use opentelemetry::global;
     use opentelemetry::propagation::TextMapCompositePropagator;
     use opentelemetry::trace::noop::NoopTextMapPropagator;
 

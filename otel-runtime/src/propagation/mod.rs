@@ -111,6 +111,7 @@ pub use sampling::SamplingState;
 pub(crate) use sampling::without_remote_parent;
 pub use trace_context::{TraceContextPropagator, mark_random};
 pub(crate) use trace_context::{non_recording, with_non_recording_span, with_recording_span};
+#[cfg(any(test, fuzzing))]
 pub(crate) use w3c::W3c;
 #[cfg(feature = "xray")]
 pub use xray::XRayPropagator;
