@@ -1,4 +1,4 @@
-//! The chart in the README: instructions that tracing adds to a unary RPC with a sampled span.
+//! The chart in docs/performance.md: instructions that tracing adds to a sampled unary RPC.
 
 use std::fmt::Write as _;
 

@@ -1,22 +1,22 @@
 //! Shared by the example programs: the services, and the display of their telemetry.
 //!
-//! * [`services`] is what a user of `otel-runtime` writes: handlers with `#[traced_service]`.
+//! * [`services`] has the handlers, with `#[traced_service]`.
 //! * [`servers`] runs the services on loopback sockets, with a `ServerLayer` around them.
-//! * [`stop`] waits for who wants the server to end.
-//! * [`telemetry`] installs OpenTelemetry's SDK and keeps what it collects in memory.
+//! * [`stop`] waits for Ctrl-C or SIGTERM.
+//! * [`telemetry`] installs OpenTelemetry's SDK, with exporters to memory.
 
 pub mod servers;
 pub mod services;
 pub mod stop;
 pub mod telemetry;
 
-/// The service that every gRPC tutorial starts with; the README's too.
+/// The service that every gRPC tutorial starts with, and the README.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
 pub mod helloworld {
     tonic::include_proto!("helloworld");
 }
 
-/// The service that the quickstart's client calls.
+/// The service of gRPC's own tutorials, which `route_guide` calls.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
 pub mod routeguide {
     tonic::include_proto!("routeguide");
@@ -28,8 +28,13 @@ pub mod geocoder {
     tonic::include_proto!("geocoder");
 }
 
-/// A shop, and the service that it calls to have its customers charged.
+/// A shop, and the payment service that it calls.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
 pub mod shop {
     tonic::include_proto!("shop");
 }
+
+/// The quick start in the README, which has to compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

@@ -1,4 +1,4 @@
-//! Services behind sockets of their own.
+//! Servers on loopback sockets.
 
 use std::error::Error;
 use std::io;
@@ -27,7 +27,7 @@ impl Servers {
     ///
     /// # Errors
     ///
-    /// When there is no port to be had.
+    /// Returns an error if no port is free.
     pub async fn start() -> Result<Self, Box<dyn Error + Send + Sync>> {
         let geocoder = Running::start(Routes::new(GeocoderServer::new(PlaceNames)))?;
         let endpoint = Endpoint::from_shared(format!("http://{}", geocoder.address))?;
@@ -48,19 +48,19 @@ impl Servers {
         self.geocoder.address
     }
 
-    /// Lets the RPCs that are being handled come to their end, and stops.
+    /// Stops both servers, once the RPCs in progress have ended.
     ///
     /// # Errors
     ///
-    /// When one of the servers has failed.
+    /// Returns an error if one of the servers has failed.
     pub async fn stop(self) -> Result<(), Box<dyn Error + Send + Sync>> {
-        // The route guide first: until it is gone, it may call the geocoder.
+        // The route guide stops first, because it calls the geocoder.
         self.route_guide.stop().await?;
         self.geocoder.stop().await
     }
 }
 
-/// A server in a task of its own, with a [`ServerLayer`].
+/// A server with a [`ServerLayer`], in a task of its own.
 #[derive(Debug)]
 pub struct Running {
     address: SocketAddr,
@@ -73,15 +73,15 @@ impl Running {
     ///
     /// # Errors
     ///
-    /// When there is no port to be had.
+    /// Returns an error if no port is free.
     pub fn start(services: Routes) -> io::Result<Self> {
-        // Without Nagle's algorithm, which holds small messages back for up to 40 ms.
+        // Disables Nagle's algorithm, which delays small messages by up to 40 ms.
         let incoming = TcpIncoming::bind((Ipv4Addr::LOCALHOST, 0).into())?.with_nodelay(Some(true));
         let address = incoming.local_addr()?;
         let (stop, stopped) = oneshot::channel::<()>();
         let router = Server::builder().layer(ServerLayer::new()).add_routes(services);
         let server = tokio::spawn(router.serve_with_incoming_shutdown(incoming, async {
-            // Stopped, or dropped: the end either way.
+            // An error means that the sender was dropped, which also stops the server.
             let _ = stopped.await;
         }));
         Ok(Running { address, stop, server })
@@ -93,11 +93,11 @@ impl Running {
         self.address
     }
 
-    /// Lets the RPCs that are being handled come to their end, and stops.
+    /// Stops the server, once the RPCs in progress have ended.
     ///
     /// # Errors
     ///
-    /// When the server has failed.
+    /// Returns an error if the server has failed.
     pub async fn stop(self) -> Result<(), Box<dyn Error + Send + Sync>> {
         drop(self.stop);
         Ok(self.server.await??)

@@ -1,11 +1,11 @@
-//! How a service is told to end.
+//! Signals that stop a service.
 
 use std::io;
 
-/// Ends with Ctrl-C, or with SIGTERM, which is what Kubernetes, systemd and Docker send.
+/// Waits for Ctrl-C, or for SIGTERM, which Kubernetes, systemd and Docker send.
 ///
-/// Give it to tonic's `serve_with_shutdown`: the server lets the RPCs come to their end, and `main`
-/// goes on to the shutdown of telemetry.
+/// Pass it to tonic's `serve_with_shutdown`: the server ends after the RPCs in progress, and `main`
+/// continues with the shutdown of telemetry.
 ///
 /// # Errors
 ///

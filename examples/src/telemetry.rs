@@ -1,4 +1,4 @@
-//! OpenTelemetry's SDK, with memory where a service has an exporter.
+//! OpenTelemetry's SDK, with exporters to memory.
 
 use std::time::Duration;
 
@@ -23,10 +23,9 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Makes itself the destination of the program's traces and metrics.
+    /// Installs the global providers and the global propagator.
     ///
-    /// `#[traced_service]` uses the global providers as they are when the first RPC comes: install
-    /// them before.
+    /// `#[traced_service]` reads the global providers at the first RPC, so call this before.
     #[must_use]
     pub fn install() -> Self {
         propagation::set_global(propagation::TraceContextPropagator::new());
@@ -46,16 +45,16 @@ impl Telemetry {
         }
     }
 
-    /// All spans, once the last of them has ended.
+    /// Returns all spans, once the last of them has ended.
     pub async fn spans(&self) -> Vec<SpanData> {
         self.spans.ended().await
     }
 
-    /// The metrics as they stand.
+    /// Returns the current metrics.
     ///
     /// # Errors
     ///
-    /// When they cannot be collected.
+    /// Returns an error if they cannot be collected.
     pub fn metrics(&self) -> Result<ResourceMetrics, OTelSdkError> {
         self.metrics.reset();
         self.meter_provider.force_flush()?;
@@ -63,10 +62,9 @@ impl Telemetry {
     }
 }
 
-/// Keeps the spans that have ended, and counts those that have not.
+/// A span processor that keeps ended spans, and counts the others.
 ///
-/// An RPC whose caller went away ends some time after the caller saw it end. Whoever wants to see
-/// its span can wait for it here.
+/// If a caller cancels an RPC, the server's span ends a moment later, and has to be awaited.
 #[derive(Clone, Debug, Default)]
 struct SpanCollector(watch::Sender<Spans>);
 
@@ -79,7 +77,7 @@ struct Spans {
 impl SpanCollector {
     async fn ended(&self) -> Vec<SpanData> {
         let mut spans = self.0.subscribe();
-        // In vain, if some span never ends. Those that did are still worth seeing.
+        // After the timeout, the spans that have ended are returned nevertheless.
         let _ = timeout(PATIENCE, spans.wait_for(|spans| spans.open == 0)).await;
         spans.borrow().ended.clone()
     }

@@ -1,4 +1,4 @@
-//! The example programs, run as their readers run them.
+//! Runs the example programs as a user would, and checks their output and telemetry.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
@@ -11,7 +11,7 @@ use opentelemetry_proto::tonic::metrics::v1::number_data_point;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
-/// A shop on a free port, which sends to this collector.
+/// A process of `shop_server` on a free port, which exports to a collector.
 struct Shop {
     server: Child,
     port: String,
@@ -41,7 +41,7 @@ impl Shop {
         }
     }
 
-    /// As Kubernetes does it. What it has logged.
+    /// Stops the server with SIGTERM, as Kubernetes does, and returns its logs.
     fn close(mut self) -> String {
         let id = self.server.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
@@ -67,8 +67,8 @@ fn is_child(child: &Span, parent: &Span) -> bool {
     child.trace_id == parent.trace_id && child.parent_span_id == parent.span_id
 }
 
-/// Telemetry that a collector received from a shop with a customer, after both have ended.
-fn after_a_day() -> Collector {
+/// Runs the shop with one customer, and returns the collector that received their telemetry.
+fn run_shop() -> Collector {
     let collector = Collector::start();
     let shop = Shop::open(&collector);
     let url = collector.url();
@@ -88,8 +88,8 @@ fn after_a_day() -> Collector {
     collector
 }
 
-/// The span of the order that succeeded: only that sends a confirmation.
-fn trace_of_the_apples(collector: &Collector) -> Vec<Span> {
+/// Returns the trace of the order that succeeded, the only one with a confirmation.
+fn successful_trace(collector: &Collector) -> Vec<Span> {
     let mut spans = collector.spans();
     let [confirmation] = named(&spans, "send-confirmation")[..] else {
         panic!("{spans:#?}")
@@ -106,11 +106,11 @@ fn of_kind<'s>(trace: &'s [Span], name: &str, kind: SpanKind) -> &'s Span {
 
 #[test]
 fn an_order_is_one_trace_through_the_customer_the_shop_and_the_cashier() {
-    let collector = after_a_day();
+    let collector = run_shop();
     let calls = named(&collector.spans(), "shop.Shop/PlaceOrder").len();
     assert_eq!(calls, 8, "a client's and a server's for each of four");
 
-    let trace = trace_of_the_apples(&collector);
+    let trace = successful_trace(&collector);
     let root = of_kind(&trace, "buy apple", SpanKind::Internal);
     let call = of_kind(&trace, "shop.Shop/PlaceOrder", SpanKind::Client);
     let order = of_kind(&trace, "shop.Shop/PlaceOrder", SpanKind::Server);
@@ -137,7 +137,7 @@ fn an_order_is_one_trace_through_the_customer_the_shop_and_the_cashier() {
 
 #[test]
 fn an_error_is_recorded_as_an_exception_on_the_rpcs_span() {
-    let spans = after_a_day().spans();
+    let spans = run_shop().spans();
     let is_exception = |span: &&Span| span.events.iter().any(|event| event.name == "exception");
     let [span] = spans.iter().filter(is_exception).collect::<Vec<_>>()[..] else {
         panic!("{spans:#?}")
@@ -149,9 +149,9 @@ fn an_error_is_recorded_as_an_exception_on_the_rpcs_span() {
 }
 
 #[test]
-fn the_cashiers_log_record_has_its_span_and_the_customers_baggage() {
-    let collector = after_a_day();
-    let trace = trace_of_the_apples(&collector);
+fn the_cashiers_log_record_has_its_span_and_the_baggage() {
+    let collector = run_shop();
+    let trace = successful_trace(&collector);
     let charged = of_kind(&trace, "shop.Payment/Charge", SpanKind::Server);
     let records = collector.log_records();
     let record = records.iter().find(|record| {
@@ -167,8 +167,8 @@ fn the_cashiers_log_record_has_its_span_and_the_customers_baggage() {
 }
 
 #[test]
-fn the_shops_metrics_stand_beside_those_of_its_rpcs() {
-    let metrics = after_a_day().metrics();
+fn shop_metrics_are_exported_with_the_rpc_metrics() {
+    let metrics = run_shop().metrics();
     let metric = |name| {
         let found = metrics.iter().find(|metric| metric.name == name);
         found.unwrap_or_else(|| panic!("no {name}"))
@@ -190,7 +190,7 @@ fn the_shops_metrics_stand_beside_those_of_its_rpcs() {
 }
 
 #[test]
-fn background_task_carries_the_trace_into_three_of_four() {
+fn background_task_propagates_the_trace_to_three_of_four_tasks() {
     let ended = child::run(env!("CARGO_BIN_EXE_background_task"), &[], []);
     assert!(ended.success, "{ended:?}");
     let traces: Vec<&str> = ended.stdout.split("\ntrace ").skip(1).collect();

@@ -1,6 +1,11 @@
 //! The `#[traced_service]` attribute of [`otel-runtime`](https://docs.rs/otel-runtime).
 //!
-//! `otel-runtime` re-exports and documents the attribute. Depend on that crate, not on this one.
+//! `otel-runtime` re-exports the attribute. Depend on that crate, not on this one. Its
+//! [chapters](https://docs.rs/otel-runtime/latest/otel_runtime/docs/) explain the
+//! [arguments](https://docs.rs/otel-runtime/latest/otel_runtime/docs/arguments/), [what is
+//! recorded](https://docs.rs/otel-runtime/latest/otel_runtime/docs/emitted/), [compile
+//! errors](https://docs.rs/otel-runtime/latest/otel_runtime/docs/compile_errors/), and everything
+//! else.
 //!
 //! The modules, in the order in which they run:
 //!
@@ -23,6 +28,8 @@ use proc_macro::TokenStream;
 mod args;
 mod expand;
 mod handoff;
+#[cfg(test)]
+mod messages;
 mod method;
 mod parse;
 mod self_type;
@@ -34,8 +41,31 @@ mod source;
 mod traced;
 mod valid;
 
-// otel-runtime documents the attribute at its re-export, with compiled examples.
-#[allow(missing_docs)]
+// Editors show this text on hover; they do not know the one at otel-runtime's re-export, which
+// rustdoc puts before it.
+/// Gives every RPC of a tonic service an OpenTelemetry span and metrics.
+///
+/// All arguments are optional.
+///
+/// | argument of `#[traced_service(…)]` | effect |
+/// |---|---|
+/// | `service = "helloworld.Greeter"` | sets the service's full name, a string or the path of a constant, instead of the name on the wire |
+/// | `skip(say_hello, …)` | records no spans and no metrics for these methods |
+/// | `public_endpoint` | treats callers as untrusted: every RPC starts a new trace, linked to the caller's span |
+/// | `request_headers("x-tenant", …)` | captures these request headers as span attributes |
+/// | `response_headers("x-served-by", …)` | captures these response headers |
+/// | `response_trailers("x-retry-after", …)` | captures these trailers of failed RPCs |
+/// | `instrumentation = self.instrumentation` | records with this `Instrumentation`, instead of the global providers |
+/// | `crate = path::to::otel_runtime` | sets the path of otel-runtime, if another crate re-exports it |
+///
+/// | argument of `#[traced(…)]`, on a method | effect |
+/// |---|---|
+/// | `skip` | records no spans and no metrics for this method |
+/// | `name = "GetURL"` | sets the method's name, instead of the name on the wire |
+/// | `fields(tenant.id = request.get_ref().tenant.as_str(), …)` | adds typed span attributes, made of the request and of `self`; evaluated only if the span is recording |
+///
+/// [Examples of all arguments](https://docs.rs/otel-runtime/latest/otel_runtime/docs/arguments/) ·
+/// [What every RPC emits](https://docs.rs/otel-runtime/latest/otel_runtime/docs/emitted/)
 #[proc_macro_attribute]
 pub fn traced_service(args: TokenStream, item: TokenStream) -> TokenStream {
     expand::expand(args.into(), item.into()).into()

@@ -95,7 +95,7 @@ fn instrument_method(args: TokenStream, item: TokenStream) -> Result<ImplItemFn>
 
 fn changed_by_another_attribute(method: &Ident) -> Error {
     let message = format!(
-        "another attribute has changed `{method}`, so that it no longer returns a boxed future; remove that attribute from this method"
+        "another attribute has changed `{method}`, so that it is no longer a gRPC method; remove that attribute from this method"
     );
     Error::new(method.span(), message)
 }
@@ -118,9 +118,8 @@ fn start_call(request: &Ident, instrumentation: Option<&Expr>, fields: &[Field],
 /// Returns the name of the request argument, and a `let` for the pattern that was there instead of
 /// a name. (After `async_trait`, there are only names.)
 fn request_argument(method: &mut ImplItemFn) -> Result<(Ident, Option<TokenStream>)> {
-    let name = method.sig.ident.span();
     let Some(FnArg::Typed(PatType { pat, .. })) = method.sig.inputs.iter_mut().nth(1) else {
-        return Err(Error::new(name, "expected one argument after `self`"));
+        return Err(changed_by_another_attribute(&method.sig.ident));
     };
     if let Pat::Ident(PatIdent {
         ident,

@@ -1,6 +1,6 @@
 //! Snapshot tests: each `snapshots/NAME.rs` expands to `snapshots/NAME.expanded.rs`.
 //!
-//! `UPDATE_EXPECT=1 cargo test -p otel-macros` updates the expansions.
+//! `cargo xtask snapshots` updates the expansions, here and in the chapter that shows two of them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use expect_test::expect_file;
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
-use syn::{Attribute, File, ImplItem, ImplItemFn, Item, ItemImpl, Meta};
+use syn::{Attribute, File, ImplItem, Item, ItemImpl, Meta};
 
 use crate::{expand, method};
 
@@ -37,31 +37,27 @@ snapshots! { both_stages:
 }
 
 #[test]
-fn readme_shows_the_expansion() {
-    let readme = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md"));
-    let mut code = readme.split("```rust").skip(1).map(|block| {
-        let (_flags, code) = block
-            .split_once('\n')
-            .expect("a code block starts with a line of flags");
-        code.split_once("```").expect("a code block has an end").0
-    });
-    let first = code.next().expect("the README has a code block");
-    let expanded = code
-        .find(|code| code.contains("static __RPC"))
-        .expect("the README shows the expansion");
+fn chapter_shows_the_expansion() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../otel-runtime/docs/expansion.md");
+    let page = read(&path);
+    expect_file![path].assert_eq(&with_expansions(&page));
+}
 
-    let item = parse_expansion(&both_stages(first))
-        .items
-        .into_iter()
-        .find_map(|item| match item {
-            Item::Impl(service) => service.items.into_iter().next(),
-            _ => None,
-        });
-    let expanded: ImplItemFn = syn::parse_str(expanded).expect("the expansion is a method");
-    assert_eq!(
-        item.to_token_stream().to_string(),
-        expanded.to_token_stream().to_string()
-    );
+/// Returns the page with the expansion of each block of code in the block after it.
+///
+/// Lines that rustdoc hides, which start with `# `, are kept.
+fn with_expansions(page: &str) -> String {
+    let is_hidden = |line: &&str| line.starts_with("# ");
+    let mut parts: Vec<String> = page.split("```\n").map(str::to_owned).collect();
+    let annotated = (1..parts.len()).step_by(4);
+    assert_eq!(annotated.len(), 2, "the page shows two methods");
+    for at in annotated {
+        let code: Vec<&str> = parts[at].lines().filter(|line| !is_hidden(line)).collect();
+        let expansion = prettyplease::unparse(&parse_expansion(&both_stages(&code.join("\n"))));
+        let hidden: Vec<&str> = parts[at + 2].lines().filter(is_hidden).collect();
+        parts[at + 2] = format!("{}\n{expansion}", hidden.join("\n"));
+    }
+    parts.join("```\n")
 }
 
 /// Measures how long both stages take for the service in the file named by `COMPILE_COST_SERVICE`.

@@ -1,9 +1,14 @@
-#![doc = include_str!("../README.md")]
+// Markdown takes the first definition of a link. Those at the end of the README are for readers
+// outside of rustdoc.
+//! [chapters]: crate::docs
+// The quick start needs a `.proto` file, which the doctests of `examples` have.
+#![cfg_attr(not(doctest), doc = include_str!("../README.md"))]
 // On docs.rs, whose compiler is a nightly one.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod attributes;
 mod client;
+pub mod docs;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;

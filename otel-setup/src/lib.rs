@@ -1,5 +1,10 @@
+// Markdown takes the first definition of a link. Those at the end of the README are for readers
+// outside of rustdoc.
+//! [Set-up]: docs::setup
+//! [Environment variables]: docs::variables
+//! [In production]: otel_runtime::docs::production
+//! [All chapters of otel-runtime]: otel_runtime::docs
 #![doc = include_str!("../README.md")]
-#![doc = include_str!("../docs/variables.md")]
 // docs.rs builds with a nightly compiler.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -8,6 +13,7 @@ mod batch_settings;
 mod builder;
 #[cfg(feature = "console")]
 pub mod console;
+pub mod docs;
 mod env;
 mod error;
 #[cfg(any(feature = "otlp", feature = "prometheus"))]

@@ -1,10 +1,12 @@
 'use strict';
-// A gRPC client that OpenTelemetry's own instrumentation traces: `client.js ADDRESS PROTO_DIRECTORY`.
+// A gRPC client with OpenTelemetry's instrumentation for Node.js.
 //
-// Reads what to call, `SERVICE|TEXT` or, with a deadline, `SERVICE|TEXT|SECONDS`, and answers with what it got. A call that is to wait it starts, and says so;
-// it cancels it when told to.
+// Usage: `client.js ADDRESS PROTO_DIRECTORY`. Each line of standard input is a call: `SERVICE|TEXT`
+// or, with a deadline, `SERVICE|TEXT|SECONDS`. Prints the result of each call. If the text ends
+// with `wait` and there is no deadline, starts the call, prints `waits`, and cancels the call when
+// it reads another line.
 
-const { answer, shutdown } = require('./telemetry'); // Before what it instruments.
+const { answer, shutdown } = require('./telemetry'); // Before the modules that it instruments.
 const readline = require('node:readline');
 const grpc = require('@grpc/grpc-js');
 const { codeName, load } = require('./kinds');
@@ -16,7 +18,7 @@ for (const service of ['Unary', 'ServerStream', 'ClientStream', 'Bidi']) {
   clients[service] = new kinds[service](address, grpc.credentials.createInsecure());
 }
 
-/// What the RPC gets, once it has ended.
+// Makes a call, and resolves to its replies and its status when it has ended.
 function call(service, text, seconds, started) {
   const got = [];
   return new Promise((resolve) => {

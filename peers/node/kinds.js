@@ -1,5 +1,5 @@
 'use strict';
-// The services of kinds.proto, made when this is run.
+// Loads the services of kinds.proto at run time.
 
 const path = require('node:path');
 const grpc = require('@grpc/grpc-js');

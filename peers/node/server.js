@@ -1,13 +1,17 @@
 'use strict';
-// A gRPC server that OpenTelemetry's own instrumentation traces: `server.js PROTO_DIRECTORY [NEXT]`.
+// A gRPC server with OpenTelemetry's instrumentation for Node.js.
 //
-// It has a service for each kind of RPC, which does what the text of the first message says: a number is a code to fail with; `wait` waits until the client
-// is gone, and tells the test that it does; with `later ` before it, that is done behind the first message of a stream. Anything else is the reply.
-// With the address of a next server, a unary RPC is answered by what that one answers.
+// Usage: `server.js PROTO_DIRECTORY [NEXT]`. Prints its address, and stops when its standard input
+// ends. There is a service for each kind of RPC. The text of the first message is a command:
 //
-// Answers with its address, and stops when its standard input ends.
+// * a number: fails with this status code
+// * `wait`: prints `waits`, and waits until the client has cancelled the call
+// * `later COMMAND`: sends a message first, and then runs the command
+// * anything else: replies with the text
+//
+// If NEXT is the address of a server, unary calls are forwarded to it.
 
-const { answer, shutdown } = require('./telemetry'); // Before what it instruments.
+const { answer, shutdown } = require('./telemetry'); // Before the modules that it instruments.
 const grpc = require('@grpc/grpc-js');
 const { load } = require('./kinds');
 

@@ -1,5 +1,5 @@
 'use strict';
-// What each program here begins with: its RPCs are traced by OpenTelemetry's own instrumentation, and its spans go to the collector, each as it ends.
+// Sets OpenTelemetry up, with its gRPC instrumentation. Each span is exported as soon as it ends.
 
 const { OTLPTraceExporter } = require('@opentelemetry/exporter-trace-otlp-proto');
 const { registerInstrumentations } = require('@opentelemetry/instrumentation');
@@ -14,7 +14,7 @@ const provider = new NodeTracerProvider({
 provider.register();
 registerInstrumentations({ instrumentations: [new GrpcInstrumentation()] });
 
-// Answers the test, which reads lines.
+// Prints a line for the test to read.
 exports.answer = (said) => console.log('>', typeof said === 'string' ? said : JSON.stringify(said));
 
 exports.shutdown = () => provider.shutdown();

@@ -1,7 +1,9 @@
-"""A gRPC client that OpenTelemetry's own instrumentation traces: `client.py ADDRESS PROTO_DIRECTORY`.
+"""A gRPC client with OpenTelemetry's instrumentation for Python.
 
-Reads what to call, `SERVICE|TEXT` or, with a deadline, `SERVICE|TEXT|SECONDS`, and answers with what it got. A call that is to wait it starts, and says so;
-it cancels it when told to.
+Usage: `client.py ADDRESS PROTO_DIRECTORY`. Each line of standard input is a call: `SERVICE|TEXT`
+or, with a deadline, `SERVICE|TEXT|SECONDS`. Prints the result of each call. If the text ends with
+`wait` and there is no deadline, starts the call, prints `waits`, and cancels the call when it reads
+another line.
 """
 
 import sys
@@ -15,7 +17,7 @@ from opentelemetry.instrumentation.grpc.grpcext import intercept_channel
 
 address, proto_directory = sys.argv[1:]
 
-# Compiles the services when it is run.
+# Compiles the services at run time.
 sys.path.insert(0, proto_directory)
 protos, services = grpc.protos_and_services("kinds.proto")
 
@@ -23,7 +25,11 @@ context.attach(baggage.set_baggage("user", "ada"))
 
 
 class Keep(grpc.UnaryStreamClientInterceptor):
-    """Keeps the last call, for what the instrumentation makes of a stream of replies is a generator: that can neither be cancelled nor asked for its status."""
+    """Keeps the last call that returns a stream.
+
+    The instrumentation turns the stream into a generator, which can neither be cancelled nor asked
+    for its status.
+    """
 
     def intercept_unary_stream(self, continuation, details, request):
         self.call = continuation(details, request)
@@ -32,7 +38,8 @@ class Keep(grpc.UnaryStreamClientInterceptor):
 
 
 keep = Keep()
-# The instrumentation as `GrpcInstrumentorClient().instrument()` would put it around each channel; but beneath it that one.
+# `GrpcInstrumentorClient().instrument()` would put the same interceptor around each channel. Here,
+# `keep` is inside of it.
 channel = intercept_channel(grpc.intercept_channel(grpc.insecure_channel(address), keep), client_interceptor())
 stubs = {
     "Unary": services.UnaryStub(channel).Call.future,
@@ -43,7 +50,7 @@ stubs = {
 
 
 def begin(service, text, timeout):
-    """The call, and what reads its replies to the end."""
+    """Starts a call, and returns it with a thread that reads its replies, and a list of these."""
     message = protos.Message(text=text)
     request = iter([message]) if service in ("ClientStream", "Bidi") else message
     keep.has_begun = threading.Event()
@@ -59,12 +66,12 @@ def begin(service, text, timeout):
         except (grpc.RpcError, grpc.FutureCancelledError):
             pass
 
-    # In a thread of its own, and in the context of this one.
+    # Propagates the context to the thread.
     current = context.get_current()
     reading = threading.Thread(target=lambda: (context.attach(current), read()))
     reading.start()
     if service == "ServerStream":
-        # The instrumentation makes the call when its first reply is read.
+        # The instrumentation starts the call when the first reply is read.
         keep.has_begun.wait()
     return (keep.call if service == "ServerStream" else replies), reading, got
 
@@ -78,6 +85,7 @@ with channel:
             sys.stdin.readline()
             call.cancel()
         reading.join()
-        # The instrumentation may end the span later than the call, in a thread that an exit does not wait for.
+        # The instrumentation may end the span after the call, in a thread that does not delay the
+        # exit of the process. So wait until the span has been exported.
         telemetry.sent.acquire()
         telemetry.answer({"got": got, "code": call.code().name, "details": call.details()})

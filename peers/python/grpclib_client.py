@@ -1,6 +1,7 @@
-"""A gRPC client that nothing instruments: `grpclib_client.py ADDRESS PROTO_DIRECTORY`.
+"""A gRPC client without an instrumentation.
 
-It makes the metadata of each call by hand, out of a span that it makes by hand. Reads and answers as `client.py` does.
+Usage: `grpclib_client.py ADDRESS PROTO_DIRECTORY`. Creates the span of each call by hand, and
+injects its context into the metadata. Input and output are those of `client.py`.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from opentelemetry import propagate, trace
 
 address, proto_directory = sys.argv[1:]
 
-# Compiles the messages when it is run. They are the same for each library.
+# Compiles the messages at run time, with grpcio: messages do not depend on the gRPC library.
 sys.path.insert(0, proto_directory)
 protos = grpc.protos("kinds.proto")
 tracer = trace.get_tracer("by hand")
@@ -32,7 +33,7 @@ async def line():
 
 
 async def call(channel, service, text, timeout):
-    """What the call gets, and its status, which its span is told, too."""
+    """Makes a call in a CLIENT span, and returns its replies and its status."""
     method = KINDS[service](channel, f"/kinds.{service}/Call", protos.Message, protos.Message)
     got, code, details = [], Status.OK, None
     with tracer.start_as_current_span(f"by hand: {service}", kind=trace.SpanKind.CLIENT) as span:

@@ -1,22 +1,25 @@
-"""A gRPC server that OpenTelemetry's own instrumentation traces: `server.py PROTO_DIRECTORY`.
+"""A gRPC server with OpenTelemetry's instrumentation for Python.
 
-It has a service for each kind of RPC, which does what the text of the first message says: a number is a code to fail with; `wait` waits until the client
-is gone, and tells the test that it does; with `later ` before it, that is done behind the first message of a stream. Anything else is the reply.
+Usage: `server.py PROTO_DIRECTORY`. Prints its address, and stops when its standard input ends.
+There is a service for each kind of RPC. The text of the first message is a command:
 
-Answers with its address, and stops when its standard input ends.
+* a number: fails with this status code
+* `wait`: prints `waits`, and waits until the client has cancelled the call
+* `later COMMAND`: sends a message first, and then runs the command
+* anything else: replies with the text
 """
 
 import sys
 import threading
 from concurrent import futures
 
-import telemetry  # Before the instrumentation.
+import telemetry  # Sets the tracer provider, so it comes before the instrumentation.
 import grpc
 from opentelemetry.instrumentation.grpc import GrpcInstrumentorServer
 
 [proto_directory] = sys.argv[1:]
 
-# Compiles the services when it is run.
+# Compiles the services at run time.
 sys.path.insert(0, proto_directory)
 protos, services = grpc.protos_and_services("kinds.proto")
 

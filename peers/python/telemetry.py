@@ -1,4 +1,4 @@
-"""What each program here begins with: its spans go to the collector, each as it ends, by OTLP over HTTP."""
+"""Sets OpenTelemetry up. Each span is exported as soon as it ends, by OTLP over HTTP."""
 
 import json
 import threading
@@ -8,7 +8,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
-# Has room for one more with each span that has been sent.
+# Is released once for each exported span.
 sent = threading.Semaphore(0)
 
 
@@ -24,5 +24,5 @@ trace.set_tracer_provider(provider)
 
 
 def answer(said):
-    """Answers the test, which reads lines."""
+    """Prints a line for the test to read."""
     print(">", said if isinstance(said, str) else json.dumps(said), flush=True)

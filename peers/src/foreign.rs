@@ -13,7 +13,7 @@ use tokio::task::block_in_place;
 use tonic::Code;
 
 use crate::tools::{installed, output_of};
-use integration_tests::child::Driven;
+use integration_tests::child::DrivenProcess;
 use integration_tests::client::Kind;
 use integration_tests::collector::{Collector, Content, Received};
 
@@ -85,14 +85,14 @@ impl Language {
 
     /// Starts a program that exports its spans to `collector`, with this `service.name`.
     #[must_use]
-    pub fn start(&self, service: &str, program: &str, arguments: &[&str], collector: &Collector) -> Driven {
+    pub fn start(&self, service: &str, program: &str, arguments: &[&str], collector: &Collector) -> DrivenProcess {
         let program = format!("{}/{program}", self.programs);
         let arguments: Vec<_> = [&*program].iter().chain(arguments).copied().collect();
         let url = collector.url();
         let variables = self.variables.iter().map(|(name, value)| (*name, &**value));
         // The program sees no other variables: neither a proxy's nor the developer's own.
         let variables = variables.chain([("OTEL_EXPORTER_OTLP_ENDPOINT", &*url), ("OTEL_SERVICE_NAME", service)]);
-        Driven::start_silent(&self.interpreter, &arguments, variables)
+        DrivenProcess::start_silent(&self.interpreter, &arguments, variables)
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::tools::{installed, output_of};
 use integration_tests::http;
-use integration_tests::server::PATIENCE;
+use integration_tests::server::TIMEOUT;
 use integration_tests::telemetry::Attributes;
 
 /// The version of Debian 12, with any revision.
@@ -171,7 +171,7 @@ impl Prometheus {
             if condition(&found) {
                 return found;
             }
-            assert!(begun.elapsed() < PATIENCE, "{query} returns {found:?}");
+            assert!(begun.elapsed() < TIMEOUT, "{query} returns {found:?}");
             // Prometheus does not notify anyone of a scrape.
             thread::sleep(Duration::from_millis(50));
         }

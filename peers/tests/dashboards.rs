@@ -9,7 +9,7 @@ use std::time::Duration;
 use integration_tests::http;
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_client::UnaryClient;
-use integration_tests::obedient::Obedient;
+use integration_tests::scripted::ScriptedService;
 use integration_tests::server::serve_with;
 use otel_runtime::{ServerLayer, TracedChannel};
 use otel_setup::Exporter;
@@ -279,13 +279,13 @@ async fn the_exporter_writes_every_name_in_the_queries() {
         .unwrap();
     let server = serve_with(
         Server::builder().layer(ServerLayer::new()),
-        Obedient::default().routes(),
+        ScriptedService::default().routes(),
     )
     .await;
     let endpoint = Endpoint::from_shared(format!("http://{}", server.address)).unwrap();
     let mut client = UnaryClient::new(TracedChannel::connect(endpoint).await.unwrap());
     client.call(Message::from("")).await.unwrap();
-    client.call(Message::from("code 13")).await.unwrap_err();
+    client.call(Message::from("13")).await.unwrap_err();
 
     let address = telemetry.prometheus_address().unwrap();
     let metrics = tokio::task::spawn_blocking(move || http::get(address, "/metrics")).await;

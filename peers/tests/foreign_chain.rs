@@ -2,7 +2,7 @@
 //!
 //! Each has nothing but its language's set-up.
 
-use integration_tests::child::Driven;
+use integration_tests::child::DrivenProcess;
 use integration_tests::collector::Collector;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind::{self, Client, Server};
@@ -87,15 +87,15 @@ fn assert_chain(spans: &[(String, Span)], root: &(String, Span), code: &str, num
 }
 
 /// Starts a service in Rust, and returns it with its address.
-fn hop(service: &str, next: &[&str], collector: &Collector) -> (Driven, String) {
+fn hop(service: &str, next: &[&str], collector: &Collector) -> (DrivenProcess, String) {
     let variables = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &*collector.url()),
         ("OTEL_SERVICE_NAME", service),
         ("RUST_LOG", "off"),
     ];
-    Driven::start(env!("CARGO_BIN_EXE_hop"), next, variables)
+    DrivenProcess::start(env!("CARGO_BIN_EXE_hop"), next, variables)
 }
 
-fn tell(client: &mut Driven, what: &str) -> Value {
-    serde_json::from_str(&client.tell(what)).unwrap()
+fn tell(client: &mut DrivenProcess, what: &str) -> Value {
+    serde_json::from_str(&client.send(what)).unwrap()
 }

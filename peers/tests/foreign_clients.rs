@@ -3,8 +3,9 @@
 
 use integration_tests::client::{Kind, code_name};
 use integration_tests::collector::Collector;
-use integration_tests::server::PATIENCE;
-use integration_tests::set_ups::{Obedient, SetUp};
+use integration_tests::coverage::Coverage;
+use integration_tests::scripted::ScriptedService;
+use integration_tests::server::TIMEOUT;
 use integration_tests::telemetry::{Telemetry, attributes};
 use opentelemetry::trace::{SpanId, SpanKind, Status, TraceId};
 use opentelemetry_proto::tonic::trace::v1::Span;
@@ -37,22 +38,22 @@ async fn grpc_js_and_its_instrumentation() {
 async fn make_one_trace_with_our_server(language: &Language, program: &str) {
     let telemetry = Telemetry::start();
     let collector = Collector::start();
-    let obedient = Obedient::default();
-    let server = SetUp::Both.serve(&obedient).await;
+    let handler = ScriptedService::default();
+    let server = Coverage::Both.serve(&handler).await;
     let mut client = language.start("peer", program, &[&server.address.to_string(), PROTO], &collector);
 
     let mut calls = 0;
     for kind in Kind::ALL {
         for case in Case::all(kind) {
-            let mut answer = client.tell(&case.command(kind));
+            let mut answer = client.send(&case.command(kind));
             if case.last_text() == "wait" {
-                timeout(PATIENCE, obedient.waits())
+                timeout(TIMEOUT, handler.waits())
                     .await
                     .expect("the call reaches the server");
             }
             if case.code == Code::Cancelled {
                 assert_eq!(answer, "waits");
-                answer = client.tell("cancel");
+                answer = client.send("cancel");
             }
             calls += 1;
             let ours = telemetry.spans(calls).await.pop().unwrap();

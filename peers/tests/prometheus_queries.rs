@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use integration_tests::child::Driven;
+use integration_tests::child::DrivenProcess;
 use integration_tests::client::{connect, endpoint};
-use integration_tests::collector::{Collector, nobody};
+use integration_tests::collector::{Collector, unused_address};
 use integration_tests::http::get;
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_client::UnaryClient;
@@ -153,7 +153,7 @@ async fn prometheus_and_its_queries() {
 #[tokio::test(flavor = "multi_thread")]
 async fn promtool_objects_to_the_unit_of_the_old_names_alone() {
     let programs = Programs::install(env!("CARGO_TARGET_TMPDIR"));
-    let scraped = nobody();
+    let scraped = unused_address();
     let variables = [
         ("OTEL_SEMCONV_STABILITY_OPT_IN", "rpc/dup"),
         ("OTEL_TRACES_EXPORTER", "none"),
@@ -162,7 +162,7 @@ async fn promtool_objects_to_the_unit_of_the_old_names_alone() {
         ("OTEL_EXPORTER_PROMETHEUS_PORT", &*scraped.port().to_string()),
         ("OTEL_LOGS_EXPORTER", "none"),
     ];
-    let (service, address) = Driven::start(env!("CARGO_BIN_EXE_hop"), &[], variables);
+    let (service, address) = DrivenProcess::start(env!("CARGO_BIN_EXE_hop"), &[], variables);
     let channel = endpoint(address.parse().unwrap()).connect().await.unwrap();
     UnaryClient::new(channel).call(request("short")).await.unwrap();
 

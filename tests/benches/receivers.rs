@@ -1,32 +1,32 @@
-//! Measures how a slow or broken receiver affects RPCs: `cargo bench -p integration-tests --bench
-//! receivers`.
+//! Measures how a slow or broken OTLP receiver affects RPCs.
 //!
-//! A service makes 10,000 calls of itself over a socket, with all three signals on their way to a
-//! receiver that answers, refuses, hangs, takes its time, or is not there. The rounds take turns,
-//! so that what else the machine does befalls all of them; what is shown is the median of the
-//! rounds.
+//! Run it with `cargo bench -p integration-tests --bench receivers`.
+//!
+//! A service calls itself 10,000 times over a socket, and exports all three signals to a receiver
+//! that answers, fails, hangs, is slow, or does not exist. The cases are interleaved in rounds, so
+//! that other load on the machine affects all of them. The table shows the medians of the rounds.
 
 use std::time::Duration;
 
 use integration_tests::child::run;
-use integration_tests::collector::{Behaviour, Collector, nobody};
+use integration_tests::collector::{Behaviour, Collector, unused_address};
 
 const CALLS: &str = "10000";
 const ROUNDS: usize = 7;
 
-/// Results of one round.
+/// The results of one case in one round.
 struct Run {
     replies: u64,
     p50: u64,
     p99: u64,
     peak: u64,
-    /// How many lines of its log are warnings or errors.
+    /// The number of log lines that are warnings or errors.
     told: usize,
 }
 
 fn main() {
     let receivers = [
-        ("up", Some(Behaviour::Keep)),
+        ("up", Some(Behaviour::Accept)),
         ("not there", None),
         ("hangs", Some(Behaviour::Hang)),
         ("takes 1 s", Some(Behaviour::Slow(Duration::from_secs(1)))),
@@ -61,16 +61,16 @@ fn round(behaviour: Option<Behaviour>) -> Run {
     });
     let url = match &collector {
         Some(collector) => collector.url(),
-        None => format!("http://{}", nobody()),
+        None => format!("http://{}", unused_address()),
     };
     let variables = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &*url),
-        // Within a round there are several, of everything.
+        // Short intervals, so that each signal is exported several times.
         ("OTEL_BSP_SCHEDULE_DELAY", "200"),
         ("OTEL_BLRP_SCHEDULE_DELAY", "200"),
         ("OTEL_METRIC_EXPORT_INTERVAL", "200"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "1500"),
-        // The log itself goes to the receiver, and not to a pipe.
+        // The log is exported, too, instead of being written to a pipe.
         ("RUST_LOG", "info"),
     ];
     let ended = run(env!("CARGO_BIN_EXE_service"), &[CALLS, "times"], variables);

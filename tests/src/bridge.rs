@@ -11,8 +11,8 @@ use crate::client::connect;
 use crate::kinds::Message;
 use crate::kinds::unary_client::UnaryClient;
 use crate::kinds::unary_server::{Unary, UnaryServer};
-use crate::obedient::Obedient;
-use crate::server::{Running, serve};
+use crate::scripted::ScriptedService;
+use crate::server::{RunningServer, serve};
 use crate::telemetry::Shared;
 
 /// The entries of a context's baggage, sorted by key: key, value, metadata.
@@ -53,16 +53,16 @@ pub fn entries(context: &Context) -> Entries {
 /// Two servers, each on a socket of its own.
 #[derive(Debug)]
 pub struct Bridge {
-    front: Running,
-    _behind: Running,
-    service: Obedient,
+    front: RunningServer,
+    _behind: RunningServer,
+    service: ScriptedService,
     baggage: Shared<Entries>,
 }
 
 impl Bridge {
     /// Starts both servers.
     pub async fn start() -> Self {
-        let service = Obedient::default();
+        let service = ScriptedService::default();
         let behind = serve(service.routes()).await;
         let baggage = Shared::default();
         let front = Front {

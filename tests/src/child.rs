@@ -1,53 +1,62 @@
-//! A program of this package in a process of its own: environment variables are a process's, and
-//! read once.
+//! Child processes that run programs of this package.
+//!
+//! Environment variables belong to a process, and are read once: each case needs its own process.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 
-use crate::server::PATIENCE;
+use crate::server::TIMEOUT;
 
-/// The output and the exit status of a program.
+/// The output and the exit status of a process.
 #[derive(Debug)]
-pub struct Ended {
+pub struct ProcessOutput {
     /// The contents of stdout.
     pub stdout: String,
     /// The contents of stderr.
     pub stderr: String,
-    /// Whether it ended well.
+    /// Whether the exit status is success.
     pub success: bool,
 }
 
-/// Runs a program, which cargo names: `env!("CARGO_BIN_EXE_service")`, say. It sees these
-/// environment variables and no others, so the reader's own have no say.
+/// Runs a program, such as `env!("CARGO_BIN_EXE_service")`, until it ends.
+///
+/// The process has only the given environment variables, and none of the developer's.
 #[must_use]
-pub fn run<'v>(program: &str, arguments: &[&str], variables: impl IntoIterator<Item = (&'v str, &'v str)>) -> Ended {
-    let output = Command::new(program)
-        .args(arguments)
-        .env_clear()
-        .envs(variables)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    Ended {
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-        success: output.status.success(),
+pub fn run<'v>(
+    program: &str,
+    arguments: &[&str],
+    variables: impl IntoIterator<Item = (&'v str, &'v str)>,
+) -> ProcessOutput {
+    let mut command = Command::new(program);
+    command.args(arguments).env_clear().envs(variables).stdin(Stdio::null());
+    ProcessOutput::of(&mut command)
+}
+
+impl ProcessOutput {
+    /// Runs a command to its end.
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let output = command.output().unwrap();
+        ProcessOutput {
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+            success: output.status.success(),
+        }
     }
 }
 
-/// A program that does what it is told, line by line: `driven`.
+/// A process of the program `driven`, which executes commands from its standard input.
 #[derive(Debug)]
-pub struct Driven {
+pub struct DrivenProcess {
     child: Child,
     lines: Receiver<String>,
     /// The lines of stdout that are not answers.
     pub log: Vec<String>,
 }
 
-impl Driven {
-    /// Starts it. It answers once it is ready, or why it never will be.
+impl DrivenProcess {
+    /// Starts the process, and returns its first answer: `ready`, or an error.
     #[must_use]
     pub fn start<'v>(
         program: &str,
@@ -59,7 +68,7 @@ impl Driven {
         (driven, ready)
     }
 
-    /// Starts one that says nothing of being ready.
+    /// Starts a process that does not announce that it is ready.
     #[must_use]
     pub fn start_silent<'v>(
         program: &str,
@@ -83,24 +92,24 @@ impl Driven {
                 .map_while(Result::ok)
                 .try_for_each(|read| line.send(read))
         });
-        Driven {
+        DrivenProcess {
             child,
             lines,
             log: Vec::new(),
         }
     }
 
-    /// Tells it something, and waits for the answer.
-    pub fn tell(&mut self, line: &str) -> String {
+    /// Sends a command, and returns the answer.
+    pub fn send(&mut self, line: &str) -> String {
         let stdin: &mut ChildStdin = self.child.stdin.as_mut().unwrap();
         writeln!(stdin, "{line}").unwrap();
         self.answer()
     }
 
-    /// Waits for what it answers next.
+    /// Waits for the next answer, and returns it.
     pub fn answer(&mut self) -> String {
         let what = loop {
-            match self.lines.recv_timeout(PATIENCE) {
+            match self.lines.recv_timeout(TIMEOUT) {
                 Ok(line) => match line.strip_prefix("> ") {
                     Some(answer) => return answer.to_owned(),
                     None => self.log.push(line),
@@ -109,7 +118,7 @@ impl Driven {
                 Err(RecvTimeoutError::Timeout) => break "waits",
             }
         };
-        // Else its stderr would not end.
+        // Reading stderr to its end requires that the process has ended.
         let _ = self.child.kill();
         panic!("it {what} instead of answering: {}", self.stderr());
     }
@@ -120,7 +129,7 @@ impl Driven {
         stderr
     }
 
-    /// Lets it end, and gives all that it has written to stdout beside its answers.
+    /// Waits until the process has ended, and returns the lines of stdout that are not answers.
     #[must_use]
     pub fn end(mut self) -> Vec<String> {
         drop(self.child.stdin.take());
@@ -133,7 +142,7 @@ impl Driven {
     }
 }
 
-impl Drop for Driven {
+impl Drop for DrivenProcess {
     fn drop(&mut self) {
         // Still running only if the test has failed.
         let _ = self.child.kill();

@@ -1,4 +1,4 @@
-//! Clients that are recorded, and RPCs of all four kinds.
+//! Instrumented clients, and RPCs of all four kinds.
 
 use std::net::SocketAddr;
 
@@ -15,10 +15,10 @@ use crate::kinds::bidi_client::BidiClient;
 use crate::kinds::client_stream_client::ClientStreamClient;
 use crate::kinds::server_stream_client::ServerStreamClient;
 use crate::kinds::unary_client::UnaryClient;
-use crate::server::Running;
+use crate::server::RunningServer;
 use crate::telemetry::{Attributes, expected};
 
-/// A kind of RPC, and the service of [`kinds`](crate::kinds) that has it.
+/// A kind of RPC, each of which has its own service in [`kinds`](crate::kinds).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Kind {
@@ -29,10 +29,10 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All of them.
+    /// All variants.
     pub const ALL: [Kind; 4] = [Kind::Unary, Kind::ServerStream, Kind::ClientStream, Kind::Bidi];
 
-    /// The full name of its method.
+    /// Returns the full method name.
     #[must_use]
     pub fn method(self) -> &'static str {
         match self {
@@ -43,14 +43,14 @@ impl Kind {
         }
     }
 
-    /// Whether it replies with a stream.
+    /// Returns whether the response is a stream.
     #[must_use]
     pub fn replies_with_a_stream(self) -> bool {
         matches!(self, Kind::ServerStream | Kind::Bidi)
     }
 }
 
-/// The codes, and their names on the wire of telemetry.
+/// The status codes with their values of `rpc.status_code`.
 pub const CODES: [(Code, &str); 17] = [
     (Code::Ok, "OK"),
     (Code::Cancelled, "CANCELLED"),
@@ -71,34 +71,34 @@ pub const CODES: [(Code, &str); 17] = [
     (Code::Unauthenticated, "UNAUTHENTICATED"),
 ];
 
-/// The name of a code.
+/// Returns the value of `rpc.status_code` for a code.
 #[must_use]
 pub fn code_name(code: Code) -> &'static str {
     CODES[code as usize].1
 }
 
-/// The endpoint of a server of ours.
+/// Returns the endpoint of a server at `address`.
 #[must_use]
 pub fn endpoint(address: SocketAddr) -> Endpoint {
     Endpoint::from_shared(format!("http://{address}")).unwrap()
 }
 
-/// A connection to `server` that is recorded.
-pub async fn connect(server: &Running) -> TracedChannel {
+/// Connects to `server` with an instrumented channel.
+pub async fn connect(server: &RunningServer) -> TracedChannel {
     TracedChannel::connect(endpoint(server.address)).await.unwrap()
 }
 
-/// The address of a port where nobody listens.
-pub async fn nobody() -> SocketAddr {
+/// Returns an address that no server listens on.
+pub async fn unused_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     listener.local_addr().unwrap()
 }
 
-/// Sends one message, and reads all that comes back: how many messages that is.
+/// Calls with one message, reads the response to its end, and returns the number of messages.
 ///
 /// # Errors
 ///
-/// The RPC's.
+/// Returns the RPC's status if it is not OK.
 pub async fn call<T>(channel: T, kind: Kind, request: Request<&str>) -> Result<usize, Status>
 where
     T: GrpcService<Body, Error: Into<StdError>>,
@@ -117,11 +117,11 @@ where
     }
 }
 
-/// Sends one message, and leaves the stream that comes back to be read.
+/// Calls with one message, and returns the response stream unread.
 ///
 /// # Errors
 ///
-/// The RPC's, if it fails before there is a stream.
+/// Returns the RPC's status if it fails before the response.
 pub async fn open<T>(channel: T, kind: Kind, request: Request<&str>) -> Result<Streaming<Message>, Status>
 where
     T: GrpcService<Body, Error: Into<StdError>>,
@@ -141,11 +141,11 @@ where
     Ok(response.into_inner())
 }
 
-/// Reads to the end: how many messages there were.
+/// Reads a response stream to its end, and returns the number of messages.
 ///
 /// # Errors
 ///
-/// The RPC's.
+/// Returns the RPC's status if it is not OK.
 pub async fn read(replies: &mut Streaming<Message>) -> Result<usize, Status> {
     let mut count = 0;
     while replies.message().await?.is_some() {
@@ -154,7 +154,7 @@ pub async fn read(replies: &mut Streaming<Message>) -> Result<usize, Status> {
     Ok(count)
 }
 
-/// The attributes of a client's span and of its duration: they are the same.
+/// Returns the expected attributes of a client's span and of its duration, which are equal.
 #[must_use]
 pub fn client_attributes(method: &str, server: SocketAddr, code: &str, error: Option<&str>) -> Attributes {
     let (address, port) = (server.ip().to_string(), server.port().to_string());

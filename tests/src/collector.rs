@@ -1,5 +1,4 @@
-//! Something that OTLP is sent to: it keeps all that comes, by gRPC or HTTP, and can be made to do
-//! it badly.
+//! An OTLP receiver for gRPC and HTTP that stores all messages, and can be made to misbehave.
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener};
@@ -39,13 +38,14 @@ use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
-use crate::server::PATIENCE;
+use crate::server::TIMEOUT;
 
-/// A collector on a free port of the loopback interface, until it is dropped. It runs on threads of
-/// its own, so tests may block.
+/// An OTLP receiver on a free port of the loopback interface, which runs until it is dropped.
+///
+/// The receiver has its own threads, so tests may block.
 #[derive(Debug)]
 pub struct Collector {
-    /// The address it listens on, for gRPC and HTTP alike.
+    /// The address that it listens on, for both gRPC and HTTP.
     pub address: SocketAddr,
     shared: Arc<Shared>,
     runtime: Option<Runtime>,
@@ -57,27 +57,27 @@ struct Shared {
     behaviour: Mutex<Behaviour>,
 }
 
-/// How it answers.
+/// The behaviour of the receiver on an export request.
 #[derive(Clone, Debug)]
 pub enum Behaviour {
-    /// Keeps it, and says so.
-    Keep,
-    /// Says nothing at all, and keeps nothing.
+    /// Stores the message, and answers with success.
+    Accept,
+    /// Never answers, and stores nothing.
     Hang,
-    /// Keeps it, and takes its time.
+    /// Stores the message, and answers with success after a delay.
     Slow(Duration),
-    /// `UNAVAILABLE`, or 503.
+    /// Fails with `UNAVAILABLE`, or 503, which exporters may retry.
     Unavailable,
-    /// `INVALID_ARGUMENT`, or 400: not worth another attempt.
+    /// Fails with `INVALID_ARGUMENT`, or 400, which exporters must not retry.
     Refuse,
-    /// Says that it has not taken so many.
-    Reject(i64),
+    /// Stores the message, and answers that this number of items was rejected.
+    PartialSuccess(i64),
 }
 
-/// A message that was received.
+/// A received message.
 #[derive(Clone, Debug)]
 pub struct Received {
-    /// The path: of the URL, or of the method.
+    /// The path of the URL or of the gRPC method.
     pub path: String,
     /// The request's headers.
     pub headers: HeaderMap,
@@ -97,13 +97,13 @@ pub enum Content {
 }
 
 impl Collector {
-    /// Without TLS.
+    /// Starts a receiver without TLS.
     #[must_use]
     pub fn start() -> Self {
         Self::run(None)
     }
 
-    /// With TLS.
+    /// Starts a receiver with TLS.
     #[must_use]
     pub fn start_with(tls: ServerTlsConfig) -> Self {
         Self::run(Some(tls))
@@ -115,7 +115,7 @@ impl Collector {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             received: watch::Sender::default(),
-            behaviour: Mutex::new(Behaviour::Keep),
+            behaviour: Mutex::new(Behaviour::Accept),
         });
         let runtime = runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -145,12 +145,12 @@ impl Collector {
         format!("http://{}", self.address)
     }
 
-    /// From now on.
+    /// Sets the behaviour for the following requests.
     pub fn behave(&self, behaviour: Behaviour) {
         *self.shared.behaviour.lock().unwrap() = behaviour;
     }
 
-    /// All that has come so far.
+    /// Returns all messages received so far.
     #[must_use]
     pub fn received(&self) -> Vec<Received> {
         self.shared.received.borrow().clone()
@@ -160,20 +160,20 @@ impl Collector {
     pub fn wait_until(&self, condition: impl FnMut(&Vec<Received>) -> bool) -> Vec<Received> {
         let mut received = self.shared.received.subscribe();
         let waiting = async {
-            timeout(PATIENCE, received.wait_for(condition))
+            timeout(TIMEOUT, received.wait_for(condition))
                 .await
                 .map(|found| found.unwrap().clone())
         };
         let runtime = self.runtime.as_ref().expect("it runs until it is dropped");
-        runtime.block_on(waiting).expect("it does not come")
+        runtime.block_on(waiting).expect("the condition is met in time")
     }
 
-    /// Forgets all that has come so far.
-    pub fn forget(&self) {
+    /// Discards all messages received so far.
+    pub fn clear(&self) {
         self.shared.received.send_modify(Vec::clear);
     }
 
-    /// The spans that have come.
+    /// Returns the received spans.
     #[must_use]
     pub fn spans(&self) -> Vec<Span> {
         self.received()
@@ -182,7 +182,7 @@ impl Collector {
             .collect()
     }
 
-    /// The log records that have come.
+    /// Returns the received log records.
     #[must_use]
     pub fn log_records(&self) -> Vec<LogRecord> {
         self.received()
@@ -191,7 +191,7 @@ impl Collector {
             .collect()
     }
 
-    /// The metrics that have come.
+    /// Returns the received metrics.
     #[must_use]
     pub fn metrics(&self) -> Vec<Metric> {
         self.received()
@@ -203,16 +203,16 @@ impl Collector {
 
 impl Drop for Collector {
     fn drop(&mut self) {
-        // Shutting down would wait for a request that hangs.
+        // An ordinary shutdown would wait for hanging requests.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }
 }
 
-/// Returns an address that nobody listens on.
+/// Returns an address that no server listens on.
 #[must_use]
-pub fn nobody() -> SocketAddr {
+pub fn unused_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
@@ -250,14 +250,14 @@ impl Received {
         scopes.flat_map(|scope| scope.metrics.clone()).collect()
     }
 
-    /// A header, as text.
+    /// Returns a header as text.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 }
 
-/// How many points a metric has.
+/// Returns the number of data points of a metric.
 #[must_use]
 pub fn points(metric: &Metric) -> usize {
     match metric.data.as_ref().unwrap() {
@@ -281,10 +281,10 @@ fn routes(shared: &Arc<Shared>) -> Routes {
         .add_service(grpc!(MetricsServiceServer))
         .add_service(grpc!(LogsServiceServer));
     let http = Arc::clone(shared);
-    // Whatever the path, what is in it is told by how that ends.
+    // The end of the path determines the signal.
     let http = post(move |uri: Uri, headers: HeaderMap, body: Bytes| {
         let shared = Arc::clone(&http);
-        async move { over_http(&shared, &uri, headers, body).await }
+        async move { receive_http(&shared, &uri, headers, body).await }
     });
     let mut router = grpc.into_axum_router();
     for path in ["/v1/{signal}", "/{prefix}/v1/{signal}", "/own/{signal}"] {
@@ -294,17 +294,17 @@ fn routes(shared: &Arc<Shared>) -> Routes {
 }
 
 impl Shared {
-    /// The answer: how many items are rejected, or no answer at all.
-    async fn take(&self, path: &str, headers: HeaderMap, content: Content) -> Option<i64> {
+    /// Stores the message, and returns the number of rejected items, or `None` for an error.
+    async fn receive(&self, path: &str, headers: HeaderMap, content: Content) -> Option<i64> {
         let behaviour = self.behaviour.lock().unwrap().clone();
         let rejected = match behaviour {
-            Behaviour::Keep => 0,
+            Behaviour::Accept => 0,
             Behaviour::Hang => std::future::pending().await,
             Behaviour::Slow(pause) => {
                 tokio::time::sleep(pause).await;
                 0
             }
-            Behaviour::Reject(count) => count,
+            Behaviour::PartialSuccess(count) => count,
             Behaviour::Unavailable | Behaviour::Refuse => return None,
         };
         let path = path.to_owned();
@@ -313,14 +313,14 @@ impl Shared {
         Some(rejected)
     }
 
-    fn is_for_good(&self) -> bool {
+    fn is_permanent_error(&self) -> bool {
         matches!(*self.behaviour.lock().unwrap(), Behaviour::Refuse)
     }
 }
 
 struct Grpc(Arc<Shared>);
 
-/// Each of the three is the same with other names.
+/// Implements one of the three services, which differ only in names.
 macro_rules! service {
     ($service:ident, $method:literal, $content:ident, $request:ident, $response:ident, $answer:ident) => {
         #[tonic::async_trait]
@@ -328,9 +328,9 @@ macro_rules! service {
             async fn export(&self, request: Request<$request>) -> Result<Response<$response>, Status> {
                 let (metadata, _, message) = request.into_parts();
                 let content = Content::$content(message);
-                match self.0.take($method, metadata.into_headers(), content).await {
+                match self.0.receive($method, metadata.into_headers(), content).await {
                     Some(rejected) => Ok(Response::new($answer(rejected))),
-                    None if self.0.is_for_good() => Err(Status::invalid_argument("of the test")),
+                    None if self.0.is_permanent_error() => Err(Status::invalid_argument("of the test")),
                     None => Err(Status::unavailable("of the test")),
                 }
             }
@@ -344,7 +344,7 @@ service!(
     Traces,
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
-    of_traces
+    traces_response
 );
 service!(
     MetricsService,
@@ -352,7 +352,7 @@ service!(
     Metrics,
     ExportMetricsServiceRequest,
     ExportMetricsServiceResponse,
-    of_metrics
+    metrics_response
 );
 service!(
     LogsService,
@@ -360,36 +360,36 @@ service!(
     Logs,
     ExportLogsServiceRequest,
     ExportLogsServiceResponse,
-    of_logs
+    logs_response
 );
 
-const WHY: &str = "too many";
+const REJECTION: &str = "too many";
 
-fn of_traces(rejected: i64) -> ExportTraceServiceResponse {
+fn traces_response(rejected: i64) -> ExportTraceServiceResponse {
     let partial_success = (rejected > 0).then(|| ExportTracePartialSuccess {
         rejected_spans: rejected,
-        error_message: WHY.to_owned(),
+        error_message: REJECTION.to_owned(),
     });
     ExportTraceServiceResponse { partial_success }
 }
 
-fn of_metrics(rejected: i64) -> ExportMetricsServiceResponse {
+fn metrics_response(rejected: i64) -> ExportMetricsServiceResponse {
     let partial_success = (rejected > 0).then(|| ExportMetricsPartialSuccess {
         rejected_data_points: rejected,
-        error_message: WHY.to_owned(),
+        error_message: REJECTION.to_owned(),
     });
     ExportMetricsServiceResponse { partial_success }
 }
 
-fn of_logs(rejected: i64) -> ExportLogsServiceResponse {
+fn logs_response(rejected: i64) -> ExportLogsServiceResponse {
     let partial_success = (rejected > 0).then(|| ExportLogsPartialSuccess {
         rejected_log_records: rejected,
-        error_message: WHY.to_owned(),
+        error_message: REJECTION.to_owned(),
     });
     ExportLogsServiceResponse { partial_success }
 }
 
-async fn over_http(shared: &Shared, uri: &Uri, headers: HeaderMap, body: Bytes) -> HttpResponse {
+async fn receive_http(shared: &Shared, uri: &Uri, headers: HeaderMap, body: Bytes) -> HttpResponse {
     let mut message = body.to_vec();
     if headers
         .get("content-encoding")
@@ -403,18 +403,18 @@ async fn over_http(shared: &Shared, uri: &Uri, headers: HeaderMap, body: Bytes) 
     let path = uri.path();
     let (content, answer): (_, fn(i64) -> Vec<u8>) = match path.rsplit('/').next() {
         Some("traces") => (Content::Traces(Message::decode(message).unwrap()), |rejected| {
-            of_traces(rejected).encode_to_vec()
+            traces_response(rejected).encode_to_vec()
         }),
         Some("metrics") => (Content::Metrics(Message::decode(message).unwrap()), |rejected| {
-            of_metrics(rejected).encode_to_vec()
+            metrics_response(rejected).encode_to_vec()
         }),
         _ => (Content::Logs(Message::decode(message).unwrap()), |rejected| {
-            of_logs(rejected).encode_to_vec()
+            logs_response(rejected).encode_to_vec()
         }),
     };
-    match shared.take(path, headers, content).await {
+    match shared.receive(path, headers, content).await {
         Some(rejected) => ([("content-type", "application/x-protobuf")], answer(rejected)).into_response(),
-        None if shared.is_for_good() => StatusCode::BAD_REQUEST.into_response(),
+        None if shared.is_permanent_error() => StatusCode::BAD_REQUEST.into_response(),
         None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
 }

@@ -1,5 +1,4 @@
-//! Telemetry that counts everything from its start to its end, and keeps nothing: for what makes
-//! more RPCs than a list should hold.
+//! Telemetry that counts spans instead of storing them, for tests with very many RPCs.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,10 +13,10 @@ use opentelemetry_sdk::metrics::{InMemoryMetricExporter, Instrument, PeriodicRea
 use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanProcessor};
 use otel_runtime::Instrumentation;
 
-use crate::server::PATIENCE;
+use crate::server::TIMEOUT;
 use crate::telemetry::attributes;
 
-/// Counts spans.
+/// A span processor that counts spans.
 #[derive(Clone, Debug, Default)]
 pub struct Spans {
     started: Arc<AtomicU64>,
@@ -26,19 +25,19 @@ pub struct Spans {
 }
 
 impl Spans {
-    /// How many have started.
+    /// Returns the number of spans that have started.
     #[must_use]
     pub fn started(&self) -> u64 {
         self.started.load(Ordering::Relaxed)
     }
 
-    /// How many have ended.
+    /// Returns the number of spans that have ended.
     #[must_use]
     pub fn ended(&self) -> u64 {
         self.ended.load(Ordering::Relaxed)
     }
 
-    /// How many of a kind have ended with which `rpc.status_code`, or with `panic`.
+    /// Returns the number of ended spans of a kind by `rpc.status_code`, or by `panic`.
     #[must_use]
     pub fn ends(&self, kind: &SpanKind) -> BTreeMap<String, u64> {
         let kind = format!("{kind:?}");
@@ -73,48 +72,49 @@ impl SpanProcessor for Spans {
     }
 }
 
-/// An SDK of its own.
+/// An SDK that is not installed globally.
 #[derive(Debug)]
-pub struct Counted {
-    /// The exporter of its spans.
+pub struct CountingTelemetry {
+    /// The span processor.
     pub spans: Spans,
     /// The tracer provider.
     pub tracers: SdkTracerProvider,
     /// The meter provider.
     pub meters: SdkMeterProvider,
     metrics: InMemoryMetricExporter,
-    /// To record with.
+    /// The instrumentation that records with these providers.
     pub instrumentation: Instrumentation,
 }
 
-/// The series of an instrument, by the values of their attributes; each with its own: how many
-/// durations, how many active requests.
+/// The time series of an instrument, by the values of their attributes.
+///
+/// A histogram's value is its count, and a sum's value is the sum.
 pub type Series = BTreeMap<String, i64>;
 
-impl Default for Counted {
+impl Default for CountingTelemetry {
     fn default() -> Self {
-        Counted::with_series(2000)
+        CountingTelemetry::with_series(2000)
     }
 }
 
-impl Counted {
-    /// Creates telemetry whose instruments have up to this many series. The SDK's default is 2,000.
+impl CountingTelemetry {
+    /// Creates telemetry with this cardinality limit. The SDK's default is 2,000.
     #[must_use]
-    pub fn with_series(most: usize) -> Self {
+    pub fn with_series(limit: usize) -> Self {
         let spans = Spans::default();
         let tracers = SdkTracerProvider::builder().with_span_processor(spans.clone()).build();
         let metrics = InMemoryMetricExporter::default();
-        // Collects when asked to, not by the clock.
+        // Collect only on demand.
         let reader = PeriodicReader::builder(metrics.clone())
             .with_interval(Duration::from_secs(24 * 60 * 60))
             .build();
-        let roomy = move |_: &Instrument| Stream::builder().with_cardinality_limit(most).build().ok();
-        let meters = SdkMeterProvider::builder().with_reader(reader).with_view(roomy).build();
+        let view = move |_: &Instrument| Stream::builder().with_cardinality_limit(limit).build().ok();
+        let meters = SdkMeterProvider::builder().with_reader(reader).with_view(view).build();
         let instrumentation = Instrumentation::builder()
             .tracer_provider(&tracers)
             .meter_provider(&meters)
             .build();
-        Counted {
+        CountingTelemetry {
             spans,
             tracers,
             meters,
@@ -123,7 +123,7 @@ impl Counted {
         }
     }
 
-    /// Returns the measurements by instrument.
+    /// Collects the metrics, and returns their series by instrument.
     #[must_use]
     pub fn series(&self) -> BTreeMap<String, Series> {
         self.meters.force_flush().unwrap();
@@ -145,15 +145,16 @@ impl Counted {
         instruments.collect()
     }
 
-    /// Returns the measurements once this many RPCs have ended. A caller may see an end a moment
-    /// before.
+    /// Waits until this many spans have ended, and returns the metrics.
+    ///
+    /// A caller may see the end of an RPC before the span ends.
     pub async fn after(&self, rpcs: u64) -> BTreeMap<String, Series> {
         let wait = async {
             while self.spans.ended() < rpcs {
                 tokio::task::yield_now().await;
             }
         };
-        let in_time = tokio::time::timeout(PATIENCE, wait).await;
+        let in_time = tokio::time::timeout(TIMEOUT, wait).await;
         assert!(in_time.is_ok(), "{} of {rpcs} have ended", self.spans.ended());
         assert_eq!((self.spans.started(), self.spans.ended()), (rpcs, rpcs));
         self.series()
@@ -173,7 +174,7 @@ fn labels<'a>(found: impl Iterator<Item = &'a KeyValue>) -> String {
     labels.map(|(_, value)| value).collect::<Vec<_>>().join(" ")
 }
 
-/// Series from literals.
+/// Builds series from literals.
 #[must_use]
 pub fn series<const N: usize>(expected: [(&str, u64); N]) -> Series {
     expected
@@ -182,9 +183,9 @@ pub fn series<const N: usize>(expected: [(&str, u64); N]) -> Series {
         .collect()
 }
 
-/// A number that the reader may choose with an environment variable.
+/// Reads a number from an environment variable, or returns the default, and prints it.
 #[must_use]
-pub fn chosen(variable: &str, otherwise: u64) -> u64 {
+pub fn number_from_env(variable: &str, otherwise: u64) -> u64 {
     let number = std::env::var(variable).map_or(otherwise, |number| number.parse().unwrap());
     println!("{variable}={number}");
     number

@@ -1,9 +1,9 @@
-//! Plain HTTP requests, for what is served beside gRPC.
+//! Plain HTTP/1.0 requests, for servers that are not gRPC.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use crate::server::PATIENCE;
+use crate::server::TIMEOUT;
 
 /// Returns the head and the body of the response to a GET.
 #[must_use]
@@ -16,8 +16,8 @@ pub fn get(address: SocketAddr, path: &str) -> (String, String) {
 #[must_use]
 pub fn send(address: SocketAddr, request: &str) -> (String, String) {
     let mut connection = TcpStream::connect(address).unwrap();
-    connection.set_read_timeout(Some(PATIENCE)).unwrap();
-    // In HTTP/1.0 a body comes in one piece.
+    connection.set_read_timeout(Some(TIMEOUT)).unwrap();
+    // HTTP/1.0 has no chunked bodies, so the response needs no decoding.
     write!(connection, "{request} HTTP/1.0\r\nHost: {address}\r\n\r\n").unwrap();
     let mut response = String::new();
     connection.read_to_string(&mut response).unwrap();

@@ -1,6 +1,6 @@
 //! Shared by the tests: services to implement, a server on a socket, and in-memory telemetry.
 
-// A test that panics has failed; that is what these are for.
+// Helpers of tests panic to fail the test.
 #![allow(clippy::missing_panics_doc)]
 
 pub mod bridge;
@@ -8,14 +8,15 @@ pub mod child;
 pub mod client;
 pub mod collector;
 pub mod counted;
+pub mod coverage;
 pub mod faults;
 pub mod http;
-pub mod obedient;
+pub mod logging_service;
+pub mod own_process;
 pub mod panics;
 pub mod rpc;
+pub mod scripted;
 pub mod server;
-pub mod set_ups;
-pub mod talkative;
 pub mod telemetry;
 
 /// A service for each kind of RPC.
@@ -42,7 +43,7 @@ pub mod kinds_arc_self {
     include!(concat!(env!("OUT_DIR"), "/arc_self/kinds.rs"));
 }
 
-/// Names whose Rust spelling does not tell the one on the wire.
+/// Services whose names in Rust differ from their names on the wire.
 #[allow(missing_docs, unreachable_pub, nonstandard_style, clippy::all, clippy::pedantic)]
 pub mod names {
     tonic::include_proto!("names.v1");
@@ -53,8 +54,3 @@ pub mod names {
 pub mod no_package {
     tonic::include_proto!("_");
 }
-
-/// The code blocks of MIGRATING.md, which have to compile.
-#[cfg(doctest)]
-#[doc = include_str!("../../MIGRATING.md")]
-pub struct Migrating;

@@ -1,4 +1,4 @@
-//! Panics on purpose, in what telemetry asks of others; and what holds all the same.
+//! Intended panics in user-provided functions and SDK parts, and assertions that RPCs still work.
 
 use std::sync::Once;
 
@@ -8,46 +8,49 @@ use otel_runtime::ServerLayer;
 use tonic::transport::Server;
 use tonic::{Code, Request};
 
+use crate::coverage::RPCS;
 use crate::rpc::{call_to_end, request};
-use crate::server::{Running, serve_with};
-use crate::set_ups::{Annotated, Obedient, Plain, RPCS};
+use crate::scripted::{Annotated, Plain, ScriptedService};
+use crate::server::{RunningServer, serve_with};
 use crate::telemetry::Telemetry;
 
 const ON_PURPOSE: &str = "on purpose";
 
-/// The caller's trace.
+/// The trace ID of the caller.
 pub const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
-/// How many RPCs [`assert_all_reply`] makes.
+/// The number of RPCs that [`assert_all_reply`] makes.
 pub const CALLS: u64 = 8;
 
-/// Panics, whatever is expected of it.
-// There is nothing to use of `()`.
+/// Panics, in place of an expression of any type.
+// `must_use` is pointless on a function that never returns.
 #[allow(clippy::must_use_candidate)]
 pub fn panics<T>() -> T {
     panic!("{ON_PURPOSE}")
 }
 
-/// Telemetry, without the backtraces of panics that are meant to be: they would hide one that is
-/// not.
-#[must_use]
-pub fn start() -> Telemetry {
+/// Silences the output of intended panics, which would hide unintended ones.
+pub fn quiet() {
     static QUIET: Once = Once::new();
     QUIET.call_once(|| {
         std::panic::set_hook(Box::new(|panic| {
             let message = panic.to_string();
-            if ![ON_PURPOSE, "as asked", "index out of bounds"]
-                .iter()
-                .any(|meant| message.contains(meant))
-            {
-                eprintln!("{panic}");
+            let intended = [ON_PURPOSE, "as asked", "index out of bounds"];
+            if !intended.iter().any(|intended| message.contains(intended)) {
+                eprintln!("{message}");
             }
         }));
     });
+}
+
+/// Starts telemetry, and silences intended panics.
+#[must_use]
+pub fn start() -> Telemetry {
+    quiet();
     Telemetry::start()
 }
 
-/// A request as a caller with a trace makes it.
+/// Adds the `traceparent` of a caller's span to a request.
 #[must_use]
 pub fn traced<T>(mut request: Request<T>) -> Request<T> {
     let traceparent = format!("00-{TRACE}-00f067aa0ba902b7-01");
@@ -57,19 +60,22 @@ pub fn traced<T>(mut request: Request<T>) -> Request<T> {
     request
 }
 
-/// A server with a service of each kind, annotated or not, behind `layer`.
-pub async fn with_layer(layer: ServerLayer, is_annotated: bool) -> Running {
-    let (server, obedient) = (Server::builder().layer(layer.known_methods(RPCS)), Obedient::default());
+/// Serves a service of each kind behind `layer`, with or without `#[traced_service]`.
+pub async fn with_layer(layer: ServerLayer, is_annotated: bool) -> RunningServer {
+    let (server, handler) = (
+        Server::builder().layer(layer.known_methods(RPCS)),
+        ScriptedService::default(),
+    );
     let routes = if is_annotated {
-        Annotated::routes(&obedient)
+        Annotated::routes(&handler)
     } else {
-        Plain::routes(&obedient)
+        Plain::routes(&handler)
     };
     serve_with(server, routes).await
 }
 
-/// Each kind of RPC has the replies of a service that nobody records.
-pub async fn assert_all_reply(server: &Running) {
+/// Asserts that RPCs of all kinds have the replies of a service without telemetry.
+pub async fn assert_all_reply(server: &RunningServer) {
     let channel = server.channel().await;
     for rpc in RPCS {
         for (text, messages, code) in [("", 1, Code::Ok), ("5", 0, Code::NotFound)] {
@@ -79,7 +85,7 @@ pub async fn assert_all_reply(server: &Running) {
     }
 }
 
-/// So many RPCs have been measured, and nothing is active any more, on the thread neither.
+/// Asserts that `calls` RPCs were measured, none is active, and this thread has no current span.
 pub async fn assert_all_counted(telemetry: &Telemetry, calls: u64) {
     telemetry.durations(calls).await;
     Context::map_current(|current| assert!(!current.has_active_span(), "{current:?}"));

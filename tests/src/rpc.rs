@@ -1,4 +1,6 @@
-//! A client of any RPC by its name: on the wire each of them is a stream in both directions.
+//! A client that calls any method by its name.
+//!
+//! On the wire, every kind of RPC is a stream in both directions.
 
 use tokio_stream::Stream;
 use tonic::client::Grpc;
@@ -9,7 +11,7 @@ use tonic_prost::ProstCodec;
 
 use crate::kinds::Message;
 
-/// A request of one message.
+/// Returns a request with one message.
 #[must_use]
 pub fn request(text: &str) -> Request<Message> {
     Request::new(Message::from(text))
@@ -19,7 +21,7 @@ pub fn request(text: &str) -> Request<Message> {
 ///
 /// # Errors
 ///
-/// As the server says.
+/// Returns the server's status if the RPC fails before the response.
 pub async fn call(
     channel: Channel,
     rpc: &str,
@@ -28,11 +30,11 @@ pub async fn call(
     call_with_stream(channel, rpc, request.map(tokio_stream::once)).await
 }
 
-/// Calls `pkg.Service/Method` with any messages.
+/// Calls `pkg.Service/Method` with a stream of messages.
 ///
 /// # Errors
 ///
-/// As the server says.
+/// Returns the server's status if the RPC fails before the response.
 pub async fn call_with_stream(
     channel: Channel,
     rpc: &str,
@@ -44,13 +46,14 @@ pub async fn call_with_stream(
     client.streaming(messages, path, ProstCodec::default()).await
 }
 
-/// Calls `pkg.Service/Method` with one message, and reads to the end: how many messages came, and
-/// how it ended.
+/// Calls `pkg.Service/Method` with one message, and reads the response to its end.
+///
+/// Returns the number of messages received, and the status.
 pub async fn call_to_end(channel: Channel, rpc: &str, request: Request<Message>) -> (usize, Status) {
     read_to_end(call(channel, rpc, request).await).await
 }
 
-/// Reads to the end: how many messages came, and how it ended.
+/// Reads a response to its end, and returns the number of messages and the status.
 pub async fn read_to_end(response: Result<Response<Streaming<Message>>, Status>) -> (usize, Status) {
     let mut messages = 0;
     let read = async {

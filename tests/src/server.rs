@@ -12,25 +12,25 @@ use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Endpoint, Server};
 use tower_layer::Layer;
 
-/// How long a test waits for what must come. Long, since it only counts where a test fails.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest that a test waits. Only failing tests wait this long.
+pub const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A server that runs until it is dropped.
 #[derive(Debug)]
-pub struct Running {
-    /// The address it listens on.
+pub struct RunningServer {
+    /// The address that the server listens on.
     pub address: SocketAddr,
     _stop: oneshot::Sender<()>,
 }
 
-impl Running {
-    /// A connection to it.
+impl RunningServer {
+    /// Connects to the server.
     pub async fn channel(&self) -> Channel {
         channel_to(self.address).await
     }
 }
 
-/// A connection to a server in another process, say.
+/// Connects to the server at `address`, which may be in another process.
 pub async fn channel_to(address: SocketAddr) -> Channel {
     Endpoint::from_shared(format!("http://{address}"))
         .unwrap()
@@ -40,12 +40,12 @@ pub async fn channel_to(address: SocketAddr) -> Channel {
 }
 
 /// Serves on a free port of the loopback interface.
-pub async fn serve(routes: Routes) -> Running {
+pub async fn serve(routes: Routes) -> RunningServer {
     serve_with(Server::builder(), routes).await
 }
 
-/// Like [`serve`], with a server that the test has configured, for example with layers.
-pub async fn serve_with<L, S, B>(mut server: Server<L>, routes: Routes) -> Running
+/// Like [`serve`], with a configured server, for example with layers.
+pub async fn serve_with<L, S, B>(mut server: Server<L>, routes: Routes) -> RunningServer
 where
     L: Layer<Routes, Service = S> + Clone + Send + 'static,
     S: Service<http::Request<TonicBody>, Response = http::Response<B>, Error: Into<StdError> + Send, Future: Send>,
@@ -61,5 +61,5 @@ where
             let _ = stopped.await;
         }),
     );
-    Running { address, _stop: stop }
+    RunningServer { address, _stop: stop }
 }

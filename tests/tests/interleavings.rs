@@ -1,9 +1,7 @@
-//! In whatever order threads meet at a method's points in the metrics, nothing is lost and nothing
-//! counts twice.
+//! Model checks of concurrent updates to a method's metrics: none is lost or counted twice.
 //!
-//! The test compiles the runtime's own file once more, with loom's atomics and locks for the
-//! standard library's. loom runs each test in every order that the threads' steps can have, and
-//! with each value that a relaxed load may see.
+//! The test compiles `metrics/series.rs` of the runtime with loom's atomics and locks. loom runs
+//! each test with every interleaving of the threads, and every possible value of a relaxed load.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -27,7 +25,7 @@ mod semconv;
 #[path = "../../otel-runtime/src/metrics/series.rs"]
 mod series;
 
-/// The part of the runtime's `grpc` that the time series need.
+/// The part of the runtime's module `grpc` that the time series need.
 #[allow(dead_code)]
 #[path = "../../otel-runtime/src/grpc"]
 mod grpc {
@@ -35,12 +33,12 @@ mod grpc {
     pub(crate) mod side;
 }
 
-/// In place of the runtime's own.
+/// A replacement of the runtime's module `sync`, with loom's types.
 mod sync {
     pub(crate) use loom::sync::Mutex;
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-    /// loom has none. The first who comes makes the value, and whoever comes meanwhile waits.
+    /// A replacement of `OnceLock`, which loom lacks. Other threads block during initialization.
     pub(crate) struct OnceLock<T: 'static>(Mutex<Option<&'static T>>);
 
     impl<T> OnceLock<T> {
@@ -55,19 +53,19 @@ mod sync {
     }
 }
 
-/// The one there is: a table of several has an order of its own in each run, which loom would take
-/// for theirs.
+/// The only method. With several, the random order of a hash map would make runs differ.
 const METHOD: &str = "helloworld.Greeter/SayHello";
 
-/// The values that the instruments recorded. Its own locks are none of loom's, so it takes each
-/// note in one step.
+/// The recorded measurements.
+///
+/// The locks are not loom's, so loom treats each recording as one step.
 #[derive(Default)]
-struct Books {
-    /// The changes of active requests, in their order.
+struct Measurements {
+    /// The changes of active requests, in order.
     changes: Mutex<Vec<i64>>,
-    /// How many durations there are with each status code.
+    /// The number of durations by status code.
     durations: Mutex<BTreeMap<String, u64>>,
-    /// How often a duration has been bound to each status code.
+    /// The number of bound instruments by status code.
     bindings: Mutex<BTreeMap<String, u64>>,
     on_reading: Mutex<Vec<Callback<i64>>>,
 }
@@ -77,7 +75,7 @@ fn value(attributes: &[KeyValue], key: &str) -> String {
     found.unwrap().value.to_string()
 }
 
-struct ActiveRequests(Arc<Books>);
+struct ActiveRequests(Arc<Measurements>);
 
 impl SyncInstrument<i64> for ActiveRequests {
     fn measure(&self, change: i64, attributes: &[KeyValue]) {
@@ -86,7 +84,7 @@ impl SyncInstrument<i64> for ActiveRequests {
     }
 }
 
-struct CallDuration(Arc<Books>);
+struct CallDuration(Arc<Measurements>);
 
 impl SyncInstrument<f64> for CallDuration {
     fn measure(&self, _: f64, attributes: &[KeyValue]) {
@@ -110,7 +108,7 @@ impl SyncInstrument<f64> for CallDuration {
     }
 }
 
-struct Provider(Arc<Books>);
+struct Provider(Arc<Measurements>);
 
 impl InstrumentProvider for Provider {
     fn f64_histogram(&self, _: HistogramBuilder<'_, Histogram<f64>>) -> Histogram<f64> {
@@ -138,27 +136,27 @@ impl AsyncInstrument<i64> for Nobody {
     }
 }
 
-/// The instruments of a server's RPCs, and what they are told.
+/// The instruments of a server's RPCs, and the values that they recorded.
 #[derive(Clone)]
 struct Server {
     instruments: Arc<CallInstruments>,
-    books: Arc<Books>,
+    measurements: Arc<Measurements>,
     read: Arc<[Callback<i64>]>,
 }
 
 impl Server {
     fn new() -> Self {
-        let books = Arc::new(Books::default());
-        let meter = Meter::new(Arc::new(Provider(Arc::clone(&books))));
+        let measurements = Arc::new(Measurements::default());
+        let meter = Meter::new(Arc::new(Provider(Arc::clone(&measurements))));
         let instruments = CallInstruments::new(
             &meter,
             meter.f64_histogram("duration").build(),
             meter.i64_up_down_counter("active").build(),
         );
-        let read = std::mem::take(&mut *books.on_reading.lock().unwrap()).into();
+        let read = std::mem::take(&mut *measurements.on_reading.lock().unwrap()).into();
         Server {
             instruments,
-            books,
+            measurements,
             read,
         }
     }
@@ -167,7 +165,7 @@ impl Server {
         self.instruments.method(Side::Server, METHOD, &[])
     }
 
-    /// Somebody reads the metrics.
+    /// Collects the metrics.
     fn read(&self) {
         for callback in &*self.read {
             callback(&Nobody);
@@ -175,11 +173,11 @@ impl Server {
     }
 
     fn changes(&self) -> Vec<i64> {
-        self.books.changes.lock().unwrap().clone()
+        self.measurements.changes.lock().unwrap().clone()
     }
 }
 
-/// Runs them at the same time, until all have ended.
+/// Runs the closures on concurrent threads, and waits for all of them.
 fn at_once<const N: usize>(threads: [Box<dyn FnOnce() + Send>; N]) {
     for thread in threads.map(loom::thread::spawn) {
         thread.join().unwrap();
@@ -187,7 +185,7 @@ fn at_once<const N: usize>(threads: [Box<dyn FnOnce() + Send>; N]) {
 }
 
 #[test]
-fn active_requests_add_up_however_often_they_are_read_meanwhile() {
+fn active_requests_add_up_during_concurrent_collections() {
     loom::model(|| {
         let server = Server::new();
         let [one, other, reader] = [(); 3].map(|()| server.clone());
@@ -212,7 +210,7 @@ fn active_requests_add_up_however_often_they_are_read_meanwhile() {
 }
 
 #[test]
-fn two_readers_share_what_there_is_to_tell() {
+fn concurrent_collections_report_each_change_once() {
     loom::model(|| {
         let server = Server::new();
         server.method().add_active(1);
@@ -229,7 +227,7 @@ fn two_readers_share_what_there_is_to_tell() {
 }
 
 #[test]
-fn that_none_is_active_is_told_once() {
+fn zero_active_requests_is_reported_once() {
     loom::model(|| {
         let server = Server::new();
         let _metrics = server.method();
@@ -242,7 +240,7 @@ fn that_none_is_active_is_told_once() {
 }
 
 #[test]
-fn a_method_has_its_points_once() {
+fn method_has_one_set_of_time_series() {
     loom::model(|| {
         let server = Server::new();
         let [one, other] = [(); 2].map(|()| {
@@ -256,7 +254,7 @@ fn a_method_has_its_points_once() {
 }
 
 #[test]
-fn no_duration_is_lost_while_its_point_is_made() {
+fn no_duration_is_lost_while_its_series_is_created() {
     loom::model(|| {
         let server = Server::new();
         let metrics = server.method();
@@ -273,13 +271,13 @@ fn no_duration_is_lost_while_its_point_is_made() {
         ]);
 
         let counts = |count| BTreeMap::from([("CANCELLED".to_owned(), count), ("OK".to_owned(), count)]);
-        assert_eq!(*server.books.durations.lock().unwrap(), counts(2));
-        // Bound once, where they are bound at all.
+        assert_eq!(*server.measurements.durations.lock().unwrap(), counts(2));
+        // With the feature, each duration is bound once.
         let bindings = if cfg!(feature = "bound-instruments") {
             counts(1)
         } else {
             BTreeMap::new()
         };
-        assert_eq!(*server.books.bindings.lock().unwrap(), bindings);
+        assert_eq!(*server.measurements.bindings.lock().unwrap(), bindings);
     });
 }

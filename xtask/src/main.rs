@@ -31,15 +31,15 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Runs the checks besides the tests: lints, docs, packages, licenses, versions, fuzzing
+    /// Runs the checks besides the tests, or some of them: `--list` says what each step checks
     Check(check::Arguments),
     /// Runs the tests that need Rust and nothing else: `cargo test --locked`
     Test {
-        /// Arguments for `cargo test`, such as `--test streaming`
+        /// Arguments for `cargo test`, such as `--test server streaming`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Runs the tests against other languages, Prometheus, valgrind and other crates
+    /// Runs the tests against other languages, Prometheus, valgrind and other crates, or some
     Peers(peers::Arguments),
     /// Measures what tracing costs
     #[command(subcommand)]

@@ -1,8 +1,10 @@
-//! A customer, a shop and its cashier, and Jaeger's interface with their traces.
+//! How does a trace through several services look in Jaeger?
 //!
 //! ```console
 //! $ cargo run --manifest-path examples/jaeger/Cargo.toml
 //! ```
+//!
+//! A customer, a shop and its cashier, and Jaeger's interface with their traces.
 //!
 //! Three processes: this one is the customer, and stands for the collector and Jaeger. It starts
 //! the other two, which are the same program. `PORT` is the port of the interface, 16686 by

@@ -1,4 +1,4 @@
-//! The program prints links to traces, and Jaeger's interface shows them.
+//! Follows the links that the program prints to traces in Jaeger's interface.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-/// A program that is stopped at the end of the test, even if that fails.
+/// A child process that is killed on drop, even if the test fails.
 struct Program(Child);
 
 impl Drop for Program {
@@ -28,7 +28,7 @@ fn get(url: &str) -> (String, String) {
 }
 
 #[test]
-fn the_links_that_it_prints_lead_to_traces_of_three_services() {
+fn printed_links_show_traces_across_three_services() {
     let mut program = Program(
         Command::new(env!("CARGO_BIN_EXE_jaeger"))
             .env("PORT", "0")
@@ -45,7 +45,7 @@ fn the_links_that_it_prints_lead_to_traces_of_three_services() {
 
     let (page, trace_id) = link.split_once("/trace/").unwrap();
     let (head, body) = get(link);
-    // The interface has a status code of its own; a browser shows the body.
+    // Checks only the body, which a browser shows with any HTTP status.
     assert!(body.contains("<title>Jaeger UI</title>"), "{head}");
     let (_, trace) = get(&format!("{page}/api/traces/{trace_id}"));
     let trace: Value = serde_json::from_str(&trace).unwrap();

@@ -1,5 +1,10 @@
-//! Work that a handler starts and does not wait for, in the RPC's trace: `cargo run -p examples
-//! --bin background_task`.
+//! How does work that a handler starts and does not wait for stay in the RPC's trace?
+//!
+//! ```console
+//! $ cargo run -p examples --bin background_task
+//! ```
+//!
+//! A task, a blocking task and a thread are in the trace. A task of `tokio::spawn` is not.
 
 use std::error::Error;
 use std::thread;
@@ -17,7 +22,7 @@ use tonic::transport::Endpoint;
 use tonic::{Request, Response, Status};
 
 struct BusyGreeter {
-    /// Goes away with the last of the work.
+    /// Is closed when all work is done, because each task holds a clone.
     work: mpsc::Sender<()>,
 }
 
@@ -39,14 +44,14 @@ impl Greeter for BusyGreeter {
             drop(work);
         });
 
-        // Whatever else runs futures or closures takes the context like this.
+        // For anything else that runs closures or futures.
         let work = self.work.clone();
         thread::spawn(task::in_current_context_fn(move || {
             compress("a thread");
             drop(work);
         }));
 
-        // And this is what happens without: it is in no trace.
+        // Without the context, so its span starts a trace of its own.
         let work = self.work.clone();
         tokio::spawn(async move {
             write_report("a task without a context").await;
@@ -87,7 +92,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     client.say_hello(HelloRequest { name: "Ada".into() }).await?;
     drop(client);
     server.stop().await?;
-    // Nobody sends anything: it ends when all the work is done.
+    // No task sends anything. The channel closes when the last one has ended.
     let _ = done.recv().await;
 
     telemetry.shutdown(Duration::from_secs(5)).await?;

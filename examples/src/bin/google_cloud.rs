@@ -1,7 +1,12 @@
-//! A service behind Google Cloud's load balancer, which writes the caller's span into
-//! `X-Cloud-Trace-Context`: `cargo run -p examples --bin google_cloud`.
+//! How do I continue traces that arrive in another format than W3C Trace Context?
 //!
-//! The environment can say the same: `OTEL_PROPAGATORS=gcp,tracecontext,baggage`.
+//! ```console
+//! $ cargo run -p examples --bin google_cloud
+//! ```
+//!
+//! A service behind Google Cloud's load balancer, which sends the caller's span in
+//! `X-Cloud-Trace-Context`. Instead of the propagator in the code, the environment variable
+//! `OTEL_PROPAGATORS=gcp,tracecontext,baggage` would do.
 
 use std::error::Error;
 use std::time::Duration;
@@ -27,7 +32,7 @@ impl Greeter for MyGreeter {
     async fn say_hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
         let HelloRequest { name } = request.into_inner();
         let trace_id = Context::map_current(|context| context.span().span_context().trace_id());
-        // A `TracedChannel` injects the context itself; this is for calls made by hand.
+        // A `TracedChannel` injects the context by itself. This is for calls without one.
         let mut outgoing = MetadataMap::new();
         propagation::inject_current(&mut outgoing);
         let header = outgoing
@@ -47,7 +52,7 @@ impl Greeter for MyGreeter {
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let telemetry = otel_setup::builder()
         .service_name("greeter")
-        // The last one that finds a caller wins: W3C's, where both are there.
+        // If both headers are there, the last propagator in the list wins.
         .propagator(propagation::from_names("gcp,tracecontext,baggage"))
         .trace_exporters([Exporter::Console])
         .metric_exporters([])
@@ -55,7 +60,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         .init()?;
 
     let server = Running::start(Routes::new(GreeterServer::new(MyGreeter)))?;
-    // The load balancer's part: a trace, its span, in decimal, and that it is sampled.
+    // The load balancer's header: trace id, span id in decimal, and the sampled flag.
     let endpoint = Endpoint::from_shared(format!("http://{}", server.address()))?;
     let mut client = GreeterClient::new(endpoint.connect().await?);
     let mut request = Request::new(HelloRequest { name: "Ada".into() });

@@ -1,7 +1,11 @@
-//! A customer of `shop_server`: `cargo run -p examples --bin shop_client`.
+//! How do I start a trace in a client, and send baggage with its calls?
 //!
-//! Telemetry goes where the environment says, as the server's does. `PORT` is where the shop
-//! listens, 50051 by default.
+//! ```console
+//! $ cargo run -p examples --bin shop_client
+//! ```
+//!
+//! A customer of `shop_server`. Telemetry is exported as the environment variables say. `PORT` is
+//! the port of the shop, 50051 by default.
 
 use std::env;
 use std::error::Error;
@@ -25,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let shop = ShopClient::new(TracedChannel::connect(endpoint).await?);
     for (item, quantity) in [("apple", 6), ("unicorn", 1), ("apple", 0), ("gold", 1)] {
         let span = global::tracer("customer").start(format!("buy {item}"));
-        // Each order has its own trace, and baggage tells every service in it the customer.
+        // Each order is a trace of its own. Its baggage reaches every service in that trace.
         let context = Context::current_with_span(span).with_baggage([KeyValue::new("customer.id", "ada")]);
         let order = Order {
             item: item.to_owned(),

@@ -1,9 +1,14 @@
-//! A shop and its cashier, with traces, metrics and logs, until Ctrl-C or SIGTERM: `cargo run -p
-//! examples --bin shop_server`.
+//! How do I add spans, metrics, log records and baggage of my own, and shut down without loss?
 //!
-//! Telemetry goes where the environment says. Without a collector: `OTEL_TRACES_EXPORTER=console
-//! OTEL_METRICS_EXPORTER=console OTEL_LOGS_EXPORTER=none`. `PORT` is where the shop listens, 50051
-//! by default.
+//! ```console
+//! $ cargo run -p examples --bin shop_server
+//! $ cargo run -p examples --bin shop_client    # in another terminal
+//! ```
+//!
+//! A shop and its cashier, until Ctrl-C or SIGTERM. The handlers are in `examples/src/services/`.
+//! Telemetry is exported as the environment variables say. Without a collector:
+//! `OTEL_TRACES_EXPORTER=console OTEL_METRICS_EXPORTER=console OTEL_LOGS_EXPORTER=none`. `PORT` is
+//! the port of the shop, 50051 by default.
 
 use std::env;
 use std::error::Error;
@@ -28,7 +33,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let port = env::var("PORT").map_or(Ok(50051), |port| port.parse())?;
     let incoming = TcpIncoming::bind((Ipv4Addr::LOCALHOST, port).into())?.with_nodelay(Some(true));
     let address = incoming.local_addr()?;
-    // In this example both services are in one server, and the shop calls it over the network.
+    // Both services are in one server, and the shop calls the payment service over the network.
     let cashier = TracedChannel::connect_lazy(&Endpoint::from_shared(format!("http://{address}"))?);
     tracing::info!(%address, "open");
     Server::builder()
@@ -37,7 +42,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         .add_service(PaymentServer::new(Cashier))
         .serve_with_incoming_shutdown(incoming, async {
             if let Err(error) = stop::requested().await {
-                tracing::error!("cannot be told to stop, so stops now: {error}");
+                tracing::error!("stopping, because signals cannot be received: {error}");
             }
         })
         .await?;

@@ -1,4 +1,4 @@
-//! The service that knows the names of places.
+//! A service that finds the name of a place.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ const NAMES: [(i32, i32, &str); 6] = [
     (418_858_923, -745_956_980, "Ferndale Road, Liberty"),
 ];
 
-/// Everything north of here takes a trip to the archive.
+/// Lookups north of this latitude take three seconds.
 const ARCHIVE: i32 = 418_000_000;
 
-/// A [`Geocoder`] with a handful of places.
+/// A [`Geocoder`] of six places.
 #[derive(Clone, Copy, Debug)]
 pub struct PlaceNames;
 

@@ -1,5 +1,5 @@
-//! The services of the examples: a route guide that asks a geocoder for names, and a shop that has
-//! a cashier take the money.
+//! The services of the examples: a route guide that calls a geocoder, and a shop that calls a
+//! payment service.
 
 mod geocoder;
 mod payment;

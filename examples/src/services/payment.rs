@@ -1,4 +1,4 @@
-//! The service that takes the money.
+//! The payment service, which reads the baggage of its caller's client.
 
 use opentelemetry::Context;
 use opentelemetry::baggage::BaggageExt;
@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status};
 use crate::shop::payment_server::Payment;
 use crate::shop::{ChargeReply, ChargeRequest};
 
-/// A [`Payment`] that trusts everybody, up to a point.
+/// A [`Payment`] that accepts any amount up to a limit.
 #[derive(Clone, Copy, Debug)]
 pub struct Cashier;
 
@@ -19,7 +19,7 @@ const LIMIT: f64 = 1000.0;
 impl Payment for Cashier {
     async fn charge(&self, request: Request<ChargeRequest>) -> Result<Response<ChargeReply>, Status> {
         let ChargeRequest { amount } = request.into_inner();
-        // The shop's client put it there; it came with the context, through the shop.
+        // The shop's client has set the baggage, and the shop has propagated it.
         let customer = Context::map_current(|context| context.baggage().get("customer.id").map(ToString::to_string));
         let customer = customer.unwrap_or_else(|| "nobody we know".to_owned());
         tracing::info!(customer, amount, "charging");

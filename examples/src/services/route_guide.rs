@@ -36,12 +36,12 @@ const fn point(latitude: i32, longitude: i32) -> Point {
 #[derive(Clone, Debug)]
 pub struct Guide {
     geocoder: GeocoderClient<TracedChannel>,
-    /// The last note that was left at a place.
+    /// The last note at each place.
     notes: Arc<Mutex<HashMap<Point, RouteNote>>>,
 }
 
 impl Guide {
-    /// A guide that calls the geocoder at the other end of `channel`.
+    /// Creates a guide that calls the geocoder through `channel`.
     #[must_use]
     pub fn new(channel: TracedChannel) -> Self {
         Guide {
@@ -58,8 +58,7 @@ impl Guide {
                 name: reply.into_inner().name,
                 location: Some(location),
             }),
-            // The caller asked for nothing wrong, so this is no NOT_FOUND of ours: the two services
-            // disagree.
+            // The route guide knows this feature, so NOT_FOUND would be wrong for its own caller.
             Err(status) if status.code() == Code::NotFound => {
                 Err(Status::internal(format!("geocoder: {}", status.message())))
             }
@@ -67,15 +66,14 @@ impl Guide {
         }
     }
 
-    /// Leaves a note, and takes the one that lay there.
+    /// Stores a note, and returns the previous one at its place.
     fn exchange(&self, note: RouteNote) -> Option<RouteNote> {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         notes.insert(note.location?, note)
     }
 }
 
-/// The features in the area. A span of its own shows that it takes part of the RPC's time; it finds
-/// its parent by itself, as the RPC's span is current.
+/// Returns the features in the area, within a span. The RPC's span is current, so it is the parent.
 async fn search_features(area: &Rectangle) -> Vec<Point> {
     let span = global::tracer("route-guide").start("search-features");
     async {
@@ -114,8 +112,8 @@ impl RouteGuide for Guide {
     async fn list_features(&self, request: Request<Rectangle>) -> Result<Response<Self::ListFeaturesStream>, Status> {
         let found = search_features(request.get_ref()).await;
         let guide = self.clone();
-        // This runs when the handler has long returned, and still belongs to the RPC: so do its
-        // calls of the geocoder.
+        // The stream runs after the handler has returned. Its calls of the geocoder still belong to
+        // the RPC's trace.
         let features = tokio_stream::iter(found).then(move |point| guide.clone().feature(point));
         Ok(Response::new(Box::pin(features)))
     }

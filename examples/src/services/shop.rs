@@ -1,5 +1,5 @@
-//! A service with what services have beside RPCs: metrics of its own, spans of its own, errors,
-//! baggage, a call to another service, and work that goes on when the reply is out.
+//! A service with metrics, spans, errors and log records of its own, a call to another service, and
+//! work that continues after the reply.
 
 use std::error::Error;
 use std::fmt;
@@ -17,15 +17,15 @@ use crate::shop::payment_client::PaymentClient;
 use crate::shop::shop_server::Shop;
 use crate::shop::{ChargeRequest, Order, Receipt};
 
-/// A [`Shop`] that has its customers charged elsewhere.
+/// A [`Shop`] that calls the payment service.
 #[derive(Clone, Debug)]
 pub struct Storefront {
     payment: PaymentClient<TracedChannel>,
     measures: Measures,
 }
 
-/// Instruments are made once, and after the set-up of telemetry: they belong to the meter provider
-/// of that time.
+/// The shop's instruments. Create them once, after the set-up of telemetry: they belong to the
+/// global meter provider of that time.
 #[derive(Clone, Debug)]
 struct Measures {
     orders: Counter<u64>,
@@ -34,7 +34,7 @@ struct Measures {
 }
 
 impl Storefront {
-    /// A shop that charges through `channel`.
+    /// Creates a shop that calls the payment service through `channel`.
     #[must_use]
     pub fn new(channel: TracedChannel) -> Self {
         let meter = global::meter("shop");
@@ -62,7 +62,7 @@ impl Storefront {
     }
 }
 
-// Only the customer is recorded, and nothing else that the request contains.
+// No header but `user-agent` is recorded.
 #[traced_service(request_headers("user-agent"))]
 #[tonic::async_trait]
 impl Shop for Storefront {
@@ -72,20 +72,20 @@ impl Shop for Storefront {
         let _in_progress = InProgress::begin(&self.measures.in_progress);
 
         let price = query_price(&order.item).await.map_err(|error| {
-            // As an event of the RPC's span: the status alone does not tell what happened.
+            // Adds an event to the RPC's span, with more than the status says.
             get_active_span(|span| span.record_error(&error));
             Status::not_found(error.to_string())
         })?;
         let total = process_business_logic(&order, price)?;
 
-        // The RPC's trace and baggage go along, without a word.
+        // The channel propagates the RPC's trace and baggage.
         let charge = ChargeRequest { amount: total };
         let reply = self.payment.clone().charge(charge).await?.into_inner();
 
         self.measures.orders.add(1, &[KeyValue::new("item", order.item)]);
         self.measures.value.record(total, &[]);
         tracing::info!(total, reference = reply.reference, "order placed");
-        // The reply does not wait for this. `tokio::spawn` would leave the trace behind.
+        // The reply does not wait for this task. With `tokio::spawn`, it would not be in the trace.
         task::spawn(send_confirmation(reply.reference.clone()));
         Ok(Response::new(Receipt {
             number: reply.reference,
@@ -94,7 +94,7 @@ impl Shop for Storefront {
     }
 }
 
-/// A span by hand, around what waits.
+/// Creates a span with OpenTelemetry's API, around a future.
 async fn query_price(item: &str) -> Result<f64, NotInStock> {
     let tracer = global::tracer("shop");
     let span = tracer
@@ -117,7 +117,7 @@ async fn query_price(item: &str) -> Result<f64, NotInStock> {
     query.with_context(Context::current_with_span(span)).await
 }
 
-/// A span by `tracing`, around what does not wait. It is a child of the RPC's just as well.
+/// Creates a span with `tracing`, which also becomes a child of the RPC's.
 #[tracing::instrument(name = "process-business-logic", skip_all, fields(quantity = order.quantity), err)]
 fn process_business_logic(order: &Order, price: f64) -> Result<f64, Status> {
     if order.quantity == 0 {
@@ -132,7 +132,7 @@ async fn send_confirmation(reference: String) {
     tracing::info!("confirmation sent");
 }
 
-/// Goes back down whatever happens, also where the caller goes away.
+/// A guard that decrements the counter when it is dropped, also if the caller cancels the RPC.
 struct InProgress<'a>(&'a UpDownCounter<i64>);
 
 impl<'a> InProgress<'a> {
@@ -148,7 +148,7 @@ impl Drop for InProgress<'_> {
     }
 }
 
-/// There is no such thing.
+/// The error for an item that the shop does not have.
 #[derive(Debug)]
 struct NotInStock(String);
 

@@ -36,8 +36,8 @@ use crate::span::SpanAttributes;
 /// The layer wraps a `tonic::transport::Channel`, a balanced one, or any other service that a
 /// generated client accepts. Each call gets a CLIENT span, a child of the current span, which the
 /// propagator injects into the request's metadata, replacing what is there. The call ends with the
-/// trailers, or when the response or its stream is dropped. The [crate's
-/// documentation](crate#what-every-rpc-emits) lists what is recorded.
+/// trailers, or when the response or its stream is dropped. [What every RPC
+/// emits](crate::docs::emitted) lists the spans and metrics.
 ///
 /// # Example
 ///

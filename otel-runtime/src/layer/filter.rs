@@ -32,7 +32,7 @@ pub struct Filter(Arc<dyn Fn(&RpcRequest<'_>) -> bool + Send + Sync>);
 impl Filter {
     /// Creates a filter that records an RPC if the function returns `true` for its request.
     ///
-    /// If the function [panics](crate#a-panic-in-what-you-give-it), the RPC is recorded.
+    /// If the function [panics](crate::docs::emitted#panics), the RPC is recorded.
     pub fn new(is_recorded: impl Fn(&RpcRequest<'_>) -> bool + Send + Sync + 'static) -> Self {
         Filter(Arc::new(is_recorded))
     }

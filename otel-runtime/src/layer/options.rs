@@ -96,7 +96,7 @@ macro_rules! options {
 
             /// Adds attributes to each recording span, made of its request.
             ///
-            /// If the function [panics](crate#a-panic-in-what-you-give-it), it adds none.
+            /// If the function [panics](crate::docs::emitted#panics), it adds none.
             #[must_use]
             pub fn span_attributes<I>(
                 self,

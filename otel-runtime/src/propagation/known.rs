@@ -179,8 +179,8 @@ impl TextMapPropagator for GlobalTraceContextAndBaggage {
 ///
 /// Does what `opentelemetry::global::set_text_map_propagator` does, and also tells the layers what
 /// they have. They call [`TraceContextPropagator`], or what `from_env` returns for W3C formats,
-/// without dynamic dispatch. That saves an allocation per RPC, and 1,400 instructions on a server or
-/// 1,800 on a client. Any other propagator works in either way.
+/// without dynamic dispatch. That saves an allocation per RPC, and 1,400 instructions on a server
+/// or 1,800 on a client. Any other propagator works in either way.
 ///
 /// # Example
 ///

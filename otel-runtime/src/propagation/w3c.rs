@@ -1,7 +1,8 @@
 //! The W3C's formats on an RPC's headers, without dynamic dispatch.
 //!
 //! A propagator behind `dyn TextMapPropagator` gets its headers as strings, and all lines of one in
-//! a list. That costs an RPC an allocation, and 1,400 instructions on a server or 1,800 on a client.
+//! a list. That costs an RPC an allocation, and 1,400 instructions on a server or 1,800 on a
+//! client.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::Context;

@@ -36,8 +36,8 @@ type Predicate = Arc<dyn Fn(&RpcRequest<'_>) -> bool + Send + Sync>;
 /// A handler never learns of a call to an unknown method, of one that an interceptor rejects, of a
 /// message that cannot be decoded or is too large, nor of a response that cannot be encoded. This
 /// layer does: it stands between the connection and the services, and takes the status of a call
-/// from the response on its way out. The [crate's documentation](crate#what-every-rpc-emits) lists
-/// what it records.
+/// from the response on its way out. [What every RPC emits](crate::docs::emitted) lists the spans
+/// and metrics.
 ///
 /// # Example
 ///
@@ -136,7 +136,7 @@ impl ServerLayer {
     /// Treats the callers of some requests as untrusted, as
     /// [`public_endpoint`](Self::public_endpoint) does of all.
     ///
-    /// If the function [panics](crate#a-panic-in-what-you-give-it), the caller is untrusted.
+    /// If the function [panics](crate::docs::emitted#panics), the caller is untrusted.
     #[must_use]
     pub fn public_endpoint_if(mut self, is_public: impl Fn(&RpcRequest<'_>) -> bool + Send + Sync + 'static) -> Self {
         self.public_endpoint = Some(Arc::new(is_public));

@@ -2,8 +2,10 @@
 //!
 //! [`ConsoleSpanExporter`], [`ConsoleMetricExporter`] and [`ConsoleLogExporter`] are exporters for
 //! any setup of OpenTelemetry's SDK. They write to stdout or [another
-//! writer](ConsoleSpanExporter::writer), in the format `pretty()` or `json()`. [`waterfall`] and
-//! [`metrics_table`] return the text for spans and metrics that the program has collected itself.
+//! writer](ConsoleSpanExporter::writer), in the format `pretty()` or `json()`: as text, each trace
+//! once it is complete, or as JSON, one object per line. Text has colors if it goes to a terminal
+//! and `NO_COLOR` is not set. [`waterfall`] and [`metrics_table`] return the text for spans and
+//! metrics that the program has collected itself.
 //!
 //! ```
 //! use opentelemetry::global;

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use integration_tests::client::{Kind, call, connect};
 use integration_tests::rpc;
+use integration_tests::scripted::{Annotated, ScriptedService};
 use integration_tests::server::serve_with;
-use integration_tests::set_ups::{Annotated, Obedient};
 use opentelemetry::global;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
@@ -61,9 +61,9 @@ impl Metrics {
 
 /// Calls a server of its own, so that a caller that gives up knows that its own RPC has arrived.
 async fn rush(worker: usize, rounds: usize, metrics: Metrics) {
-    let obedient = Obedient::default();
+    let handler = ScriptedService::default();
     let layer = ServerLayer::new().message_sizes();
-    let server = serve_with(Server::builder().layer(layer), Annotated::routes(&obedient)).await;
+    let server = serve_with(Server::builder().layer(layer), Annotated::routes(&handler)).await;
     let channel = connect(&server).await;
     let unrecorded = server.channel().await;
     for round in 0..rounds {
@@ -77,13 +77,13 @@ async fn rush(worker: usize, rounds: usize, metrics: Metrics) {
             // The caller cancels.
             tokio::select! {
                 _ = call(channel.clone(), kind, Request::new("wait")) => unreachable!("nobody releases it"),
-                () = obedient.waits() => {}
+                () = handler.waits() => {}
             }
             let mut request = Request::new("wait");
             request.set_timeout(Duration::from_millis(1));
             let _ = call(channel.clone(), kind, request).await;
             // The RPC may have reached its handler or not.
-            let _ = tokio::time::timeout(Duration::ZERO, obedient.waits()).await;
+            let _ = tokio::time::timeout(Duration::ZERO, handler.waits()).await;
         }
         metrics.collect();
     }

@@ -1,22 +1,21 @@
-//! A program that does what it is told, line by line, and answers each with a line that begins with
-//! `> `. What telemetry makes of that, its tests look at.
+//! A program that executes commands from its standard input.
 //!
-//! The first argument names the runtime: `bare` for no runtime, `current_thread` or `multi_thread`
-//! for tokio's. Those after it are what it says itself: `endpoint=…`, `protocol=…`,
-//! `header=NAME:VALUE`.
+//! Each command is a line, and is answered with a line that begins with `> `. The first argument
+//! selects the runtime: `bare` for none, `current_thread` or `multi_thread` for tokio's. The other
+//! arguments configure the builder: `endpoint=…`, `protocol=…`, `header=NAME:VALUE`.
 //!
-//! | line | what is done |
+//! | command | effect |
 //! |---|---|
-//! | `spans 3`, `logs 3`, `counters 3` | so many spans, log records, counters with a point each are made |
-//! | `flush 500`, `shutdown 500` | with that limit in milliseconds; the answer says how long it took, and the error |
-//! | `serve` | a service of the tests is served with a `ServerLayer`, and the answer says where; with `multi_thread` only |
-//! | `drop` | telemetry is dropped |
+//! | `spans 3`, `logs 3`, `counters 3` | records this number of spans, log records, or counters with a data point each |
+//! | `flush 500`, `shutdown 500` | flushes or shuts down, with a limit in milliseconds; answers with the time it took, and the error |
+//! | `serve` | starts a service with a `ServerLayer`, and answers with its address; requires `multi_thread` |
+//! | `drop` | drops the telemetry |
 
 use std::io::{self, BufRead};
 use std::time::{Duration, Instant};
 
 use futures_executor::block_on;
-use integration_tests::obedient::Obedient;
+use integration_tests::scripted::ScriptedService;
 use integration_tests::server::serve_with;
 use opentelemetry::global;
 use opentelemetry::trace::{Span, Tracer};
@@ -73,7 +72,7 @@ fn drive(arguments: impl Iterator<Item = String>) {
                 continue;
             }
             "serve" => {
-                let routes = Obedient::default().routes();
+                let routes = ScriptedService::default().routes();
                 let layer = Server::builder().layer(ServerLayer::new());
                 let serving = serve_with(layer, routes);
                 let server = task::block_in_place(|| Handle::current().block_on(serving));
@@ -101,7 +100,7 @@ fn said(builder: Builder, argument: &str) -> Builder {
     }
 }
 
-/// How it ended, after how many milliseconds, and how much of each signal was lost.
+/// Prints the outcome, the time in milliseconds, and the losses of each signal.
 fn answer(begun: Instant, outcome: Result<(), ShutdownError>) {
     let took = begun.elapsed().as_millis();
     match outcome {

@@ -1,9 +1,9 @@
 //! Calls a handler with large locals on a thread with a small stack: `handler_stack plain 256`.
 //!
-//! The process aborts if the stack, of so many KiB, is too small. `tests/handler_stack.rs` looks
-//! for the smallest one that suffices.
+//! The second argument is the size of the stack in KiB. If the stack is too small, the process
+//! aborts. `tests/attribute/handler_stack.rs` searches for the smallest size that suffices.
 
-// A large local is what this program is about.
+// The large local is the point of this program.
 #![allow(clippy::large_stack_arrays)]
 
 use std::env;
@@ -19,7 +19,7 @@ use tonic::{Request, Response, Status};
 
 type Messages = Iter<std::vec::IntoIter<Result<Message, Status>>>;
 
-/// Size of the local that the handlers keep across an await.
+/// The size of the handlers' local variable, which lives across an await.
 const LOCAL: usize = 200 * 1024;
 
 struct Plain;

@@ -1,12 +1,11 @@
-//! A service with one line of telemetry, which tests run in a process of its own with environment
-//! variables of theirs.
+//! A service with one line of setup, which tests run as a child process with environment variables.
 //!
-//! The program serves on loopback, calls itself through a traced channel, and ends. It prints
-//! nothing of its own but, on stderr, what went wrong. Its arguments:
+//! The program serves on loopback, calls itself through a traced channel, and ends. It prints only
+//! errors, to stderr. Its arguments are:
 //!
-//! * a number: how often it calls itself, once by default;
-//! * `json`: what goes to the console is JSON;
-//! * `times`: at the end it prints, after `> `, how long its calls took and its memory.
+//! * a number: the number of calls, 1 by default;
+//! * `json`: the console exporters write JSON;
+//! * `times`: at the end, prints a line of latencies and memory after `> `.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -50,7 +49,7 @@ fn linked() -> SpanContext {
     SpanContext::new(trace, span, TraceFlags::SAMPLED, true, TraceState::NONE)
 }
 
-/// In microseconds and KiB.
+/// Prints the number of calls, their median and 99th percentile in µs, and peak memory in KiB.
 fn tell(mut times: Vec<Duration>) {
     times.sort();
     let quantile = |percent: usize| times[(times.len() - 1) * percent / 100].as_micros();

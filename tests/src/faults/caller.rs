@@ -1,4 +1,4 @@
-//! The callers.
+//! The callers of a round.
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -20,67 +20,67 @@ use tower::util::BoxCloneService;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 
 use super::Round;
-use super::script::{Act, Script, Seen, Way};
-use super::unsteady::PANIC;
+use super::faulty::PANIC;
+use super::script::{CallerAction, ObservedEnd, Script, ServerAction};
 use crate::kinds::Message;
-use crate::server::Running;
+use crate::server::RunningServer;
 
-/// How an RPC ended, as far as that is the same each time.
+/// The outcome of an RPC, reduced to the part that is deterministic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// So many messages, and this status.
+    /// The number of messages, and the status.
     Ended(usize, Code, String),
-    /// The RPC failed, with any status.
+    /// The RPC failed, with a status that varies.
     Failed,
-    /// The caller went away.
-    GivenUp,
+    /// The caller cancelled the RPC.
+    Cancelled,
 }
 
-/// An RPC that was made.
-pub(super) struct Made {
+/// An RPC that has ended, with its script.
+pub(super) struct CompletedCall {
     pub(super) script: Script,
     pub(super) reply: Reply,
-    pub(super) seen: Seen,
+    pub(super) seen: ObservedEnd,
 }
 
 type Channel = BoxCloneService<http::Request<Body>, http::Response<Body>, Status>;
 type Replies = Result<Streaming<Message>, Status>;
 
-/// A connection that can be broken.
-type Cable = Arc<Mutex<Option<TcpStream>>>;
+/// The socket of a connection, through which a test can break it.
+type Socket = Arc<Mutex<Option<TcpStream>>>;
 
-/// Who makes RPCs.
+/// A factory of channels, and the RPCs made through them.
 #[derive(Clone)]
 pub(super) struct Caller(Arc<Connect>);
 
-type Connect = dyn Fn(SocketAddr, &Cable) -> Channel + Send + Sync;
+type Connect = dyn Fn(SocketAddr, &Socket) -> Channel + Send + Sync;
 
 impl Caller {
     pub(super) fn unrecorded() -> Self {
-        Caller(Arc::new(|address, cable| {
+        Caller(Arc::new(|address, socket_slot| {
             let channel = ServiceBuilder::new()
                 .map_response(boxed)
-                .service(connect(address, cable));
+                .service(connect(address, socket_slot));
             BoxCloneService::new(channel.map_err(|error| Status::from_error(error.into())))
         }))
     }
 
     pub(super) fn recorded(layer: ClientLayer, counting: impl Interceptor + Clone + Send + Sync + 'static) -> Self {
-        Caller(Arc::new(move |address, cable| {
+        Caller(Arc::new(move |address, socket_slot| {
             let channel = ServiceBuilder::new()
                 .map_response(boxed)
                 .layer(InterceptorLayer::new(counting.clone()))
                 .layer(layer.clone())
-                .service(connect(address, cable));
+                .service(connect(address, socket_slot));
             BoxCloneService::new(channel.map_err(|error| Status::from_error(error.into())))
         }))
     }
 
-    /// All of a round, one list for each caller; and streams that have no end.
+    /// Makes all RPCs of a round, and returns them by caller, with the endless streams.
     ///
-    /// The server shuts down when each caller has a stream before it that it has not read, and
-    /// which comes to its end all the same.
-    pub(super) async fn make(&self, round: Round, server: Running) -> (Vec<Vec<Made>>, Vec<Replies>) {
+    /// The server shuts down while each caller has an unread response stream. A graceful shutdown
+    /// completes these.
+    pub(super) async fn make(&self, round: Round, server: RunningServer) -> (Vec<Vec<CompletedCall>>, Vec<Replies>) {
         let address = server.address;
         let mut random = Rng::with_seed(round.seed);
         let mut callers = JoinSet::new();
@@ -97,61 +97,70 @@ impl Caller {
         let (mut made, mut endless) = (Vec::new(), Vec::new());
         for (_, mut of_one, [unread, hanging]) in all {
             let (reply, seen) = read(unread, false).await;
-            of_one.push(Made::new(Script::LONG, reply, seen));
-            of_one.push(Made::new(Script::ENDLESS, Reply::GivenUp, Seen::WentAway));
+            of_one.push(CompletedCall::new(Script::LONG, reply, seen));
+            of_one.push(CompletedCall::new(
+                Script::ENDLESS,
+                Reply::Cancelled,
+                ObservedEnd::CancelledAfterMessage,
+            ));
             made.push(of_one);
             endless.push(hanging);
         }
         (made, endless)
     }
 
-    async fn make_in_turn(&self, rpcs: u64, mut random: Rng, address: SocketAddr) -> (Vec<Made>, [Replies; 2]) {
-        let channel = (self.0)(address, &Cable::default());
+    async fn make_in_turn(
+        &self,
+        rpcs: u64,
+        mut random: Rng,
+        address: SocketAddr,
+    ) -> (Vec<CompletedCall>, [Replies; 2]) {
+        let channel = (self.0)(address, &Socket::default());
         let mut made = Vec::new();
         for _ in 0..rpcs {
             let script = Script::draw(&mut random);
-            let (reply, seen) = if script.way == Way::Cut {
+            let (reply, seen) = if script.way == CallerAction::BreakConnection {
                 self.cut(address, &script).await
             } else {
                 make(channel.clone(), &script).await
             };
-            made.push(Made::new(script, reply, seen));
+            made.push(CompletedCall::new(script, reply, seen));
         }
         let unread = open(channel.clone(), &Script::LONG).await;
         let hanging = open(channel, &Script::ENDLESS).await;
         (made, [unread, hanging])
     }
 
-    /// On a connection of its own, which breaks.
-    async fn cut(&self, address: SocketAddr, script: &Script) -> (Reply, Seen) {
-        let cable = Cable::default();
-        let mut replies = open((self.0)(address, &cable), script).await;
+    /// Makes an RPC on its own connection, and breaks that.
+    async fn cut(&self, address: SocketAddr, script: &Script) -> (Reply, ObservedEnd) {
+        let socket_slot = Socket::default();
+        let mut replies = open((self.0)(address, &socket_slot), script).await;
         let (reply, mut seen) = first(&mut replies).await;
-        if let Some(socket) = cable.lock().unwrap().take() {
+        if let Some(socket) = socket_slot.lock().unwrap().take() {
             socket.shutdown(std::net::Shutdown::Both).unwrap();
         }
-        if seen == Seen::WentAway {
+        if seen == ObservedEnd::CancelledAfterMessage {
             (_, seen) = read(replies, false).await;
         }
         (reply, seen)
     }
 }
 
-impl Made {
-    fn new(script: Script, reply: Reply, seen: Seen) -> Self {
-        Made { script, reply, seen }
+impl CompletedCall {
+    fn new(script: Script, reply: Reply, seen: ObservedEnd) -> Self {
+        CompletedCall { script, reply, seen }
     }
 }
 
-fn connect(address: SocketAddr, cable: &Cable) -> Transport {
-    let cable = Arc::clone(cable);
+fn connect(address: SocketAddr, socket_slot: &Socket) -> Transport {
+    let socket_slot = Arc::clone(socket_slot);
     let connector = service_fn(move |_: Uri| {
-        let cable = Arc::clone(&cable);
+        let socket_slot = Arc::clone(&socket_slot);
         async move {
             let socket = TcpStream::connect(address)?;
             socket.set_nonblocking(true)?;
             socket.set_nodelay(true)?;
-            *cable.lock().unwrap() = Some(socket.try_clone()?);
+            *socket_slot.lock().unwrap() = Some(socket.try_clone()?);
             let socket = tokio::net::TcpStream::from_std(socket)?;
             Ok::<_, std::io::Error>(hyper_util::rt::TokioIo::new(socket))
         }
@@ -166,23 +175,30 @@ where
     response.map(Body::new)
 }
 
-async fn make(channel: Channel, script: &Script) -> (Reply, Seen) {
+async fn make(channel: Channel, script: &Script) -> (Reply, ObservedEnd) {
     match script.way {
-        Way::GoAway(microseconds) => {
+        CallerAction::CancelAfter(microseconds) => {
             let all = async { read(open(channel, script).await, false).await };
             let all = tokio::time::timeout(Duration::from_micros(microseconds), all).await;
-            (Reply::GivenUp, all.map_or(Seen::WentAwayAnytime, |(_, seen)| seen))
+            (
+                Reply::Cancelled,
+                all.map_or(ObservedEnd::CancelledAnytime, |(_, seen)| seen),
+            )
         }
-        Way::GoAwayLater | Way::Cut => first(&mut open(channel, script).await).await,
-        Way::Deadline(_) => match read(open(channel, script).await, false).await {
+        CallerAction::CancelAfterMessage | CallerAction::BreakConnection => {
+            first(&mut open(channel, script).await).await
+        }
+        CallerAction::Deadline(_) => match read(open(channel, script).await, false).await {
             (Reply::Ended(_, code, _), seen) if code != Code::Ok => (Reply::Failed, seen),
             other => other,
         },
-        Way::Read | Way::ReadSlowly | Way::KeepOpen | Way::SendNothing => {
-            let (reply, seen) = read(open(channel, script).await, script.way == Way::ReadSlowly).await;
+        CallerAction::Read | CallerAction::ReadSlowly | CallerAction::KeepOpen | CallerAction::SendNothing => {
+            let (reply, seen) = read(open(channel, script).await, script.way == CallerAction::ReadSlowly).await;
             let reply = match (script.act, reply) {
-                // A stream that is reset takes along what was on its way.
-                (Act::Panic | Act::PanicInDrop, Reply::Ended(_, code, _)) if code != Code::Ok => Reply::Failed,
+                // A reset stream loses messages in flight, so their number varies.
+                (ServerAction::Panic | ServerAction::PanicInDrop, Reply::Ended(_, code, _)) if code != Code::Ok => {
+                    Reply::Failed
+                }
                 (_, reply) => reply,
             };
             (reply, seen)
@@ -193,14 +209,14 @@ async fn make(channel: Channel, script: &Script) -> (Reply, Seen) {
 async fn open(channel: Channel, script: &Script) -> Replies {
     let message = tokio_stream::once(Message::from(&*script.text()));
     let mut request = Request::new(match script.way {
-        Way::SendNothing => stream(tokio_stream::empty()),
-        Way::KeepOpen => stream(message.chain(tokio_stream::pending())),
+        CallerAction::SendNothing => stream(tokio_stream::empty()),
+        CallerAction::KeepOpen => stream(message.chain(tokio_stream::pending())),
         _ => stream(message),
     });
     if let Some(function) = script.panics {
         request.metadata_mut().insert(PANIC, function.parse().unwrap());
     }
-    if let Way::Deadline(milliseconds) = script.way {
+    if let CallerAction::Deadline(milliseconds) = script.way {
         request.set_timeout(Duration::from_millis(milliseconds));
     }
     let mut path = script.kind.method();
@@ -223,8 +239,8 @@ fn stream(messages: impl Stream<Item = Message> + Send + 'static) -> Messages {
     Box::pin(messages)
 }
 
-/// Reads to the end.
-async fn read(replies: Replies, slowly: bool) -> (Reply, Seen) {
+/// Reads a response to its end.
+async fn read(replies: Replies, slowly: bool) -> (Reply, ObservedEnd) {
     let mut messages = 0;
     let read = async {
         let mut replies = replies?;
@@ -238,18 +254,18 @@ async fn read(replies: Replies, slowly: bool) -> (Reply, Seen) {
     };
     let end: Status = read.await.err().unwrap_or_else(|| Status::new(Code::Ok, ""));
     let reply = Reply::Ended(messages, end.code(), end.message().to_owned());
-    (reply, Seen::Code(end.code()))
+    (reply, ObservedEnd::Code(end.code()))
 }
 
-/// Reads one message, and no more.
-async fn first(replies: &mut Replies) -> (Reply, Seen) {
+/// Reads one message.
+async fn first(replies: &mut Replies) -> (Reply, ObservedEnd) {
     let first = match replies {
         Ok(replies) => replies.message().await,
         Err(status) => Err(status.clone()),
     };
     match first {
-        Ok(Some(_)) => (Reply::GivenUp, Seen::WentAway),
-        Ok(None) => (Reply::Failed, Seen::Code(Code::Ok)),
-        Err(status) => (Reply::Failed, Seen::Code(status.code())),
+        Ok(Some(_)) => (Reply::Cancelled, ObservedEnd::CancelledAfterMessage),
+        Ok(None) => (Reply::Failed, ObservedEnd::Code(Code::Ok)),
+        Err(status) => (Reply::Failed, ObservedEnd::Code(status.code())),
     }
 }

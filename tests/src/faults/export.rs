@@ -1,4 +1,4 @@
-//! Exports to a collector that is seldom well.
+//! A span exporter with a receiver that misbehaves in most rounds.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use tokio::runtime::Runtime;
 
 use crate::collector::{Behaviour, Collector};
 
-/// A collector, and what exports to it.
+/// An OTLP receiver, and the exporter to it.
 #[derive(Debug)]
 pub struct Export {
     /// `None` while it is down.
     collector: Option<Collector>,
     address: String,
-    // The exporter's connection lives there.
+    // The runtime of the exporter's connection.
     runtime: Runtime,
 }
 
@@ -30,7 +30,7 @@ impl Default for Export {
 }
 
 impl Export {
-    /// The span exporter of the round.
+    /// Returns a batch processor that exports to the receiver.
     #[must_use]
     pub fn processor(&self) -> BatchSpanProcessor {
         let _inside = self.runtime.enter();
@@ -45,15 +45,15 @@ impl Export {
             .build()
     }
 
-    /// From now on the collector behaves in the way with this number.
+    /// Sets the behaviour of the receiver, chosen by a number.
     pub fn behave(&self, number: u64) {
         let ways = [
             Behaviour::Hang,
             Behaviour::Refuse,
-            Behaviour::Reject(3),
+            Behaviour::PartialSuccess(3),
             Behaviour::Unavailable,
             Behaviour::Slow(Duration::from_millis(50)),
-            Behaviour::Keep,
+            Behaviour::Accept,
         ];
         let way = usize::try_from(number).unwrap() % ways.len();
         if let Some(collector) = &self.collector {
@@ -61,17 +61,17 @@ impl Export {
         }
     }
 
-    /// From now on there is no collector.
+    /// Stops the receiver.
     pub fn go_down(&mut self) {
         self.collector = None;
     }
 
-    /// How many spans have come since it was asked for the last time.
+    /// Returns the number of spans received since the last call, and discards them.
     #[must_use]
     pub fn arrived(&self) -> usize {
         self.collector.as_ref().map_or(0, |collector| {
             let spans = collector.spans().len();
-            collector.forget();
+            collector.clear();
             spans
         })
     }

@@ -1,18 +1,17 @@
-//! Everything that can go wrong with RPCs, at once: drawn from a seed, so that the same goes wrong
-//! again.
+//! Fault injection: everything that can go wrong with RPCs, at once, reproducible by a seed.
 //!
-//! A [round](Round) makes the same RPCs of a service twice: one that nobody records, and one with
-//! all of this crate around it and inside it, or with the attribute alone, whose users, propagator
-//! and span processor misbehave. The replies are the same, and afterwards the books balance: each
-//! RPC is there, once, and has ended as its caller knows.
+//! A [round](Round) makes the same RPCs twice: to an uninstrumented service, and to an instrumented
+//! one with panicking user functions, propagator and span processor. The instrumentation is either
+//! the layers and the attribute, or only the attribute. Both must give the same replies. Afterwards
+//! telemetry must have each RPC once, with the outcome that its caller observed.
 
-mod books;
 mod caller;
-mod ends;
 mod export;
+mod faulty;
+mod outcomes;
 mod script;
 mod service;
-mod unsteady;
+mod telemetry;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,58 +25,57 @@ use tonic::service::InterceptorLayer;
 use tonic::transport::Server;
 use tonic::{Request, Status};
 
-pub use books::{Books, Measured, Traced};
 pub use caller::Reply;
 pub use export::Export;
-pub use unsteady::quiet;
+pub use telemetry::{Measured, RoundTelemetry, Traced};
 
-use crate::server::{PATIENCE, Running, serve, serve_with};
-use caller::{Caller, Made};
-use ends::Expected;
+use crate::server::{RunningServer, TIMEOUT, serve, serve_with};
+use caller::{Caller, CompletedCall};
+use outcomes::ExpectedOutcomes;
 
-/// RPCs of one seed.
+/// The RPCs of one seed.
 #[derive(Clone, Copy, Debug)]
 pub struct Round {
-    /// The seed that everything is drawn from.
+    /// The seed of all random choices.
     pub seed: u64,
-    /// How many callers there are at once.
+    /// The number of concurrent callers.
     pub callers: u64,
-    /// How many RPCs each makes.
+    /// The number of RPCs of each caller.
     pub rpcs: u64,
 }
 
-/// A round that was recorded.
+/// The results of a round with an instrumented service.
 #[derive(Debug)]
 pub struct Recorded {
-    /// As the callers of each got them.
+    /// The replies by caller.
     pub replies: Vec<Vec<Reply>>,
     round: Round,
-    /// How many RPCs have gone out.
+    /// The number of RPCs that the callers sent.
     called: u64,
-    /// How many have come in.
+    /// The number of RPCs that the server received.
     served: u64,
-    clients: Expected,
-    servers: Expected,
+    clients: ExpectedOutcomes,
+    servers: ExpectedOutcomes,
     has_layer: bool,
 }
 
 impl Round {
-    /// Makes the RPCs of a service that nobody records.
+    /// Makes the RPCs to an uninstrumented service.
     #[must_use]
     pub fn unrecorded(self) -> Vec<Vec<Reply>> {
         let made = self.make(async { serve(service::Plain.routes()).await }, &Caller::unrecorded());
         replies(made)
     }
 
-    /// Makes them with everything around them.
+    /// Makes the RPCs to an instrumented service.
     #[must_use]
-    pub fn recorded(self, books: &Books) -> Recorded {
-        let instrumentation = &books.instrumentation;
+    pub fn recorded(self, telemetry: &RoundTelemetry) -> Recorded {
+        let instrumentation = &telemetry.instrumentation;
         let [gone, arrived, reached] = [(); 3].map(|()| Arc::default());
         let client = ClientLayer::new("here")
-            .filter(Filter::new(|request| unsteady::panic_if_asked(request, "filter")))
+            .filter(Filter::new(|request| faulty::panic_if_requested(request, "filter")))
             .span_attributes(|request| {
-                unsteady::panic_if_asked(request, "span_attributes");
+                faulty::panic_if_requested(request, "span_attributes");
                 []
             })
             .instrumentation(instrumentation.clone());
@@ -96,21 +94,21 @@ impl Round {
             round: self,
             called: gone.load(Ordering::Relaxed),
             served: served.load(Ordering::Relaxed),
-            clients: Expected::of_clients(made.iter().flatten()),
-            servers: Expected::of_servers(made.iter().flatten(), has_layer),
+            clients: ExpectedOutcomes::of_clients(made.iter().flatten()),
+            servers: ExpectedOutcomes::of_servers(made.iter().flatten(), has_layer),
             has_layer,
             replies: replies(made),
         }
     }
 
-    /// Runs a round, and asserts that all counts agree.
+    /// Makes the RPCs to an instrumented service, and asserts that telemetry has each of them.
     #[must_use]
-    pub fn balanced(self, books: &Books) -> Vec<Vec<Reply>> {
-        let (traced, measured) = (books.traced(), books.measured());
-        let recorded = self.recorded(books);
-        books.traced().assert_balance(&recorded, &traced);
-        books.measured().assert_balance(&recorded, &measured);
-        // The rest is given up before it arrives.
+    pub fn run_checked(self, telemetry: &RoundTelemetry) -> Vec<Vec<Reply>> {
+        let (traced, measured) = (telemetry.traced(), telemetry.measured());
+        let recorded = self.recorded(telemetry);
+        telemetry.traced().assert_balance(&recorded, &traced);
+        telemetry.measured().assert_balance(&recorded, &measured);
+        // The other RPCs were cancelled before they arrived.
         let Recorded { called, served, .. } = recorded;
         assert!(
             served <= called && served > called / 2,
@@ -119,44 +117,44 @@ impl Round {
         recorded.replies
     }
 
-    /// Whether there is a layer around the service, or the attribute alone.
+    /// Returns whether the service has the layer, or only the attribute.
     fn has_layer(self) -> bool {
         Rng::with_seed(self.seed).bool()
     }
 
-    /// A server and its callers, on runtimes of their own: the server's is taken away in the end,
-    /// with RPCs on it.
-    fn make(self, server: impl Future<Output = Running>, caller: &Caller) -> Vec<Vec<Made>> {
+    /// Runs a server and its callers on separate runtimes.
+    ///
+    /// At the end, the server's runtime is shut down with RPCs in progress.
+    fn make(self, server: impl Future<Output = RunningServer>, caller: &Caller) -> Vec<Vec<CompletedCall>> {
         let (serving, calling) = (runtime(), runtime());
         let server = serving.block_on(server);
         let (made, endless) = calling.block_on(caller.make(self, server));
-        serving.shutdown_timeout(PATIENCE);
+        serving.shutdown_timeout(TIMEOUT);
         drop(endless);
-        calling.shutdown_timeout(PATIENCE);
+        calling.shutdown_timeout(TIMEOUT);
         made
     }
 }
 
-fn replies(made: Vec<Vec<Made>>) -> Vec<Vec<Reply>> {
-    let of_one = |made: Vec<Made>| made.into_iter().map(|made| made.reply).collect();
+fn replies(made: Vec<Vec<CompletedCall>>) -> Vec<Vec<Reply>> {
+    let of_one = |made: Vec<CompletedCall>| made.into_iter().map(|made| made.reply).collect();
     made.into_iter().map(of_one).collect()
 }
 
 fn server_layer(instrumentation: &Instrumentation) -> ServerLayer {
     ServerLayer::new()
         .known_methods(["kinds.Unary/Call"])
-        .filter(Filter::new(|request| unsteady::panic_if_asked(request, "filter")))
-        .public_endpoint_if(|request| unsteady::panic_if_asked(request, "public_endpoint_if"))
+        .filter(Filter::new(|request| faulty::panic_if_requested(request, "filter")))
+        .public_endpoint_if(|request| faulty::panic_if_requested(request, "public_endpoint_if"))
         .span_attributes(|request| {
-            unsteady::panic_if_asked(request, "span_attributes");
+            faulty::panic_if_requested(request, "span_attributes");
             []
         })
         .message_sizes()
         .instrumentation(instrumentation.clone())
 }
 
-/// Counts those that pass: before they are anything to telemetry, so that no RPC's context is
-/// current.
+/// Returns an interceptor that counts requests, and checks that no RPC's context is current.
 fn counting(count: &Arc<AtomicU64>) -> impl FnMut(Request<()>) -> Result<Request<()>, Status> + Clone + use<> {
     let count = Arc::clone(count);
     move |request| {

@@ -1,87 +1,87 @@
-//! The script of an RPC, for both ends.
+//! The script of an RPC, for its caller and its handler.
 
 use fastrand::Rng;
 use tonic::Code;
 
 use crate::client::Kind;
 
-/// How the service handles an RPC.
+/// The action of the handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Act {
+pub(super) enum ServerAction {
     /// Replies.
     Reply,
-    /// Replies with more than fits into a connection's window.
-    ReplyAtLength,
+    /// Replies with more than fits into the flow-control window.
+    LongReply,
     /// Fails with this code.
     Fail(i32),
     /// Panics.
     Panic,
-    /// Replies, and panics when it drops what it had.
+    /// Replies, and panics when a local variable is dropped.
     PanicInDrop,
     /// Never replies.
     Hang,
 }
 
-/// How the caller treats it.
+/// The action of the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
-    /// Reads all.
+pub(super) enum CallerAction {
+    /// Reads the response to its end.
     Read,
-    /// Reads all, and takes its time.
+    /// Reads the response to its end, slowly.
     ReadSlowly,
-    /// Reads all, and never ends its own stream.
+    /// Reads the response to its end, and never ends the request stream.
     KeepOpen,
-    /// Sends nothing.
+    /// Sends no message.
     SendNothing,
-    /// Has a deadline, in milliseconds.
+    /// Sets a deadline, in milliseconds.
     Deadline(u64),
-    /// Goes away after so many microseconds.
-    GoAway(u64),
-    /// Goes away after the first message.
-    GoAwayLater,
-    /// The connection breaks after the first message.
-    Cut,
+    /// Cancels after this time, in microseconds.
+    CancelAfter(u64),
+    /// Cancels after the first message.
+    CancelAfterMessage,
+    /// Breaks the connection after the first message.
+    BreakConnection,
 }
 
-/// The functions that panic on request.
+/// The user-provided functions that panic on request.
 pub(super) const PANICS: [&str; 4] = ["filter", "public_endpoint_if", "span_attributes", "fields"];
 
-/// The end of an RPC as its caller sees it.
+/// The end of an RPC as its caller observes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Seen {
-    /// This code.
+pub(super) enum ObservedEnd {
+    /// The call ended with a status code.
     Code(Code),
-    /// None: it went away behind the first message.
-    WentAway,
-    /// None: it went away at any moment, before it had made the RPC, perhaps.
-    WentAwayAnytime,
+    /// None: the caller cancelled after the first message.
+    CancelledAfterMessage,
+    /// None: the caller cancelled at any time, possibly before the request was sent.
+    CancelledAnytime,
 }
 
-/// An RPC.
+/// The script of an RPC.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Script {
     pub(super) kind: Kind,
-    pub(super) act: Act,
-    /// Whether it is done behind the first message of a response stream.
+    pub(super) act: ServerAction,
+    /// Whether the handler acts after the first message of a response stream.
     pub(super) later: bool,
-    pub(super) way: Way,
-    /// The user's function that panics.
+    pub(super) way: CallerAction,
+    /// The user-provided function that panics.
     pub(super) panics: Option<&'static str>,
     pub(super) path_is_unknown: bool,
 }
 
 impl Script {
-    /// Comes to its end even if it is read late.
-    pub(super) const LONG: Script = Script::plain(Act::ReplyAtLength);
-    /// Does not come to its end.
-    pub(super) const ENDLESS: Script = Script::plain(Act::Hang);
+    /// A long response stream that ends even if it is read late.
+    pub(super) const LONG: Script = Script::plain(ServerAction::LongReply);
+    /// A response stream that never ends.
+    pub(super) const ENDLESS: Script = Script::plain(ServerAction::Hang);
 
-    const fn plain(act: Act) -> Self {
+    const fn plain(act: ServerAction) -> Self {
         Script {
             kind: Kind::ServerStream,
             act,
             later: true,
-            way: Way::Read,
+            way: CallerAction::Read,
             panics: None,
             path_is_unknown: false,
         }
@@ -90,33 +90,33 @@ impl Script {
     pub(super) fn draw(random: &mut Rng) -> Self {
         let mut kind = *random.choice(&Kind::ALL).expect("there are four");
         let (act, way) = match random.u8(0..20) {
-            0 => (Act::Panic, Way::Read),
-            1 => (Act::PanicInDrop, Way::Read),
-            2 => (Act::PanicInDrop, Way::GoAway(random.u64(..500))),
-            3 | 4 => (Act::Fail(random.i32(1..=16)), Way::Read),
-            5 => (Act::Reply, Way::KeepOpen),
-            6 => (Act::Reply, Way::SendNothing),
-            7 => (Act::Hang, Way::Deadline(random.u64(1..30))),
-            8 | 9 => (Act::Hang, Way::GoAway(random.u64(..2000))),
-            10 => (Act::Reply, Way::GoAway(random.u64(..500))),
-            11 => (Act::ReplyAtLength, Way::GoAwayLater),
-            12 => (Act::ReplyAtLength, Way::ReadSlowly),
-            13 => (Act::Hang, Way::Cut),
-            _ => (Act::Reply, Way::Read),
+            0 => (ServerAction::Panic, CallerAction::Read),
+            1 => (ServerAction::PanicInDrop, CallerAction::Read),
+            2 => (ServerAction::PanicInDrop, CallerAction::CancelAfter(random.u64(..500))),
+            3 | 4 => (ServerAction::Fail(random.i32(1..=16)), CallerAction::Read),
+            5 => (ServerAction::Reply, CallerAction::KeepOpen),
+            6 => (ServerAction::Reply, CallerAction::SendNothing),
+            7 => (ServerAction::Hang, CallerAction::Deadline(random.u64(1..30))),
+            8 | 9 => (ServerAction::Hang, CallerAction::CancelAfter(random.u64(..2000))),
+            10 => (ServerAction::Reply, CallerAction::CancelAfter(random.u64(..500))),
+            11 => (ServerAction::LongReply, CallerAction::CancelAfterMessage),
+            12 => (ServerAction::LongReply, CallerAction::ReadSlowly),
+            13 => (ServerAction::Hang, CallerAction::BreakConnection),
+            _ => (ServerAction::Reply, CallerAction::Read),
         };
         match way {
-            // The service reads these to the end before it does anything.
-            Way::KeepOpen if matches!(kind, Kind::Unary | Kind::ServerStream) => kind = Kind::Bidi,
-            Way::Cut if !kind.replies_with_a_stream() => kind = Kind::ServerStream,
+            // Handlers of these kinds of RPC run after the whole request has arrived.
+            CallerAction::KeepOpen if matches!(kind, Kind::Unary | Kind::ServerStream) => kind = Kind::Bidi,
+            CallerAction::BreakConnection if !kind.replies_with_a_stream() => kind = Kind::ServerStream,
             _ => {}
         }
         Script {
             kind,
             act,
-            // tonic watches over a deadline until there is a response.
+            // tonic enforces a deadline only until the response headers.
             later: match way {
-                Way::Deadline(_) => false,
-                Way::Cut => true,
+                CallerAction::Deadline(_) => false,
+                CallerAction::BreakConnection => true,
                 _ => random.bool(),
             },
             way,
@@ -125,20 +125,20 @@ impl Script {
             } else {
                 None
             },
-            // An RPC with a deadline is meant to miss it.
-            path_is_unknown: !matches!(way, Way::Deadline(_)) && random.u8(0..20) == 0,
+            // An RPC with a deadline must exceed it, so it needs a handler.
+            path_is_unknown: !matches!(way, CallerAction::Deadline(_)) && random.u8(0..20) == 0,
         }
     }
 
-    /// As the service reads it.
+    /// Returns the message that tells the handler its action.
     pub(super) fn text(&self) -> String {
         let act = match self.act {
-            Act::Reply => "reply".to_owned(),
-            Act::ReplyAtLength => "reply at length".to_owned(),
-            Act::Fail(code) => format!("fail {code}"),
-            Act::Panic => "panic".to_owned(),
-            Act::PanicInDrop => "panic in drop".to_owned(),
-            Act::Hang => "hang".to_owned(),
+            ServerAction::Reply => "reply".to_owned(),
+            ServerAction::LongReply => "reply at length".to_owned(),
+            ServerAction::Fail(code) => format!("fail {code}"),
+            ServerAction::Panic => "panic".to_owned(),
+            ServerAction::PanicInDrop => "panic in drop".to_owned(),
+            ServerAction::Hang => "hang".to_owned(),
         };
         if self.later { format!("later {act}") } else { act }
     }

@@ -1,4 +1,4 @@
-//! A service of all four kinds that does as its script says; with the attribute, and without.
+//! Services of all four kinds that follow a script, with and without the attribute.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::service::Routes;
 use tonic::{Code, Request, Response, Status, Streaming};
 
-use super::unsteady::{AS_ASKED, field};
+use super::faulty::{INTENDED, field};
 use crate::kinds::Message;
 use crate::kinds::bidi_server::{Bidi, BidiServer};
 use crate::kinds::client_stream_server::{ClientStream, ClientStreamServer};
@@ -18,22 +18,22 @@ use crate::kinds::unary_server::{Unary, UnaryServer};
 
 type Messages = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
 
-/// Panics when it is dropped, but not within another panic, which would end the process.
+/// A value that panics when it is dropped, except during another panic, which would abort.
 struct Bomb;
 
 impl Drop for Bomb {
     fn drop(&mut self) {
-        assert!(std::thread::panicking(), "{AS_ASKED}");
+        assert!(std::thread::panicking(), "{INTENDED}");
     }
 }
 
 async fn act(text: &str) -> Result<Message, Status> {
-    // A handler may panic when it is polled for the first time, too.
+    // `panic` panics on the first poll, everything else acts on a later one.
     if text != "panic" {
         tokio::task::yield_now().await;
     }
     match text {
-        "panic" => panic!("{AS_ASKED}"),
+        "panic" => panic!("{INTENDED}"),
         "panic in drop" => {
             let _bomb = Bomb;
             tokio::task::yield_now().await;
@@ -42,7 +42,7 @@ async fn act(text: &str) -> Result<Message, Status> {
         _ => {
             if let Some(code) = text.strip_prefix("fail ") {
                 let code = Code::from_i32(code.parse().unwrap());
-                return Err(Status::new(code, AS_ASKED));
+                return Err(Status::new(code, INTENDED));
             }
         }
     }
@@ -54,8 +54,8 @@ async fn unary(text: &str) -> Result<Response<Message>, Status> {
     Ok(Response::new(act(text).await?))
 }
 
-/// 32 messages of 16 KiB: a window has 64.
-fn at_length() -> Messages {
+/// Returns 32 messages of 16 KiB: more than a flow-control window of 64 KiB.
+fn long_reply() -> Messages {
     let long = Message {
         text: "x".repeat(16 * 1024),
     };
@@ -66,7 +66,7 @@ async fn stream(text: String) -> Result<Response<Messages>, Status> {
     let Some(later) = text.strip_prefix("later ") else {
         let first = act(&text).await?;
         let rest = if text == "reply at length" {
-            at_length()
+            long_reply()
         } else {
             Box::pin(tokio_stream::empty())
         };
@@ -74,7 +74,7 @@ async fn stream(text: String) -> Result<Response<Messages>, Status> {
     };
     let later = later.to_owned();
     let rest = if later == "reply at length" {
-        at_length()
+        long_reply()
     } else {
         Box::pin(tokio_stream::empty())
     };
@@ -89,15 +89,15 @@ async fn first(request: Request<Streaming<Message>>) -> Result<String, Status> {
     Ok(message.text)
 }
 
-/// Without the attribute.
+/// A service without the attribute.
 #[derive(Clone)]
 pub(super) struct Plain;
 
-/// With the attribute.
+/// A service with the attribute.
 #[derive(Clone)]
 pub(super) struct Annotated {
     instrumentation: Instrumentation,
-    /// How many RPCs have reached a handler.
+    /// The number of RPCs that have reached a handler.
     reached: Arc<AtomicU64>,
 }
 
@@ -109,7 +109,7 @@ impl Annotated {
         }
     }
 
-    /// The attribute evaluates this first, once per RPC.
+    /// Counts the RPC: the attribute evaluates this expression first, once per RPC.
     fn instrumentation(&self) -> Instrumentation {
         self.reached.fetch_add(1, Ordering::Relaxed);
         self.instrumentation.clone()

@@ -74,5 +74,3 @@ impl RouteGuide for Below {
         Ok(tonic::Response::new(Box::pin(request.into_inner().map(|note| note))))
     }
 }
-
-fn main() {}

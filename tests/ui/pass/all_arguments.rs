@@ -53,5 +53,3 @@ impl Greeter for Skipped {
         Ok(Response::new(HelloReply { message: request.into_inner().name }))
     }
 }
-
-fn main() {}

@@ -57,5 +57,3 @@ impl Chat for Below {
         Ok(Response::new(self.name.clone()))
     }
 }
-
-fn main() {}

@@ -56,5 +56,3 @@ impl Greeter for OriginalCrate {
         Ok(Response::new(HelloReply::default()))
     }
 }
-
-fn main() {}

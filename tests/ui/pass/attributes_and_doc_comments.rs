@@ -33,5 +33,3 @@ impl Greeter for MyGreeter {
         Ok(Response::new(HelloReply::default()))
     }
 }
-
-fn main() {}

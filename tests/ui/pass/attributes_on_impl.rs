@@ -1,5 +1,4 @@
 #![deny(warnings)]
-#![allow(unexpected_cfgs)]
 
 use async_trait::async_trait;
 use examples::helloworld::{HelloReply, HelloRequest, greeter_server::Greeter};
@@ -80,5 +79,3 @@ impl Greeter for TwiceAbove {
         Ok(Response::new(HelloReply::default()))
     }
 }
-
-fn main() {}

@@ -85,7 +85,7 @@ impl Chat for MyChat {
     async fn hum(&self, request: Request<u32>) -> Result<Response<String>, Status> {
         let number = request.into_inner();
         let bytes = number.to_be_bytes();
-        let first = unsafe { *bytes.get_unchecked(0) };
+        let first = bytes[0];
         let Some(first) = char::from_u32(u32::from(first)) else { unreachable!() };
         let name = Self::named(self, number)?;
         Ok(Response::new(format!("{first}{name}")))
@@ -114,5 +114,3 @@ impl Chat for Below {
         in_time!(MyChat.hum(request).await)
     }
 }
-
-fn main() {}

@@ -37,5 +37,3 @@ impl Greeter for Below {
         Err(Status::unimplemented("not here"))
     }
 }
-
-fn main() {}

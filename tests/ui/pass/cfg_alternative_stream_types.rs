@@ -48,5 +48,3 @@ impl Chat for OtherWayRound {
         Ok(Response::new(Box::pin(tokio_stream::once(Ok(request.into_inner())))))
     }
 }
-
-fn main() {}

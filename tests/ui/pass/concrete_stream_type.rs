@@ -66,5 +66,3 @@ impl Chat for Below {
         Ok(Response::new(Box::pin(tokio_stream::once(Ok(request.into_inner())))))
     }
 }
-
-fn main() {}

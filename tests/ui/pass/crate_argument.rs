@@ -34,7 +34,7 @@ mod elsewhere {
     use examples::helloworld::{HelloReply, HelloRequest, greeter_server::Greeter};
     use tonic::{Request, Response, Status};
 
-    #[otel_runtime::traced_service(crate = crate::framework::telemetry, service = "helloworld.Greeter")]
+    #[otel_runtime::traced_service(crate = crate::crate_argument::framework::telemetry, service = "helloworld.Greeter")]
     #[tonic::async_trait]
     impl Greeter for super::MyChat {
         async fn say_hello(&self, _: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
@@ -42,5 +42,3 @@ mod elsewhere {
         }
     }
 }
-
-fn main() {}

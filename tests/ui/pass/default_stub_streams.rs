@@ -68,5 +68,3 @@ impl<T: Clone + Into<String> + Send + Sync + 'static> Chat for Generic<T> {
         Ok(Response::new(Box::pin(tokio_stream::once(Ok(self.0.clone().into())))))
     }
 }
-
-fn main() {}

@@ -41,5 +41,3 @@ const _: fn() = || {
     fn is_a_service(_: &impl Chat) {}
     is_a_service(&Wrapper(Wrapper(MyChat)));
 };
-
-fn main() {}

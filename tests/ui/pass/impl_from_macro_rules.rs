@@ -111,5 +111,3 @@ macro_rules! of_a_trait_type {
 }
 
 of_a_trait_type!(Chat);
-
-fn main() {}

@@ -26,5 +26,3 @@ async fn call() -> Result<Response<HelloReply>, Status> {
 }
 
 const _: fn() = || drop(call());
-
-fn main() {}

@@ -15,7 +15,7 @@ mod service {
             }
         }
 
-        pub(in crate::service) fn hello(name: String) -> HelloReply {
+        pub(in crate::impl_in_module::service) fn hello(name: String) -> HelloReply {
             HelloReply { message: name }
         }
     }
@@ -28,5 +28,3 @@ mod service {
 }
 
 const _: service::nested::MyGreeter = service::nested::MyGreeter;
-
-fn main() {}

@@ -16,5 +16,3 @@ struct MyEcho;
 #[traced_service]
 #[tonic::async_trait]
 impl Echo for MyEcho {}
-
-fn main() {}

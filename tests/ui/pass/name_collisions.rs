@@ -28,5 +28,3 @@ impl Greeter for MyGreeter {
         Ok(Response::new(HelloReply { message }))
     }
 }
-
-fn main() {}

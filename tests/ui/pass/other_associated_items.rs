@@ -34,5 +34,3 @@ impl Chat for MyChat {
         Ok(Response::new(Self::UpStream::default().to_string()))
     }
 }
-
-fn main() {}

@@ -43,5 +43,3 @@ impl Game for Below {
         Ok(Response::new(tokio_stream::once(Ok(request.into_inner()))))
     }
 }
-
-fn main() {}

@@ -18,7 +18,7 @@ impl greeter_server::Greeter for MyGreeter {
     }
 }
 
-fn main() {
+fn in_a_function() {
     use examples::helloworld as proto;
 
     struct InAFunction;

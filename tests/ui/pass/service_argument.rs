@@ -52,5 +52,3 @@ impl Greeter for Associated {
         Ok(Response::new(HelloReply::default()))
     }
 }
-
-fn main() {}

@@ -76,5 +76,3 @@ impl Chat for MyGreeter {
         ::core::result::Result::Ok(::tonic::Response::new(::tokio_stream::empty()))
     }
 }
-
-fn main() {}

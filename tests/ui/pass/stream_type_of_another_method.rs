@@ -49,5 +49,3 @@ impl Chat for OtherWayRound {
         Ok(Response::new(Box::pin(tokio_stream::once(Ok(request.into_inner())))))
     }
 }
-
-fn main() {}

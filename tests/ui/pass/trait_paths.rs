@@ -33,5 +33,3 @@ impl ::examples::helloworld::greeter_server::Greeter for FromTheRoot {
         Ok(Response::new(HelloReply::default()))
     }
 }
-
-fn main() {}

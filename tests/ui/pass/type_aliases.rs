@@ -47,5 +47,3 @@ impl Echo for MyChat {
         Ok(Response::new(request.into_inner().to_uppercase()))
     }
 }
-
-fn main() {}

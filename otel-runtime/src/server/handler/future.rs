@@ -10,6 +10,7 @@ use pin_project_lite::pin_project;
 use tonic::{Response, Status};
 
 use super::call::HandlerCall;
+use super::start::{Start, start};
 use super::stream::TracedStream;
 
 /// The return type of a gRPC method.
@@ -42,7 +43,7 @@ impl<R> ResponseKind<R> {
 ///
 /// The runtime boxes it, and not each method: the compiler then proves only once that it is a
 /// `Send` future, and a service of 100 methods compiles in 5 % less time.
-type BoxFuture<'a, R> = Pin<Box<dyn Future<Output = R> + Send + 'a>>;
+pub(super) type BoxFuture<'a, R> = Pin<Box<dyn Future<Output = R> + Send + 'a>>;
 
 /// A response stream without a name, as the traits that `generate_default_stubs` makes return them.
 type BoxStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send + 'static>>;
@@ -50,18 +51,13 @@ type BoxStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send + 'stati
 impl<S: Stream> ResponseKind<Result<Response<S>, Status>> {
     /// Runs a handler whose response is a stream of a named type.
     #[allow(clippy::unused_self)]
-    pub fn respond_stream<'a, C, F>(self, start: C) -> BoxFuture<'a, Result<Response<TracedStream<S>>, Status>>
+    pub fn respond_stream<'a, C, F>(self, closure: C) -> BoxFuture<'a, Result<Response<TracedStream<S>>, Status>>
     where
         C: FnOnce(&mut HandlerCall) -> F + Send + 'a,
         F: Future<Output = Result<Response<S>, Status>> + Send + 'a,
+        S: 'a,
     {
-        Box::pin(HandlerFuture::new(
-            start,
-            |call: &mut HandlerCall, response: Response<S>| {
-                let call = call.take();
-                response.map(|stream| TracedStream::new(call, stream))
-            },
-        ))
+        Box::pin(HandlerFuture::<_, WithStream>::new(start(closure)))
     }
 }
 
@@ -69,153 +65,153 @@ impl<S: Stream> ResponseKind<Result<Response<S>, Status>> {
 ///
 /// A trait, because the inherent method of the same name, which is for boxed streams, takes
 /// precedence over it.
-pub trait RespondUnary {
-    /// The handler's return type.
-    type Output;
-
-    /// Runs the handler that `start` makes, inside the call that it starts. It is called at the
-    /// first poll, so that the call starts in the context that the future is polled in.
-    fn respond<'a, C, F>(self, start: C) -> BoxFuture<'a, Self::Output>
+pub trait RespondUnary<T> {
+    /// Runs the handler that `closure` makes, inside the call that it starts. The first poll calls
+    /// it, so that the call starts in the context that the future is polled in.
+    fn respond<'a, C, F>(self, closure: C) -> BoxFuture<'a, Result<Response<T>, Status>>
     where
         C: FnOnce(&mut HandlerCall) -> F + Send + 'a,
-        F: Future<Output = Self::Output> + Send + 'a;
+        F: Future<Output = Result<Response<T>, Status>> + Send + 'a,
+        T: 'a;
 }
 
-impl<T> RespondUnary for ResponseKind<Result<Response<T>, Status>> {
-    type Output = Result<Response<T>, Status>;
-
-    fn respond<'a, C, F>(self, start: C) -> BoxFuture<'a, Self::Output>
+impl<T> RespondUnary<T> for ResponseKind<Result<Response<T>, Status>> {
+    fn respond<'a, C, F>(self, closure: C) -> BoxFuture<'a, Result<Response<T>, Status>>
     where
         C: FnOnce(&mut HandlerCall) -> F + Send + 'a,
-        F: Future<Output = Self::Output> + Send + 'a,
+        F: Future<Output = Result<Response<T>, Status>> + Send + 'a,
+        T: 'a,
     {
-        Box::pin(HandlerFuture::new(
-            start,
-            |call: &mut HandlerCall, response: Response<T>| {
-                call.finish_ok();
-                response
-            },
-        ))
+        Box::pin(HandlerFuture::<_, WithMessage>::new(start(closure)))
     }
 }
 
 impl<T: 'static> ResponseKind<Result<Response<BoxStream<T>>, Status>> {
     /// Runs a handler whose response is a boxed stream, and boxes the traced stream again.
     #[allow(clippy::unused_self)]
-    pub fn respond<'a, C, F>(self, start: C) -> BoxFuture<'a, Result<Response<BoxStream<T>>, Status>>
+    pub fn respond<'a, C, F>(self, closure: C) -> BoxFuture<'a, Result<Response<BoxStream<T>>, Status>>
     where
         C: FnOnce(&mut HandlerCall) -> F + Send + 'a,
         F: Future<Output = Result<Response<BoxStream<T>>, Status>> + Send + 'a,
     {
-        Box::pin(HandlerFuture::new(
-            start,
-            |call: &mut HandlerCall, response: Response<BoxStream<T>>| {
-                let call = call.take();
-                response.map(|stream| Box::pin(TracedStream::new(call, stream)) as BoxStream<T>)
-            },
-        ))
+        Box::pin(HandlerFuture::<_, WithBoxedStream>::new(start(closure)))
     }
 }
 
-/// The handler's own future.
-///
-/// An unoptimized build copies a future wherever it moves, each time into a stack slot of its own,
-/// and a future may be as large as all the locals of the handler. So debug builds box it at once,
-/// and release builds, which construct it in place, save that allocation.
-#[cfg(debug_assertions)]
-type Handler<F> = Pin<Box<F>>;
-#[cfg(not(debug_assertions))]
-type Handler<F> = F;
+/// Finishes a handler that returned a response.
+trait Finish<T> {
+    type Message;
 
-/// Starts the call, and makes the handler's future.
-#[cfg(debug_assertions)]
-fn start_handler<C, F>(start: C, call: &mut HandlerCall) -> Handler<F>
-where
-    C: FnOnce(&mut HandlerCall) -> F,
-{
-    Box::pin(start(call))
+    fn finish(call: &mut HandlerCall, response: Response<T>) -> Response<Self::Message>;
 }
 
-/// Starts the call, and makes the handler's future.
-#[cfg(not(debug_assertions))]
-#[inline]
-fn start_handler<C, F>(start: C, call: &mut HandlerCall) -> Handler<F>
-where
-    C: FnOnce(&mut HandlerCall) -> F,
-{
-    start(call)
+/// Ends the call: the response is one message.
+struct WithMessage;
+
+/// Hands the call over to the response stream.
+struct WithStream;
+
+/// Hands the call over to the response stream, and boxes that again.
+struct WithBoxedStream;
+
+impl<T> Finish<T> for WithMessage {
+    type Message = T;
+
+    // Always inlined, so that the response is not copied twice: saves 50 instructions.
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
+    fn finish(call: &mut HandlerCall, response: Response<T>) -> Response<T> {
+        call.finish_ok();
+        response
+    }
+}
+
+impl<S: Stream> Finish<S> for WithStream {
+    type Message = TracedStream<S>;
+
+    #[inline]
+    fn finish(call: &mut HandlerCall, response: Response<S>) -> Response<TracedStream<S>> {
+        let call = call.take();
+        response.map(|stream| TracedStream::new(call, stream))
+    }
+}
+
+impl<T: 'static> Finish<BoxStream<T>> for WithBoxedStream {
+    type Message = BoxStream<T>;
+
+    #[inline]
+    fn finish(call: &mut HandlerCall, response: Response<BoxStream<T>>) -> Response<BoxStream<T>> {
+        WithStream::finish(call, response).map(|stream| Box::pin(stream) as BoxStream<T>)
+    }
 }
 
 pin_project! {
     /// The future of a handler with its call. It is polled and dropped inside the call.
     #[must_use = "futures do nothing unless polled"]
-    struct HandlerFuture<C, F, K> {
+    struct HandlerFuture<S: Start, K> {
         call: HandlerCall,
         #[pin]
-        handler: State<C, Handler<F>>,
-        // Ends the call, or hands it over to the response stream.
-        finish: K,
+        handler: Handler<S, S::Future>,
+        finish: PhantomData<fn() -> K>,
     }
 
-    impl<C, F, K> PinnedDrop for HandlerFuture<C, F, K> {
+    impl<S: Start, K> PinnedDrop for HandlerFuture<S, K> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            if matches!(*this.handler, State::Running { .. }) {
-                this.call.run_dyn(&mut || this.handler.set(State::Done));
+            if matches!(*this.handler, Handler::Running { .. }) {
+                this.call.run_dyn(&mut || this.handler.set(Handler::Done));
             }
         }
     }
 }
 
 pin_project! {
-    #[project = StateProjection]
-    #[project_replace = ReplacedState]
-    enum State<C, F> {
-        // Starts the call, and makes the handler's future.
-        Unstarted { start: C },
-        Running { #[pin] handler: F },
+    #[project = HandlerProjection]
+    #[project_replace = ReplacedHandler]
+    enum Handler<S, F> {
+        Unstarted { start: S },
+        Running { #[pin] future: F },
         Done,
     }
 }
 
-impl<C, F, K> HandlerFuture<C, F, K> {
-    fn new(start: C, finish: K) -> Self {
+impl<S: Start, K> HandlerFuture<S, K> {
+    fn new(start: S) -> Self {
         HandlerFuture {
             call: HandlerCall::None,
-            handler: State::Unstarted { start },
-            finish,
+            handler: Handler::Unstarted { start },
+            finish: PhantomData,
         }
     }
 }
 
-impl<C, F, K, T, U> Future for HandlerFuture<C, F, K>
+impl<S, K, T> Future for HandlerFuture<S, K>
 where
-    C: FnOnce(&mut HandlerCall) -> F,
-    F: Future<Output = Result<Response<T>, Status>>,
-    K: Fn(&mut HandlerCall, Response<T>) -> Response<U>,
+    S: Start<Future: Future<Output = Result<Response<T>, Status>>>,
+    K: Finish<T>,
 {
-    type Output = Result<Response<U>, Status>;
+    type Output = Result<Response<K::Message>, Status>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        if matches!(*this.handler, State::Unstarted { .. })
-            && let ReplacedState::Unstarted { start } = this.handler.as_mut().project_replace(State::Done)
+        if matches!(*this.handler, Handler::Unstarted { .. })
+            && let ReplacedHandler::Unstarted { start } = this.handler.as_mut().project_replace(Handler::Done)
         {
-            let handler = start_handler(start, this.call);
-            this.handler.set(State::Running { handler });
+            let future = start.start(this.call);
+            this.handler.set(Handler::Running { future });
         }
         let mut polled = Poll::Pending;
         this.call.run_dyn(&mut || {
             // A future that is polled again after it has returned stays pending.
-            if let StateProjection::Running { handler } = this.handler.as_mut().project() {
-                polled = handler.poll(cx);
+            if let HandlerProjection::Running { future } = this.handler.as_mut().project() {
+                polled = future.poll(cx);
             }
         });
         let result = ready!(polled);
         this.call.on_response(metadata(&result));
         // Nothing is left in it: an `async` block that has returned has dropped its locals.
-        this.handler.set(State::Done);
-        Poll::Ready(result.map(|response| (this.finish)(this.call, response)))
+        this.handler.set(Handler::Done);
+        Poll::Ready(result.map(|response| K::finish(this.call, response)))
     }
 }
 

@@ -3,6 +3,7 @@
 mod call;
 mod descriptor;
 mod future;
+mod start;
 mod stream;
 
 pub use descriptor::MethodDescriptor;

@@ -1,0 +1,83 @@
+//! Starts the call of a request, and makes the handler's future.
+//!
+//! Unoptimized builds hide both types behind trait objects, for two reasons. The handler's future
+//! is compiled once for each response type then, and not once for each method. And an unoptimized
+//! build copies a future wherever it moves, each time into a stack slot of its own, while a future
+//! is as large as all the locals of its handler: in a box it does not move. Optimized builds, which
+//! construct the future in place, save both allocations.
+
+use super::call::HandlerCall;
+
+#[cfg(debug_assertions)]
+pub(super) use debug::start;
+#[cfg(not(debug_assertions))]
+pub(super) use release::start;
+
+/// Starts the call of a request, and makes the handler's future.
+pub(super) trait Start {
+    type Future: Future;
+
+    fn start(self, call: &mut HandlerCall) -> Self::Future;
+}
+
+#[cfg(not(debug_assertions))]
+mod release {
+    use super::{HandlerCall, Start};
+
+    /// Returns the closure of the generated code as it is.
+    #[inline]
+    pub(crate) fn start<C>(closure: C) -> C {
+        closure
+    }
+
+    impl<C, F> Start for C
+    where
+        C: FnOnce(&mut HandlerCall) -> F,
+        F: Future,
+    {
+        type Future = F;
+
+        #[inline]
+        fn start(self, call: &mut HandlerCall) -> F {
+            self(call)
+        }
+    }
+}
+
+#[cfg(debug_assertions)]
+mod debug {
+    use super::{HandlerCall, Start};
+    use crate::server::handler::future::BoxFuture;
+
+    /// Hides the type of the generated code's closure, and the type of the future that it makes.
+    pub(crate) fn start<'a, C, F>(closure: C) -> Box<dyn StartBoxed<'a, F::Output> + 'a>
+    where
+        C: FnOnce(&mut HandlerCall) -> F + Send + 'a,
+        F: Future + Send + 'a,
+    {
+        Box::new(closure)
+    }
+
+    /// A trait and not a `dyn FnOnce`, which would need another closure for each method.
+    pub(crate) trait StartBoxed<'a, R>: Send {
+        fn start_boxed(self: Box<Self>, call: &mut HandlerCall) -> BoxFuture<'a, R>;
+    }
+
+    impl<'a, C, F> StartBoxed<'a, F::Output> for C
+    where
+        C: FnOnce(&mut HandlerCall) -> F + Send,
+        F: Future + Send + 'a,
+    {
+        fn start_boxed(self: Box<Self>, call: &mut HandlerCall) -> BoxFuture<'a, F::Output> {
+            Box::pin((*self)(call))
+        }
+    }
+
+    impl<'a, R> Start for Box<dyn StartBoxed<'a, R> + 'a> {
+        type Future = BoxFuture<'a, R>;
+
+        fn start(self, call: &mut HandlerCall) -> Self::Future {
+            self.start_boxed(call)
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Chapters: how to set OpenTelemetry up.
+//!
+//! | to find out | read |
+//! |---|---|
+//! | what `init` sets up, and what can be set in code | [Set-up](setup) |
+//! | which environment variables there are, and their defaults | [Environment variables](variables) |
+//! | how to run a service in production | [In production](otel_runtime::docs::production) |
+//! | what is recorded of RPCs, and everything else | [the chapters of otel-runtime](otel_runtime::docs) |
+//!
+//! The modules have no items.
+
+#[doc = include_str!("../docs/setup.md")]
+pub mod setup {}
+
+#[doc = include_str!("../docs/variables.md")]
+pub mod variables {}

@@ -1,0 +1,18 @@
+//! `#[traced_service]` accepts every way to write a service, and does not change its behavior.
+
+// For `lints`: this group has an effect only here.
+#![deny(future_incompatible)]
+
+mod arguments;
+mod bodies;
+mod desugared;
+mod fields;
+mod handler_stack;
+mod lints;
+mod names;
+mod order;
+mod other_attributes;
+mod receivers;
+mod response_types;
+mod skip;
+mod wrapper_services;

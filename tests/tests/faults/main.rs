@@ -1,0 +1,7 @@
+//! Faults of handlers, connections, user-provided functions and the SDK never cost an RPC.
+
+mod global_providers;
+mod injected;
+mod logged_once;
+mod sdk_parts;
+mod user_functions;

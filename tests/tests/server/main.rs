@@ -1,0 +1,20 @@
+//! RPCs at a server are one span and one duration each, with the attribute, the layer, or both.
+
+mod addresses;
+mod captured_headers;
+mod filters;
+mod layer_and_attribute;
+mod layer_context;
+mod layer_names;
+mod layer_options;
+mod lost_connections;
+mod messages;
+mod no_sdk;
+mod not_grpc;
+mod outcomes;
+mod outcomes_on_the_wire;
+mod rpcs_without_handler;
+mod sampling;
+mod status_codes;
+mod streaming;
+mod unary;

@@ -1,0 +1,106 @@
+//! The layers of `Telemetry` in the program's own subscriber, next to other layers.
+//!
+//! Their filters do not affect the other layers.
+
+use std::sync::{Arc, Mutex};
+
+use integration_tests::logging_service::run_logging_service;
+use integration_tests::own_process::in_own_process;
+use opentelemetry::trace::{Span, TraceContextExt, Tracer};
+use opentelemetry::{Context, global};
+use opentelemetry_sdk::logs::{InMemoryLogExporter, SdkLogRecord};
+use opentelemetry_sdk::trace::InMemorySpanExporter;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::{Context as LayerContext, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// A layer that counts events.
+#[derive(Clone, Default)]
+struct Count(Arc<Mutex<Vec<&'static str>>>);
+
+impl<S: Subscriber> Layer<S> for Count {
+    fn on_event(&self, event: &Event<'_>, _: LayerContext<'_, S>) {
+        if event.metadata().target() == "own" {
+            self.0.lock().unwrap().push(event.metadata().level().as_str());
+        }
+    }
+}
+
+#[test]
+fn layers_filter_independently() {
+    in_own_process(|| {
+        let spans = InMemorySpanExporter::default();
+        let logs = InMemoryLogExporter::default();
+        let (to_spans, to_logs) = (spans.clone(), logs.clone());
+        let telemetry = otel_setup::builder()
+            .trace_exporters([])
+            .metric_exporters([])
+            .log_exporters([])
+            .configure_tracer_provider(|provider| provider.with_simple_exporter(to_spans))
+            .configure_logger_provider(|provider| provider.with_simple_exporter(to_logs))
+            .without_subscriber()
+            .init()
+            .unwrap();
+        assert!(!tracing::dispatcher::has_been_set());
+
+        let all = Count::default();
+        let errors = Count::default();
+        tracing_subscriber::registry()
+            .with(all.clone())
+            .with(telemetry.logs_layer())
+            .with(errors.clone().with_filter(LevelFilter::ERROR))
+            .with(telemetry.spans_layer())
+            .with(telemetry.stdout_layer())
+            .init();
+
+        let outer = global::tracer("app").start("outer");
+        let outer_id = outer.span_context().span_id();
+        let outer = Context::current_with_span(outer).attach();
+        let span = tracing::info_span!(target: "own", "span").entered();
+        let span_id = Context::map_current(|context| context.span().span_context().span_id());
+        tracing::trace!(target: "own", "trace");
+        tracing::info!(target: "own", "info");
+        tracing::error!(target: "own", "error");
+        drop(span);
+        drop(outer);
+
+        assert_eq!(*all.0.lock().unwrap(), ["TRACE", "INFO", "ERROR"]);
+        assert_eq!(*errors.0.lock().unwrap(), ["ERROR"]);
+        let logs: Vec<SdkLogRecord> = logs
+            .get_emitted_logs()
+            .unwrap()
+            .into_iter()
+            .map(|log| log.record)
+            .collect();
+        let ours = logs
+            .iter()
+            .filter(|log| log.target().is_some_and(|target| target == "own"));
+        let ours: Vec<_> = ours
+            .map(|log| (log.severity_text(), log.trace_context().map(|trace| trace.span_id)))
+            .collect();
+        assert_eq!(ours, [(Some("INFO"), Some(span_id)), (Some("ERROR"), Some(span_id))]);
+        let spans = spans.get_finished_spans().unwrap();
+        let [span, outer] = &spans[..] else {
+            panic!("expected two spans: {spans:?}")
+        };
+        assert_eq!((&*span.name, span.parent_span_id), ("span", outer_id));
+        assert_eq!((&*outer.name, outer.span_context.span_id()), ("outer", outer_id));
+    });
+}
+
+#[test]
+fn warnings_before_the_subscriber_go_to_stderr() {
+    let said = run_logging_service(
+        env!("CARGO_BIN_EXE_logging_service"),
+        "no_subscriber",
+        [("RUST_LOG", "details=loud")],
+    );
+    assert_eq!((said.text, said.lines, said.records), (vec![], vec![], vec![]));
+    let lines: Vec<&str> = said.stderr.lines().collect();
+    assert!(
+        matches!(lines[..], [warning] if warning.starts_with("RUST_LOG=\"details=loud\" has an invalid directive")),
+        "{lines:?}"
+    );
+}

@@ -1,0 +1,21 @@
+//! `otel_setup`: variables, exporters, log lines, and the shutdown.
+
+mod batching;
+mod console;
+mod custom_subscriber;
+mod environment;
+mod instrumented_spans;
+mod log_lines;
+mod log_records;
+mod log_trace_ids;
+mod no_exporters;
+mod otlp_counts;
+mod otlp_outage_logged_once;
+mod otlp_shutdown;
+mod otlp_slow_receivers;
+mod otlp_tls;
+mod otlp_variables;
+mod prometheus;
+mod rust_log;
+mod subscriber_already_set;
+mod suppressed_events;

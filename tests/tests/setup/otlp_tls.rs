@@ -1,0 +1,221 @@
+//! TLS with both OTLP protocols: trusted certificates and client certificates.
+
+use std::fs;
+use std::path::PathBuf;
+
+use integration_tests::child::DrivenProcess;
+use integration_tests::collector::Collector;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use tempfile::TempDir;
+use tonic::transport::{Certificate, Identity, ServerTlsConfig};
+
+const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
+
+/// A certificate authority, and a directory for certificates and keys.
+struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    files: TempDir,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new([]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let files = tempfile::tempdir().unwrap();
+        fs::write(files.path().join("ca.pem"), issuer.pem()).unwrap();
+        Authority { issuer, files }
+    }
+
+    /// Issues a certificate for a host name, and returns it and its key as PEM.
+    fn sign(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new([name.to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    fn server(&self) -> ServerTlsConfig {
+        let (certificate, key) = self.sign("localhost");
+        ServerTlsConfig::new().identity(Identity::from_pem(certificate, key))
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.path(name).to_str().unwrap().to_owned()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.files.path().join(name)
+    }
+
+    fn write(&self, name: &str, content: &str) -> String {
+        fs::write(self.path(name), content).unwrap();
+        self.file(name)
+    }
+}
+
+fn url(collector: &Collector) -> String {
+    format!("https://localhost:{}", collector.address.port())
+}
+
+/// Records one item of each signal, and returns the answer of the shutdown.
+fn run(variables: &[(&str, &str)]) -> String {
+    let (mut driven, ready) = DrivenProcess::start(DRIVEN, &["bare"], variables.iter().copied());
+    assert_eq!(ready, "ready");
+    for line in ["spans 1", "logs 1", "counters 1"] {
+        driven.send(line);
+    }
+    driven.send("shutdown 20000")
+}
+
+fn refused(variables: &[(&str, &str)]) -> String {
+    let (driven, ready) = DrivenProcess::start(DRIVEN, &["bare"], variables.iter().copied());
+    drop(driven.end());
+    ready
+}
+
+#[test]
+fn trusted_certificates() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    for protocol in ["grpc", "http/protobuf"] {
+        let collector = Collector::start_with(authority.server());
+        let (url, ours, theirs) = (url(&collector), authority.file("ca.pem"), stranger.file("ca.pem"));
+        let variables = |general, of_traces| {
+            [
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", &*url),
+                ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+                ("OTEL_EXPORTER_OTLP_CERTIFICATE", general),
+                ("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", of_traces),
+            ]
+        };
+        let answer = run(&variables(&*ours, ""));
+        assert!(answer.starts_with("ok "), "{protocol}: {answer}");
+        let answer = run(&variables(&*ours, &*theirs));
+        assert!(
+            answer.starts_with("error ") && answer.contains(" [1, 0, 0] "),
+            "{protocol}: {answer}"
+        );
+        let answer = run(&variables(&*theirs, &*ours));
+        assert!(
+            answer.starts_with("error ") && answer.contains(" [0, 1, "),
+            "{protocol}: {answer}"
+        );
+        assert!(answer.contains("invalid peer certificate"), "{protocol}: {answer}");
+    }
+}
+
+#[test]
+fn client_certificates() {
+    let authority = Authority::new();
+    let (certificate, key) = authority.sign("greeter");
+    let certificate = authority.write("client.pem", &certificate);
+    let key = authority.write("client.key", &key);
+    for protocol in ["grpc", "http/protobuf"] {
+        let tls = authority
+            .server()
+            .client_ca_root(Certificate::from_pem(authority.issuer.pem()));
+        let collector = Collector::start_with(tls);
+        let (url, ca) = (url(&collector), authority.file("ca.pem"));
+        let mut variables = vec![
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &*url),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", &*ca),
+        ];
+        let answer = run(&variables);
+        assert!(
+            answer.starts_with("error "),
+            "{protocol}: without a certificate: {answer}"
+        );
+        variables.push(("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", &*certificate));
+        variables.push(("OTEL_EXPORTER_OTLP_CLIENT_KEY", &*key));
+        let answer = run(&variables);
+        assert!(answer.starts_with("ok "), "{protocol}: {answer}");
+        assert_eq!(collector.spans().len(), 1);
+    }
+}
+
+#[test]
+fn invalid_files() {
+    let authority = Authority::new();
+    let (certificate, key) = authority.sign("greeter");
+    let (_, other_key) = authority.sign("other");
+    let certificate = &*authority.write("client.pem", &certificate);
+    let key = &*authority.write("client.key", &key);
+    let other_key = &*authority.write("other.key", &other_key);
+    let empty = &*authority.write("empty.pem", "");
+    let nonsense = &*authority.write(
+        "nonsense.pem",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    );
+    let ca = &*authority.file("ca.pem");
+    let missing = &*authority.file("missing.pem");
+    let (of_ca, of_certificate, of_key) = (
+        "OTEL_EXPORTER_OTLP_CERTIFICATE",
+        "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+        "OTEL_EXPORTER_OTLP_CLIENT_KEY",
+    );
+    for (variables, name, value, what) in [
+        (
+            vec![(of_ca, missing)],
+            of_ca,
+            missing,
+            "cannot be read: No such file or directory",
+        ),
+        (vec![(of_ca, empty)], of_ca, empty, "contains no valid certificate"),
+        (vec![(of_ca, key)], of_ca, key, "contains no valid certificate"),
+        (
+            vec![(of_ca, nonsense)],
+            of_ca,
+            nonsense,
+            "contains an invalid certificate",
+        ),
+        (
+            vec![(of_ca, ca), (of_certificate, certificate)],
+            of_certificate,
+            certificate,
+            "requires OTEL_EXPORTER_OTLP_CLIENT_KEY; set both or neither",
+        ),
+        (
+            vec![(of_ca, ca), (of_key, key)],
+            of_key,
+            key,
+            "requires OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE; set both or neither",
+        ),
+        (
+            vec![(of_ca, ca), (of_certificate, certificate), (of_key, ca)],
+            of_key,
+            ca,
+            "contains no valid private key",
+        ),
+        (
+            vec![(of_ca, ca), (of_certificate, certificate), (of_key, other_key)],
+            of_key,
+            other_key,
+            "is not the private key of the client certificate",
+        ),
+    ] {
+        let mut all = vec![("OTEL_EXPORTER_OTLP_ENDPOINT", "https://localhost:4317")];
+        all.extend(variables);
+        let error = refused(&all);
+        assert!(error.starts_with(&format!("{name}={value:?} {what}")), "{error}");
+    }
+}
+
+#[test]
+fn unused_files_are_logged() {
+    let collector = Collector::start();
+    let url = collector.url();
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &*url),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere"),
+    ];
+    let (driven, ready) = DrivenProcess::start(DRIVEN, &["bare"], variables);
+    assert_eq!(ready, "ready");
+    let expected = format!("OTEL_EXPORTER_OTLP_CERTIFICATE=\"/nowhere\" has no effect, since {url} is not https");
+    let log = driven.end();
+    assert_eq!(
+        log.iter().filter(|line| line.ends_with(&expected)).count(),
+        1,
+        "{log:#?}"
+    );
+}

@@ -1,0 +1,21 @@
+//! Untrusted callers: what they can influence, and what they cannot.
+
+use std::alloc::System;
+
+use cap::Cap;
+
+mod alerts;
+mod baggage;
+mod caller;
+mod exports_to_self;
+mod headers;
+mod method_limit;
+mod names;
+mod propagators;
+mod public_endpoint;
+mod random_requests;
+mod traces;
+
+/// The allocator, which counts the memory in use.
+#[global_allocator]
+static ALLOCATED: Cap<System> = Cap::new(System, usize::MAX);
