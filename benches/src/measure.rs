@@ -88,7 +88,7 @@ pub(crate) fn one(variant: &str, mode: Mode, shape: Shape, how: &str) -> Result<
     let variants = variants::all();
     let found = variants.iter().find(|known| known.name == variant);
     let variant = found.ok_or_else(|| format!("no variant {variant}"))?;
-    let installed = sdk::install(mode);
+    let installed = sdk::install(mode, variant.whose);
     let mut rpc = (variant.make)(mode, shape);
     unmeasured(&mut rpc, WARM_UP);
     match how {

@@ -11,8 +11,10 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics};
 use opentelemetry_sdk::metrics::reader::MetricReader;
 use opentelemetry_sdk::metrics::{ManualReader, SdkMeterProvider};
-use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, Span, SpanData, SpanProcessor};
+use otel_runtime::propagation;
+
+use crate::variant::Whose;
 
 /// The installed providers, and the sampling decision of the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +123,8 @@ pub(crate) struct Installed {
     reader: Reader,
 }
 
-pub(crate) fn install(mode: Mode) -> Installed {
+/// Installs the providers, and the propagator that goes with the instrumentation.
+pub(crate) fn install(mode: Mode, whose: Whose) -> Installed {
     let reader = Reader(Arc::new(ManualReader::default()));
     if mode.has_spans() {
         let tracers = SdkTracerProvider::builder()
@@ -129,7 +132,12 @@ pub(crate) fn install(mode: Mode) -> Installed {
             .with_span_processor(Counts)
             .build();
         global::set_tracer_provider(tracers);
-        global::set_text_map_propagator(TraceContextPropagator::new());
+        match whose {
+            Whose::Ours => propagation::set_global(propagation::TraceContextPropagator::new()),
+            Whose::Others | Whose::Nobodys => {
+                global::set_text_map_propagator(opentelemetry_sdk::propagation::TraceContextPropagator::new());
+            }
+        }
     }
     if mode.has_metrics() {
         let meters = SdkMeterProvider::builder().with_reader(reader.clone()).build();

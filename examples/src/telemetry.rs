@@ -6,8 +6,8 @@ use opentelemetry::{Context, global};
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
-use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanProcessor};
+use otel_runtime::propagation;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -28,7 +28,7 @@ impl Telemetry {
     /// `#[traced_service]` reads the global providers at the first RPC, so call this before.
     #[must_use]
     pub fn install() -> Self {
-        global::set_text_map_propagator(TraceContextPropagator::new());
+        propagation::set_global(propagation::TraceContextPropagator::new());
 
         let spans = SpanCollector::default();
         global::set_tracer_provider(SdkTracerProvider::builder().with_span_processor(spans.clone()).build());

@@ -6,16 +6,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use http::HeaderMap;
-use opentelemetry::global::{self, BoxedSpan, BoxedTracer};
+use opentelemetry::global::{self, BoxedTracer};
 use opentelemetry::metrics::{Meter, MeterProvider, NoopMeterProvider};
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::noop::NoopTracer;
-use opentelemetry::trace::{Span, SpanBuilder, TraceContextExt, Tracer, TracerProvider};
+use opentelemetry::trace::{Span, SpanBuilder, SpanContext, TraceContextExt, Tracer, TracerProvider};
 use opentelemetry::{Context, InstrumentationScope};
 
 use crate::grpc::request_headers::KnownHeaders;
 use crate::metrics::instruments::Instruments;
-use crate::propagation::traceparent::{self, FastExtract};
+use crate::propagation::known::Known;
 use crate::propagation::{self, Headers, Limited};
 use crate::span::{SpanAttributes, StartedSpan};
 use crate::{guard, semconv};
@@ -65,13 +65,16 @@ pub struct Instrumentation(Arc<Inner>);
 
 struct Inner {
     /// The global propagator if `None`, looked up for each call.
-    propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
+    propagator: Option<OwnPropagator>,
     tracer: BoxedTracer,
     /// Whether the tracer has turned out to be a no-op. A tracer stays what it is: it belongs to
     /// the provider that made it.
     tracer_is_noop: AtomicBool,
     instruments: Instruments,
 }
+
+/// The propagator of an [`Instrumentation`], instead of the global one.
+type OwnPropagator = (Box<dyn TextMapPropagator + Send + Sync>, Known);
 
 impl Instrumentation {
     /// Returns a builder that starts with the global providers.
@@ -91,16 +94,14 @@ impl Instrumentation {
     /// Returns `None` if the propagator finds neither. Starts from the current context and not from
     /// an empty one, so that values of outer layers stay: suppressed telemetry, for one.
     pub(crate) fn extract(&self, headers: &HeaderMap, known: &KnownHeaders<'_>) -> Option<Context> {
-        let extract = |propagator: &dyn TextMapPropagator| match traceparent::try_extract(propagator, known) {
-            FastExtract::Empty => None,
-            FastExtract::Remote(span_context) => Some(Context::map_current(|current| {
-                current.with_remote_span_context(span_context)
-            })),
-            FastExtract::Fallback => Some(extract_with(propagator, headers)),
+        let extract = |propagator: &dyn TextMapPropagator, recognized| match recognized {
+            Known::W3c(w3c) => w3c.extract(headers, known),
+            Known::Noop => None,
+            Known::Other => Some(extract_with(propagator, headers)),
         };
         let extracted = guard::PROPAGATOR.run(|| match &self.0.propagator {
-            Some(propagator) => extract(&**propagator),
-            None => global::get_text_map_propagator(extract),
+            Some((propagator, recognized)) => extract(&**propagator, *recognized),
+            None => global::get_text_map_propagator(|propagator| extract(propagator, Known::of(propagator))),
         });
         extracted.flatten()
     }
@@ -131,8 +132,13 @@ impl Instrumentation {
                 attributes.if_recording(&mut span);
                 return Some(StartedSpan::Recording(span));
             }
-            if has_new_span_id(&span, parent) {
-                return Some(StartedSpan::NonRecording(span.span_context().clone()));
+            let parent = parent.span();
+            let (span_context, parent) = (span.span_context(), parent.span_context());
+            if has_new_span_id(span_context, parent) {
+                return Some(StartedSpan::NonRecording(propagation::non_recording(
+                    span_context,
+                    parent,
+                )));
             }
             self.0.tracer_is_noop.store(true, Ordering::Relaxed);
             None
@@ -142,14 +148,14 @@ impl Instrumentation {
 
     /// Injects the span context and the baggage of `context` into `headers`, replacing those there.
     pub(crate) fn inject(&self, context: &Context, headers: &mut HeaderMap) {
-        let mut inject = |propagator: &dyn TextMapPropagator| {
-            if !traceparent::try_inject(propagator, context, headers) {
-                propagation::replace(propagator, context, headers);
-            }
+        let mut inject = |propagator: &dyn TextMapPropagator, recognized| match recognized {
+            Known::W3c(w3c) => w3c.inject(context, headers),
+            Known::Noop => {}
+            Known::Other => propagation::replace(propagator, context, headers),
         };
         guard::PROPAGATOR.run(|| match &self.0.propagator {
-            Some(propagator) => inject(&**propagator),
-            None => global::get_text_map_propagator(inject),
+            Some((propagator, recognized)) => inject(&**propagator, *recognized),
+            None => global::get_text_map_propagator(|propagator| inject(propagator, Known::of(propagator))),
         });
     }
 
@@ -174,9 +180,8 @@ fn extract_with(propagator: &dyn TextMapPropagator, headers: &HeaderMap) -> Cont
 ///
 /// Every tracer gives its spans one, sampled or not, except a no-op: its spans have their parent's
 /// id, or none.
-fn has_new_span_id(span: &BoxedSpan, parent: &Context) -> bool {
-    let span_context = span.span_context();
-    span_context.is_valid() && span_context.span_id() != parent.span().span_context().span_id()
+fn has_new_span_id(span: &SpanContext, parent: &SpanContext) -> bool {
+    span.is_valid() && span.span_id() != parent.span_id()
 }
 
 /// Builder of an [`Instrumentation`].
@@ -187,7 +192,7 @@ fn has_new_span_id(span: &BoxedSpan, parent: &Context) -> bool {
 pub struct InstrumentationBuilder {
     tracer: Option<BoxedTracer>,
     meter: Option<Meter>,
-    propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
+    propagator: Option<OwnPropagator>,
     duration_boundaries: Option<Vec<f64>>,
 }
 
@@ -233,7 +238,8 @@ impl InstrumentationBuilder {
     /// that injects a client's into it.
     #[must_use]
     pub fn propagator(mut self, propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
-        self.propagator = Some(Box::new(propagator));
+        let recognized = Known::of_type(&propagator);
+        self.propagator = Some((Box::new(propagator), recognized));
         self
     }
 

@@ -8,6 +8,7 @@ use opentelemetry::{KeyValue, Value};
 use opentelemetry_sdk::logs::LoggerProviderBuilder;
 use opentelemetry_sdk::metrics::MeterProviderBuilder;
 use opentelemetry_sdk::trace::{ShouldSample, TracerProviderBuilder};
+use otel_runtime::propagation;
 
 #[cfg(feature = "console")]
 use crate::console::ConsolePipeline;
@@ -36,7 +37,9 @@ pub struct Builder {
     pub(crate) prometheus: crate::prometheus::Prometheus,
     pub(crate) sampler: Option<Box<dyn ShouldSample>>,
     pub(crate) metric_export_interval: Option<Duration>,
-    pub(crate) propagator: Option<Box<dyn TextMapPropagator + Send + Sync>>,
+    /// Sets the global propagator. A function, since a propagator of unknown type could not be told
+    /// from one that the layers know.
+    pub(crate) set_propagator: Option<Box<dyn FnOnce() + Send + Sync>>,
     pub(crate) configure_tracer_provider: Option<Box<dyn FnOnce(TracerProviderBuilder) -> TracerProviderBuilder>>,
     pub(crate) configure_meter_provider: Option<Box<dyn FnOnce(MeterProviderBuilder) -> MeterProviderBuilder>>,
     pub(crate) configure_logger_provider: Option<Box<dyn FnOnce(LoggerProviderBuilder) -> LoggerProviderBuilder>>,
@@ -224,7 +227,7 @@ impl Builder {
     /// # drop(builder);
     /// ```
     pub fn propagator(mut self, propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
-        self.propagator = Some(Box::new(propagator));
+        self.set_propagator = Some(Box::new(move || propagation::set_global(propagator)));
         self
     }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::Mutex;
 
 use opentelemetry::global;
-use opentelemetry::propagation::TextMapCompositePropagator;
 use otel_runtime::propagation;
 
 use crate::builder::Builder;
@@ -72,13 +71,15 @@ fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
     if let Some(meters) = &providers.meters {
         global::set_meter_provider(meters.clone());
     }
-    let (propagator, propagator_warning) = if let Some(propagator) = builder.propagator.take() {
-        (TextMapCompositePropagator::new(vec![propagator]), None)
+    let propagator_warning = if let Some(set_propagator) = builder.set_propagator.take() {
+        set_propagator();
+        None
     } else {
         let names = env.text("OTEL_PROPAGATORS");
-        propagation::parse_names(names.as_deref().unwrap_or_default())
+        let (propagator, warning) = propagation::parse_names(names.as_deref().unwrap_or_default());
+        propagation::set_global(propagator);
+        warning
     };
-    global::set_text_map_propagator(propagator);
     for warning in env.into_warnings().into_iter().chain(propagator_warning) {
         log_warning(&warning);
     }

@@ -6,8 +6,8 @@ use tracing::Metadata;
 /// trigger at will.
 ///
 /// The OTLP exporters log every failed batch; [`ExportStats`](crate::export_stats::ExportStats)
-/// logs an outage once. A baggage header with malformed members causes one event per member, each
-/// with the whole header.
+/// logs an outage once. If a program uses the SDK's propagator, a baggage header with malformed
+/// members causes one event per member, each with the whole header.
 pub(crate) fn is_muted(metadata: &Metadata<'_>) -> bool {
     const NAMES: [&str; 11] = [
         "BaggagePropagator.Extract.HeaderTooLarge",

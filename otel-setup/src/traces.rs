@@ -1,7 +1,11 @@
 //! The tracer provider: exporters, sampler and span limits.
 
+use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanLimits, TracerProviderBuilder};
+use opentelemetry_sdk::trace::{
+    IdGenerator, RandomIdGenerator, Sampler, SdkTracerProvider, SpanLimits, TracerProviderBuilder,
+};
+use otel_runtime::propagation;
 
 use crate::builder::Builder;
 use crate::env::Env;
@@ -21,6 +25,7 @@ pub(crate) fn provider(
     }
     let mut provider = SdkTracerProvider::builder()
         .with_resource(resource.clone())
+        .with_id_generator(RandomIds::default())
         .with_span_limits(limits(env));
     provider = match builder.sampler.take() {
         Some(sampler) => provider.with_sampler(sampler),
@@ -33,6 +38,24 @@ pub(crate) fn provider(
         provider = configure(provider);
     }
     Ok(Some(provider.build()))
+}
+
+/// The SDK's generator of ids, which tells that they are random.
+///
+/// A generator that the program sets replaces it, and tells nothing.
+#[derive(Debug, Default)]
+struct RandomIds(RandomIdGenerator);
+
+impl IdGenerator for RandomIds {
+    fn new_trace_id(&self) -> TraceId {
+        let id = self.0.new_trace_id();
+        propagation::mark_random(id);
+        id
+    }
+
+    fn new_span_id(&self) -> SpanId {
+        self.0.new_span_id()
+    }
 }
 
 #[allow(

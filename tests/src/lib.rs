@@ -3,6 +3,7 @@
 // Helpers of tests panic to fail the test.
 #![allow(clippy::missing_panics_doc)]
 
+pub mod bridge;
 pub mod child;
 pub mod client;
 pub mod collector;

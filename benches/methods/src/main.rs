@@ -10,8 +10,8 @@ use std::time::Instant;
 use opentelemetry::global;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::{ManualReader, SdkMeterProvider};
-use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
+use otel_runtime::propagation;
 use tonic::client::Grpc;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Endpoint, Server};
@@ -48,7 +48,7 @@ fn install() {
     let meters = SdkMeterProvider::builder().with_reader(ManualReader::default()).build();
     global::set_tracer_provider(tracers);
     global::set_meter_provider(meters);
-    global::set_text_map_propagator(TraceContextPropagator::new());
+    propagation::set_global(propagation::TraceContextPropagator::new());
 }
 
 /// Serves and calls every method, in a `ServerLayer` if the argument is `layer`.

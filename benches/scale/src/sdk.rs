@@ -13,8 +13,8 @@ use opentelemetry_sdk::metrics::data::{
 };
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
-use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanExporter, SpanProcessor};
+use otel_runtime::propagation;
 
 /// The installed providers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +142,7 @@ pub(crate) fn install(mode: Mode) -> Installed {
     };
     let tracers = tracers.build();
     global::set_tracer_provider(tracers.clone());
-    global::set_text_map_propagator(TraceContextPropagator::new());
+    propagation::set_global(propagation::TraceContextPropagator::new());
     installed.tracers = Some(tracers);
     installed
 }

@@ -7,7 +7,7 @@ use std::task::Poll;
 use http::{Request, Response};
 use http_body::Body;
 use opentelemetry::global::BoxedSpan;
-use opentelemetry::trace::Span;
+use opentelemetry::trace::{Span, TraceContextExt};
 use opentelemetry::{Context, KeyValue};
 use tonic::{GrpcMethod, Status};
 use tower_layer::Layer;
@@ -15,6 +15,7 @@ use tower_service::Service;
 
 use super::body::ClientBody;
 use super::future::ClientFuture;
+use super::request_body;
 use super::target::Target;
 use crate::attributes::captured_headers::{CapturedHeaders, HeaderList};
 use crate::grpc::request_headers::KnownHeaders;
@@ -92,6 +93,12 @@ use crate::span::SpanAttributes;
 /// the [known methods](Self::known_methods), or a server has answered it with more than a bare
 /// status.
 ///
+/// # Request streams
+///
+/// The stream that produces a client's messages is polled in the call's context, so its spans and
+/// log records belong to the call. The first messages are polled before the request is handed to
+/// the channel.
+///
 /// # Filters
 ///
 /// A call that a [filter](Self::filter) rejects still propagates the current trace.
@@ -166,7 +173,13 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let call = self.layer.start(&mut request, self.captured);
-        ClientFuture::new(ResponseFuture::start(call, || self.inner.call(request)))
+        let has_context = matches!(&call, Some(ActiveCall::Recorded(call)) if call.context().is_some());
+        ClientFuture::new(ResponseFuture::start(call, || {
+            if has_context {
+                request_body::poll_in_current_context(request.body_mut());
+            }
+            self.inner.call(request)
+        }))
     }
 }
 
@@ -182,6 +195,9 @@ impl ClientLayer {
         let outgoing = RpcRequest::from_http(request);
         if !self.options.should_record(&outgoing) {
             self.options.instrumentation().inject(&context, request.headers_mut());
+            if context.has_active_span() {
+                request_body::poll_in_current_context(request.body_mut());
+            }
             return None;
         }
         let call = self.start_outgoing(&outgoing, context, captured);

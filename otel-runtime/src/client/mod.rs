@@ -5,6 +5,7 @@ mod body;
 mod channel;
 mod future;
 mod layer;
+mod request_body;
 pub(crate) mod target;
 
 pub use body::ClientBody;

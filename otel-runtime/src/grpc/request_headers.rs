@@ -13,10 +13,13 @@ const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 const BAGGAGE: HeaderName = HeaderName::from_static("baggage");
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
-/// The request headers that every RPC needs. If a header has several values, the first counts.
+/// The request headers that every RPC needs.
+///
+/// If `grpc-timeout` has several values, the first counts.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct KnownHeaders<'a> {
     pub(crate) traceparent: Option<&'a HeaderValue>,
+    pub(crate) repeats_traceparent: bool,
     pub(crate) grpc_timeout: Option<&'a HeaderValue>,
     pub(crate) has_tracestate: bool,
     pub(crate) has_baggage: bool,
@@ -29,7 +32,7 @@ impl<'a> KnownHeaders<'a> {
         let mut found = KnownHeaders::default();
         for (name, value) in headers {
             if *name == TRACEPARENT {
-                found.traceparent.get_or_insert(value);
+                found.repeats_traceparent = found.traceparent.replace(value).is_some();
             } else if *name == GRPC_TIMEOUT {
                 found.grpc_timeout.get_or_insert(value);
             } else if *name == TRACESTATE {

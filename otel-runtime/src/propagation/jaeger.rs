@@ -3,18 +3,24 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use opentelemetry::baggage::{BaggageExt, KeyValueMetadata};
+use opentelemetry::Context;
 use opentelemetry::propagation::text_map_propagator::FieldIter;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{SpanId, TraceContextExt, TraceId, TraceState};
-use opentelemetry::{Context, Key};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
+use super::prefixed_baggage::PrefixedBaggage;
 use super::sampling::{self, SamplingState};
-use crate::limits;
 
 const TRACE_ID: &str = "uber-trace-id";
-const BAGGAGE_PREFIX: &str = "uberctx-";
+
+const BAGGAGE: PrefixedBaggage = PrefixedBaggage {
+    prefix: "uberctx-",
+    encode: |value| Some(utf8_percent_encode(value, ENCODED).to_string()),
+    // The URL encoders of Go and Java encode a space as a plus sign. All of them encode a plus sign
+    // as `%2B`, so this is unambiguous.
+    decode: |value| decode(&value.replace('+', " ")).map(Cow::into_owned),
+};
 
 const SAMPLED: u8 = 0x01;
 const DEBUG: u8 = 0x02;
@@ -89,16 +95,7 @@ impl TextMapPropagator for JaegerPropagator {
             };
             injector.set(TRACE_ID, format!("{}:{}:0:{flags:x}", span.trace_id(), span.span_id()));
         }
-        let mut remaining = limits::BAGGAGE.bytes;
-        for (key, (value, _)) in context.baggage() {
-            let value = utf8_percent_encode(value.as_str(), ENCODED).to_string();
-            // Percent-encoding may triple the length of the extracted value, so check it again.
-            let Some(rest) = remaining.checked_sub(key.as_str().len() + value.len()) else {
-                continue;
-            };
-            remaining = rest;
-            injector.set(&format!("{BAGGAGE_PREFIX}{key}"), value);
-        }
+        BAGGAGE.inject(context, injector);
     }
 
     fn extract_with_context(&self, context: &Context, extractor: &dyn Extractor) -> Context {
@@ -109,15 +106,7 @@ impl TextMapPropagator for JaegerPropagator {
             }
             None => context.clone(),
         };
-        let extracted = extract_baggage(extractor);
-        if extracted.is_empty() {
-            return context;
-        }
-        let existing = context.baggage().into_iter();
-        let existing = existing
-            .map(|(key, (value, metadata))| KeyValueMetadata::new(key.clone(), value.clone(), metadata.clone()));
-        let baggage: Vec<KeyValueMetadata> = existing.chain(extracted).collect();
-        context.with_baggage(baggage)
+        BAGGAGE.extract(context, extractor)
     }
 
     fn fields(&self) -> FieldIter<'_> {
@@ -147,22 +136,6 @@ fn parse(value: &str) -> Option<(TraceId, SpanId, SamplingState)> {
 
 fn is_hex(value: &str, length: std::ops::RangeInclusive<usize>) -> bool {
     length.contains(&value.len()) && value.bytes().all(|digit| digit.is_ascii_hexdigit())
-}
-
-fn extract_baggage(extractor: &dyn Extractor) -> Vec<KeyValueMetadata> {
-    let entry = |name: &str| {
-        let prefix = name.get(..BAGGAGE_PREFIX.len())?;
-        if !prefix.eq_ignore_ascii_case(BAGGAGE_PREFIX) {
-            return None;
-        }
-        let key = name[BAGGAGE_PREFIX.len()..].to_owned();
-        // The URL encoders of Go and Java encode a space as a plus sign. All of them encode a plus
-        // sign as `%2B`, so this is unambiguous.
-        let value = extractor.get(name)?.replace('+', " ");
-        let value = decode(&value)?.into_owned();
-        Some(KeyValueMetadata::new(Key::from(key), value, ""))
-    };
-    extractor.keys().into_iter().filter_map(entry).collect()
 }
 
 /// Percent-decodes `value`. Returns `None` if the result is not UTF-8.

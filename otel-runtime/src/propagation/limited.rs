@@ -3,6 +3,9 @@
 //! OpenTelemetry's propagators limit the headers that they extract. What they inject may be three
 //! times as long, as they percent-encode more than a caller has to. Servers reject requests with
 //! long headers, so without a limit a caller could make the calls to downstream services fail.
+//!
+//! The propagators of this crate have these limits themselves. They read all lines of a list, which
+//! are not cut here.
 
 use opentelemetry::propagation::{Extractor, Injector};
 
@@ -34,7 +37,12 @@ impl<T: Extractor> Extractor for Limited<T> {
 }
 
 impl<T: Injector> Injector for Limited<T> {
+    /// Does not write an empty `tracestate`, which recipients must accept, but senders should avoid
+    /// ([W3C Trace Context](https://www.w3.org/TR/trace-context-2/#tracestate-header-field-values)).
     fn set(&mut self, key: &str, mut value: String) {
+        if value.is_empty() && key.eq_ignore_ascii_case("tracestate") {
+            return;
+        }
         if let Some(cut) = limited(key, &value) {
             value.truncate(cut.len());
             self.0.set(key, value);

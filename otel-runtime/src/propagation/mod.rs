@@ -3,23 +3,46 @@
 //! RPCs through this crate's layers and attribute propagate their context already. Use this module
 //! for calls made by hand, for queue messages, and for formats other than W3C Trace Context.
 //!
-//! | format | propagator | in `OTEL_PROPAGATORS` | headers |
-//! |---|---|---|---|
-//! | [W3C Trace Context](https://www.w3.org/TR/trace-context/) | `opentelemetry_sdk`'s | `tracecontext` | `traceparent`, `tracestate` |
-//! | [W3C Baggage](https://www.w3.org/TR/baggage/) | `opentelemetry_sdk`'s | `baggage` | `baggage` |
-//! | [B3](https://github.com/openzipkin/b3-propagation) | [`B3Propagator::single`], [`B3Propagator::multi`] | `b3`, `b3multi` | `b3`, `x-b3-…` |
-//! | [Jaeger](https://www.jaegertracing.io/sdk-migration/#propagation-format) | [`JaegerPropagator`] | `jaeger` | `uber-trace-id`, `uberctx-…` |
-//! | [Google Cloud Trace](https://cloud.google.com/trace/docs/trace-context) | [`GoogleCloudPropagator`] | `gcp` | `x-cloud-trace-context` |
-//! | [AWS X-Ray](https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader) | `XRayPropagator`, with the cargo feature `xray` | `xray` | `x-amzn-trace-id` |
+//! | format | propagator | in `OTEL_PROPAGATORS` |
+//! |---|---|---|
+//! | [W3C Trace Context, level 2](https://www.w3.org/TR/trace-context-2/) | [`TraceContextPropagator`] | `tracecontext` |
+//! | [W3C Baggage](https://www.w3.org/TR/baggage/) | [`BaggagePropagator`] | `baggage` |
+//! | [B3](https://github.com/openzipkin/b3-propagation) | [`B3Propagator::single`], [`B3Propagator::multi`] | `b3`, `b3multi` |
+//! | [Jaeger](https://www.jaegertracing.io/sdk-migration/#propagation-format) | [`JaegerPropagator`] | `jaeger` |
+//! | OT Trace, of `OpenTracing`'s basic tracers | [`OtTracePropagator`] | `ottrace` |
+//! | [gRPC's binary format](https://github.com/grpc/proposal/blob/master/A72-open-telemetry-tracing.md) | [`GrpcTraceBinPropagator`] | `grpc-trace-bin` |
+//! | [Google Cloud Trace](https://cloud.google.com/trace/docs/trace-context) | [`GoogleCloudPropagator`] | `gcp` |
+//! | [AWS X-Ray](https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader) | `XRayPropagator`, with the cargo feature `xray` | `xray` |
 //!
 //! With the cargo feature `propagators`, `from_env` reads the environment variable
-//! `OTEL_PROPAGATORS`, and `from_names` from any such list. `parse_names` returns the warning, too.
+//! `OTEL_PROPAGATORS`, and `from_names` any such list. `parse_names` returns the warning, too.
+//! [`set_global`] sets the global propagator.
+//!
+//! # Formats
+//!
+//! | format | headers | kept | lost | spoken by |
+//! |---|---|---|---|---|
+//! | `tracecontext` | `traceparent`, `tracestate` | ids, sampled and random flag, `tracestate` | other flags, fields of later versions | all of OpenTelemetry; nearly all of today's tracers and proxies |
+//! | `baggage` | `baggage` | keys, values, properties, order, duplicates | members outside of the grammar | all of OpenTelemetry |
+//! | `b3` | `b3` | ids, decision (also deferred, or without ids), debug | the parent's id, `tracestate`, baggage | Zipkin, Istio, Envoy, Spring |
+//! | `b3multi` | `x-b3-traceid`, `x-b3-spanid`, `x-b3-sampled`, `x-b3-flags` | as `b3`; both read either | as `b3` | as `b3` |
+//! | `jaeger` | `uber-trace-id`, `uberctx-…` | ids, decision, debug, baggage | the parent's id, `tracestate`, metadata of baggage | Jaeger's own clients |
+//! | `ottrace` | `ot-tracer-traceid`, `ot-tracer-spanid`, `ot-tracer-sampled`, `ot-baggage-…` | 64 bits of the trace id, span id, decision, baggage of printable ASCII | the other 64 bits, `tracestate`, metadata of baggage | `OpenTracing`'s basic tracers, Lightstep; OpenTelemetry's agent for Java if told to |
+//! | `grpc-trace-bin` | `grpc-trace-bin`, binary | ids, sampled and random flag | `tracestate`, baggage | gRPC's `OpenCensus` plugins; its OpenTelemetry plugins if told to |
+//! | `gcp` | `x-cloud-trace-context` | ids, decision (also deferred) | `tracestate`, baggage | Google's load balancers, App Engine, Cloud Run |
+//! | `xray` | `x-amzn-trace-id` | ids, decision (also deferred), other fields | a `tracestate` that the header cannot hold, baggage | AWS's load balancers, API Gateway, Lambda |
+//!
+//! **Precedence.** Propagators inject and extract in the order of the list. If two formats
+//! disagree, the last valid one in the list wins, as in OpenTelemetry's agent for Java. If both
+//! have the same ids, `tracestate` and the random flag stay. `baggage` replaces the baggage that
+//! propagators before it have extracted. `jaeger` and `ottrace` add to it.
 //!
 //! # Limits
 //!
-//! Propagators read and write at most 64 members and 8,192 bytes of a `baggage` header. For a
-//! `tracestate` header the limits are 32 members and 4,096 bytes. Members are dropped as a whole,
-//! from the end. Jaeger's baggage is limited to 64 entries and 8,192 encoded bytes.
+//! Propagators read and write at most 64 members and 8,192 bytes of a `baggage` header. Members are
+//! dropped as a whole, from the end. A `tracestate` of more than 32 members is invalid. Beyond
+//! 4,096 bytes it loses whole members: first those of more than 128 characters, then others, from
+//! the end. Baggage in headers of its own is limited to 64 entries and 8,192 encoded bytes.
 //!
 //! # Example
 //!
@@ -28,7 +51,7 @@
 //! use tonic::metadata::MetadataMap;
 //!
 //! // Once, in `main`.
-//! opentelemetry::global::set_text_map_propagator(B3Propagator::single());
+//! propagation::set_global(B3Propagator::single());
 //!
 //! // Receive a message …
 //! let mut metadata = MetadataMap::new();
@@ -42,17 +65,26 @@
 //! ```
 
 mod b3;
+mod baggage;
 mod carrier;
+mod composite;
 mod google_cloud;
+mod grpc_trace_bin;
 mod hex;
 mod jaeger;
+pub(crate) mod known;
 mod limited;
 #[cfg(feature = "propagators")]
 pub(crate) mod names;
+mod ot_trace;
+mod prefixed_baggage;
 mod sampling;
 #[cfg(test)]
 mod tests;
-pub(crate) mod traceparent;
+mod trace_context;
+mod traceparent;
+mod tracestate;
+mod w3c;
 #[cfg(feature = "xray")]
 mod xray;
 
@@ -63,15 +95,24 @@ use opentelemetry::{Context, global};
 use crate::guard;
 
 pub use b3::B3Propagator;
+pub use baggage::BaggagePropagator;
 pub use carrier::Carrier;
 pub(crate) use carrier::Headers;
+pub use composite::CompositePropagator;
 pub use google_cloud::GoogleCloudPropagator;
+pub use grpc_trace_bin::GrpcTraceBinPropagator;
 pub use jaeger::JaegerPropagator;
+pub use known::set_global;
 pub(crate) use limited::Limited;
 #[cfg(feature = "propagators")]
 pub use names::{from_env, from_names, parse_names};
+pub use ot_trace::OtTracePropagator;
 pub use sampling::SamplingState;
 pub(crate) use sampling::without_remote_parent;
+pub use trace_context::{TraceContextPropagator, mark_random};
+pub(crate) use trace_context::{non_recording, with_non_recording_span, with_recording_span};
+#[cfg(any(test, fuzzing))]
+pub(crate) use w3c::W3c;
 #[cfg(feature = "xray")]
 pub use xray::XRayPropagator;
 
@@ -134,16 +175,14 @@ pub fn extract(carrier: &impl Carrier) -> Context {
     found.unwrap_or_else(Context::current)
 }
 
-/// The baggage header. `replace` leaves it: callers may set it by hand, and no span owns it.
-const BAGGAGE: &str = "baggage";
-
 /// Injects `context` into `carrier`, after removing the span of another context from there.
 ///
 /// If `context` has no span, the one in `carrier` stays.
 pub(crate) fn replace(propagator: &dyn TextMapPropagator, context: &Context, carrier: &mut impl Carrier) {
     if context.span().span_context().is_valid() {
-        // A leftover `tracestate` would belong to another trace.
-        for field in propagator.fields().filter(|field| *field != BAGGAGE) {
+        // A leftover `tracestate` would belong to another trace. `baggage` stays: callers may set
+        // it by hand, and no span owns it.
+        for field in propagator.fields().filter(|field| *field != baggage::BAGGAGE) {
             carrier.remove_field(field);
             // Leftovers of the other B3 encoding would be extracted as well: the single header even
             // takes precedence over the multiple ones.

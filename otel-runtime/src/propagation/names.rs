@@ -2,10 +2,13 @@
 
 use std::env;
 
-use opentelemetry::propagation::{TextMapCompositePropagator, TextMapPropagator};
-use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
+use opentelemetry::propagation::TextMapPropagator;
 
-use super::{B3Propagator, GoogleCloudPropagator, JaegerPropagator};
+use super::w3c::W3c;
+use super::{
+    B3Propagator, BaggagePropagator, CompositePropagator, GoogleCloudPropagator, GrpcTraceBinPropagator,
+    JaegerPropagator, OtTracePropagator, TraceContextPropagator,
+};
 
 const VARIABLE: &str = "OTEL_PROPAGATORS";
 const DEFAULT: [Name; 2] = [Name::TraceContext, Name::Baggage];
@@ -17,10 +20,10 @@ const DEFAULT: [Name; 2] = [Name::TraceContext, Name::Baggage];
 /// # Example
 ///
 /// ```
-/// opentelemetry::global::set_text_map_propagator(otel_runtime::propagation::from_env());
+/// otel_runtime::propagation::set_global(otel_runtime::propagation::from_env());
 /// ```
 #[must_use]
-pub fn from_env() -> TextMapCompositePropagator {
+pub fn from_env() -> CompositePropagator {
     // A value that is not UTF-8 is reported as an unknown propagator.
     let value = env::var_os(VARIABLE).unwrap_or_default();
     from_names(&value.to_string_lossy())
@@ -31,8 +34,10 @@ pub fn from_env() -> TextMapCompositePropagator {
 /// Follows [OpenTelemetry's specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#general-sdk-configuration).
 /// Requires the cargo feature `propagators`.
 ///
-/// `names` is a comma-separated list of `tracecontext`, `baggage`, `b3`, `b3multi`, `jaeger`, `gcp`
-/// and, with the cargo feature `xray`, `xray`. Case, surrounding spaces and duplicates are ignored.
+/// `names` is a comma-separated list of `tracecontext`, `baggage`, `b3`, `b3multi`, `jaeger`,
+/// `ottrace`, `gcp`, `grpc-trace-bin` and, with the cargo feature `xray`, `xray`. Case, surrounding
+/// spaces and duplicates are ignored. The specification has these names, except for `gcp`, which
+/// Google's propagators have, and `grpc-trace-bin`, the name of the header.
 ///
 /// Propagators inject and extract in the order of the list. If several extract a span, the last one
 /// wins. `none` alone disables propagation. An empty list selects the default,
@@ -53,7 +58,7 @@ pub fn from_env() -> TextMapCompositePropagator {
 /// assert_eq!(fields, ["b3", "traceparent", "tracestate"]);
 /// ```
 #[must_use]
-pub fn from_names(names: &str) -> TextMapCompositePropagator {
+pub fn from_names(names: &str) -> CompositePropagator {
     let (propagator, warning) = parse_names(names);
     if let Some(warning) = warning {
         tracing::warn!("{warning}");
@@ -72,14 +77,19 @@ pub fn from_names(names: &str) -> TextMapCompositePropagator {
 /// use otel_runtime::propagation;
 ///
 /// let (propagator, warning) = propagation::parse_names("b3,zipkin");
-/// opentelemetry::global::set_text_map_propagator(propagator);
+/// propagation::set_global(propagator);
 /// assert!(warning.unwrap().contains("zipkin"));
 /// ```
 #[must_use]
-pub fn parse_names(names: &str) -> (TextMapCompositePropagator, Option<String>) {
+pub fn parse_names(names: &str) -> (CompositePropagator, Option<String>) {
     let (names, warning) = parse(names);
+    let w3c = match names[..] {
+        [Name::TraceContext] => Some(W3c { has_baggage: false }),
+        [Name::TraceContext, Name::Baggage] | [Name::Baggage, Name::TraceContext] => Some(W3c { has_baggage: true }),
+        _ => None,
+    };
     let propagators = names.into_iter().map(Name::propagator).collect();
-    (TextMapCompositePropagator::new(propagators), warning)
+    (CompositePropagator::new(propagators, w3c), warning)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +102,8 @@ pub(crate) enum Name {
     #[cfg(feature = "xray")]
     XRay,
     GoogleCloud,
+    GrpcTraceBin,
+    OtTrace,
 }
 
 impl Name {
@@ -105,6 +117,8 @@ impl Name {
             #[cfg(feature = "xray")]
             "xray" => Name::XRay,
             "gcp" => Name::GoogleCloud,
+            "grpc-trace-bin" => Name::GrpcTraceBin,
+            "ottrace" => Name::OtTrace,
             _ => return None,
         })
     }
@@ -119,6 +133,8 @@ impl Name {
             #[cfg(feature = "xray")]
             Name::XRay => "xray",
             Name::GoogleCloud => "gcp",
+            Name::GrpcTraceBin => "grpc-trace-bin",
+            Name::OtTrace => "ottrace",
         }
     }
 
@@ -132,6 +148,8 @@ impl Name {
             #[cfg(feature = "xray")]
             Name::XRay => Box::new(super::XRayPropagator::new()),
             Name::GoogleCloud => Box::new(GoogleCloudPropagator::new()),
+            Name::GrpcTraceBin => Box::new(GrpcTraceBinPropagator::new()),
+            Name::OtTrace => Box::new(OtTracePropagator::new()),
         }
     }
 }
@@ -175,7 +193,7 @@ mod tests {
 
     #[test]
     fn names_are_trimmed_deduplicated_and_case_insensitive() {
-        let all = "tracecontext,baggage,b3,b3multi,jaeger,gcp";
+        let all = "tracecontext,baggage,b3,b3multi,jaeger,gcp,grpc-trace-bin,ottrace";
         let expected = [
             Name::TraceContext,
             Name::Baggage,
@@ -183,6 +201,8 @@ mod tests {
             Name::B3Multi,
             Name::Jaeger,
             Name::GoogleCloud,
+            Name::GrpcTraceBin,
+            Name::OtTrace,
         ];
         assert_eq!(parse(all), (expected.to_vec(), None));
         assert_eq!(parse(&all.to_uppercase()), (expected.to_vec(), None));
@@ -207,11 +227,11 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_ignored_with_a_warning() {
-        let (names, warning) = parse("b3,zipkin,ottrace");
+        let (names, warning) = parse("b3,zipkin,opencensus");
         assert_eq!(names, [Name::B3]);
         assert_eq!(
             warning.unwrap(),
-            r#"OTEL_PROPAGATORS="b3,zipkin,ottrace": unknown propagator "zipkin", unknown propagator "ottrace"; using b3"#
+            r#"OTEL_PROPAGATORS="b3,zipkin,opencensus": unknown propagator "zipkin", unknown propagator "opencensus"; using b3"#
         );
         let (names, warning) = parse("zipkin");
         assert_eq!(names, DEFAULT);

@@ -3,6 +3,8 @@
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 
+use super::traceparent::RANDOM;
+
 /// Sampling decision on a trace, in the terms of [B3](https://github.com/openzipkin/b3-propagation#sampling-state).
 ///
 /// An OpenTelemetry span context is either sampled or not. B3, Jaeger, X-Ray and Google Cloud Trace
@@ -124,19 +126,42 @@ pub(super) fn with_remote_span(
     state: SamplingState,
     trace_state: &TraceState,
 ) -> Context {
+    let span = SpanContext::new(trace_id, span_id, state.flags(), true, trace_state.clone());
+    with_remote_span_and_state(context, &span, state)
+}
+
+/// Returns `context` with the caller's span, whose flags tell all of its decision.
+pub(super) fn with_remote_span_context(context: &Context, span: &SpanContext) -> Context {
+    let state = if span.is_sampled() {
+        SamplingState::Accept
+    } else {
+        SamplingState::Deny
+    };
+    with_remote_span_and_state(context, span, state)
+}
+
+fn with_remote_span_and_state(context: &Context, span: &SpanContext, state: SamplingState) -> Context {
+    let (trace_id, span_id) = (span.trace_id(), span.span_id());
     let existing = context.span();
     let existing = existing.span_context();
-    // Another propagator may have extracted this span already, with a decision and a `tracestate`.
+    // Another propagator may have extracted this span already, with a decision, the random flag and
+    // a `tracestate`.
     let is_same_span = existing.trace_id() == trace_id && existing.span_id() == span_id;
     if is_same_span && state == SamplingState::Defer {
         return context.clone();
     }
-    let trace_state = if is_same_span {
-        existing.trace_state()
+    let (random, trace_state) = if is_same_span {
+        (existing.trace_flags() & RANDOM, existing.trace_state())
     } else {
-        trace_state
+        (TraceFlags::default(), span.trace_state())
     };
-    let span = SpanContext::new(trace_id, span_id, state.flags(), true, trace_state.clone());
+    let span = SpanContext::new(
+        trace_id,
+        span_id,
+        span.trace_flags() | random,
+        true,
+        trace_state.clone(),
+    );
     with_state(&context.with_remote_span_context(span), state, trace_id, span_id)
 }
 

@@ -18,7 +18,7 @@ use crate::method::Method;
 use crate::method::registry::MethodRegistry;
 use crate::metrics::legacy;
 use crate::span::{self, SpanAttributes, StartedSpan};
-use crate::{guard, limits, semconv};
+use crate::{guard, limits, propagation, semconv};
 
 /// The path of a call whose method is not known yet, and the registry that will know it.
 #[derive(Debug)]
@@ -148,9 +148,9 @@ impl Call {
         self.context = Some(match self.instrumentation.start_span(parent, builder, attributes) {
             Some(StartedSpan::Recording(span)) => {
                 self.is_recording = true;
-                base.with_span(span)
+                propagation::with_recording_span(&base, parent, span)
             }
-            Some(StartedSpan::NonRecording(span_context)) => base.with_remote_span_context(span_context),
+            Some(StartedSpan::NonRecording(span_context)) => propagation::with_non_recording_span(&base, span_context),
             None => base,
         });
     }

@@ -116,6 +116,15 @@ pub(crate) fn run<R: Role, T>(call: &mut Option<ActiveCall>, code: impl FnOnce()
     }
 }
 
+/// Runs code in the context of a client's call, which hides the call that this thread serves.
+pub(crate) fn run_in_client_context<T>(context: &Context, code: impl FnOnce() -> T) -> T {
+    let _attached = context.clone().attach();
+    match swapped(&mut None, code) {
+        Ok(result) => result,
+        Err(panic) => panic.resume(),
+    }
+}
+
 /// Runs code while `call` is in the thread-local, and what was there is in `call`.
 ///
 /// On a thread that is shutting down, the code runs without it.

@@ -13,9 +13,8 @@ use integration_tests::server::serve_with;
 use opentelemetry::global;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
-use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
-use otel_runtime::ServerLayer;
+use otel_runtime::{ServerLayer, propagation};
 use tokio::task::JoinSet;
 use tonic::Request;
 use tonic::transport::Server;
@@ -101,7 +100,7 @@ fn main() {
     }));
     let tracers = SdkTracerProvider::builder().with_simple_exporter(DropAll).build();
     global::set_tracer_provider(tracers);
-    global::set_text_map_propagator(TraceContextPropagator::new());
+    propagation::set_global(propagation::TraceContextPropagator::new());
     let metrics = Metrics::install();
 
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -13,8 +13,8 @@ use opentelemetry_sdk::logs::{InMemoryLogExporter, SdkLoggerProvider};
 use opentelemetry_sdk::metrics::{
     InMemoryMetricExporter, InMemoryMetricExporterBuilder, PeriodicReader, SdkMeterProvider, Temporality,
 };
-use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, Sampler, SdkTracerProvider, Span, SpanData, SpanProcessor};
+use otel_runtime::propagation;
 use tokio::sync::watch;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, filter};
@@ -69,10 +69,7 @@ impl Installed {
         let meters = SdkMeterProvider::builder().with_reader(reader).build();
         global::set_meter_provider(meters.clone());
 
-        global::set_text_map_propagator(opentelemetry::propagation::TextMapCompositePropagator::new(vec![
-            Box::new(TraceContextPropagator::new()),
-            Box::new(BaggagePropagator::new()),
-        ]));
+        propagation::set_global(propagation::from_names("tracecontext,baggage"));
 
         let logs = InMemoryLogExporter::default();
         let loggers = SdkLoggerProvider::builder().with_simple_exporter(logs.clone()).build();

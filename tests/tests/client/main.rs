@@ -7,6 +7,7 @@ mod names;
 mod no_sdk;
 mod options;
 mod outcomes;
+mod request_stream;
 mod status_codes;
 mod streams;
 mod suppression;

@@ -13,7 +13,7 @@ use tonic::metadata::MetadataMap;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::SubscriberExt;
 
-const DEFAULT: &str = "baggage traceparent tracestate";
+const DEFAULT: &str = "baggage traceparent";
 
 /// A subscriber that collects the messages of warnings.
 #[derive(Clone, Default)]
@@ -41,7 +41,7 @@ fn assert_headers(value: Option<&OsStr>, headers: &str, warning: Option<&str>) {
     in_own_process_with(variables.as_slice(), || {
         let warnings = Warnings::default();
         tracing::subscriber::set_global_default(tracing_subscriber::registry().with(warnings.clone())).unwrap();
-        global::set_text_map_propagator(propagation::from_env());
+        propagation::set_global(propagation::from_env());
 
         let span = SpanContext::new(1.into(), 2.into(), TraceFlags::SAMPLED, true, TraceState::NONE);
         let context = Context::new()
@@ -76,15 +76,21 @@ fn headers_without_the_variable() {
 fn headers_for_each_value_of_the_variable() {
     for (value, headers) in [
         ("", DEFAULT),
-        ("tracecontext", "traceparent tracestate"),
+        ("tracecontext", "traceparent"),
         ("baggage", "baggage"),
         ("b3", "b3"),
         ("b3multi", "x-b3-sampled x-b3-spanid x-b3-traceid"),
         ("jaeger", "uber-trace-id uberctx-tenant"),
+        (
+            "ottrace",
+            "ot-baggage-tenant ot-tracer-sampled ot-tracer-spanid ot-tracer-traceid",
+        ),
+        ("grpc-trace-bin", "grpc-trace-bin"),
         ("xray", "x-amzn-trace-id"),
         ("gcp", "x-cloud-trace-context"),
         ("none", ""),
-        (" B3 , TraceContext,b3 ", "b3 traceparent tracestate"),
+        (" B3 , TraceContext,b3 ", "b3 traceparent"),
+        ("grpc-trace-bin,tracecontext", "grpc-trace-bin traceparent"),
     ] {
         assert_headers(Some(value.as_ref()), headers, None);
     }

@@ -122,10 +122,10 @@ fn propagators() {
         assert_eq!(same, is_one_trace, "{names}");
         assert_eq!(warnings(&ended), [] as [&str; 0]);
     }
-    let ended = service(&[("OTEL_PROPAGATORS", "ottrace,b3")]);
+    let ended = service(&[("OTEL_PROPAGATORS", "opencensus,b3")]);
     let [server, client] = spans(&ended).try_into().unwrap();
     assert_eq!(server["parent_id"], client["context"]["span_id"]);
-    let expected = r#"OTEL_PROPAGATORS="ottrace,b3": unknown propagator "ottrace"; using b3"#;
+    let expected = r#"OTEL_PROPAGATORS="opencensus,b3": unknown propagator "opencensus"; using b3"#;
     assert_eq!(warnings(&ended), [expected]);
 }
 

@@ -84,8 +84,15 @@ async fn untrusted_callers_trace_is_linked_but_not_propagated() {
 }
 
 #[tokio::test]
-async fn untrusted_caller_with_many_parents_has_one_link() {
-    for public_endpoint in UNTRUSTED {
+async fn untrusted_caller_with_many_parents_has_no_link() {
+    let cases = UNTRUSTED.into_iter().flat_map(|public_endpoint| {
+        [
+            (public_endpoint, 1, 1),
+            (public_endpoint, 2, 0),
+            (public_endpoint, 99, 0),
+        ]
+    });
+    for (public_endpoint, claimed, links) in cases {
         let telemetry = Telemetry::start();
         let front = Front {
             seen: Arc::default(),
@@ -99,7 +106,9 @@ async fn untrusted_caller_with_many_parents_has_one_link() {
             }
             _ => serve(Routes::new(UnaryServer::new(Public(front)))).await,
         };
-        let parents: Vec<String> = (1..=99).map(|number| format!("00-{TRACE}-{number:016x}-01")).collect();
+        let parents: Vec<String> = (1..=claimed)
+            .map(|number| format!("00-{TRACE}-{number:016x}-01"))
+            .collect();
         let parents: Vec<_> = parents.iter().map(|parent| ("traceparent", &**parent)).collect();
         UnaryClient::new(server.channel().await)
             .call(hostile(&parents))
@@ -107,7 +116,7 @@ async fn untrusted_caller_with_many_parents_has_one_link() {
             .unwrap();
         let span = telemetry.span().await;
         assert_eq!(span.parent_span_id, SpanId::INVALID, "{public_endpoint:?}");
-        assert_eq!(span.links.len(), 1, "{public_endpoint:?}");
+        assert_eq!(span.links.len(), links, "{public_endpoint:?} {claimed}");
     }
 }
 
@@ -115,11 +124,17 @@ async fn untrusted_caller_with_many_parents_has_one_link() {
 async fn tracestate_is_limited_to_32_members_and_4096_bytes() {
     let _turn = Telemetry::start();
     let members: Vec<String> = (0..500).map(|number| format!("member{number}=x")).collect();
-    let lies = [("traceparent", &*traceparent("01")), ("tracestate", &members.join(","))];
-    let outcome = call(PublicEndpoint::Nowhere, None, hostile(&lies)).await;
-    let state = outcome.spans[0].span_context.trace_state().header();
-    assert_eq!(state, members[..32].join(","));
-    assert_eq!(outcome.forwarded.get("tracestate").unwrap().to_str().unwrap(), state);
+    // More than 32 make the list invalid.
+    for (count, kept) in [(32, members[..32].join(",")), (33, String::new()), (500, String::new())] {
+        let lies = [
+            ("traceparent", &*traceparent("01")),
+            ("tracestate", &members[..count].join(",")),
+        ];
+        let outcome = call(PublicEndpoint::Nowhere, None, hostile(&lies)).await;
+        assert_eq!(outcome.spans[0].span_context.trace_state().header(), kept);
+        let forwarded = outcome.forwarded.get("tracestate").map(|state| state.to_str().unwrap());
+        assert_eq!(forwarded, Some(kept.as_str()).filter(|kept| !kept.is_empty()));
+    }
 
     let members: Vec<String> = (10..40).map(|number| format!("{number}={}", "x".repeat(250))).collect();
     let parent = traceparent("01");

@@ -2,7 +2,9 @@
 
 mod b3;
 mod google_cloud;
+mod grpc_trace_bin;
 mod jaeger;
+mod ot_trace;
 mod properties;
 #[cfg(feature = "xray")]
 mod xray;
@@ -30,6 +32,16 @@ fn headers<const N: usize>(fields: [(&str, &str); N]) -> Headers {
 /// Returns each propagator, with the name and the value of a header that it extracts.
 fn all() -> Vec<(Box<dyn TextMapPropagator>, &'static str, &'static str)> {
     vec![
+        (
+            Box::new(TraceContextPropagator::new()),
+            "traceparent",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03",
+        ),
+        (
+            Box::new(GrpcTraceBinPropagator::new()),
+            "grpc-trace-bin",
+            "AABL+S81d7NNpqPOkp0ADkc2ATTwZ6oLqQK3AgE",
+        ),
         (
             Box::new(B3Propagator::single()),
             "b3",
@@ -163,6 +175,13 @@ fn trace_state_and_flags_from_another_propagator_are_not_overwritten() {
 #[test]
 fn fields_are_the_injected_headers() {
     let fields = |propagator: &dyn TextMapPropagator| propagator.fields().map(ToOwned::to_owned).collect::<Vec<_>>();
+    assert_eq!(fields(&TraceContextPropagator::new()), ["traceparent", "tracestate"]);
+    assert_eq!(fields(&BaggagePropagator::new()), ["baggage"]);
+    assert_eq!(fields(&GrpcTraceBinPropagator::new()), ["grpc-trace-bin"]);
+    assert_eq!(
+        fields(&OtTracePropagator::new()),
+        ["ot-tracer-traceid", "ot-tracer-spanid", "ot-tracer-sampled"]
+    );
     assert_eq!(fields(&B3Propagator::default()), ["b3"]);
     assert_eq!(
         fields(&B3Propagator::multi()),
@@ -228,8 +247,6 @@ fn the_other_encoding_of_b3_is_replaced_too() {
 /// HTTP allows a caller or a proxy to split a list into several header lines.
 #[test]
 fn all_lines_of_tracestate_and_baggage_are_extracted() {
-    use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
-
     let mut metadata = MetadataMap::new();
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     for (name, line) in [
