@@ -110,6 +110,22 @@ impl<S> Traced for TracedStream<S> {
 }
 
 impl<S> TracedStream<S> {
+    /// Returns the stream that the handler returned. The RPC ends, as if the stream were dropped.
+    ///
+    /// For code that calls a handler directly and needs the type that the handler declared.
+    ///
+    /// # Panics
+    ///
+    /// Never: only a drop takes the stream away.
+    #[must_use]
+    pub fn into_inner(mut self) -> S {
+        let stream = self.stream.take().expect("only a drop takes the stream away");
+        if (self.is_exhausted)(&stream) {
+            self.call.on_stream_end(None);
+        }
+        stream
+    }
+
     pub(super) fn new(call: HandlerCall, stream: S) -> Self
     where
         S: Stream,
