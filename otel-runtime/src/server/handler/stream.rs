@@ -15,8 +15,9 @@ pin_project! {
     ///
     /// [`#[traced_service]`](crate::traced_service) wraps the response stream types of a service:
     /// `type ChatStream = X;` becomes `type ChatStream = TracedStream<X>;`. Handlers still return
-    /// an `X`, and the wrapper yields the items of `X`. The type is visible only to code that calls
-    /// a handler directly, such as a unit test.
+    /// an `X`, and the wrapper yields the items of `X`. The type is visible only to code that names
+    /// the stream type, or calls a handler directly, such as a unit test. With the argument
+    /// [`boxed_streams`](crate::docs::arguments), the types stay as they are.
     ///
     /// The RPC's context is current whenever `X` is polled or dropped. The RPC ends
     ///
