@@ -15,6 +15,7 @@ use tonic::{Request, Response, Status};
 struct Noted<'a>(&'a Mutex<Vec<&'static str>>, &'static str);
 
 impl Noted<'_> {
+    #[allow(clippy::unnecessary_wraps)]
     fn reply(&self) -> Result<Response<Message>, Status> {
         Ok(Response::new(Message::from(self.1)))
     }

@@ -26,8 +26,8 @@ thread_local! {
 fn hold<T: 'static>(make: impl FnOnce() -> T) {
     HELD.with(|held| {
         drop(held.replace(Some(Box::new(()))));
-        let made = make();
-        drop(held.replace(Some(Box::new(made))));
+        let value = make();
+        drop(held.replace(Some(Box::new(value))));
     });
 }
 
