@@ -14,10 +14,10 @@ impl greeter_server::Greeter for MyGreeter {
             .public_endpoint()
             .request_headers(&["x-tenant", "trace-bin"])
             .response_trailers(&["x-retry-after"]);
-        __RPC
+        (&__RPC)
             .returning::<Result<Response<HelloReply>, Status>>()
-            .respond(move |__call| {
-                *__call = __RPC
+            .__respond(move |__call| {
+                *__call = (&__RPC)
                     .start_with(&request, |__start| __start(&self.instrumentation))
                     .with_attributes(|| [
                         ::otel_runtime::__private::attribute(
@@ -32,7 +32,7 @@ impl greeter_server::Greeter for MyGreeter {
                             Result<Response<HelloReply>, Status>,
                         >();
                     }
-                    self.greet(request).await
+                    { self.greet(request).await }
                 }
             })
             .await

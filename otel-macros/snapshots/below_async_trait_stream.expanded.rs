@@ -32,7 +32,7 @@ impl Chat for MyChat {
             "Chat",
             "Talk",
         );
-        __RPC
+        (&__RPC)
             .returning::<
                 Result<
                     Response<::otel_runtime::__private::Untraced<Self::TalkStream>>,
@@ -40,7 +40,7 @@ impl Chat for MyChat {
                 >,
             >()
             .respond_stream(move |__call| {
-                *__call = __RPC.start(&request);
+                *__call = (&__RPC).start(&request);
                 async move {
                     if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                         Result<

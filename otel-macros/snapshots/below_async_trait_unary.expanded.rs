@@ -31,10 +31,10 @@ impl Greeter for MyGreeter {
             "Greeter",
             "SayHello",
         );
-        __RPC
+        (&__RPC)
             .returning::<Result<Response<HelloReply>, Status>>()
-            .respond(move |__call| {
-                *__call = __RPC.start(&request);
+            .__respond(move |__call| {
+                *__call = (&__RPC).start(&request);
                 async move {
                     if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                         Result<Response<HelloReply>, Status>,
@@ -82,10 +82,10 @@ impl Greeter for MyGreeter {
             "Greeter",
             "Forget",
         );
-        __RPC
+        (&__RPC)
             .returning::<Result<Response<HelloReply>, Status>>()
-            .respond(move |__call| {
-                *__call = __RPC.start(&__arg1);
+            .__respond(move |__call| {
+                *__call = (&__RPC).start(&__arg1);
                 async move {
                     if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
                         Result<Response<HelloReply>, Status>,

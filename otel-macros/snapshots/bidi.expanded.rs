@@ -11,7 +11,7 @@ impl RouteGuide for MyRouteGuide {
             "RouteGuide",
             "RouteChat",
         );
-        __RPC
+        (&__RPC)
             .returning::<
                 Result<
                     Response<::otel_runtime::__private::Untraced<Self::RouteChatStream>>,
@@ -19,7 +19,7 @@ impl RouteGuide for MyRouteGuide {
                 >,
             >()
             .respond_stream(move |__call| {
-                *__call = __RPC.start(&request);
+                *__call = (&__RPC).start(&request);
                 async move {
                     if false {
                         return ::otel_runtime::__private::type_hint::<
@@ -31,10 +31,12 @@ impl RouteGuide for MyRouteGuide {
                             >,
                         >();
                     }
-                    if self.is_full() {
-                        return Err(Status::resource_exhausted("too many chats"));
+                    {
+                        if self.is_full() {
+                            return Err(Status::resource_exhausted("too many chats"));
+                        }
+                        Ok(Response::new(Box::pin(self.answer(request.into_inner()))))
                     }
-                    Ok(Response::new(Box::pin(self.answer(request.into_inner()))))
                 }
             })
             .await

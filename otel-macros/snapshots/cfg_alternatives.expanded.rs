@@ -12,7 +12,7 @@ impl RouteGuide for MyRouteGuide {
             "RouteGuide",
             "RouteChat",
         );
-        __RPC
+        (&__RPC)
             .returning::<
                 Result<
                     Response<::otel_runtime::__private::Untraced<Self::RouteChatStream>>,
@@ -20,7 +20,7 @@ impl RouteGuide for MyRouteGuide {
                 >,
             >()
             .respond_stream(move |__call| {
-                *__call = __RPC.start(&request);
+                *__call = (&__RPC).start(&request);
                 async move {
                     if false {
                         return ::otel_runtime::__private::type_hint::<
@@ -32,7 +32,7 @@ impl RouteGuide for MyRouteGuide {
                             >,
                         >();
                     }
-                    self.answer(request.into_inner())
+                    { self.answer(request.into_inner()) }
                 }
             })
             .await

@@ -9,21 +9,23 @@ impl RouteGuide for MyRouteGuide {
             "RouteGuide",
             "RecordRoute",
         );
-        __RPC
+        (&__RPC)
             .returning::<Result<Response<RouteSummary>, Status>>()
-            .respond(move |__call| {
-                *__call = __RPC.start(&request);
+            .__respond(move |__call| {
+                *__call = (&__RPC).start(&request);
                 async move {
                     if false {
                         return ::otel_runtime::__private::type_hint::<
                             Result<Response<RouteSummary>, Status>,
                         >();
                     }
-                    let mut summary = RouteSummary::default();
-                    while let Some(point) = request.get_mut().message().await? {
-                        summary.add(point);
+                    {
+                        let mut summary = RouteSummary::default();
+                        while let Some(point) = request.get_mut().message().await? {
+                            summary.add(point);
+                        }
+                        Ok(Response::new(summary))
                     }
-                    Ok(Response::new(summary))
                 }
             })
             .await

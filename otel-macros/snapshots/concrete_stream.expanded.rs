@@ -12,7 +12,7 @@ impl RouteGuide for MyRouteGuide {
             "RouteGuide",
             "RouteChat",
         );
-        __RPC
+        (&__RPC)
             .returning::<
                 ::core::result::Result<
                     ::otel_runtime::__private::Response<
@@ -22,7 +22,7 @@ impl RouteGuide for MyRouteGuide {
                 >,
             >()
             .respond_stream(move |__call| {
-                *__call = __RPC.start(&request);
+                *__call = (&__RPC).start(&request);
                 async move {
                     if false {
                         return ::otel_runtime::__private::type_hint::<
@@ -34,7 +34,7 @@ impl RouteGuide for MyRouteGuide {
                             >,
                         >();
                     }
-                    self.answer(request.into_inner())
+                    { self.answer(request.into_inner()) }
                 }
             })
             .await

@@ -10,17 +10,17 @@ impl RouteGuide for MyRouteGuide {
             "RouteGuide",
             "GetFeature",
         );
-        __RPC
+        (&__RPC)
             .returning::<Result<Response<Feature>, Status>>()
-            .respond(move |__call| {
-                *__call = __RPC.start(&request);
+            .__respond(move |__call| {
+                *__call = (&__RPC).start(&request);
                 async move {
                     if false {
                         return my_framework::telemetry::__private::type_hint::<
                             Result<Response<Feature>, Status>,
                         >();
                     }
-                    self.feature_at(request.into_inner())
+                    { self.feature_at(request.into_inner()) }
                 }
             })
             .await
@@ -33,7 +33,7 @@ impl RouteGuide for MyRouteGuide {
             "RouteGuide",
             "RouteChat",
         );
-        __RPC
+        (&__RPC)
             .returning::<
                 Result<
                     Response<
@@ -45,7 +45,7 @@ impl RouteGuide for MyRouteGuide {
                 >,
             >()
             .respond_stream(move |__call| {
-                *__call = __RPC.start(&request);
+                *__call = (&__RPC).start(&request);
                 async move {
                     if false {
                         return my_framework::telemetry::__private::type_hint::<
@@ -59,7 +59,7 @@ impl RouteGuide for MyRouteGuide {
                             >,
                         >();
                     }
-                    Ok(Response::new(request.into_inner()))
+                    { Ok(Response::new(request.into_inner())) }
                 }
             })
             .await

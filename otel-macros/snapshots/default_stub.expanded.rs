@@ -9,17 +9,17 @@ impl RouteGuide for MyRouteGuide {
             "RouteGuide",
             "ListFeatures",
         );
-        __RPC
+        (&__RPC)
             .returning::<Result<Response<BoxStream<Feature>>, Status>>()
-            .respond(move |__call| {
-                *__call = __RPC.start(&request);
+            .__respond(move |__call| {
+                *__call = (&__RPC).start(&request);
                 async move {
                     if false {
                         return ::otel_runtime::__private::type_hint::<
                             Result<Response<BoxStream<Feature>>, Status>,
                         >();
                     }
-                    Ok(Response::new(Box::pin(self.search(request.into_inner()))))
+                    { Ok(Response::new(Box::pin(self.search(request.into_inner())))) }
                 }
             })
             .await

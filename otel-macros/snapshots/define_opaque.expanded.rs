@@ -11,7 +11,7 @@ impl Chat for MyChat {
             "Chat",
             "Listen",
         );
-        __RPC
+        (&__RPC)
             .returning::<
                 Result<
                     Response<::otel_runtime::__private::Untraced<Self::ListenStream>>,
@@ -19,7 +19,7 @@ impl Chat for MyChat {
                 >,
             >()
             .respond_stream(move |__call| {
-                *__call = __RPC.start(&request);
+                *__call = (&__RPC).start(&request);
                 async move {
                     if false {
                         return ::otel_runtime::__private::type_hint::<
@@ -31,7 +31,7 @@ impl Chat for MyChat {
                             >,
                         >();
                     }
-                    Ok(Response::new(tokio_stream::once(Ok(request.into_inner()))))
+                    { Ok(Response::new(tokio_stream::once(Ok(request.into_inner())))) }
                 }
             })
             .await

@@ -9,10 +9,10 @@ impl Greeter for MyGreeter {
             "Greeter",
             "SayHello",
         );
-        __RPC
+        (&__RPC)
             .returning::<Result<Response<HelloReply>, Status>>()
-            .respond(move |__call| {
-                *__call = __RPC.start(&__request);
+            .__respond(move |__call| {
+                *__call = (&__RPC).start(&__request);
                 async move {
                     if false {
                         return ::otel_runtime::__private::type_hint::<
@@ -20,7 +20,7 @@ impl Greeter for MyGreeter {
                         >();
                     }
                     let Request { .. } = __request;
-                    self.greet_anybody().await
+                    { self.greet_anybody().await }
                 }
             })
             .await

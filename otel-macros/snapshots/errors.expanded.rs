@@ -17,7 +17,7 @@ impl Greeter for MyGreeter {
     }
 }
 ::core::compile_error! {
-    "unknown argument `nam`; expected one of `service`, `skip`, `public_endpoint`, `request_headers`, `response_headers`, `response_trailers`, `instrumentation`, `crate`"
+    "unknown argument `nam`; expected one of `service`, `skip`, `public_endpoint`, `boxed_streams`, `request_headers`, `response_headers`, `response_trailers`, `instrumentation`, `crate`"
 }
 ::core::compile_error! {
     "expected a string or the path of a string constant, such as `\"helloworld.Greeter\"` or `greeter_server::SERVICE_NAME`"

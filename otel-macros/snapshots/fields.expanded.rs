@@ -9,10 +9,10 @@ impl Greeter for MyGreeter {
             "Greeter",
             "SayHello",
         );
-        __RPC
+        (&__RPC)
             .returning::<Result<Response<HelloReply>, Status>>()
-            .respond(move |__call| {
-                *__call = __RPC
+            .__respond(move |__call| {
+                *__call = (&__RPC)
                     .start(&request)
                     .with_attributes(|| [
                         ::otel_runtime::__private::attribute(
@@ -27,7 +27,7 @@ impl Greeter for MyGreeter {
                             Result<Response<HelloReply>, Status>,
                         >();
                     }
-                    self.greet(request).await
+                    { self.greet(request).await }
                 }
             })
             .await

@@ -8,7 +8,7 @@ impl RouteGuide for MyRouteGuide {
     #[::otel_runtime::__private::rpc(
         ::otel_runtime;(
             for_trait("RouteGuide", "RouteChat")
-        );true;(RouteChatStream);();()
+        );respond_stream;(RouteChatStream);();()
     )]
     async fn route_chat(
         &self,

@@ -7,17 +7,17 @@ impl Cache for MyCache {
                 "PutKv",
             )
             .with_method("PutKV");
-        __RPC
+        (&__RPC)
             .returning::<Result<Response<()>, Status>>()
-            .respond(move |__call| {
-                *__call = __RPC.start(&request);
+            .__respond(move |__call| {
+                *__call = (&__RPC).start(&request);
                 async move {
                     if false {
                         return ::otel_runtime::__private::type_hint::<
                             Result<Response<()>, Status>,
                         >();
                     }
-                    self.put(request).await
+                    { self.put(request).await }
                 }
             })
             .await

@@ -11,7 +11,7 @@ impl RouteGuide for MyRouteGuide {
             "RouteGuide",
             "ListFeatures",
         );
-        __RPC
+        (&__RPC)
             .returning::<
                 Result<
                     Response<
@@ -21,7 +21,7 @@ impl RouteGuide for MyRouteGuide {
                 >,
             >()
             .respond_stream(move |__call| {
-                *__call = __RPC.start(&request);
+                *__call = (&__RPC).start(&request);
                 async move {
                     if false {
                         return ::otel_runtime::__private::type_hint::<
@@ -35,15 +35,17 @@ impl RouteGuide for MyRouteGuide {
                             >,
                         >();
                     }
-                    let (sender, receiver) = mpsc::channel(4);
-                    self.search(request.into_inner(), sender);
-                    Ok(
-                        Response::new(
-                            <::otel_runtime::__private::Untraced<
-                                Self::ListFeaturesStream,
-                            >>::new(receiver),
-                        ),
-                    )
+                    {
+                        let (sender, receiver) = mpsc::channel(4);
+                        self.search(request.into_inner(), sender);
+                        Ok(
+                            Response::new(
+                                <::otel_runtime::__private::Untraced<
+                                    Self::ListFeaturesStream,
+                                >>::new(receiver),
+                            ),
+                        )
+                    }
                 }
             })
             .await

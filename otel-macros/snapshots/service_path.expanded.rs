@@ -9,17 +9,17 @@ impl Greeter for MyGreeter {
             proto::greeter_server::SERVICE_NAME,
             "SayHello",
         );
-        __RPC
+        (&__RPC)
             .returning::<Result<Response<HelloReply>, Status>>()
-            .respond(move |__call| {
-                *__call = __RPC.start(&request);
+            .__respond(move |__call| {
+                *__call = (&__RPC).start(&request);
                 async move {
                     if false {
                         return ::otel_runtime::__private::type_hint::<
                             Result<Response<HelloReply>, Status>,
                         >();
                     }
-                    self.greet(request).await
+                    { self.greet(request).await }
                 }
             })
             .await

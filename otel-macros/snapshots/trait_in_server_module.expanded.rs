@@ -12,17 +12,17 @@ impl proto::greeter_server::Greeter for MyGreeter {
             .with_service(
                 ::otel_runtime::__private::service_name!(proto::greeter_server),
             );
-        __RPC
+        (&__RPC)
             .returning::<Result<Response<HelloReply>, Status>>()
-            .respond(move |__call| {
-                *__call = __RPC.start(&request);
+            .__respond(move |__call| {
+                *__call = (&__RPC).start(&request);
                 async move {
                     if false {
                         return ::otel_runtime::__private::type_hint::<
                             Result<Response<HelloReply>, Status>,
                         >();
                     }
-                    self.greet(request).await
+                    { self.greet(request).await }
                 }
             })
             .await

@@ -10,18 +10,20 @@ impl Greeter for MyGreeter {
             "Greeter",
             "SayHello",
         );
-        __RPC
+        (&__RPC)
             .returning::<Result<Response<HelloReply>, Status>>()
-            .respond(move |__call| {
-                *__call = __RPC.start(&request);
+            .__respond(move |__call| {
+                *__call = (&__RPC).start(&request);
                 async move {
                     if false {
                         return ::otel_runtime::__private::type_hint::<
                             Result<Response<HelloReply>, Status>,
                         >();
                     }
-                    let name = self.name_of(request).await?;
-                    Ok(Response::new(HelloReply { name }))
+                    {
+                        let name = self.name_of(request).await?;
+                        Ok(Response::new(HelloReply { name }))
+                    }
                 }
             })
             .await

@@ -9,17 +9,17 @@ impl Greeter for MyGreeter {
             "Greeter",
             "SayHello",
         );
-        __RPC
+        (&__RPC)
             .returning::<Result<Response<HelloReply>, Status>>()
-            .respond(move |__call| {
-                *__call = __RPC.start(&__request);
+            .__respond(move |__call| {
+                *__call = (&__RPC).start(&__request);
                 async move {
                     if false {
                         return ::otel_runtime::__private::type_hint::<
                             Result<Response<HelloReply>, Status>,
                         >();
                     }
-                    Err(Status::unavailable("not in the mood"))
+                    { Err(Status::unavailable("not in the mood")) }
                 }
             })
             .await

@@ -8,10 +8,11 @@ use syn::{Error, Expr, Ident, LitStr, Path, Result};
 
 use crate::parse;
 
-const ARGUMENTS: [&str; 8] = [
+const ARGUMENTS: [&str; 9] = [
     "service",
     "skip",
     "public_endpoint",
+    "boxed_streams",
     "request_headers",
     "response_headers",
     "response_trailers",
@@ -28,6 +29,8 @@ pub(crate) struct Args {
     pub(crate) skip: Option<Vec<Ident>>,
     /// `public_endpoint`.
     pub(crate) public_endpoint: Option<()>,
+    /// `boxed_streams`.
+    pub(crate) boxed_streams: Option<()>,
     /// `request_headers("x-tenant")`.
     pub(crate) request_headers: Option<HeaderList>,
     /// `response_headers("x-served-by")`.
@@ -79,6 +82,10 @@ impl Args {
             "public_endpoint" => {
                 parse::flag(input, name)?;
                 parse::set_once(&mut self.public_endpoint, name, ())
+            }
+            "boxed_streams" => {
+                parse::flag(input, name)?;
+                parse::set_once(&mut self.boxed_streams, name, ())
             }
             "request_headers" => parse::set_once(&mut self.request_headers, name, HeaderList::parse(input, name)?),
             "response_headers" => parse::set_once(&mut self.response_headers, name, HeaderList::parse(input, name)?),

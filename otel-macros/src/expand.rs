@@ -71,14 +71,17 @@ fn instrument_service(args: &Args, options: Vec<Option<Traced>>, trait_path: &Pa
         .zip(&options)
         .filter_map(|(method, traced)| traced.as_ref().map(|_| method.sig.ident.clone()))
         .collect();
+    let declared = service::response_stream_types(service, &rpcs);
     let stream_types = StreamTypes {
-        names: service::response_stream_types(service, &rpcs),
+        // With `boxed_streams`, no type is changed.
+        names: args.boxed_streams.map_or_else(|| declared.clone(), |()| Vec::new()),
         runtime: args.runtime.clone().unwrap_or_else(|| parse_quote!(::otel_runtime)),
     };
     wrap_stream_types(service, &stream_types);
     for (method, traced) in methods_mut(service).zip(options) {
         if let Some(traced) = traced {
-            add_rpc_attribute(args, traced, &name, &stream_types, method);
+            let stream = service::find_stream_type(&declared, &method.sig.ident);
+            add_rpc_attribute(args, traced, &name, stream, &stream_types, method);
         }
     }
 }
@@ -96,19 +99,30 @@ fn wrap_stream_types(service: &mut ItemImpl, stream_types: &StreamTypes) {
 }
 
 /// Adds `#[rpc(…)]`, the second stage, to a method.
-fn add_rpc_attribute(args: &Args, traced: Traced, name: &Name, stream_types: &StreamTypes, method: &mut ImplItemFn) {
-    let stream = service::find_stream_type(&stream_types.names, &method.sig.ident);
+fn add_rpc_attribute(
+    args: &Args,
+    traced: Traced,
+    name: &Name,
+    stream: Option<&Ident>,
+    stream_types: &StreamTypes,
+    method: &mut ImplItemFn,
+) {
     let constructor = name.constructor(&service::rpc_name(&method.sig.ident, stream), &stream_types.runtime);
     let with_method = traced.name.map(|name| quote!(.with_method(#name)));
     let shared_calls = args.shared_calls();
     if let Some(stream) = stream
+        && args.boxed_streams.is_none()
         && let Some(output) = shape::output(&mut method.sig)
     {
         set_stream_output(output, stream, stream_types);
     }
     let handoff = Handoff {
         constructor: quote!(#constructor #with_method #shared_calls),
-        has_stream_type: stream.is_some(),
+        respond: match (stream, args.boxed_streams) {
+            (None, _) => parse_quote!(__respond),
+            (Some(_), None) => parse_quote!(respond_stream),
+            (Some(_), Some(())) => parse_quote!(respond_boxed_stream),
+        },
         stream_types: stream_types.mentioned_in(method),
         fields: traced.fields.unwrap_or_default(),
         instrumentation: args.instrumentation.clone(),

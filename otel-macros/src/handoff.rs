@@ -5,7 +5,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
 use syn::parse::{Parse, ParseBuffer, ParseStream};
 use syn::punctuated::Punctuated;
-use syn::{Expr, LitBool, Path, Result, Token, parenthesized};
+use syn::{Expr, Path, Result, Token, parenthesized};
 
 use crate::self_type::StreamTypes;
 use crate::traced::Field;
@@ -15,7 +15,7 @@ use crate::traced::Field;
 /// ```text
 /// path::to::runtime;
 /// (CONSTRUCTOR);
-/// true;
+/// respond_stream;
 /// (ChatStream, TalkStream);
 /// ("tenant.id" = EXPR);
 /// (INSTRUMENTATION)
@@ -23,8 +23,8 @@ use crate::traced::Field;
 pub(crate) struct Handoff {
     /// The calls that construct the method's `static`, without the type before the first `::`.
     pub(crate) constructor: TokenStream,
-    /// True if the impl declares a stream type for the method's response.
-    pub(crate) has_stream_type: bool,
+    /// The runtime's method for the kind of the response.
+    pub(crate) respond: Ident,
     /// The response stream types that the method mentions, be they its own or another method's, and
     /// the path of the runtime.
     pub(crate) stream_types: StreamTypes,
@@ -38,14 +38,12 @@ impl ToTokens for Handoff {
     fn to_tokens(&self, tokens: &mut TokenStream) {
         let Handoff {
             constructor,
-            has_stream_type,
+            respond,
             stream_types: StreamTypes { names, runtime },
             fields,
             instrumentation,
         } = self;
-        tokens.extend(
-            quote!(#runtime; (#constructor); #has_stream_type; (#(#names),*); (#(#fields),*); (#instrumentation)),
-        );
+        tokens.extend(quote!(#runtime; (#constructor); #respond; (#(#names),*); (#(#fields),*); (#instrumentation)));
     }
 }
 
@@ -54,7 +52,7 @@ impl Parse for Handoff {
         let runtime = input.call(Path::parse_mod_style)?;
         let constructor = next_group(input)?.parse()?;
         input.parse::<Token![;]>()?;
-        let has_stream_type = input.parse::<LitBool>()?.value;
+        let respond = input.parse()?;
         let names = next_group(input)?;
         let names = Punctuated::<Ident, Token![,]>::parse_terminated(&names)?;
         let fields = next_group(input)?;
@@ -67,7 +65,7 @@ impl Parse for Handoff {
         };
         Ok(Handoff {
             constructor,
-            has_stream_type,
+            respond,
             stream_types: StreamTypes {
                 names: names.into_iter().collect(),
                 runtime,

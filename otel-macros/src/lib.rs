@@ -52,11 +52,12 @@ mod valid;
 /// | `service = "helloworld.Greeter"` | sets the service's full name, a string or the path of a constant, instead of the name on the wire |
 /// | `skip(say_hello, …)` | records no spans and no metrics for these methods |
 /// | `public_endpoint` | treats callers as untrusted: every RPC starts a new trace, linked to the caller's span |
+/// | `boxed_streams` | leaves the response stream types as they are written: `Pin<Box<dyn Stream<…> + Send>>` |
 /// | `request_headers("x-tenant", …)` | captures these request headers as span attributes |
 /// | `response_headers("x-served-by", …)` | captures these response headers |
 /// | `response_trailers("x-retry-after", …)` | captures these trailers of failed RPCs |
 /// | `instrumentation = self.instrumentation` | records with this `Instrumentation`, instead of the global providers |
-/// | `crate = path::to::otel_runtime` | sets the path of otel-runtime, if another crate re-exports it |
+/// | `crate = path::to::otel_runtime` | sets the path of otel-runtime, if another crate re-exports it or `Cargo.toml` renames it |
 ///
 /// | argument of `#[traced(…)]`, on a method | effect |
 /// |---|---|

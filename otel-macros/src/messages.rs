@@ -55,10 +55,11 @@ fn messages() -> Vec<String> {
     }
     for name in DIAGNOSTICS {
         let source = read(&root().join("otel-runtime/src").join(name));
-        let (_, message) = source.split_once("message = ").expect("the file has a diagnostic");
-        let message = message.lines().next().unwrap_or_default().trim_end_matches(',');
-        let message: LitStr = syn::parse_str(message).expect("the message is a string");
-        messages.push(with_ellipses(&message.value()));
+        for message in source.split("message = ").skip(1) {
+            let message = message.lines().next().unwrap_or_default().trim_end_matches(',');
+            let message: LitStr = syn::parse_str(message).expect("the message is a string");
+            messages.push(with_ellipses(&message.value()));
+        }
     }
     assert!(messages.len() > 30, "{messages:#?}");
     messages

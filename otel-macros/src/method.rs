@@ -1,7 +1,7 @@
 //! Expands `#[rpc]`, the second of two stages, which works on one method. All other attributes of
 //! the method have been expanded before.
 
-use proc_macro2::{Delimiter, Group, Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::Parser;
 use syn::{Error, Expr, FnArg, Ident, ImplItemFn, Pat, PatIdent, PatType, Path, Result, parse_quote};
@@ -28,11 +28,11 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
 //         use ::otel_runtime::__private::RespondUnary as _;
 //         static __RPC: ::otel_runtime::__private::MethodDescriptor =
 //             ::otel_runtime::__private::MethodDescriptor::for_trait("Greeter", "SayHello");
-//         __RPC.returning::<R>().respond(move |__call| {
-//             *__call = __RPC.start(&request);
+//         (&__RPC).returning::<R>().__respond(move |__call| {
+//             *__call = (&__RPC).start(&request);
 //             async move {
 //                 if false { return ::otel_runtime::__private::type_hint::<R>(); }
-//                 BODY
+//                 { BODY }
 //             }
 //         }).await
 //     }
@@ -44,10 +44,17 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
 // outside (`let r: R`, `-> R`, a turbofish), the compiler would not coerce
 // `Ok(Response::new(Box::pin(stream)))` to it (rust-lang/rust#145105). async_trait's output starts
 // with such a `return` already.
+//
+// The braces around BODY are the user's. Its imports and items are out of scope for R, and its
+// temporaries are dropped by the rules of its own edition.
+//
+// No trait in the user's scope can take a call away: the receiver has the very type that an
+// inherent method takes. (On `__RPC` without `&`, a blanket trait's `fn start(self)` would come
+// first.) The one method of a trait, `__respond`, has a name that no user's trait has.
 fn instrument_method(args: TokenStream, item: TokenStream) -> Result<ImplItemFn> {
     let Handoff {
         constructor,
-        has_stream_type,
+        respond,
         stream_types,
         fields,
         instrumentation,
@@ -63,13 +70,9 @@ fn instrument_method(args: TokenStream, item: TokenStream) -> Result<ImplItemFn>
     // The trait expects the wrapped stream type, but the statements return the declared one.
     let output_span = call_site_at(output);
     let output = stream_types.replace_with_untraced(output.to_token_stream());
-    let (import, respond) = if has_stream_type {
-        (None, "respond_stream")
-    } else {
-        (Some(quote!(use #runtime::__private::RespondUnary as _;)), "respond")
-    };
+    let import = (respond == "__respond").then(|| quote!(use #runtime::__private::RespondUnary as _;));
     let start = start_call(&request, instrumentation.as_ref(), &fields, runtime);
-    let returning = quote_spanned!(output_span=> __RPC.returning::<#output>());
+    let returning = quote_spanned!(output_span=> (&__RPC).returning::<#output>());
     let instrument = |statements, span| {
         let statements = stream_types.replace_with_untraced(statements);
         let type_hint = (!shape::has_type_hint(&statements))
@@ -77,7 +80,7 @@ fn instrument_method(args: TokenStream, item: TokenStream) -> Result<ImplItemFn>
         // Errors about the whole block, such as a missing `Send`, are reported at the method.
         let mut body = Group::new(Delimiter::Brace, quote!(#type_hint #destructure #statements));
         body.set_span(span);
-        let respond = Ident::new(respond, span);
+        let respond = Ident::new(&respond.to_string(), span);
         let call = Ident::new("__call", Span::mixed_site());
         let start = quote!(*#call = #start);
         let future = quote_spanned!(span=> #returning.#respond(move |#call| { #start; async move #body }));
@@ -88,6 +91,13 @@ fn instrument_method(args: TokenStream, item: TokenStream) -> Result<ImplItemFn>
         }
     };
     let statements = source::statements(&method.block);
+    let statements = if method.sig.asyncness.is_some() {
+        let mut block = Group::new(Delimiter::Brace, statements);
+        block.set_span(method.block.brace_token.span.join());
+        TokenTree::Group(block).into()
+    } else {
+        statements
+    };
     let statements = shape::rewrite_body(&method.sig, statements, instrument);
     method.block = source::verbatim_block(method.block.brace_token, statements);
     Ok(method)
@@ -104,10 +114,10 @@ fn changed_by_another_attribute(method: &Ident) -> Error {
 fn start_call(request: &Ident, instrumentation: Option<&Expr>, fields: &[Field], runtime: &Path) -> TokenStream {
     let reference = quote_spanned!(call_site_at(request)=> &);
     let start = match instrumentation {
-        None => quote!(__RPC.start(#reference #request)),
+        None => quote!((&__RPC).start(#reference #request)),
         Some(with) => {
             let with = quote_spanned!(call_site_at(with)=> &#with);
-            quote!(__RPC.start_with(#reference #request, |__start| __start(#with)))
+            quote!((&__RPC).start_with(#reference #request, |__start| __start(#with)))
         }
     };
     let attributes = fields.iter().map(|field| field.attribute(runtime));

@@ -32,6 +32,7 @@ snapshots! { both_stages:
     trait_in_server_module service_literal service_path crate_path
     unnamed_argument destructured_argument default_stub concrete_stream cfg_alternatives
     below_async_trait_unary below_async_trait_stream desugared_by_hand
+    boxed_streams
     define_opaque
     fields method_name all_arguments
 }

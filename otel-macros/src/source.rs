@@ -152,7 +152,7 @@ mod tests {
         let mut say_hello = say_hello.clone();
         let handoff = say_hello.attrs.remove(0).meta.require_list().unwrap().tokens.clone();
         let text = method::expand(handoff, source::with_original_braces(&mut say_hello)).to_string();
-        assert!(text.ends_with("let name = request . } }) . await }"), "{text}");
+        assert!(text.ends_with("let name = request . } } }) . await }"), "{text}");
         assert!(!text.contains("compile_error"), "{text}");
     }
 

@@ -40,6 +40,8 @@ use opentelemetry::Context;
 use pin_project_lite::pin_project;
 use tracing::Span;
 
+use crate::rpc::current;
+
 /// Spawns a future as [`tokio::spawn`] does, in the current context.
 ///
 /// ```
@@ -171,7 +173,7 @@ impl CapturedContext {
         // Attach the context last: entering a `tracing` span may attach the context that was
         // current when the span was created.
         let _span = self.span.enter();
-        let _context = self.context.clone().attach();
+        let _context = current::attach(&self.context);
         work()
     }
 }

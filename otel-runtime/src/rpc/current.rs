@@ -17,8 +17,37 @@ use crate::guard::CaughtPanic;
 use crate::span;
 
 thread_local! {
+    // Not `const`: see `ThreadCall::new`.
+    static CURRENT: ThreadCall = ThreadCall::new();
+}
+
+/// The state of a thread.
+struct ThreadCall {
     /// The call that this thread serves. A client's call is never here: see [`run`].
-    static CURRENT: RefCell<Option<ActiveCall>> = const { RefCell::new(None) };
+    call: RefCell<Option<ActiveCall>>,
+    /// Whether the thread has OpenTelemetry's current context.
+    has_context: bool,
+}
+
+impl ThreadCall {
+    /// Initializes OpenTelemetry's thread-local before this one.
+    ///
+    /// A thread that ends drops its thread-locals in the reverse order. So as long as this one is
+    /// accessible, OpenTelemetry's is, too, whose functions panic otherwise. It may be gone already
+    /// if no call has run on this thread.
+    #[cold]
+    fn new() -> Self {
+        ThreadCall {
+            call: RefCell::new(None),
+            has_context: CaughtPanic::catch(|| Context::map_current(|_| ())).is_ok(),
+        }
+    }
+
+    /// Swaps the call that this thread serves with another.
+    #[inline]
+    fn swap(&self, call: &mut Option<ActiveCall>) {
+        std::mem::swap(&mut *self.call.borrow_mut(), call);
+    }
 }
 
 /// A call that has started and not ended.
@@ -74,15 +103,26 @@ impl ActiveCall {
         }
     }
 
-    /// Attaches the call's context, if it has one.
+    /// Attaches the call's context, if it has one and if the thread [can](attach).
     #[inline]
     pub(crate) fn attach(&self) -> Option<ContextGuard> {
-        let context = match self {
+        self.context().and_then(attach)
+    }
+
+    #[inline]
+    fn context(&self) -> Option<&Context> {
+        match self {
             ActiveCall::Recorded(call) => call.context(),
             ActiveCall::Unrecorded(unrecorded) => Some(&unrecorded.context),
-        };
-        context.map(|context| context.clone().attach())
+        }
     }
+}
+
+/// Attaches a context, unless the thread is ending and has dropped its current context.
+#[inline]
+pub(crate) fn attach(context: &Context) -> Option<ContextGuard> {
+    let has_context = CURRENT.try_with(|current| current.has_context).unwrap_or(false);
+    has_context.then(|| context.clone().attach())
 }
 
 /// Returns `true` if this thread serves a call with this path.
@@ -99,44 +139,54 @@ pub(crate) fn run_dyn(call: &mut Option<ActiveCall>, code: &mut dyn FnMut()) {
 /// Runs code inside a call: in its context, and, on a server, with the call as the current one.
 ///
 /// A client's call hides the current one instead: a service that it calls within this process
-/// serves a call of its own. A panic ends the call, and continues.
+/// serves a call of its own. A panic ends the call, and continues. On a thread that is ending, the
+/// code may run without either.
 #[inline]
 pub(crate) fn run<R: Role, T>(call: &mut Option<ActiveCall>, code: impl FnOnce() -> T) -> T {
-    let Some(active) = call.as_ref() else {
+    if call.is_none() {
         return code();
-    };
-    let attached = active.attach();
-    let result = match R::SIDE {
-        Side::Server => swapped(call, code),
-        Side::Client => swapped(&mut None, code),
-    };
+    }
+    let mut hidden = None;
+    let entered = CURRENT.try_with(|current| {
+        let context = call.as_ref().and_then(ActiveCall::context);
+        let attached = context
+            .filter(|_| current.has_context)
+            .map(|context| context.clone().attach());
+        current.swap(match R::SIDE {
+            Side::Server => &mut *call,
+            Side::Client => &mut hidden,
+        });
+        attached
+    });
+    let result = CaughtPanic::catch(code);
+    if entered.is_ok() {
+        let _ = CURRENT.try_with(|current| {
+            current.swap(match R::SIDE {
+                Side::Server => &mut *call,
+                Side::Client => &mut hidden,
+            });
+        });
+    }
     match result {
         Ok(result) => result,
-        Err(panic) => on_panic(call, panic, attached),
+        Err(panic) => on_panic(call, panic, entered.ok().flatten()),
     }
 }
 
 /// Runs code in the context of a client's call, which hides the call that this thread serves.
 pub(crate) fn run_in_client_context<T>(context: &Context, code: impl FnOnce() -> T) -> T {
-    let _attached = context.clone().attach();
-    match swapped(&mut None, code) {
+    let mut hidden = None;
+    let mut swap = || CURRENT.try_with(|current| current.swap(&mut hidden)).is_ok();
+    let _attached = attach(context);
+    let is_swapped = swap();
+    let result = CaughtPanic::catch(code);
+    if is_swapped {
+        swap();
+    }
+    match result {
         Ok(result) => result,
         Err(panic) => panic.resume(),
     }
-}
-
-/// Runs code while `call` is in the thread-local, and what was there is in `call`.
-///
-/// On a thread that is shutting down, the code runs without it.
-#[inline]
-fn swapped<T>(call: &mut Option<ActiveCall>, code: impl FnOnce() -> T) -> Result<T, CaughtPanic> {
-    let swap = |call: &mut _| CURRENT.try_with(|current| std::mem::swap(&mut *current.borrow_mut(), call));
-    let is_swapped = swap(call).is_ok();
-    let result = CaughtPanic::catch(code);
-    if is_swapped {
-        let _ = swap(call);
-    }
-    result
 }
 
 /// Ends a call whose code has panicked, and continues the panic.
@@ -158,7 +208,7 @@ fn on_panic(call: &mut Option<ActiveCall>, panic: CaughtPanic, attached: Option<
 /// find the thread-local borrowed.
 #[inline]
 pub(crate) fn with_current<T>(read: impl FnOnce(&mut Option<ActiveCall>) -> T) -> Option<T> {
-    CURRENT.try_with(|current| read(&mut current.borrow_mut())).ok()
+    CURRENT.try_with(|current| read(&mut current.call.borrow_mut())).ok()
 }
 
 /// Calls `read` with the call that this thread serves, if that is recorded.

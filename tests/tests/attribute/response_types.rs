@@ -154,6 +154,42 @@ async fn stream_without_an_associated_type() {
     assert_streams(Routes::new(service), "a", "INTERNAL", &["a"]).await;
 }
 
+/// A service whose stream type stays as it is written.
+struct Boxed;
+
+#[traced_service(boxed_streams)]
+#[tonic::async_trait]
+impl ServerStream for Boxed {
+    type CallStream = Messages;
+
+    async fn call(&self, request: Request<Message>) -> Result<Response<Self::CallStream>, Status> {
+        let first = tokio_stream::once(Ok(request.into_inner()));
+        Ok(Response::new(Box::pin(
+            first.chain(tokio_stream::once(Err(Status::internal("half-way")))),
+        )))
+    }
+}
+
+#[tokio::test]
+async fn stream_type_as_it_is_written() {
+    let routes = Routes::new(ServerStreamServer::new(Boxed));
+    assert_streams(routes, "a", "INTERNAL", &["a"]).await;
+}
+
+/// `into_inner` returns the handler's stream, and ends the RPC.
+#[tokio::test]
+async fn stream_without_its_wrapper() {
+    for (text, code) in [("a", "CANCELLED"), ("", "OK")] {
+        let telemetry = Telemetry::start();
+        let response = Coercions.call(Request::new(Message::from(text))).await.unwrap();
+        let mut stream: Messages = response.into_inner().into_inner();
+        let span = telemetry.span().await;
+        assert_eq!(attributes(&span.attributes)["rpc.status_code"], code);
+        let first = stream.next().await.transpose().unwrap();
+        assert_eq!(first.map_or(String::new(), |message| message.text), text);
+    }
+}
+
 /// A service that implements no method, and uses the default stubs.
 struct Nothing;
 

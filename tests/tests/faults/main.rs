@@ -4,4 +4,5 @@ mod global_providers;
 mod injected;
 mod logged_once;
 mod sdk_parts;
+mod thread_end;
 mod user_functions;

@@ -64,11 +64,12 @@ impl<S: Stream> ResponseKind<Result<Response<S>, Status>> {
 /// Runs a handler whose response is one message.
 ///
 /// A trait, because the inherent method of the same name, which is for boxed streams, takes
-/// precedence over it.
+/// precedence over it. Its name must differ from those in other traits: a blanket trait in the
+/// user's scope would make the call ambiguous.
 pub trait RespondUnary<T> {
     /// Runs the handler that `closure` makes, inside the call that it starts. The first poll calls
     /// it, so that the call starts in the context that the future is polled in.
-    fn respond<'a, C, F>(self, closure: C) -> BoxFuture<'a, Result<Response<T>, Status>>
+    fn __respond<'a, C, F>(self, closure: C) -> BoxFuture<'a, Result<Response<T>, Status>>
     where
         C: FnOnce(&mut HandlerCall) -> F + Send + 'a,
         F: Future<Output = Result<Response<T>, Status>> + Send + 'a,
@@ -76,7 +77,7 @@ pub trait RespondUnary<T> {
 }
 
 impl<T> RespondUnary<T> for ResponseKind<Result<Response<T>, Status>> {
-    fn respond<'a, C, F>(self, closure: C) -> BoxFuture<'a, Result<Response<T>, Status>>
+    fn __respond<'a, C, F>(self, closure: C) -> BoxFuture<'a, Result<Response<T>, Status>>
     where
         C: FnOnce(&mut HandlerCall) -> F + Send + 'a,
         F: Future<Output = Result<Response<T>, Status>> + Send + 'a,
@@ -86,15 +87,44 @@ impl<T> RespondUnary<T> for ResponseKind<Result<Response<T>, Status>> {
     }
 }
 
-impl<T: 'static> ResponseKind<Result<Response<BoxStream<T>>, Status>> {
+/// A response stream type that stays as it is written: a boxed stream.
+#[diagnostic::on_unimplemented(
+    message = "`boxed_streams` expects boxed response streams, found `{Self}`",
+    label = "expected `Pin<Box<dyn Stream<Item = Result<T, tonic::Status>> + Send>>`"
+)]
+pub trait BoxedStream: Stream + Sized + Send {
+    /// Boxes the traced stream.
+    fn boxed(traced: TracedStream<Self>) -> Self;
+}
+
+impl<T: 'static> BoxedStream for BoxStream<T> {
+    fn boxed(traced: TracedStream<Self>) -> Self {
+        Box::pin(traced)
+    }
+}
+
+impl<S> ResponseKind<Result<Response<S>, Status>> {
     /// Runs a handler whose response is a boxed stream, and boxes the traced stream again.
     #[allow(clippy::unused_self)]
-    pub fn respond<'a, C, F>(self, closure: C) -> BoxFuture<'a, Result<Response<BoxStream<T>>, Status>>
+    pub fn respond_boxed_stream<'a, C, F>(self, closure: C) -> BoxFuture<'a, Result<Response<S>, Status>>
+    where
+        C: FnOnce(&mut HandlerCall) -> F + Send + 'a,
+        F: Future<Output = Result<Response<S>, Status>> + Send + 'a,
+        S: BoxedStream + 'a,
+    {
+        Box::pin(HandlerFuture::<_, WithBoxedStream>::new(start(closure)))
+    }
+}
+
+impl<T: 'static> ResponseKind<Result<Response<BoxStream<T>>, Status>> {
+    /// Like [`respond_boxed_stream`](Self::respond_boxed_stream), where only the return type shows
+    /// that the response is a boxed stream.
+    pub fn __respond<'a, C, F>(self, closure: C) -> BoxFuture<'a, Result<Response<BoxStream<T>>, Status>>
     where
         C: FnOnce(&mut HandlerCall) -> F + Send + 'a,
         F: Future<Output = Result<Response<BoxStream<T>>, Status>> + Send + 'a,
     {
-        Box::pin(HandlerFuture::<_, WithBoxedStream>::new(start(closure)))
+        self.respond_boxed_stream(closure)
     }
 }
 
@@ -136,12 +166,12 @@ impl<S: Stream> Finish<S> for WithStream {
     }
 }
 
-impl<T: 'static> Finish<BoxStream<T>> for WithBoxedStream {
-    type Message = BoxStream<T>;
+impl<S: BoxedStream> Finish<S> for WithBoxedStream {
+    type Message = S;
 
     #[inline]
-    fn finish(call: &mut HandlerCall, response: Response<BoxStream<T>>) -> Response<BoxStream<T>> {
-        WithStream::finish(call, response).map(|stream| Box::pin(stream) as BoxStream<T>)
+    fn finish(call: &mut HandlerCall, response: Response<S>) -> Response<S> {
+        WithStream::finish(call, response).map(S::boxed)
     }
 }
 

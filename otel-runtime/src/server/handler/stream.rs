@@ -15,8 +15,9 @@ pin_project! {
     ///
     /// [`#[traced_service]`](crate::traced_service) wraps the response stream types of a service:
     /// `type ChatStream = X;` becomes `type ChatStream = TracedStream<X>;`. Handlers still return
-    /// an `X`, and the wrapper yields the items of `X`. The type is visible only to code that calls
-    /// a handler directly, such as a unit test.
+    /// an `X`, and the wrapper yields the items of `X`. The type is visible only to code that names
+    /// the stream type, or calls a handler directly, such as a unit test. With the argument
+    /// [`boxed_streams`](crate::docs::arguments), the types stay as they are.
     ///
     /// The RPC's context is current whenever `X` is polled or dropped. The RPC ends
     ///
@@ -110,6 +111,22 @@ impl<S> Traced for TracedStream<S> {
 }
 
 impl<S> TracedStream<S> {
+    /// Returns the stream that the handler returned. The RPC ends, as if the stream were dropped.
+    ///
+    /// For code that calls a handler directly and needs the type that the handler declared.
+    ///
+    /// # Panics
+    ///
+    /// Never: only a drop takes the stream away.
+    #[must_use]
+    pub fn into_inner(mut self) -> S {
+        let stream = self.stream.take().expect("only a drop takes the stream away");
+        if (self.is_exhausted)(&stream) {
+            self.call.on_stream_end(None);
+        }
+        stream
+    }
+
     pub(super) fn new(call: HandlerCall, stream: S) -> Self
     where
         S: Stream,
