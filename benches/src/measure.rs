@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use crate::rpc::{Rpc, Shape};
 use crate::sdk::{self, Mode};
+use crate::variant::Whose;
 use crate::{allocations, callgrind, variants};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -88,7 +89,7 @@ pub(crate) fn one(variant: &str, mode: Mode, shape: Shape, how: &str) -> Result<
     let variants = variants::all();
     let found = variants.iter().find(|known| known.name == variant);
     let variant = found.ok_or_else(|| format!("no variant {variant}"))?;
-    let installed = sdk::install(mode, variant.whose);
+    let installed = sdk::install(mode, variant.whose == Whose::Ours);
     let mut rpc = (variant.make)(mode, shape);
     unmeasured(&mut rpc, WARM_UP);
     match how {

@@ -14,8 +14,6 @@ use opentelemetry_sdk::metrics::{ManualReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, Span, SpanData, SpanProcessor};
 use otel_runtime::propagation;
 
-use crate::variant::Whose;
-
 /// The installed providers, and the sampling decision of the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -123,8 +121,8 @@ pub(crate) struct Installed {
     reader: Reader,
 }
 
-/// Installs the providers, and the propagator that goes with the instrumentation.
-pub(crate) fn install(mode: Mode, whose: Whose) -> Installed {
+/// Installs the providers, and otel-runtime's propagator or the SDK's.
+pub(crate) fn install(mode: Mode, with_our_propagator: bool) -> Installed {
     let reader = Reader(Arc::new(ManualReader::default()));
     if mode.has_spans() {
         let tracers = SdkTracerProvider::builder()
@@ -132,11 +130,10 @@ pub(crate) fn install(mode: Mode, whose: Whose) -> Installed {
             .with_span_processor(Counts)
             .build();
         global::set_tracer_provider(tracers);
-        match whose {
-            Whose::Ours => propagation::set_global(propagation::TraceContextPropagator::new()),
-            Whose::Others | Whose::Nobodys => {
-                global::set_text_map_propagator(opentelemetry_sdk::propagation::TraceContextPropagator::new());
-            }
+        if with_our_propagator {
+            propagation::set_global(propagation::TraceContextPropagator::new());
+        } else {
+            global::set_text_map_propagator(opentelemetry_sdk::propagation::TraceContextPropagator::new());
         }
     }
     if mode.has_metrics() {
