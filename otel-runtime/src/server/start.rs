@@ -25,14 +25,15 @@ pub(super) fn start_call(
     captured: &HeaderList,
 ) -> PooledCall {
     let known = KnownHeaders::scan(request.headers);
-    let mut call = PooledCall::new(params, known.timeout());
+    let mut pooled = PooledCall::new(params, known.timeout());
+    let call = &mut *pooled;
     let caller = call.instrumentation().extract(request.headers, &known);
     if is_public || call.instrumentation().has_tracer() {
-        start_span(&mut call, caller, is_public, &ServerAttributes { request, captured });
+        start_span(call, caller, is_public, &ServerAttributes { request, captured });
     } else {
         call.set_context(caller);
     }
-    call
+    pooled
 }
 
 // Apart, so that a call without a span does not pay for the stack that this needs.

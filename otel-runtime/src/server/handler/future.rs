@@ -156,7 +156,10 @@ impl<S: Stream> Finish<S> for WithStream {
     type Message = TracedStream<S>;
 
     #[inline]
-    fn finish(call: &mut HandlerCall, result: Result<Response<S>, Status>) -> Result<Response<TracedStream<S>>, Status> {
+    fn finish(
+        call: &mut HandlerCall,
+        result: Result<Response<S>, Status>,
+    ) -> Result<Response<TracedStream<S>>, Status> {
         result.map(|response| {
             let call = call.take();
             response.map(|stream| TracedStream::new(call, stream))
@@ -226,7 +229,7 @@ where
             && let ReplacedHandler::Unstarted { start } = this.handler.as_mut().project_replace(Handler::Done)
         {
             let future = start.start(this.call);
-            this.handler.set(Handler::Running { future });
+            this.handler.as_mut().project_replace(Handler::Running { future });
         }
         let mut polled = Poll::Pending;
         this.call.run_dyn(&mut || {
