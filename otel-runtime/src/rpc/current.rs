@@ -146,43 +146,57 @@ pub(crate) fn run<R: Role, T>(call: &mut Option<ActiveCall>, code: impl FnOnce()
     if call.is_none() {
         return code();
     }
-    let mut hidden = None;
-    let entered = CURRENT.try_with(|current| {
+    let (attached, result) = match R::SIDE {
+        Side::Server => {
+            let attached = enter(call, None);
+            let result = CaughtPanic::catch(code);
+            swap(call);
+            (attached, result)
+        }
+        Side::Client => {
+            let mut hidden = None;
+            let attached = enter(call, Some(&mut hidden));
+            let result = CaughtPanic::catch(code);
+            swap(&mut hidden);
+            (attached, result)
+        }
+    };
+    match result {
+        Ok(result) => result,
+        Err(panic) => on_panic(call, panic, attached),
+    }
+}
+
+/// Attaches the call's context. Makes the call the one that this thread serves, or hides that in
+/// `hidden`.
+///
+/// Does neither on a thread that is ending and has dropped its thread-local.
+#[inline]
+fn enter(call: &mut Option<ActiveCall>, hidden: Option<&mut Option<ActiveCall>>) -> Option<ContextGuard> {
+    let attached = CURRENT.try_with(|current| {
         let context = call.as_ref().and_then(ActiveCall::context);
         let attached = context
             .filter(|_| current.has_context)
             .map(|context| context.clone().attach());
-        current.swap(match R::SIDE {
-            Side::Server => &mut *call,
-            Side::Client => &mut hidden,
-        });
+        current.swap(hidden.unwrap_or(call));
         attached
     });
-    let result = CaughtPanic::catch(code);
-    if entered.is_ok() {
-        let _ = CURRENT.try_with(|current| {
-            current.swap(match R::SIDE {
-                Side::Server => &mut *call,
-                Side::Client => &mut hidden,
-            });
-        });
-    }
-    match result {
-        Ok(result) => result,
-        Err(panic) => on_panic(call, panic, entered.ok().flatten()),
-    }
+    attached.ok().flatten()
+}
+
+/// Swaps the call that this thread serves with another, unless the thread is ending.
+#[inline]
+fn swap(call: &mut Option<ActiveCall>) {
+    let _ = CURRENT.try_with(|current| current.swap(call));
 }
 
 /// Runs code in the context of a client's call, which hides the call that this thread serves.
 pub(crate) fn run_in_client_context<T>(context: &Context, code: impl FnOnce() -> T) -> T {
     let mut hidden = None;
-    let mut swap = || CURRENT.try_with(|current| current.swap(&mut hidden)).is_ok();
     let _attached = attach(context);
-    let is_swapped = swap();
+    swap(&mut hidden);
     let result = CaughtPanic::catch(code);
-    if is_swapped {
-        swap();
-    }
+    swap(&mut hidden);
     match result {
         Ok(result) => result,
         Err(panic) => panic.resume(),
