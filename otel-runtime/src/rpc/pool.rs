@@ -29,10 +29,7 @@ impl PooledCall {
             _ => Box::new(None),
         };
         // Forgets the `None`, which an assignment would drop: saves 20 instructions.
-        std::mem::forget(std::mem::replace(
-            &mut *empty,
-            Some(Call::new(params, timeout, started_at)),
-        ));
+        std::mem::forget(empty.replace(Call::new(params, timeout, started_at)));
         let call = PooledCall(Some(empty));
         call.add_active();
         call
