@@ -143,23 +143,13 @@ pub(crate) fn run_dyn(call: &mut Option<ActiveCall>, code: &mut dyn FnMut()) {
 /// code may run without either.
 #[inline]
 pub(crate) fn run<R: Role, T>(call: &mut Option<ActiveCall>, code: impl FnOnce() -> T) -> T {
-    if call.is_none() {
+    let Some(active) = call else {
         return code();
-    }
-    let (attached, result) = match R::SIDE {
-        Side::Server => {
-            let attached = enter(call, None);
-            let result = CaughtPanic::catch(code);
-            swap(call);
-            (attached, result)
-        }
-        Side::Client => {
-            let mut hidden = None;
-            let attached = enter(call, Some(&mut hidden));
-            let result = CaughtPanic::catch(code);
-            swap(&mut hidden);
-            (attached, result)
-        }
+    };
+    let attached = active.attach();
+    let result = match R::SIDE {
+        Side::Server => run_swapped(call, code),
+        Side::Client => run_swapped(&mut None, code),
     };
     match result {
         Ok(result) => result,
@@ -167,21 +157,13 @@ pub(crate) fn run<R: Role, T>(call: &mut Option<ActiveCall>, code: impl FnOnce()
     }
 }
 
-/// Attaches the call's context. Makes the call the one that this thread serves, or hides that in
-/// `hidden`.
-///
-/// Does neither on a thread that is ending and has dropped its thread-local.
+/// Runs code while this thread serves `call`, or no call if the thread is ending.
 #[inline]
-fn enter(call: &mut Option<ActiveCall>, hidden: Option<&mut Option<ActiveCall>>) -> Option<ContextGuard> {
-    let attached = CURRENT.try_with(|current| {
-        let context = call.as_ref().and_then(ActiveCall::context);
-        let attached = context
-            .filter(|_| current.has_context)
-            .map(|context| context.clone().attach());
-        current.swap(hidden.unwrap_or(call));
-        attached
-    });
-    attached.ok().flatten()
+fn run_swapped<T>(call: &mut Option<ActiveCall>, code: impl FnOnce() -> T) -> Result<T, CaughtPanic> {
+    swap(call);
+    let result = CaughtPanic::catch(code);
+    swap(call);
+    result
 }
 
 /// Swaps the call that this thread serves with another, unless the thread is ending.
@@ -192,12 +174,8 @@ fn swap(call: &mut Option<ActiveCall>) {
 
 /// Runs code in the context of a client's call, which hides the call that this thread serves.
 pub(crate) fn run_in_client_context<T>(context: &Context, code: impl FnOnce() -> T) -> T {
-    let mut hidden = None;
     let _attached = attach(context);
-    swap(&mut hidden);
-    let result = CaughtPanic::catch(code);
-    swap(&mut hidden);
-    match result {
+    match run_swapped(&mut None, code) {
         Ok(result) => result,
         Err(panic) => panic.resume(),
     }
