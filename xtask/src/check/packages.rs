@@ -1,7 +1,8 @@
 //! The published crates: their packages, their features, and their pages on docs.rs.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::path::PathBuf;
+use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
 
@@ -99,11 +100,41 @@ pub(super) fn contents(project: &Project) -> Result<()> {
 }
 
 /// Builds the crates, as they would be published, from nothing but their packages.
+///
+/// Cargo takes packages of one name and version for the same. What an earlier run has unpacked in cargo's
+/// home or built would be taken for what is packaged now.
 pub(super) fn packaged(project: &Project) -> Result<()> {
+    remove_unpacked(project)?;
+    let target = project.target_directory("Cargo.toml")?.join("packages");
     let names = project.published()?.into_iter().map(|package| package.name.to_string());
-    let packages = names.flat_map(|name| ["--package".to_owned(), name]);
-    Ok(project
-        .cargo("package --quiet --locked --allow-dirty")
-        .args(packages)
-        .run()?)
+    let packages: Vec<String> = names.flat_map(|name| ["--package".to_owned(), name]).collect();
+    for command in ["clean --quiet --locked", "package --quiet --locked --allow-dirty"] {
+        let command = project.cargo(command).args(&packages);
+        command.env("CARGO_TARGET_DIR", &target).run()?;
+    }
+    Ok(())
+}
+
+/// Removes what earlier runs of `cargo package` have unpacked of the published crates.
+fn remove_unpacked(project: &Project) -> Result<()> {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(env::home_dir()?.join(".cargo")));
+    let sources = home.context("cargo has no home: set CARGO_HOME")?.join("registry/src");
+    if !sources.exists() {
+        return Ok(());
+    }
+    for registry in fs::read_dir(&sources).with_context(|| format!("cannot list {}", sources.display()))? {
+        let registry = registry?;
+        // A registry on the disk has no host, with which the folder's name would begin.
+        if !registry.file_name().to_string_lossy().starts_with('-') {
+            continue;
+        }
+        for package in project.published()? {
+            let unpacked = registry.path().join(format!("{}-{}", package.name, package.version));
+            if unpacked.exists() {
+                fs::remove_dir_all(&unpacked).with_context(|| format!("cannot remove {}", unpacked.display()))?;
+            }
+        }
+    }
+    Ok(())
 }
