@@ -73,13 +73,13 @@ fn instrument_method(args: TokenStream, item: TokenStream) -> Result<ImplItemFn>
     let import = (respond == "__respond").then(|| quote!(use #runtime::__private::RespondUnary as _;));
     let start = start_call(&request, instrumentation.as_ref(), &fields, runtime);
     let returning = quote_spanned!(output_span=> (&__RPC).returning::<#output>());
+    let block_span = method.sig.asyncness.map(|_| method.block.brace_token.span.join());
     let instrument = |statements, span| {
         let statements = stream_types.replace_with_untraced(statements);
         let type_hint = (!shape::has_type_hint(&statements))
             .then(|| quote!(if false { return #runtime::__private::type_hint::<#output>(); }));
-        // Errors about the whole block, such as a missing `Send`, are reported at the method.
         let mut body = Group::new(Delimiter::Brace, quote!(#type_hint #destructure #statements));
-        body.set_span(span);
+        body.set_span(block_span.unwrap_or(span));
         let respond = Ident::new(&respond.to_string(), span);
         let call = Ident::new("__call", Span::mixed_site());
         let start = quote!(*#call = #start);

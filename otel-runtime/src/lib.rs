@@ -27,6 +27,7 @@ mod server;
 mod span;
 mod sync;
 pub mod task;
+mod versions;
 
 #[doc(hidden)]
 #[path = "private.rs"]

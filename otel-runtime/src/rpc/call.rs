@@ -12,7 +12,7 @@ use crate::attributes::captured_headers::CapturedHeaders;
 use crate::grpc::outcome::Outcome;
 use crate::grpc::path::full_method_name;
 use crate::grpc::side::Side;
-use crate::grpc::timeout;
+use crate::grpc::timeout::Timeout;
 use crate::instrumentation::InstrumentationRef;
 use crate::method::Method;
 use crate::method::registry::MethodRegistry;
@@ -73,7 +73,7 @@ pub struct Call {
     started_at: Instant,
     /// The wall-clock time of `started_at`, if the call has a span.
     start_time: SystemTime,
-    timeout: Option<Duration>,
+    timeout: Option<Timeout>,
     layer_headers: Option<&'static CapturedHeaders>,
     /// Header lists of the handler that runs this call, if one has claimed it.
     handler_headers: Option<&'static CapturedHeaders>,
@@ -94,7 +94,7 @@ impl Call {
             is_recording: false,
             started_at,
             start_time: SystemTime::UNIX_EPOCH,
-            timeout,
+            timeout: timeout.and_then(Timeout::start),
             layer_headers: params.layer_headers,
             handler_headers: params.handler_headers,
             message_sizes: params.message_sizes,
@@ -320,7 +320,8 @@ impl Call {
     /// Returns `true` if the caller's deadline has passed.
     pub(crate) fn deadline_exceeded(&self) -> bool {
         self.timeout
-            .is_some_and(|timeout| timeout::exceeded(self.side(), timeout, self.started_at.elapsed()))
+            .as_ref()
+            .is_some_and(|timeout| timeout.exceeded(self.side()))
     }
 
     #[inline]
