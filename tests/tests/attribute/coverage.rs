@@ -17,7 +17,15 @@ fn counted_regions(order: &str) -> BTreeSet<String> {
     let mir = temporary.join(format!("covered-{order}.mir"));
     let output = Command::new(env!("CARGO"))
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(["rustc", "--quiet", "--locked", "--package", "integration-tests", "--example", "covered"])
+        .args([
+            "rustc",
+            "--quiet",
+            "--locked",
+            "--package",
+            "integration-tests",
+            "--example",
+            "covered",
+        ])
         .arg("--target-dir")
         .arg(temporary.parent().unwrap())
         .args(["--", "--cfg", order, "-C", "instrument-coverage"])
@@ -26,7 +34,9 @@ fn counted_regions(order: &str) -> BTreeSet<String> {
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let mir = fs::read_to_string(mir).unwrap();
-    let regions = mir.lines().filter(|line| line.trim_start().starts_with("coverage Code"));
+    let regions = mir
+        .lines()
+        .filter(|line| line.trim_start().starts_with("coverage Code"));
     regions
         .map(|region| {
             let (_, place) = region.split_once("covered.rs:").unwrap();

@@ -66,10 +66,7 @@ fn line_with(comment: &str) -> usize {
     lines.position(|line| line.ends_with(comment)).unwrap() + 1
 }
 
-async fn assert_lines(
-    kind: &str,
-    call: impl AsyncFn(Request<Message>) -> Result<Response<Message>, Status>,
-) {
+async fn assert_lines(kind: &str, call: impl AsyncFn(Request<Message>) -> Result<Response<Message>, Status>) {
     let reply = call(request("lines")).await.unwrap().into_inner().text;
     let expected = ["caller", "backtrace"].map(|place| line_with(&format!("// {kind} {place}")).to_string());
     assert_eq!(reply, expected.join(" "));

@@ -1,5 +1,7 @@
 //! `#[track_caller]` on a method, which has no effect on an `async fn`.
 
+#![deny(warnings)]
+
 use otel_runtime::traced_service;
 use tonic::{Request, Response, Status};
 

@@ -1,5 +1,7 @@
 //! Traits of `#[trait_variant::make]`, whose methods return futures that are `Send`.
 
+#![deny(warnings)]
+
 use otel_runtime::traced_service;
 use tonic::{Request, Response, Status};
 
