@@ -8,6 +8,7 @@
 
 mod attributes;
 mod client;
+mod clock;
 pub mod docs;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use http::HeaderValue;
-use tokio::time::Instant;
 
+use crate::clock::TimerInstant;
 use crate::grpc::side::Side;
 use crate::guard::CaughtPanic;
 
@@ -14,14 +14,11 @@ use crate::guard::CaughtPanic;
 /// starts only when the request message has been read.
 const MAX_SLACK: Duration = Duration::from_millis(100);
 
-/// The timeout of a request, and the time at which it arrived.
-///
-/// The clock is tokio's, because tonic's timers follow it: a test or a simulation may stop it, and
-/// advance it without waiting. Otherwise it is the system's.
+/// The timeout of a request, and the time at which it arrived, by the clock of tonic's timers.
 #[derive(Debug)]
 pub(crate) struct Timeout {
     timeout: Duration,
-    started_at: Instant,
+    started_at: TimerInstant,
 }
 
 impl Timeout {
@@ -36,12 +33,12 @@ impl Timeout {
     }
 }
 
-/// Returns the time by tokio's clock.
+/// Returns the time by the clock of tonic's timers.
 ///
 /// A clock that can be stopped panics in a thread that has dropped its thread-locals, where a drop
 /// may still call this. Then there is no time, as no timer fires.
-fn now() -> Option<Instant> {
-    CaughtPanic::catch(Instant::now).ok()
+fn now() -> Option<TimerInstant> {
+    CaughtPanic::catch(TimerInstant::now).ok()
 }
 
 /// Parses `grpc-timeout`: up to eight digits and a unit, as the [gRPC protocol] specifies.

@@ -1,7 +1,7 @@
 //! The state of one call, and how it is recorded from its start to the first of its ends.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use opentelemetry::trace::{Link, SpanBuilder, SpanKind, SpanRef, TraceContextExt};
 use opentelemetry::{Context, KeyValue};
@@ -9,6 +9,7 @@ use tonic::Code;
 
 use super::message_sizes::MessageSizes;
 use crate::attributes::captured_headers::CapturedHeaders;
+use crate::clock::{self, Instant};
 use crate::grpc::outcome::Outcome;
 use crate::grpc::path::full_method_name;
 use crate::grpc::side::Side;
@@ -120,7 +121,7 @@ impl Call {
     }
 
     fn build_span(&mut self, parent: SpanParent, attributes: &dyn SpanAttributes) {
-        self.start_time = SystemTime::now();
+        self.start_time = clock::time_of_day();
         let base = parent.base.unwrap_or_else(Context::current);
         // Has room for the attributes that the end adds.
         let mut at_start = Vec::with_capacity(8);
