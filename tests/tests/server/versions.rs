@@ -17,7 +17,7 @@ use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 use tower_layer::layer_fn;
 
-/// What each version of the crate finds in a request that the layer of another one records.
+/// The mark that each version of the crate finds in the requests of another one's layer.
 type LayerMark = Wrapping<[&'static str; 2]>;
 
 /// A service that keeps the marks of its requests.
