@@ -114,7 +114,9 @@ fn layer_of_one_and_handler_of_the_other_are_logged_once() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let folder = workspace(root);
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(&folder).args(["run", "--quiet", "--package", "program"]);
+    cargo
+        .current_dir(&folder)
+        .args(["run", "--quiet", "--package", "program"]);
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let said = output_of(cargo.arg("--target-dir").arg(target), "cargo");
     let warning = format!(

@@ -6,7 +6,7 @@ use integration_tests::kinds::unary_client::UnaryClient;
 use integration_tests::own_process::in_own_process;
 use integration_tests::rpc::request;
 use integration_tests::scripted::{Annotated, ScriptedService};
-use integration_tests::server::serve_with;
+use integration_tests::server::{serve, serve_with};
 use integration_tests::telemetry::{Telemetry, attributes};
 use opentelemetry::trace::SpanKind;
 use otel_runtime::{ClientLayer, ServerLayer};
@@ -17,8 +17,10 @@ use tower::Layer;
 async fn call_past_its_deadline(layer: Option<ServerLayer>) {
     let telemetry = Telemetry::start();
     let routes = Annotated::routes(&ScriptedService::default());
-    let layer = tower::util::option_layer(layer);
-    let server = serve_with(Server::builder().layer(layer), routes).await;
+    let server = match layer {
+        Some(layer) => serve_with(Server::builder().layer(layer), routes).await,
+        None => serve(routes).await,
+    };
     let mut client = UnaryClient::new(ClientLayer::new("stopped").layer(server.channel().await));
     let mut request = request("wait");
     request.set_timeout(Duration::from_secs(30));

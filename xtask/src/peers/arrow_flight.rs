@@ -110,7 +110,10 @@ fn add_runtime(project: &Project, folder: &Path) -> Result<()> {
     let manifest = folder.join("Cargo.toml");
     let runtime = project.root.join("otel-runtime");
     let text = fs::read_to_string(&manifest)?;
-    let added = format!("{text}\n[workspace]\n\n[dependencies.otel-runtime]\npath = {runtime:?}\n");
+    let added = format!(
+        "{text}\n[workspace]\n\n[dependencies.otel-runtime]\npath = \"{}\"\n",
+        runtime.display()
+    );
     Ok(fs::write(manifest, added)?)
 }
 

@@ -1,3 +1,4 @@
+// Needs `#[async_trait]`: without it, the future of the inner service is not known to be `Send`.
 #![deny(warnings)]
 
 use std::pin::Pin;
