@@ -25,10 +25,10 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
 //
 // Output:
 //     async fn say_hello(&self, request: Request<HelloRequest>) -> R {
-//         use ::otel_runtime::__private::RespondUnary as _;
+//         use ::otel_runtime::__private::RespondUnboxed as _;
 //         static __RPC: ::otel_runtime::__private::MethodDescriptor =
 //             ::otel_runtime::__private::MethodDescriptor::for_trait("Greeter", "SayHello");
-//         (&__RPC).returning::<R>().__respond(move |__call| {
+//         (&__RPC).returning::<R>().unboxed().__respond(move |__call| {
 //             *__call = (&__RPC).start(&request);
 //             async move {
 //                 if false { return ::otel_runtime::__private::type_hint::<R>(); }
@@ -37,8 +37,8 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
 //         }).await
 //     }
 // If `#[async_trait]` has been expanded before, the method returns `Box::pin(async move { BODY })`.
-// The output then replaces that expression, without `.await`, since `respond` returns a boxed
-// future too.
+// The output then replaces that expression, with `RespondUnary` and without `.unboxed()` and
+// `.await`, since `respond` returns a boxed future too.
 //
 // The `return` that never runs fixes the type of the block from inside. If the type came from
 // outside (`let r: R`, `-> R`, a turbofish), the compiler would not coerce
@@ -70,10 +70,18 @@ fn instrument_method(args: TokenStream, item: TokenStream) -> Result<ImplItemFn>
     // The trait expects the wrapped stream type, but the statements return the declared one.
     let output_span = call_site_at(output);
     let output = stream_types.replace_with_untraced(output.to_token_stream());
-    let import = (respond == "__respond").then(|| quote!(use #runtime::__private::RespondUnary as _;));
+    // An `async fn` that async_trait has not rewritten needs no box, and may not be `Send`.
+    let is_async = method.sig.asyncness.is_some();
+    let unboxed = is_async.then(|| quote!(.unboxed()));
+    let respond_trait = if is_async {
+        quote!(RespondUnboxed)
+    } else {
+        quote!(RespondUnary)
+    };
+    let import = (respond == "__respond").then(|| quote!(use #runtime::__private::#respond_trait as _;));
     let start = start_call(&request, instrumentation.as_ref(), &fields, runtime);
-    let returning = quote_spanned!(output_span=> (&__RPC).returning::<#output>());
-    let block_span = method.sig.asyncness.map(|_| method.block.brace_token.span.join());
+    let returning = quote_spanned!(output_span=> (&__RPC).returning::<#output>() #unboxed);
+    let block_span = is_async.then(|| method.block.brace_token.span.join());
     let instrument = |statements, span| {
         let statements = stream_types.replace_with_untraced(statements);
         let type_hint = (!shape::has_type_hint(&statements))
@@ -91,7 +99,7 @@ fn instrument_method(args: TokenStream, item: TokenStream) -> Result<ImplItemFn>
         }
     };
     let statements = source::statements(&method.block);
-    let statements = if method.sig.asyncness.is_some() {
+    let statements = if is_async {
         let mut block = Group::new(Delimiter::Brace, statements);
         block.set_span(method.block.brace_token.span.join());
         TokenTree::Group(block).into()

@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 use tonic::{Response, Status};
 
 use super::call::HandlerCall;
-use super::start::{BoxFuture, Start, start};
+use super::start::{BoxFuture, Start, start, start_unboxed};
 use super::stream::TracedStream;
 
 /// The return type of a gRPC method.
@@ -36,6 +36,13 @@ pub struct ResponseKind<R>(PhantomData<fn() -> R>);
 impl<R> ResponseKind<R> {
     pub(super) fn new() -> Self {
         ResponseKind(PhantomData)
+    }
+
+    /// Selects futures that are not boxed, and need not be `Send`: those of an `async fn` that
+    /// `#[async_trait]` has not rewritten.
+    #[must_use]
+    pub fn unboxed(self) -> Unboxed<R> {
+        Unboxed(PhantomData)
     }
 }
 
@@ -117,6 +124,64 @@ impl<T: 'static> ResponseKind<Result<Response<BoxStream<T>>, Status>> {
     where
         C: FnOnce(&mut HandlerCall) -> F + Send + 'a,
         F: Future<Output = Result<Response<BoxStream<T>>, Status>> + Send + 'a,
+    {
+        self.respond_boxed_stream(closure)
+    }
+}
+
+/// Like [`ResponseKind`], for futures that are not boxed, and need not be `Send`.
+#[derive(Debug)]
+pub struct Unboxed<R>(PhantomData<fn() -> R>);
+
+/// Like [`RespondUnary`], for [`Unboxed`].
+pub trait RespondUnboxed<T> {
+    /// Runs the handler that `closure` makes, inside the call that it starts.
+    fn __respond<C, F>(self, closure: C) -> impl Future<Output = Result<Response<T>, Status>>
+    where
+        C: FnOnce(&mut HandlerCall) -> F,
+        F: Future<Output = Result<Response<T>, Status>>;
+}
+
+impl<T> RespondUnboxed<T> for Unboxed<Result<Response<T>, Status>> {
+    fn __respond<C, F>(self, closure: C) -> impl Future<Output = Result<Response<T>, Status>>
+    where
+        C: FnOnce(&mut HandlerCall) -> F,
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        HandlerFuture::<_, WithMessage>::new(start_unboxed(closure))
+    }
+}
+
+#[allow(clippy::unused_self)]
+impl<S> Unboxed<Result<Response<S>, Status>> {
+    /// Runs a handler whose response is a stream of a named type.
+    pub fn respond_stream<C, F>(self, closure: C) -> impl Future<Output = Result<Response<TracedStream<S>>, Status>>
+    where
+        C: FnOnce(&mut HandlerCall) -> F,
+        F: Future<Output = Result<Response<S>, Status>>,
+        S: Stream,
+    {
+        HandlerFuture::<_, WithStream>::new(start_unboxed(closure))
+    }
+
+    /// Runs a handler whose response is a boxed stream, and boxes the traced stream again.
+    pub fn respond_boxed_stream<C, F>(self, closure: C) -> impl Future<Output = Result<Response<S>, Status>>
+    where
+        C: FnOnce(&mut HandlerCall) -> F,
+        F: Future<Output = Result<Response<S>, Status>>,
+        S: BoxedStream,
+    {
+        HandlerFuture::<_, WithBoxedStream>::new(start_unboxed(closure))
+    }
+}
+
+impl<T: 'static> Unboxed<Result<Response<BoxStream<T>>, Status>> {
+    /// Like [`respond_boxed_stream`](Self::respond_boxed_stream), where only the return type shows
+    /// that the response is a boxed stream.
+    pub fn __respond<C, F>(self, closure: C) -> impl Future<Output = Result<Response<BoxStream<T>>, Status>>
+    where
+        C: FnOnce(&mut HandlerCall) -> F,
+        F: Future<Output = Result<Response<BoxStream<T>>, Status>>,
     {
         self.respond_boxed_stream(closure)
     }

@@ -7,5 +7,5 @@ mod start;
 mod stream;
 
 pub use descriptor::MethodDescriptor;
-pub use future::RespondUnary;
+pub use future::{RespondUnary, RespondUnboxed};
 pub use stream::{TracedStream, Untraced};

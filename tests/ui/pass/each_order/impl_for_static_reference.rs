@@ -1,4 +1,3 @@
-// Needs `#[async_trait]`: without it, the future of the inner service is not known to be `Send`.
 #![deny(warnings)]
 
 use otel_runtime::traced_service;
