@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 use tonic::{Response, Status};
 
 use super::call::HandlerCall;
-use super::start::{BoxFuture, Start, start, start_unboxed};
+use super::start::{BoxFuture, Start, start};
 use super::stream::TracedStream;
 
 /// The return type of a gRPC method.
@@ -37,17 +37,10 @@ impl<R> ResponseKind<R> {
     pub(super) fn new() -> Self {
         ResponseKind(PhantomData)
     }
-
-    /// Selects futures that are not boxed, and need not be `Send`: those of an `async fn` that
-    /// `#[async_trait]` has not rewritten.
-    #[must_use]
-    pub fn unboxed(self) -> Unboxed<R> {
-        Unboxed(PhantomData)
-    }
 }
 
 /// A response stream without a name, as the traits that `generate_default_stubs` makes return them.
-type BoxStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send + 'static>>;
+pub(super) type BoxStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send + 'static>>;
 
 impl<S: Stream> ResponseKind<Result<Response<S>, Status>> {
     /// Runs a handler whose response is a stream of a named type.
@@ -129,79 +122,21 @@ impl<T: 'static> ResponseKind<Result<Response<BoxStream<T>>, Status>> {
     }
 }
 
-/// Like [`ResponseKind`], for futures that are not boxed, and need not be `Send`.
-#[derive(Debug)]
-pub struct Unboxed<R>(PhantomData<fn() -> R>);
-
-/// Like [`RespondUnary`], for [`Unboxed`].
-pub trait RespondUnboxed<T> {
-    /// Runs the handler that `closure` makes, inside the call that it starts.
-    fn __respond<C, F>(self, closure: C) -> impl Future<Output = Result<Response<T>, Status>>
-    where
-        C: FnOnce(&mut HandlerCall) -> F,
-        F: Future<Output = Result<Response<T>, Status>>;
-}
-
-impl<T> RespondUnboxed<T> for Unboxed<Result<Response<T>, Status>> {
-    fn __respond<C, F>(self, closure: C) -> impl Future<Output = Result<Response<T>, Status>>
-    where
-        C: FnOnce(&mut HandlerCall) -> F,
-        F: Future<Output = Result<Response<T>, Status>>,
-    {
-        HandlerFuture::<_, WithMessage>::new(start_unboxed(closure))
-    }
-}
-
-#[allow(clippy::unused_self)]
-impl<S> Unboxed<Result<Response<S>, Status>> {
-    /// Runs a handler whose response is a stream of a named type.
-    pub fn respond_stream<C, F>(self, closure: C) -> impl Future<Output = Result<Response<TracedStream<S>>, Status>>
-    where
-        C: FnOnce(&mut HandlerCall) -> F,
-        F: Future<Output = Result<Response<S>, Status>>,
-        S: Stream,
-    {
-        HandlerFuture::<_, WithStream>::new(start_unboxed(closure))
-    }
-
-    /// Runs a handler whose response is a boxed stream, and boxes the traced stream again.
-    pub fn respond_boxed_stream<C, F>(self, closure: C) -> impl Future<Output = Result<Response<S>, Status>>
-    where
-        C: FnOnce(&mut HandlerCall) -> F,
-        F: Future<Output = Result<Response<S>, Status>>,
-        S: BoxedStream,
-    {
-        HandlerFuture::<_, WithBoxedStream>::new(start_unboxed(closure))
-    }
-}
-
-impl<T: 'static> Unboxed<Result<Response<BoxStream<T>>, Status>> {
-    /// Like [`respond_boxed_stream`](Self::respond_boxed_stream), where only the return type shows
-    /// that the response is a boxed stream.
-    pub fn __respond<C, F>(self, closure: C) -> impl Future<Output = Result<Response<BoxStream<T>>, Status>>
-    where
-        C: FnOnce(&mut HandlerCall) -> F,
-        F: Future<Output = Result<Response<BoxStream<T>>, Status>>,
-    {
-        self.respond_boxed_stream(closure)
-    }
-}
-
 /// Finishes a handler that returned a response.
-trait Finish<T> {
+pub(super) trait Finish<T> {
     type Message;
 
     fn finish(call: &mut HandlerCall, response: Response<T>) -> Response<Self::Message>;
 }
 
 /// Ends the call: the response is one message.
-struct WithMessage;
+pub(super) struct WithMessage;
 
 /// Hands the call over to the response stream.
-struct WithStream;
+pub(super) struct WithStream;
 
 /// Hands the call over to the response stream, and boxes that again.
-struct WithBoxedStream;
+pub(super) struct WithBoxedStream;
 
 impl<T> Finish<T> for WithMessage {
     type Message = T;
@@ -237,7 +172,7 @@ impl<S: BoxedStream> Finish<S> for WithBoxedStream {
 pin_project! {
     /// The future of a handler with its call. It is polled and dropped inside the call.
     #[must_use = "futures do nothing unless polled"]
-    struct HandlerFuture<S: Start, K> {
+    pub(super) struct HandlerFuture<S: Start, K> {
         call: HandlerCall,
         #[pin]
         handler: Handler<S, S::Future>,
@@ -265,7 +200,7 @@ pin_project! {
 }
 
 impl<S: Start, K> HandlerFuture<S, K> {
-    fn new(start: S) -> Self {
+    pub(super) fn new(start: S) -> Self {
         HandlerFuture {
             call: HandlerCall::None,
             handler: Handler::Unstarted { start },
