@@ -112,6 +112,14 @@ async fn layer_marks_the_requests_of_a_method_that_it_does_not_know_yet() {
     assert_eq!(logs(&telemetry), []);
 }
 
+/// Returns the version of OpenTelemetry that the workspace depends on, without the patch.
+fn opentelemetry_version() -> &'static str {
+    let manifest = include_str!("../../../Cargo.toml");
+    let (_, version) = manifest.split_once("\nopentelemetry = { version = \"").unwrap();
+    let (version, _) = version.split_once('"').unwrap();
+    version.rsplit_once('.').unwrap().0
+}
+
 /// Log lines of a `tracing` subscriber.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -143,8 +151,11 @@ fn missing_tracer_provider_is_logged_once() {
         let lines = lines.0.lock().unwrap_or_else(PoisonError::into_inner);
         assert_eq!(
             String::from_utf8_lossy(&lines),
-            "DEBUG otel_runtime: RPCs have no spans, because no tracer provider of opentelemetry 0.33 is \
-             installed; providers of another version are not found (logged once)\n"
+            format!(
+                "DEBUG otel_runtime: RPCs have no spans, because no tracer provider of opentelemetry {} is installed; \
+                 providers of another version are not found (logged once)\n",
+                opentelemetry_version()
+            )
         );
     });
 }
