@@ -22,6 +22,8 @@ pub(crate) struct Timeout {
 }
 
 impl Timeout {
+    /// Never inlined, to keep the start of a call without a timeout small.
+    #[inline(never)]
     pub(crate) fn start(timeout: Duration) -> Option<Self> {
         let started_at = now()?;
         Some(Timeout { timeout, started_at })

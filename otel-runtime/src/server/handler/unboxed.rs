@@ -14,6 +14,7 @@ use super::stream::TracedStream;
 #[derive(Debug)]
 pub struct Unboxed<R>(PhantomData<fn() -> R>);
 
+#[allow(clippy::unused_self)]
 impl<R> ResponseKind<R> {
     /// Selects futures that are not boxed, and need not be `Send`: those of an `async fn` that
     /// `#[async_trait]` has not rewritten.
