@@ -24,7 +24,7 @@ impl<R> ResponseKind<R> {
     }
 }
 
-/// Like [`RespondUnary`](super::future::RespondUnary), for [`Unboxed`].
+/// Runs a handler whose response is one message, as `RespondUnary` does, with an unboxed future.
 pub trait RespondUnboxed<T> {
     /// Runs the handler that `closure` makes, inside the call that it starts.
     fn __respond<C, F>(self, closure: C) -> impl Future<Output = Result<Response<T>, Status>>
