@@ -2,9 +2,10 @@
 
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::call::{Call, CallParams};
+use crate::clock::Instant;
 
 /// Number of empty boxes that a thread keeps.
 const MAX_POOLED: usize = 32;

@@ -40,7 +40,7 @@ impl<R> ResponseKind<R> {
 }
 
 /// A response stream without a name, as the traits that `generate_default_stubs` makes return them.
-type BoxStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send + 'static>>;
+pub(super) type BoxStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send + 'static>>;
 
 impl<S: Stream> ResponseKind<Result<Response<S>, Status>> {
     /// Runs a handler whose response is a stream of a named type.
@@ -123,7 +123,7 @@ impl<T: 'static> ResponseKind<Result<Response<BoxStream<T>>, Status>> {
 }
 
 /// Finishes a handler that has returned.
-trait Finish<T> {
+pub(super) trait Finish<T> {
     type Message;
 
     // The whole result, and not the response in it: taking it apart copies it twice, 50 instructions.
@@ -131,13 +131,13 @@ trait Finish<T> {
 }
 
 /// Ends the call: the response is one message.
-struct WithMessage;
+pub(super) struct WithMessage;
 
 /// Hands the call over to the response stream.
-struct WithStream;
+pub(super) struct WithStream;
 
 /// Hands the call over to the response stream, and boxes that again.
-struct WithBoxedStream;
+pub(super) struct WithBoxedStream;
 
 impl<T> Finish<T> for WithMessage {
     type Message = T;
@@ -179,7 +179,7 @@ impl<S: BoxedStream> Finish<S> for WithBoxedStream {
 pin_project! {
     /// The future of a handler with its call. It is polled and dropped inside the call.
     #[must_use = "futures do nothing unless polled"]
-    struct HandlerFuture<S: Start, K> {
+    pub(super) struct HandlerFuture<S: Start, K> {
         call: HandlerCall,
         #[pin]
         handler: Handler<S, S::Future>,
@@ -207,7 +207,7 @@ pin_project! {
 }
 
 impl<S: Start, K> HandlerFuture<S, K> {
-    fn new(start: S) -> Self {
+    pub(super) fn new(start: S) -> Self {
         HandlerFuture {
             call: HandlerCall::None,
             handler: Handler::Unstarted { start },
