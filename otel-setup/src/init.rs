@@ -1,6 +1,7 @@
 //! The steps of the setup.
 
 use std::io::{self, Write};
+use std::process;
 use std::sync::Arc;
 #[cfg(feature = "prometheus")]
 use std::sync::Mutex;
@@ -9,8 +10,10 @@ use opentelemetry::global;
 use otel_runtime::propagation;
 
 use crate::builder::Builder;
+use crate::callback_guard::CallbackGuard;
 use crate::env::Env;
 use crate::error::InitError;
+use crate::export_stats::ExportStats;
 use crate::exporter::Exporter;
 use crate::providers::Providers;
 use crate::signal::Signal;
@@ -69,7 +72,7 @@ fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
         global::set_tracer_provider(tracers.clone());
     }
     if let Some(meters) = &providers.meters {
-        global::set_meter_provider(meters.clone());
+        global::set_meter_provider(CallbackGuard(meters.clone()));
     }
     let propagator_warning = if let Some(set_propagator) = builder.set_propagator.take() {
         set_propagator();
@@ -107,14 +110,25 @@ fn providers(builder: &mut Builder, env: &Env) -> Result<Providers, InitError> {
         tracers,
         meters,
         loggers,
-        #[cfg(feature = "otlp")]
-        export_stats: std::mem::take(&mut builder.otlp.export_stats),
+        process: Some(process::id()),
+        export_stats: export_stats(builder),
         #[cfg(feature = "prometheus")]
         prometheus_address: builder.prometheus.endpoint.as_ref().map(|endpoint| endpoint.address),
         #[cfg(feature = "prometheus")]
         prometheus: Mutex::new(builder.prometheus.endpoint.take()),
         ..Providers::default()
     })
+}
+
+/// Returns the statistics of all exporters that have them.
+#[allow(unused_mut, unused_variables, reason = "the Cargo features decide which exporters there are")]
+fn export_stats(builder: &mut Builder) -> Vec<Arc<ExportStats>> {
+    let mut stats = Vec::new();
+    #[cfg(feature = "otlp")]
+    stats.append(&mut builder.otlp.export_stats);
+    #[cfg(feature = "console")]
+    stats.append(&mut builder.console.export_stats);
+    stats
 }
 
 /// Logs a warning, on stderr if the program sets its subscriber later.
