@@ -51,11 +51,11 @@ impl ExportFailure {
         matches!(self.cause, Cause::Unreachable | Cause::NotConfirmed)
     }
 
-    /// Returns the predicate of a sentence about lost items and the endpoint.
-    pub(crate) fn predicate(&self) -> &'static str {
+    /// Returns a sentence about lost items.
+    pub(crate) fn sentence(&self, items: &str, endpoint: &str) -> String {
         match self.cause {
-            Cause::NotConfirmed => "were not confirmed by",
-            _ => "were not delivered to",
+            Cause::NotConfirmed => format!("{items} were not confirmed by {endpoint}: {}", self.words),
+            _ => format!("{items} were not delivered to {endpoint}: {self}"),
         }
     }
 }

@@ -152,11 +152,9 @@ impl ExportStats {
 
     fn log_loss(&self, due: Option<(u64, ExportFailure)>) {
         if let Some((count, failure)) = due {
-            let (endpoint, unit, predicate) = (&self.endpoint, self.signal.unit(), failure.predicate());
-            tracing::warn!(
-                target: "otel_setup",
-                "{count} {unit} {predicate} {endpoint}: {failure} (logged at most once a minute)"
-            );
+            let items = format!("{count} {}", self.signal.unit());
+            let sentence = failure.sentence(&items, &self.endpoint);
+            tracing::warn!(target: "otel_setup", "{sentence} (logged at most once a minute)");
         }
     }
 
@@ -193,12 +191,18 @@ impl ExportStats {
         self.counts().is_closed
     }
 
-    /// Returns the number of items in failed exports so far, and the last failure.
-    pub(crate) fn failures(&self) -> (u64, Option<String>) {
+    /// Returns the number of items in failed exports so far.
+    pub(crate) fn failed(&self) -> u64 {
+        self.counts().failed
+    }
+
+    /// Returns the loss since this number of items had failed, or `None` if there is none.
+    pub(crate) fn loss_since(&self, failed: u64) -> Option<Loss> {
         let counts = self.counts();
-        let failure = counts.last_failure.as_ref();
-        let message = failure.map(|failure| format!("{} {}: {failure}", failure.predicate(), self.endpoint));
-        (counts.failed, message)
+        let lost = counts.failed.saturating_sub(failed);
+        let failure = counts.last_failure.as_ref().filter(|_| lost > 0)?;
+        let message = failure.sentence(&format!("{lost} {}", self.signal.unit()), &self.endpoint);
+        Some(Loss { lost, message })
     }
 
     /// Returns the loss after a shutdown with this timeout, or `None` if everything was delivered.

@@ -5,6 +5,7 @@ use std::process;
 use std::sync::Arc;
 #[cfg(feature = "prometheus")]
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use opentelemetry::global;
 use otel_runtime::propagation;
@@ -43,13 +44,25 @@ impl Builder {
     /// If a requested exporter cannot be set up. The message names the variable, and the value to
     /// write instead.
     ///
-    /// If a global `tracing` subscriber is already set. In both cases nothing is set up.
+    /// If a global `tracing` subscriber is already set, or if telemetry has been set up before in
+    /// this process, even if it has been shut down.
+    ///
+    /// In all of these cases nothing is set up.
     pub fn init(self) -> Result<Telemetry, InitError> {
         init(self)
     }
 }
 
+/// Whether this process, or the one that it is a fork of, has been set up.
+static IS_SET_UP: AtomicBool = AtomicBool::new(false);
+
 fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
+    if IS_SET_UP.load(Ordering::Relaxed) {
+        return Err(InitError::new(
+            "telemetry has already been set up in this process, and tracers, meters and layers made since then would \
+             still use the first setup; call `init` once, and keep the `Telemetry` until the program ends",
+        ));
+    }
     let env = Env::from_process();
     let providers = if env.boolean("OTEL_SDK_DISABLED") {
         Providers::default()
@@ -68,6 +81,7 @@ fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
     }
 
     // The globals come last: an error above leaves them unchanged.
+    IS_SET_UP.fetch_or(providers.process.is_some(), Ordering::Relaxed);
     if let Some(tracers) = &providers.tracers {
         global::set_tracer_provider(tracers.clone());
     }

@@ -13,7 +13,7 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
 use crate::error::{Failure, ShutdownError};
-use crate::export_stats::{ExportStats, FORKED};
+use crate::export_stats::{ExportStats, FORKED, Loss};
 #[cfg(feature = "prometheus")]
 use crate::prometheus::Endpoint;
 use crate::shutdown::{ShutdownOnce, deadline_after, job, run_all, timeout_message};
@@ -72,9 +72,7 @@ impl Providers {
                 let is_overruled = |failure: &Failure| stats.is_closed() && failure.reason.contains("Timeout");
                 failures.retain(|failure| failure.signal != stats.signal || !is_overruled(failure));
             }
-            replace_failures(&mut failures, &self.export_stats, |stats| {
-                stats.loss(timeout).map(|loss| (loss.lost, loss.message))
-            });
+            replace_failures(&mut failures, &self.export_stats, |stats| stats.loss(timeout));
             ShutdownError::from_failures(failures)
         })
     }
@@ -84,7 +82,7 @@ impl Providers {
         if self.is_forked() {
             return Err(ShutdownError::for_all_signals(FORKED));
         }
-        let before: Vec<u64> = self.export_stats.iter().map(|stats| stats.failures().0).collect();
+        let before: Vec<u64> = self.export_stats.iter().map(|stats| stats.failed()).collect();
         let mut failures = run_all(
             timeout,
             [
@@ -95,11 +93,7 @@ impl Providers {
         );
         let mut before = before.into_iter();
         replace_failures(&mut failures, &self.export_stats, |stats| {
-            let (after, failure) = stats.failures();
-            let lost = after - before.next().unwrap_or_default();
-            let unit = stats.signal.unit();
-            let message = failure.filter(|_| lost > 0)?;
-            Some((lost, format!("{lost} {unit} {message}")))
+            stats.loss_since(before.next().unwrap_or_default())
         });
         ShutdownError::from_failures(failures)
     }
@@ -114,11 +108,11 @@ impl Providers {
 fn replace_failures(
     failures: &mut Vec<Failure>,
     stats: &[Arc<ExportStats>],
-    mut loss: impl FnMut(&ExportStats) -> Option<(u64, String)>,
+    mut loss: impl FnMut(&ExportStats) -> Option<Loss>,
 ) {
     let own: Vec<Failure> = stats
         .iter()
-        .filter_map(|stats| loss(stats).map(|(lost, message)| Failure::with_loss(stats.signal, lost, message)))
+        .filter_map(|stats| loss(stats).map(|loss| Failure::with_loss(stats.signal, loss.lost, loss.message)))
         .collect();
     failures.retain(|failure| own.iter().all(|own| own.signal != failure.signal));
     failures.extend(own);

@@ -162,13 +162,13 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     clean(&text)
 }
 
-/// Formats a duration for messages, in seconds or milliseconds.
+/// Rounds a duration for messages, to tenths of a second, or to hundredths below a second.
 fn rounded(duration: Duration) -> String {
     if duration >= Duration::from_secs(1) {
         let seconds = format!("{:.1}", duration.as_secs_f64());
         format!("{}s", seconds.trim_end_matches(".0"))
     } else {
-        format!("{}ms", duration.as_millis())
+        format!("{}ms", (duration.as_millis() + 5) / 10 * 10)
     }
 }
 
