@@ -2,6 +2,7 @@
 // outside of rustdoc.
 //! [Set-up]: docs::setup
 //! [Environment variables]: docs::variables
+//! [Outages]: docs::outages
 //! [In production]: otel_runtime::docs::production
 //! [All chapters of otel-runtime]: otel_runtime::docs
 #![doc = include_str!("../README.md")]

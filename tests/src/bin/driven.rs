@@ -106,7 +106,8 @@ fn span_of(bytes: usize) {
 fn observe_by_panicking() {
     // The test reads stderr.
     std::panic::set_hook(Box::new(|_| {}));
-    let counter = global::meter("driven").u64_observable_counter("panicking");
+    let meter = global::meter("driven");
+    let counter = meter.u64_observable_counter("panicking");
     counter.with_callback(|_| panic!("of the test")).build();
 }
 

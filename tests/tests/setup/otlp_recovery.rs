@@ -68,7 +68,8 @@ fn receiver_is_restarted() {
             let answer = driven.send(what);
             assert!(answer.starts_with("ok "), "{answer}");
             assert_all_arrived(&restarted.join().unwrap());
-            assert!(driven.send("shutdown 20000").starts_with("ok "));
+            let answer = driven.send("shutdown 20000");
+            assert!(answer.starts_with("ok "), "{answer}");
             let log = driven.end();
             assert!(!log.iter().any(|line| line.contains("WARN")), "{log:#?}");
         }
