@@ -13,7 +13,7 @@ use crate::text::escape_control;
 /// The maximum length of a receiver's words in messages, in characters.
 const MAX_WORDS: usize = 200;
 
-/// What to do after a failed attempt.
+/// The reaction to a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Retry {
     Never,

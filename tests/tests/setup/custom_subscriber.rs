@@ -115,7 +115,7 @@ fn layers_in_a_reload_layer() {
             event();
             if let Some(late) = late {
                 handle.reload(Some(late)).unwrap();
-                // It panics in debug builds, and is lost in others.
+                // This panics in debug builds, and is lost in others.
                 let _ = std::panic::catch_unwind(event);
                 assert_eq!(logs.get_emitted_logs().unwrap().len(), 0);
             } else {

@@ -67,7 +67,8 @@ fn receiver_is_restarted() {
             });
             let answer = driven.send(what);
             assert!(answer.starts_with("ok "), "{answer}");
-            assert_all_arrived(&restarted.join().unwrap());
+            let collector = restarted.join().unwrap();
+            assert_all_arrived(&collector);
             let answer = driven.send("shutdown 20000");
             assert!(answer.starts_with("ok "), "{answer}");
             let log = driven.end();
