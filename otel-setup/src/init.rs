@@ -135,7 +135,11 @@ fn providers(builder: &mut Builder, env: &Env) -> Result<Providers, InitError> {
 }
 
 /// Returns the statistics of all exporters that have them.
-#[allow(unused_mut, unused_variables, reason = "the Cargo features decide which exporters there are")]
+#[allow(
+    unused_mut,
+    unused_variables,
+    reason = "the Cargo features decide which exporters there are"
+)]
 fn export_stats(builder: &mut Builder) -> Vec<Arc<ExportStats>> {
     let mut stats = Vec::new();
     #[cfg(feature = "otlp")]

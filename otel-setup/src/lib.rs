@@ -20,7 +20,7 @@ mod counting_processor;
 pub mod docs;
 mod env;
 mod error;
-#[cfg_attr(not(any(feature = "console", feature = "otlp")), allow(dead_code))]
+#[cfg_attr(not(feature = "otlp"), allow(dead_code))]
 mod export_failure;
 #[cfg(any(feature = "otlp", feature = "prometheus"))]
 #[cfg_attr(not(feature = "otlp"), allow(dead_code))]

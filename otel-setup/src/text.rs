@@ -39,7 +39,10 @@ pub(crate) fn escape_control(text: &str) -> Cow<'_, str> {
     let mut escaped = String::with_capacity(text.len());
     // `Debug` also escapes these three.
     for part in text.split_inclusive(['"', '\'', '\\']) {
-        let quote = part.chars().next_back().filter(|last| matches!(last, '"' | '\'' | '\\'));
+        let quote = part
+            .chars()
+            .next_back()
+            .filter(|last| matches!(last, '"' | '\'' | '\\'));
         let part = &part[..part.len() - quote.map_or(0, char::len_utf8)];
         escaped.extend(part.escape_debug());
         escaped.extend(quote);

@@ -142,12 +142,16 @@ fn missing(received: &[Received]) -> [String; 2] {
         _ => Vec::new(),
     });
     let points: Vec<_> = points.collect();
-    let measurements = points.iter().fold(HashMap::new(), |mut sums: HashMap<_, i64>, (name, point)| {
-        let Some(Value::AsInt(value)) = point.value else { return sums };
-        let sum = sums.entry(name.as_str()).or_default();
-        *sum = value.max(*sum);
-        sums
-    });
+    let measurements = points
+        .iter()
+        .fold(HashMap::new(), |mut sums: HashMap<_, i64>, (name, point)| {
+            let Some(Value::AsInt(value)) = point.value else {
+                return sums;
+            };
+            let sum = sums.entry(name.as_str()).or_default();
+            *sum = value.max(*sum);
+            sums
+        });
     let recorded = ROUNDS as usize * ITEMS;
     let measured = usize::try_from(measurements.values().sum::<i64>()).unwrap_or_default();
     let points = count(points.iter().map(|(name, point)| (name.as_str(), point.time_unix_nano)));

@@ -301,8 +301,7 @@ pub fn points(metric: &Metric) -> usize {
 fn routes(shared: &Arc<Shared>) -> Routes {
     macro_rules! grpc {
         ($server:ident) => {
-            $server::new(Grpc(Arc::clone(shared)))
-                .accept_compressed(CompressionEncoding::Gzip)
+            $server::new(Grpc(Arc::clone(shared))).accept_compressed(CompressionEncoding::Gzip)
         };
     }
     let grpc = Routes::new(grpc!(TraceServiceServer))

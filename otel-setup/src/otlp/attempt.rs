@@ -107,7 +107,12 @@ impl AttemptError {
 /// and Java, of Go's HTTP server, and of other receivers.
 fn is_about_size(words: &str) -> bool {
     let words = words.to_ascii_lowercase();
-    let phrases = ["larger than max", "too large", "exceeds maximum size", "max message size"];
+    let phrases = [
+        "larger than max",
+        "too large",
+        "exceeds maximum size",
+        "max message size",
+    ];
     phrases.iter().any(|phrase| words.contains(phrase))
 }
 

@@ -21,9 +21,7 @@ impl Behaviour {
                 let details = ErrorDetails::with_retry_info(Some(*delay));
                 Status::with_error_details(Code::Unavailable, "of the test", details)
             }
-            Behaviour::Forbid => {
-                Status::with_error_details(Code::PermissionDenied, FORBIDDEN, ErrorDetails::default())
-            }
+            Behaviour::Forbid => Status::with_error_details(Code::PermissionDenied, FORBIDDEN, ErrorDetails::default()),
             Behaviour::Refuse => Status::invalid_argument("of the test"),
             Behaviour::WebPage => Status::unauthenticated("of the test"),
             _ => Status::unavailable("of the test"),
@@ -39,7 +37,12 @@ impl Behaviour {
             }
             Behaviour::Forbid => {
                 let body = self.status().details().to_vec();
-                (StatusCode::FORBIDDEN, [("content-type", "application/x-protobuf")], body).into_response()
+                (
+                    StatusCode::FORBIDDEN,
+                    [("content-type", "application/x-protobuf")],
+                    body,
+                )
+                    .into_response()
             }
             Behaviour::Refuse => StatusCode::BAD_REQUEST.into_response(),
             Behaviour::WebPage => Html("<html><h1>Sign in</h1></html>").into_response(),

@@ -11,10 +11,10 @@ use opentelemetry::{Context, global};
 use opentelemetry_sdk::logs::{InMemoryLogExporter, SdkLogRecord};
 use opentelemetry_sdk::trace::InMemorySpanExporter;
 use tracing::{Event, Subscriber};
-use tracing_subscriber::{Layer, Registry, reload};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context as LayerContext, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry, reload};
 
 /// A layer that counts events.
 #[derive(Clone, Default)]
@@ -108,7 +108,11 @@ fn layers_in_a_reload_layer() {
                 .unwrap();
             let ours: Box<dyn Layer<Registry> + Send + Sync> = Box::new(telemetry.logs_layer());
             let is_late = std::env::var("WHEN").unwrap() == "late";
-            let (early, late) = if is_late { (None, Some(ours)) } else { (Some(ours), None) };
+            let (early, late) = if is_late {
+                (None, Some(ours))
+            } else {
+                (Some(ours), None)
+            };
             let (layer, handle) = reload::Layer::new(early);
             tracing_subscriber::registry().with(layer).init();
             let event = || tracing::info!(target: "own", "recorded");

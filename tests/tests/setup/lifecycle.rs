@@ -3,9 +3,9 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use fork::Fork;
 use integration_tests::child::DrivenProcess;
 use integration_tests::collector::Collector;
-use fork::Fork;
 use integration_tests::own_process::{block_on, in_own_process};
 use integration_tests::server::TIMEOUT;
 use opentelemetry::global;
@@ -23,7 +23,10 @@ fn warnings(log: &[String]) -> Vec<&String> {
 fn open_spans_are_reported_at_the_shutdown() {
     let collector = Collector::start();
     let url = collector.url();
-    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*url), ("OTEL_METRICS_EXPORTER", "none")];
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &*url),
+        ("OTEL_METRICS_EXPORTER", "none"),
+    ];
     let (mut driven, _) = DrivenProcess::start(DRIVEN, &["multi_thread"], variables);
     driven.send("spans 4");
     driven.send("open 3");

@@ -109,7 +109,11 @@ fn receiver_slower_than_the_sdks_metric_reader() {
 fn receiver_fails() {
     for (protocol, behaviour, expected) in [
         ("grpc", Behaviour::Unavailable, "refused: UNAVAILABLE: of the test"),
-        ("http/protobuf", Behaviour::Unavailable, "refused: 503 Service Unavailable"),
+        (
+            "http/protobuf",
+            Behaviour::Unavailable,
+            "refused: 503 Service Unavailable",
+        ),
         ("grpc", Behaviour::Refuse, "refused: INVALID_ARGUMENT: of the test"),
         ("http/protobuf", Behaviour::Refuse, "refused: 400 Bad Request"),
     ] {
