@@ -6,6 +6,7 @@
 
 mod connections;
 mod endpoint;
+mod exemplars;
 mod exponential;
 mod families;
 mod labels;
@@ -46,6 +47,7 @@ impl Prometheus {
         provider: MeterProviderBuilder,
         env: &Env,
     ) -> Result<MeterProviderBuilder, InitError> {
+        exemplars::enable(env);
         let reader = Reader::default();
         let scraper = Scraper::new(reader.clone(), self.translation_strategy);
         let (listener, chooses_port) = endpoint::listener(self.address, env)?;

@@ -9,6 +9,7 @@ use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::reader::MetricReader;
 use opentelemetry_sdk::metrics::{InstrumentKind, ManualReader, Pipeline, Temporality};
 
+use crate::prometheus::exemplars::Exemplars;
 use crate::prometheus::families::{Names, families};
 use crate::prometheus::names::TranslationStrategy;
 use crate::prometheus::negotiation::Format;
@@ -84,7 +85,12 @@ impl Scraper {
             names.take_target_info();
         }
         let families = families(&metrics, self.strategy, !escapes, names);
-        let mut text = Text::new(format, escapes, names, series);
+        let exemplars = if format.is_open_metrics {
+            Exemplars::collect()
+        } else {
+            Exemplars::default()
+        };
+        let mut text = Text::new(format, escapes, names, series, exemplars);
         text.target_info(metrics.resource());
         for family in &families {
             text.family(family);

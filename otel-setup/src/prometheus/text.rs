@@ -6,6 +6,7 @@ use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
 
+use crate::prometheus::exemplars::{Exemplar, Exemplars, last_between};
 use crate::prometheus::exponential::explicit;
 use crate::prometheus::families::{Family, Kind, Names};
 use crate::prometheus::labels::{Labels, push_quoted};
@@ -25,6 +26,7 @@ pub(crate) struct Text<'s, 'a> {
     label_text: String,
     /// The boundaries of the last histogram, and their text.
     boundaries: (Vec<f64>, Vec<String>),
+    exemplars: Exemplars,
 }
 
 /// A data point of a histogram.
@@ -33,11 +35,18 @@ struct Buckets {
     counts: Vec<u64>,
     count: u64,
     sum: f64,
+    exemplars: Vec<Exemplar>,
 }
 
 impl<'s, 'a> Text<'s, 'a> {
     /// `escapes`: whether the names of labels are limited to ASCII letters, digits and underscores.
-    pub(crate) fn new(format: Format, escapes: bool, names: &'s mut Names, series: &'s mut SeriesTable) -> Self {
+    pub(crate) fn new(
+        format: Format,
+        escapes: bool,
+        names: &'s mut Names,
+        series: &'s mut SeriesTable,
+        exemplars: Exemplars,
+    ) -> Self {
         Text {
             out: String::new(),
             format,
@@ -46,6 +55,7 @@ impl<'s, 'a> Text<'s, 'a> {
             labels: Labels::new(escapes),
             label_text: String::new(),
             boundaries: (Vec::new(), Vec::new()),
+            exemplars,
         }
     }
 
@@ -92,14 +102,20 @@ impl<'s, 'a> Text<'s, 'a> {
         self.metadata(name, type_name, unit, family.help);
         for (scope, metric) in &family.metrics {
             match metric.data() {
-                AggregatedMetrics::F64(data) => self.data(family, scope, data),
-                AggregatedMetrics::U64(data) => self.data(family, scope, data),
-                AggregatedMetrics::I64(data) => self.data(family, scope, data),
+                AggregatedMetrics::F64(data) => self.data(family, scope, metric.name(), data),
+                AggregatedMetrics::U64(data) => self.data(family, scope, metric.name(), data),
+                AggregatedMetrics::I64(data) => self.data(family, scope, metric.name(), data),
             }
         }
     }
 
-    fn data<T: Number>(&mut self, family: &Family<'a>, scope: &'a InstrumentationScope, data: &'a MetricData<T>) {
+    fn data<T: Number>(
+        &mut self,
+        family: &Family<'a>,
+        scope: &'a InstrumentationScope,
+        name: &str,
+        data: &'a MetricData<T>,
+    ) {
         match data {
             MetricData::Gauge(gauge) => {
                 for point in gauge.data_points() {
@@ -123,6 +139,7 @@ impl<'s, 'a> Text<'s, 'a> {
                             counts: point.bucket_counts().collect(),
                             count: point.count(),
                             sum: point.sum().as_f64(),
+                            exemplars: self.exemplars.of(scope, name, point),
                         };
                         self.histogram(family, &buckets, start);
                     }
@@ -137,6 +154,7 @@ impl<'s, 'a> Text<'s, 'a> {
                             counts,
                             count: point.count() as u64,
                             sum: point.sum().as_f64(),
+                            exemplars: Vec::new(),
                         };
                         self.histogram(family, &buckets, start);
                     }
@@ -200,16 +218,24 @@ impl<'s, 'a> Text<'s, 'a> {
         let (name, is_open_metrics) = (&family.name, self.format.is_open_metrics);
         self.set_boundaries(&buckets.bounds);
         let (bounds, texts) = std::mem::take(&mut self.boundaries);
-        let mut cumulative = 0;
-        for (le, count) in texts.iter().zip(&buckets.counts) {
-            cumulative += count;
+        let (mut cumulative, mut lower) = (0, f64::NEG_INFINITY);
+        let ends = bounds.iter().copied().zip(texts.iter().map(String::as_str));
+        // Without boundaries, the SDK counts no buckets.
+        let counts = buckets.counts.iter().copied().chain(std::iter::repeat(0));
+        for ((upper, le), count) in ends.chain([(f64::INFINITY, "+Inf")]).zip(counts) {
+            cumulative = if upper.is_infinite() {
+                buckets.count
+            } else {
+                cumulative + count
+            };
             self.sample(name, "_bucket", Some(le));
             cumulative.push(&mut self.out);
+            if let Some(exemplar) = last_between(&buckets.exemplars, lower, upper) {
+                exemplar.push(&mut self.out);
+            }
             self.out.push('\n');
+            lower = upper;
         }
-        self.sample(name, "_bucket", Some("+Inf"));
-        buckets.count.push(&mut self.out);
-        self.out.push('\n');
         // In OpenMetrics, a sum is a counter: without negative values.
         let has_sum = buckets.sum >= 0.0 && bounds.first().is_none_or(|bound| *bound >= 0.0);
         self.boundaries = (bounds, texts);

@@ -41,7 +41,10 @@ fn labels_are_valid_and_keep_every_value() {
     in_own_process(|| {
         let scrape = Scrape::start();
         let gauge = global::meter("labels").u64_gauge("g").build();
-        let histogram = global::meter("labels").u64_histogram("h").with_boundaries(vec![1.0]).build();
+        let histogram = global::meter("labels")
+            .u64_histogram("h")
+            .with_boundaries(vec![1.0])
+            .build();
         let rows: [(&[(&'static str, &str)], &str); 8] = [
             (&[("1st", "a")], r#"key_1st="a""#),
             (&[("http.route", "/")], r#"http_route="/""#),
@@ -53,7 +56,9 @@ fn labels_are_valid_and_keep_every_value() {
             (&[("empty", "")], ""),
         ];
         for (row, (attributes, _)) in rows.iter().enumerate() {
-            let attributes = attributes.iter().map(|(key, value)| KeyValue::new(*key, (*value).to_owned()));
+            let attributes = attributes
+                .iter()
+                .map(|(key, value)| KeyValue::new(*key, (*value).to_owned()));
             let attributes: Vec<_> = attributes.chain([KeyValue::new("row", row.to_string())]).collect();
             gauge.record(1, &attributes);
             histogram.record(1, &attributes);
@@ -61,7 +66,11 @@ fn labels_are_valid_and_keep_every_value() {
         for accept in ["", OPEN_METRICS] {
             let text = scrape.text(accept);
             for (row, (_, labels)) in rows.iter().enumerate() {
-                let mut labels: Vec<String> = [*labels].iter().filter(|it| !it.is_empty()).map(|it| (*it).to_owned()).collect();
+                let mut labels: Vec<String> = [*labels]
+                    .iter()
+                    .filter(|it| !it.is_empty())
+                    .map(|it| (*it).to_owned())
+                    .collect();
                 labels.extend([r#"otel_scope_name="labels""#.to_owned(), format!(r#"row="{row}""#)]);
                 labels.sort();
                 let line = format!("\ng{{{}}} 1\n", labels.join(","));
@@ -87,7 +96,10 @@ fn scopes_are_labels() {
                 KeyValue::new("short-name", "o"),
             ])
             .build();
-        global::meter_with_scope(scope).u64_counter("placed").build().add(2, &[]);
+        global::meter_with_scope(scope)
+            .u64_counter("placed")
+            .build()
+            .add(2, &[]);
         let expected = "placed_total{otel_scope_name=\"orders\",otel_scope_schema_url=\"https://example.com/1\",\
                         otel_scope_short_name=\"o\",otel_scope_version=\"1.2\"} 2\n";
         let text = scrape.text("");
@@ -97,7 +109,7 @@ fn scopes_are_labels() {
 
 #[test]
 fn conflicts_cost_the_later_metric_and_are_logged_once() {
-    in_own_process(|| {
+    let output = in_own_process(|| {
         let scrape = Scrape::start();
         let meter = global::meter("a");
         meter.u64_counter("jobs").with_description("Jobs.").build().add(1, &[]);
@@ -106,7 +118,11 @@ fn conflicts_cost_the_later_metric_and_are_logged_once() {
         assert!(scrape.text("").contains("files_open_total{"));
         meter.u64_gauge("files_open_total").build().record(2, &[]);
         // The types agree, and the descriptions do not.
-        global::meter("b").u64_counter("jobs").with_description("Work.").build().add(3, &[]);
+        global::meter("b")
+            .u64_counter("jobs")
+            .with_description("Work.")
+            .build()
+            .add(3, &[]);
         // Two sets of attributes become one.
         meter.u64_gauge("g").build().record(4, &[KeyValue::new("a.b", "x")]);
         meter.u64_gauge("g").build().record(5, &[KeyValue::new("a_b", "x")]);
@@ -120,6 +136,14 @@ fn conflicts_cost_the_later_metric_and_are_logged_once() {
             assert_eq!(text.matches("\ng{").count(), 1, "{text}");
         }
     });
+    let Some(output) = output else { return };
+    for warning in [
+        "another metric has a name of the gauge files_open_total in Prometheus; dropping the metric \"files_open_total\" (logged once)",
+        "the metric jobs_total has several descriptions; using \"Jobs.\" (logged once)",
+        "two series of the metric g have the same labels in Prometheus; dropping one (logged once)",
+    ] {
+        assert_eq!(output.stdout.matches(warning).count(), 1, "{output:?}");
+    }
 }
 
 #[test]
@@ -130,9 +154,15 @@ fn names_stay_as_they_are_for_a_scraper_that_allows_utf_8() {
         counter.add(1, &[KeyValue::new("http.route", "/")]);
         let utf_8 = scrape.text(UTF_8);
         assert!(utf_8.contains("# TYPE \"http.requests_bytes\" counter\n"), "{utf_8}");
-        assert!(utf_8.contains("{\"http.requests_bytes_total\",\"http.route\"=\"/\"} 1\n"), "{utf_8}");
+        assert!(
+            utf_8.contains("{\"http.requests_bytes_total\",\"http.route\"=\"/\"} 1\n"),
+            "{utf_8}"
+        );
         let ascii = scrape.text(OPEN_METRICS);
-        assert!(ascii.contains("http_requests_bytes_total{http_route=\"/\"} 1\n"), "{ascii}");
+        assert!(
+            ascii.contains("http_requests_bytes_total{http_route=\"/\"} 1\n"),
+            "{ascii}"
+        );
         assert!(!ascii.contains("http.requests"), "{ascii}");
     });
 }

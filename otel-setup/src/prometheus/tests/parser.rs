@@ -19,7 +19,6 @@ pub(super) struct Sample {
     pub(super) name: String,
     pub(super) labels: Vec<(String, String)>,
     pub(super) value: f64,
-    pub(super) exemplar: Option<String>,
 }
 
 impl Sample {
@@ -55,7 +54,7 @@ pub(super) fn parse(text: &str, rules: Rules) -> Result<Vec<Family>, String> {
     for line in text.split_terminator('\n') {
         let parsed = match line.strip_prefix("# ") {
             Some(comment) => metadata(comment, &mut families, rules),
-            None => Cursor { rest: line, rules }.sample().and_then(|sample| {
+            None => Cursor { rest: line }.sample().and_then(|sample| {
                 let family = families.last_mut().ok_or("a sample without a family")?;
                 family.samples.push(sample);
                 Ok(())
@@ -84,7 +83,7 @@ pub(super) fn parse(text: &str, rules: Rules) -> Result<Vec<Family>, String> {
 
 fn metadata(comment: &str, families: &mut Vec<Family>, rules: Rules) -> Result<(), String> {
     let (keyword, rest) = comment.split_once(' ').ok_or("no keyword")?;
-    let mut cursor = Cursor { rest, rules };
+    let mut cursor = Cursor { rest };
     let name = cursor.metric_name()?;
     let text = cursor.rest.strip_prefix(' ').ok_or("no text")?.to_owned();
     let continues = families
@@ -146,7 +145,6 @@ fn unescaped(text: &str, escapes: &[char]) -> Result<String, String> {
 
 struct Cursor<'t> {
     rest: &'t str,
-    rules: Rules,
 }
 
 impl<'t> Cursor<'t> {
@@ -184,11 +182,7 @@ impl<'t> Cursor<'t> {
         if name.is_empty() {
             return Err("no name".to_owned());
         }
-        let (value, exemplar) = match self.rest.split_once(" # ") {
-            Some((value, exemplar)) => (value, Some(exemplar.to_owned())),
-            None => (self.rest, None),
-        };
-        let value = match value {
+        let value = match self.rest {
             "NaN" => f64::NAN,
             "+Inf" => f64::INFINITY,
             "-Inf" => f64::NEG_INFINITY,
@@ -197,12 +191,7 @@ impl<'t> Cursor<'t> {
             }
             _ => return Err("no number".to_owned()),
         };
-        Ok(Sample {
-            name,
-            labels,
-            value,
-            exemplar,
-        })
+        Ok(Sample { name, labels, value })
     }
 
     fn metric_name(&mut self) -> Result<String, String> {
