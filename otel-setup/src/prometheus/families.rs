@@ -50,7 +50,6 @@ pub(crate) struct Family<'a> {
     pub(crate) name: String,
     pub(crate) kind: Kind,
     pub(crate) help: &'a str,
-    /// The unit, if the name without the suffix of a counter ends with it.
     pub(crate) unit: String,
     pub(crate) metrics: Vec<(&'a InstrumentationScope, &'a Metric)>,
     /// Whether the family has the series and the name that OpenMetrics gives to its type. Another
@@ -162,7 +161,7 @@ pub(crate) fn families<'a>(
                 name: name.clone(),
                 kind,
                 help: metric.description(),
-                unit: unit(base_name(name, kind), metric, kind),
+                unit: unit_words(metric.unit(), kind),
                 metrics: Vec::new(),
                 is_complete,
             });
@@ -179,11 +178,4 @@ pub(crate) fn families<'a>(
 fn conflict(metric: &Metric, name: &str, kind: Kind) -> String {
     let (metric, kind) = (metric.name(), kind.type_name());
     format!("another metric has a name of the {kind} {name} in Prometheus; dropping the metric {metric:?}")
-}
-
-/// Returns the unit if it is a suffix of the name, as OpenMetrics demands.
-fn unit(base: &str, metric: &Metric, kind: Kind) -> String {
-    let unit = unit_words(metric.unit(), kind);
-    let is_suffix = base.strip_suffix(unit.as_str()).is_some_and(|rest| rest.ends_with('_'));
-    if is_suffix { unit } else { String::new() }
 }

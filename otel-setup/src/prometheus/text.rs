@@ -80,9 +80,10 @@ impl<'s, 'a> Text<'s, 'a> {
             .push_attributes(resource.iter().map(|(key, value)| (key.as_str(), value)));
         self.label_text.clear();
         self.labels.write(&mut self.label_text);
-        let (name, type_name) = match self.format.is_open_metrics {
-            true => ("target", "info"),
-            false => ("target_info", "gauge"),
+        let (name, type_name) = if self.format.is_open_metrics {
+            ("target", "info")
+        } else {
+            ("target_info", "gauge")
         };
         self.metadata(name, type_name, "", "Target metadata");
         self.sample("target_info", "", None);
@@ -98,7 +99,10 @@ impl<'s, 'a> Text<'s, 'a> {
             Kind::Counter if is_open_metrics => (family.name.as_str(), "unknown"),
             kind => (family.name.as_str(), kind.type_name()),
         };
-        let unit = if is_open_metrics { &family.unit } else { "" };
+        // OpenMetrics demands that the name ends with the unit.
+        let is_suffix = |unit: &&str| name.strip_suffix(unit).is_some_and(|rest| rest.ends_with('_'));
+        let unit = Some(family.unit.as_str()).filter(|unit| is_open_metrics && !unit.is_empty());
+        let unit = unit.filter(is_suffix).unwrap_or_default();
         self.metadata(name, type_name, unit, family.help);
         for (scope, metric) in &family.metrics {
             match metric.data() {

@@ -200,7 +200,7 @@ fn host_and_port_are_configurable() {
     let ports: Vec<_> = logged
         .map(|(_, port)| port.strip_suffix("/metrics").unwrap().parse::<u16>().unwrap())
         .collect();
-    assert!(matches!(ports[..], [1..]), "{ended:?}");
+    assert!(ports.len() == 1 && ports[0] > 0, "{ended:?}");
     let ended = run("nowhere.invalid", "0");
     assert!(
         ended

@@ -98,9 +98,10 @@ fn metadata(comment: &str, families: &mut Vec<Family>, rules: Rules) -> Result<(
     let family = families.last_mut().ok_or("no family")?;
     let is_new = match keyword {
         "TYPE" => {
-            let types: &[&str] = match rules.is_open_metrics {
-                true => &["counter", "gauge", "histogram", "info", "unknown"],
-                false => &["counter", "gauge", "histogram"],
+            let types: &[&str] = if rules.is_open_metrics {
+                &["counter", "gauge", "histogram", "info", "unknown"]
+            } else {
+                &["counter", "gauge", "histogram"]
             };
             if !types.contains(&text.as_str()) {
                 return Err("unknown type".to_owned());
@@ -133,7 +134,7 @@ fn unescaped(text: &str, escapes: &[char]) -> Result<String, String> {
     while let Some(c) = chars.next() {
         found.push(match c {
             '\\' => match chars.next() {
-                Some(escaped) if escapes.contains(&escaped) => escaped,
+                Some(found) if escapes.contains(&found) => found,
                 other => return Err(format!("an unknown escape: {other:?}")),
             },
             c if escapes.contains(&c) && c != 'n' => return Err(format!("{c:?} is not escaped")),
@@ -147,7 +148,7 @@ struct Cursor<'t> {
     rest: &'t str,
 }
 
-impl<'t> Cursor<'t> {
+impl Cursor<'_> {
     fn sample(mut self) -> Result<Sample, String> {
         let mut name = String::new();
         if !self.rest.starts_with('{') {
@@ -195,9 +196,10 @@ impl<'t> Cursor<'t> {
     }
 
     fn metric_name(&mut self) -> Result<String, String> {
-        match self.rest.starts_with('"') {
-            true => self.quoted(),
-            false => self.plain(|c| c == '_' || c == ':'),
+        if self.rest.starts_with('"') {
+            self.quoted()
+        } else {
+            self.plain(|c| c == '_' || c == ':')
         }
     }
 
@@ -291,7 +293,7 @@ fn check_histogram(samples: &[Sample]) -> Result<(), String> {
     for bucket in buckets {
         let le = bucket.label("le").ok_or("a bucket without le")?;
         let bound: f64 = le.parse().map_err(|_| "le is no number")?;
-        if bound < last.0 || (bound == last.0 && bound.is_finite()) || bucket.value < last.1 {
+        if bound < last.0 || bound.to_bits() == last.0.to_bits() || bucket.value < last.1 {
             return Err(format!("{bucket:?} does not ascend"));
         }
         last = (bound, bucket.value);
