@@ -12,7 +12,7 @@ use fastrand::Rng;
 use integration_tests::collector::Collector;
 use integration_tests::http::{get, send_with};
 use integration_tests::metric_names::record_all;
-use integration_tests::own_process::{in_own_process, in_own_process_async};
+use integration_tests::own_process::{in_own_process_async, in_own_process_with};
 use integration_tests::server::serve_with;
 use opentelemetry::metrics::Meter;
 use opentelemetry::{InstrumentationScope, KeyValue, global};
@@ -155,7 +155,8 @@ fn prometheus_accepts_the_metrics_of_any_program() {
         TranslationStrategy::NoUtf8EscapingWithSuffixes,
         TranslationStrategy::NoTranslation,
     ] {
-        in_own_process(|| {
+        // The variable distinguishes the processes.
+        in_own_process_with(&[("STRATEGY", format!("{strategy:?}"))], || {
             let telemetry = builder().prometheus_translation_strategy(strategy).init().unwrap();
             let scraped = telemetry.prometheus_address().unwrap();
             let mut rng = Rng::with_seed(20);
@@ -258,6 +259,8 @@ fn an_exemplar_names_the_slow_order_and_the_first_failure_counts() {
         let failures = format!(r#"increase({count}{{error_type="INTERNAL"}}[5m])"#);
         let found = block_in_place(|| prometheus.wait_for(&failures, |found| !found.is_empty()));
         assert!(found[0].1 >= 1.0, "{found:?}");
+        let created = block_in_place(|| prometheus.query(r#"{__name__=~".+_created"}"#, None));
+        assert_eq!(created, []);
         assert_eq!(prometheus.complaints(), Vec::<String>::new());
     });
 }

@@ -51,14 +51,14 @@ impl Exemplar {
     }
 }
 
-/// The exemplars of all RPCs, by the names and attributes of their series.
+/// The exemplars of all RPCs, by the names of their metrics and the attributes of their series.
 #[derive(Default)]
-pub(crate) struct Exemplars(HashMap<(&'static str, String), Vec<Exemplar>>);
+pub(crate) struct Exemplars(HashMap<&'static str, HashMap<String, Vec<Exemplar>>>);
 
 impl Exemplars {
     /// Reads the exemplars of otel-runtime.
     pub(crate) fn collect() -> Self {
-        let mut found: HashMap<_, Vec<Exemplar>> = HashMap::new();
+        let mut found = Exemplars::default();
         for series in exemplars::collect() {
             let exemplars = series.exemplars.into_iter().map(|exemplar| Exemplar {
                 trace_id: exemplar.trace_id,
@@ -66,10 +66,11 @@ impl Exemplars {
                 value: exemplar.value,
                 time: exemplar.time,
             });
-            let key = (series.metric, text(series.attributes.iter()));
-            found.entry(key).or_default().extend(exemplars);
+            let of_metric = found.0.entry(series.metric).or_default();
+            let of_series = of_metric.entry(text(series.attributes.iter())).or_default();
+            of_series.extend(exemplars);
         }
-        Exemplars(found)
+        found
     }
 
     /// Returns the exemplars of a data point: the SDK's, or those of otel-runtime.
@@ -86,13 +87,12 @@ impl Exemplars {
             time: exemplar.time(),
         });
         let mut found: Vec<Exemplar> = from_sdk.collect();
-        if found.is_empty() && scope.name() == SCOPE && !self.0.is_empty() {
-            let attributes = text(point.attributes());
-            let series = self
-                .0
-                .iter()
-                .find(|((name, key), _)| *name == metric && *key == attributes);
-            found.extend(series.into_iter().flat_map(|(_, exemplars)| exemplars));
+        if found.is_empty()
+            && scope.name() == SCOPE
+            && let Some(of_metric) = self.0.get(metric)
+            && let Some(exemplars) = of_metric.get(&text(point.attributes()))
+        {
+            found.extend(exemplars);
         }
         found
     }

@@ -17,6 +17,7 @@ mod otlp_tls;
 mod otlp_variables;
 mod prometheus;
 mod prometheus_connections;
+mod prometheus_exemplars;
 mod prometheus_formats;
 mod prometheus_names;
 mod rust_log;

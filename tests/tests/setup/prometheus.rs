@@ -66,7 +66,7 @@ impl Scrape {
     }
 }
 
-struct MyGreeter;
+pub(crate) struct MyGreeter;
 
 #[traced_service]
 #[tonic::async_trait]
