@@ -153,7 +153,7 @@ impl Bucket {
     #[allow(clippy::cast_possible_truncation, reason = "the halves of an id")]
     fn store(&self, span: &SpanContext, value: f64, time: SystemTime) {
         let sequence = self.sequence.load(Ordering::Relaxed);
-        let is_free = sequence % 2 == 0;
+        let is_free = sequence.is_multiple_of(2);
         if !is_free
             || self
                 .sequence
@@ -188,7 +188,7 @@ impl Bucket {
             ]
             .map(|field| field.load(Ordering::Relaxed));
             fence(Ordering::Acquire);
-            let is_whole = sequence % 2 == 0 && self.sequence.load(Ordering::Relaxed) == sequence;
+            let is_whole = sequence.is_multiple_of(2) && self.sequence.load(Ordering::Relaxed) == sequence;
             (is_whole && sequence > 0).then(|| Exemplar {
                 trace_id: TraceId::from(u128::from(high) << 64 | u128::from(low)),
                 span_id: SpanId::from(span_id),

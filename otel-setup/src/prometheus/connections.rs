@@ -36,12 +36,9 @@ struct Connection {
 pub(crate) async fn accept(listener: TcpListener, scraper: Arc<Scraper>) {
     let mut connections: VecDeque<Connection> = VecDeque::with_capacity(MAX_CONNECTIONS + 1);
     loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(_) => {
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
         };
         connections.retain(|connection| !connection.task.is_finished());
         if connections.len() == MAX_CONNECTIONS {

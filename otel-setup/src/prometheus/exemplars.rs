@@ -74,11 +74,11 @@ impl Exemplars {
     }
 
     /// Returns the exemplars of a data point: the SDK's, or those of otel-runtime.
-    pub(crate) fn of<'a, T: Number>(
+    pub(crate) fn of<T: Number>(
         &self,
         scope: &InstrumentationScope,
         metric: &str,
-        point: &'a data::HistogramDataPoint<T>,
+        point: &data::HistogramDataPoint<T>,
     ) -> Vec<Exemplar> {
         let from_sdk = point.exemplars().map(|exemplar| Exemplar {
             trace_id: TraceId::from_bytes(*exemplar.trace_id()),

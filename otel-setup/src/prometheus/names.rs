@@ -203,7 +203,7 @@ fn unit_suffixes(unit: &str) -> (Cow<'_, str>, Cow<'_, str>) {
     (main, per)
 }
 
-fn known<'u>(unit: &'u str, word: fn(&str) -> Option<&'static str>) -> Cow<'u, str> {
+fn known(unit: &str, word: fn(&str) -> Option<&'static str>) -> Cow<'_, str> {
     let unit = unit.trim();
     if unit.contains(['{', '}']) {
         return Cow::Borrowed("");

@@ -23,7 +23,7 @@ pub(crate) struct Text<'s, 'a> {
     series: &'s mut SeriesTable,
     labels: Labels<'a>,
     /// The labels of the current data point, as text.
-    label_text: String,
+    current_labels: String,
     /// The boundaries of the last histogram, and their text.
     boundaries: (Vec<f64>, Vec<String>),
     exemplars: Exemplars,
@@ -53,7 +53,7 @@ impl<'s, 'a> Text<'s, 'a> {
             names,
             series,
             labels: Labels::new(escapes),
-            label_text: String::new(),
+            current_labels: String::new(),
             boundaries: (Vec::new(), Vec::new()),
             exemplars,
         }
@@ -78,8 +78,8 @@ impl<'s, 'a> Text<'s, 'a> {
         self.labels.clear();
         self.labels
             .push_attributes(resource.iter().map(|(key, value)| (key.as_str(), value)));
-        self.label_text.clear();
-        self.labels.write(&mut self.label_text);
+        self.current_labels.clear();
+        self.labels.write(&mut self.current_labels);
         let (name, type_name) = if self.format.is_open_metrics {
             ("target", "info")
         } else {
@@ -184,9 +184,11 @@ impl<'s, 'a> Text<'s, 'a> {
                 .labels
                 .push_attributes(attributes.map(|attribute| (attribute.key.as_str(), &attribute.value))),
         }
-        self.label_text.clear();
-        self.labels.write(&mut self.label_text);
-        let start = self.series.start_time(&family.name, &self.label_text, instrument_start);
+        self.current_labels.clear();
+        self.labels.write(&mut self.current_labels);
+        let start = self
+            .series
+            .start_time(&family.name, &self.current_labels, instrument_start);
         if start.is_none() {
             let problem = format!(
                 "two series of the metric {} have the same labels in Prometheus; dropping one",
@@ -296,9 +298,9 @@ impl<'s, 'a> Text<'s, 'a> {
             push_quoted(out, &format!("{name}{suffix}"));
             separator = ",";
         }
-        if !self.label_text.is_empty() {
+        if !self.current_labels.is_empty() {
             out.push_str(separator);
-            out.push_str(&self.label_text);
+            out.push_str(&self.current_labels);
             separator = ",";
         }
         if let Some(le) = le {
