@@ -209,8 +209,8 @@ impl Drop for Prometheus {
     }
 }
 
-/// Returns the address in the log, once Prometheus is ready to answer queries there. Later lines are
-/// added to `later`.
+/// Returns the address in the log, once Prometheus is ready to answer queries there. Later lines
+/// are added to `later`.
 fn listens(log: ChildStderr, later: &Arc<Mutex<Vec<String>>>) -> SocketAddr {
     let mut log = BufReader::new(log).lines().map(Result::unwrap);
     let mut said = Vec::new();

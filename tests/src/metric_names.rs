@@ -5,8 +5,8 @@
 
 use opentelemetry::metrics::Meter;
 
-/// A name and a unit in OpenTelemetry, and the names of a counter, an up-down counter, a gauge and a
-/// histogram in Prometheus. `{n}` is the number of the row, so that all names are different.
+/// A name and a unit in OpenTelemetry, and the names of a counter, an up-down counter, a gauge and
+/// a histogram in Prometheus. `{n}` is a number, so that all names are different.
 pub type Row = (&'static str, &'static str, [&'static str; 4]);
 
 /// The names of 27 × 4 metrics.

@@ -176,7 +176,7 @@ impl Bucket {
     }
 
     fn load(&self) -> Option<Exemplar> {
-        // A writer takes nanoseconds. If there is always another one, the bucket has none this time.
+        // A writer takes nanoseconds. If another one always follows, this scrape has no exemplar.
         (0..100).find_map(|_| {
             let sequence = self.sequence.load(Ordering::Acquire);
             let [high, low, span_id, value, nanos] = [

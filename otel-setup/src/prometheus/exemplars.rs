@@ -40,8 +40,8 @@ pub(crate) struct Exemplar {
 impl Exemplar {
     /// Writes the exemplar behind a sample.
     ///
-    /// Clause "Exemplar Conversion": "Trace ID and Span ID MUST be added as Exemplar labels using the
-    /// `trace_id` and `span_id` keys", and "Timestamps MUST be added".
+    /// Clause "Exemplar Conversion": "Trace ID and Span ID MUST be added as Exemplar labels using
+    /// the `trace_id` and `span_id` keys", and "Timestamps MUST be added".
     pub(crate) fn push(&self, out: &mut String) {
         let ids = format!(" # {{trace_id=\"{}\",span_id=\"{}\"}} ", self.trace_id, self.span_id);
         out.push_str(&ids);

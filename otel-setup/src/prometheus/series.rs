@@ -9,10 +9,11 @@ use std::time::SystemTime;
 /// The SDK has one start time for all series of an instrument. But the
 /// [specification](https://opentelemetry.io/docs/specs/otel/metrics/sdk/#start-timestamps) says
 /// that it should be "the time of the first measurement for each attribute set". So a series
-/// starts at the last scrape that did not have it: its value was zero at that time. Prometheus needs
-/// it to count the first error of a long-running process.
+/// starts at the last scrape that did not have it: its value was zero at that time. Prometheus
+/// needs it to count the first error of a long-running process.
 ///
-/// The table holds what the SDK reported last, so the SDK's limit of the number of series bounds it.
+/// The table holds what the SDK reported last, so the SDK's limit on the number of series bounds
+/// it.
 #[derive(Debug, Default)]
 pub(crate) struct SeriesTable {
     hasher: RandomState,

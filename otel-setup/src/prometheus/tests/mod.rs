@@ -256,7 +256,7 @@ fn metric() -> impl Strategy<Value = Metric> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(10_000))]
+    #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_metrics_of_any_program_are_valid(
