@@ -178,7 +178,7 @@ fn prometheus_accepts_the_metrics_of_any_program() {
             assert!(samples > 4000, "{samples}");
             let prometheus = Prometheus::start(&programs(), scraped);
             let up = prometheus.wait_for("up", |found| !found.is_empty());
-            assert_eq!(up[0].1.to_bits(), 1.0_f64.to_bits(), "{:?}", prometheus.complaints());
+            assert_eq!(up[0].1.to_bits(), 1.0_f64.to_bits(), "{}", prometheus.api("targets"));
             let ingested = prometheus.value("scrape_samples_post_metric_relabeling", None);
             assert_eq!(format!("{ingested}"), samples.to_string());
             assert_eq!(prometheus.complaints(), Vec::<String>::new());

@@ -93,7 +93,8 @@ impl<'a> Labels<'a> {
 
     fn push(&mut self, key: Cow<'a, str>, value: Cow<'a, str>) {
         let start = self.names.len();
-        if self.escapes || key.is_empty() {
+        // The label `__name__` is the name of the metric itself.
+        if self.escapes || ["", "__name__"].contains(&key.as_ref()) {
             push_label_name(&mut self.names, &key);
         } else {
             self.names.push_str(&key);

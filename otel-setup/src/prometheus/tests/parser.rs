@@ -168,6 +168,9 @@ impl Cursor<'_> {
                 } else {
                     self.expect("=")?;
                     let value = self.quoted()?;
+                    if label == "__name__" {
+                        return Err("a second name".to_owned());
+                    }
                     if labels.iter().any(|(other, _)| *other == label) {
                         return Err(format!("two labels {label}"));
                     }
