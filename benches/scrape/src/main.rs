@@ -16,7 +16,7 @@ use cap::Cap;
 use opentelemetry::metrics::{Meter, MeterProvider};
 use opentelemetry::{KeyValue, global};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
-use otel_setup::Exporter;
+use otel_setup::{Exporter, StdoutLogs};
 use prometheus::{Registry, TextEncoder};
 
 #[global_allocator]
@@ -87,6 +87,7 @@ fn main() {
         .trace_exporters([])
         .metric_exporters([Exporter::Prometheus])
         .log_exporters([])
+        .stdout_logs(StdoutLogs::Off)
         .prometheus_address("127.0.0.1:0".parse().unwrap())
         .init()
         .unwrap();

@@ -1,6 +1,6 @@
 //! A strict parser of text 0.0.4 and of OpenMetrics 1.0.
 //!
-//! It is stricter than Prometheus: it rejects whatever the formats forbid.
+//! The parser is stricter than Prometheus: it rejects whatever the formats forbid.
 
 use std::collections::HashSet;
 
