@@ -51,13 +51,19 @@ fn record(meter: &Meter) {
 /// Serves opentelemetry-prometheus, as otel-setup did before it had an endpoint of its own.
 fn serve_other() -> (SocketAddr, SdkMeterProvider) {
     let registry = Registry::new();
-    let reader = opentelemetry_prometheus::exporter().with_registry(registry.clone()).build().unwrap();
+    let reader = opentelemetry_prometheus::exporter()
+        .with_registry(registry.clone())
+        .build()
+        .unwrap();
     let provider = SdkMeterProvider::builder().with_reader(reader).build();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         runtime.block_on(async {
             let text = move || async move { TextEncoder::new().encode_to_string(&registry.gather()).unwrap() };
             let app = Router::new().route("/metrics", get(text));
@@ -100,9 +106,17 @@ fn main() {
     let rows = [
         ("opentelemetry-prometheus", other, String::new()),
         ("otel-setup, text 0.0.4", ours, String::new()),
-        ("otel-setup, text 0.0.4, gzip", ours, "Accept-Encoding: gzip\r\n".to_owned()),
+        (
+            "otel-setup, text 0.0.4, gzip",
+            ours,
+            "Accept-Encoding: gzip\r\n".to_owned(),
+        ),
         ("otel-setup, OpenMetrics", ours, open_metrics.to_owned()),
-        ("otel-setup, OpenMetrics, gzip", ours, format!("{open_metrics}Accept-Encoding: gzip\r\n")),
+        (
+            "otel-setup, OpenMetrics, gzip",
+            ours,
+            format!("{open_metrics}Accept-Encoding: gzip\r\n"),
+        ),
     ];
     if let Some(row) = std::env::args().nth(1).and_then(|row| row.parse::<usize>().ok()) {
         let (_, address, headers) = &rows[row];
@@ -130,7 +144,10 @@ fn main() {
         let (time, memory) = (medians[row], peaks[row]);
         let (times, memories) = (time / medians[0], memory / peaks[0]);
         let kib = memory / 1024.0;
-        println!("| {name} | {time:.2} ms ({times:.2}) | {kib:.0} KiB ({memories:.2}) | {} |", lengths[row]);
+        println!(
+            "| {name} | {time:.2} ms ({times:.2}) | {kib:.0} KiB ({memories:.2}) | {} |",
+            lengths[row]
+        );
     }
 }
 
