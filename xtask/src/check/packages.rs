@@ -101,8 +101,8 @@ pub(super) fn contents(project: &Project) -> Result<()> {
 
 /// Builds the crates, as they would be published, from nothing but their packages.
 ///
-/// Cargo takes packages of one name and version for the same. What an earlier run has unpacked in cargo's
-/// home or built would be taken for what is packaged now.
+/// Cargo takes packages of one name and version for the same. What an earlier run has unpacked in
+/// cargo's home or built would be taken for what is packaged now.
 pub(super) fn packaged(project: &Project) -> Result<()> {
     remove_unpacked(project)?;
     let target = project.target_directory("Cargo.toml")?.join("packages");
