@@ -126,7 +126,8 @@ impl<T: 'static> ResponseKind<Result<Response<BoxStream<T>>, Status>> {
 pub(super) trait Finish<T> {
     type Message;
 
-    // The whole result, and not the response in it: taking it apart copies it twice, 50 instructions.
+    // The whole result, and not the response in it: taking it apart copies it twice, which costs 50
+    // instructions.
     fn finish(call: &mut HandlerCall, result: Result<Response<T>, Status>) -> Result<Response<Self::Message>, Status>;
 }
 
