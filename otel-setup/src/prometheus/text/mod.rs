@@ -61,6 +61,12 @@ impl<'s, 'a> Text<'s, 'a> {
         }
     }
 
+    /// Reserves memory for a text of this length, so that it need not grow.
+    pub(crate) fn with_capacity(mut self, length: usize) -> Self {
+        self.out.reserve_exact(length);
+        self
+    }
+
     pub(crate) fn finish(mut self) -> String {
         if self.format.is_open_metrics {
             self.out.push_str("# EOF\n");
