@@ -8,6 +8,8 @@ use std::alloc::System;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -59,7 +61,7 @@ fn serve_other() -> (SocketAddr, SdkMeterProvider) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
+    thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -121,10 +123,23 @@ fn main() {
     if let Some(row) = std::env::args().nth(1).and_then(|row| row.parse::<usize>().ok()) {
         let (_, address, headers) = &rows[row];
         let before = ALLOCATOR.allocated();
-        for _ in 0..5 {
-            scrape(*address, headers);
-        }
-        println!("{}", ALLOCATOR.max_allocated() - before);
+        let is_done = AtomicBool::new(false);
+        // The allocator's own maximum includes the setup.
+        let most = thread::scope(|scope| {
+            let watch = scope.spawn(|| {
+                let mut most = before;
+                while !is_done.load(Ordering::Relaxed) {
+                    most = most.max(ALLOCATOR.allocated());
+                }
+                most
+            });
+            for _ in 0..20 {
+                scrape(*address, headers);
+            }
+            is_done.store(true, Ordering::Relaxed);
+            watch.join().unwrap()
+        });
+        println!("{}", most - before);
         return;
     }
     let mut times = vec![Vec::new(); rows.len()];

@@ -328,8 +328,8 @@ impl Call {
             outcome,
             instruments.boundaries(),
             context.span().span_context(),
-            elapsed.as_secs_f64(),
-            self.start_time + elapsed,
+            self.start_time,
+            elapsed,
             || self.method.duration_series(instruments, outcome),
         );
     }

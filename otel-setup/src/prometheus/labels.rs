@@ -163,3 +163,15 @@ pub(crate) fn push_escaped(text: &mut String, value: &str) {
     }
     text.push_str(rest);
 }
+
+/// Appends a description. OpenMetrics escapes quotes in it, too.
+pub(crate) fn push_help(out: &mut String, help: &str, escapes_quotes: bool) {
+    for c in help.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '"' if escapes_quotes => out.push_str("\\\""),
+            c => out.push(c),
+        }
+    }
+}
