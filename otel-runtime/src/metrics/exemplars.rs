@@ -89,8 +89,8 @@ fn accepts(span: &SpanContext) -> bool {
 pub(crate) struct MethodExemplars(OnceLock<Box<[OnceLock<&'static Series>; Outcome::COUNT]>>);
 
 impl MethodExemplars {
-    /// Stores a call that started at `start` and took `elapsed`. `describe` returns the name of the metric and the
-    /// attributes of the call's series.
+    /// Stores a call that started at `start` and took `elapsed`. `describe` returns the name of the
+    /// metric and the attributes of the call's series.
     #[inline]
     pub(crate) fn record(
         &self,
