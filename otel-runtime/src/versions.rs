@@ -1,7 +1,7 @@
 //! Messages about versions that do not go together: of OpenTelemetry, and of this crate.
 
 use std::num::Wrapping;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use http::Extensions;
 
@@ -29,11 +29,20 @@ pub(crate) fn log_no_tracer() {
     );
 }
 
-/// Marks a request that a layer records.
+/// Number of requests that are marked. A method that always fails is never known, and the requests
+/// of such methods must not pay for the mark forever.
+const MAX_MARKS: u32 = 100;
+
+/// Marks a request that a layer records, if it is among the first whose method is not known yet.
 #[cold]
 pub(crate) fn mark(extensions: &mut Extensions) {
-    warn_of_other_layer(extensions);
-    extensions.insert(MARK);
+    static MARKS: AtomicU32 = AtomicU32::new(0);
+
+    if MARKS.load(Ordering::Relaxed) < MAX_MARKS {
+        MARKS.fetch_add(1, Ordering::Relaxed);
+        warn_of_other_layer(extensions);
+        extensions.insert(MARK);
+    }
 }
 
 /// Warns if a layer of another version of this crate records the request, too.

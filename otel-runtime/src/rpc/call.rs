@@ -86,7 +86,7 @@ pub struct Call {
 
 impl Call {
     #[inline]
-    pub(super) fn new(params: CallParams, timeout: Option<Duration>, started_at: Instant) -> Self {
+    pub(super) fn new(params: CallParams, timeout: Option<Timeout>, started_at: Instant) -> Self {
         Call {
             method: params.method,
             unresolved: params.unresolved,
@@ -95,7 +95,7 @@ impl Call {
             is_recording: false,
             started_at,
             start_time: SystemTime::UNIX_EPOCH,
-            timeout: timeout.and_then(Timeout::start),
+            timeout,
             layer_headers: params.layer_headers,
             handler_headers: params.handler_headers,
             message_sizes: params.message_sizes,
