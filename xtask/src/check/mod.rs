@@ -132,7 +132,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "wasm",
-        about: "otel-runtime builds for a browser, without its default features; needs rust-src",
+        about: "otel-runtime builds for a browser, without its default features",
         run: packages::for_browsers,
     },
     Step {

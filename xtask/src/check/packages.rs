@@ -77,6 +77,7 @@ pub(super) fn features(project: &Project) -> Result<()> {
 /// Not every machine can install the target. Building the library is unstable, so the compiler has
 /// to believe that it is a nightly one.
 pub(super) fn for_browsers(project: &Project) -> Result<()> {
+    tools::require_library_source(project)?;
     let target = project.target_directory("Cargo.toml")?.join("wasm");
     let options = "--target wasm32-unknown-unknown -Z build-std=std,panic_abort";
     let check = format!("check --quiet --package otel-runtime --no-default-features --locked {options}");

@@ -230,7 +230,7 @@ where
             && let ReplacedHandler::Unstarted { start } = this.handler.as_mut().project_replace(Handler::Done)
         {
             let future = start.start(this.call);
-            // Forgets the `Done`, which an assignment would drop, as below: saves 200 bytes of code.
+            // Forgets the `Done`, which an assignment would drop, as below: saves 200 bytes.
             std::mem::forget(this.handler.as_mut().project_replace(Handler::Running { future }));
         }
         let mut polled = Poll::Pending;
