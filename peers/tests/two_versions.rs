@@ -96,11 +96,11 @@ fn workspace(root: &Path) -> PathBuf {
     let manifest = format!(
         "[package]\nname = \"program\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
          [dependencies]\notel-runtime.workspace = true\n\
-         this-version = {{ package = \"otel-runtime\", path = {:?} }}\n\
+         this-version = {{ package = \"otel-runtime\", path = \"{}\" }}\n\
          tokio.workspace = true\ntonic = {{ workspace = true, features = [\"codegen\"] }}\n\
          tower = {{ workspace = true, features = [\"util\"] }}\ntower-layer.workspace = true\n\
          tracing-subscriber = {{ workspace = true, features = [\"fmt\"] }}\n",
-        root.join("otel-runtime")
+        root.join("otel-runtime").display()
     );
     let program = folder.join("program");
     fs::create_dir_all(program.join("src")).unwrap();
