@@ -27,6 +27,7 @@ use crate::method::registry::MethodRegistry;
 use crate::rpc::call::{CallParams, SpanParent, UnresolvedMethod};
 use crate::rpc::current::ActiveCall;
 use crate::rpc::message_sizes::MessageSizes;
+use crate::rpc::origin::RequestOrigin;
 use crate::rpc::pool::PooledCall;
 use crate::span::SpanAttributes;
 
@@ -219,6 +220,8 @@ impl ClientLayer {
             instrumentation,
             layer_headers: Some(captured),
             handler_headers: None,
+            origin: RequestOrigin::default(),
+            arrived: None,
         };
         let mut call = PooledCall::new(params, KnownHeaders::scan(request.headers()).timeout());
         let attributes = ClientAttributes {

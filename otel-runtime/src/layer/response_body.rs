@@ -62,6 +62,11 @@ impl<B: Body, R: Role> ResponseBody<B, R> {
         wrap: impl FnOnce(Self) -> W,
     ) -> Response<W> {
         let mut counter = None;
+        if matches!(call, Some(ActiveCall::Deferred(_))) {
+            call = call
+                .filter(|_| response::is_answer(response.headers()))
+                .map(ActiveCall::started);
+        }
         if let Some(call) = recorded(&mut call) {
             response::on_headers(call, &response);
             counter = call.message_sizes().map(|sizes| {

@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use opentelemetry::{KeyValue, Value};
 
-use crate::grpc::path::full_method_name;
+use crate::grpc::path::{full_method_name, qualified_method};
 use crate::grpc::side::Side;
 use crate::intern::intern;
 use crate::method::Method;
@@ -121,12 +121,12 @@ impl MethodRegistry {
         }
     }
 
-    /// Registers the path of a request under the method name that it contains.
+    /// Registers the path of a request under the method name that it contains, without a prefix.
     ///
-    /// Returns `None` if the registry is full, or if the name exceeds the limit for names.
+    /// Returns `None` if the registry is full, or if the path exceeds the limit for names.
     pub(crate) fn register(&self, path: &str) -> Option<&'static Method> {
-        let name = full_method_name(path);
-        (name.len() <= limits::NAME).then(|| self.register_as(path, name))?
+        let is_short = full_method_name(path).len() <= limits::NAME;
+        is_short.then(|| self.register_as(path, qualified_method(path)))?
     }
 
     /// Registers `path` under the method `name`, which the program itself supplies.

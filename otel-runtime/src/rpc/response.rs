@@ -17,6 +17,13 @@ pub(crate) fn on_headers<B: Body>(call: &mut Call, response: &Response<B>) {
     record_headers(call, headers, status, response.body().is_end_stream());
 }
 
+/// Returns `true` if these headers are a gRPC service's answer to a request that did not look like
+/// gRPC. A router answers so to any path that it does not know.
+#[cold]
+pub(crate) fn is_answer(headers: &HeaderMap) -> bool {
+    is_grpc(headers) && status_from_headers(headers).is_none_or(|(code, _)| code != Code::Unimplemented)
+}
+
 // Not generic, so that it is compiled once.
 fn record_headers(call: &mut Call, headers: &HeaderMap, http_status: StatusCode, is_trailers_only: bool) {
     let Some((code, message)) = status_from_headers(headers) else {

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use http::{Request, Response};
 use http_body::Body;
@@ -17,6 +18,7 @@ use super::request::{ConnectionAddrs, IncomingRequest, is_otlp_path};
 use super::start::start_call;
 use crate::attributes::captured_headers::CapturedHeaders;
 use crate::grpc::content_type::is_grpc;
+use crate::grpc::path::service_and_method;
 use crate::grpc::request_headers::KnownHeaders;
 use crate::grpc::side::Direction;
 use crate::guard;
@@ -28,6 +30,7 @@ use crate::method::registry::MethodRegistry;
 use crate::rpc::call::{CallParams, UnresolvedMethod};
 use crate::rpc::current::{self, ActiveCall};
 use crate::rpc::message_sizes::MessageSizes;
+use crate::rpc::origin::{RequestOrigin, client_mark, set_client_mark};
 
 type Predicate = Arc<dyn Fn(&RpcRequest<'_>) -> bool + Send + Sync>;
 
@@ -68,10 +71,14 @@ type Predicate = Arc<dyn Fn(&RpcRequest<'_>) -> bool + Send + Sync>;
 /// # }
 /// ```
 ///
-/// The layer works in any tower stack that serves tonic. Requests that are not gRPC (their
-/// `content-type` is not `application/grpc`) pass through untouched. For grpc-web, put
-/// `tonic_web::GrpcWebLayer` outside of it (before it in the order of `layer` calls), so that this
-/// layer sees gRPC.
+/// The layer works in any tower stack that serves tonic, also below a prefix of the path
+/// (`axum::Router::nest`), and around or inside layers that rewrite paths.
+///
+/// Requests that are not gRPC pass through untouched. tonic serves a request whatever its
+/// `content-type` is: if that is not `application/grpc`, the call starts when an annotated handler
+/// gets it, or when a response with gRPC's `content-type` comes back. For grpc-web, put
+/// `tonic_web::GrpcWebLayer` outside of this layer (before it in the order of `layer` calls), so
+/// that it sees gRPC.
 ///
 /// # With annotated services
 ///
@@ -179,6 +186,13 @@ impl<S> Layer<S> for ServerLayer {
     }
 }
 
+/// Path, identity and, if its call starts later, time of arrival of a request.
+struct Arrival<'a> {
+    path: &'a str,
+    origin: RequestOrigin,
+    arrived: Option<Instant>,
+}
+
 /// The service of a [`ServerLayer`].
 #[derive(Clone, Debug)]
 pub struct ServerService<S> {
@@ -211,11 +225,54 @@ where
 impl ServerLayer {
     /// Starts the call of a request.
     ///
-    /// Returns `None` if the request is not gRPC, or if another layer has started its call.
-    fn start<B: 'static>(&self, request: &mut Request<B>, captured: &'static CapturedHeaders) -> Option<ActiveCall> {
-        if !is_grpc(request.headers()) || current::is_current(request.uri().path()) {
+    /// Returns `None` if another layer has started its call, or if it cannot be gRPC.
+    fn start<B: 'static>(
+        self: &Arc<Self>,
+        request: &mut Request<B>,
+        captured: &'static CapturedHeaders,
+    ) -> Option<ActiveCall> {
+        if current::is_of_outer_layer(client_mark(request.extensions())) {
             return None;
         }
+        let client_mark = set_client_mark(request.extensions_mut());
+        if !is_grpc(request.headers()) {
+            return self.defer(request, client_mark, captured);
+        }
+        let mut call = self.start_arrived(request, client_mark, captured, None);
+        if let Some(sizes) = call.recorded().and_then(|call| call.message_sizes()) {
+            sizes.count_request(request.body_mut(), Direction::Received);
+        }
+        Some(call)
+    }
+
+    /// Defers the call of a request without gRPC's `content-type` until a gRPC handler serves it.
+    ///
+    /// tonic ignores the `content-type` of a request. So callers choose it, and must not escape
+    /// what the layer says of them.
+    #[cold]
+    fn defer<B>(
+        self: &Arc<Self>,
+        request: &Request<B>,
+        client_mark: usize,
+        captured: &'static CapturedHeaders,
+    ) -> Option<ActiveCall> {
+        service_and_method(request.uri().path())?;
+        let (layer, arrived) = (Arc::clone(self), Instant::now());
+        let mut head = Request::new(());
+        *head.uri_mut() = request.uri().clone();
+        *head.headers_mut() = request.headers().clone();
+        *head.extensions_mut() = request.extensions().clone();
+        let start = move || layer.start_arrived(&mut head, client_mark, captured, Some(arrived));
+        Some(ActiveCall::deferred(RequestOrigin::of_layer(client_mark), start))
+    }
+
+    fn start_arrived<B>(
+        &self,
+        request: &mut Request<B>,
+        client_mark: usize,
+        captured: &'static CapturedHeaders,
+        arrived: Option<Instant>,
+    ) -> ActiveCall {
         let instrumentation = self.options.instrumentation();
         let addrs = if instrumentation.has_tracer() || is_otlp_path(request.uri().path()) {
             ConnectionAddrs::from_http(request)
@@ -224,28 +281,29 @@ impl ServerLayer {
         };
         let addrs = || addrs;
         let incoming = IncomingRequest::from_http(request, &addrs);
-        let mut call = self.start_incoming(request.uri().path(), &incoming, instrumentation, captured);
-        if let Some(sizes) = call.recorded().and_then(|call| call.message_sizes()) {
-            sizes.count_request(request.body_mut(), Direction::Received);
-        }
-        Some(call)
+        let arrival = Arrival {
+            path: request.uri().path(),
+            origin: RequestOrigin::of_layer(client_mark),
+            arrived,
+        };
+        self.start_incoming(&arrival, &incoming, instrumentation, captured)
     }
 
     // Not generic, so that it is compiled once.
     fn start_incoming(
         &self,
-        path: &str,
+        &Arrival { path, origin, arrived }: &Arrival<'_>,
         incoming: &IncomingRequest<'_>,
         instrumentation: InstrumentationRef,
         captured: &'static CapturedHeaders,
     ) -> ActiveCall {
         if incoming.is_local_otlp_export(path) {
-            return ActiveCall::local_export(path);
+            return ActiveCall::local_export(origin);
         }
         let request = RpcRequest::new(path, incoming.headers, incoming.extensions);
         if !self.options.should_record(&request) {
             let caller = instrumentation.extract(incoming.headers, &KnownHeaders::scan(incoming.headers));
-            return ActiveCall::filtered(path, caller.unwrap_or_else(opentelemetry::Context::current));
+            return ActiveCall::filtered(origin, caller.unwrap_or_else(opentelemetry::Context::current));
         }
         let method = self.registry.get(path);
         let is_public = self
@@ -262,6 +320,8 @@ impl ServerLayer {
             instrumentation,
             layer_headers: Some(captured),
             handler_headers: None,
+            origin,
+            arrived,
         };
         let call = start_call(params, is_public, incoming, &captured.request_headers);
         self.options.add_span_attributes(&call, &request);
