@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Instant;
 
 use http::{Request, Response};
 use http_body::Body;
@@ -15,8 +16,10 @@ use tower_service::Service;
 
 use super::body::ClientBody;
 use super::future::ClientFuture;
+use super::readiness::Readiness;
 use super::target::Target;
 use crate::attributes::captured_headers::{CapturedHeaders, HeaderList};
+use crate::grpc::progress::OfferedEncodings;
 use crate::grpc::request_headers::KnownHeaders;
 use crate::grpc::side::Direction;
 use crate::layer::options::{Options, options};
@@ -29,6 +32,7 @@ use crate::rpc::current::ActiveCall;
 use crate::rpc::message_sizes::MessageSizes;
 use crate::rpc::origin::RequestOrigin;
 use crate::rpc::pool::PooledCall;
+use crate::rpc::request_body;
 use crate::span::SpanAttributes;
 
 /// A layer that records every call of a client, and propagates its trace to the server.
@@ -136,17 +140,22 @@ impl<S> Layer<S> for ClientLayer {
             inner,
             layer: Arc::new(self.clone()),
             captured: self.options.captured_headers.interned(),
+            readiness: Readiness::default(),
         }
     }
 }
 
 /// The service of a [`ClientLayer`].
+///
+/// It reports an error of the inner service's `poll_ready` from the call that it was made ready
+/// for, so that this call is recorded.
 #[derive(Clone, Debug)]
 pub struct ClientService<S> {
     inner: S,
     /// Behind one pointer: clients are cloned often.
     layer: Arc<ClientLayer>,
     captured: &'static CapturedHeaders,
+    readiness: Readiness,
 }
 
 impl<S, B, R> Service<Request<B>> for ClientService<S>
@@ -160,13 +169,20 @@ where
     type Future = ClientFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut std::task::Context<'_>) -> Poll<Result<(), Status>> {
-        self.inner
-            .poll_ready(cx)
-            .map_err(|error| Status::from_error(error.into()))
+        let polled = self.inner.poll_ready(cx);
+        let polled = self
+            .readiness
+            .on_poll(polled, cx, |error| Status::from_error(error.into()));
+        polled.map(Ok)
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let call = self.layer.start(&mut request, self.captured);
+        let call = self
+            .layer
+            .start(&mut request, self.captured, self.readiness.take_start());
+        if let Some(error) = self.readiness.take_error(&request) {
+            return ClientFuture::failed(call, error);
+        }
         ClientFuture::new(ResponseFuture::start(call, || self.inner.call(request)))
     }
 }
@@ -175,7 +191,12 @@ impl ClientLayer {
     /// Starts the call of a request, and injects its context into the metadata.
     ///
     /// Returns `None` if the call is not recorded.
-    fn start<B: 'static>(&self, request: &mut Request<B>, captured: &'static CapturedHeaders) -> Option<ActiveCall> {
+    fn start<B: 'static>(
+        &self,
+        request: &mut Request<B>,
+        captured: &'static CapturedHeaders,
+        waiting_since: Option<Instant>,
+    ) -> Option<ActiveCall> {
         let context = Context::current();
         if context.is_telemetry_suppressed() {
             return None;
@@ -185,14 +206,14 @@ impl ClientLayer {
             self.options.instrumentation().inject(&context, request.headers_mut());
             return None;
         }
-        let call = self.start_outgoing(&outgoing, context, captured);
+        let call = self.start_outgoing(&outgoing, context, captured, waiting_since);
         let instrumentation = call.instrumentation();
         match call.context() {
             Some(context) => instrumentation.inject(context, request.headers_mut()),
             None => Context::map_current(|context| instrumentation.inject(context, request.headers_mut())),
         }
         if let Some(sizes) = call.message_sizes() {
-            sizes.count_request(request.body_mut(), Direction::Sent);
+            request_body::wrap(request.body_mut(), Some(sizes.counter(Direction::Sent)), || None);
         }
         Some(ActiveCall::Recorded(call))
     }
@@ -203,6 +224,7 @@ impl ClientLayer {
         request: &RpcRequest<'_>,
         context: Context,
         captured: &'static CapturedHeaders,
+        waiting_since: Option<Instant>,
     ) -> PooledCall {
         let instrumentation = self.options.instrumentation();
         let parent = SpanParent {
@@ -221,9 +243,10 @@ impl ClientLayer {
             layer_headers: Some(captured),
             handler_headers: None,
             origin: RequestOrigin::default(),
-            arrived: None,
+            arrived: waiting_since,
         };
         let mut call = PooledCall::new(params, KnownHeaders::scan(request.headers()).timeout());
+        call.set_offered_encodings(OfferedEncodings::of(request.headers()));
         let attributes = ClientAttributes {
             target: self.registry.target(),
             request,

@@ -5,6 +5,7 @@ mod body;
 mod channel;
 mod future;
 mod layer;
+mod readiness;
 pub(crate) mod target;
 
 pub use body::ClientBody;

@@ -24,7 +24,7 @@ pub(crate) struct OwnedOutcome {
 }
 
 impl OwnedOutcome {
-    fn new(code: Code, message: impl Into<String>) -> Self {
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
         OwnedOutcome {
             code,
             error_type: None,
@@ -34,6 +34,15 @@ impl OwnedOutcome {
 
     fn from_status(status: &Status) -> Self {
         OwnedOutcome::new(status.code(), status.message())
+    }
+
+    /// Replaces code and message by those of `status`.
+    pub(crate) fn with_status(self, status: &Status) -> Self {
+        OwnedOutcome {
+            code: status.code(),
+            message: status.message().to_owned(),
+            ..self
+        }
     }
 
     pub(crate) fn as_outcome(&self) -> Outcome<'_> {
@@ -65,7 +74,8 @@ pub(crate) fn status_from_headers(headers: &HeaderMap) -> Option<(Code, Cow<'_, 
 /// Follows [gRPC's mapping].
 ///
 /// [gRPC's mapping]: https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md
-pub(crate) const fn status_from_http(status: StatusCode) -> Outcome<'static> {
+#[cold]
+pub(crate) fn status_from_http(status: StatusCode) -> OwnedOutcome {
     let code = match status {
         StatusCode::BAD_REQUEST => Code::Internal,
         StatusCode::UNAUTHORIZED => Code::Unauthenticated,
@@ -77,7 +87,7 @@ pub(crate) const fn status_from_http(status: StatusCode) -> Outcome<'static> {
         | StatusCode::GATEWAY_TIMEOUT => Code::Unavailable,
         _ => Code::Unknown,
     };
-    Outcome::new(code, "the response has no grpc-status")
+    OwnedOutcome::new(code, format!("the response has no grpc-status (HTTP status {status})"))
 }
 
 /// Returns the outcome of an RPC for which the service returned an error instead of a response.

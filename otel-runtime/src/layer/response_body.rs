@@ -2,14 +2,16 @@
 
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
+use crate::grpc::progress::Progress;
 use crate::grpc::response_status::OwnedOutcome;
 use crate::grpc::side::{Direction, Role, Side};
+use crate::guard::CaughtPanic;
 use crate::rpc::call::Call;
 use crate::rpc::current::{self, ActiveCall};
 use crate::rpc::message_sizes::BodyCounter;
@@ -29,13 +31,24 @@ pin_project! {
         body: Option<B>,
         call: Option<ActiveCall>,
         http_status: StatusCode,
+        progress: R::Progress,
         counter: Option<BodyCounter>,
+        // A function pointer because `drop` calls it: `Drop` cannot require `B: Body` if the type
+        // does not.
+        peek: fn(Pin<&mut B>) -> Peeked,
         role: PhantomData<fn() -> R>,
     }
 
     impl<B, R: Role> PinnedDrop for ResponseBody<B, R> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
+            if let Some(call) = recorded(this.call)
+                && !call.has_ended()
+                && response::on_left(call, &this.progress.left(*this.http_status))
+                && let Some(body) = this.body.as_mut().as_pin_mut()
+            {
+                peek_end::<B, R>(this.call, body, *this.peek, *this.http_status);
+            }
             current::run::<R, _>(this.call, || this.body.set(None));
         }
     }
@@ -47,7 +60,9 @@ impl<B, R: Role> Default for ResponseBody<B, R> {
             body: None,
             call: None,
             http_status: StatusCode::OK,
+            progress: R::Progress::default(),
             counter: None,
+            peek: |_| Peeked::Nothing,
             role: PhantomData,
         }
     }
@@ -62,19 +77,22 @@ impl<B: Body, R: Role> ResponseBody<B, R> {
         wrap: impl FnOnce(Self) -> W,
     ) -> Response<W> {
         let mut counter = None;
+        let mut progress = R::Progress::default();
         if matches!(call, Some(ActiveCall::Deferred(_))) {
             call = call
                 .filter(|_| response::is_answer(response.headers()))
                 .map(ActiveCall::started);
         }
         if let Some(call) = recorded(&mut call) {
-            response::on_headers(call, &response);
-            counter = call.message_sizes().map(|sizes| {
-                sizes.counter(match R::SIDE {
+            counter = call.message_sizes().and_then(|sizes| {
+                let direction = match R::SIDE {
                     Side::Server => Direction::Sent,
                     Side::Client => Direction::Received,
-                })
+                };
+                sizes.response_counter(direction, response.headers())
             });
+            progress.on_headers(response.headers(), call.offered_encodings());
+            response::on_headers(call, &response);
         }
         let http_status = response.status();
         response.map(|body| {
@@ -82,7 +100,9 @@ impl<B: Body, R: Role> ResponseBody<B, R> {
                 body: Some(body),
                 call,
                 http_status,
+                progress,
                 counter,
+                peek: peek::<B>,
                 role: PhantomData,
             })
         })
@@ -113,13 +133,15 @@ impl<B: Body, R: Role> ResponseBody<B, R> {
     ) {
         let this = self.project();
         let (Poll::Ready(frame), Some(call)) = (polled, recorded(this.call)) else {
+            this.progress.on_pending();
             return;
         };
+        if let (Some(counter), None | Some(Ok(_))) = (this.counter, frame) {
+            counter.on_poll(frame.as_ref().and_then(|frame| frame.as_ref().ok()));
+        }
         match frame {
             Some(Ok(frame)) => {
-                if let Some(counter) = this.counter {
-                    counter.on_frame(frame);
-                }
+                this.progress.on_frame(frame);
                 if let Some(trailers) = frame.trailers_ref() {
                     response::on_trailers(call, trailers, *this.http_status);
                 } else if R::SIDE == Side::Server
@@ -130,6 +152,7 @@ impl<B: Body, R: Role> ResponseBody<B, R> {
                 }
             }
             Some(Err(error)) => response::finish(call, outcome(error).as_outcome()),
+            None if this.progress.is_inside_message(*this.http_status) => response::on_truncated(call),
             None => response::on_eos(call, *this.http_status),
         }
     }
@@ -142,6 +165,47 @@ impl<B: Body, R: Role> ResponseBody<B, R> {
         self.body
             .as_ref()
             .map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+/// What there is to read of a body that its reader drops.
+enum Peeked {
+    Trailers(HeaderMap),
+    End,
+    /// Nothing yet, or more data.
+    Nothing,
+}
+
+fn peek<B: Body>(body: Pin<&mut B>) -> Peeked {
+    match body.poll_frame(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Some(Ok(frame))) => frame.into_trailers().map_or(Peeked::Nothing, Peeked::Trailers),
+        Poll::Ready(None) => Peeked::End,
+        Poll::Ready(Some(Err(_))) | Poll::Pending => Peeked::Nothing,
+    }
+}
+
+/// Ends the call of a response that its reader drops, if its end has arrived by then.
+///
+/// A client that takes the messages that it expects need not read the end.
+#[cold]
+fn peek_end<B, R: Role>(
+    call: &mut Option<ActiveCall>,
+    body: Pin<&mut B>,
+    peek: fn(Pin<&mut B>) -> Peeked,
+    http_status: StatusCode,
+) {
+    // A panic in here would abort the program if another one unwinds. The body panics again when it
+    // is dropped, or never.
+    if std::thread::panicking() {
+        return;
+    }
+    let peeked = CaughtPanic::catch(|| current::run::<R, _>(call, || peek(body)));
+    if let (Ok(peeked), Some(call)) = (peeked, recorded(call)) {
+        match peeked {
+            Peeked::Trailers(trailers) => response::on_trailers(call, &trailers, http_status),
+            Peeked::End => response::on_eos(call, http_status),
+            Peeked::Nothing => {}
+        }
     }
 }
 

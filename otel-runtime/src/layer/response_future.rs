@@ -48,6 +48,15 @@ impl<F, R: Role> ResponseFuture<F, R> {
         }
     }
 
+    /// Returns a future that has returned.
+    pub(crate) fn done() -> Self {
+        ResponseFuture {
+            future: None,
+            call: None,
+            role: PhantomData,
+        }
+    }
+
     /// Polls the future inside the call, and hands the call over to the body of the response.
     ///
     /// `wrap` makes the body type of the layer. `convert_error` makes the error that the caller of

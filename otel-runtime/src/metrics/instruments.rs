@@ -78,8 +78,8 @@ impl Instruments {
         &self,
         grpc_method: &'static str,
         outcome: Outcome<'_>,
-        received: u64,
-        sent: u64,
+        received: Option<u64>,
+        sent: Option<u64>,
     ) {
         let instruments = self.message_sizes.get_or_init(|| MessageSizeInstruments {
             received: message_size(&self.meter, &semconv::SERVER_CALL_RECEIVED_SIZE),
@@ -89,8 +89,11 @@ impl Instruments {
             KeyValue::new(semconv::GRPC_METHOD, grpc_method),
             KeyValue::new(semconv::GRPC_STATUS, outcome.code_str()),
         ];
-        instruments.received.record(received, &attributes);
-        instruments.sent.record(sent, &attributes);
+        for (histogram, size) in [(&instruments.received, received), (&instruments.sent, sent)] {
+            if let Some(size) = size {
+                histogram.record(size, &attributes);
+            }
+        }
     }
 }
 

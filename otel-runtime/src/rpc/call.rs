@@ -9,9 +9,11 @@ use tonic::Code;
 
 use super::message_sizes::MessageSizes;
 use super::origin::RequestOrigin;
+use super::request_body::RequestEnd;
 use crate::attributes::captured_headers::CapturedHeaders;
 use crate::grpc::outcome::Outcome;
 use crate::grpc::path::full_method_name;
+use crate::grpc::progress::OfferedEncodings;
 use crate::grpc::side::Side;
 use crate::grpc::timeout;
 use crate::instrumentation::InstrumentationRef;
@@ -85,6 +87,9 @@ pub struct Call {
     handler_headers: Option<&'static CapturedHeaders>,
     message_sizes: Option<Arc<MessageSizes>>,
     origin: RequestOrigin,
+    /// How a server's request ends, if that is watched.
+    request_end: Option<Arc<RequestEnd>>,
+    offered_encodings: OfferedEncodings,
     /// The status that the handler returned, while the response is still being sent.
     pending_status: Option<(Code, String)>,
     ended: bool,
@@ -109,6 +114,8 @@ impl Call {
             handler_headers: params.handler_headers,
             message_sizes: params.message_sizes,
             origin: params.origin,
+            request_end: None,
+            offered_encodings: OfferedEncodings::default(),
             pending_status: None,
             ended: false,
             panicked: false,
@@ -355,6 +362,37 @@ impl Call {
         self.panicked
     }
 
+    /// Returns the outcome of a call whose caller has gone away.
+    pub(crate) fn abandoned(&self) -> Outcome<'static> {
+        if self.deadline_exceeded() {
+            Outcome::DEADLINE_EXCEEDED
+        } else {
+            Outcome::CANCELLED
+        }
+    }
+
+    /// Watches the request's body for an early end.
+    pub(crate) fn watch_request(&mut self) -> Arc<RequestEnd> {
+        Arc::clone(self.request_end.insert(RequestEnd::take()))
+    }
+
+    /// Returns `true` if the request ended before it was whole: its caller has gone away.
+    #[inline]
+    pub(crate) fn request_is_lost(&self) -> bool {
+        self.request_end.as_ref().is_some_and(|end| end.is_lost())
+    }
+
+    /// Sets the encodings that the client accepts for its response.
+    #[inline]
+    pub(crate) fn set_offered_encodings(&mut self, offered: OfferedEncodings) {
+        self.offered_encodings = offered;
+    }
+
+    #[inline]
+    pub(crate) fn offered_encodings(&self) -> OfferedEncodings {
+        self.offered_encodings
+    }
+
     /// Returns `true` if the caller's deadline has passed.
     pub(crate) fn deadline_exceeded(&self) -> bool {
         self.timeout
@@ -390,15 +428,15 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
+        if let Some(end) = self.request_end.take_if(|_| self.ended) {
+            end.put_back();
+        }
         if self.ended {
             return;
         }
-        if let Some((code, message)) = self.pending_status.take() {
-            self.end(Outcome::new(code, &message));
-        } else if self.deadline_exceeded() {
-            self.end(Outcome::DEADLINE_EXCEEDED);
-        } else {
-            self.end(Outcome::CANCELLED);
+        match self.pending_status.take() {
+            Some((code, message)) if !self.request_is_lost() => self.end(Outcome::new(code, &message)),
+            _ => self.end(self.abandoned()),
         }
     }
 }

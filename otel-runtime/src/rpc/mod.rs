@@ -5,4 +5,5 @@ pub(crate) mod current;
 pub(crate) mod message_sizes;
 pub(crate) mod origin;
 pub(crate) mod pool;
+pub(crate) mod request_body;
 pub(crate) mod response;

@@ -8,6 +8,7 @@ use super::call::Call;
 use crate::attributes::captured_headers::{CapturedHeaders, HeaderList};
 use crate::grpc::content_type::is_grpc;
 use crate::grpc::outcome::Outcome;
+use crate::grpc::progress::Left;
 use crate::grpc::response_status::{status_from_headers, status_from_http};
 use crate::grpc::side::Side;
 
@@ -63,21 +64,46 @@ pub(crate) fn on_trailers(call: &mut Call, trailers: &HeaderMap, http_status: St
 pub(crate) fn on_eos(call: &mut Call, http_status: StatusCode) {
     match call.take_pending_status() {
         Some((code, message)) => finish(call, Outcome::new(code, &message)),
-        None => finish(call, status_from_http(http_status)),
+        None => finish(call, status_from_http(http_status).as_outcome()),
     }
+}
+
+/// Ends the call of a response whose reader has left it before its end, if that tells how.
+///
+/// Returns `true` if only the end may be missing.
+#[cold]
+pub(crate) fn on_left(call: &mut Call, left: &Left) -> bool {
+    match left {
+        Left::Untaken => {
+            // What a handler returned is not what was sent.
+            call.take_pending_status();
+        }
+        Left::Refused(outcome) => finish(call, outcome.as_outcome()),
+        Left::Partial | Left::MayBeAtEnd => {}
+    }
+    matches!(left, Left::MayBeAtEnd)
+}
+
+/// Ends the call of a response that ended inside a message.
+#[cold]
+pub(crate) fn on_truncated(call: &mut Call) {
+    finish(call, Outcome::new(Code::Internal, "the response ends inside a message"));
 }
 
 /// Ends the call.
 ///
 /// If a client's call was cancelled after its deadline, it ends with `DEADLINE_EXCEEDED`: the
-/// server's clock runs out at the same time, and tonic's server then answers `CANCELLED`.
+/// server's clock runs out at the same time, and tonic's server then answers `CANCELLED`. If the
+/// caller of a server has left before its request was whole, nobody gets an answer.
 pub(crate) fn finish(call: &mut Call, outcome: Outcome<'_>) {
-    let is_late = call.side() == Side::Client && outcome.code() == Code::Cancelled && call.deadline_exceeded();
-    call.end(if is_late {
-        Outcome::new(Code::DeadlineExceeded, outcome.message())
-    } else {
-        outcome
-    });
+    let outcome = match call.side() {
+        Side::Client if outcome.code() == Code::Cancelled && call.deadline_exceeded() => {
+            Outcome::new(Code::DeadlineExceeded, outcome.message())
+        }
+        Side::Server if call.request_is_lost() => call.abandoned(),
+        _ => outcome,
+    };
+    call.end(outcome);
 }
 
 fn capture(call: &Call, headers: &HeaderMap, list: fn(&CapturedHeaders) -> &HeaderList) {

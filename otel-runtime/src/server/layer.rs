@@ -1,12 +1,14 @@
 //! The layer around a server's services: it records every call, whether it reaches a handler or
 //! not.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use http::{Request, Response};
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH};
+use http::{Request, Response, Version};
 use http_body::Body;
 use opentelemetry::KeyValue;
 use tower_layer::Layer;
@@ -31,6 +33,7 @@ use crate::rpc::call::{CallParams, UnresolvedMethod};
 use crate::rpc::current::{self, ActiveCall};
 use crate::rpc::message_sizes::MessageSizes;
 use crate::rpc::origin::{RequestOrigin, client_mark, set_client_mark};
+use crate::rpc::request_body;
 
 type Predicate = Arc<dyn Fn(&RpcRequest<'_>) -> bool + Send + Sync>;
 
@@ -186,6 +189,23 @@ impl<S> Layer<S> for ServerLayer {
     }
 }
 
+/// Returns `true` if the body of a request may end early, as it comes over a socket.
+///
+/// The body of one that a program makes of a message is in memory, and needs no allocation to watch
+/// it: its length is known, no header has it, and tonic-web has not removed that header (it leaves
+/// an `accept-encoding`).
+#[inline]
+fn is_from_socket<B: 'static>(request: &Request<B>) -> bool {
+    let body: &dyn Any = request.body();
+    body.downcast_ref::<tonic::body::Body>()
+        .is_some_and(|body| body.size_hint().exact().is_none())
+        || request.version() != Version::HTTP_2
+        || request
+            .headers()
+            .keys()
+            .any(|name| *name == CONTENT_LENGTH || *name == ACCEPT_ENCODING)
+}
+
 /// Path, identity and, if its call starts later, time of arrival of a request.
 struct Arrival<'a> {
     path: &'a str,
@@ -239,8 +259,11 @@ impl ServerLayer {
             return self.defer(request, client_mark, captured);
         }
         let mut call = self.start_arrived(request, client_mark, captured, None);
-        if let Some(sizes) = call.recorded().and_then(|call| call.message_sizes()) {
-            sizes.count_request(request.body_mut(), Direction::Received);
+        if let Some(call) = call.recorded()
+            && (call.message_sizes().is_some() || is_from_socket(request))
+        {
+            let counter = call.message_sizes().map(|sizes| sizes.counter(Direction::Received));
+            request_body::wrap(request.body_mut(), counter, || Some(call.watch_request()));
         }
         Some(call)
     }
