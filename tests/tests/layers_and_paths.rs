@@ -247,6 +247,98 @@ mod paths {
     }
 }
 
+/// A layer around a layer: the stricter word on trust counts.
+mod two_layers {
+    use super::*;
+
+    /// Servers with `outer` around `inner`: around all services, and around one.
+    async fn servers(outer: &ServerLayer, inner: &ServerLayer, routes: MakeRoutes) -> [(&'static str, Running); 2] {
+        let all = Server::builder().layer(outer.clone()).layer(inner.clone());
+        let one = routes(&Obedient::default()).into_axum_router().layer(inner.clone());
+        let one = Routes::from(axum::Router::new().merge(one));
+        [
+            ("around all", serve_with(all, routes(&Obedient::default())).await),
+            (
+                "around one",
+                serve_with(Server::builder().layer(outer.clone()), one).await,
+            ),
+        ]
+    }
+
+    #[tokio::test]
+    async fn of_which_one_distrusts_are_a_root() {
+        for (name, routes) in ROUTES {
+            for content_type in ["application/grpc", "text/plain"] {
+                for (outer, inner) in [(ServerLayer::new(), public()), (public(), ServerLayer::new())] {
+                    for (place, server) in servers(&outer, &inner, routes).await {
+                        // The first call, and later ones.
+                        for _ in 0..3 {
+                            let telemetry = Telemetry::start();
+                            call(&server, "", Some(content_type), "").await.unwrap();
+                            assert_is_public(&telemetry, &format!("{place}, {name}, {content_type}")).await;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn of_which_one_filters_record_nothing() {
+        for (name, routes) in ROUTES {
+            for (outer, inner) in [(ServerLayer::new(), filtering()), (filtering(), ServerLayer::new())] {
+                for (place, server) in servers(&outer, &inner, routes).await {
+                    for _ in 0..3 {
+                        let telemetry = Telemetry::start();
+                        call(&server, "", Some("application/grpc"), "").await.unwrap();
+                        assert_is_filtered(&telemetry, &format!("{place}, {name}")).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The outer one waits with its call, and has it however it ends.
+    #[tokio::test]
+    async fn have_a_call_that_nothing_answers() {
+        for (name, routes) in ROUTES {
+            let telemetry = Telemetry::start();
+            let _public = public();
+            let obedient = Obedient::default();
+            let server = Server::builder().layer(ServerLayer::new().known_methods([RPC]));
+            let server = serve_with(server, routes(&obedient)).await;
+            tokio::select! {
+                reply = call(&server, "", Some("application/grpc"), "wait") => panic!("it does not reply: {reply:?}"),
+                () = obedient.waits() => {}
+            }
+            let span = telemetry.span().await;
+            assert_eq!(attributes(&span.attributes)["rpc.status_code"], "CANCELLED", "{name}");
+            telemetry.durations(1).await;
+            call(&server, "", Some("application/grpc"), "panic").await.unwrap_err();
+            let spans = telemetry.spans(2).await;
+            assert_eq!(attributes(&spans[1].attributes)["error.type"], "panic", "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn join_their_attributes() {
+        for (name, routes) in ROUTES {
+            let outer = ServerLayer::new().request_headers(["x-tenant"]).known_methods([RPC]);
+            let inner = ServerLayer::new()
+                .request_headers(["x-tenant", "te"])
+                .span_attributes(|_| [opentelemetry::KeyValue::new("added.by", "inner")]);
+            for (place, server) in servers(&outer, &inner, routes).await {
+                let telemetry = Telemetry::start();
+                call(&server, "", Some("application/grpc"), "").await.unwrap();
+                let found = attributes(&telemetry.span().await.attributes);
+                assert_eq!(found["added.by"], "inner", "{name}, {place}");
+                assert_eq!(found["rpc.request.header.te"], r#"["trailers"]"#, "{name}, {place}");
+                assert_eq!(found["rpc.request.header.x-tenant"], r#"["acme"]"#, "{name}, {place}");
+            }
+        }
+    }
+}
+
 /// A handler that calls its own method.
 mod a_method_that_calls_itself {
     use super::*;

@@ -130,6 +130,19 @@ impl ClientLayer {
     }
 }
 
+impl ClientLayer {
+    /// Leaves `server.address` and `server.port` out of metrics. Spans keep them.
+    ///
+    /// Use this if a program has many targets, such as the addresses that it resolves by itself.
+    /// Each of them has time series of its own, for as long as the program runs. After 256 targets,
+    /// the metrics of any further ones lack the address anyway.
+    #[must_use]
+    pub fn metrics_without_target(mut self) -> Self {
+        self.registry = Arc::new(self.registry.without_metric_target());
+        self
+    }
+}
+
 options! { ClientLayer }
 
 impl<S> Layer<S> for ClientLayer {
@@ -237,6 +250,7 @@ impl ClientLayer {
             unresolved: method.is_none().then(|| UnresolvedMethod {
                 path: Box::from(request.path()),
                 registry: Arc::clone(&self.registry),
+                expects_answer: false,
             }),
             message_sizes: MessageSizes::new_if_enabled(&instrumentation, method, false),
             instrumentation,

@@ -9,6 +9,7 @@ use tonic::Code;
 
 use crate::grpc::message_frames::{MessageFrames, MessageHead};
 use crate::grpc::response_status::{OwnedOutcome, status_from_http};
+use crate::grpc::side::{Client, Role, Server};
 
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
@@ -39,6 +40,19 @@ pub(crate) trait Progress: Debug + Default {
 
     /// Returns `true` if the response is gRPC, and incomplete within a message.
     fn is_inside_message(&self, http_status: StatusCode) -> bool;
+}
+
+/// The role of a side that reads, or sends, a response.
+pub(crate) trait ResponseRole: Role {
+    type Progress: Progress;
+}
+
+impl ResponseRole for Server {
+    type Progress = Sending;
+}
+
+impl ResponseRole for Client {
+    type Progress = Reading;
 }
 
 /// A server's response: whether the connection has taken anything of it.

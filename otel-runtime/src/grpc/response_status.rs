@@ -45,6 +45,15 @@ impl OwnedOutcome {
         }
     }
 
+    /// Adds the HTTP/2 reason that a peer sent to the message, unless that has it.
+    #[cold]
+    fn add_reason(&mut self, error: &h2::Error) {
+        if let Some(reason) = error.reason() {
+            let frame = if error.is_go_away() { "GOAWAY" } else { "RST_STREAM" };
+            self.message = format!("{} ({frame}: {reason:?})", self.message);
+        }
+    }
+
     pub(crate) fn as_outcome(&self) -> Outcome<'_> {
         let outcome = Outcome::new(self.code, &self.message);
         self.error_type
@@ -142,7 +151,12 @@ pub(crate) fn from_transport_error(status: &Status) -> OwnedOutcome {
         if source.is::<Status>() {
             return end;
         }
-        if source.is::<ConnectError>() {
+        if let Some(error) = source.downcast_ref::<h2::Error>() {
+            end.add_reason(error);
+        }
+        if is_keepalive_timeout(source) {
+            end.error_type = Some("timed_out");
+        } else if source.is::<ConnectError>() {
             end.error_type = Some("connect_error");
         } else if source.is::<tower::timeout::error::Elapsed>() {
             end.error_type = Some("timed_out");
@@ -151,6 +165,14 @@ pub(crate) fn from_transport_error(status: &Status) -> OwnedOutcome {
         }
     }
     end
+}
+
+/// Returns `true` if a connection's keepalive got no answer.
+///
+/// The type of hyper's error is not in reach.
+fn is_keepalive_timeout(error: &(dyn Error + 'static)) -> bool {
+    let debug = format!("{error:?}");
+    debug.starts_with("hyper::Error(") && debug.contains("KeepAliveTimedOut")
 }
 
 /// Iterates over an error and its sources, from the outermost to the innermost.

@@ -1,7 +1,5 @@
 //! The two ends of a call, and the two directions of its messages.
 
-use crate::grpc::progress::{Progress, Reading, Sending};
-
 /// The end of the connection that records a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Side {
@@ -19,9 +17,6 @@ pub(crate) enum Direction {
 /// The side that a type is for, known at compile time.
 pub(crate) trait Role {
     const SIDE: Side;
-
-    /// How far a response has been read, as seen from this side.
-    type Progress: Progress;
 }
 
 /// The role of a server: its calls are the current ones while they run.
@@ -34,12 +29,8 @@ pub(crate) enum Client {}
 
 impl Role for Server {
     const SIDE: Side = Side::Server;
-
-    type Progress = Sending;
 }
 
 impl Role for Client {
     const SIDE: Side = Side::Client;
-
-    type Progress = Reading;
 }

@@ -8,9 +8,9 @@ use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::grpc::progress::Progress;
+use crate::grpc::progress::{Progress, ResponseRole};
 use crate::grpc::response_status::OwnedOutcome;
-use crate::grpc::side::{Direction, Role, Side};
+use crate::grpc::side::{Direction, Side};
 use crate::guard::CaughtPanic;
 use crate::rpc::call::Call;
 use crate::rpc::current::{self, ActiveCall};
@@ -25,7 +25,7 @@ pin_project! {
     ///
     /// The default one is empty and has no call.
     #[derive(Debug)]
-    pub(crate) struct ResponseBody<B, R: Role> {
+    pub(crate) struct ResponseBody<B, R: ResponseRole> {
         // `None` by default, and while it is being dropped.
         #[pin]
         body: Option<B>,
@@ -39,7 +39,7 @@ pin_project! {
         role: PhantomData<fn() -> R>,
     }
 
-    impl<B, R: Role> PinnedDrop for ResponseBody<B, R> {
+    impl<B, R: ResponseRole> PinnedDrop for ResponseBody<B, R> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if let Some(call) = recorded(this.call)
@@ -54,7 +54,7 @@ pin_project! {
     }
 }
 
-impl<B, R: Role> Default for ResponseBody<B, R> {
+impl<B, R: ResponseRole> Default for ResponseBody<B, R> {
     fn default() -> Self {
         ResponseBody {
             body: None,
@@ -68,7 +68,7 @@ impl<B, R: Role> Default for ResponseBody<B, R> {
     }
 }
 
-impl<B: Body, R: Role> ResponseBody<B, R> {
+impl<B: Body, R: ResponseRole> ResponseBody<B, R> {
     /// Records the headers of a response, and puts its body into the call.
     #[inline]
     pub(super) fn wrap<W>(
@@ -79,9 +79,7 @@ impl<B: Body, R: Role> ResponseBody<B, R> {
         let mut counter = None;
         let mut progress = R::Progress::default();
         if matches!(call, Some(ActiveCall::Deferred(_))) {
-            call = call
-                .filter(|_| response::is_answer(response.headers()))
-                .map(ActiveCall::started);
+            call = response::start_answered(call, response.headers());
         }
         if let Some(call) = recorded(&mut call) {
             counter = call.message_sizes().and_then(|sizes| {
@@ -144,9 +142,10 @@ impl<B: Body, R: Role> ResponseBody<B, R> {
                 this.progress.on_frame(frame);
                 if let Some(trailers) = frame.trailers_ref() {
                     response::on_trailers(call, trailers, *this.http_status);
-                } else if R::SIDE == Side::Server
-                    && this.body.as_ref().as_pin_ref().is_some_and(|body| body.is_end_stream())
-                {
+                    return;
+                }
+                response::on_data(call);
+                if R::SIDE == Side::Server && this.body.as_ref().as_pin_ref().is_some_and(|body| body.is_end_stream()) {
                     // hyper does not poll a body that says that it has ended.
                     response::on_eos(call, *this.http_status);
                 }
@@ -188,7 +187,7 @@ fn peek<B: Body>(body: Pin<&mut B>) -> Peeked {
 ///
 /// A client that takes the messages that it expects need not read the end.
 #[cold]
-fn peek_end<B, R: Role>(
+fn peek_end<B, R: ResponseRole>(
     call: &mut Option<ActiveCall>,
     body: Pin<&mut B>,
     peek: fn(Pin<&mut B>) -> Peeked,

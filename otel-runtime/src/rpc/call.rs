@@ -28,6 +28,8 @@ use crate::{guard, limits, semconv};
 pub(crate) struct UnresolvedMethod {
     pub(crate) path: Box<str>,
     pub(crate) registry: Arc<MethodRegistry>,
+    /// Whether the response looks like one of a service, which only answers for methods it has.
+    pub(crate) expects_answer: bool,
 }
 
 impl UnresolvedMethod {
@@ -273,6 +275,26 @@ impl Call {
             && let Some(method) = unresolved.registry.register(&unresolved.path)
         {
             self.resolve_method(method);
+        }
+    }
+
+    /// Records response headers as only a service sends them, or a proxy in front of a router.
+    pub(crate) fn expect_answer(&mut self) {
+        if let Some(unresolved) = &mut self.unresolved {
+            unresolved.expects_answer = true;
+        }
+    }
+
+    /// Resolves the call's path once its service has answered, behind [such](Self::expect_answer)
+    /// headers, with a message or a status.
+    #[cold]
+    pub(crate) fn resolve_answered(&mut self) {
+        if self
+            .unresolved
+            .as_ref()
+            .is_some_and(|unresolved| unresolved.expects_answer)
+        {
+            self.resolve_from_path();
         }
     }
 

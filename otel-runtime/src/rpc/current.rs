@@ -32,7 +32,7 @@ pub enum ActiveCall {
     Recorded(PooledCall),
     /// A call that is not recorded: a filter rejected it, or it is an OTLP export of this host.
     Unrecorded(Box<UnrecordedCall>),
-    /// A request that does not look like gRPC: it becomes a call if a gRPC handler serves it.
+    /// A request whose call starts later, if it is one.
     Deferred(Box<DeferredCall>),
 }
 
@@ -62,15 +62,35 @@ impl UnrecordedCall {
     }
 }
 
-/// A request that does not look like gRPC, and starts its call once it turns out to be.
+/// A request whose call starts later: once it turns out to be gRPC, or once an inner layer has said
+/// what it knows.
 pub struct DeferredCall {
     origin: RequestOrigin,
-    start: Box<dyn FnOnce() -> ActiveCall + Send + Sync>,
+    /// Whether the request is gRPC, so that it has a call however it ends.
+    is_grpc: bool,
+    start: Box<dyn FnOnce(Found) -> ActiveCall + Send + Sync>,
+}
+
+/// What has been found out about a deferred call by its start.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Found {
+    /// Whether it has reached a service.
+    pub(crate) has_service: bool,
+    /// Whether it has reached another layer.
+    pub(crate) has_inner_layer: bool,
+    /// Whether that layer distrusts its caller.
+    pub(crate) is_public: bool,
+    /// Whether that layer's filters reject it.
+    pub(crate) is_filtered: bool,
 }
 
 impl DeferredCall {
     pub(crate) fn origin(&self) -> RequestOrigin {
         self.origin
+    }
+
+    pub(crate) fn is_grpc(&self) -> bool {
+        self.is_grpc
     }
 }
 
@@ -96,10 +116,15 @@ impl ActiveCall {
         ActiveCall::filtered(origin, Context::current().with_telemetry_suppressed())
     }
 
-    /// A request that does not look like gRPC. `start` makes its call.
-    pub(crate) fn deferred(origin: RequestOrigin, start: impl FnOnce() -> ActiveCall + Send + Sync + 'static) -> Self {
+    /// A request whose call starts later. `start` makes it.
+    pub(crate) fn deferred(
+        origin: RequestOrigin,
+        is_grpc: bool,
+        start: impl FnOnce(Found) -> ActiveCall + Send + Sync + 'static,
+    ) -> Self {
         ActiveCall::Deferred(Box::new(DeferredCall {
             origin,
+            is_grpc,
             start: Box::new(start),
         }))
     }
@@ -113,9 +138,9 @@ impl ActiveCall {
     }
 
     /// Starts the call if it is deferred.
-    pub(crate) fn started(self) -> Self {
+    pub(crate) fn started(self, found: Found) -> Self {
         match self {
-            ActiveCall::Deferred(deferred) => (deferred.start)(),
+            ActiveCall::Deferred(deferred) => (deferred.start)(found),
             started => started,
         }
     }
@@ -160,14 +185,28 @@ pub(crate) fn is_of_outer_layer(client_mark: usize) -> bool {
     with_current(|current| current.as_ref().is_some_and(|call| call.is_unclaimed_with(client_mark))).unwrap_or(false)
 }
 
+/// Returns `true` if the current call is deferred.
+pub(crate) fn is_deferred() -> bool {
+    with_current(|current| matches!(current, Some(ActiveCall::Deferred(_)))).unwrap_or(false)
+}
+
+/// Starts a call that nothing has started before its end, if it is gRPC.
+#[cold]
+pub(crate) fn start_at_end(call: &mut Option<ActiveCall>, found: Found) {
+    *call = call.take().and_then(|call| match &call {
+        ActiveCall::Deferred(deferred) if !deferred.is_grpc() => None,
+        _ => Some(call.started(found)),
+    });
+}
+
 /// Starts the current call, which is deferred, and attaches its context until [`run`] returns.
 #[cold]
-pub(crate) fn start_deferred() {
+pub(crate) fn start_deferred(found: Found) {
     // The thread-local is free while the call starts.
     let Some(call) = with_current(Option::take).flatten() else {
         return;
     };
-    let call = call.started();
+    let call = call.started(found);
     let context = call.attach();
     with_current(|current| *current = Some(call));
     let _ = LATE_CONTEXT.try_with(|late| late.replace(context));
@@ -244,6 +283,9 @@ fn swapped<T>(call: &mut Option<ActiveCall>, code: impl FnOnce() -> T) -> Result
 /// Ends a call whose code has panicked, and continues the panic.
 #[cold]
 fn on_panic(call: &mut Option<ActiveCall>, panic: CaughtPanic, attached: Option<ContextGuard>) -> ! {
+    if matches!(call, Some(ActiveCall::Deferred(_))) {
+        start_at_end(call, Found::default());
+    }
     if let Some(call) = call.as_mut().and_then(ActiveCall::recorded) {
         // Logged before the context is detached, so that the record belongs to the trace. The
         // channel's code is not this program's service, so a client only records the outcome.

@@ -5,6 +5,7 @@ use http_body::Body;
 use tonic::Code;
 
 use super::call::Call;
+use super::current::{ActiveCall, Found};
 use crate::attributes::captured_headers::{CapturedHeaders, HeaderList};
 use crate::grpc::content_type::is_grpc;
 use crate::grpc::outcome::Outcome;
@@ -18,19 +19,28 @@ pub(crate) fn on_headers<B: Body>(call: &mut Call, response: &Response<B>) {
     record_headers(call, headers, status, response.body().is_end_stream());
 }
 
-/// Returns `true` if these headers are a gRPC service's answer to a request that did not look like
-/// gRPC. A router answers so to any path that it does not know.
+/// Starts a deferred call that a response has come back for, if that is gRPC.
+///
+/// A router answers any path that it does not know with `UNIMPLEMENTED`, also to a request that
+/// does not look like gRPC.
 #[cold]
-pub(crate) fn is_answer(headers: &HeaderMap) -> bool {
-    is_grpc(headers) && status_from_headers(headers).is_none_or(|(code, _)| code != Code::Unimplemented)
+pub(crate) fn start_answered(call: Option<ActiveCall>, headers: &HeaderMap) -> Option<ActiveCall> {
+    let status = status_from_headers(headers);
+    let is_answer = is_grpc(headers) && status.as_ref().is_none_or(|(code, _)| *code != Code::Unimplemented);
+    let found = Found {
+        has_service: status.is_none(),
+        ..Found::default()
+    };
+    let call = call?;
+    let is_call = is_answer || matches!(&call, ActiveCall::Deferred(deferred) if deferred.is_grpc());
+    is_call.then(|| call.started(found))
 }
 
 // Not generic, so that it is compiled once.
 fn record_headers(call: &mut Call, headers: &HeaderMap, http_status: StatusCode, is_trailers_only: bool) {
     let Some((code, message)) = status_from_headers(headers) else {
-        // Only a service answers like this, and only to a method that it has.
         if call.is_unresolved() && http_status == StatusCode::OK && is_grpc(headers) {
-            call.resolve_from_path();
+            call.expect_answer();
         }
         capture(call, headers, |captured| &captured.response_headers);
         if is_trailers_only {
@@ -39,6 +49,9 @@ fn record_headers(call: &mut Call, headers: &HeaderMap, http_status: StatusCode,
         return;
     };
     if is_trailers_only {
+        if call.is_unresolved() && is_refusal(code, &message) {
+            call.resolve_from_path();
+        }
         on_trailers(call, headers, http_status);
     } else {
         capture(call, headers, |captured| &captured.response_trailers);
@@ -51,11 +64,47 @@ fn record_headers(call: &mut Call, headers: &HeaderMap, http_status: StatusCode,
     }
 }
 
+/// Returns `true` if tonic's generated code sends this status, without calling a handler.
+///
+/// It has found the method by then. A router or an interceptor, which sends its own status to any
+/// path, has not.
+#[cold]
+fn is_refusal(code: Code, message: &str) -> bool {
+    let messages: &[&str] = match code {
+        Code::Unimplemented => &["Content is compressed with `"],
+        Code::OutOfRange => &["Error, decoded message length too large"],
+        Code::ResourceExhausted => &["Error decompressing: size limit"],
+        Code::Internal => &[
+            "failed to decode Protobuf message",
+            "Error decompressing",
+            "protocol error: received message with",
+            "Missing request message.",
+            "Unexpected EOF decoding stream.",
+        ],
+        _ => &[],
+    };
+    messages.iter().any(|known| message.starts_with(known))
+}
+
+/// Records a message of a response.
+#[inline]
+pub(crate) fn on_data(call: &mut Call) {
+    if call.is_unresolved() {
+        call.resolve_answered();
+    }
+}
+
 /// Records the trailers, and ends the call with them.
 pub(crate) fn on_trailers(call: &mut Call, trailers: &HeaderMap, http_status: StatusCode) {
     capture(call, trailers, |captured| &captured.response_trailers);
     match status_from_headers(trailers) {
-        Some((code, message)) => finish(call, Outcome::new(code, &message)),
+        Some((code, message)) => {
+            // A proxy may send a router's answer as headers and trailers.
+            if code != Code::Unimplemented && call.is_unresolved() {
+                call.resolve_answered();
+            }
+            finish(call, Outcome::new(code, &message));
+        }
         None => on_eos(call, http_status),
     }
 }

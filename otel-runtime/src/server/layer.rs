@@ -4,6 +4,7 @@
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -16,6 +17,7 @@ use tower_service::Service;
 
 use super::body::ServerBody;
 use super::future::ServerFuture;
+use super::inner::{InnerLayers, add_public_layer};
 use super::request::{ConnectionAddrs, IncomingRequest, is_otlp_path};
 use super::start::start_call;
 use crate::attributes::captured_headers::CapturedHeaders;
@@ -28,9 +30,10 @@ use crate::instrumentation::InstrumentationRef;
 use crate::layer::options::{Options, options};
 use crate::layer::request::RpcRequest;
 use crate::layer::response_future::ResponseFuture;
+use crate::method::descriptor_set::for_each_method;
 use crate::method::registry::MethodRegistry;
 use crate::rpc::call::{CallParams, UnresolvedMethod};
-use crate::rpc::current::{self, ActiveCall};
+use crate::rpc::current::{self, ActiveCall, Found};
 use crate::rpc::message_sizes::MessageSizes;
 use crate::rpc::origin::{RequestOrigin, client_mark, set_client_mark};
 use crate::rpc::request_body;
@@ -95,14 +98,25 @@ type Predicate = Arc<dyn Fn(&RpcRequest<'_>) -> bool + Send + Sync>;
 ///
 /// Clients may send any path, so a path becomes the name of a span or data point only if it belongs
 /// to a method that exists. The layer knows the methods of annotated services, the
-/// [known methods](Self::known_methods), and those that have answered with more than a bare status,
-/// which an interceptor or the router may send for any path. A call of any other method has the
+/// [known methods](Self::known_methods), those in a
+/// [`FileDescriptorSet`](Self::file_descriptor_set), and those that have answered with more than a
+/// bare status, which an interceptor or the router may send for any path. A status that tonic's
+/// generated code makes of a request that it refuses (its encoding, its size, its bytes) tells that
+/// the method exists, too. A call of any other method has the
 /// span name `grpc`, `rpc.method` = `_OTHER` and, on the span only, `rpc.method_original`.
 ///
 /// If a method is not known when its first request arrives, it becomes known while that is handled.
 /// A sampler therefore sees the `rpc.method` of all its calls but the first, whose span name it
 /// sees. A layer learns at most 2,000 methods, known methods included; any further one that is not
 /// annotated is recorded as `_OTHER`. A known method keeps the name that it was registered with.
+///
+/// # Layers around layers
+///
+/// If an RPC meets two layers, the outer one records it, and the stricter one decides whether its
+/// caller is trusted. The inner one adds its `span_attributes` and `request_headers`. Its other
+/// options have no effect, with a warning. If any layer of a program has `public_endpoint`, a layer
+/// without it cannot know before the first call of each path whether there is a stricter one
+/// inside: a handler that is not annotated runs outside of the span during that call.
 ///
 /// # Local OTLP exports
 ///
@@ -113,6 +127,9 @@ type Predicate = Arc<dyn Fn(&RpcRequest<'_>) -> bool + Send + Sync>;
 pub struct ServerLayer {
     options: Arc<Options>,
     public_endpoint: Option<Predicate>,
+    /// Whether all callers are untrusted.
+    is_always_public: bool,
+    inner: Arc<InnerLayers>,
     message_sizes: bool,
     registry: Arc<MethodRegistry>,
 }
@@ -130,6 +147,8 @@ impl ServerLayer {
         ServerLayer {
             options: Arc::default(),
             public_endpoint: None,
+            is_always_public: false,
+            inner: Arc::default(),
             message_sizes: false,
             registry: Arc::new(MethodRegistry::for_server()),
         }
@@ -140,7 +159,9 @@ impl ServerLayer {
     /// Use this on services exposed to the internet.
     #[must_use]
     pub fn public_endpoint(self) -> Self {
-        self.public_endpoint_if(|_| true)
+        let mut layer = self.public_endpoint_if(|_| true);
+        layer.is_always_public = true;
+        layer
     }
 
     /// Treats the callers of some requests as untrusted, as
@@ -149,8 +170,28 @@ impl ServerLayer {
     /// If the function [panics](crate#a-panic-in-what-you-give-it), the caller is untrusted.
     #[must_use]
     pub fn public_endpoint_if(mut self, is_public: impl Fn(&RpcRequest<'_>) -> bool + Send + Sync + 'static) -> Self {
-        self.public_endpoint = Some(Arc::new(is_public));
+        if self.public_endpoint.replace(Arc::new(is_public)).is_none() {
+            add_public_layer();
+        }
+        self.is_always_public = false;
         self
+    }
+
+    /// Registers all methods in a serialized `FileDescriptorSet`, as
+    /// [`known_methods`](Self::known_methods) does.
+    ///
+    /// It is what `tonic_reflection` needs as well: build scripts write it
+    /// (`tonic_prost_build::configure().file_descriptor_set_path(…)`), and
+    /// `tonic::include_file_descriptor_set!` includes it. A malformed set is ignored, with a
+    /// warning.
+    #[must_use]
+    pub fn file_descriptor_set(self, encoded: &[u8]) -> Self {
+        let mut names = Vec::new();
+        if for_each_method(encoded, |name| names.push(name)).is_none() {
+            tracing::warn!(target: "otel_runtime", "ignoring a malformed `FileDescriptorSet`");
+            return self;
+        }
+        self.known_methods(names)
     }
 
     /// Records gRPC's own metrics of message sizes (gRFC A66).
@@ -206,11 +247,12 @@ fn is_from_socket<B: 'static>(request: &Request<B>) -> bool {
             .any(|name| *name == CONTENT_LENGTH || *name == ACCEPT_ENCODING)
 }
 
-/// Path, identity and, if its call starts later, time of arrival of a request.
+/// Path and identity of a request, and what has happened to it if its call starts later.
 struct Arrival<'a> {
     path: &'a str,
     origin: RequestOrigin,
-    arrived: Option<Instant>,
+    /// The time of arrival, and what has been found out since.
+    deferred: Option<(Instant, Found)>,
 }
 
 /// The service of a [`ServerLayer`].
@@ -252,11 +294,13 @@ impl ServerLayer {
         captured: &'static CapturedHeaders,
     ) -> Option<ActiveCall> {
         if current::is_of_outer_layer(client_mark(request.extensions())) {
+            self.join(request, captured);
             return None;
         }
         let client_mark = set_client_mark(request.extensions_mut());
-        if !is_grpc(request.headers()) {
-            return self.defer(request, client_mark, captured);
+        let is_grpc = is_grpc(request.headers());
+        if !is_grpc || self.may_be_public_inside(request.uri().path()) {
+            return self.defer(request, is_grpc, client_mark, captured);
         }
         let mut call = self.start_arrived(request, client_mark, captured, None);
         if let Some(call) = call.recorded()
@@ -268,7 +312,13 @@ impl ServerLayer {
         Some(call)
     }
 
-    /// Defers the call of a request without gRPC's `content-type` until a gRPC handler serves it.
+    /// Returns `true` if an inner layer may distrust a caller that this layer trusts.
+    #[inline]
+    fn may_be_public_inside(&self, path: &str) -> bool {
+        !self.is_always_public && self.inner.may_meet(path, self.public_endpoint.is_some())
+    }
+
+    /// Defers the call of a request until a gRPC handler serves it, or an inner layer meets it.
     ///
     /// tonic ignores the `content-type` of a request. So callers choose it, and must not escape
     /// what the layer says of them.
@@ -276,17 +326,81 @@ impl ServerLayer {
     fn defer<B>(
         self: &Arc<Self>,
         request: &Request<B>,
+        is_grpc: bool,
         client_mark: usize,
         captured: &'static CapturedHeaders,
     ) -> Option<ActiveCall> {
-        service_and_method(request.uri().path())?;
+        if !is_grpc {
+            service_and_method(request.uri().path())?;
+        }
         let (layer, arrived) = (Arc::clone(self), Instant::now());
         let mut head = Request::new(());
         *head.uri_mut() = request.uri().clone();
         *head.headers_mut() = request.headers().clone();
         *head.extensions_mut() = request.extensions().clone();
-        let start = move || layer.start_arrived(&mut head, client_mark, captured, Some(arrived));
-        Some(ActiveCall::deferred(RequestOrigin::of_layer(client_mark), start))
+        let start = move |found| layer.start_arrived(&mut head, client_mark, captured, Some((arrived, found)));
+        Some(ActiveCall::deferred(
+            RequestOrigin::of_layer(client_mark),
+            is_grpc,
+            start,
+        ))
+    }
+
+    /// Joins the call of an outer layer.
+    ///
+    /// The stricter of the two decides whether the caller is trusted. Attributes and request
+    /// headers are added to those of the outer layer.
+    #[cold]
+    fn join<B>(&self, request: &Request<B>, captured: &'static CapturedHeaders) {
+        let rpc_request = RpcRequest::from_http(request);
+        let is_filtered = !self.options.should_record(&rpc_request);
+        if current::is_deferred() {
+            current::start_deferred(Found {
+                has_service: true,
+                has_inner_layer: true,
+                is_public: self.is_public(&rpc_request),
+                is_filtered,
+            });
+        } else if is_filtered {
+            self.warn_of_outer_layer("filter");
+        }
+        for (option, is_set) in [
+            ("response_headers", !captured.response_headers.is_empty()),
+            ("response_trailers", !captured.response_trailers.is_empty()),
+            ("instrumentation", self.options.instrumentation.is_some()),
+            ("message_sizes", self.message_sizes),
+        ] {
+            if is_set {
+                self.warn_of_outer_layer(option);
+            }
+        }
+        current::take_recorded(|call| {
+            self.options.add_span_attributes(call, &rpc_request);
+            let outer = call.layer_headers().map(|captured| &captured.request_headers);
+            call.set_attributes(|| {
+                let attributes = captured.request_headers.attributes(request.headers());
+                let is_new = |attribute: &KeyValue| !outer.is_some_and(|outer| outer.has(&attribute.key));
+                attributes.filter(is_new).collect::<Vec<_>>()
+            });
+        });
+    }
+
+    #[allow(clippy::unused_self)]
+    fn warn_of_outer_layer(&self, option: &str) {
+        static WARNED: AtomicBool = AtomicBool::new(false);
+
+        if !WARNED.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                target: "otel_runtime",
+                "`{option}` has no effect on a `ServerLayer` inside another one: set it on the outer layer (logged once)"
+            );
+        }
+    }
+
+    fn is_public(&self, request: &RpcRequest<'_>) -> bool {
+        self.public_endpoint
+            .as_ref()
+            .is_some_and(|is_public| guard::PUBLIC_ENDPOINT.run(|| is_public(request)).unwrap_or(true))
     }
 
     fn start_arrived<B>(
@@ -294,7 +408,7 @@ impl ServerLayer {
         request: &mut Request<B>,
         client_mark: usize,
         captured: &'static CapturedHeaders,
-        arrived: Option<Instant>,
+        deferred: Option<(Instant, Found)>,
     ) -> ActiveCall {
         let instrumentation = self.options.instrumentation();
         let addrs = if instrumentation.has_tracer() || is_otlp_path(request.uri().path()) {
@@ -307,7 +421,7 @@ impl ServerLayer {
         let arrival = Arrival {
             path: request.uri().path(),
             origin: RequestOrigin::of_layer(client_mark),
-            arrived,
+            deferred,
         };
         self.start_incoming(&arrival, &incoming, instrumentation, captured)
     }
@@ -315,7 +429,7 @@ impl ServerLayer {
     // Not generic, so that it is compiled once.
     fn start_incoming(
         &self,
-        &Arrival { path, origin, arrived }: &Arrival<'_>,
+        &Arrival { path, origin, deferred }: &Arrival<'_>,
         incoming: &IncomingRequest<'_>,
         instrumentation: InstrumentationRef,
         captured: &'static CapturedHeaders,
@@ -324,27 +438,29 @@ impl ServerLayer {
             return ActiveCall::local_export(origin);
         }
         let request = RpcRequest::new(path, incoming.headers, incoming.extensions);
-        if !self.options.should_record(&request) {
+        let found = deferred.map_or_else(Found::default, |(_, found)| found);
+        if found.has_service {
+            self.inner.learn(path, found.has_inner_layer);
+        }
+        if found.is_filtered || !self.options.should_record(&request) {
             let caller = instrumentation.extract(incoming.headers, &KnownHeaders::scan(incoming.headers));
             return ActiveCall::filtered(origin, caller.unwrap_or_else(opentelemetry::Context::current));
         }
         let method = self.registry.get(path);
-        let is_public = self
-            .public_endpoint
-            .as_ref()
-            .is_some_and(|is_public| guard::PUBLIC_ENDPOINT.run(|| is_public(&request)).unwrap_or(true));
+        let is_public = found.is_public || self.is_public(&request);
         let params = CallParams {
             method: method.unwrap_or_else(|| self.registry.fallback()),
             unresolved: method.is_none().then(|| UnresolvedMethod {
                 path: Box::from(path),
                 registry: Arc::clone(&self.registry),
+                expects_answer: false,
             }),
             message_sizes: MessageSizes::new_if_enabled(&instrumentation, method, self.message_sizes),
             instrumentation,
             layer_headers: Some(captured),
             handler_headers: None,
             origin,
-            arrived,
+            arrived: deferred.map(|(arrived, _)| arrived),
         };
         let call = start_call(params, is_public, incoming, &captured.request_headers);
         self.options.add_span_attributes(&call, &request);

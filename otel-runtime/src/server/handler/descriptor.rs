@@ -12,7 +12,7 @@ use crate::guard;
 use crate::instrumentation::{Instrumentation, InstrumentationRef};
 use crate::method::Method;
 use crate::rpc::call::{Call, CallParams};
-use crate::rpc::current::{self, ActiveCall};
+use crate::rpc::current::{self, ActiveCall, Found};
 use crate::server::request::{ConnectionAddrs, IncomingRequest};
 use crate::server::start::start_call;
 
@@ -166,7 +166,10 @@ impl MethodDescriptor {
                 call
             }
             Incoming::Deferred => {
-                current::start_deferred();
+                current::start_deferred(Found {
+                    has_service: true,
+                    ..Found::default()
+                });
                 self.start_incoming(request, instrumentation)
             }
             Incoming::Nested => HandlerCall::None,
