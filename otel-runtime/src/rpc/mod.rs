@@ -3,5 +3,7 @@
 pub(crate) mod call;
 pub(crate) mod current;
 pub(crate) mod message_sizes;
+pub(crate) mod origin;
 pub(crate) mod pool;
+pub(crate) mod request_body;
 pub(crate) mod response;

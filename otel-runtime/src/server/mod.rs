@@ -3,6 +3,7 @@
 mod body;
 mod future;
 mod handler;
+mod inner;
 mod layer;
 mod request;
 mod start;

@@ -49,7 +49,8 @@ impl HandlerCall {
     pub(super) fn run_dyn(&mut self, code: &mut dyn FnMut()) {
         match self {
             HandlerCall::Owned(call) => current::run_dyn(call, code),
-            HandlerCall::Layer | HandlerCall::None => code(),
+            HandlerCall::Layer => current::run_in_layer(code),
+            HandlerCall::None => code(),
         }
     }
 
