@@ -1,4 +1,4 @@
-//! What docs/in-production.md says of the places of layers, and of ends that look like others.
+//! Claims of docs/in-production.md: the places of layers, and ends that look like others.
 
 use integration_tests::client::{Kind, call};
 use integration_tests::kinds::Message;

@@ -1,4 +1,4 @@
-//! What has been read of a response, to tell how its call ended if the reader went away.
+//! Progress of reading a response, to tell how its call ended if the reader went away.
 
 use std::fmt::Debug;
 
@@ -14,15 +14,15 @@ use crate::grpc::side::{Client, Role, Server};
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 
-/// What a reader left that dropped a response before its end.
+/// State of a response that its reader drops before its end.
 pub(crate) enum Left {
-    /// It took nothing.
+    /// The reader took nothing.
     Untaken,
-    /// It took a part.
+    /// The reader took a part.
     Partial,
-    /// It may have taken all but the end.
+    /// The reader may have taken all but the end.
     MayBeAtEnd,
-    /// It refused what it had got, with this outcome.
+    /// The reader refused a part that it had got, with this outcome.
     Refused(OwnedOutcome),
 }
 
@@ -159,13 +159,12 @@ impl Reading {
                 let message = format!("the client refused a message of {size} bytes");
                 Some(OwnedOutcome::new(Code::OutOfRange, message))
             }
-            0 => None,
             1 if self.encoding == ResponseEncoding::Identity => {
                 let message = "a message is compressed, and the response has no grpc-encoding";
                 Some(OwnedOutcome::new(Code::Internal, message))
             }
-            1 => None,
-            // These are not the bytes of a gRPC message.
+            0 | 1 => None,
+            // No gRPC message starts like this.
             _ => Some(status_from_http(StatusCode::OK)),
         }
     }

@@ -1,7 +1,7 @@
 //! Sizes of a call's messages, if they are enabled: gRPC's own metrics, and the legacy names.
 //!
-//! gRPC's metrics have the bytes that passed, compressed if the messages are, without the five bytes
-//! of each frame's header. The legacy names are of uncompressed sizes.
+//! gRPC's metrics have the bytes that passed, compressed if the messages are, without the five
+//! bytes of each frame's header. The legacy names are of uncompressed sizes.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
