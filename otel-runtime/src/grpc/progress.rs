@@ -89,6 +89,8 @@ impl Progress for Sending {
 pub(crate) struct Reading {
     frames: MessageFrames,
     last_poll: LastPoll,
+    /// Number of messages that ended in the last DATA frame.
+    ended: u32,
     encoding: ResponseEncoding,
 }
 
@@ -125,7 +127,9 @@ impl Progress for Reading {
 
     #[inline]
     fn on_frame<D: Buf>(&mut self, frame: &Frame<D>) {
-        self.frames.on_frame(frame, |_| {});
+        let mut ended = 0;
+        self.frames.on_frame(frame, |_| ended += 1);
+        self.ended = ended;
         self.last_poll = LastPoll::Data;
     }
 
@@ -153,6 +157,10 @@ impl Progress for Reading {
 impl Reading {
     /// Returns the outcome if the reader must have refused what it was given last.
     fn refused(&self) -> Option<OwnedOutcome> {
+        if self.ended + u32::from(self.frames.is_inside_message()) > 1 {
+            // The reader may have taken the first of several messages, and left.
+            return None;
+        }
         let MessageHead { flag, size } = self.frames.last_head();
         match flag {
             0 | 1 if self.frames.is_behind_head() => {

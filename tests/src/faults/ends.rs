@@ -31,8 +31,10 @@ impl Expected {
                 // tonic's word for it.
                 (Way::Deadline(_), Seen::Code(Code::Cancelled)) => expected.surely(DEADLINE_EXCEEDED),
                 (_, Seen::Code(code)) => expected.surely(code_name(code)),
-                (_, Seen::WentAway) => expected.surely(CANCELLED),
-                (_, Seen::WentAwayAnytime) => expected.perhaps(&[CANCELLED]),
+                // Unless the end has arrived by then.
+                (_, Seen::WentAway | Seen::WentAwayAnytime) => {
+                    expected.perhaps(&[CANCELLED, made.script.act.code()]);
+                }
             }
         }
         expected

@@ -3,7 +3,7 @@
 use fastrand::Rng;
 use tonic::Code;
 
-use crate::client::Kind;
+use crate::client::{Kind, code_name};
 
 /// How the service handles an RPC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,16 @@ pub(super) enum Act {
     PanicInDrop,
     /// Never replies.
     Hang,
+}
+
+impl Act {
+    /// The name of the code that it ends with, if it ends by itself.
+    pub(super) fn code(self) -> &'static str {
+        match self {
+            Act::Fail(code) => code_name(Code::from(code)),
+            Act::Reply | Act::ReplyAtLength | Act::Panic | Act::PanicInDrop | Act::Hang => "OK",
+        }
+    }
 }
 
 /// How the caller treats it.
