@@ -44,7 +44,7 @@ pub(crate) const SERVER_ACTIVE_REQUESTS: Instrument = Instrument {
 
 /// The scope of observable instruments without data points: their callbacks run at each collection.
 ///
-/// They have the names of the instruments that they report to, so that a view selects both.
+/// Each has the name of the instrument that it reports to, so that a view selects both.
 pub(crate) const HOOK_SCOPE_NAME: &str = "otel-runtime.collection";
 
 pub(crate) const CLIENT_CALL_DURATION: Instrument = Instrument {

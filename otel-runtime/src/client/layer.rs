@@ -167,8 +167,8 @@ impl<S> Layer<S> for ClientLayer {
 
 /// The service of a [`ClientLayer`].
 ///
-/// It reports an error of the inner service's `poll_ready` from the call that it was made ready
-/// for, so that this call is recorded.
+/// If the inner service does not get ready, the call that it was to get ready for fails with its
+/// error, so that this call is recorded.
 #[derive(Clone, Debug)]
 pub struct ClientService<S> {
     inner: S,

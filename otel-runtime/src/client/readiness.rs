@@ -8,7 +8,7 @@ use tonic::{GrpcMethod, Status};
 
 use crate::grpc::response_status::{OwnedOutcome, from_transport_error};
 
-/// What happened to a service before the call that it gets ready for.
+/// State of a service between its first `poll_ready` and the call that it gets ready for.
 ///
 /// A call begins when the program makes it, and fails if the service does not get ready. Only
 /// `Service::call` knows which call that is, so the error is kept until then.

@@ -1,4 +1,4 @@
-//! What has been read of a response, to tell how its call ended if the reader went away.
+//! Progress of reading a response, to tell how its call ended if the reader went away.
 
 use std::fmt::Debug;
 
@@ -14,15 +14,15 @@ use crate::grpc::side::{Client, Role, Server};
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 
-/// What a reader left that dropped a response before its end.
+/// State of a response that its reader drops before its end.
 pub(crate) enum Left {
-    /// It took nothing.
+    /// The reader took nothing.
     Untaken,
-    /// It took a part.
+    /// The reader took a part.
     Partial,
-    /// It may have taken all but the end.
+    /// The reader may have taken all but the end.
     MayBeAtEnd,
-    /// It refused what it had got, with this outcome.
+    /// The reader refused a part that it had got, with this outcome.
     Refused(OwnedOutcome),
 }
 
@@ -89,6 +89,8 @@ impl Progress for Sending {
 pub(crate) struct Reading {
     frames: MessageFrames,
     last_poll: LastPoll,
+    /// Number of messages that ended in the last DATA frame.
+    ended: u32,
     encoding: ResponseEncoding,
 }
 
@@ -125,7 +127,9 @@ impl Progress for Reading {
 
     #[inline]
     fn on_frame<D: Buf>(&mut self, frame: &Frame<D>) {
-        self.frames.on_frame(frame, |_| {});
+        let mut ended = 0;
+        self.frames.on_frame(frame, |_| ended += 1);
+        self.ended = ended;
         self.last_poll = LastPoll::Data;
     }
 
@@ -153,19 +157,22 @@ impl Progress for Reading {
 impl Reading {
     /// Returns the outcome if the reader must have refused what it was given last.
     fn refused(&self) -> Option<OwnedOutcome> {
+        if self.ended + u32::from(self.frames.is_inside_message()) > 1 {
+            // The reader may have taken the first of several messages, and left.
+            return None;
+        }
         let MessageHead { flag, size } = self.frames.last_head();
         match flag {
             0 | 1 if self.frames.is_behind_head() => {
                 let message = format!("the client refused a message of {size} bytes");
                 Some(OwnedOutcome::new(Code::OutOfRange, message))
             }
-            0 => None,
             1 if self.encoding == ResponseEncoding::Identity => {
                 let message = "a message is compressed, and the response has no grpc-encoding";
                 Some(OwnedOutcome::new(Code::Internal, message))
             }
-            1 => None,
-            // These are not the bytes of a gRPC message.
+            0 | 1 => None,
+            // No gRPC message starts like this.
             _ => Some(status_from_http(StatusCode::OK)),
         }
     }

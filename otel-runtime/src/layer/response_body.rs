@@ -167,7 +167,7 @@ impl<B: Body, R: ResponseRole> ResponseBody<B, R> {
     }
 }
 
-/// What there is to read of a body that its reader drops.
+/// The next frame of a body that its reader drops.
 enum Peeked {
     Trailers(HeaderMap),
     End,

@@ -69,6 +69,8 @@ pub(crate) struct SpanParent {
 ///
 /// A drop guard: it moves from the future of the response into its body or stream. If it is dropped
 /// before it was ended, the caller has gone away.
+// Each is a fact of its own, and true in any combination.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Debug)]
 pub struct Call {
     method: &'static Method,

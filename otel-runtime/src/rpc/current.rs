@@ -71,16 +71,21 @@ pub struct DeferredCall {
     start: Box<dyn FnOnce(Found) -> ActiveCall + Send + Sync>,
 }
 
-/// What has been found out about a deferred call by its start.
+/// Facts that are known of a deferred call when it starts.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Found {
     /// Whether it has reached a service.
     pub(crate) has_service: bool,
-    /// Whether it has reached another layer.
-    pub(crate) has_inner_layer: bool,
-    /// Whether that layer distrusts its caller.
+    /// The word of another layer that it has reached.
+    pub(crate) inner_layer: Option<InnerWord>,
+}
+
+/// The word of an inner layer on a call that an outer one has deferred.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InnerWord {
+    /// Whether it distrusts the caller.
     pub(crate) is_public: bool,
-    /// Whether that layer's filters reject it.
+    /// Whether its filters reject the call.
     pub(crate) is_filtered: bool,
 }
 

@@ -1,7 +1,7 @@
 //! Sizes of a call's messages, if they are enabled: gRPC's own metrics, and the legacy names.
 //!
-//! gRPC's metrics have the bytes that passed, compressed if the messages are, without the five bytes
-//! of each frame's header. The legacy names are of uncompressed sizes.
+//! gRPC's metrics have the bytes that passed, compressed if the messages are, without the five
+//! bytes of each frame's header. The legacy names are of uncompressed sizes.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -29,13 +29,14 @@ pub(crate) struct MessageSizes {
     totals: Mutex<Totals>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Totals {
     method: Option<&'static Method>,
     /// Messages whose method is not known yet.
     buffered: Vec<(Direction, u64)>,
-    /// Bytes of messages. `None` if nothing of the body has passed through the layer.
+    /// Bytes of messages. `None` if nothing has read the request.
     received: Option<u64>,
+    /// Bytes of messages. `None` if the response is not gRPC.
     sent: Option<u64>,
 }
 
@@ -52,7 +53,9 @@ impl MessageSizes {
                 grpc_totals,
                 totals: Mutex::new(Totals {
                     method,
-                    ..Totals::default()
+                    buffered: Vec::new(),
+                    received: None,
+                    sent: Some(0),
                 }),
             })
         })
@@ -69,11 +72,13 @@ impl MessageSizes {
 
     /// Returns a counter for the messages of a response, if that is gRPC.
     pub(crate) fn response_counter(self: &Arc<Self>, direction: Direction, headers: &HeaderMap) -> Option<BodyCounter> {
-        is_grpc(headers).then(|| {
-            // A response that is only trailers has no messages, and nobody polls it.
-            self.on_bytes(direction, 0);
-            self.counter(direction)
-        })
+        if is_grpc(headers) {
+            return Some(self.counter(direction));
+        }
+        if direction == Direction::Sent {
+            self.totals().sent = None;
+        }
+        None
     }
 
     fn on_bytes(&self, direction: Direction, bytes: u64) {

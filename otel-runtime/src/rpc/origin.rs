@@ -1,9 +1,10 @@
 //! The identity of a request within the process.
 //!
-//! Its path does not identify a request: routers strip prefixes, layers rewrite them, and a handler
-//! may call its own method. What identifies it is that the thread serves a call which no handler has
-//! claimed. Only a client within the process can make another request meanwhile. Its requests have
-//! an extension of tonic's, and get one of ours, which no request over a socket has to pay for.
+//! A path does not identify a request: routers strip prefixes, layers rewrite them, and a handler
+//! may call its own method. A request belongs to the call that its thread serves, unless a handler
+//! has claimed that. Only a client within the process can make another request meanwhile. Such
+//! requests have an extension of tonic's, and get one of ours. Requests over a socket do not pay
+//! for it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

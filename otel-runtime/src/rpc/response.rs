@@ -66,8 +66,8 @@ fn record_headers(call: &mut Call, headers: &HeaderMap, http_status: StatusCode,
 
 /// Returns `true` if tonic's generated code sends this status, without calling a handler.
 ///
-/// It has found the method by then. A router or an interceptor, which sends its own status to any
-/// path, has not.
+/// Generated code has found the method by then. A router or an interceptor sends a status of its
+/// own to any path.
 #[cold]
 fn is_refusal(code: Code, message: &str) -> bool {
     let messages: &[&str] = match code {
@@ -124,7 +124,7 @@ pub(crate) fn on_eos(call: &mut Call, http_status: StatusCode) {
 pub(crate) fn on_left(call: &mut Call, left: &Left) -> bool {
     match left {
         Left::Untaken => {
-            // What a handler returned is not what was sent.
+            // Nothing of the handler's response was sent.
             call.take_pending_status();
         }
         Left::Refused(outcome) => finish(call, outcome.as_outcome()),

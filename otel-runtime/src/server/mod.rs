@@ -1,5 +1,6 @@
 //! The server's side: the layer, and the handlers of annotated services.
 
+mod arrival;
 mod body;
 mod future;
 mod handler;

@@ -49,7 +49,7 @@ impl<'a> IncomingRequest<'a> {
 
     /// Returns `true` if this is the request that a layer got, after whatever other layers.
     ///
-    /// It is not if a client within the process has made it since.
+    /// Returns `false` if a client within the process has made it since.
     #[inline]
     pub(super) fn came_through(&self, layer: RequestOrigin) -> bool {
         client_mark(self.extensions) == layer.client_mark

@@ -1,5 +1,5 @@
-//! A client's RPC ends as its caller is told, whoever answers: a proxy, a server that breaks off, or
-//! a reply that the client's codec refuses.
+//! A client's RPC ends as its caller is told, whoever answers: a proxy, a server that breaks off,
+//! or a reply that the client's codec refuses.
 
 use std::task::{Context, Poll};
 
@@ -177,8 +177,8 @@ mod a_client_that_drops_a_stream {
         for _ in 0..messages {
             replies.message().await.unwrap().unwrap();
         }
-        // What the server has sent before the reply to another RPC on the connection has arrived
-        // before that.
+        // Everything that the server sent before the reply to another RPC on the connection has
+        // arrived before that.
         call(plain, Kind::Unary, Request::new("")).await.unwrap();
         drop(replies);
         let spans = telemetry.spans(3).await;

@@ -76,7 +76,7 @@ async fn has_one_error_type_and_its_reason() {
                 panic!("{end:?}")
             };
             println!("{end:?} {is_answered}: {error} {description} {status:?}");
-            // Of a GOAWAY, h2 keeps no more than that the connection is gone.
+            // h2 keeps no more of a GOAWAY than that the connection is gone.
             let has_reason = description.contains(reason) && description.contains(frame);
             assert!(
                 has_reason || matches!(end, End::GoAway(_)),

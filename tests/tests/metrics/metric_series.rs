@@ -13,7 +13,7 @@ use integration_tests::rpc::{call_to_end, request};
 use integration_tests::scripted::{Plain, ScriptedService};
 use integration_tests::server::{RunningServer, serve, serve_with};
 use integration_tests::telemetry::{Telemetry, attributes};
-use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics, ScopeMetrics};
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics, ScopeMetrics, SumDataPoint};
 use opentelemetry_sdk::metrics::{
     Aggregation, InMemoryMetricExporter, Instrument, InstrumentKind, PeriodicReader, SdkMeterProvider, Stream,
 };
@@ -51,7 +51,7 @@ mod active_requests {
         let AggregatedMetrics::I64(MetricData::Sum(sum)) = metric.data() else {
             panic!("{metric:?}")
         };
-        Some(sum.data_points().map(|point| point.value()).sum())
+        Some(sum.data_points().map(SumDataPoint::value).sum())
     }
 
     #[tokio::test]

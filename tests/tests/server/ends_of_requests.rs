@@ -33,7 +33,7 @@ async fn count(mut messages: Streaming<Message>) -> Result<Message, Status> {
     Ok(Message::from(&*count.to_string()))
 }
 
-/// The same in a task of its own.
+/// Counts in a task of its own.
 async fn count_elsewhere(messages: Streaming<Message>) -> Result<Message, Status> {
     tokio::spawn(count(messages)).await.unwrap()
 }
@@ -245,7 +245,7 @@ async fn has_missed_its_deadline_if_that_has_passed() {
             let telemetry = Telemetry::start();
             let server = set_up.serve(None).await;
             let cancel = Leaves::Resets(h2::Reason::CANCEL);
-            // It has passed when it arrives.
+            // The deadline has passed when the request arrives.
             leave(
                 &telemetry,
                 &server,
@@ -367,7 +367,7 @@ async fn is_the_callers_end_if_a_blocking_handler_replies_to_nobody() {
     }
 }
 
-/// What the attribute alone knows: what the handler returned.
+/// The attribute alone knows the result of the handler, and no more.
 #[tokio::test]
 async fn is_as_the_handler_says_with_the_attribute_alone() {
     let telemetry = Telemetry::start();

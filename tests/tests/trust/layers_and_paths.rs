@@ -66,7 +66,7 @@ async fn call(
     Ok(())
 }
 
-/// One span and one duration, which belong to a stranger's call.
+/// Asserts that there is one span and one duration, of a stranger's call.
 async fn assert_is_public(telemetry: &Telemetry, what: &str) {
     let span = telemetry.span().await;
     assert_eq!((&*span.name, &span.span_kind), (RPC, &SpanKind::Server), "{what}");
