@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Instant;
 
 use http::{Request, Response};
 use http_body::Body;
@@ -14,10 +15,12 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::body::ClientBody;
+use super::body_context;
 use super::future::ClientFuture;
-use super::request_body;
+use super::readiness::Readiness;
 use super::target::Target;
 use crate::attributes::captured_headers::{CapturedHeaders, HeaderList};
+use crate::grpc::progress::OfferedEncodings;
 use crate::grpc::request_headers::KnownHeaders;
 use crate::grpc::side::Direction;
 use crate::layer::options::{Options, options};
@@ -25,10 +28,12 @@ use crate::layer::request::RpcRequest;
 use crate::layer::response_future::ResponseFuture;
 use crate::method::Method;
 use crate::method::registry::MethodRegistry;
+use crate::rpc::active_call::ActiveCall;
 use crate::rpc::call::{CallParams, SpanParent, UnresolvedMethod};
-use crate::rpc::current::ActiveCall;
 use crate::rpc::message_sizes::MessageSizes;
+use crate::rpc::origin::RequestOrigin;
 use crate::rpc::pool::PooledCall;
+use crate::rpc::request_body;
 use crate::span::SpanAttributes;
 
 /// A layer that records every call of a client, and propagates its trace to the server.
@@ -132,6 +137,19 @@ impl ClientLayer {
     }
 }
 
+impl ClientLayer {
+    /// Leaves `server.address` and `server.port` out of metrics. Spans keep them.
+    ///
+    /// Use this if a program has many targets, such as the addresses that it resolves by itself.
+    /// Each of them has time series of its own, for as long as the program runs. After 1,000 targets,
+    /// the metrics of any further ones lack the address anyway.
+    #[must_use]
+    pub fn metrics_without_target(mut self) -> Self {
+        self.registry = Arc::new(self.registry.without_metric_target());
+        self
+    }
+}
+
 options! { ClientLayer }
 
 impl<S> Layer<S> for ClientLayer {
@@ -142,17 +160,22 @@ impl<S> Layer<S> for ClientLayer {
             inner,
             layer: Arc::new(self.clone()),
             captured: self.options.captured_headers.interned(),
+            readiness: Readiness::default(),
         }
     }
 }
 
 /// The service of a [`ClientLayer`].
+///
+/// If the inner service does not get ready, the call that it was to get ready for fails with its
+/// error, so that this call is recorded.
 #[derive(Clone, Debug)]
 pub struct ClientService<S> {
     inner: S,
     /// Behind one pointer: clients are cloned often.
     layer: Arc<ClientLayer>,
     captured: &'static CapturedHeaders,
+    readiness: Readiness,
 }
 
 impl<S, B, R> Service<Request<B>> for ClientService<S>
@@ -166,17 +189,24 @@ where
     type Future = ClientFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut std::task::Context<'_>) -> Poll<Result<(), Status>> {
-        self.inner
-            .poll_ready(cx)
-            .map_err(|error| Status::from_error(error.into()))
+        let polled = self.inner.poll_ready(cx);
+        let polled = self
+            .readiness
+            .on_poll(polled, cx, |error| Status::from_error(error.into()));
+        polled.map(Ok)
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let call = self.layer.start(&mut request, self.captured);
+        let call = self
+            .layer
+            .start(&mut request, self.captured, self.readiness.take_start());
+        if let Some(error) = self.readiness.take_error(&request) {
+            return ClientFuture::failed(call, error);
+        }
         let has_context = matches!(&call, Some(ActiveCall::Recorded(call)) if call.context().is_some());
         ClientFuture::new(ResponseFuture::start(call, || {
             if has_context {
-                request_body::poll_in_current_context(request.body_mut());
+                body_context::poll_in_current_context(request.body_mut());
             }
             self.inner.call(request)
         }))
@@ -187,7 +217,12 @@ impl ClientLayer {
     /// Starts the call of a request, and injects its context into the metadata.
     ///
     /// Returns `None` if the call is not recorded.
-    fn start<B: 'static>(&self, request: &mut Request<B>, captured: &'static CapturedHeaders) -> Option<ActiveCall> {
+    fn start<B: 'static>(
+        &self,
+        request: &mut Request<B>,
+        captured: &'static CapturedHeaders,
+        waiting_since: Option<Instant>,
+    ) -> Option<ActiveCall> {
         let context = Context::current();
         if context.is_telemetry_suppressed() {
             return None;
@@ -196,18 +231,18 @@ impl ClientLayer {
         if !self.options.should_record(&outgoing) {
             self.options.instrumentation().inject(&context, request.headers_mut());
             if context.has_active_span() {
-                request_body::poll_in_current_context(request.body_mut());
+                body_context::poll_in_current_context(request.body_mut());
             }
             return None;
         }
-        let call = self.start_outgoing(&outgoing, context, captured);
+        let call = self.start_outgoing(&outgoing, context, captured, waiting_since);
         let instrumentation = call.instrumentation();
         match call.context() {
             Some(context) => instrumentation.inject(context, request.headers_mut()),
             None => Context::map_current(|context| instrumentation.inject(context, request.headers_mut())),
         }
         if let Some(sizes) = call.message_sizes() {
-            sizes.count_request(request.body_mut(), Direction::Sent);
+            request_body::wrap(request.body_mut(), Some(sizes.counter(Direction::Sent)), || None);
         }
         Some(ActiveCall::Recorded(call))
     }
@@ -218,6 +253,7 @@ impl ClientLayer {
         request: &RpcRequest<'_>,
         context: Context,
         captured: &'static CapturedHeaders,
+        waiting_since: Option<Instant>,
     ) -> PooledCall {
         let instrumentation = self.options.instrumentation();
         let parent = SpanParent {
@@ -230,13 +266,17 @@ impl ClientLayer {
             unresolved: method.is_none().then(|| UnresolvedMethod {
                 path: Box::from(request.path()),
                 registry: Arc::clone(&self.registry),
+                expects_answer: false,
             }),
             message_sizes: MessageSizes::new_if_enabled(&instrumentation, method, false),
             instrumentation,
             layer_headers: Some(captured),
             handler_headers: None,
+            origin: RequestOrigin::default(),
+            arrived: waiting_since,
         };
         let mut call = PooledCall::new(params, KnownHeaders::scan(request.headers()).timeout());
+        call.set_offered_encodings(OfferedEncodings::of(request.headers()));
         let attributes = ClientAttributes {
             target: self.registry.target(),
             request,

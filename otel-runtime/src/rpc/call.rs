@@ -8,9 +8,12 @@ use opentelemetry::{Context, KeyValue};
 use tonic::Code;
 
 use super::message_sizes::MessageSizes;
+use super::origin::RequestOrigin;
+use super::request_body::RequestEnd;
 use crate::attributes::captured_headers::CapturedHeaders;
 use crate::grpc::outcome::Outcome;
 use crate::grpc::path::full_method_name;
+use crate::grpc::progress::OfferedEncodings;
 use crate::grpc::side::Side;
 use crate::grpc::timeout;
 use crate::instrumentation::InstrumentationRef;
@@ -25,6 +28,8 @@ use crate::{guard, limits, propagation, semconv};
 pub(crate) struct UnresolvedMethod {
     pub(crate) path: Box<str>,
     pub(crate) registry: Arc<MethodRegistry>,
+    /// Whether the response looks like one of a service, which only answers for methods it has.
+    pub(crate) expects_answer: bool,
 }
 
 impl UnresolvedMethod {
@@ -45,6 +50,9 @@ pub(crate) struct CallParams {
     /// The handler's header lists, if a handler starts the call.
     pub(crate) handler_headers: Option<&'static CapturedHeaders>,
     pub(crate) message_sizes: Option<Arc<MessageSizes>>,
+    pub(crate) origin: RequestOrigin,
+    /// The time of arrival, if the call starts later.
+    pub(crate) arrived: Option<Instant>,
 }
 
 /// The place where a new span is attached.
@@ -61,6 +69,8 @@ pub(crate) struct SpanParent {
 ///
 /// A drop guard: it moves from the future of the response into its body or stream. If it is dropped
 /// before it was ended, the caller has gone away.
+// Each is a fact of its own, and true in any combination.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Debug)]
 pub struct Call {
     method: &'static Method,
@@ -71,6 +81,8 @@ pub struct Call {
     /// Whether the span in `context` is the call's own and is recording.
     is_recording: bool,
     started_at: Instant,
+    /// Whether `started_at` was before the call was made.
+    started_late: bool,
     /// The wall-clock time of `started_at`, if the call has a span.
     start_time: SystemTime,
     timeout: Option<Duration>,
@@ -78,9 +90,15 @@ pub struct Call {
     /// Header lists of the handler that runs this call, if one has claimed it.
     handler_headers: Option<&'static CapturedHeaders>,
     message_sizes: Option<Arc<MessageSizes>>,
+    origin: RequestOrigin,
+    /// How a server's request ends, if that is watched.
+    request_end: Option<Arc<RequestEnd>>,
+    offered_encodings: OfferedEncodings,
     /// The status that the handler returned, while the response is still being sent.
     pending_status: Option<(Code, String)>,
     ended: bool,
+    /// Whether a panic of its handler has been logged.
+    panicked: bool,
 }
 
 impl Call {
@@ -93,13 +111,18 @@ impl Call {
             context: None,
             is_recording: false,
             started_at,
+            started_late: params.arrived.is_some(),
             start_time: SystemTime::UNIX_EPOCH,
             timeout,
             layer_headers: params.layer_headers,
             handler_headers: params.handler_headers,
             message_sizes: params.message_sizes,
+            origin: params.origin,
+            request_end: None,
+            offered_encodings: OfferedEncodings::default(),
             pending_status: None,
             ended: false,
+            panicked: false,
         }
     }
 
@@ -119,8 +142,19 @@ impl Call {
         }
     }
 
+    /// Returns the wall-clock time of the start.
+    #[inline]
+    fn start_time(&self) -> SystemTime {
+        let now = SystemTime::now();
+        if self.started_late {
+            now - self.started_at.elapsed()
+        } else {
+            now
+        }
+    }
+
     fn build_span(&mut self, parent: SpanParent, attributes: &dyn SpanAttributes) {
-        self.start_time = SystemTime::now();
+        self.start_time = self.start_time();
         let base = parent.base.unwrap_or_else(Context::current);
         // Has room for the attributes that the end adds.
         let mut at_start = Vec::with_capacity(8);
@@ -177,17 +211,21 @@ impl Call {
         &self.instrumentation
     }
 
-    #[inline]
-    pub(crate) fn method(&self) -> &'static Method {
-        self.method
+    /// Returns the path of a request whose method is not known.
+    pub(crate) fn unresolved_path(&self) -> Option<&str> {
+        self.unresolved.as_ref().map(|unresolved| &*unresolved.path)
     }
 
-    /// Returns the path of the request, if it is known.
-    pub(crate) fn path(&self) -> Option<&str> {
-        match &self.unresolved {
-            Some(unresolved) => Some(&unresolved.path),
-            None => self.method.path(),
-        }
+    /// Returns `true` if the call started later than its request arrived, since that did not look
+    /// like gRPC.
+    pub(crate) fn started_late(&self) -> bool {
+        self.started_late
+    }
+
+    /// Returns the request of the call, as far as it identifies the call.
+    #[inline]
+    pub(crate) fn origin(&self) -> RequestOrigin {
+        self.origin
     }
 
     /// Returns the header lists of the layer that started the call, if a layer did.
@@ -207,15 +245,17 @@ impl Call {
         self.message_sizes.as_ref()
     }
 
-    /// Lets a handler claim a call that a layer started.
-    ///
-    /// Returns `false` if no layer started it, or if another handler has claimed it.
-    pub(crate) fn attach_handler(&mut self, headers: &'static CapturedHeaders) -> bool {
-        let is_unclaimed = self.layer_headers.is_some() && self.handler_headers.is_none();
-        if is_unclaimed {
-            self.handler_headers = Some(headers);
-        }
-        is_unclaimed
+    /// Returns `true` if a layer started the call, and no handler has claimed it.
+    #[inline]
+    pub(crate) fn is_unclaimed(&self) -> bool {
+        self.layer_headers.is_some() && self.handler_headers.is_none()
+    }
+
+    /// Lets a handler claim an [unclaimed](Self::is_unclaimed) call for its request.
+    #[inline]
+    pub(crate) fn attach_handler(&mut self, headers: &'static CapturedHeaders, origin: RequestOrigin) {
+        self.handler_headers = Some(headers);
+        self.origin = origin;
     }
 
     /// Returns `true` while the call's method is not known.
@@ -237,6 +277,26 @@ impl Call {
             && let Some(method) = unresolved.registry.register(&unresolved.path)
         {
             self.resolve_method(method);
+        }
+    }
+
+    /// Records response headers as only a service sends them, or a proxy in front of a router.
+    pub(crate) fn expect_answer(&mut self) {
+        if let Some(unresolved) = &mut self.unresolved {
+            unresolved.expects_answer = true;
+        }
+    }
+
+    /// Resolves the call's path once its service has answered, behind [such](Self::expect_answer)
+    /// headers, with a message or a status.
+    #[cold]
+    pub(crate) fn resolve_answered(&mut self) {
+        if self
+            .unresolved
+            .as_ref()
+            .is_some_and(|unresolved| unresolved.expects_answer)
+        {
+            self.resolve_from_path();
         }
     }
 
@@ -312,9 +372,68 @@ impl Call {
         }
     }
 
+    /// Takes the call back, so that nothing of it is recorded.
+    ///
+    /// The SDK exports a span when it is dropped, so this one is leaked. That must not happen to
+    /// each call.
+    #[cold]
+    pub(crate) fn discard(&mut self) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        let instruments = self.instrumentation.instruments();
+        self.method.with_metrics(instruments, |metrics| metrics.add_active(-1));
+        std::mem::forget(self.recording_context().cloned());
+    }
+
+    #[inline]
+    pub(crate) fn started_at(&self) -> Instant {
+        self.started_at
+    }
+
     #[inline]
     pub(crate) fn has_ended(&self) -> bool {
         self.ended
+    }
+
+    /// Marks a call whose handler has panicked: the panic is logged once.
+    pub(crate) fn set_panicked(&mut self) {
+        self.panicked = true;
+    }
+
+    pub(crate) fn has_panicked(&self) -> bool {
+        self.panicked
+    }
+
+    /// Returns the outcome of a call whose caller has gone away.
+    pub(crate) fn abandoned(&self) -> Outcome<'static> {
+        if self.deadline_exceeded() {
+            Outcome::DEADLINE_EXCEEDED
+        } else {
+            Outcome::CANCELLED
+        }
+    }
+
+    /// Watches the request's body for an early end.
+    pub(crate) fn watch_request(&mut self) -> Arc<RequestEnd> {
+        Arc::clone(self.request_end.insert(RequestEnd::take()))
+    }
+
+    /// Returns `true` if the request ended before it was whole: its caller has gone away.
+    #[inline]
+    pub(crate) fn request_is_lost(&self) -> bool {
+        self.request_end.as_ref().is_some_and(|end| end.is_lost())
+    }
+
+    /// Sets the encodings that the client accepts for its response.
+    #[inline]
+    pub(crate) fn set_offered_encodings(&mut self, offered: OfferedEncodings) {
+        self.offered_encodings = offered;
+    }
+
+    #[inline]
+    pub(crate) fn offered_encodings(&self) -> OfferedEncodings {
+        self.offered_encodings
     }
 
     /// Returns `true` if the caller's deadline has passed.
@@ -352,15 +471,15 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
+        if let Some(end) = self.request_end.take_if(|_| self.ended) {
+            end.put_back();
+        }
         if self.ended {
             return;
         }
-        if let Some((code, message)) = self.pending_status.take() {
-            self.end(Outcome::new(code, &message));
-        } else if self.deadline_exceeded() {
-            self.end(Outcome::DEADLINE_EXCEEDED);
-        } else {
-            self.end(Outcome::CANCELLED);
+        match self.pending_status.take() {
+            Some((code, message)) if !self.request_is_lost() => self.end(Outcome::new(code, &message)),
+            _ => self.end(self.abandoned()),
         }
     }
 }

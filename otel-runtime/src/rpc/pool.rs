@@ -23,7 +23,7 @@ impl PooledCall {
     /// Starts the clock of a call, and counts it among the active requests.
     #[inline]
     pub(crate) fn new(params: CallParams, timeout: Option<Duration>) -> Self {
-        let started_at = Instant::now();
+        let started_at = params.arrived.unwrap_or_else(Instant::now);
         let mut empty = match POOL.try_with(|pool| pool.borrow_mut().pop()) {
             Ok(Some(empty)) => empty,
             _ => Box::new(None),

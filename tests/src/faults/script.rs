@@ -3,7 +3,7 @@
 use fastrand::Rng;
 use tonic::Code;
 
-use crate::client::Kind;
+use crate::client::{Kind, code_name};
 
 /// The action of the handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,20 @@ pub(super) enum ServerAction {
     PanicInDrop,
     /// Never replies.
     Hang,
+}
+
+impl ServerAction {
+    /// Returns the name of the code that it ends with, if it ends by itself.
+    pub(super) fn code(self) -> &'static str {
+        match self {
+            ServerAction::Fail(code) => code_name(Code::from(code)),
+            ServerAction::Reply
+            | ServerAction::LongReply
+            | ServerAction::Panic
+            | ServerAction::PanicInDrop
+            | ServerAction::Hang => "OK",
+        }
+    }
 }
 
 /// The action of the caller.

@@ -187,7 +187,13 @@ impl Measured {
         assert_eq!(self.active, 0, "{round:?}: active requests");
         let sizes: [u64; 2] = std::array::from_fn(|index| self.sizes[index] - before.sizes[index]);
         let expected = if recorded.has_layer { *served } else { 0 };
-        assert_eq!(sizes, [expected; 2], "{round:?}: sizes of messages");
+        let [received, sent] = sizes;
+        // Nobody reads the request of an unknown method.
+        assert!(
+            received <= expected && received >= expected / 2,
+            "{round:?}: sizes of requests"
+        );
+        assert_eq!(sent, expected, "{round:?}: sizes of responses");
     }
 }
 
