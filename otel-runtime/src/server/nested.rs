@@ -113,7 +113,10 @@ impl ServerLayer {
             inner_layer: Some(word),
         };
         Some(match (outer, outer_captured) {
-            (Some(outer), Some(captured)) => outer.start_arrived(request, origin, captured, Some((arrived, found))),
+            (Some(outer), Some(captured)) => {
+                outer.inner.add_restart();
+                outer.start_arrived(request, origin, captured, Some((arrived, found)))
+            }
             // The outer layer is gone, while its last calls go on.
             _ => self.start_arrived(request, origin, captured, Some((arrived, found))),
         })
