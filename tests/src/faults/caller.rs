@@ -1,5 +1,6 @@
 //! The callers of a round.
 
+use std::convert::Infallible;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use tonic::body::Body;
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::codegen::{Body as HttpBody, Bytes, StdError, http};
+use tonic::metadata::MetadataValue;
 use tonic::service::{Interceptor, InterceptorLayer};
 use tonic::transport::{Channel as Transport, Endpoint, Uri};
 use tonic::{Code, GrpcMethod, Request, Status, Streaming};
@@ -20,6 +22,7 @@ use tower::util::BoxCloneService;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 
 use super::Round;
+use super::between::{CATCH, PAGE};
 use super::faulty::PANIC;
 use super::script::{CallerAction, ObservedEnd, Script, ServerAction};
 use crate::kinds::Message;
@@ -119,10 +122,10 @@ impl Caller {
         let mut made = Vec::new();
         for _ in 0..rpcs {
             let script = Script::draw(&mut random);
-            let (reply, seen) = if script.way == CallerAction::BreakConnection {
-                self.cut(address, &script).await
-            } else {
-                make(channel.clone(), &script).await
+            let (reply, seen) = match script.way {
+                CallerAction::BreakConnection => self.cut(address, &script).await,
+                CallerAction::BreakUpload(microseconds) => self.cut_upload(address, &script, microseconds).await,
+                _ => make(channel.clone(), &script).await,
             };
             made.push(CompletedCall::new(script, reply, seen));
         }
@@ -143,6 +146,24 @@ impl Caller {
             (_, seen) = read(replies, false).await;
         }
         (reply, seen)
+    }
+
+    /// Makes an RPC on its own connection, and breaks that while the request is being sent.
+    async fn cut_upload(&self, address: SocketAddr, script: &Script, microseconds: u64) -> (Reply, ObservedEnd) {
+        let socket_slot = Socket::default();
+        let channel = (self.0)(address, &socket_slot);
+        let cut = async {
+            while socket_slot.lock().unwrap().is_none() {
+                tokio::task::yield_now().await;
+            }
+            tokio::time::sleep(Duration::from_micros(microseconds)).await;
+            let socket = socket_slot.lock().unwrap().take().unwrap();
+            // The server may have closed it.
+            let _ = socket.shutdown(std::net::Shutdown::Both);
+        };
+        let read = async { read(open(channel, script).await, false).await };
+        let ((_, seen), ()) = tokio::join!(read, cut);
+        (Reply::Failed, seen)
     }
 }
 
@@ -177,22 +198,35 @@ where
 
 async fn make(channel: Channel, script: &Script) -> (Reply, ObservedEnd) {
     match script.way {
-        CallerAction::CancelAfter(microseconds) => {
-            let all = async { read(open(channel, script).await, false).await };
+        CallerAction::CancelAfter(microseconds)
+        | CallerAction::ResetUpload(microseconds)
+        | CallerAction::HalfMessage(microseconds) => {
+            let all = async {
+                if matches!(script.way, CallerAction::HalfMessage(_)) {
+                    return send_half(channel, script).await;
+                }
+                read(open(channel, script).await, false).await
+            };
             let all = tokio::time::timeout(Duration::from_micros(microseconds), all).await;
             (
                 Reply::Cancelled,
                 all.map_or(ObservedEnd::CancelledAnytime, |(_, seen)| seen),
             )
         }
-        CallerAction::CancelAfterMessage | CallerAction::BreakConnection => {
+        CallerAction::CancelAfterMessage | CallerAction::BreakConnection | CallerAction::BreakUpload(_) => {
             first(&mut open(channel, script).await).await
         }
         CallerAction::Deadline(_) => match read(open(channel, script).await, false).await {
             (Reply::Ended(_, code, _), seen) if code != Code::Ok => (Reply::Failed, seen),
             other => other,
         },
-        CallerAction::Read | CallerAction::ReadSlowly | CallerAction::KeepOpen | CallerAction::SendNothing => {
+        CallerAction::Read
+        | CallerAction::ReadSlowly
+        | CallerAction::KeepOpen
+        | CallerAction::SendNothing
+        | CallerAction::Refuse
+        | CallerAction::ReadPage
+        | CallerAction::ReadCaught => {
             let (reply, seen) = read(open(channel, script).await, script.way == CallerAction::ReadSlowly).await;
             let reply = match (script.act, reply) {
                 // A reset stream loses messages in flight, so their number varies.
@@ -210,27 +244,63 @@ async fn open(channel: Channel, script: &Script) -> Replies {
     let message = tokio_stream::once(Message::from(&*script.text()));
     let mut request = Request::new(match script.way {
         CallerAction::SendNothing => stream(tokio_stream::empty()),
-        CallerAction::KeepOpen => stream(message.chain(tokio_stream::pending())),
+        CallerAction::KeepOpen | CallerAction::ResetUpload(_) | CallerAction::BreakUpload(_) => {
+            stream(message.chain(tokio_stream::pending()))
+        }
         _ => stream(message),
     });
     if let Some(function) = script.panics {
         request.metadata_mut().insert(PANIC, function.parse().unwrap());
     }
-    if let CallerAction::Deadline(milliseconds) = script.way {
-        request.set_timeout(Duration::from_millis(milliseconds));
+    match script.way {
+        CallerAction::Deadline(milliseconds) => request.set_timeout(Duration::from_millis(milliseconds)),
+        CallerAction::ReadPage => drop(request.metadata_mut().insert(PAGE, MetadataValue::from_static("1"))),
+        CallerAction::ReadCaught => drop(request.metadata_mut().insert(CATCH, MetadataValue::from_static("1"))),
+        _ => {}
     }
-    let mut path = script.kind.method();
-    if script.path_is_unknown {
-        path = "kinds.Unary/Nothing";
-    } else {
-        let (service, method) = path.split_once('/').unwrap();
-        request.extensions_mut().insert(GrpcMethod::new(service, method));
+    let (path, method) = method(script);
+    if let Some(method) = method {
+        request.extensions_mut().insert(method);
     }
     let mut client = Grpc::new(channel);
+    if script.way == CallerAction::Refuse {
+        client = client.max_decoding_message_size(1000);
+    }
     client.ready().await?;
     let path = PathAndQuery::try_from(format!("/{path}")).unwrap();
     let response = client.streaming(request, path, ProstCodec::default()).await?;
     Ok(response.into_inner())
+}
+
+/// Returns the path of an RPC, and its method if that exists.
+fn method(script: &Script) -> (&'static str, Option<GrpcMethod<'static>>) {
+    if script.path_is_unknown {
+        return ("kinds.Unary/Nothing", None);
+    }
+    let path = script.kind.method();
+    let (service, method) = path.split_once('/').unwrap();
+    (path, Some(GrpcMethod::new(service, method)))
+}
+
+/// Sends half a message, and waits for the response, which only an unknown method has.
+async fn send_half(channel: Channel, script: &Script) -> (Reply, ObservedEnd) {
+    let half = tokio_stream::once(Ok::<_, Infallible>(Bytes::from_static(b"\0\0\0\0\x0a\x0a")));
+    let body = axum::body::Body::from_stream(half.chain(tokio_stream::pending()));
+    let (path, method) = method(script);
+    let mut request = http::Request::post(format!("http://localhost/{path}"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(Body::new(body))
+        .unwrap();
+    if let Some(method) = method {
+        request.extensions_mut().insert(method);
+    }
+    let response = channel.oneshot(request).await;
+    let code = response.map_or_else(
+        |status| status.code(),
+        |response| Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code()),
+    );
+    (Reply::Cancelled, ObservedEnd::Code(code))
 }
 
 type Messages = std::pin::Pin<Box<dyn Stream<Item = Message> + Send>>;

@@ -2,9 +2,11 @@
 //! description has the HTTP/2 reason.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use integration_tests::client::{Kind, call, endpoint};
+use integration_tests::server::TIMEOUT;
 use integration_tests::telemetry::{Telemetry, attributes};
 use opentelemetry::trace::Status as SpanStatus;
 use otel_runtime::TracedChannel;
@@ -16,6 +18,8 @@ use tonic::codegen::http;
 enum End {
     GoAway(h2::Reason),
     Reset(h2::Reason),
+    /// Nothing comes back any more, not even an answer to a keepalive.
+    Silence,
 }
 
 /// A server that ends an RPC so, before its response or behind a message.
@@ -34,7 +38,7 @@ async fn server(end: End, is_answered: bool) -> SocketAddr {
             body = Some(stream);
             // Lets the connection write it.
             let write = std::future::poll_fn(|cx| connection.poll_closed(cx));
-            let _ = tokio::time::timeout(std::time::Duration::from_millis(50), write).await;
+            let _ = tokio::time::timeout(Duration::from_millis(50), write).await;
         }
         match end {
             End::GoAway(reason) => connection.abrupt_shutdown(reason),
@@ -42,10 +46,27 @@ async fn server(end: End, is_answered: bool) -> SocketAddr {
                 Some(body) => body.send_reset(reason),
                 None => respond.send_reset(reason),
             },
+            End::Silence => std::future::pending().await,
         }
         while connection.accept().await.is_some() {}
     });
     address
+}
+
+#[tokio::test]
+async fn has_timed_out_if_a_keepalive_has() {
+    for is_answered in [false, true] {
+        let telemetry = Telemetry::start();
+        let endpoint = endpoint(server(End::Silence, is_answered).await)
+            .http2_keep_alive_interval(Duration::from_millis(20))
+            .keep_alive_while_idle(true)
+            .keep_alive_timeout(Duration::from_millis(20));
+        let channel = TracedChannel::connect(endpoint).await.unwrap();
+        let end = tokio::time::timeout(TIMEOUT, call(channel, Kind::ServerStream, Request::new("")));
+        end.await.unwrap().unwrap_err();
+        let found = attributes(&telemetry.span().await.attributes);
+        assert_eq!(found["error.type"], "timed_out", "{is_answered}");
+    }
 }
 
 #[tokio::test]
