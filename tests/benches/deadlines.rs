@@ -19,7 +19,7 @@ use tonic::Request;
 use tonic::transport::{Channel, Server};
 
 /// Number of callers, each with a connection.
-const CALLERS: u64 = 16;
+const CALLERS: u64 = 8;
 
 /// Timeouts of missed deadlines, in milliseconds.
 const MISSED: [u64; 7] = [3, 5, 10, 20, 50, 150, 400];

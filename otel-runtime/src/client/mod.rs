@@ -7,6 +7,7 @@ mod channel;
 mod future;
 mod layer;
 mod readiness;
+mod start;
 pub(crate) mod target;
 
 pub use body::ClientBody;

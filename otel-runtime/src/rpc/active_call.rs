@@ -88,7 +88,7 @@ impl fmt::Debug for DeferredCall {
 }
 
 impl ActiveCall {
-    /// A call that a filter rejected. The caller's trace continues through it.
+    /// A call that a filter rejected. The trace of a trusted caller continues through it.
     pub(crate) fn filtered(origin: RequestOrigin, context: Context) -> Self {
         ActiveCall::Unrecorded(Box::new(UnrecordedCall {
             context,

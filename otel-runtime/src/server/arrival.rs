@@ -7,6 +7,8 @@ use std::time::Instant;
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH};
 use http::{Request, Version};
 use http_body::Body;
+use opentelemetry::Context;
+use opentelemetry::baggage::{BaggageExt, KeyValueMetadata};
 
 use super::layer::ServerLayer;
 use super::request::{ConnectionAddrs, IncomingRequest, is_otlp_path};
@@ -155,12 +157,17 @@ impl ServerLayer {
         if found.has_service {
             self.inner.learn(path, found.inner_layer.is_some());
         }
+        let is_public = || found.inner_layer.is_some_and(|inner| inner.is_public) || self.is_public(&request);
         if found.inner_layer.is_some_and(|inner| inner.is_filtered) || !self.options.should_record(&request) {
             let caller = instrumentation.extract(incoming.headers, &KnownHeaders::scan(incoming.headers));
-            return ActiveCall::filtered(origin, caller.unwrap_or_else(opentelemetry::Context::current));
+            let context = match caller {
+                None => Context::current(),
+                Some(caller) if is_public() => with_baggage_of(&caller),
+                Some(caller) => caller,
+            };
+            return ActiveCall::filtered(origin, context);
         }
         let method = self.registry.get(path);
-        let is_public = found.inner_layer.is_some_and(|inner| inner.is_public) || self.is_public(&request);
         let params = CallParams {
             method: method.unwrap_or_else(|| self.registry.fallback()),
             unresolved: method.is_none().then(|| UnresolvedMethod {
@@ -175,8 +182,17 @@ impl ServerLayer {
             origin,
             arrived: deferred.map(|(arrived, _)| arrived),
         };
-        let call = start_call(params, is_public, incoming, &captured.request_headers);
+        let call = start_call(params, is_public(), incoming, &captured.request_headers);
         self.options.add_span_attributes(&call, &request);
         ActiveCall::Recorded(call)
     }
+}
+
+/// Returns the current context with the baggage of an untrusted caller, and nothing else of it.
+fn with_baggage_of(caller: &Context) -> Context {
+    let members = caller.baggage().iter().map(|(key, (value, metadata))| {
+        let (value, metadata) = (value.clone(), metadata.clone());
+        KeyValueMetadata::new(key.clone(), value, metadata)
+    });
+    Context::current().with_baggage(members)
 }

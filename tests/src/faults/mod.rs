@@ -7,6 +7,7 @@
 
 mod between;
 mod caller;
+mod exchange;
 mod export;
 mod faulty;
 mod outcomes;
@@ -26,7 +27,7 @@ use tonic::service::InterceptorLayer;
 use tonic::transport::Server;
 use tonic::{Request, Status};
 
-pub use caller::Reply;
+pub use exchange::Reply;
 pub use export::Export;
 pub use telemetry::{Measured, RoundTelemetry, Traced};
 

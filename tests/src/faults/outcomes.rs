@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use tonic::Code;
 
-use super::caller::{CompletedCall, Reply};
+use super::caller::CompletedCall;
+use super::exchange::Reply;
 use super::script::{CallerAction, ObservedEnd, ServerAction};
 use crate::client::code_name;
 

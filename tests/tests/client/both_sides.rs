@@ -1,4 +1,4 @@
-//! What both sides record of an RPC that goes wrong: the table in
+//! The ends of RPCs that go wrong, on both sides: the table in
 //! `otel-runtime/docs/other_software.md`.
 
 use std::net::{Shutdown, SocketAddr, TcpStream};

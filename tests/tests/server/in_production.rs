@@ -1,4 +1,4 @@
-//! Where layers belong, and ends that look like others: `otel-runtime/docs/other_software.md`.
+//! Places of layers, and ends that look like others: `otel-runtime/docs/other_software.md`.
 
 use integration_tests::client::{Kind, call};
 use integration_tests::kinds::Message;
