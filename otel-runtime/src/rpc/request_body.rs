@@ -31,7 +31,7 @@ thread_local! {
 
 impl RequestEnd {
     /// Takes an end from the pool of this thread.
-    pub(super) fn take() -> Arc<Self> {
+    pub(crate) fn take() -> Arc<Self> {
         let pooled = POOL.try_with(|pool| pool.borrow_mut().pop()).ok().flatten();
         pooled.unwrap_or_default()
     }

@@ -26,7 +26,7 @@ use crate::rpc::call::{CallParams, UnresolvedMethod};
 use crate::rpc::current;
 use crate::rpc::message_sizes::MessageSizes;
 use crate::rpc::origin::{RequestOrigin, client_mark, set_client_mark};
-use crate::rpc::request_body;
+use crate::rpc::request_body::{self, RequestEnd};
 
 /// Returns `true` if the body of a request may end early, as it comes over a socket.
 ///
@@ -92,9 +92,9 @@ impl ServerLayer {
     /// tonic ignores the `content-type` of a request. So callers choose it, and must not escape
     /// what the layer says of them.
     #[cold]
-    fn defer<B>(
+    fn defer<B: 'static>(
         self: &Arc<Self>,
-        request: &Request<B>,
+        request: &mut Request<B>,
         is_grpc: bool,
         client_mark: usize,
         captured: &'static CapturedHeaders,
@@ -107,7 +107,19 @@ impl ServerLayer {
         *head.uri_mut() = request.uri().clone();
         *head.headers_mut() = request.headers().clone();
         *head.extensions_mut() = request.extensions().clone();
-        let start = move |found| layer.start_arrived(&mut head, origin, captured, Some((arrived, found)));
+        let mut end = None;
+        if is_from_socket(request) {
+            request_body::wrap(request.body_mut(), None, || {
+                Some(Arc::clone(end.insert(RequestEnd::take())))
+            });
+        }
+        let start = move |found| {
+            let mut call = layer.start_arrived(&mut head, origin, captured, Some((arrived, found)));
+            if let (Some(call), Some(end)) = (call.recorded(), end) {
+                call.set_request_end(end);
+            }
+            call
+        };
         Some(ActiveCall::deferred(origin, is_grpc, start))
     }
 

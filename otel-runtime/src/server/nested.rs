@@ -9,10 +9,12 @@ use opentelemetry::KeyValue;
 
 use super::layer::ServerLayer;
 use crate::attributes::captured_headers::CapturedHeaders;
+use crate::grpc::side::Direction;
 use crate::layer::request::RpcRequest;
 use crate::rpc::active_call::{ActiveCall, Found, InnerWord};
 use crate::rpc::call::Call;
 use crate::rpc::current;
+use crate::rpc::request_body;
 
 /// The layers of this program, by their address.
 #[derive(Default)]
@@ -53,7 +55,11 @@ impl ServerLayer {
     /// recorded. Attributes and request headers are added to those of the outer layer. Returns the
     /// call if it had to start anew, as this layer's own.
     #[cold]
-    pub(super) fn join<B>(&self, request: &mut Request<B>, captured: &'static CapturedHeaders) -> Option<ActiveCall> {
+    pub(super) fn join<B: 'static>(
+        &self,
+        request: &mut Request<B>,
+        captured: &'static CapturedHeaders,
+    ) -> Option<ActiveCall> {
         for (option, is_set) in [
             ("response_headers", !captured.response_headers.is_empty()),
             ("response_trailers", !captured.response_trailers.is_empty()),
@@ -75,6 +81,10 @@ impl ServerLayer {
                 has_service: true,
                 inner_layer: Some(word),
             });
+            let sizes = current::with_recorded(|call| call.message_sizes().cloned()).flatten();
+            if let Some(sizes) = sizes {
+                request_body::wrap(request.body_mut(), Some(sizes.counter(Direction::Received)), || None);
+            }
         } else {
             restarted = self.restart(request, word, captured);
         }

@@ -91,21 +91,21 @@ impl Round {
         let caller = Caller::recorded(client, counting(&gone));
         let routes = service::Annotated::new(instrumentation, &reached).routes();
         let has_layer = self.has_layer();
-        let server = Server::builder();
+        let builder = Server::builder();
         let made = if self.is_nested() {
             // The outer one trusts callers that the inner one distrusts.
             let (outer, inner) = (server_layer(instrumentation), public(ServerLayer::new()));
-            let server = server.layer(InterceptorLayer::new(counting(&arrived)));
-            let server = server.layer(outer).layer(inner).layer(BetweenLayer);
-            self.make(async { serve_with(server, routes).await }, &caller)
+            let builder = builder.layer(InterceptorLayer::new(counting(&arrived)));
+            let builder = builder.layer(outer).layer(inner).layer(BetweenLayer);
+            self.make(async { serve_with(builder, routes).await }, &caller)
         } else if has_layer {
             let layer = public(server_layer(instrumentation));
-            let server = server.layer(InterceptorLayer::new(counting(&arrived)));
-            let server = server.layer(layer).layer(BetweenLayer);
-            self.make(async { serve_with(server, routes).await }, &caller)
+            let builder = builder.layer(InterceptorLayer::new(counting(&arrived)));
+            let builder = builder.layer(layer).layer(BetweenLayer);
+            self.make(async { serve_with(builder, routes).await }, &caller)
         } else {
-            let server = server.layer(BetweenLayer);
-            self.make(async { serve_with(server, routes).await }, &caller)
+            let builder = builder.layer(BetweenLayer);
+            self.make(async { serve_with(builder, routes).await }, &caller)
         };
         let is_page = |made: &&CompletedCall| made.script.way == CallerAction::ReadPage;
         let served = if has_layer { arrived } else { reached };

@@ -236,6 +236,11 @@ impl Call {
         Arc::clone(self.request_end.insert(RequestEnd::take()))
     }
 
+    /// Takes the end of a request's body that has been watched before the call started.
+    pub(crate) fn set_request_end(&mut self, end: Arc<RequestEnd>) {
+        self.request_end = Some(end);
+    }
+
     /// Returns `true` if the request ended before it was whole: its caller has gone away.
     #[inline]
     pub(crate) fn request_is_lost(&self) -> bool {
