@@ -1,6 +1,6 @@
 //! All variants that are measured.
 
-use otel_runtime::{ClientLayer, ServerLayer};
+use otel_runtime::{ClientLayer, ServerLayer, exemplars};
 use tonic::service::Routes;
 use tower::Layer;
 
@@ -38,6 +38,10 @@ pub(crate) fn all() -> Vec<Variant> {
             to_server(Routes::new(BenchServer::new(Bare)), mode, shape)
         }),
         Variant::ours("attribute", BARE, |mode, shape| {
+            to_server(Routes::new(BenchServer::new(Traced)), mode, shape)
+        }),
+        Variant::ours("attribute, exemplars", BARE, |mode, shape| {
+            exemplars::set_filter(exemplars::ExemplarFilter::TraceBased);
             to_server(Routes::new(BenchServer::new(Traced)), mode, shape)
         }),
         Variant::ours("attribute + ServerLayer", BARE, |mode, shape| {

@@ -8,6 +8,7 @@
 
 mod attributes;
 mod client;
+mod clock;
 pub mod docs;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
@@ -27,10 +28,14 @@ mod server;
 mod span;
 mod sync;
 pub mod task;
+mod versions;
 
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
+/// Exemplars, for otel-setup: see the chapter on Prometheus there.
+#[doc(hidden)]
+pub use metrics::exemplars;
 
 #[doc = include_str!("../docs/traced_service.md")]
 pub use otel_macros::traced_service;

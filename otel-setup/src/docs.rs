@@ -4,13 +4,21 @@
 //! |---|---|
 //! | what `init` sets up, and what can be set in code | [Set-up](setup) |
 //! | which environment variables there are, and their defaults | [Environment variables](variables) |
+//! | what happens while a receiver is away or refuses | [Outages](outages) |
+//! | what Prometheus gets from a scrape: names, formats, exemplars | [Prometheus](prometheus) |
 //! | how to run a service in production | [In production](otel_runtime::docs::production) |
 //! | what is recorded of RPCs, and everything else | [the chapters of otel-runtime](otel_runtime::docs) |
 //!
 //! The modules have no items.
 
+#[doc = include_str!("../docs/outages.md")]
+pub mod outages {}
+
 #[doc = include_str!("../docs/setup.md")]
 pub mod setup {}
+
+#[doc = include_str!("../docs/prometheus.md")]
+pub mod prometheus {}
 
 #[doc = include_str!("../docs/variables.md")]
 pub mod variables {}

@@ -2,6 +2,7 @@
 // outside of rustdoc.
 //! [Set-up]: docs::setup
 //! [Environment variables]: docs::variables
+//! [Outages]: docs::outages
 //! [In production]: otel_runtime::docs::production
 //! [All chapters of otel-runtime]: otel_runtime::docs
 #![doc = include_str!("../README.md")]
@@ -11,11 +12,16 @@
 #[cfg(any(feature = "console", feature = "otlp"))]
 mod batch_settings;
 mod builder;
+mod callback_guard;
 #[cfg(feature = "console")]
 pub mod console;
+#[cfg(any(feature = "console", feature = "otlp"))]
+mod counting_processor;
 pub mod docs;
 mod env;
 mod error;
+#[cfg_attr(not(feature = "otlp"), allow(dead_code))]
+mod export_failure;
 #[cfg(any(feature = "otlp", feature = "prometheus"))]
 #[cfg_attr(not(feature = "otlp"), allow(dead_code))]
 mod export_runtime;
@@ -49,6 +55,8 @@ pub use error::{InitError, ShutdownError};
 pub use exporter::Exporter;
 #[cfg(feature = "otlp")]
 pub use otlp::Protocol;
+#[cfg(feature = "prometheus")]
+pub use prometheus::TranslationStrategy;
 pub use signal::Signal;
 pub use subscriber::StdoutLogs;
 pub use telemetry::Telemetry;

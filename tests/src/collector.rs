@@ -1,29 +1,27 @@
 //! An OTLP receiver for gRPC and HTTP that stores all messages, and can be made to misbehave.
+//!
+//! Messages have the default limits: 4 MiB over gRPC, and 2 MB over HTTP.
+
+mod answers;
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse, Response as HttpResponse};
 use axum::routing::post;
 use flate2::read::GzDecoder;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
-use opentelemetry_proto::tonic::collector::logs::v1::{
-    ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
-};
+use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
     MetricsService, MetricsServiceServer,
 };
-use opentelemetry_proto::tonic::collector::metrics::v1::{
-    ExportMetricsPartialSuccess, ExportMetricsServiceRequest, ExportMetricsServiceResponse,
-};
+use opentelemetry_proto::tonic::collector::metrics::v1::{ExportMetricsServiceRequest, ExportMetricsServiceResponse};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
-};
+use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::metrics::v1::Metric;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
@@ -38,6 +36,8 @@ use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
+pub use self::answers::FORBIDDEN;
+use self::answers::{logs_response, metrics_response, traces_response};
 use crate::server::TIMEOUT;
 
 /// An OTLP receiver on a free port of the loopback interface, which runs until it is dropped.
@@ -54,6 +54,8 @@ pub struct Collector {
 #[derive(Debug)]
 struct Shared {
     received: watch::Sender<Vec<Received>>,
+    /// The times of all requests, whatever their answers.
+    requests: watch::Sender<Vec<Instant>>,
     behaviour: Mutex<Behaviour>,
 }
 
@@ -72,6 +74,12 @@ pub enum Behaviour {
     Refuse,
     /// Stores the message, and answers that this number of items was rejected.
     PartialSuccess(i64),
+    /// Fails with `UNAVAILABLE`, or 503, and asks to be left alone for this time.
+    Throttle(Duration),
+    /// Fails with `PERMISSION_DENIED`, or 403, and says why.
+    Forbid,
+    /// Answers HTTP requests with success and a web page, and fails with `UNAUTHENTICATED`.
+    WebPage,
 }
 
 /// A received message.
@@ -100,21 +108,35 @@ impl Collector {
     /// Starts a receiver without TLS.
     #[must_use]
     pub fn start() -> Self {
-        Self::run(None)
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    /// Starts a receiver on the address of one that is gone.
+    #[must_use]
+    pub fn start_at(address: SocketAddr) -> Self {
+        Self::run(address, Server::builder().accept_http1(true))
+    }
+
+    /// Starts a receiver that speaks gRPC only.
+    #[must_use]
+    pub fn start_grpc() -> Self {
+        Self::run(SocketAddr::from(([127, 0, 0, 1], 0)), Server::builder())
     }
 
     /// Starts a receiver with TLS.
     #[must_use]
     pub fn start_with(tls: ServerTlsConfig) -> Self {
-        Self::run(Some(tls))
+        let server = Server::builder().accept_http1(true).tls_config(tls).unwrap();
+        Self::run(SocketAddr::from(([127, 0, 0, 1], 0)), server)
     }
 
-    fn run(tls: Option<ServerTlsConfig>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    fn run(address: SocketAddr, mut server: Server) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             received: watch::Sender::default(),
+            requests: watch::Sender::default(),
             behaviour: Mutex::new(Behaviour::Accept),
         });
         let runtime = runtime::Builder::new_multi_thread()
@@ -125,10 +147,6 @@ impl Collector {
         let routes = routes(&shared);
         runtime.spawn(async move {
             let incoming = TcpIncoming::from(tokio::net::TcpListener::from_std(listener).unwrap());
-            let mut server = Server::builder().accept_http1(true);
-            if let Some(tls) = tls {
-                server = server.tls_config(tls).unwrap();
-            }
             let server = server.add_routes(routes).serve_with_incoming(incoming);
             server.await.unwrap();
         });
@@ -166,6 +184,17 @@ impl Collector {
         };
         let runtime = self.runtime.as_ref().expect("it runs until it is dropped");
         runtime.block_on(waiting).expect("the condition is met in time")
+    }
+
+    /// Waits for this number of requests, and returns the times of all.
+    pub fn wait_for_requests(&self, count: usize) -> Vec<Instant> {
+        let mut requests = self.shared.requests.subscribe();
+        let waiting = async {
+            let enough = requests.wait_for(|requests| requests.len() >= count);
+            timeout(TIMEOUT, enough).await.map(|found| found.unwrap().clone())
+        };
+        let runtime = self.runtime.as_ref().expect("it runs until it is dropped");
+        runtime.block_on(waiting).expect("enough requests in time")
     }
 
     /// Discards all messages received so far.
@@ -272,9 +301,7 @@ pub fn points(metric: &Metric) -> usize {
 fn routes(shared: &Arc<Shared>) -> Routes {
     macro_rules! grpc {
         ($server:ident) => {
-            $server::new(Grpc(Arc::clone(shared)))
-                .accept_compressed(CompressionEncoding::Gzip)
-                .max_decoding_message_size(usize::MAX)
+            $server::new(Grpc(Arc::clone(shared))).accept_compressed(CompressionEncoding::Gzip)
         };
     }
     let grpc = Routes::new(grpc!(TraceServiceServer))
@@ -294,9 +321,11 @@ fn routes(shared: &Arc<Shared>) -> Routes {
 }
 
 impl Shared {
-    /// Stores the message, and returns the number of rejected items, or `None` for an error.
-    async fn receive(&self, path: &str, headers: HeaderMap, content: Content) -> Option<i64> {
+    /// Stores the message, and returns the number of rejected items, or the reason of the failure.
+    async fn receive(&self, path: &str, headers: HeaderMap, content: Content) -> Result<i64, Behaviour> {
         let behaviour = self.behaviour.lock().unwrap().clone();
+        // Later, since tests wait for it to change the behaviour.
+        self.requests.send_modify(|requests| requests.push(Instant::now()));
         let rejected = match behaviour {
             Behaviour::Accept => 0,
             Behaviour::Hang => std::future::pending().await,
@@ -305,16 +334,12 @@ impl Shared {
                 0
             }
             Behaviour::PartialSuccess(count) => count,
-            Behaviour::Unavailable | Behaviour::Refuse => return None,
+            failure => return Err(failure),
         };
         let path = path.to_owned();
         self.received
             .send_modify(|received| received.push(Received { path, headers, content }));
-        Some(rejected)
-    }
-
-    fn is_permanent_error(&self) -> bool {
-        matches!(*self.behaviour.lock().unwrap(), Behaviour::Refuse)
+        Ok(rejected)
     }
 }
 
@@ -329,9 +354,8 @@ macro_rules! service {
                 let (metadata, _, message) = request.into_parts();
                 let content = Content::$content(message);
                 match self.0.receive($method, metadata.into_headers(), content).await {
-                    Some(rejected) => Ok(Response::new($answer(rejected))),
-                    None if self.0.is_permanent_error() => Err(Status::invalid_argument("of the test")),
-                    None => Err(Status::unavailable("of the test")),
+                    Ok(rejected) => Ok(Response::new($answer(rejected))),
+                    Err(failure) => Err(failure.status()),
                 }
             }
         }
@@ -363,32 +387,6 @@ service!(
     logs_response
 );
 
-const REJECTION: &str = "too many";
-
-fn traces_response(rejected: i64) -> ExportTraceServiceResponse {
-    let partial_success = (rejected > 0).then(|| ExportTracePartialSuccess {
-        rejected_spans: rejected,
-        error_message: REJECTION.to_owned(),
-    });
-    ExportTraceServiceResponse { partial_success }
-}
-
-fn metrics_response(rejected: i64) -> ExportMetricsServiceResponse {
-    let partial_success = (rejected > 0).then(|| ExportMetricsPartialSuccess {
-        rejected_data_points: rejected,
-        error_message: REJECTION.to_owned(),
-    });
-    ExportMetricsServiceResponse { partial_success }
-}
-
-fn logs_response(rejected: i64) -> ExportLogsServiceResponse {
-    let partial_success = (rejected > 0).then(|| ExportLogsPartialSuccess {
-        rejected_log_records: rejected,
-        error_message: REJECTION.to_owned(),
-    });
-    ExportLogsServiceResponse { partial_success }
-}
-
 async fn receive_http(shared: &Shared, uri: &Uri, headers: HeaderMap, body: Bytes) -> HttpResponse {
     let mut message = body.to_vec();
     if headers
@@ -413,8 +411,7 @@ async fn receive_http(shared: &Shared, uri: &Uri, headers: HeaderMap, body: Byte
         }),
     };
     match shared.receive(path, headers, content).await {
-        Some(rejected) => ([("content-type", "application/x-protobuf")], answer(rejected)).into_response(),
-        None if shared.is_permanent_error() => StatusCode::BAD_REQUEST.into_response(),
-        None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        Ok(rejected) => ([("content-type", "application/x-protobuf")], answer(rejected)).into_response(),
+        Err(failure) => failure.http_response(),
     }
 }

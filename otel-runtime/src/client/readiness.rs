@@ -2,10 +2,10 @@
 //! error.
 
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
 
 use tonic::{GrpcMethod, Status};
 
+use crate::clock::Instant;
 use crate::grpc::response_status::{OwnedOutcome, from_transport_error};
 
 /// State of a service between its first `poll_ready` and the call that it gets ready for.

@@ -1,7 +1,6 @@
 //! Starting a client's call.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use http::Request;
 use opentelemetry::global::BoxedSpan;
@@ -12,6 +11,7 @@ use tonic::GrpcMethod;
 use super::body_context;
 use super::layer::ClientLayer;
 use crate::attributes::captured_headers::{CapturedHeaders, HeaderList};
+use crate::clock::Instant;
 use crate::grpc::progress::OfferedEncodings;
 use crate::grpc::request_headers::KnownHeaders;
 use crate::grpc::side::Direction;
@@ -68,10 +68,6 @@ impl ClientLayer {
         waiting_since: Option<Instant>,
     ) -> PooledCall {
         let instrumentation = self.options.instrumentation();
-        let parent = SpanParent {
-            base: instrumentation.has_tracer().then_some(context),
-            ..SpanParent::default()
-        };
         let method = self.method(request);
         let params = CallParams {
             method: method.unwrap_or_else(|| self.registry.fallback()),
@@ -89,12 +85,18 @@ impl ClientLayer {
         };
         let mut call = PooledCall::new(params, KnownHeaders::scan(request.headers()).timeout());
         call.set_offered_encodings(OfferedEncodings::of(request.headers()));
-        let attributes = ClientAttributes {
-            target: self.registry.target(),
-            request,
-            captured: &captured.request_headers,
-        };
-        call.start_span(parent, &attributes);
+        if call.instrumentation().has_tracer() {
+            let parent = SpanParent {
+                base: Some(context),
+                ..SpanParent::default()
+            };
+            let attributes = ClientAttributes {
+                target: self.registry.target(),
+                request,
+                captured: &captured.request_headers,
+            };
+            call.start_span(parent, &attributes);
+        }
         self.options.add_span_attributes(&call, request);
         call
     }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
+use crate::clock::{Instant, TimerInstant};
 use crate::grpc::side::Side;
+use crate::guard::CaughtPanic;
 
 /// Returns how much earlier than its timeout an RPC may be dropped that has missed its deadline.
 ///
@@ -25,6 +27,39 @@ fn slack(timeout: Duration) -> Duration {
     } else {
         MAX_SLACK.min(MIN_SLACK + timeout.saturating_sub(SHORT) / 20)
     }
+}
+
+/// The timeout of a request, and the time at which it arrived, by the clock of tonic's timers.
+#[derive(Debug)]
+pub(crate) struct Timeout {
+    timeout: Duration,
+    started_at: TimerInstant,
+}
+
+impl Timeout {
+    /// `arrived` is the time of arrival, if the call starts later.
+    ///
+    /// Never inlined, to keep the start of a call without a timeout small.
+    #[inline(never)]
+    pub(crate) fn start(timeout: Duration, arrived: Option<Instant>) -> Option<Self> {
+        let now = now()?;
+        let late = arrived.map_or(Duration::ZERO, |arrived| arrived.elapsed());
+        let started_at = now.checked_sub(late).unwrap_or(now);
+        Some(Timeout { timeout, started_at })
+    }
+
+    /// Returns `true` if an RPC that is dropped now has exceeded its timeout.
+    pub(crate) fn exceeded(&self, side: Side) -> bool {
+        now().is_some_and(|now| exceeded(side, self.timeout, now - self.started_at))
+    }
+}
+
+/// Returns the time by the clock of tonic's timers.
+///
+/// A clock that can be stopped panics in a thread that has dropped its thread-locals, where a drop
+/// may still call this. Then there is no time, as no timer fires.
+fn now() -> Option<TimerInstant> {
+    CaughtPanic::catch(TimerInstant::now).ok()
 }
 
 /// Parses `grpc-timeout`: up to eight digits and a unit, as the [gRPC protocol] specifies.

@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::time::Instant;
 
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH};
 use http::{Request, Version};
@@ -14,11 +13,11 @@ use super::layer::ServerLayer;
 use super::request::{ConnectionAddrs, IncomingRequest, is_otlp_path};
 use super::start::start_call;
 use crate::attributes::captured_headers::CapturedHeaders;
+use crate::clock::Instant;
 use crate::grpc::content_type::is_grpc;
 use crate::grpc::path::service_and_method;
 use crate::grpc::request_headers::KnownHeaders;
 use crate::grpc::side::Direction;
-use crate::guard;
 use crate::instrumentation::InstrumentationRef;
 use crate::layer::request::RpcRequest;
 use crate::rpc::active_call::{ActiveCall, Found};
@@ -27,6 +26,7 @@ use crate::rpc::current;
 use crate::rpc::message_sizes::MessageSizes;
 use crate::rpc::origin::{RequestOrigin, client_mark, set_client_mark};
 use crate::rpc::request_body::{self, RequestEnd};
+use crate::{guard, versions};
 
 /// Returns `true` if the body of a request may end early, as it comes over a socket.
 ///
@@ -72,11 +72,14 @@ impl ServerLayer {
             }
             self.start_arrived(request, self.origin(client_mark), captured, None)
         };
-        if let Some(call) = call.recorded()
-            && (call.message_sizes().is_some() || is_from_socket(request))
-        {
-            let counter = call.message_sizes().map(|sizes| sizes.counter(Direction::Received));
-            request_body::wrap(request.body_mut(), counter, || Some(call.watch_request()));
+        if let Some(call) = call.recorded() {
+            if call.is_unresolved() {
+                versions::mark(request.extensions_mut());
+            }
+            if call.message_sizes().is_some() || is_from_socket(request) {
+                let counter = call.message_sizes().map(|sizes| sizes.counter(Direction::Received));
+                request_body::wrap(request.body_mut(), counter, || Some(call.watch_request()));
+            }
         }
         Some(call)
     }

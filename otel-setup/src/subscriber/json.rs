@@ -17,6 +17,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::event::{current_span, field_name, now};
+use crate::text::json_line;
 
 /// Formats each event as one JSON object.
 pub(super) struct Json;
@@ -73,7 +74,7 @@ where
             fields: fields.fields,
             ids: Ids::current(),
         };
-        let line = serde_json::to_string(&line).map_err(|_| fmt::Error)?;
+        let line = json_line(&line).map_err(|_| fmt::Error)?;
         writeln!(to, "{line}")
     }
 }

@@ -6,9 +6,11 @@ use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
+use tracing_subscriber::filter::FilterExt;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::directives::Directives;
+use super::registered::{Registration, Witness};
 use super::spec_logger::SpecLoggerProvider;
 use super::stdout_logs::StdoutLogs;
 
@@ -28,7 +30,10 @@ impl Layers {
     {
         self.loggers.clone().map(|loggers| {
             let bridge = OpenTelemetryTracingBridge::new(&SpecLoggerProvider(loggers));
-            bridge.with_filter(self.directives.event_filter())
+            let registration = Registration::default();
+            bridge
+                .and_then(Witness(registration.clone()))
+                .with_filter(self.directives.event_filter().and(registration))
         })
     }
 
@@ -37,13 +42,15 @@ impl Layers {
         S: Subscriber + for<'s> LookupSpan<'s> + Send + Sync,
     {
         self.tracers.as_ref().map(|tracers| {
+            let registration = Registration::default();
             tracing_opentelemetry::layer()
                 .with_tracer(tracers.tracer("tracing"))
                 // Only the source location of the metadata becomes attributes.
                 .with_target(false)
                 .with_threads(false)
                 .with_tracked_inactivity(false)
-                .with_filter(self.directives.span_filter())
+                .and_then(Witness(registration.clone()))
+                .with_filter(self.directives.span_filter().and(registration))
         })
     }
 
@@ -52,6 +59,11 @@ impl Layers {
         S: Subscriber + for<'s> LookupSpan<'s> + Send + Sync,
     {
         let layer = self.stdout.layer();
-        layer.map(|layer| layer.with_filter(self.directives.event_filter()))
+        layer.map(|layer| {
+            let registration = Registration::default();
+            layer
+                .and_then(Witness(registration.clone()))
+                .with_filter(self.directives.event_filter().and(registration))
+        })
     }
 }

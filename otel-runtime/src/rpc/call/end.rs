@@ -1,13 +1,13 @@
 //! The end of a call, by its owner or because its owner is dropped.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanRef, TraceContextExt};
 
 use super::Call;
 use crate::grpc::outcome::Outcome;
-use crate::metrics::legacy;
+use crate::metrics::{exemplars, legacy};
 use crate::{guard, semconv};
 
 impl Call {
@@ -20,6 +20,9 @@ impl Call {
         }
         let elapsed = self.started_at.elapsed();
         guard::METER.run(|| self.record_metrics(elapsed.as_secs_f64(), outcome));
+        if exemplars::are_enabled() {
+            self.record_exemplar(elapsed, outcome);
+        }
         if let Some(context) = self.recording_context() {
             guard::TRACER.run(|| self.end_span(&context.span(), elapsed, outcome));
         }
@@ -38,6 +41,27 @@ impl Call {
         if let Some(sizes) = &self.message_sizes {
             sizes.end(self.method, outcome);
         }
+    }
+
+    #[inline(never)]
+    fn record_exemplar(&self, elapsed: Duration, outcome: Outcome<'_>) {
+        // Without a start time there is no span of this call.
+        let Some(context) = self
+            .context
+            .as_ref()
+            .filter(|_| self.start_time > SystemTime::UNIX_EPOCH)
+        else {
+            return;
+        };
+        let instruments = self.instrumentation.instruments();
+        self.method.exemplars().record(
+            outcome,
+            instruments.boundaries(),
+            context.span().span_context(),
+            self.start_time,
+            elapsed,
+            || self.method.duration_series(instruments, outcome),
+        );
     }
 
     /// Takes the call back, so that nothing of it is recorded.

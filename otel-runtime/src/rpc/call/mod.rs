@@ -5,7 +5,7 @@ mod method;
 mod start;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use opentelemetry::trace::Link;
 use opentelemetry::{Context, KeyValue};
@@ -15,9 +15,10 @@ use super::message_sizes::MessageSizes;
 use super::origin::RequestOrigin;
 use super::request_body::RequestEnd;
 use crate::attributes::captured_headers::CapturedHeaders;
+use crate::clock::Instant;
 use crate::grpc::progress::OfferedEncodings;
 use crate::grpc::side::Side;
-use crate::grpc::timeout;
+use crate::grpc::timeout::Timeout;
 use crate::instrumentation::InstrumentationRef;
 use crate::method::Method;
 use crate::method::registry::MethodRegistry;
@@ -78,7 +79,7 @@ pub struct Call {
     started_late: bool,
     /// The wall-clock time of `started_at`, if the call has a span.
     start_time: SystemTime,
-    timeout: Option<Duration>,
+    timeout: Option<Timeout>,
     layer_headers: Option<&'static CapturedHeaders>,
     /// Header lists of the handler that runs this call, if one has claimed it.
     handler_headers: Option<&'static CapturedHeaders>,
@@ -106,7 +107,7 @@ impl Call {
             started_at,
             started_late: params.arrived.is_some(),
             start_time: SystemTime::UNIX_EPOCH,
-            timeout,
+            timeout: timeout.and_then(|timeout| Timeout::start(timeout, params.arrived)),
             layer_headers: params.layer_headers,
             handler_headers: params.handler_headers,
             message_sizes: params.message_sizes,
@@ -123,6 +124,12 @@ impl Call {
     pub(super) fn add_active(&self) {
         self.method
             .with_metrics(self.instrumentation.instruments(), |metrics| metrics.add_active(1));
+    }
+
+    /// Attaches the call to `base`, the current context if `None`, without a span.
+    #[inline]
+    pub(crate) fn set_context(&mut self, base: Option<Context>) {
+        self.context = base;
     }
 
     #[inline]
@@ -261,6 +268,7 @@ impl Call {
     /// Returns `true` if the caller's deadline has passed.
     pub(crate) fn deadline_exceeded(&self) -> bool {
         self.timeout
-            .is_some_and(|timeout| timeout::exceeded(self.side(), timeout, self.started_at.elapsed()))
+            .as_ref()
+            .is_some_and(|timeout| timeout.exceeded(self.side()))
     }
 }

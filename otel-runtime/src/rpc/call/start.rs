@@ -9,23 +9,13 @@ use super::{Call, SpanParent};
 use crate::grpc::side::Side;
 use crate::metrics::legacy;
 use crate::span::{SpanAttributes, StartedSpan};
-use crate::{propagation, semconv};
+use crate::{clock, propagation, semconv};
 
 impl Call {
-    /// Starts the call's span, if a tracer is installed.
-    #[inline]
-    pub(crate) fn start_span(&mut self, parent: SpanParent, attributes: &dyn SpanAttributes) {
-        if self.instrumentation.has_tracer() {
-            self.build_span(parent, attributes);
-        } else {
-            self.context = parent.base;
-        }
-    }
-
     /// Returns the wall-clock time of the start.
     #[inline]
     fn start_time(&self) -> SystemTime {
-        let now = SystemTime::now();
+        let now = clock::time_of_day();
         if self.started_late {
             now - self.started_at.elapsed()
         } else {
@@ -33,7 +23,8 @@ impl Call {
         }
     }
 
-    fn build_span(&mut self, parent: SpanParent, attributes: &dyn SpanAttributes) {
+    /// Starts the call's span.
+    pub(crate) fn start_span(&mut self, parent: SpanParent, attributes: &dyn SpanAttributes) {
         self.start_time = self.start_time();
         let base = parent.base.unwrap_or_else(Context::current);
         // Has room for the attributes that the end adds.
