@@ -5,7 +5,7 @@ mod method;
 mod start;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use opentelemetry::trace::Link;
 use opentelemetry::{Context, KeyValue};
