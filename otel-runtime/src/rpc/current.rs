@@ -114,15 +114,21 @@ pub(crate) fn run_in_layer(code: &mut dyn FnMut()) {
 /// code may run without either.
 #[inline]
 pub(crate) fn run<R: Role, T>(call: &mut Option<ActiveCall>, code: impl FnOnce() -> T) -> T {
-    let attached = match call {
-        None => return code(),
-        Some(ActiveCall::Deferred(_)) => return run_deferred(call, code),
-        Some(active) => active.context().and_then(attach),
+    let Some(active) = call else {
+        return code();
     };
+    let is_deferred = matches!(active, ActiveCall::Deferred(_));
+    let mut attached = active.context().and_then(attach);
+    if is_deferred {
+        attached = replace_late_context(attached);
+    }
     let result = match R::SIDE {
         Side::Server => run_swapped(call, code),
         Side::Client => run_swapped(&mut None, code),
     };
+    if is_deferred {
+        attached = replace_late_context(attached);
+    }
     match result {
         Ok(result) => result,
         Err(panic) => on_panic(call, panic, attached),
@@ -153,19 +159,13 @@ pub(crate) fn run_in_client_context<T>(context: &Context, code: impl FnOnce() ->
     }
 }
 
-/// Like [`run`], for a call that may start while the code runs.
+/// Replaces the context of a deferred call that started while it ran.
 #[cold]
-fn run_deferred<T>(call: &mut Option<ActiveCall>, code: impl FnOnce() -> T) -> T {
-    let outer = CURRENT.try_with(|current| current.late_context.take()).ok().flatten();
-    let result = run_swapped(call, code);
-    let attached = CURRENT
-        .try_with(|current| current.late_context.replace(outer))
+fn replace_late_context(context: Option<ContextGuard>) -> Option<ContextGuard> {
+    CURRENT
+        .try_with(|current| current.late_context.replace(context))
         .ok()
-        .flatten();
-    match result {
-        Ok(result) => result,
-        Err(panic) => on_panic(call, panic, attached),
-    }
+        .flatten()
 }
 
 /// Ends a call whose code has panicked, and continues the panic.
