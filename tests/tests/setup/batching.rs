@@ -131,8 +131,13 @@ fn items_beyond_the_queue_size_are_dropped_and_counted() {
             "spans 200" => collector.spans().len(),
             _ => collector.log_records().len(),
         };
-        // Items in the queue, and items in the batch that is being exported.
-        assert!(arrived <= 2 * 8, "{arrived}: {answer}");
+        assert!(
+            answer.contains(&format!("{} of 200 ", 200 - arrived)),
+            "{arrived}: {answer}"
+        );
+        // Items in the queue and in the batch that is being exported. On a slow machine one batch
+        // more, if the first has timed out before the last items are recorded.
+        assert!(arrived <= 3 * 8, "{arrived}: {answer}");
         drop(driven.end());
     }
 }
