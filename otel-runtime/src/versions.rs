@@ -13,8 +13,8 @@ const OPENTELEMETRY: &str = "0.33";
 /// The mark that a layer leaves in a request for other versions of this crate.
 ///
 /// A type of this crate is another type in each version, so this is one of the standard library's.
-/// It holds the name and the version of the crate. `Wrapping` makes it a type that nobody else puts
-/// into a request. Never change it: every version must find it.
+/// The array holds the name and the version of the crate. Nobody else puts a `Wrapping` of one into
+/// a request. Never change this type: every version must find it.
 type LayerMark = Wrapping<[&'static str; 2]>;
 
 const MARK: LayerMark = Wrapping([semconv::SCOPE_NAME, semconv::SCOPE_VERSION]);
