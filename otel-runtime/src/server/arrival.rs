@@ -18,6 +18,7 @@ use crate::grpc::content_type::is_grpc;
 use crate::grpc::path::service_and_method;
 use crate::grpc::request_headers::KnownHeaders;
 use crate::grpc::side::Direction;
+use crate::guard;
 use crate::instrumentation::InstrumentationRef;
 use crate::layer::request::RpcRequest;
 use crate::rpc::active_call::{ActiveCall, Found};
@@ -26,7 +27,6 @@ use crate::rpc::current;
 use crate::rpc::message_sizes::MessageSizes;
 use crate::rpc::origin::{RequestOrigin, client_mark, set_client_mark};
 use crate::rpc::request_body::{self, RequestEnd};
-use crate::{guard, versions};
 
 /// Returns `true` if the body of a request may end early, as it comes over a socket.
 ///
@@ -74,7 +74,7 @@ impl ServerLayer {
         };
         if let Some(call) = call.recorded() {
             if call.is_unresolved() {
-                versions::mark(request.extensions_mut());
+                self.marks.mark(request.extensions_mut());
             }
             if call.message_sizes().is_some() || is_from_socket(request) {
                 let counter = call.message_sizes().map(|sizes| sizes.counter(Direction::Received));

@@ -20,6 +20,7 @@ use crate::layer::request::RpcRequest;
 use crate::layer::response_future::ResponseFuture;
 use crate::method::descriptor_set::for_each_method;
 use crate::method::registry::MethodRegistry;
+use crate::versions::Marks;
 
 type Predicate = Arc<dyn Fn(&RpcRequest<'_>) -> bool + Send + Sync>;
 
@@ -115,6 +116,7 @@ pub struct ServerLayer {
     pub(super) inner: Arc<InnerLayers>,
     pub(super) message_sizes: bool,
     pub(super) registry: Arc<MethodRegistry>,
+    pub(super) marks: Arc<Marks>,
 }
 
 impl Default for ServerLayer {
@@ -133,6 +135,7 @@ impl ServerLayer {
             inner: Arc::default(),
             message_sizes: false,
             registry: Arc::new(MethodRegistry::for_server()),
+            marks: Arc::default(),
         }
     }
 
