@@ -4,5 +4,6 @@
 #![allow(clippy::missing_panics_doc)]
 
 pub mod foreign;
+pub mod interop;
 pub mod prometheus;
 pub mod tools;

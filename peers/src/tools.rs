@@ -1,21 +1,29 @@
 //! Tools that cargo does not bring, installed once into the target directory.
 
+use std::env;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 use std::sync::{Mutex, PoisonError};
 
+/// The environment variable with a directory for what is installed, instead of the target directory.
+///
+/// Continuous integration may keep it from one run to the next.
+const CACHE: &str = "PEERS_CACHE";
+
 /// Returns the directory `NAME-…` in `directory`, which `install` fills if it is missing.
 ///
-/// The name depends on `made_of`, so another list of packages makes another directory.
+/// The name depends on `made_of`, so another list of packages makes another directory. If the
+/// environment variable `PEERS_CACHE` is set, its value is used instead of `directory`.
 pub fn installed(directory: &str, name: &str, made_of: &[&str], install: impl FnOnce(&Path)) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
 
     let mut key = DefaultHasher::new();
     made_of.hash(&mut key);
-    let finished = Path::new(directory).join(format!("{name}-{:016x}", key.finish()));
+    let cache = env::var(CACHE).unwrap_or_else(|_| directory.to_owned());
+    let finished = Path::new(&cache).join(format!("{name}-{:016x}", key.finish()));
     if !finished.exists() {
         // The directory gets its name once it is complete, so that of an interrupted run is not
         // used.

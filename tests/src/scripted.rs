@@ -25,6 +25,9 @@ use crate::kinds::server_stream_server::{ServerStream, ServerStreamServer};
 use crate::kinds::unary_server::{Unary, UnaryServer};
 use crate::telemetry::Shared;
 
+/// The length of a text that exceeds the usual limit of messages, 4 MiB.
+pub const LARGE: usize = 5 << 20;
+
 /// The handlers of the services, which do as the text of the first message says.
 ///
 /// Any other text is echoed. The scripts are:
@@ -34,6 +37,7 @@ use crate::telemetry::Shared;
 /// * `hold`: like `wait`, and starts a span `child` when it is dropped;
 /// * `panic`: panics with `as asked`;
 /// * `span`: starts a span `child`;
+/// * `large`: replies with [`LARGE`] bytes;
 /// * `torn`: fails after the only message of a response stream;
 /// * `later 5`, `later wait`, …: does so after the first message of a response stream.
 #[derive(Clone, Debug, Default)]
@@ -109,6 +113,7 @@ impl ScriptedService {
             }
             "panic" => panic!("as asked"),
             "span" => drop(Held),
+            "large" => return Ok(Message::from(&*"x".repeat(LARGE))),
             text => match text.parse() {
                 Ok(0) | Err(_) => {}
                 Ok(code) => return Err(Status::new(Code::from_i32(code), format!("as asked: {code}"))),

@@ -1,0 +1,4 @@
+//! `docs/interop.md`, which is generated from the table.
+
+/// Writes the page.
+pub fn write() {}

@@ -1,0 +1,87 @@
+//! What each side must say of an end, by the specification of gRPC and OpenTelemetry's conventions.
+
+use super::{Direction, End};
+
+/// Returns the ends that our span may have, whoever the peer is.
+///
+/// `caller` is the status code that the caller got, or `-` if there is none.
+pub(super) fn ours(direction: Direction, end: End, caller: &str) -> Vec<String> {
+    match direction {
+        Direction::Client => server(end).iter().map(|&end| end.to_owned()).collect(),
+        Direction::Server => client(end, caller),
+    }
+}
+
+/// Returns the ends of the span of our server.
+fn server(end: End) -> &'static [&'static str] {
+    match end {
+        End::Ok | End::GoAway | End::Gzip => &["OK"],
+        End::Error | End::LateError => &["NOT_FOUND"],
+        End::Failure => &["INTERNAL error INTERNAL"],
+        End::Panic => &["UNKNOWN error panic"],
+        End::Cancel | End::LateCancel | End::Killed => &["CANCELLED"],
+        End::Deadline => &["DEADLINE_EXCEEDED error DEADLINE_EXCEEDED"],
+        // As tonic does. Other implementations use RESOURCE_EXHAUSTED.
+        End::LargeRequest => &["OUT_OF_RANGE"],
+        // The client refuses the reply when it has read its length. The server may have sent all.
+        End::LargeReply => &["OK", "CANCELLED"],
+        End::GzipRefused | End::Unknown => &["UNIMPLEMENTED error UNIMPLEMENTED"],
+    }
+}
+
+/// Returns the ends of the span of our client, which are what its caller got.
+fn client(end: End, caller: &str) -> Vec<String> {
+    let codes: &[&str] = match end {
+        End::Ok | End::GoAway | End::Gzip => return vec!["OK".to_owned()],
+        End::Error | End::LateError => &["NOT_FOUND"],
+        End::Failure => &["INTERNAL"],
+        // Implementations differ: they answer, reset the stream or end.
+        End::Panic => &["UNKNOWN", "INTERNAL", "UNAVAILABLE", "CANCELLED"],
+        // Nobody gets a status of what has been dropped.
+        End::Cancel | End::LateCancel => return vec!["CANCELLED error CANCELLED".to_owned()],
+        // tonic's timer, which makes it a cancellation, and the server's race.
+        End::Deadline => &["DEADLINE_EXCEEDED", "CANCELLED"],
+        End::LargeRequest => &["RESOURCE_EXHAUSTED", "OUT_OF_RANGE"],
+        End::LargeReply => &["OUT_OF_RANGE"],
+        End::GzipRefused | End::Unknown => &["UNIMPLEMENTED"],
+        End::Killed => &["UNAVAILABLE"],
+    };
+    let codes = codes.iter().filter(|code| **code == caller);
+    let transport = matches!(end, End::Killed | End::Panic);
+    let ends = codes.flat_map(|code| {
+        let types: &[&str] = if transport {
+            &[code, "connection_reset", "broken_pipe", "unexpected_eof"]
+        } else {
+            &[code]
+        };
+        types.iter().map(|error| format!("{code} error {error}")).collect::<Vec<_>>()
+    });
+    ends.collect()
+}
+
+/// Returns whether the peer's first span says what the conventions have for the end.
+///
+/// Its error type does not matter: older conventions have none.
+pub(super) fn is_conventional(direction: Direction, end: End, caller: &str, theirs: &str) -> bool {
+    let first = theirs.split(" > ").next().unwrap_or_default();
+    let is = |code: &str, status: &str| {
+        let expected = format!("{code}{status}");
+        let rest = first.strip_prefix(&*expected);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' ') && !rest.starts_with(" error"))
+    };
+    match (direction, end) {
+        (_, End::Killed) if direction == Direction::Client => first == "-",
+        (Direction::Client, _) if caller == "OK" => is("OK", ""),
+        (Direction::Client, _) => is(caller, " error"),
+        (Direction::Server, End::Killed) => first == "-",
+        (Direction::Server, End::Ok | End::GoAway | End::Gzip) => is("OK", ""),
+        (Direction::Server, End::Error | End::LateError) => is("NOT_FOUND", ""),
+        (Direction::Server, End::Failure) => is("INTERNAL", " error"),
+        (Direction::Server, End::Panic) => is("UNKNOWN", " error") || is("INTERNAL", " error"),
+        (Direction::Server, End::Cancel | End::LateCancel) => is("CANCELLED", ""),
+        (Direction::Server, End::Deadline) => is("DEADLINE_EXCEEDED", " error"),
+        (Direction::Server, End::LargeRequest) => is("RESOURCE_EXHAUSTED", "") || is("OUT_OF_RANGE", ""),
+        (Direction::Server, End::LargeReply) => is("OK", "") || is("CANCELLED", ""),
+        (Direction::Server, End::GzipRefused | End::Unknown) => is("UNIMPLEMENTED", " error"),
+    }
+}

@@ -1,0 +1,350 @@
+//! Runs all cells of a peer in one direction.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::time::Duration;
+
+use integration_tests::client::{Kind, code_name, endpoint};
+use integration_tests::collector::Collector;
+use integration_tests::kinds::Message;
+use integration_tests::kinds::bidi_client::BidiClient;
+use integration_tests::kinds::bidi_server::BidiServer;
+use integration_tests::kinds::client_stream_client::ClientStreamClient;
+use integration_tests::kinds::client_stream_server::ClientStreamServer;
+use integration_tests::kinds::server_stream_client::ServerStreamClient;
+use integration_tests::kinds::server_stream_server::ServerStreamServer;
+use integration_tests::kinds::unary_client::UnaryClient;
+use integration_tests::kinds::unary_server::UnaryServer;
+use integration_tests::scripted::{Annotated, LARGE, ScriptedService};
+use integration_tests::server::{RunningServer, TIMEOUT, serve_with};
+use integration_tests::telemetry::{Telemetry, attributes};
+use opentelemetry_sdk::trace::SpanData;
+use otel_runtime::{ServerLayer, TracedChannel};
+use tokio::task::{JoinHandle, block_in_place};
+use tokio::time::timeout;
+use tonic::codec::CompressionEncoding::Gzip;
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::service::Routes;
+use tonic::transport::Server;
+use tonic::{Request, Status};
+
+use super::observe::{durations_that_differ, our_span, their_spans};
+use super::peer::{self, Peer};
+use super::process::Process;
+use super::table::{Cell, Key, Table};
+use super::{Direction, End, rules};
+
+/// Set to `1`, makes the table have what was found; set to `add`, adds what was found to it.
+const UPDATE: &str = "UPDATE_EXPECT";
+const DEADLINE: Duration = Duration::from_millis(200);
+
+/// Runs all cells of a peer in one direction, and asserts that the table has their results.
+///
+/// # Panics
+///
+/// If a result is not in the table, breaks a rule, or lacks a reason.
+pub async fn run(peer: &Peer, direction: Direction, directory: &str) {
+    let number = peer::ALL.iter().position(|known| known.name == peer.name).unwrap();
+    let update = env::var(UPDATE).unwrap_or_default();
+    let mut table = Table::read();
+    if update == "1" {
+        table.cells.retain(|key, _| (key.0, key.1) != (number, direction));
+    }
+    let mut runner = Runner::new(peer, direction, directory, number, table).await;
+    let mut found = BTreeMap::new();
+    for end in End::ALL {
+        let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| end.applies(direction, *kind)).collect();
+        let groups: Vec<&[Kind]> = if end.ends_the_process() {
+            vec![&kinds]
+        } else {
+            kinds.chunks(1).collect()
+        };
+        for kinds in groups {
+            found.extend(runner.cells(end, kinds).await);
+        }
+    }
+    let mut table = std::mem::take(&mut runner.table);
+    let wrong = wrong_cells(&table, &found, !update.is_empty());
+    if !update.is_empty() {
+        table.cells.retain(|key, _| (key.0, key.1) == (number, direction));
+        for (key, cell) in found {
+            let known = table.cells.entry(key).or_insert_with(|| cell.clone());
+            for (known, found) in [
+                (&mut known.caller, cell.caller),
+                (&mut known.ours, cell.ours),
+                (&mut known.theirs, cell.theirs),
+            ] {
+                known.extend(found);
+                known.sort();
+                known.dedup();
+            }
+        }
+        Table::replace(number, direction, table.cells);
+    }
+    assert!(wrong.is_empty(), "{} cells:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Returns the results that are not in the table, break a rule or lack a reason, as text.
+fn wrong_cells(table: &Table, found: &BTreeMap<Key, Cell>, is_update: bool) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (key, cell) in found {
+        let (number, direction, end, kind) = *key;
+        let name = peer::ALL[number].name;
+        let place = format!("{name}, {}, {}, {:?}", direction.role(), end.name(), Kind::ALL[kind]);
+        let (caller, ours, theirs) = (&cell.caller[0], &cell.ours[0], &cell.theirs[0]);
+        let rule = rules::ours(direction, end, caller);
+        if !rule.contains(ours) {
+            wrong.push(format!("{place}: ours is {ours:?}, caller got {caller}, not one of {rule:?}"));
+        }
+        if !rules::is_conventional(direction, end, caller, theirs) && !table.reasons.contains_key(key) {
+            wrong.push(format!("{place}: theirs is {theirs:?}, caller got {caller}, without a reason"));
+        }
+        let is_expected = table.cells.get(key).is_some_and(|known| {
+            known.caller.contains(caller) && known.ours.contains(ours) && known.theirs.contains(theirs)
+        });
+        if !is_update && !is_expected {
+            wrong.push(format!("{place}: {cell:?}, but the table has {:?}", table.cells.get(key)));
+        }
+    }
+    wrong
+}
+
+struct Runner<'p> {
+    peer: &'p Peer,
+    direction: Direction,
+    number: usize,
+    table: Table,
+    launcher: super::launch::Launcher,
+    collector: Collector,
+    handler: ScriptedService,
+    /// Our server, and one that accepts gzip.
+    servers: [Option<RunningServer>; 2],
+    /// The peer's processes, each for one of our servers.
+    processes: [Option<Process>; 2],
+    /// The channels of our client, each to one of the processes.
+    channels: [Option<TracedChannel>; 2],
+}
+
+impl<'p> Runner<'p> {
+    async fn new(peer: &'p Peer, direction: Direction, directory: &str, number: usize, table: Table) -> Self {
+        let handler = ScriptedService::default();
+        let layered = || Server::builder().layer(ServerLayer::new());
+        let refusing = serve_with(layered(), Annotated::routes(&handler)).await;
+        let accepting = serve_with(layered(), routes_with_gzip(&handler)).await;
+        Runner {
+            peer,
+            direction,
+            number,
+            table,
+            launcher: block_in_place(|| (peer.launcher)(directory)),
+            collector: Collector::start(),
+            handler,
+            servers: [Some(refusing), Some(accepting)],
+            processes: [None, None],
+            channels: [None, None],
+        }
+    }
+
+    /// Runs RPCs that end the same way, and returns their results.
+    async fn cells(&mut self, end: End, kinds: &[Kind]) -> Vec<(Key, Cell)> {
+        let telemetry = Telemetry::start();
+        self.collector.clear();
+        let place = usize::from(matches!(end, End::Gzip | End::GoAway));
+        self.start(place).await;
+        let callers = match self.direction {
+            Direction::Client => self.peer_calls(place, end, kinds).await,
+            Direction::Server => self.we_call(place, end, kinds).await,
+        };
+        let spans = telemetry.spans(kinds.len()).await;
+        let durations = durations_that_differ(&telemetry, self.direction, &spans).await;
+        let mut cells = Vec::new();
+        for (kind, caller) in kinds.iter().zip(callers) {
+            let kind_number = Kind::ALL.iter().position(|known| known == kind).unwrap();
+            let key = (self.number, self.direction, end, kind_number);
+            let span = span_of(&spans, *kind);
+            let expected = self.table.cells.get(&key).map(|cell| &*cell.theirs);
+            let theirs = their_spans(&self.collector, self.direction, span, expected);
+            let mut ours = our_span(span);
+            ours.extend(durations.iter().map(|durations| format!(", {durations}")));
+            let cell = Cell {
+                caller: vec![caller],
+                ours: vec![ours],
+                theirs: vec![theirs],
+            };
+            println!("{}, {kind:?}: {cell:?}", end.name());
+            cells.push((key, cell));
+        }
+        cells
+    }
+
+    /// Starts the process at `place`, if it does not run.
+    async fn start(&mut self, place: usize) {
+        if let Some(process) = &mut self.processes[place]
+            && !process.has_ended()
+        {
+            return;
+        }
+        let argument = self.peer.argument;
+        let mut process = match self.direction {
+            Direction::Client => {
+                let address = self.servers[place].as_ref().unwrap().address.to_string();
+                Process::start(&mut self.launcher.command(&[argument, "client", &address], &self.collector))
+            }
+            Direction::Server => Process::start(&mut self.launcher.command(&[argument, "server"], &self.collector)),
+        };
+        if self.direction == Direction::Server {
+            let address = block_in_place(|| process.answer("127.0.0.1:"));
+            let address = format!("127.0.0.1:{address}").parse().unwrap();
+            self.channels[place] = Some(TracedChannel::connect(endpoint(address)).await.unwrap());
+        }
+        self.processes[place] = Some(process);
+    }
+
+    /// Lets the peer call our server, and returns the codes that it gets.
+    async fn peer_calls(&mut self, place: usize, end: End, kinds: &[Kind]) -> Vec<String> {
+        let process = self.processes[place].as_mut().unwrap();
+        for kind in kinds {
+            let seconds = match end {
+                End::Deadline => DEADLINE.as_secs_f64().to_string(),
+                _ => String::new(),
+            };
+            let option = match end {
+                End::Gzip | End::GzipRefused => "gzip",
+                End::Unknown => "unknown",
+                _ => "",
+            };
+            process.send(&format!("{kind:?}|{}|{seconds}|{option}", end.text()));
+            if end.waits() {
+                timeout(TIMEOUT, self.handler.waits()).await.expect("the call reaches the server");
+            }
+        }
+        match end {
+            End::Cancel | End::LateCancel => process.send("cancel"),
+            End::GoAway => self.servers[place] = None,
+            End::Killed => {
+                process.kill();
+                return vec!["-".to_owned(); kinds.len()];
+            }
+            _ => {}
+        }
+        let mut codes = Vec::new();
+        for kind in kinds {
+            if end == End::GoAway {
+                self.handler.release();
+            }
+            let ended = block_in_place(|| process.answer(&format!("ended {kind:?} ")));
+            let code = ended.split(' ').next().unwrap();
+            codes.push(code.to_owned());
+        }
+        codes
+    }
+
+    /// Calls the peer's server, and returns the codes that our client gets.
+    async fn we_call(&mut self, place: usize, end: End, kinds: &[Kind]) -> Vec<String> {
+        let channel = self.channels[place].clone().unwrap();
+        let mut process = self.processes[place].take().unwrap();
+        let mut calls: Vec<JoinHandle<Result<(), Status>>> = Vec::new();
+        for kind in kinds {
+            calls.push(tokio::spawn(call(channel.clone(), *kind, end)));
+            if end.waits() {
+                block_in_place(|| process.answer("waits"));
+            }
+        }
+        match end {
+            End::GoAway => {
+                process.send("goaway");
+                block_in_place(|| process.answer("going"));
+            }
+            End::Killed => process.kill(),
+            _ => {}
+        }
+        let mut codes = Vec::new();
+        for call in calls {
+            match end {
+                End::GoAway => process.send("release"),
+                End::Cancel | End::LateCancel => call.abort(),
+                _ => {}
+            }
+            codes.push(match timeout(TIMEOUT, call).await.expect("the call ends") {
+                Ok(Ok(())) => "OK".to_owned(),
+                Ok(Err(status)) => {
+                    println!("{status:?}");
+                    code_name(status.code()).to_owned()
+                }
+                Err(_) => "-".to_owned(),
+            });
+        }
+        self.processes[place] = Some(process);
+        codes
+    }
+}
+
+/// Returns the span of a kind, even if its method is unknown.
+fn span_of(spans: &[SpanData], kind: Kind) -> &SpanData {
+    let of_kind = |span: &&SpanData| attributes(&span.attributes)["rpc.method"] == kind.method();
+    match spans {
+        [span] => span,
+        spans => spans.iter().find(of_kind).unwrap(),
+    }
+}
+
+fn routes_with_gzip(handler: &ScriptedService) -> Routes {
+    macro_rules! gzip {
+        ($server:ident) => {
+            $server::new(Annotated(handler.clone()))
+                .accept_compressed(Gzip)
+                .send_compressed(Gzip)
+        };
+    }
+    Routes::new(gzip!(UnaryServer))
+        .add_service(gzip!(ServerStreamServer))
+        .add_service(gzip!(ClientStreamServer))
+        .add_service(gzip!(BidiServer))
+}
+
+/// Makes a call with one message, and reads its response to the end.
+async fn call(channel: TracedChannel, kind: Kind, end: End) -> Result<(), Status> {
+    let text = match end {
+        End::LargeRequest => "x".repeat(LARGE),
+        _ => end.text().to_owned(),
+    };
+    let mut request = Request::new(Message { text });
+    if end == End::Deadline {
+        request.set_timeout(DEADLINE);
+    }
+    if end == End::Unknown {
+        return call_unknown(channel, kind, request).await;
+    }
+    macro_rules! client {
+        ($client:ident) => {
+            match end {
+                End::Gzip => $client::new(channel).send_compressed(Gzip).accept_compressed(Gzip),
+                _ => $client::new(channel),
+            }
+        };
+    }
+    let mut replies = match kind {
+        Kind::Unary => return client!(UnaryClient).call(request).await.map(drop),
+        Kind::ClientStream => {
+            let request = request.map(tokio_stream::once);
+            return client!(ClientStreamClient).call(request).await.map(drop);
+        }
+        Kind::ServerStream => client!(ServerStreamClient).call(request).await?,
+        Kind::Bidi => client!(BidiClient).call(request.map(tokio_stream::once)).await?,
+    };
+    while replies.get_mut().message().await?.is_some() {}
+    Ok(())
+}
+
+/// Calls a method that the service of the kind does not have.
+async fn call_unknown(channel: TracedChannel, kind: Kind, request: Request<Message>) -> Result<(), Status> {
+    let path = PathAndQuery::try_from(format!("/kinds.{kind:?}/Unknown")).unwrap();
+    let codec = tonic_prost::ProstCodec::<Message, Message>::default();
+    let mut client = tonic::client::Grpc::new(channel);
+    client
+        .ready()
+        .await
+        .map_err(|error| Status::unavailable(error.to_string()))?;
+    let request = request.map(tokio_stream::once);
+    client.streaming(request, path, codec).await.map(drop)
+}

@@ -1,0 +1,122 @@
+//! The table of expected results, `peers/interop.tsv`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::sync::{Mutex, PoisonError};
+
+use integration_tests::client::Kind;
+
+use super::{Direction, End, peer};
+
+const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/interop.tsv");
+const HEAD: &str = "peer\trole of the peer\tend\tkinds\tcaller\tours\ttheirs\twhy";
+
+/// The place of a result in the table: the number of the peer, the direction, the end, the kind.
+pub type Key = (usize, Direction, End, usize);
+
+/// The result of an RPC. Expected results may have several texts, for what is a race.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cell {
+    /// The status code that the caller gets.
+    pub caller: Vec<String>,
+    /// The end of our span.
+    pub ours: Vec<String>,
+    /// The ends of the peer's spans.
+    pub theirs: Vec<String>,
+}
+
+/// The expected results, and the reasons of those that disagree with the conventions.
+#[derive(Debug, Default)]
+pub struct Table {
+    /// The results.
+    pub cells: BTreeMap<Key, Cell>,
+    /// The reasons, by result.
+    pub reasons: BTreeMap<Key, String>,
+}
+
+impl Table {
+    /// Reads the table.
+    #[must_use]
+    pub fn read() -> Self {
+        let mut table = Table::default();
+        let text = fs::read_to_string(PATH).unwrap_or_default();
+        for line in text.lines().skip(1) {
+            let fields: Vec<&str> = line.split('\t').collect();
+            let [name, role, end, kinds, caller, ours, theirs, why] = fields[..] else {
+                panic!("not eight columns: {line}")
+            };
+            let all = |text: &str| text.split(" | ").map(str::to_owned).collect();
+            let cell = Cell {
+                caller: all(caller),
+                ours: all(ours),
+                theirs: all(theirs),
+            };
+            let Some(number) = peer::ALL.iter().position(|peer| peer.name == name) else {
+                panic!("no peer: {line}")
+            };
+            let direction = Direction::ALL.into_iter().find(|direction| direction.role() == role);
+            let end = End::ALL.into_iter().find(|known| known.name() == end);
+            for kind in kinds.split(", ") {
+                let kind = Kind::ALL.iter().position(|known| format!("{known:?}") == kind);
+                let key = (number, direction.unwrap(), end.unwrap(), kind.unwrap());
+                table.cells.insert(key, cell.clone());
+                if !why.is_empty() {
+                    table.reasons.insert(key, why.to_owned());
+                }
+            }
+        }
+        table
+    }
+
+    /// Replaces the results of a peer in the file, and keeps the reasons.
+    pub fn replace(number: usize, direction: Direction, found: BTreeMap<Key, Cell>) {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = Table::read();
+        table.cells.retain(|key, _| (key.0, key.1) != (number, direction));
+        table.cells.extend(found);
+        fs::write(PATH, table.text()).unwrap();
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("{HEAD}\n");
+        for (number, peer) in peer::ALL.iter().enumerate() {
+            for direction in Direction::ALL {
+                for end in End::ALL {
+                    for (kinds, cell, why) in self.rows(number, direction, end) {
+                        let kinds: Vec<String> = kinds.iter().map(|kind| format!("{kind:?}")).collect();
+                        let fields = [
+                            peer.name,
+                            direction.role(),
+                            end.name(),
+                            &kinds.join(", "),
+                            &cell.caller.join(" | "),
+                            &cell.ours.join(" | "),
+                            &cell.theirs.join(" | "),
+                            why,
+                        ];
+                        writeln!(text, "{}", fields.join("\t")).unwrap();
+                    }
+                }
+            }
+        }
+        text
+    }
+
+    /// Returns the results of an end, each with the kinds that have it.
+    #[must_use]
+    pub fn rows(&self, number: usize, direction: Direction, end: End) -> Vec<(Vec<Kind>, &Cell, &str)> {
+        let mut rows: Vec<(Vec<Kind>, &Cell, &str)> = Vec::new();
+        for (at, kind) in Kind::ALL.into_iter().enumerate() {
+            let key = (number, direction, end, at);
+            let Some(cell) = self.cells.get(&key) else { continue };
+            let why = self.reasons.get(&key).map_or("", String::as_str);
+            match rows.iter_mut().find(|row| row.1 == cell && row.2 == why) {
+                Some(row) => row.0.push(kind),
+                None => rows.push((vec![kind], cell, why)),
+            }
+        }
+        rows
+    }
+}
