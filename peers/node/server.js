@@ -1,31 +1,34 @@
 'use strict';
 // A gRPC server with OpenTelemetry's instrumentation for Node.js.
 //
-// Usage: `server.js PROTO_DIRECTORY [NEXT]`. Prints its address, and stops when its standard input
-// ends. There is a service for each kind of RPC. The text of the first message is a command:
-//
-// * a number: fails with this status code
-// * `wait`: prints `waits`, and waits until the client has cancelled the call
-// * `later COMMAND`: sends a message first, and then runs the command
-// * anything else: replies with the text
-//
-// If NEXT is the address of a server, unary calls are forwarded to it.
+// Usage: `server.js PROTO_DIRECTORY server [NEXT]`. There is a service for each kind of RPC.
+// peers/README.md has the commands in the first message, and on standard input. If NEXT is the
+// address of a server, unary calls are forwarded to it.
 
 const { answer, shutdown } = require('./telemetry'); // Before the modules that it instruments.
+const readline = require('node:readline');
 const grpc = require('@grpc/grpc-js');
-const { load } = require('./kinds');
+const { load, served } = require('./kinds');
 
-const [directory, next] = process.argv.slice(2);
+const [directory, , next] = process.argv.slice(2);
 const kinds = load(directory);
+const services = served(kinds);
+const waiting = [];
 
 function obey(text, call, reply, fail) {
   if (text === 'wait') {
     answer('waits');
-    call.on('cancelled', () => fail({ code: grpc.status.CANCELLED, details: 'gone' }));
+    waiting.push(() => reply({ text }));
+    call.on('cancelled', () => {
+      waiting.shift();
+      fail({ code: grpc.status.CANCELLED, details: 'gone' });
+    });
+  } else if (text === 'panic') {
+    throw new Error('as asked');
   } else if (/^\d+$/.test(text)) {
     fail({ code: Number(text), details: `as asked: ${text}` });
   } else {
-    reply({ text });
+    reply({ text: text === 'large' ? 'x'.repeat(5 << 20) : text });
   }
 }
 
@@ -45,19 +48,19 @@ function replyWithStream(text, call) {
 const nextOne = next && new kinds.Unary(next, grpc.credentials.createInsecure());
 
 const server = new grpc.Server();
-server.addService(kinds.Unary.service, {
+server.addService(services.Unary, {
   Call: (call, callback) => {
     if (nextOne) nextOne.Call(call.request, callback);
     else replyWithMessage(call.request.text, call, callback);
   },
 });
-server.addService(kinds.ServerStream.service, {
+server.addService(services.ServerStream, {
   Call: (call) => replyWithStream(call.request.text, call),
 });
-server.addService(kinds.ClientStream.service, {
+server.addService(services.ClientStream, {
   Call: (call, callback) => call.once('data', ({ text }) => replyWithMessage(text, call, callback)),
 });
-server.addService(kinds.Bidi.service, {
+server.addService(services.Bidi, {
   Call: (call) => call.once('data', ({ text }) => replyWithStream(text, call)),
 });
 
@@ -65,8 +68,16 @@ server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error,
   if (error) throw error;
   answer(`127.0.0.1:${port}`);
 });
-process.stdin.resume();
-process.stdin.on('end', () => {
+const lines = readline.createInterface({ input: process.stdin });
+lines.on('line', (line) => {
+  if (line === 'release') waiting.shift()();
+  else if (line === 'flush') answer('flushed');
+  else if (line === 'goaway') {
+    server.tryShutdown(() => {});
+    answer('going');
+  }
+});
+lines.on('close', () => {
   nextOne?.close();
   server.tryShutdown(() => shutdown());
 });

@@ -1,9 +1,7 @@
 """A gRPC client with OpenTelemetry's instrumentation for Python.
 
-Usage: `client.py ADDRESS PROTO_DIRECTORY`. Each line of standard input is a call: `SERVICE|TEXT`
-or, with a deadline, `SERVICE|TEXT|SECONDS`. Prints the result of each call. If the text ends with
-`wait` and there is no deadline, starts the call, prints `waits`, and cancels the call when it reads
-another line.
+Usage: `client.py PROTO_DIRECTORY client ADDRESS`. peers/README.md has the protocol on standard
+input and output.
 """
 
 import sys
@@ -15,11 +13,11 @@ from opentelemetry import baggage, context
 from opentelemetry.instrumentation.grpc import client_interceptor
 from opentelemetry.instrumentation.grpc.grpcext import intercept_channel
 
-address, proto_directory = sys.argv[1:]
+proto_directory, _, address = sys.argv[1:]
 
-# Compiles the services at run time.
+# Compiles the messages at run time.
 sys.path.insert(0, proto_directory)
-protos, services = grpc.protos_and_services("kinds.proto")
+protos = grpc.protos("kinds.proto")
 
 context.attach(baggage.set_baggage("user", "ada"))
 
@@ -41,20 +39,29 @@ keep = Keep()
 # `GrpcInstrumentorClient().instrument()` would put the same interceptor around each channel. Here,
 # `keep` is inside of it.
 channel = intercept_channel(grpc.intercept_channel(grpc.insecure_channel(address), keep), client_interceptor())
-stubs = {
-    "Unary": services.UnaryStub(channel).Call.future,
-    "ServerStream": services.ServerStreamStub(channel).Call,
-    "ClientStream": services.ClientStreamStub(channel).Call.future,
-    "Bidi": services.BidiStub(channel).Call,
-}
+calls = set()
 
 
-def begin(service, text, timeout):
-    """Starts a call, and returns it with a thread that reads its replies, and a list of these."""
-    message = protos.Message(text=text)
+def stub(service, method):
+    """Returns the function that calls a method, as generated code does."""
+    make = {
+        "Unary": channel.unary_unary,
+        "ServerStream": channel.unary_stream,
+        "ClientStream": channel.stream_unary,
+        "Bidi": channel.stream_stream,
+    }[service]
+    called = make(f"/kinds.{service}/{method}", protos.Message.SerializeToString, protos.Message.FromString)
+    return called.future if service in ("Unary", "ClientStream") else called
+
+
+def begin(service, text, seconds, option):
+    """Starts a call, and a thread that reads its replies and prints its end."""
+    message = protos.Message(text="x" * (5 << 20) if text == "large-request" else text)
     request = iter([message]) if service in ("ClientStream", "Bidi") else message
     keep.has_begun = threading.Event()
-    replies = stubs[service](request, timeout=timeout)
+    compression = grpc.Compression.Gzip if option == "gzip" else None
+    method = stub(service, "Unknown" if option == "unknown" else "Call")
+    replies = method(request, timeout=float(seconds) if seconds else 60, compression=compression)
     got = []
 
     def read():
@@ -73,19 +80,30 @@ def begin(service, text, timeout):
     if service == "ServerStream":
         # The instrumentation starts the call when the first reply is read.
         keep.has_begun.wait()
-    return (keep.call if service == "ServerStream" else replies), reading, got
+    call = keep.call if service == "ServerStream" else replies
+    calls.add(call)
+
+    def end():
+        reading.join()
+        calls.discard(call)
+        # The instrumentation may end the span after the call, in a thread that does not delay the
+        # exit of the process. So wait until the span has been exported.
+        telemetry.sent.acquire(timeout=5)
+        said = call.details() if call.code() != grpc.StatusCode.OK else got[-1][:100]
+        telemetry.answer(f"ended {service} {call.code().name} {len(got)} {said}".replace("\n", " "))
+
+    threading.Thread(target=end).start()
 
 
 with channel:
     for line in sys.stdin:
-        service, text, *deadline = line.rstrip("\n").split("|")
-        call, reading, got = begin(service, text, float(deadline[0]) if deadline else 30)
-        if text.endswith("wait") and not deadline:
-            telemetry.answer("waits")
-            sys.stdin.readline()
-            call.cancel()
-        reading.join()
-        # The instrumentation may end the span after the call, in a thread that does not delay the
-        # exit of the process. So wait until the span has been exported.
-        telemetry.sent.acquire()
-        telemetry.answer({"got": got, "code": call.code().name, "details": call.details()})
+        match line.rstrip("\n"):
+            case "cancel":
+                for call in list(calls):
+                    call.cancel()
+            case "flush":
+                telemetry.flush()
+            case line:
+                begin(*line.split("|"))
+    while calls:
+        telemetry.sent.acquire(timeout=0.01)

@@ -1,23 +1,18 @@
 """A gRPC server with OpenTelemetry's instrumentation for Python.
 
-Usage: `server.py PROTO_DIRECTORY`. Prints its address, and stops when its standard input ends.
-There is a service for each kind of RPC. The text of the first message is a command:
-
-* a number: fails with this status code
-* `wait`: prints `waits`, and waits until the client has cancelled the call
-* `later COMMAND`: sends a message first, and then runs the command
-* anything else: replies with the text
+Usage: `server.py PROTO_DIRECTORY server`. There is a service for each kind of RPC.
+peers/README.md has the commands in the first message, and on standard input.
 """
 
 import sys
 import threading
 from concurrent import futures
 
-import telemetry  # Sets the tracer provider, so it comes before the instrumentation.
+import telemetry  # Sets the providers, so it comes before the instrumentation.
 import grpc
 from opentelemetry.instrumentation.grpc import GrpcInstrumentorServer
 
-[proto_directory] = sys.argv[1:]
+proto_directory, _ = sys.argv[1:]
 
 # Compiles the services at run time.
 sys.path.insert(0, proto_directory)
@@ -25,14 +20,21 @@ protos, services = grpc.protos_and_services("kinds.proto")
 
 GrpcInstrumentorServer().instrument()
 CODES = {code.value[0]: code for code in grpc.StatusCode}
+waiting = []
 
 
 def obey(text, context):
     if text == "wait":
-        gone = threading.Event()
-        if context.add_callback(gone.set):
+        over = threading.Event()
+        waiting.append(over)
+        if context.add_callback(over.set):
             telemetry.answer("waits")
-            gone.wait()
+            over.wait()
+        waiting.remove(over)
+    elif text == "panic":
+        raise RuntimeError("as asked")
+    elif text == "large":
+        text = "x" * (5 << 20)
     elif text.isdigit():
         context.abort(CODES[int(text)], f"as asked: {text}")
     return protos.Message(text=text)
@@ -72,5 +74,13 @@ services.add_BidiServicer_to_server(Bidi(), server)
 port = server.add_insecure_port("127.0.0.1:0")
 server.start()
 telemetry.answer(f"127.0.0.1:{port}")
-sys.stdin.read()
+for line in sys.stdin:
+    match line.rstrip("\n"):
+        case "release":
+            waiting[0].set()
+        case "goaway":
+            server.stop(grace=30)
+            telemetry.answer("going")
+        case "flush":
+            telemetry.flush()
 server.stop(grace=30).wait()

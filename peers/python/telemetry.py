@@ -1,10 +1,12 @@
 """Sets OpenTelemetry up. Each span is exported as soon as it ends, by OTLP over HTTP."""
 
-import json
 import threading
 
-from opentelemetry import trace
+from opentelemetry import metrics, trace
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
@@ -22,7 +24,18 @@ provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter()))
 provider.add_span_processor(Count())
 trace.set_tracer_provider(provider)
 
+meters = MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter(), export_interval_millis=3_600_000)])
+metrics.set_meter_provider(meters)
+
+one_at_a_time = threading.Lock()
+
 
 def answer(said):
     """Prints a line for the test to read."""
-    print(">", said if isinstance(said, str) else json.dumps(said), flush=True)
+    with one_at_a_time:
+        print(">", said, flush=True)
+
+
+def flush():
+    meters.force_flush()
+    answer("flushed")

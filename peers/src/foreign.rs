@@ -4,17 +4,14 @@
 
 use std::fs;
 use std::process::Command;
-use std::time::Duration;
 
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
-use tokio::task::block_in_place;
-use tonic::Code;
 
+use crate::interop::launch::Launcher;
 use crate::tools::{installed, output_of};
 use integration_tests::child::DrivenProcess;
-use integration_tests::client::Kind;
 use integration_tests::collector::{Collector, Content, Received};
 
 const NEEDS_PYTHON: &str = "Python 3 with its module `venv`, and a package index for pip";
@@ -83,6 +80,16 @@ impl Language {
         }
     }
 
+    /// Returns what starts the programs for a client and for a server.
+    pub(crate) fn launcher(&self, client: &str, server: &str) -> Launcher {
+        Launcher {
+            program: self.interpreter.clone().into(),
+            arguments: Vec::new(),
+            roles: [client, server].map(|program| vec![format!("{}/{program}", self.programs)]),
+            variables: self.variables.clone(),
+        }
+    }
+
     /// Starts a program that exports its spans to `collector`, with this `service.name`.
     #[must_use]
     pub fn start(&self, service: &str, program: &str, arguments: &[&str], collector: &Collector) -> DrivenProcess {
@@ -94,83 +101,6 @@ impl Language {
         let variables = variables.chain([("OTEL_EXPORTER_OTLP_ENDPOINT", &*url), ("OTEL_SERVICE_NAME", service)]);
         DrivenProcess::start_silent(&self.interpreter, &arguments, variables)
     }
-}
-
-/// A call of a service in `kinds.proto`, and its end.
-#[derive(Clone, Copy, Debug)]
-pub struct Case {
-    /// The text of the first message.
-    pub text: &'static str,
-    /// The status code of the RPC.
-    pub code: Code,
-    /// The deadline of the client, if it is short.
-    pub deadline: Option<Duration>,
-}
-
-impl Case {
-    /// Returns all cases of a kind: replies, errors, cancellations and deadlines.
-    ///
-    /// If the response is a stream, these happen before it and in it.
-    #[must_use]
-    pub fn all(kind: Kind) -> Vec<Case> {
-        let case = |text, code| Case {
-            text,
-            code,
-            deadline: None,
-        };
-        let mut cases = vec![
-            case("hello", Code::Ok),
-            case("5", Code::NotFound),
-            case("13", Code::Internal),
-            case("wait", Code::Cancelled),
-            Case {
-                deadline: Some(Duration::from_millis(300)),
-                ..case("wait", Code::DeadlineExceeded)
-            },
-        ];
-        if kind.replies_with_a_stream() {
-            cases.extend([
-                case("later hello", Code::Ok),
-                case("later 5", Code::NotFound),
-                case("later wait", Code::Cancelled),
-            ]);
-        }
-        cases
-    }
-
-    /// Returns the line that makes a client program call it.
-    #[must_use]
-    pub fn command(self, kind: Kind) -> String {
-        let text = self.text;
-        match self.deadline {
-            None => format!("{kind:?}|{text}"),
-            Some(deadline) => format!("{kind:?}|{text}|{}", deadline.as_secs_f64()),
-        }
-    }
-
-    /// Returns the text that decides the end, without the prefix that delays it into the stream.
-    #[must_use]
-    pub fn last_text(self) -> &'static str {
-        self.text.strip_prefix("later ").unwrap_or(self.text)
-    }
-
-    /// Returns the messages that the client receives if the RPC succeeds.
-    #[must_use]
-    pub fn replies(self) -> Vec<&'static str> {
-        match self.text.strip_prefix("later ") {
-            Some(later) => vec!["first", later],
-            None => vec![self.text],
-        }
-    }
-}
-
-/// Waits until `count` spans have arrived, and asserts that there are no others.
-pub fn spans(collector: &Collector, count: usize) -> Vec<Span> {
-    let all = |received: &[Received]| -> Vec<Span> { received.iter().flat_map(Received::spans).collect() };
-    let received = block_in_place(|| collector.wait_until(|received| all(received).len() >= count));
-    let spans = all(&received);
-    assert_eq!(spans.len(), count, "{spans:#?}");
-    spans
 }
 
 /// Returns the spans of an export request, each with the name of its service.

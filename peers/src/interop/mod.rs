@@ -4,6 +4,7 @@
 //! in common.
 
 pub mod launch;
+pub mod names;
 mod observe;
 mod page;
 pub mod peer;
@@ -12,7 +13,7 @@ mod rules;
 mod run;
 pub mod table;
 
-pub use page::write as write_page;
+pub use page::check as check_page;
 pub use run::run;
 
 use integration_tests::client::Kind;

@@ -25,6 +25,9 @@ const CODE_ATTRIBUTES: [&str; 5] = [
     "rpc.connect_rpc.status_code",
 ];
 
+/// The error types of a connection whose other end has gone.
+pub(super) const LOST_CONNECTION: &str = "connection_reset or broken_pipe";
+
 /// The longest time in which the spans of a peer arrive.
 const ARRIVAL: Duration = Duration::from_secs(5);
 
@@ -46,6 +49,11 @@ fn end_text(found: &Attributes, is_error: bool) -> String {
         text += " error";
     }
     if let Some(error_type) = found.get("error.type") {
+        // It depends on which of them comes first.
+        let error_type = match &**error_type {
+            "connection_reset" | "broken_pipe" | "unexpected_eof" => LOST_CONNECTION,
+            other => other,
+        };
         text = format!("{text} {error_type}");
     }
     text
@@ -97,8 +105,8 @@ pub(super) fn their_spans(collector: &Collector, direction: Direction, ours: &Sp
             let wait = match (&*last, expected) {
                 // A span that does not exist takes no longer to arrive than others.
                 ("-", Some(expected)) if expected.iter().any(|text| text == "-") => Duration::from_millis(100),
-                ("-", _) => Duration::from_secs(2),
-                _ => Duration::from_millis(500),
+                ("-", _) => Duration::from_secs(1),
+                _ => Duration::from_millis(250),
             };
             if since.elapsed() > wait || started.elapsed() > ARRIVAL {
                 return last;

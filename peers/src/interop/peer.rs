@@ -1,6 +1,10 @@
-//! The peers: implementations of gRPC with an instrumentation.
+//! The peers: implementations of gRPC with an instrumentation, and where they disagree.
 
+use super::Direction::{self, Client, Server};
+use super::End;
 use super::launch::Launcher;
+
+const PROTO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/proto");
 
 /// An implementation of gRPC with an instrumentation.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +17,28 @@ pub struct Peer {
     pub launcher: fn(&str) -> Launcher,
     /// The first argument of the programs.
     pub argument: &'static str,
+    /// Why results disagree with the conventions.
+    pub reasons: &'static [Reason],
+}
+
+/// Why results of a peer disagree with the conventions.
+#[derive(Clone, Copy, Debug)]
+pub struct Reason {
+    /// The role of the peer.
+    pub role: Direction,
+    /// The ends that disagree; all if there are none.
+    pub ends: &'static [End],
+    /// The reason, for readers.
+    pub text: &'static str,
+}
+
+impl Peer {
+    /// Returns why results of an end disagree with the conventions.
+    #[must_use]
+    pub fn reason(&self, role: Direction, end: End) -> Option<&'static Reason> {
+        let mut reasons = self.reasons.iter();
+        reasons.find(|reason| reason.role == role && (reason.ends.is_empty() || reason.ends.contains(&end)))
+    }
 }
 
 /// grpc-go with OpenTelemetry's instrumentation.
@@ -21,14 +47,44 @@ pub const GO_OTELGRPC: Peer = Peer {
     versions: "grpc-go 1.85.0 with otelgrpc 0.72.0",
     launcher: Launcher::go,
     argument: "otelgrpc",
+    reasons: &[
+        Reason {
+            role: Server,
+            ends: &[End::Unknown],
+            text: "a server does not tell its stats handlers of methods that it does not have",
+        },
+        Reason {
+            role: Server,
+            ends: &[End::Panic],
+            text: "a panic ends the process, and the span ends as OK while it unwinds",
+        },
+        Reason {
+            role: Server,
+            ends: &[End::Deadline],
+            text: "the client's reset and the server's timer race",
+        },
+    ],
 };
 
 /// grpc-go with gRPC's own plugin.
 pub const GO_PLUGIN: Peer = Peer {
     name: "grpc-go, plugin",
-    versions: "grpc-go 1.85.0 with its stats/opentelemetry (gRFC A66, A72)",
+    versions: "grpc-go 1.85.0 with its stats/opentelemetry (gRFC A66 and A72)",
     launcher: Launcher::go,
     argument: "plugin",
+    reasons: &[
+        Reason {
+            role: Client,
+            ends: &[],
+            text: "spans have no attribute with a status code, and the status Ok; each attempt has an INTERNAL span, \
+                   which is the parent of the server's span",
+        },
+        Reason {
+            role: Server,
+            ends: &[],
+            text: "spans have no attribute with a status code, and the status Ok or Error for all other codes",
+        },
+    ],
 };
 
 /// connect-go with its instrumentation.
@@ -37,7 +93,86 @@ pub const CONNECT_GO: Peer = Peer {
     versions: "connect-go 1.21.1 with otelconnect 0.12.0, over gRPC",
     launcher: Launcher::go,
     argument: "otelconnect",
+    reasons: &[Reason {
+        role: Server,
+        ends: &[],
+        text: "by default a server does not trust its callers: it starts a trace, with a link to the caller's span",
+    }],
+};
+
+/// grpc-java with OpenTelemetry's Java agent.
+pub const JAVA_AGENT: Peer = Peer {
+    name: "grpc-java, agent",
+    versions: "grpc-java 1.85.1 with OpenTelemetry's Java agent 2.33.1",
+    launcher: Launcher::java_with_agent,
+    argument: "agent",
+    reasons: &[],
+};
+
+/// grpc-java with gRPC's own plugin.
+pub const JAVA_PLUGIN: Peer = Peer {
+    name: "grpc-java, plugin",
+    versions: "grpc-java 1.85.1 with its grpc-opentelemetry (gRFC A66 and A72)",
+    launcher: Launcher::java,
+    argument: "plugin",
+    reasons: &[],
+};
+
+/// Armeria with OpenTelemetry's Java agent.
+pub const ARMERIA: Peer = Peer {
+    name: "Armeria",
+    versions: "Armeria 1.36.0 with OpenTelemetry's Java agent 2.33.1",
+    launcher: Launcher::java_with_agent,
+    argument: "armeria",
+    reasons: &[],
+};
+
+/// grpcio with OpenTelemetry's instrumentation.
+pub const GRPCIO: Peer = Peer {
+    name: "grpcio",
+    versions: "grpcio 1.85.1 with opentelemetry-instrumentation-grpc 0.66b2",
+    launcher: Launcher::grpcio,
+    argument: PROTO,
+    reasons: &[],
+};
+
+/// A client of grpclib, with a span made by hand.
+pub const GRPCLIB: Peer = Peer {
+    name: "grpclib",
+    versions: "grpclib 0.4.9 with spans made by hand",
+    launcher: Launcher::grpclib,
+    argument: PROTO,
+    reasons: &[],
+};
+
+/// grpc-js with OpenTelemetry's instrumentation.
+pub const GRPC_JS: Peer = Peer {
+    name: "grpc-js",
+    versions: "grpc-js 1.14.7 with @opentelemetry/instrumentation-grpc 0.223.0",
+    launcher: Launcher::grpc_js,
+    argument: PROTO,
+    reasons: &[],
+};
+
+/// connect-node, with spans made by hand.
+pub const CONNECT_NODE: Peer = Peer {
+    name: "connect-node",
+    versions: "connect-node 2.2.0 over gRPC, with spans made by hand",
+    launcher: Launcher::connect_node,
+    argument: PROTO,
+    reasons: &[],
 };
 
 /// All peers, in the order of the page.
-pub const ALL: [Peer; 3] = [GO_OTELGRPC, GO_PLUGIN, CONNECT_GO];
+pub const ALL: [Peer; 10] = [
+    GO_OTELGRPC,
+    GO_PLUGIN,
+    CONNECT_GO,
+    JAVA_AGENT,
+    JAVA_PLUGIN,
+    ARMERIA,
+    GRPCIO,
+    GRPCLIB,
+    GRPC_JS,
+    CONNECT_NODE,
+];

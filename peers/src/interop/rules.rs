@@ -1,5 +1,6 @@
 //! What each side must say of an end, by the specification of gRPC and OpenTelemetry's conventions.
 
+use super::observe::LOST_CONNECTION;
 use super::{Direction, End};
 
 /// Returns the ends that our span may have, whoever the peer is.
@@ -39,18 +40,20 @@ fn client(end: End, caller: &str) -> Vec<String> {
         End::Panic => &["UNKNOWN", "INTERNAL", "UNAVAILABLE", "CANCELLED"],
         // Nobody gets a status of what has been dropped.
         End::Cancel | End::LateCancel => return vec!["CANCELLED error CANCELLED".to_owned()],
-        // tonic's timer, which makes it a cancellation, and the server's race.
-        End::Deadline => &["DEADLINE_EXCEEDED", "CANCELLED"],
+        // tonic's timer makes it a cancellation for the caller.
+        End::Deadline => return vec!["DEADLINE_EXCEEDED error DEADLINE_EXCEEDED".to_owned()],
         End::LargeRequest => &["RESOURCE_EXHAUSTED", "OUT_OF_RANGE"],
         End::LargeReply => &["OUT_OF_RANGE"],
-        End::GzipRefused | End::Unknown => &["UNIMPLEMENTED"],
-        End::Killed => &["UNAVAILABLE"],
+        // An answer that is not gRPC, such as a page with 404, may have another code for the caller.
+        End::GzipRefused | End::Unknown => return vec!["UNIMPLEMENTED error UNIMPLEMENTED".to_owned()],
+        // tonic's code of a connection that has been lost.
+        End::Killed => &["UNAVAILABLE", "UNKNOWN"],
     };
     let codes = codes.iter().filter(|code| **code == caller);
     let transport = matches!(end, End::Killed | End::Panic);
     let ends = codes.flat_map(|code| {
         let types: &[&str] = if transport {
-            &[code, "connection_reset", "broken_pipe", "unexpected_eof"]
+            &[code, LOST_CONNECTION]
         } else {
             &[code]
         };

@@ -10,7 +10,7 @@ use integration_tests::client::Kind;
 use super::{Direction, End, peer};
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/interop.tsv");
-const HEAD: &str = "peer\trole of the peer\tend\tkinds\tcaller\tours\ttheirs\twhy";
+const HEAD: &str = "peer\trole of the peer\tend\tkinds\tcaller\tours\ttheirs";
 
 /// The place of a result in the table: the number of the peer, the direction, the end, the kind.
 pub type Key = (usize, Direction, End, usize);
@@ -26,13 +26,11 @@ pub struct Cell {
     pub theirs: Vec<String>,
 }
 
-/// The expected results, and the reasons of those that disagree with the conventions.
+/// The expected results.
 #[derive(Debug, Default)]
 pub struct Table {
     /// The results.
     pub cells: BTreeMap<Key, Cell>,
-    /// The reasons, by result.
-    pub reasons: BTreeMap<Key, String>,
 }
 
 impl Table {
@@ -43,8 +41,8 @@ impl Table {
         let text = fs::read_to_string(PATH).unwrap_or_default();
         for line in text.lines().skip(1) {
             let fields: Vec<&str> = line.split('\t').collect();
-            let [name, role, end, kinds, caller, ours, theirs, why] = fields[..] else {
-                panic!("not eight columns: {line}")
+            let [name, role, end, kinds, caller, ours, theirs] = fields[..] else {
+                panic!("not seven columns: {line}")
             };
             let all = |text: &str| text.split(" | ").map(str::to_owned).collect();
             let cell = Cell {
@@ -61,15 +59,12 @@ impl Table {
                 let kind = Kind::ALL.iter().position(|known| format!("{known:?}") == kind);
                 let key = (number, direction.unwrap(), end.unwrap(), kind.unwrap());
                 table.cells.insert(key, cell.clone());
-                if !why.is_empty() {
-                    table.reasons.insert(key, why.to_owned());
-                }
             }
         }
         table
     }
 
-    /// Replaces the results of a peer in the file, and keeps the reasons.
+    /// Replaces the results of a peer in the file.
     pub fn replace(number: usize, direction: Direction, found: BTreeMap<Key, Cell>) {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
@@ -84,7 +79,7 @@ impl Table {
         for (number, peer) in peer::ALL.iter().enumerate() {
             for direction in Direction::ALL {
                 for end in End::ALL {
-                    for (kinds, cell, why) in self.rows(number, direction, end) {
+                    for (kinds, cell) in self.rows(number, direction, end) {
                         let kinds: Vec<String> = kinds.iter().map(|kind| format!("{kind:?}")).collect();
                         let fields = [
                             peer.name,
@@ -94,7 +89,6 @@ impl Table {
                             &cell.caller.join(" | "),
                             &cell.ours.join(" | "),
                             &cell.theirs.join(" | "),
-                            why,
                         ];
                         writeln!(text, "{}", fields.join("\t")).unwrap();
                     }
@@ -106,15 +100,14 @@ impl Table {
 
     /// Returns the results of an end, each with the kinds that have it.
     #[must_use]
-    pub fn rows(&self, number: usize, direction: Direction, end: End) -> Vec<(Vec<Kind>, &Cell, &str)> {
-        let mut rows: Vec<(Vec<Kind>, &Cell, &str)> = Vec::new();
+    pub fn rows(&self, number: usize, direction: Direction, end: End) -> Vec<(Vec<Kind>, &Cell)> {
+        let mut rows: Vec<(Vec<Kind>, &Cell)> = Vec::new();
         for (at, kind) in Kind::ALL.into_iter().enumerate() {
             let key = (number, direction, end, at);
             let Some(cell) = self.cells.get(&key) else { continue };
-            let why = self.reasons.get(&key).map_or("", String::as_str);
-            match rows.iter_mut().find(|row| row.1 == cell && row.2 == why) {
+            match rows.iter_mut().find(|row| row.1 == cell) {
                 Some(row) => row.0.push(kind),
-                None => rows.push((vec![kind], cell, why)),
+                None => rows.push((vec![kind], cell)),
             }
         }
         rows
