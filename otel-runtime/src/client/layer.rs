@@ -181,10 +181,10 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let call = self
-            .layer
-            .start(&mut request, self.captured, self.readiness.take_start());
-        if let Some(error) = self.readiness.take_error(&request) {
+        let waited = self.readiness.take();
+        let since = waited.as_ref().and_then(|waited| waited.since());
+        let call = self.layer.start(&mut request, self.captured, since);
+        if let Some(error) = waited.and_then(|waited| waited.error(&request)) {
             return ClientFuture::failed(call, error);
         }
         let has_context = matches!(&call, Some(ActiveCall::Recorded(call)) if call.context().is_some());
