@@ -32,9 +32,8 @@ struct ThreadCall {
     late: RefCell<Vec<LateContext>>,
 }
 
-/// The context of a [deferred](ActiveCall::Deferred) call that started while its code ran.
-///
-/// It is attached until [`run`] returns.
+/// The context of a [deferred](ActiveCall::Deferred) call that started while its code ran, attached
+/// until [`run`] returns.
 struct LateContext {
     /// The [address](ActiveCall::address) of the call.
     call: usize,
