@@ -85,7 +85,7 @@ impl ClientLayer {
         };
         let known = KnownHeaders::scan(request.headers());
         let mut call = PooledCall::new(params, known.timeout());
-        if known.has_accept_encoding {
+        if known.grpc_accept_encoding.is_some() {
             call.set_offered_encodings(OfferedEncodings::of(request.headers()));
         }
         if call.instrumentation().has_tracer() {

@@ -24,7 +24,7 @@ pub(crate) struct KnownHeaders<'a> {
     pub(crate) grpc_timeout: Option<&'a HeaderValue>,
     pub(crate) has_tracestate: bool,
     pub(crate) has_baggage: bool,
-    pub(crate) has_accept_encoding: bool,
+    pub(crate) grpc_accept_encoding: Option<&'a HeaderValue>,
 }
 
 impl<'a> KnownHeaders<'a> {
@@ -44,7 +44,7 @@ impl<'a> KnownHeaders<'a> {
             } else if *name == BAGGAGE {
                 found.has_baggage = true;
             } else if *name == GRPC_ACCEPT_ENCODING {
-                found.has_accept_encoding = true;
+                found.grpc_accept_encoding.get_or_insert(value);
             }
         }
         found
