@@ -1,10 +1,20 @@
-//! Statistics of the OTLP exporters: how much was recorded, delivered and lost.
+//! Statistics of the exporters `otlp` and `console`: how much was recorded, delivered and lost.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::process;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
+
+use crate::export_failure::{Causes, ExportFailure};
 use crate::signal::Signal;
+
+/// A process looks whether it is a fork each time that it has recorded this number of items.
+const FORK_CHECK_INTERVAL: u64 = 64;
+
+/// The minimum time between two log lines about the end of an outage.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Counts of one signal's spans, metric data points or log records. They are exact once the
 /// exporter is closed.
@@ -13,22 +23,28 @@ pub(crate) struct ExportStats {
     pub(crate) signal: Signal,
     /// The endpoint, as messages show it.
     endpoint: String,
-    /// Separate from the other counts, so that the threads that record spans take no lock.
+    /// Spans that have started. Separate from the other counts, as is `recorded`, so that the
+    /// threads that record spans take no lock.
+    started: AtomicU64,
     recorded: AtomicU64,
     counts: Mutex<Counts>,
     closed: Condvar,
+    /// The end of the shutdown's timeout, if a shutdown has begun.
+    deadline: watch::Sender<Option<Instant>>,
+    /// The process whose threads export.
+    process: u32,
+    fork_is_logged: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct Counts {
     delivered: u64,
     failed: u64,
-    last_failure: Option<String>,
-    /// The number of losses since the last successful export, or `None` if the last export
-    /// succeeded.
+    last_failure: Option<ExportFailure>,
+    causes: Causes,
+    /// The number of losses since the receiver was last reachable, or `None` while it is.
     outage: Option<u64>,
-    /// The end of the shutdown's timeout, if a shutdown has begun.
-    deadline: Option<Instant>,
+    recovery_logged_at: Option<Instant>,
     is_closed: bool,
 }
 
@@ -44,15 +60,36 @@ impl ExportStats {
         ExportStats {
             signal,
             endpoint,
+            started: AtomicU64::default(),
             recorded: AtomicU64::default(),
             counts: Mutex::default(),
             closed: Condvar::new(),
+            deadline: watch::Sender::default(),
+            process: process::id(),
+            fork_is_logged: AtomicBool::default(),
         }
+    }
+
+    /// Counts a span that is going to be recorded when it ends.
+    pub(crate) fn add_started(&self) {
+        self.started.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts telemetry that is going to be exported.
     pub(crate) fn add_recorded(&self, count: u64) {
-        self.recorded.fetch_add(count, Ordering::Relaxed);
+        let before = self.recorded.fetch_add(count, Ordering::Relaxed);
+        if before % FORK_CHECK_INTERVAL == 0 {
+            self.check_process();
+        }
+    }
+
+    /// Logs once that a forked process exports nothing: it does not have the threads that do.
+    #[cold]
+    fn check_process(&self) {
+        if process::id() != self.process && !self.fork_is_logged.swap(true, Ordering::Relaxed) {
+            let unit = self.signal.unit();
+            tracing::warn!(target: "otel_setup", "{unit} are lost: {FORKED} (logged once)");
+        }
     }
 
     /// Counts telemetry that the endpoint has accepted. If that ends an outage, logs how much was
@@ -60,8 +97,10 @@ impl ExportStats {
     pub(crate) fn add_delivered(&self, count: u64) {
         let mut counts = self.counts();
         counts.delivered += count;
-        let outage = counts.outage.take();
+        let due = counts.causes.due(Instant::now());
+        let outage = counts.end_outage();
         drop(counts);
+        self.log_loss(due);
         if let Some(lost) = outage {
             let (endpoint, unit) = (&self.endpoint, self.signal.unit());
             tracing::warn!(target: "otel_setup", "{endpoint} is reachable again; {lost} {unit} were lost");
@@ -74,7 +113,8 @@ impl ExportStats {
         counts.delivered = self.recorded.load(Ordering::Relaxed);
         counts.failed = 0;
         counts.last_failure = None;
-        let outage = counts.outage.take();
+        counts.causes.forget();
+        let outage = counts.end_outage();
         drop(counts);
         if outage.is_some() {
             let (endpoint, signal) = (&self.endpoint, self.signal);
@@ -82,30 +122,50 @@ impl ExportStats {
         }
     }
 
-    /// Counts telemetry that was lost. If that begins an outage, logs the reason.
-    pub(crate) fn add_failed(&self, count: u64, reason: &str) {
-        let (endpoint, unit) = (&self.endpoint, self.signal.unit());
+    /// Counts telemetry that was lost, and logs the reason at most once a minute.
+    pub(crate) fn add_failed(&self, count: u64, failure: ExportFailure) {
         let mut counts = self.counts();
         counts.failed += count;
-        let begins_outage = counts.outage.is_none();
-        *counts.outage.get_or_insert(0) += count;
-        counts.last_failure = Some(reason.to_owned());
+        if failure.is_outage() {
+            *counts.outage.get_or_insert(0) += count;
+        }
+        let due = counts.causes.add(count, &failure, Instant::now());
+        counts.last_failure = Some(failure);
         drop(counts);
-        if begins_outage {
-            tracing::warn!(target: "otel_setup", "cannot export to {endpoint}, {unit} are lost: {reason} (logged once)");
+        self.log_loss(due);
+    }
+
+    /// Counts items of a delivered batch that the receiver has rejected.
+    pub(crate) fn add_rejected(&self, count: u64, failure: ExportFailure) {
+        let mut counts = self.counts();
+        counts.delivered = counts.delivered.saturating_sub(count);
+        drop(counts);
+        self.add_failed(count, failure);
+    }
+
+    /// Logs a warning of the receiver, which has accepted everything.
+    #[cfg_attr(not(feature = "otlp"), allow(dead_code))]
+    pub(crate) fn log_warning(&self, words: &str) {
+        let (endpoint, unit) = (&self.endpoint, self.signal.unit());
+        tracing::warn!(target: "otel_setup", "{endpoint} has accepted {unit} with a warning: {words} (logged once)");
+    }
+
+    fn log_loss(&self, due: Option<(u64, ExportFailure)>) {
+        if let Some((count, failure)) = due {
+            let items = format!("{count} {}", self.signal.unit());
+            let sentence = failure.sentence(&items, &self.endpoint);
+            tracing::warn!(target: "otel_setup", "{sentence} (logged at most once a minute)");
         }
     }
 
-    /// Returns the timeout, cut short by the deadline of a shutdown.
-    pub(crate) fn remaining(&self, timeout: Duration) -> Duration {
-        let deadline = self.counts().deadline;
-        let remaining = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        remaining.map_or(timeout, |remaining| remaining.min(timeout))
+    /// Returns a receiver of the deadline of the shutdown.
+    pub(crate) fn deadline(&self) -> watch::Receiver<Option<Instant>> {
+        self.deadline.subscribe()
     }
 
     /// Sets the time at which the exporter must be closed.
     pub(crate) fn set_deadline(&self, deadline: Instant) {
-        self.counts().deadline = Some(deadline);
+        self.deadline.send_replace(Some(deadline));
     }
 
     /// Marks the exporter as closed: nothing is exported from now on.
@@ -131,25 +191,38 @@ impl ExportStats {
         self.counts().is_closed
     }
 
-    /// Returns the number of items in failed exports so far, and the reason of the last failure.
-    pub(crate) fn failures(&self) -> (u64, Option<String>) {
+    /// Returns the number of items in failed exports so far.
+    pub(crate) fn failed(&self) -> u64 {
+        self.counts().failed
+    }
+
+    /// Returns the loss since this number of items had failed, or `None` if there is none.
+    pub(crate) fn loss_since(&self, failed: u64) -> Option<Loss> {
         let counts = self.counts();
-        (counts.failed, counts.last_failure.clone())
+        let lost = counts.failed.saturating_sub(failed);
+        let failure = counts.last_failure.as_ref().filter(|_| lost > 0)?;
+        let message = failure.sentence(&format!("{lost} {}", self.signal.unit()), &self.endpoint);
+        Some(Loss { lost, message })
     }
 
     /// Returns the loss after a shutdown with this timeout, or `None` if everything was delivered.
     pub(crate) fn loss(&self, timeout: Duration) -> Option<Loss> {
         let counts = self.counts();
         let recorded = self.recorded.load(Ordering::Relaxed);
-        let lost = recorded.saturating_sub(counts.delivered);
-        if lost == 0 {
-            return None;
+        // Only spans are counted as they start.
+        let open = self.started.load(Ordering::Relaxed).saturating_sub(recorded);
+        let total = recorded + open;
+        let lost = total.saturating_sub(counts.delivered);
+        let mut reasons: Vec<String> = Vec::new();
+        let mut accounted = 0;
+        for (count, failure) in counts.causes.losses() {
+            reasons.push(match count {
+                0 => failure.to_string(),
+                count => format!("{count} {failure}"),
+            });
+            accounted += count;
         }
-        let never_exported = lost.saturating_sub(counts.failed);
-        let mut reasons = Vec::new();
-        if let Some(reason) = &counts.last_failure {
-            reasons.push(reason.clone());
-        }
+        let never_exported = (lost - open).saturating_sub(accounted);
         if never_exported > 0 && counts.is_closed {
             reasons.push(format!(
                 "{never_exported} found the queue full, or were recorded after the shutdown"
@@ -159,8 +232,18 @@ impl ExportStats {
                 "{never_exported} were not exported within {timeout:?}, or found the queue full"
             ));
         }
+        if open > 0 {
+            reasons.push(format!("{open} had not ended"));
+        }
+        if reasons.is_empty() {
+            return None;
+        }
         let (unit, endpoint, reasons) = (self.signal.unit(), &self.endpoint, reasons.join("; "));
-        let message = format!("{lost} of {recorded} {unit} were not delivered to {endpoint} ({reasons})");
+        if lost == 0 {
+            let message = format!("some {unit} were not delivered to {endpoint} ({reasons})");
+            return Some(Loss { lost, message });
+        }
+        let message = format!("{lost} of {total} {unit} were not delivered to {endpoint} ({reasons})");
         Some(Loss { lost, message })
     }
 
@@ -168,3 +251,22 @@ impl ExportStats {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+impl Counts {
+    /// Ends an outage. If that is to be logged, returns the number of lost items.
+    fn end_outage(&mut self) -> Option<u64> {
+        let lost = self.outage?;
+        let now = Instant::now();
+        let is_due = |logged_at| now.duration_since(logged_at) >= LOG_INTERVAL;
+        if !self.recovery_logged_at.is_none_or(is_due) {
+            return None;
+        }
+        self.recovery_logged_at = Some(now);
+        self.outage = None;
+        Some(lost)
+    }
+}
+
+/// The reason why a forked process exports nothing.
+pub(crate) const FORKED: &str = "this process was forked after the setup of telemetry, and has none of the threads that export; \
+     set telemetry up after the fork instead";

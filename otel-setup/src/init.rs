@@ -1,16 +1,20 @@
 //! The steps of the setup.
 
 use std::io::{self, Write};
+use std::process;
 use std::sync::Arc;
 #[cfg(feature = "prometheus")]
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use opentelemetry::global;
 use otel_runtime::propagation;
 
 use crate::builder::Builder;
+use crate::callback_guard::CallbackGuard;
 use crate::env::Env;
 use crate::error::InitError;
+use crate::export_stats::ExportStats;
 use crate::exporter::Exporter;
 use crate::providers::Providers;
 use crate::signal::Signal;
@@ -40,13 +44,25 @@ impl Builder {
     /// If a requested exporter cannot be set up. The message names the variable, and the value to
     /// write instead.
     ///
-    /// If a global `tracing` subscriber is already set. In both cases nothing is set up.
+    /// If a global `tracing` subscriber is already set, or if telemetry has been set up before in
+    /// this process, even if it has been shut down.
+    ///
+    /// In all of these cases nothing is set up.
     pub fn init(self) -> Result<Telemetry, InitError> {
         init(self)
     }
 }
 
+/// Whether this process, or the one that it is a fork of, has been set up.
+static IS_SET_UP: AtomicBool = AtomicBool::new(false);
+
 fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
+    if IS_SET_UP.load(Ordering::Relaxed) {
+        return Err(InitError::new(
+            "telemetry has already been set up in this process, and tracers, meters and layers made since then would \
+             still use the first setup; call `init` once, and keep the `Telemetry` until the program ends",
+        ));
+    }
     let env = Env::from_process();
     let providers = if env.boolean("OTEL_SDK_DISABLED") {
         Providers::default()
@@ -65,11 +81,12 @@ fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
     }
 
     // The globals come last: an error above leaves them unchanged.
+    IS_SET_UP.fetch_or(providers.process.is_some(), Ordering::Relaxed);
     if let Some(tracers) = &providers.tracers {
         global::set_tracer_provider(tracers.clone());
     }
     if let Some(meters) = &providers.meters {
-        global::set_meter_provider(meters.clone());
+        global::set_meter_provider(CallbackGuard(meters.clone()));
     }
     let propagator_warning = if let Some(set_propagator) = builder.set_propagator.take() {
         set_propagator();
@@ -107,14 +124,25 @@ fn providers(builder: &mut Builder, env: &Env) -> Result<Providers, InitError> {
         tracers,
         meters,
         loggers,
-        #[cfg(feature = "otlp")]
-        export_stats: std::mem::take(&mut builder.otlp.export_stats),
+        process: Some(process::id()),
+        export_stats: export_stats(builder),
         #[cfg(feature = "prometheus")]
         prometheus_address: builder.prometheus.endpoint.as_ref().map(|endpoint| endpoint.address),
         #[cfg(feature = "prometheus")]
         prometheus: Mutex::new(builder.prometheus.endpoint.take()),
         ..Providers::default()
     })
+}
+
+/// Returns the statistics of all exporters that have them.
+#[allow(unused_mut, unused_variables, reason = "the Cargo features decide which exporters there are")]
+fn export_stats(builder: &mut Builder) -> Vec<Arc<ExportStats>> {
+    let mut stats = Vec::new();
+    #[cfg(feature = "otlp")]
+    stats.append(&mut builder.otlp.export_stats);
+    #[cfg(feature = "console")]
+    stats.append(&mut builder.console.export_stats);
+    stats
 }
 
 /// Logs a warning, on stderr if the program sets its subscriber later.

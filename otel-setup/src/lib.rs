@@ -11,11 +11,16 @@
 #[cfg(any(feature = "console", feature = "otlp"))]
 mod batch_settings;
 mod builder;
+mod callback_guard;
 #[cfg(feature = "console")]
 pub mod console;
+#[cfg(any(feature = "console", feature = "otlp"))]
+mod counting_processor;
 pub mod docs;
 mod env;
 mod error;
+#[cfg_attr(not(any(feature = "console", feature = "otlp")), allow(dead_code))]
+mod export_failure;
 #[cfg(any(feature = "otlp", feature = "prometheus"))]
 #[cfg_attr(not(feature = "otlp"), allow(dead_code))]
 mod export_runtime;

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "prometheus")]
 use std::net::SocketAddr;
+use std::process;
 use std::sync::Arc;
 #[cfg(feature = "prometheus")]
 use std::sync::{Mutex, PoisonError};
@@ -12,7 +13,7 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
 use crate::error::{Failure, ShutdownError};
-use crate::export_stats::ExportStats;
+use crate::export_stats::{ExportStats, FORKED, Loss};
 #[cfg(feature = "prometheus")]
 use crate::prometheus::Endpoint;
 use crate::shutdown::{ShutdownOnce, deadline_after, job, run_all, timeout_message};
@@ -23,7 +24,9 @@ pub(crate) struct Providers {
     pub(crate) tracers: Option<SdkTracerProvider>,
     pub(crate) meters: Option<SdkMeterProvider>,
     pub(crate) loggers: Option<SdkLoggerProvider>,
-    /// The statistics of the OTLP exporters.
+    /// The process that was set up. `None` if nothing was.
+    pub(crate) process: Option<u32>,
+    /// The statistics of the exporters `otlp` and `console`.
     pub(crate) export_stats: Vec<Arc<ExportStats>>,
     #[cfg(feature = "prometheus")]
     pub(crate) prometheus_address: Option<SocketAddr>,
@@ -40,11 +43,15 @@ impl Providers {
 
     /// Shuts all providers down, once. Later calls wait for the first and return its result.
     pub(crate) fn shut_down(&self, timeout: Duration) -> Result<(), ShutdownError> {
+        if self.is_forked() {
+            return Err(ShutdownError::for_all_signals(FORKED));
+        }
         let deadline = deadline_after(timeout);
         let timed_out = || ShutdownError::for_all_signals(&timeout_message(timeout));
         self.shutdown.run(deadline, timed_out, || {
             for stats in &self.export_stats {
-                stats.set_deadline(deadline);
+                // Exporters give up a little earlier, so that their counts are complete.
+                stats.set_deadline(deadline - (timeout / 20).min(Duration::from_millis(200)));
             }
             let tracers = self.tracers.clone();
             let meters = self.meters.clone();
@@ -62,20 +69,20 @@ impl Providers {
             for stats in &self.export_stats {
                 stats.wait_until_closed(deadline);
                 // The SDK may give up before the deadline, so the statistics overrule its result.
-                if let Some(loss) = stats.loss(timeout) {
-                    failures.retain(|failure| failure.signal != stats.signal);
-                    failures.push(Failure::with_loss(stats.signal, loss.lost, loss.message));
-                } else if stats.is_closed() {
-                    failures.retain(|failure| failure.signal != stats.signal || !failure.reason.contains("Timeout"));
-                }
+                let is_overruled = |failure: &Failure| stats.is_closed() && failure.reason.contains("Timeout");
+                failures.retain(|failure| failure.signal != stats.signal || !is_overruled(failure));
             }
+            replace_failures(&mut failures, &self.export_stats, |stats| stats.loss(timeout));
             ShutdownError::from_failures(failures)
         })
     }
 
     /// Exports everything recorded so far. Reports only failures that happen meanwhile.
     pub(crate) fn flush(&self, timeout: Duration) -> Result<(), ShutdownError> {
-        let before: Vec<u64> = self.export_stats.iter().map(|stats| stats.failures().0).collect();
+        if self.is_forked() {
+            return Err(ShutdownError::for_all_signals(FORKED));
+        }
+        let before: Vec<u64> = self.export_stats.iter().map(|stats| stats.failed()).collect();
         let mut failures = run_all(
             timeout,
             [
@@ -84,13 +91,29 @@ impl Providers {
                 self.loggers.clone().map(|loggers| job(move || loggers.force_flush())),
             ],
         );
-        for (stats, before) in self.export_stats.iter().zip(before) {
-            let (after, reason) = stats.failures();
-            if let (1.., Some(reason)) = (after - before, reason) {
-                failures.retain(|failure| failure.signal != stats.signal);
-                failures.push(Failure::with_loss(stats.signal, after - before, reason));
-            }
-        }
+        let mut before = before.into_iter();
+        replace_failures(&mut failures, &self.export_stats, |stats| {
+            stats.loss_since(before.next().unwrap_or_default())
+        });
         ShutdownError::from_failures(failures)
     }
+
+    /// Returns whether this process is a fork of the one that was set up.
+    fn is_forked(&self) -> bool {
+        self.process.is_some_and(|process| process != process::id())
+    }
+}
+
+/// Replaces the SDK's failures of a signal by those of its exporters.
+fn replace_failures(
+    failures: &mut Vec<Failure>,
+    stats: &[Arc<ExportStats>],
+    mut loss: impl FnMut(&ExportStats) -> Option<Loss>,
+) {
+    let own: Vec<Failure> = stats
+        .iter()
+        .filter_map(|stats| loss(stats).map(|loss| Failure::with_loss(stats.signal, loss.lost, loss.message)))
+        .collect();
+    failures.retain(|failure| own.iter().all(|own| own.signal != failure.signal));
+    failures.extend(own);
 }

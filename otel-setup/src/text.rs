@@ -27,18 +27,20 @@ pub(crate) fn time(time: SystemTime) -> Option<String> {
     Some(format!("{time:.6}"))
 }
 
-/// Escapes control characters. Remote callers must not be able to move the cursor or to add lines.
+/// Escapes control characters and invisible ones, such as those that change the direction of text,
+/// as Rust's `Debug` does. Remote callers must not be able to move the cursor, to add lines, or to
+/// make text look like another.
 pub(crate) fn escape_control(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
+    if text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
         return Cow::Borrowed(text);
     }
     let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() {
-            escaped.extend(character.escape_default());
-        } else {
-            escaped.push(character);
-        }
+    // `Debug` also escapes these three.
+    for part in text.split_inclusive(['"', '\'', '\\']) {
+        let quote = part.chars().next_back().filter(|last| matches!(last, '"' | '\'' | '\\'));
+        let part = &part[..part.len() - quote.map_or(0, char::len_utf8)];
+        escaped.extend(part.escape_debug());
+        escaped.extend(quote);
     }
     Cow::Owned(escaped)
 }
@@ -114,5 +116,30 @@ mod tests {
     fn control_characters_are_escaped() {
         assert_eq!(escape_control("plain, ünd ✗"), "plain, ünd ✗");
         assert_eq!(escape_control("a\nb\t\x1b[2Jc\u{9b}d"), "a\\nb\\t\\u{1b}[2Jc\\u{9b}d");
+        assert_eq!(escape_control(r#"it's "a\b""#), r#"it's "a\b""#);
+        assert_eq!(escape_control("'\u{7}\""), "'\\u{7}\"");
+    }
+
+    #[test]
+    fn invisible_characters_are_escaped() {
+        for (character, name) in [
+            ('\u{202e}', "right-to-left override"),
+            ('\u{2066}', "left-to-right isolate"),
+            ('\u{200b}', "zero width space"),
+            ('\u{200f}', "right-to-left mark"),
+            ('\u{feff}', "byte order mark"),
+            ('\u{2028}', "line separator"),
+            ('\u{ad}', "soft hyphen"),
+            ('\u{e0041}', "tag"),
+            ('\u{e000}', "private use"),
+        ] {
+            let text = format!("user{character}name");
+            let expected = format!("user{}name", character.escape_unicode());
+            assert_eq!(escape_control(&text), expected, "{name}");
+        }
+        // Letters of any script stay, and so do marks that combine with one.
+        for text in ["日本語", "שלום", "e\u{301}", "नमस्ते", "naïve 🚀"] {
+            assert_eq!(escape_control(text), text);
+        }
     }
 }

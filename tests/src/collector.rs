@@ -1,13 +1,15 @@
 //! An OTLP receiver for gRPC and HTTP that stores all messages, and can be made to misbehave.
+//!
+//! Its limits are the defaults: 4 MiB for a message over gRPC, and 2 MB over HTTP.
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::response::{IntoResponse, Response as HttpResponse};
+use axum::response::{Html, IntoResponse, Response as HttpResponse};
 use axum::routing::post;
 use flate2::read::GzDecoder;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
@@ -36,7 +38,8 @@ use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Server, ServerTlsConfig};
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
+use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::server::TIMEOUT;
 
@@ -54,6 +57,8 @@ pub struct Collector {
 #[derive(Debug)]
 struct Shared {
     received: watch::Sender<Vec<Received>>,
+    /// The times of all requests, whatever their answers.
+    requests: watch::Sender<Vec<Instant>>,
     behaviour: Mutex<Behaviour>,
 }
 
@@ -72,6 +77,12 @@ pub enum Behaviour {
     Refuse,
     /// Stores the message, and answers that this number of items was rejected.
     PartialSuccess(i64),
+    /// Fails with `UNAVAILABLE`, or 503, and asks to be left alone for this time.
+    Throttle(Duration),
+    /// Fails with `PERMISSION_DENIED`, or 403, and says why.
+    Forbid,
+    /// Answers HTTP requests with success and a web page, and fails with `UNAUTHENTICATED`.
+    WebPage,
 }
 
 /// A received message.
@@ -100,21 +111,35 @@ impl Collector {
     /// Starts a receiver without TLS.
     #[must_use]
     pub fn start() -> Self {
-        Self::run(None)
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    /// Starts a receiver on the address of one that is gone.
+    #[must_use]
+    pub fn start_at(address: SocketAddr) -> Self {
+        Self::run(address, Server::builder().accept_http1(true))
+    }
+
+    /// Starts a receiver that speaks gRPC only.
+    #[must_use]
+    pub fn start_grpc() -> Self {
+        Self::run(SocketAddr::from(([127, 0, 0, 1], 0)), Server::builder())
     }
 
     /// Starts a receiver with TLS.
     #[must_use]
     pub fn start_with(tls: ServerTlsConfig) -> Self {
-        Self::run(Some(tls))
+        let server = Server::builder().accept_http1(true).tls_config(tls).unwrap();
+        Self::run(SocketAddr::from(([127, 0, 0, 1], 0)), server)
     }
 
-    fn run(tls: Option<ServerTlsConfig>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    fn run(address: SocketAddr, mut server: Server) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             received: watch::Sender::default(),
+            requests: watch::Sender::default(),
             behaviour: Mutex::new(Behaviour::Accept),
         });
         let runtime = runtime::Builder::new_multi_thread()
@@ -125,10 +150,6 @@ impl Collector {
         let routes = routes(&shared);
         runtime.spawn(async move {
             let incoming = TcpIncoming::from(tokio::net::TcpListener::from_std(listener).unwrap());
-            let mut server = Server::builder().accept_http1(true);
-            if let Some(tls) = tls {
-                server = server.tls_config(tls).unwrap();
-            }
             let server = server.add_routes(routes).serve_with_incoming(incoming);
             server.await.unwrap();
         });
@@ -166,6 +187,17 @@ impl Collector {
         };
         let runtime = self.runtime.as_ref().expect("it runs until it is dropped");
         runtime.block_on(waiting).expect("the condition is met in time")
+    }
+
+    /// Waits for this number of requests, and returns the times of all.
+    pub fn wait_for_requests(&self, count: usize) -> Vec<Instant> {
+        let mut requests = self.shared.requests.subscribe();
+        let waiting = async {
+            let enough = requests.wait_for(|requests| requests.len() >= count);
+            timeout(TIMEOUT, enough).await.map(|found| found.unwrap().clone())
+        };
+        let runtime = self.runtime.as_ref().expect("it runs until it is dropped");
+        runtime.block_on(waiting).expect("enough requests in time")
     }
 
     /// Discards all messages received so far.
@@ -274,7 +306,6 @@ fn routes(shared: &Arc<Shared>) -> Routes {
         ($server:ident) => {
             $server::new(Grpc(Arc::clone(shared)))
                 .accept_compressed(CompressionEncoding::Gzip)
-                .max_decoding_message_size(usize::MAX)
         };
     }
     let grpc = Routes::new(grpc!(TraceServiceServer))
@@ -294,8 +325,9 @@ fn routes(shared: &Arc<Shared>) -> Routes {
 }
 
 impl Shared {
-    /// Stores the message, and returns the number of rejected items, or `None` for an error.
-    async fn receive(&self, path: &str, headers: HeaderMap, content: Content) -> Option<i64> {
+    /// Stores the message, and returns the number of rejected items, or the reason of the failure.
+    async fn receive(&self, path: &str, headers: HeaderMap, content: Content) -> Result<i64, Behaviour> {
+        self.requests.send_modify(|requests| requests.push(Instant::now()));
         let behaviour = self.behaviour.lock().unwrap().clone();
         let rejected = match behaviour {
             Behaviour::Accept => 0,
@@ -305,16 +337,49 @@ impl Shared {
                 0
             }
             Behaviour::PartialSuccess(count) => count,
-            Behaviour::Unavailable | Behaviour::Refuse => return None,
+            failure => return Err(failure),
         };
         let path = path.to_owned();
         self.received
             .send_modify(|received| received.push(Received { path, headers, content }));
-        Some(rejected)
+        Ok(rejected)
+    }
+}
+
+/// The words of a receiver that forbids.
+pub const FORBIDDEN: &str = "no such tenant";
+
+impl Behaviour {
+    /// Returns the status of a failure.
+    fn status(&self) -> Status {
+        match self {
+            Behaviour::Throttle(delay) => {
+                let details = ErrorDetails::with_retry_info(Some(*delay));
+                Status::with_error_details(Code::Unavailable, "of the test", details)
+            }
+            Behaviour::Forbid => {
+                Status::with_error_details(Code::PermissionDenied, FORBIDDEN, ErrorDetails::default())
+            }
+            Behaviour::Refuse => Status::invalid_argument("of the test"),
+            Behaviour::WebPage => Status::unauthenticated("of the test"),
+            _ => Status::unavailable("of the test"),
+        }
     }
 
-    fn is_permanent_error(&self) -> bool {
-        matches!(*self.behaviour.lock().unwrap(), Behaviour::Refuse)
+    fn http_response(&self) -> HttpResponse {
+        match self {
+            Behaviour::Throttle(delay) => {
+                let seconds = delay.as_secs().to_string();
+                (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", seconds)]).into_response()
+            }
+            Behaviour::Forbid => {
+                let body = self.status().details().to_vec();
+                (StatusCode::FORBIDDEN, [("content-type", "application/x-protobuf")], body).into_response()
+            }
+            Behaviour::Refuse => StatusCode::BAD_REQUEST.into_response(),
+            Behaviour::WebPage => Html("<html><h1>Sign in</h1></html>").into_response(),
+            _ => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        }
     }
 }
 
@@ -329,9 +394,8 @@ macro_rules! service {
                 let (metadata, _, message) = request.into_parts();
                 let content = Content::$content(message);
                 match self.0.receive($method, metadata.into_headers(), content).await {
-                    Some(rejected) => Ok(Response::new($answer(rejected))),
-                    None if self.0.is_permanent_error() => Err(Status::invalid_argument("of the test")),
-                    None => Err(Status::unavailable("of the test")),
+                    Ok(rejected) => Ok(Response::new($answer(rejected))),
+                    Err(failure) => Err(failure.status()),
                 }
             }
         }
@@ -413,8 +477,7 @@ async fn receive_http(shared: &Shared, uri: &Uri, headers: HeaderMap, body: Byte
         }),
     };
     match shared.receive(path, headers, content).await {
-        Some(rejected) => ([("content-type", "application/x-protobuf")], answer(rejected)).into_response(),
-        None if shared.is_permanent_error() => StatusCode::BAD_REQUEST.into_response(),
-        None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        Ok(rejected) => ([("content-type", "application/x-protobuf")], answer(rejected)).into_response(),
+        Err(failure) => failure.http_response(),
     }
 }

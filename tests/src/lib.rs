@@ -14,6 +14,7 @@ pub mod http;
 pub mod logging_service;
 pub mod own_process;
 pub mod panics;
+pub mod proxy;
 pub mod rpc;
 pub mod scripted;
 pub mod server;

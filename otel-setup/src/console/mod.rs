@@ -29,11 +29,13 @@
 //!
 #![doc = include_str!("../../docs/console_json.md")]
 
+mod data_points;
 mod handle;
 mod json;
 mod logs;
 mod metrics;
 mod metrics_table;
+mod monitored;
 mod pipeline;
 mod spans;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Adds the console exporters to the providers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry_sdk::logs::{BatchLogProcessor, LoggerProviderBuilder};
@@ -8,44 +9,58 @@ use opentelemetry_sdk::trace::{BatchSpanProcessor, TracerProviderBuilder};
 
 use super::logs::ConsoleLogExporter;
 use super::metrics::ConsoleMetricExporter;
+use super::monitored::MonitoredExporter;
 use super::spans::ConsoleSpanExporter;
 use crate::batch_settings::BatchSettings;
+use crate::counting_processor::CountingProcessor;
 use crate::env::Env;
+use crate::export_stats::ExportStats;
+use crate::signal::Signal;
 
-/// The settings of the exporter `console`.
+/// The settings of the exporter `console`, and the statistics of those that are set up.
 #[derive(Debug, Default)]
 pub(crate) struct ConsolePipeline {
     pub(crate) json: bool,
+    pub(crate) export_stats: Vec<Arc<ExportStats>>,
 }
 
 impl ConsolePipeline {
-    pub(crate) fn spans(&self, provider: TracerProviderBuilder, env: &Env) -> TracerProviderBuilder {
+    pub(crate) fn spans(&mut self, provider: TracerProviderBuilder, env: &Env) -> TracerProviderBuilder {
         let exporter = if self.json {
             ConsoleSpanExporter::json()
         } else {
             ConsoleSpanExporter::pretty()
         };
+        let (exporter, stats) = self.monitored(Signal::Traces, exporter);
         let processor = BatchSpanProcessor::builder(exporter).with_batch_config(BatchSettings::span_config(env));
-        provider.with_span_processor(processor.build())
+        provider.with_span_processor(CountingProcessor::new(processor.build(), stats))
     }
 
-    pub(crate) fn metrics(&self, provider: MeterProviderBuilder, interval: Duration) -> MeterProviderBuilder {
+    pub(crate) fn metrics(&mut self, provider: MeterProviderBuilder, interval: Duration) -> MeterProviderBuilder {
         let exporter = if self.json {
             ConsoleMetricExporter::json()
         } else {
             ConsoleMetricExporter::pretty()
         };
+        let (exporter, _) = self.monitored(Signal::Metrics, exporter);
         let reader = PeriodicReader::builder(exporter).with_interval(interval);
         provider.with_reader(reader.build())
     }
 
-    pub(crate) fn logs(&self, provider: LoggerProviderBuilder, env: &Env) -> LoggerProviderBuilder {
+    pub(crate) fn logs(&mut self, provider: LoggerProviderBuilder, env: &Env) -> LoggerProviderBuilder {
         let exporter = if self.json {
             ConsoleLogExporter::json()
         } else {
             ConsoleLogExporter::pretty()
         };
+        let (exporter, stats) = self.monitored(Signal::Logs, exporter);
         let processor = BatchLogProcessor::builder(exporter).with_batch_config(BatchSettings::log_config(env));
-        provider.with_log_processor(processor.build())
+        provider.with_log_processor(CountingProcessor::new(processor.build(), stats))
+    }
+
+    fn monitored<E>(&mut self, signal: Signal, exporter: E) -> (MonitoredExporter<E>, Arc<ExportStats>) {
+        let stats = Arc::new(ExportStats::new(signal, "stdout".to_owned()));
+        self.export_stats.push(Arc::clone(&stats));
+        (MonitoredExporter::new(exporter, Arc::clone(&stats)), stats)
     }
 }

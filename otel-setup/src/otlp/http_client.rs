@@ -1,112 +1,199 @@
 //! The HTTP client of the OTLP exporters.
 
-use std::error::Error;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::fmt;
+use std::io::Write;
+use std::time::{Duration, SystemTime};
 
-use async_trait::async_trait;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Method, Request, Response, Uri};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use opentelemetry_http::hyper::HyperClient;
-use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use hyper_util::rt::TokioExecutor;
+use jiff::fmt::rfc2822;
 
+use super::attempt::{AttemptError, Retry, clean};
+use super::google_rpc;
+use super::settings::Settings;
+#[cfg(feature = "tls")]
 use super::tls::Tls;
+use crate::export_failure::Cause;
+
+/// The user agent that OTLP's specification recommends.
+pub(super) const USER_AGENT: &str = concat!("OTel-OTLP-Exporter-Rust/", env!("CARGO_PKG_VERSION"));
+
+/// The content type of OTLP over HTTP.
+const PROTOBUF: &str = "application/x-protobuf";
+
+/// The maximum size of a response that is read.
+const MAX_RESPONSE: usize = 64 * 1024;
 
 #[cfg(not(feature = "tls"))]
 type Connector = HttpConnector;
 #[cfg(feature = "tls")]
 type Connector = hyper_rustls::HttpsConnector<HttpConnector>;
 
-/// The error of the last request, with its causes. The exporter's own error omits them.
-#[derive(Clone, Debug, Default)]
-pub(super) struct LastError(Arc<Mutex<Option<String>>>);
-
-impl LastError {
-    pub(super) fn take(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    fn set(&self, error: Option<String>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = error;
-    }
-}
-
-/// A client that replaces the headers of the exporter, which come from the environment by
-/// different rules.
-#[derive(Debug)]
-pub(super) struct Client {
-    inner: HyperClient<Connector>,
+/// A client of one URL.
+pub(super) struct HttpClient {
+    client: Client<Connector, Full<Bytes>>,
+    uri: Uri,
     headers: HeaderMap,
-    last_error: LastError,
+    is_compressed: bool,
 }
 
-impl Client {
-    /// Creates a client. An `https` endpoint requires `tls`.
-    pub(super) fn new(
-        mut headers: HeaderMap,
-        is_compressed: bool,
-        timeout: Duration,
-        tls: Option<&Tls>,
-        last_error: LastError,
-    ) -> Self {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
-        if is_compressed {
-            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+impl HttpClient {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+        headers.extend(settings.headers.clone());
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROTOBUF));
+        if settings.is_compressed {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
-        Client {
-            inner: HyperClient::new(connector(tls), timeout, None),
+        HttpClient {
+            client: Client::builder(TokioExecutor::new()).build(connector(settings)),
+            uri: settings.endpoint.clone(),
             headers,
-            last_error,
+            is_compressed: settings.is_compressed,
         }
     }
-}
 
-#[cfg(not(feature = "tls"))]
-fn connector(_: Option<&Tls>) -> Connector {
-    HttpConnector::new()
-}
-
-#[cfg(feature = "tls")]
-fn connector(tls: Option<&Tls>) -> Connector {
-    // Without TLS settings the endpoint is `http`, and this configuration is never used.
-    let config = tls.map_or_else(Tls::without_roots, Tls::for_http);
-    let connector = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(config);
-    connector.https_or_http().enable_http1().build()
-}
-
-#[async_trait]
-impl HttpClient for Client {
-    async fn send_bytes(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        replace_headers(request.headers_mut(), &self.headers);
-        let result = self.inner.send_bytes(request).await;
-        self.last_error.set(match &result {
-            Ok(response) if response.status().is_success() => None,
-            Ok(response) => Some(response.status().to_string()),
-            Err(error) => Some(chain(error.as_ref())),
-        });
-        result
-    }
-}
-
-/// Replaces all headers but the user agent.
-pub(super) fn replace_headers(headers: &mut HeaderMap, by: &HeaderMap) {
-    let agent = headers.remove(USER_AGENT);
-    headers.clear();
-    headers.extend(agent.map(|agent| (USER_AGENT, agent)));
-    headers.extend(by.clone());
-}
-
-/// Formats an error with its causes, unless its own text contains them.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
+    /// Returns the body of a request with this message.
+    pub(super) fn body(&self, message: Vec<u8>) -> Bytes {
+        if !self.is_compressed {
+            return message.into();
         }
-        source = cause.source();
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        let compressed = encoder.write_all(&message).and_then(|()| encoder.finish());
+        compressed.expect("writing to memory does not fail").into()
     }
-    text
+
+    /// Sends a body, and returns that of the response.
+    pub(super) async fn send(&self, body: Bytes) -> Result<Bytes, AttemptError> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        request.uri_mut().clone_from(&self.uri);
+        request.headers_mut().clone_from(&self.headers);
+        let response = self.client.request(request).await;
+        let (parts, body) = response.map_err(|error| AttemptError::unreachable(&error))?.into_parts();
+        let head = Response::from_parts(parts, ());
+        let body = Limited::new(body, MAX_RESPONSE).collect().await;
+        if !head.status().is_success() {
+            // The status counts, even if the body breaks.
+            let body = body.map(|body| body.to_bytes()).unwrap_or_default();
+            return Err(refused(&head, &body));
+        }
+        let body = body.map_err(|error| AttemptError::unreachable(error.as_ref()))?.to_bytes();
+        if body.is_empty() || content_type(&head) == PROTOBUF {
+            return Ok(body);
+        }
+        Err(not_otlp(&head, &body))
+    }
+}
+
+fn refused(head: &Response<()>, body: &[u8]) -> AttemptError {
+    let after = head.headers().get(header::RETRY_AFTER).and_then(retry_after);
+    let status = (content_type(head) == PROTOBUF)
+        .then(|| google_rpc::Status::parse(body))
+        .flatten();
+    let words = match &status {
+        Some(status) => status.message.clone(),
+        None => text(body),
+    };
+    let delay = status.and_then(|status| status.retry_delay());
+    AttemptError::from_http(head.status(), after.or(delay), &words)
+}
+
+fn not_otlp(head: &Response<()>, body: &[u8]) -> AttemptError {
+    let words = format!("{} with {}: {}", head.status(), content_type(head), clean(&text(body)));
+    AttemptError::new(Cause::NotOtlp, words, Retry::Never)
+}
+
+/// Returns the body as text, without the tags of a web page.
+fn text(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    if !text.trim_start().starts_with('<') {
+        return text.into_owned();
+    }
+    let mut visible = String::new();
+    let mut is_tag = false;
+    for character in text.chars() {
+        match character {
+            '<' => is_tag = true,
+            '>' => {
+                is_tag = false;
+                visible.push(' ');
+            }
+            _ if !is_tag => visible.push(character),
+            _ => {}
+        }
+    }
+    visible
+}
+
+/// Returns the content type without parameters, in lower case.
+fn content_type(head: &Response<()>) -> String {
+    let value = head.headers().get(header::CONTENT_TYPE);
+    let value = value.and_then(|value| value.to_str().ok()).unwrap_or("no content type");
+    let value = value.split(';').next().unwrap_or_default();
+    clean(&value.to_ascii_lowercase())
+}
+
+/// Parses `Retry-After`: a number of seconds, or a date.
+fn retry_after(value: &HeaderValue) -> Option<Duration> {
+    let value = value.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date: SystemTime = rfc2822::parse(value).ok()?.timestamp().into();
+    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
+}
+
+#[cfg_attr(not(feature = "tls"), allow(unused_mut))]
+fn connector(settings: &Settings) -> Connector {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(settings.timeout / 2));
+    #[cfg(feature = "tls")]
+    let connector = {
+        connector.enforce_http(false);
+        // Without TLS settings the endpoint is `http`, and this configuration is never used.
+        let config = settings.tls.as_ref().map_or_else(Tls::without_roots, Tls::for_http);
+        let builder = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(config);
+        builder.https_or_http().enable_http1().wrap_connector(connector)
+    };
+    connector
+}
+
+impl fmt::Debug for HttpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Headers may be secret.
+        f.debug_struct("HttpClient").field("uri", &self.uri).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let read = |value| retry_after(&HeaderValue::from_static(value));
+        assert_eq!(read("120"), Some(Duration::from_secs(120)));
+        assert_eq!(read("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO), "it has passed");
+        let later = read("Tue, 31 Dec 2999 23:59:59 GMT").unwrap();
+        assert!(later > Duration::from_secs(86_400), "{later:?}");
+        assert_eq!(read("soon"), None);
+        assert_eq!(read("-1"), None);
+    }
+
+    #[test]
+    fn web_pages_are_shown_without_tags() {
+        let page = b"<!DOCTYPE html>\n<html><title>Sign in</title><body class='x'>Welcome</body></html>";
+        assert_eq!(clean(&text(page)), "Sign in Welcome");
+        assert_eq!(text(b"a < b"), "a < b");
+    }
 }

@@ -1,17 +1,22 @@
 //! The exporter `otlp`: exports over the OpenTelemetry protocol.
 //!
 //! * Configuration: `settings`, from `protocol`, `endpoint`, `headers`, `tls` and `signal_var`.
-//! * Transport: `transport`, `http_client`.
-//! * Statistics: `counting_processor` in front of the queue, `monitored_exporter` behind it, and
-//!   `data_points`.
+//! * Transport: `transport`, from `grpc_client` and `http_client`.
+//! * Delivery: `exporter` makes a `request` of the SDK's data, and `delivery` sends it until the
+//!   receiver has accepted it. `attempt` says what a failure means, with `google_rpc` and `probe`.
 
-mod counting_processor;
-mod data_points;
+mod attempt;
+mod backoff;
+mod delivery;
 pub(crate) mod endpoint;
+mod exporter;
+mod google_rpc;
+mod grpc_client;
 pub(crate) mod headers;
 mod http_client;
-mod monitored_exporter;
+mod probe;
 pub(crate) mod protocol;
+mod request;
 pub(crate) mod settings;
 mod signal_var;
 #[cfg(feature = "tls")]
@@ -26,17 +31,18 @@ mod transport;
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry_otlp::ExporterBuildError;
 use opentelemetry_sdk::logs::{BatchLogProcessor, LoggerProviderBuilder};
-use opentelemetry_sdk::metrics::{MeterProviderBuilder, PeriodicReader};
+use opentelemetry_sdk::metrics::{MeterProviderBuilder, PeriodicReader, Temporality};
 use opentelemetry_sdk::trace::{BatchSpanProcessor, TracerProviderBuilder};
 
-use self::counting_processor::CountingProcessor;
-use self::http_client::LastError;
-use self::monitored_exporter::{ExportMonitor, MonitoredExporter};
+use self::delivery::Delivery;
+use self::exporter::OtlpExporter;
+use self::probe::Probe;
 pub use self::protocol::Protocol;
 use self::settings::{Options, Settings};
+use self::transport::Transport;
 use crate::batch_settings::BatchSettings;
+use crate::counting_processor::CountingProcessor;
 use crate::env::Env;
 use crate::error::InitError;
 use crate::export_runtime::ExportRuntime;
@@ -59,7 +65,7 @@ impl Otlp {
         provider: TracerProviderBuilder,
         env: &Env,
     ) -> Result<TracerProviderBuilder, InitError> {
-        let (exporter, stats) = self.exporter(Signal::Traces, env, transport::spans)?;
+        let (exporter, stats) = self.exporter(Signal::Traces, env, Temporality::Cumulative)?;
         let processor = BatchSpanProcessor::builder(exporter).with_batch_config(BatchSettings::span_config(env));
         Ok(provider.with_span_processor(CountingProcessor::new(processor.build(), stats)))
     }
@@ -72,9 +78,7 @@ impl Otlp {
         env: &Env,
     ) -> Result<MeterProviderBuilder, InitError> {
         let temporality = settings::temporality(env);
-        let (exporter, _) = self.exporter(Signal::Metrics, env, |settings, last_error| {
-            transport::metrics(settings, temporality, last_error)
-        })?;
+        let (exporter, _) = self.exporter(Signal::Metrics, env, temporality)?;
         let reader = PeriodicReader::builder(exporter);
         Ok(provider.with_reader(reader.with_interval(interval).build()))
     }
@@ -85,32 +89,30 @@ impl Otlp {
         provider: LoggerProviderBuilder,
         env: &Env,
     ) -> Result<LoggerProviderBuilder, InitError> {
-        let (exporter, stats) = self.exporter(Signal::Logs, env, transport::logs)?;
+        let (exporter, stats) = self.exporter(Signal::Logs, env, Temporality::Cumulative)?;
         let processor = BatchLogProcessor::builder(exporter).with_batch_config(BatchSettings::log_config(env));
         Ok(provider.with_log_processor(CountingProcessor::new(processor.build(), stats)))
     }
 
-    /// Builds an exporter with its monitor and statistics.
-    fn exporter<E>(
+    /// Builds an exporter with its statistics. Only metrics have a temporality.
+    fn exporter(
         &mut self,
         signal: Signal,
         env: &Env,
-        build: impl FnOnce(&Settings, &LastError) -> Result<E, ExporterBuildError>,
-    ) -> Result<(MonitoredExporter<E>, Arc<ExportStats>), InitError> {
+        temporality: Temporality,
+    ) -> Result<(OtlpExporter, Arc<ExportStats>), InitError> {
         let settings = Settings::resolve(signal, &self.options, env)?;
-        let endpoint = endpoint::redacted(&settings.endpoint);
         let runtime = self.runtime()?;
-        let last_error = LastError::default();
-        let exporter = runtime.enter(|| build(&settings, &last_error)).map_err(|error| {
-            InitError::new(format!(
-                "cannot build the OTLP exporter of {signal} for {endpoint}: {error}"
-            ))
-            .with_source(error)
-        })?;
-        let stats = Arc::new(ExportStats::new(signal, endpoint));
+        let transport = runtime.enter(|| Transport::new(signal, &settings))?;
+        let stats = Arc::new(ExportStats::new(signal, endpoint::redacted(&settings.endpoint)));
         self.export_stats.push(Arc::clone(&stats));
-        let monitor = ExportMonitor::new(runtime, settings.timeout, last_error, Arc::clone(&stats));
-        Ok((MonitoredExporter { exporter, monitor }, stats))
+        let probe = Probe {
+            signal,
+            endpoint: settings.endpoint,
+            protocol: settings.protocol,
+        };
+        let delivery = Delivery::new(transport, probe, settings.timeout, Arc::clone(&stats));
+        Ok((OtlpExporter::new(runtime, delivery, temporality), stats))
     }
 
     fn runtime(&mut self) -> Result<ExportRuntime, InitError> {

@@ -54,7 +54,16 @@ impl Settings {
 
 pub(crate) fn protocol(signal: Signal, env: &Env) -> Protocol {
     let variable = SignalVar::new(signal, "PROTOCOL");
-    let protocol = variable.one_of(env, &Protocol::KNOWN, "grpc");
+    let protocol = variable.first_valid("grpc", |name, fallback| {
+        match env.text(name) {
+            // JSON would be sent to the same port.
+            Some(text) if text.trim().eq_ignore_ascii_case("http/json") => {
+                env.warn(name, &text, "is not supported; using http/protobuf");
+                Some(Protocol::HttpProtobuf)
+            }
+            _ => env.one_of(name, &Protocol::KNOWN, &fallback.to_string()),
+        }
+    });
     protocol.unwrap_or(Protocol::Grpc)
 }
 

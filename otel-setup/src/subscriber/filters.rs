@@ -29,8 +29,12 @@ impl Directives {
     }
 }
 
+/// Returns whether a span is the program's. Those of the transport below RPCs are as long as a
+/// connection, so most would never be exported.
 fn is_span(metadata: &Metadata<'_>) -> bool {
-    metadata.is_span()
+    const TRANSPORT: [&str; 4] = ["h2", "hyper", "hyper_util", "tower"];
+    let target = metadata.target().split("::").next().unwrap_or_default();
+    metadata.is_span() && !TRANSPORT.contains(&target)
 }
 
 fn matching(condition: fn(&Metadata<'_>) -> bool) -> FilterFn<fn(&Metadata<'_>) -> bool> {

@@ -7,6 +7,10 @@
 //! | command | effect |
 //! |---|---|
 //! | `spans 3`, `logs 3`, `counters 3` | records this number of spans, log records, or counters with a data point each |
+//! | `open 3` | starts this number of spans, which never end |
+//! | `fat 3` | records this number of spans with 1 MiB each |
+//! | `huge` | records a span with 5 MiB |
+//! | `panicking` | makes an observable counter whose callback panics |
 //! | `flush 500`, `shutdown 500` | flushes or shuts down, with a limit in milliseconds; answers with the time it took, and the error |
 //! | `serve` | starts a service with a `ServerLayer`, and answers with its address; requires `multi_thread` |
 //! | `drop` | drops the telemetry |
@@ -17,7 +21,7 @@ use std::time::{Duration, Instant};
 use futures_executor::block_on;
 use integration_tests::scripted::ScriptedService;
 use integration_tests::server::serve_with;
-use opentelemetry::global;
+use opentelemetry::{KeyValue, global};
 use opentelemetry::trace::{Span, Tracer};
 use otel_runtime::ServerLayer;
 use otel_setup::{Builder, Protocol, ShutdownError, Signal};
@@ -50,6 +54,7 @@ fn drive(arguments: impl Iterator<Item = String>) {
     };
     println!("> ready");
     let mut servers = Vec::new();
+    let mut open = Vec::new();
     for line in io::stdin().lock().lines() {
         let line = line.unwrap();
         let (what, number) = line.split_once(' ').unwrap_or((&line, "0"));
@@ -58,6 +63,10 @@ fn drive(arguments: impl Iterator<Item = String>) {
         let begun = Instant::now();
         match what {
             "spans" => (0..number).for_each(|_| global::tracer("driven").start("made").end()),
+            "open" => (0..number).for_each(|_| open.push(global::tracer("driven").start("open"))),
+            "fat" => (0..number).for_each(|_| span_of(1 << 20)),
+            "huge" => span_of(5 << 20),
+            "panicking" => observe_by_panicking(),
             "logs" => (0..number).for_each(|_| tracing::info!("made")),
             "counters" => (0..number).for_each(|index| {
                 let counter = global::meter("driven").u64_counter(format!("made.{index}")).build();
@@ -85,6 +94,20 @@ fn drive(arguments: impl Iterator<Item = String>) {
         }
         println!("> done {}", begun.elapsed().as_millis());
     }
+}
+
+/// Records a span with an attribute of this size.
+fn span_of(bytes: usize) {
+    let mut span = global::tracer("driven").start("made");
+    span.set_attribute(KeyValue::new("fat", "x".repeat(bytes)));
+    span.end();
+}
+
+fn observe_by_panicking() {
+    // The test reads stderr.
+    std::panic::set_hook(Box::new(|_| {}));
+    let counter = global::meter("driven").u64_observable_counter("panicking");
+    counter.with_callback(|_| panic!("of the test")).build();
 }
 
 fn said(builder: Builder, argument: &str) -> Builder {

@@ -138,7 +138,6 @@ async fn main() {
     }
     fields();
     suppressed();
-    tracing::error!(name: "Export.Failed.NonRetryable", "each batch fails");
 
     let server =
         serve(Routes::new(UnaryServer::new(LoggingService)).add_service(ServerStreamServer::new(LoggingService))).await;

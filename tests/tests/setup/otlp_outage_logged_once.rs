@@ -1,9 +1,21 @@
 //! An outage of the OTLP receiver is logged once, and so is its end.
 
 use integration_tests::child::DrivenProcess;
-use integration_tests::collector::{Behaviour, Collector, Content};
+use integration_tests::collector::{Behaviour, Collector, Content, unused_address};
 
 const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
+
+/// Starts a process that exports spans only, with a timeout in milliseconds.
+fn start(url: &str, protocol: &str, timeout: &str) -> (DrivenProcess, String) {
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", url),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", timeout),
+        ("OTEL_METRICS_EXPORTER", "none"),
+        ("OTEL_LOGS_EXPORTER", "none"),
+    ];
+    DrivenProcess::start(DRIVEN, &["multi_thread"], variables)
+}
 
 fn about(log: &[String], text: &str) -> usize {
     log.iter().filter(|line| line.contains(text)).count()
@@ -13,21 +25,14 @@ fn about(log: &[String], text: &str) -> usize {
 fn outage_is_logged_once_for_many_batches() {
     for protocol in ["grpc", "http/protobuf"] {
         println!("{protocol}");
-        let collector = Collector::start();
-        collector.behave(Behaviour::Refuse);
-        let url = collector.url();
-        let variables = [
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", &*url),
-            ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
-            ("OTEL_METRICS_EXPORTER", "none"),
-            ("OTEL_LOGS_EXPORTER", "none"),
-        ];
-        let (mut driven, _) = DrivenProcess::start(DRIVEN, &["multi_thread"], variables);
+        let address = unused_address();
+        let url = format!("http://{address}");
+        let (mut driven, _) = start(&url, protocol, "100");
         for _ in 0..5 {
             driven.send("spans 2");
             assert!(driven.send("flush 20000").starts_with("error "));
         }
-        collector.behave(Behaviour::Accept);
+        let _collector = Collector::start_at(address);
         for _ in 0..5 {
             driven.send("spans 2");
             assert!(driven.send("flush 20000").starts_with("ok "));
@@ -41,42 +46,40 @@ fn outage_is_logged_once_for_many_batches() {
         let [lost, back] = &warnings[..] else {
             panic!("{log:#?}")
         };
-        assert!(lost.contains("spans are lost: ") && lost.contains(&url), "{lost}");
         assert!(
-            lost.contains(if protocol == "grpc" {
-                "InvalidArgument"
-            } else {
-                "400 Bad Request"
-            }),
+            lost.contains(&format!("2 spans were not delivered to {url}")) && lost.contains(": unreachable: "),
             "{lost}"
         );
+        assert!(lost.contains("(logged at most once a minute)"), "{lost}");
         assert!(back.contains("is reachable again; 10 spans were lost"), "{back}");
     }
 }
 
-/// A partial success is logged by the exporter of the crate `opentelemetry-otlp`.
-///
-/// Rejected items count as exported, because that crate does not return them.
+/// A receiver that refuses some batches is logged once, however often it accepts others.
 #[test]
-fn partial_success_is_logged() {
-    let collector = Collector::start();
-    collector.behave(Behaviour::PartialSuccess(3));
-    let url = collector.url();
-    let variables = [
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", &*url),
-        ("OTEL_METRICS_EXPORTER", "none"),
-        ("OTEL_LOGS_EXPORTER", "none"),
-    ];
-    let (mut driven, _) = DrivenProcess::start(DRIVEN, &["multi_thread"], variables);
-    driven.send("spans 5");
-    assert!(driven.send("shutdown 20000").starts_with("ok "));
-    let log = driven.end();
-    let [told] = &log[..] else { panic!("{log:#?}") };
-    assert!(
-        told.contains("PartialSuccess") && told.contains("rejected_spans=3"),
-        "{told}"
-    );
-    assert!(told.contains("too many"), "{told}");
+fn refused_batches_are_logged_once() {
+    for (protocol, code) in [("grpc", "INVALID_ARGUMENT"), ("http/protobuf", "400 Bad Request")] {
+        println!("{protocol}");
+        let collector = Collector::start();
+        let url = collector.url();
+        let (mut driven, _) = start(&url, protocol, "10000");
+        for _ in 0..5 {
+            for (behaviour, answer) in [(Behaviour::Refuse, "error "), (Behaviour::Accept, "ok ")] {
+                collector.behave(behaviour);
+                driven.send("spans 2");
+                assert!(driven.send("flush 20000").starts_with(answer));
+            }
+        }
+        let answer = driven.send("shutdown 20000");
+        assert!(answer.contains("[10, 0, 0]"), "{answer}");
+        let expected = format!("traces: 10 of 20 spans were not delivered to {url}");
+        assert!(answer.contains(&expected), "{answer}");
+        assert!(answer.contains(&format!("(10 refused: {code}")), "{answer}");
+        let log = driven.end();
+        let [lost] = &log[..] else { panic!("{log:#?}") };
+        assert!(lost.contains(&format!("2 spans were not delivered to {url}")), "{lost}");
+        assert!(lost.contains(&format!(": refused: {code}")), "{lost}");
+    }
 }
 
 /// Spans that end after the shutdown are not logged one by one.

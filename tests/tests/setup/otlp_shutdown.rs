@@ -41,8 +41,8 @@ fn connection_refused() {
         let address = unused_address();
         let mut driven = start(&format!("http://{address}"), protocol);
         make(&mut driven);
-        let (took, text) = error(&driven.send("shutdown 5000"));
-        assert!(took < 5000, "it does not wait for what will not be: {took} ms");
+        let (took, text) = error(&driven.send("shutdown 1000"));
+        assert!((500..1000).contains(&took), "it tries as long as it may: {took} ms");
         let path = |signal| {
             if protocol == "grpc" {
                 String::new()
@@ -64,7 +64,7 @@ fn connection_refused() {
         assert!(text.starts_with("[20, 3, 10] telemetry was lost: traces: "), "{text}");
         assert_eq!(text.matches("Connection refused").count(), 3, "{text}");
         // A second shutdown returns the same error.
-        assert_eq!(error(&driven.send("shutdown 5000")).1, text);
+        assert_eq!(error(&driven.send("shutdown 1000")).1, text);
     }
 }
 
@@ -108,18 +108,18 @@ fn receiver_slower_than_the_sdks_metric_reader() {
 #[test]
 fn receiver_fails() {
     for (protocol, behaviour, expected) in [
-        ("grpc", Behaviour::Unavailable, "Unavailable"),
-        ("http/protobuf", Behaviour::Unavailable, "503 Service Unavailable"),
-        ("grpc", Behaviour::Refuse, "InvalidArgument"),
-        ("http/protobuf", Behaviour::Refuse, "400 Bad Request"),
+        ("grpc", Behaviour::Unavailable, "refused: UNAVAILABLE: of the test"),
+        ("http/protobuf", Behaviour::Unavailable, "refused: 503 Service Unavailable"),
+        ("grpc", Behaviour::Refuse, "refused: INVALID_ARGUMENT: of the test"),
+        ("http/protobuf", Behaviour::Refuse, "refused: 400 Bad Request"),
     ] {
         println!("{protocol} {behaviour:?}");
         let collector = Collector::start();
         collector.behave(behaviour);
         let mut driven = start(&collector.url(), protocol);
         make(&mut driven);
-        let (took, text) = error(&driven.send("shutdown 10000"));
-        assert!(took < 10_000, "{took} ms");
+        let (took, text) = error(&driven.send("shutdown 1000"));
+        assert!(took < 1000, "{took} ms");
         assert!(text.starts_with("[20, 3, 10] "), "{text}");
         assert_eq!(text.matches(expected).count(), 3, "{text}");
     }
@@ -193,7 +193,7 @@ fn drop_takes_at_most_five_seconds() {
     make(&mut driven);
     let answer = driven.send("drop");
     let took: u64 = answer.strip_prefix("done ").unwrap().parse().unwrap();
-    assert!((4900..8000).contains(&took), "{took} ms");
+    assert!((4700..8000).contains(&took), "{took} ms");
 }
 
 /// After an outage, cumulative metrics include the failed exports, but deltas do not.

@@ -107,11 +107,11 @@ fn unknown_protocol() {
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
         ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "smtp"),
     ]);
-    assert_eq!(paths(&collector), [LOGS, METRICS, TRACES]);
+    assert_eq!(paths(&collector), ["/v1/logs", "/v1/metrics", "/v1/traces"]);
     let [general, own] = &warnings(&log)[..] else {
         panic!("{log:#?}")
     };
-    let expected = r#"OTEL_EXPORTER_OTLP_PROTOCOL="http/json" is not one of grpc, http/protobuf; using grpc"#;
+    let expected = r#"OTEL_EXPORTER_OTLP_PROTOCOL="http/json" is not supported; using http/protobuf"#;
     assert!(general.ends_with(expected), "{general}");
     let expected = "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL=\"smtp\" is not one of grpc, http/protobuf; \
                     using OTEL_EXPORTER_OTLP_PROTOCOL, or grpc by default";
@@ -225,7 +225,7 @@ fn timeout() {
         let answer = driven.send("flush 3000");
         assert!(begun.elapsed().as_millis() >= 190, "{answer}");
         assert_eq!(
-            answer.contains("traces: no response within 200ms"),
+            answer.contains(&format!("traces: 1 spans were not confirmed by {url}: no response within 200ms")),
             expected,
             "{answer}"
         );

@@ -73,13 +73,6 @@ fn directive_with_a_span() {
 }
 
 #[test]
-fn repeated_export_errors_are_never_logged() {
-    let said = said("trace");
-    assert!(said.line("each batch fails").is_none());
-    assert!(said.record("each batch fails").is_none());
-}
-
-#[test]
 fn invalid_directive_is_logged_and_ignored() {
     let warning = |list: &str| {
         format!(

@@ -1,5 +1,5 @@
 //! Processors that count spans and log records before they enter the bounded queue of the batch
-//! processor.
+//! processor, and spans that have not ended.
 //!
 //! After the shutdown they drop everything. Otherwise the SDK would log each span and log record.
 
@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::logs::Severity;
+use opentelemetry::trace::Span as _;
 use opentelemetry::{Context, InstrumentationScope};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::logs::{BatchLogProcessor, LogProcessor, SdkLogRecord};
 use opentelemetry_sdk::trace::{BatchSpanProcessor, Span, SpanData, SpanProcessor};
 
@@ -18,19 +19,33 @@ use crate::export_stats::ExportStats;
 /// A batch processor with a counter in front, so items that find the queue full are counted as
 /// well.
 #[derive(Debug)]
-pub(super) struct CountingProcessor<P> {
+pub(crate) struct CountingProcessor<P> {
     processor: P,
     stats: Arc<ExportStats>,
 }
 
 impl<P> CountingProcessor<P> {
-    pub(super) fn new(processor: P, stats: Arc<ExportStats>) -> Self {
+    pub(crate) fn new(processor: P, stats: Arc<ExportStats>) -> Self {
         CountingProcessor { processor, stats }
+    }
+
+    /// Flushes until it is done. The SDK stops waiting after five seconds, but an export may take
+    /// longer, and callers have a limit of their own.
+    fn flush(&self, flush: impl Fn(&P) -> OTelSdkResult) -> OTelSdkResult {
+        loop {
+            match flush(&self.processor) {
+                Err(OTelSdkError::Timeout(_)) if !self.stats.is_closed() => {}
+                result => return result,
+            }
+        }
     }
 }
 
 impl SpanProcessor for CountingProcessor<BatchSpanProcessor> {
     fn on_start(&self, span: &mut Span, context: &Context) {
+        if span.span_context().is_sampled() {
+            self.stats.add_started();
+        }
         self.processor.on_start(span, context);
     }
 
@@ -44,7 +59,7 @@ impl SpanProcessor for CountingProcessor<BatchSpanProcessor> {
     }
 
     fn force_flush(&self) -> OTelSdkResult {
-        self.processor.force_flush()
+        self.flush(SpanProcessor::force_flush)
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
@@ -65,7 +80,7 @@ impl LogProcessor for CountingProcessor<BatchLogProcessor> {
     }
 
     fn force_flush(&self) -> OTelSdkResult {
-        self.processor.force_flush()
+        self.flush(LogProcessor::force_flush)
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
@@ -84,7 +99,7 @@ impl LogProcessor for CountingProcessor<BatchLogProcessor> {
 #[cfg(test)]
 mod tests {
     use opentelemetry::KeyValue;
-    use opentelemetry::trace::{Link, Span as _, SpanKind, TraceId, TraceState, Tracer, TracerProvider};
+    use opentelemetry::trace::{Link, SpanKind, TraceId, TraceState, Tracer, TracerProvider};
     use opentelemetry_sdk::trace::{
         InMemorySpanExporter, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample,
     };

@@ -1,0 +1,251 @@
+//! The delivery of requests: division, attempts, pauses, and the statistics of their results.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use opentelemetry_proto::tonic::collector::trace::v1::{ExportTracePartialSuccess, ExportTraceServiceResponse};
+use prost::Message;
+use tokio::sync::watch;
+use tokio::time::sleep_until;
+
+use super::attempt::{AttemptError, Retry, clean};
+use super::backoff::Backoff;
+use super::probe::Probe;
+use super::request::{Items, halves};
+use super::transport::Transport;
+use crate::export_failure::{Cause, ExportFailure};
+use crate::export_stats::ExportStats;
+
+/// The default limit of gRPC servers for the size of a message, and so of most receivers.
+const MAX_SIZE: usize = 4 * 1024 * 1024;
+
+/// An attempt needs at least this time.
+const MIN_ATTEMPT: Duration = Duration::from_millis(20);
+
+/// Delivers requests to one endpoint.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    transport: Transport,
+    probe: Probe,
+    /// The timeout of one request, including retries.
+    timeout: Duration,
+    stats: Arc<ExportStats>,
+    /// Whether the receiver has ever answered.
+    was_answered: AtomicBool,
+    warning_is_logged: AtomicBool,
+}
+
+/// The accepted part of a request.
+#[derive(Debug, Default)]
+pub(super) struct Delivered {
+    /// The number of items that have arrived.
+    pub(super) count: u64,
+    /// The number of those that the receiver has rejected, and its words.
+    pub(super) rejected: u64,
+    words: String,
+    /// Whether other items have not arrived. They are counted in the statistics.
+    pub(super) is_partial: bool,
+}
+
+impl Delivered {
+    /// Returns the failure of the rejected items.
+    pub(super) fn rejection(&self) -> ExportFailure {
+        ExportFailure::new(Cause::Rejected, self.words.clone())
+    }
+
+    fn add(&mut self, count: u64, answer: &ExportTracePartialSuccess) {
+        self.count += count;
+        let rejected = u64::try_from(answer.rejected_spans).unwrap_or_default().min(count);
+        if rejected > 0 {
+            self.rejected += rejected;
+            self.words = clean(&answer.error_message);
+        }
+    }
+}
+
+impl Delivery {
+    pub(super) fn new(transport: Transport, probe: Probe, timeout: Duration, stats: Arc<ExportStats>) -> Self {
+        Delivery {
+            transport,
+            probe,
+            timeout,
+            stats,
+            was_answered: AtomicBool::default(),
+            warning_is_logged: AtomicBool::default(),
+        }
+    }
+
+    pub(super) fn stats(&self) -> &ExportStats {
+        &self.stats
+    }
+
+    /// Sends a request, in parts if it is too large. Counts the items that do not arrive.
+    pub(super) async fn deliver<R: Items + Message>(&self, request: R) -> Delivered {
+        let mut delivered = Delivered::default();
+        let mut parts = vec![request];
+        while let Some(mut part) = parts.pop() {
+            if part.encoded_len() > MAX_SIZE {
+                match halves(part) {
+                    Ok([first, second]) => {
+                        parts.extend([second, first]);
+                        continue;
+                    }
+                    // A receiver may accept a single item of this size.
+                    Err(single) => part = single,
+                }
+            }
+            let count = part.count() as u64;
+            let error = match self.send(&part).await {
+                Ok(answer) => {
+                    delivered.add(count, &answer);
+                    continue;
+                }
+                Err(error) => error,
+            };
+            let divided = (error.retry == Retry::Halves).then(|| halves(part));
+            if let Some(Ok([first, second])) = divided {
+                parts.extend([second, first]);
+            } else {
+                delivered.is_partial = true;
+                self.stats.add_failed(count, error.failure);
+            }
+        }
+        delivered
+    }
+
+    /// Sends a request until it is answered, or the timeout is over.
+    async fn send<R: Message>(&self, request: &R) -> Result<ExportTracePartialSuccess, AttemptError> {
+        let body = self.transport.body(request.encode_to_vec());
+        let started = Instant::now();
+        let mut deadline = self.stats.deadline();
+        let mut backoff = Backoff::new();
+        let mut attempts = 0_u32;
+        let mut last = None;
+        loop {
+            let begun = Instant::now();
+            let error = match self.attempt(&body, started, &mut deadline).await {
+                Ok(message) => return self.answer(&message),
+                Err(error) => error,
+            };
+            attempts += 1;
+            let error = self.explained(error, attempts == 1).await;
+            let end = self.end(started, &deadline);
+            // An attempt that the end has cut short reveals less than the one before.
+            let is_cut = error.failure.cause == Cause::NotConfirmed && begun.elapsed() < Duration::from_secs(1);
+            let error = last.filter(|_| is_cut).unwrap_or(error);
+            let Some(until) = pause_until(&error, &mut backoff, end) else {
+                return Err(with_attempts(error, attempts));
+            };
+            if !self.pause(until, &error, started, &mut deadline).await {
+                return Err(with_attempts(error, attempts));
+            }
+            last = Some(error);
+        }
+    }
+
+    /// Sends a body once.
+    async fn attempt(
+        &self,
+        body: &Bytes,
+        started: Instant,
+        deadline: &mut watch::Receiver<Option<Instant>>,
+    ) -> Result<Bytes, AttemptError> {
+        let begun = Instant::now();
+        let mut sending = pin!(self.transport.send(body.clone()));
+        loop {
+            let limit = self.end(started, deadline).min(begun + self.timeout);
+            tokio::select! {
+                result = &mut sending => return result,
+                () = sleep_until(limit.into()) => return Err(AttemptError::timeout(limit.duration_since(begun))),
+                // The shutdown has begun.
+                _ = deadline.changed() => {}
+            }
+        }
+    }
+
+    /// Returns the time at which to give up. A shutdown has a limit of its own.
+    fn end(&self, started: Instant, deadline: &watch::Receiver<Option<Instant>>) -> Instant {
+        deadline.borrow().unwrap_or(started + self.timeout)
+    }
+
+    /// Waits before the next attempt. Returns false if the shutdown leaves no time for it.
+    async fn pause(
+        &self,
+        until: Instant,
+        error: &AttemptError,
+        started: Instant,
+        deadline: &mut watch::Receiver<Option<Instant>>,
+    ) -> bool {
+        loop {
+            tokio::select! {
+                () = sleep_until(until.into()) => return true,
+                _ = deadline.changed() => {}
+            }
+            let end = self.end(started, deadline);
+            match error.retry {
+                // The shutdown is no reason to ignore the receiver's wish.
+                Retry::After(_) if until >= end => return false,
+                Retry::After(_) => {}
+                _ => return Instant::now() < end,
+            }
+        }
+    }
+
+    /// Explains the failure of a connection to a port that has another protocol.
+    async fn explained(&self, mut error: AttemptError, is_first: bool) -> AttemptError {
+        if error.failure.cause == Cause::Refused {
+            self.was_answered.store(true, Ordering::Relaxed);
+        }
+        if !is_first || !error.is_protocol_suspect || self.was_answered.load(Ordering::Relaxed) {
+            return error;
+        }
+        if let Some(explanation) = self.probe.mismatch().await {
+            error.failure.words = format!("{explanation} ({})", error.failure.words);
+            error.retry = Retry::Never;
+        }
+        error
+    }
+
+    /// Reads the answer to a request that was accepted. The answers of the three signals have the
+    /// same encoding.
+    fn answer(&self, message: &Bytes) -> Result<ExportTracePartialSuccess, AttemptError> {
+        self.was_answered.store(true, Ordering::Relaxed);
+        let answer = ExportTraceServiceResponse::decode(&**message)
+            .map_err(|error| AttemptError::new(Cause::NotOtlp, error.to_string(), Retry::Never))?;
+        let answer = answer.partial_success.unwrap_or_default();
+        let is_warning = answer.rejected_spans <= 0 && !answer.error_message.is_empty();
+        if is_warning && !self.warning_is_logged.swap(true, Ordering::Relaxed) {
+            let words = clean(&answer.error_message);
+            self.stats.log_warning(&words);
+        }
+        Ok(answer)
+    }
+}
+
+/// Returns the time of the next attempt, or `None` if there is to be none before the end.
+fn pause_until(error: &AttemptError, backoff: &mut Backoff, end: Instant) -> Option<Instant> {
+    let now = Instant::now();
+    let remaining = end.saturating_duration_since(now);
+    if remaining < MIN_ATTEMPT {
+        return None;
+    }
+    match error.retry {
+        Retry::Never | Retry::Halves => None,
+        // The last attempts come closer together, instead of none at the end.
+        Retry::Backoff => Some(now + backoff.next().min(remaining / 2)),
+        Retry::After(after) => Some(now + after.max(MIN_ATTEMPT)).filter(|until| *until < end),
+    }
+}
+
+/// Adds the number of attempts to the failure.
+fn with_attempts(mut error: AttemptError, attempts: u32) -> AttemptError {
+    if attempts > 1 {
+        let words = &mut error.failure.words;
+        let separator = if words.is_empty() { "" } else { ", " };
+        *words = format!("{words}{separator}after {attempts} attempts");
+    }
+    error
+}

@@ -1,0 +1,146 @@
+//! The exporters of the three signals.
+//!
+//! To the SDK, every export succeeds. Otherwise the SDK would log each failed batch.
+
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
+use opentelemetry_proto::transform::logs::tonic::group_logs_by_resource_and_scope;
+use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::logs::{LogBatch, LogExporter};
+use opentelemetry_sdk::metrics::Temporality;
+use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use opentelemetry_sdk::trace::{SpanData, SpanExporter};
+use prost::Message;
+
+use super::delivery::{Delivered, Delivery};
+use super::request::Items;
+use crate::export_failure::{Cause, ExportFailure};
+use crate::export_runtime::ExportRuntime;
+
+/// An exporter of one signal. Exports run on the export thread.
+#[derive(Debug)]
+pub(super) struct OtlpExporter {
+    /// `None` after the shutdown.
+    runtime: Mutex<Option<ExportRuntime>>,
+    delivery: Delivery,
+    /// Set by the SDK. Metrics have their own.
+    resource: ResourceAttributesWithSchema,
+    temporality: Temporality,
+}
+
+impl OtlpExporter {
+    pub(super) fn new(runtime: ExportRuntime, delivery: Delivery, temporality: Temporality) -> Self {
+        OtlpExporter {
+            runtime: Mutex::new(Some(runtime)),
+            delivery,
+            resource: ResourceAttributesWithSchema::default(),
+            temporality,
+        }
+    }
+
+    /// Delivers a request, and counts its items.
+    async fn export<R: Items + Message>(&self, request: R) -> OTelSdkResult {
+        if let Some(delivered) = self.deliver(request).await {
+            self.delivery.stats().add_delivered(delivered.count);
+            self.count_rejected(&delivered);
+        }
+        Ok(())
+    }
+
+    /// Delivers a request, or returns `None` after the shutdown.
+    async fn deliver<R: Items + Message>(&self, request: R) -> Option<Delivered> {
+        let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(runtime) = runtime else {
+            let failure = ExportFailure::new(Cause::Closed, "");
+            self.delivery.stats().add_failed(request.count() as u64, failure);
+            return None;
+        };
+        let delivered = runtime.run(self.delivery.deliver(request)).await;
+        (delivered.count > 0).then_some(delivered)
+    }
+
+    fn count_rejected(&self, delivered: &Delivered) {
+        if delivered.rejected > 0 {
+            let stats = self.delivery.stats();
+            stats.add_rejected(delivered.rejected, delivered.rejection());
+        }
+    }
+
+    fn shut_down(&self) -> OTelSdkResult {
+        *self.runtime.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.delivery.stats().close();
+        Ok(())
+    }
+}
+
+impl SpanExporter for OtlpExporter {
+    fn export(&self, batch: Vec<SpanData>) -> impl Future<Output = OTelSdkResult> + Send {
+        let resource_spans = group_spans_by_resource_and_scope(batch, &self.resource);
+        self.export(ExportTraceServiceRequest { resource_spans })
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        self.shut_down()
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.resource = resource.into();
+    }
+}
+
+impl LogExporter for OtlpExporter {
+    fn export(&self, batch: LogBatch<'_>) -> impl Future<Output = OTelSdkResult> + Send {
+        let resource_logs = group_logs_by_resource_and_scope(&batch, &self.resource);
+        self.export(ExportLogsServiceRequest { resource_logs })
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        self.shut_down()
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.resource = resource.into();
+    }
+}
+
+impl PushMetricExporter for OtlpExporter {
+    async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
+        let request = ExportMetricsServiceRequest::from(metrics);
+        // Data points are created by the export itself, so no processor has counted them.
+        self.delivery.stats().add_recorded(request.count() as u64);
+        if self.temporality != Temporality::Cumulative {
+            return self.export(request).await;
+        }
+        if let Some(delivered) = self.deliver(request).await {
+            let stats = self.delivery.stats();
+            if delivered.is_partial {
+                stats.add_delivered(delivered.count);
+            } else {
+                stats.set_all_delivered();
+            }
+            self.count_rejected(&delivered);
+        }
+        Ok(())
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        self.shut_down()
+    }
+
+    fn temporality(&self) -> Temporality {
+        self.temporality
+    }
+}

@@ -1,0 +1,126 @@
+//! The gRPC client of the OTLP exporters.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::{Buf, BufMut, Bytes};
+use http::uri::PathAndQuery;
+use tonic::client::Grpc;
+use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::metadata::MetadataMap;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Extensions, Request, Status};
+
+use super::attempt::AttemptError;
+use super::http_client::USER_AGENT;
+use super::request::grpc_path;
+use super::settings::Settings;
+use crate::error::InitError;
+use crate::signal::Signal;
+
+/// A client of one method that exports.
+pub(super) struct GrpcClient {
+    grpc: Grpc<Channel>,
+    path: PathAndQuery,
+    metadata: MetadataMap,
+}
+
+impl GrpcClient {
+    /// Creates a client, which connects with its first request.
+    pub(super) fn new(signal: Signal, settings: &Settings) -> Result<Self, InitError> {
+        let endpoint = endpoint(settings).map_err(|error| {
+            let text = format!("cannot build the OTLP exporter of {signal}: {error}");
+            InitError::new(text).with_source(error)
+        })?;
+        let mut grpc = Grpc::new(endpoint.connect_lazy());
+        if settings.is_compressed {
+            let gzip = CompressionEncoding::Gzip;
+            grpc = grpc.send_compressed(gzip).accept_compressed(gzip);
+        }
+        Ok(GrpcClient {
+            grpc,
+            path: PathAndQuery::from_static(grpc_path(signal)),
+            metadata: MetadataMap::from_headers(settings.headers.clone()),
+        })
+    }
+
+    /// Sends an encoded request, and returns the encoded response.
+    pub(super) async fn send(&self, body: Bytes) -> Result<Bytes, AttemptError> {
+        let mut grpc = self.grpc.clone();
+        let ready = grpc.ready().await;
+        ready.map_err(|error| AttemptError::unreachable(&error))?;
+        let request = Request::from_parts(self.metadata.clone(), Extensions::new(), body);
+        let response = grpc.unary(request, self.path.clone(), RawCodec).await;
+        let response = response.map_err(|status| AttemptError::from_grpc(&status))?;
+        Ok(response.into_inner())
+    }
+}
+
+fn endpoint(settings: &Settings) -> Result<Endpoint, tonic::transport::Error> {
+    let ping = ping_interval(settings.timeout);
+    let endpoint = Endpoint::new(settings.endpoint.clone())?
+        .user_agent(USER_AGENT)?
+        .connect_timeout(settings.timeout / 2)
+        .http2_keep_alive_interval(ping)
+        .keep_alive_timeout(ping)
+        // Servers close a connection with pings but without requests.
+        .keep_alive_while_idle(false);
+    #[cfg(feature = "tls")]
+    if let Some(tls) = &settings.tls {
+        return endpoint.tls_config(tls.for_grpc());
+    }
+    Ok(endpoint)
+}
+
+/// Returns the time without an answer after which a connection is tested, and given up: twice that
+/// is left for another connection.
+///
+/// gRPC servers answer the fourth ping of a request with `GOAWAY`, since they allow one every five
+/// minutes, and forgive two. Three pings fit into the timeout.
+fn ping_interval(timeout: Duration) -> Duration {
+    (timeout * 3 / 10).max(Duration::from_millis(10))
+}
+
+impl fmt::Debug for GrpcClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GrpcClient").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// Takes messages that are encoded, so that a retry does not encode them again.
+#[derive(Clone, Copy, Debug)]
+struct RawCodec;
+
+impl Codec for RawCodec {
+    type Encode = Bytes;
+    type Decode = Bytes;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        RawCodec
+    }
+
+    fn decoder(&mut self) -> Self {
+        RawCodec
+    }
+}
+
+impl Encoder for RawCodec {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put(item);
+        Ok(())
+    }
+}
+
+impl Decoder for RawCodec {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
+    }
+}

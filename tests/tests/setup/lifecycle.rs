@@ -1,0 +1,111 @@
+//! Set-ups that end early, come twice, or meet a program that misbehaves.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use integration_tests::child::DrivenProcess;
+use integration_tests::collector::Collector;
+use integration_tests::own_process::{block_on, in_own_process};
+
+const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
+
+fn warnings(log: &[String]) -> Vec<&String> {
+    let is_warning = |line: &&String| line.contains("WARN") || line.contains("ERROR");
+    log.iter().filter(is_warning).collect()
+}
+
+/// Spans that never end are counted, and events after the shutdown cause no warnings.
+#[test]
+fn open_spans_are_reported_at_the_shutdown() {
+    let collector = Collector::start();
+    let url = collector.url();
+    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*url), ("OTEL_METRICS_EXPORTER", "none")];
+    let (mut driven, _) = DrivenProcess::start(DRIVEN, &["multi_thread"], variables);
+    driven.send("spans 4");
+    driven.send("open 3");
+    let answer = driven.send("shutdown 20000");
+    let expected = format!("traces: 3 of 7 spans were not delivered to {url} (3 had not ended)");
+    assert!(answer.ends_with(&expected) && answer.contains("[3, 0, 0]"), "{answer}");
+    for line in ["logs 50", "spans 50", "open 5"] {
+        driven.send(line);
+    }
+    let log = driven.end();
+    assert!(warnings(&log).is_empty(), "{log:#?}");
+    assert_eq!(collector.spans().len(), 4);
+}
+
+/// A callback that panics costs its own values, and is logged once.
+#[test]
+fn panicking_callback_does_not_end_metrics() {
+    let collector = Collector::start();
+    let url = collector.url();
+    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*url), ("OTEL_TRACES_EXPORTER", "none")];
+    let (mut driven, _) = DrivenProcess::start(DRIVEN, &["multi_thread"], variables);
+    driven.send("panicking");
+    driven.send("counters 3");
+    for round in 1..=3 {
+        let answer = driven.send("flush 20000");
+        assert!(answer.starts_with("ok "), "{answer}");
+        assert_eq!(collector.metrics().len(), 3 * round);
+    }
+    assert!(driven.send("shutdown 20000").starts_with("ok "));
+    let log = driven.end();
+    let [line] = warnings(&log)[..] else { panic!("{log:#?}") };
+    let expected = r#"ERROR otel_setup: a callback of the instrument "panicking" panicked, so its values are missing (logged once)"#;
+    assert!(line.ends_with(expected), "{line}");
+}
+
+/// A program that has set telemetry up once is told that a second time has no effect.
+#[test]
+fn second_setup_is_refused() {
+    in_own_process(|| {
+        let set_up = || {
+            otel_setup::builder()
+                .trace_exporters([])
+                .metric_exporters([])
+                .log_exporters([])
+                .configure_tracer_provider(|provider| provider)
+                .without_subscriber()
+                .init()
+        };
+        let first = set_up().unwrap();
+        block_on(first.shutdown(Duration::from_secs(5))).unwrap();
+        drop(first);
+        assert_eq!(
+            set_up().unwrap_err().to_string(),
+            "telemetry has already been set up in this process, and tracers, meters and layers made since then would \
+             still use the first setup; call `init` once, and keep the `Telemetry` until the program ends"
+        );
+    });
+}
+
+/// The exporter `console` reports what stdout does not take.
+#[test]
+fn full_stdout_is_an_error() {
+    for json in [&["json"][..], &[]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_service"))
+            .args(["1"].iter().chain(json))
+            .env_clear()
+            .envs([
+                ("OTEL_TRACES_EXPORTER", "console"),
+                ("OTEL_METRICS_EXPORTER", "console"),
+                ("OTEL_LOGS_EXPORTER", "console"),
+            ])
+            .stdin(Stdio::null())
+            .stdout(full)
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success());
+        let full = "not written: cannot write to the console: No space left on device (os error 28))";
+        for expected in [
+            format!("traces: 2 of 2 spans were not delivered to stdout (2 {full}"),
+            "metric data points were not delivered to stdout (".to_owned(),
+            "log records were not delivered to stdout (".to_owned(),
+        ] {
+            assert!(stderr.contains(&expected), "{stderr}");
+        }
+        assert_eq!(stderr.matches(full).count(), 3, "{stderr}");
+    }
+}

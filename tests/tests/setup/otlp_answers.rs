@@ -1,0 +1,138 @@
+//! An answer that is not success is an error with the receiver's words, and a count.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::thread;
+use std::time::Duration;
+
+use integration_tests::child::DrivenProcess;
+use integration_tests::collector::{Behaviour, Collector, FORBIDDEN};
+use rcgen::generate_simple_self_signed;
+use tonic::transport::{Identity, ServerTlsConfig};
+
+const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
+
+/// Exports two spans, and returns the answers of the flush and of the shutdown, and the log.
+fn export(endpoint: &str, protocol: &str, timeout: &str) -> (String, String, Vec<String>) {
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", timeout),
+        ("OTEL_METRICS_EXPORTER", "none"),
+        ("OTEL_LOGS_EXPORTER", "none"),
+        ("RUST_LOG", "warn"),
+    ];
+    let (mut driven, ready) = DrivenProcess::start(DRIVEN, &["multi_thread"], variables);
+    assert_eq!(ready, "ready");
+    driven.send("spans 2");
+    let flushed = driven.send("flush 20000");
+    let shut_down = driven.send("shutdown 20000");
+    (flushed, shut_down, driven.end())
+}
+
+#[test]
+fn refusals_have_the_receivers_words() {
+    for (protocol, behaviour, reason) in [
+        ("grpc", Behaviour::Forbid, format!("refused: PERMISSION_DENIED: {FORBIDDEN}")),
+        ("http/protobuf", Behaviour::Forbid, format!("refused: 403 Forbidden: {FORBIDDEN}")),
+        ("grpc", Behaviour::PartialSuccess(2), "rejected: too many".to_owned()),
+        ("http/protobuf", Behaviour::PartialSuccess(2), "rejected: too many".to_owned()),
+        (
+            "http/protobuf",
+            Behaviour::WebPage,
+            "answered without OTLP: 200 OK with text/html: Sign in".to_owned(),
+        ),
+        ("grpc", Behaviour::WebPage, "refused: UNAUTHENTICATED: of the test".to_owned()),
+    ] {
+        println!("{protocol} {behaviour:?}");
+        let collector = Collector::start();
+        collector.behave(behaviour);
+        let (flushed, shut_down, log) = export(&collector.url(), protocol, "10000");
+        let path = if protocol == "grpc" { "" } else { "/v1/traces" };
+        let url = format!("{}{path}", collector.url());
+        assert!(flushed.contains("[2, 0, 0]"), "{flushed}");
+        let expected = format!("traces: 2 spans were not delivered to {url}: {reason}");
+        assert!(flushed.ends_with(&expected), "{flushed}");
+        assert!(shut_down.contains("[2, 0, 0]"), "{shut_down}");
+        let expected = format!("traces: 2 of 2 spans were not delivered to {url} (2 {reason})");
+        assert!(shut_down.ends_with(&expected), "{shut_down}");
+        let [line] = &log[..] else { panic!("{log:#?}") };
+        let expected =
+            format!("WARN otel_setup: 2 spans were not delivered to {url}: {reason} (logged at most once a minute)");
+        assert!(line.ends_with(&expected), "{line}");
+    }
+}
+
+/// Only the rejected part counts as lost.
+#[test]
+fn partial_success_is_counted() {
+    for protocol in ["grpc", "http/protobuf"] {
+        let collector = Collector::start();
+        collector.behave(Behaviour::PartialSuccess(1));
+        let (_, shut_down, _) = export(&collector.url(), protocol, "10000");
+        assert!(shut_down.contains("[1, 0, 0]"), "{shut_down}");
+        assert!(shut_down.contains("1 of 2 spans were not delivered"), "{shut_down}");
+    }
+}
+
+/// Without an answer, the data may have arrived.
+#[test]
+fn late_answers_leave_the_delivery_open() {
+    for protocol in ["grpc", "http/protobuf"] {
+        let collector = Collector::start();
+        collector.behave(Behaviour::Slow(Duration::from_millis(600)));
+        let (flushed, shut_down, log) = export(&collector.url(), protocol, "300");
+        assert!(flushed.contains("2 spans were not confirmed by http://"), "{flushed}");
+        assert!(flushed.ends_with(": no response within 300ms"), "{flushed}");
+        assert!(shut_down.ends_with("(2 not confirmed: no response within 300ms)"), "{shut_down}");
+        assert_eq!(log.len(), 1, "{log:#?}");
+        assert!(!log[0].contains("not delivered"), "{log:?}");
+    }
+}
+
+/// Starts a server that speaks HTTP/1.1 only, and returns its URL.
+fn http_1_server() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n400 Bad Request");
+        }
+    });
+    url
+}
+
+fn tls_server() -> Collector {
+    let certified = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let identity = Identity::from_pem(certified.cert.pem(), certified.signing_key.serialize_pem());
+    Collector::start_with(ServerTlsConfig::new().identity(identity))
+}
+
+/// A port with another protocol is named, with the variable to change.
+#[test]
+fn port_of_another_protocol() {
+    let (grpc, tls, both) = (Collector::start_grpc(), tls_server(), Collector::start());
+    let use_http = "the port speaks HTTP/1.1, but gRPC needs HTTP/2; set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf, \
+                    or OTEL_EXPORTER_OTLP_ENDPOINT to the port for gRPC, usually 4317 (";
+    let use_grpc = "the port speaks HTTP/2, as gRPC does; set OTEL_EXPORTER_OTLP_PROTOCOL=grpc, or \
+                    OTEL_EXPORTER_OTLP_ENDPOINT to the port for HTTP, usually 4318 (";
+    let use_https = "the port speaks TLS; write https:// in OTEL_EXPORTER_OTLP_ENDPOINT (";
+    let no_tls = "the port does not speak TLS; write http:// in OTEL_EXPORTER_OTLP_ENDPOINT (";
+    for (protocol, url, explanation) in [
+        ("grpc", http_1_server(), use_http),
+        ("http/protobuf", grpc.url(), use_grpc),
+        ("grpc", tls.url(), use_https),
+        ("http/protobuf", tls.url(), use_https),
+        ("grpc", both.url().replace("http:", "https:"), no_tls),
+        ("http/protobuf", both.url().replace("http:", "https:"), no_tls),
+    ] {
+        println!("{protocol} {url}");
+        let (flushed, _, log) = export(&url, protocol, "10000");
+        assert!(flushed.contains(&format!("unreachable: {explanation}")), "{flushed}");
+        let took: u64 = flushed.split(' ').nth(1).unwrap().parse().unwrap();
+        assert!(took < 5000, "it is not tried again: {took} ms");
+        assert_eq!(log.len(), 1, "{log:#?}");
+    }
+}
