@@ -1,7 +1,13 @@
 //! The endpoint of a signal, by the specification's rules for [endpoint
 //! URLs](https://opentelemetry.io/docs/specs/otel/protocol/exporter/#endpoint-urls-for-otlphttp).
 
-use http::Uri;
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use http::uri::{Authority, PathAndQuery};
+use http::{HeaderValue, Uri};
+use percent_encoding::percent_decode_str;
 
 use super::protocol::Protocol;
 use super::signal_var::SignalVar;
@@ -18,11 +24,43 @@ enum Source {
 
 impl Source {
     fn error(&self, value: &str, problem: impl std::fmt::Display) -> InitError {
+        let value = &without_user_info(value);
         match self {
             Source::Program => InitError::new(format!("the endpoint {value:?} {problem}")),
             Source::Variable(name) => InitError::invalid_variable(name, value, problem),
         }
     }
+}
+
+/// Replaces user and password, which are secret, by `…`.
+fn without_user_info(url: &str) -> Cow<'_, str> {
+    let start = url.find("://").map_or(0, |scheme| scheme + "://".len());
+    let length = url[start..].find(['/', '?', '#']).unwrap_or(url.len() - start);
+    match url[start..start + length].rfind('@') {
+        Some(at) => format!("{}…{}", &url[..start], &url[start + at..]).into(),
+        None => url.into(),
+    }
+}
+
+/// Removes user and password from a URL, and returns them as the value of a header
+/// `Authorization`.
+pub(super) fn take_user_info(url: Uri) -> (Uri, Option<HeaderValue>) {
+    let authority = url.authority().map(Authority::as_str).unwrap_or_default();
+    let Some((user_info, host)) = authority.rsplit_once('@') else {
+        return (url, None);
+    };
+    let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
+    let mut credentials: Vec<u8> = percent_decode_str(user).collect();
+    credentials.push(b':');
+    credentials.extend(percent_decode_str(password));
+    let header = format!("Basic {}", BASE64_STANDARD.encode(credentials));
+    let mut header = HeaderValue::try_from(header).expect("base64 is ASCII");
+    header.set_sensitive(true);
+    let host = host.parse().expect("the end of a valid authority is one");
+    let mut parts = url.into_parts();
+    parts.authority = Some(host);
+    let url = Uri::from_parts(parts).expect("only the authority has changed");
+    (url, Some(header))
 }
 
 /// Returns the endpoint of a signal, with the default scheme and path.
@@ -51,15 +89,16 @@ pub(crate) fn endpoint(
     } else {
         value.to_owned()
     };
-    let complete = if protocol == Protocol::HttpProtobuf && !is_specific {
-        format!("{}/{}", with_scheme.trim_end_matches('/'), path(signal))
-    } else {
-        with_scheme
-    };
-    let url = url(&complete).ok_or_else(|| {
+    if with_scheme.contains('#') {
+        return Err(source.error(&text, "has a fragment, which is never sent; remove it, or write %23"));
+    }
+    let mut url = url(&with_scheme).ok_or_else(|| {
         let example = protocol.default_endpoint();
         source.error(&text, format_args!("is not a valid URL; expected e.g. {example}"))
     })?;
+    if protocol == Protocol::HttpProtobuf && !is_specific {
+        url = with_path_of(signal, url);
+    }
     if cfg!(not(feature = "tls")) && url.scheme_str() == Some("https") {
         let problem = if value.contains("://") {
             "requires the Cargo feature `tls` of otel-setup; without it, use http://"
@@ -80,6 +119,16 @@ fn path(signal: Signal) -> &'static str {
     }
 }
 
+/// Appends the path of a signal. The query stays behind the path.
+fn with_path_of(signal: Signal, url: Uri) -> Uri {
+    let base = url.path().trim_end_matches('/');
+    let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let path = format!("{base}/{}{query}", path(signal));
+    let mut parts = url.into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(path).expect("both parts are valid"));
+    Uri::from_parts(parts).expect("only the path has changed")
+}
+
 /// Formats the endpoint for messages, without the user info and the query, which may contain
 /// secrets.
 pub(crate) fn redacted(endpoint: &Uri) -> String {
@@ -97,7 +146,8 @@ fn url(text: &str) -> Option<Uri> {
     let has_host = url.host().is_some_and(|host| !host.is_empty());
     // `Uri` accepts `http://host:port` with an invalid port, and then has none.
     let authority = url.authority()?.as_str();
-    let after_host = authority.rsplit(']').next().unwrap_or_default();
+    let after_user = authority.rsplit('@').next().unwrap_or_default();
+    let after_host = after_user.rsplit(']').next().unwrap_or_default();
     let has_valid_port = !after_host.contains(':') || url.port_u16().is_some();
     (has_scheme && has_host && has_valid_port).then_some(url)
 }
@@ -141,6 +191,47 @@ mod tests {
         assert_eq!(http("http://c:1/").unwrap(), "http://c:1/v1/traces");
         assert_eq!(http("http://c:1/otlp/").unwrap(), "http://c:1/otlp/v1/traces");
         assert_eq!(http("http://c:1/otlp").unwrap(), "http://c:1/otlp/v1/traces");
+    }
+
+    #[test]
+    fn http_keeps_the_query_behind_the_path() {
+        assert_eq!(http("http://c:1?t=a").unwrap(), "http://c:1/v1/traces?t=a");
+        assert_eq!(http("http://c:1/?t=a/").unwrap(), "http://c:1/v1/traces?t=a/");
+        assert_eq!(http("http://c:1/otlp/?t=a/").unwrap(), "http://c:1/otlp/v1/traces?t=a/");
+    }
+
+    #[test]
+    fn fragments_are_errors() {
+        for read in [http, grpc] {
+            let error = read("http://c:1/#a").unwrap_err();
+            assert_eq!(
+                error,
+                "OTEL_EXPORTER_OTLP_ENDPOINT=\"http://c:1/#a\" has a fragment, which is never sent; remove it, or write %23"
+            );
+        }
+    }
+
+    #[test]
+    fn user_and_password_become_a_header() {
+        for (url, without, header) in [
+            ("http://ada:se%20cret@c:1/p?q", "http://c:1/p?q", Some("Basic YWRhOnNlIGNyZXQ=")),
+            ("http://ada@[::1]", "http://[::1]/", Some("Basic YWRhOg==")),
+            ("http://a%40b:%3a@c:1", "http://c:1/", Some("Basic YUBiOjo=")),
+            ("http://c:1/a@b", "http://c:1/a@b", None),
+        ] {
+            let (uri, found) = take_user_info(super::url(url).unwrap());
+            assert_eq!(uri, without);
+            assert_eq!(found.as_ref().map(|value| value.to_str().unwrap()), header);
+            assert!(found.is_none_or(|value| value.is_sensitive()));
+        }
+    }
+
+    #[test]
+    fn errors_do_not_show_the_password() {
+        for invalid in ["ftp://ada:secret@c:1", "http://ada:sec@ret@:port", "http://ada:secret@c:1/#x"] {
+            let error = grpc(invalid).unwrap_err();
+            assert!(error.contains("://…@") && !error.contains("sec"), "{error}");
+        }
     }
 
     #[test]

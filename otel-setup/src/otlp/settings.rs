@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, Uri};
+use http::header::{AUTHORIZATION, HeaderMap};
+use http::Uri;
 use opentelemetry_sdk::metrics::Temporality;
 
 use crate::env::Env;
 use crate::error::InitError;
 use crate::signal::Signal;
 
-use super::endpoint::{endpoint, redacted};
+use super::endpoint::{endpoint, redacted, take_user_info};
 use super::headers::headers;
 use super::protocol::Protocol;
 use super::signal_var::SignalVar;
@@ -41,8 +42,14 @@ impl Settings {
     pub(super) fn resolve(signal: Signal, options: &Options, env: &Env) -> Result<Self, InitError> {
         let protocol = options.protocol.unwrap_or_else(|| protocol(signal, env));
         let endpoint = endpoint(signal, protocol, options.endpoint.as_deref(), env)?;
+        let (endpoint, authorization) = take_user_info(endpoint);
+        let mut headers = headers(signal, &options.headers, env)?;
+        if let Some(authorization) = authorization {
+            // A header that is set by its name is the more specific setting.
+            headers.entry(AUTHORIZATION).or_insert(authorization);
+        }
         Ok(Settings {
-            headers: headers(signal, &options.headers, env)?,
+            headers,
             timeout: timeout(signal, env),
             is_compressed: is_compressed(signal, env),
             tls: tls(signal, &endpoint, env)?,
