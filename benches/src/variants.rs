@@ -1,6 +1,6 @@
 //! All variants that are measured.
 
-use otel_runtime::{ClientLayer, ServerLayer};
+use otel_runtime::{ClientLayer, ServerLayer, exemplars};
 use tonic::service::Routes;
 use tower::Layer;
 
@@ -40,6 +40,18 @@ pub(crate) fn all() -> Vec<Variant> {
         Variant::ours("attribute", BARE, |mode, shape| {
             to_server(Routes::new(BenchServer::new(Traced)), mode, shape)
         }),
+        // Not guarded: the difference to `attribute` is what an exemplar costs.
+        Variant {
+            name: "attribute, exemplars",
+            base: BARE,
+            whose: Whose::Others,
+            can_be_bound: true,
+            lacks: "",
+            make: |mode, shape| {
+                exemplars::set_filter(exemplars::ExemplarFilter::TraceBased);
+                to_server(Routes::new(BenchServer::new(Traced)), mode, shape)
+            },
+        },
         Variant::ours("attribute + ServerLayer", BARE, |mode, shape| {
             to_server(
                 ServerLayer::new().layer(Routes::new(BenchServer::new(Traced))),

@@ -31,6 +31,9 @@ pub mod task;
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
+/// Exemplars, for otel-setup: see the chapter on Prometheus there.
+#[doc(hidden)]
+pub use metrics::exemplars;
 
 #[doc = include_str!("../docs/traced_service.md")]
 pub use otel_macros::traced_service;

@@ -106,9 +106,7 @@ impl Builder {
     /// is `OTEL_EXPORTER_PROMETHEUS_HOST` and `OTEL_EXPORTER_PROMETHEUS_PORT`, then `localhost` and
     /// 9464.
     ///
-    /// Metric names follow the crate
-    /// [`opentelemetry-prometheus`](https://docs.rs/opentelemetry-prometheus):
-    /// `rpc.server.call.duration` is `rpc_server_call_duration_seconds`.
+    /// The chapter [Prometheus](crate::docs::prometheus) explains names, formats and exemplars.
     ///
     /// ```
     /// # #[tokio::main]
@@ -129,6 +127,23 @@ impl Builder {
     #[cfg(feature = "prometheus")]
     pub fn prometheus_address(mut self, address: std::net::SocketAddr) -> Self {
         self.prometheus.address = Some(address);
+        self
+    }
+
+    /// Sets how [`Exporter::Prometheus`] translates names. The default is
+    /// [`UnderscoreEscapingWithSuffixes`](crate::TranslationStrategy::UnderscoreEscapingWithSuffixes).
+    ///
+    /// ```
+    /// use otel_setup::TranslationStrategy;
+    ///
+    /// // `rpc.server.call.duration_seconds`, for a Prometheus 3.
+    /// let builder = otel_setup::builder()
+    ///     .prometheus_translation_strategy(TranslationStrategy::NoUtf8EscapingWithSuffixes);
+    /// # drop(builder);
+    /// ```
+    #[cfg(feature = "prometheus")]
+    pub fn prometheus_translation_strategy(mut self, strategy: crate::TranslationStrategy) -> Self {
+        self.prometheus.translation_strategy = strategy;
         self
     }
 

@@ -59,6 +59,11 @@ const DEFAULT: Option<Exporter> = Some(Exporter::Console);
 const DEFAULT: Option<Exporter> = None;
 
 impl Exporter {
+    /// Returns whether the exporter reads `OTEL_METRICS_EXEMPLAR_FILTER`.
+    pub(crate) fn has_exemplars(self) -> bool {
+        self.as_str() == "prometheus"
+    }
+
     fn as_str(self) -> &'static str {
         match self {
             #[cfg(feature = "otlp")]

@@ -100,6 +100,8 @@ fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
     for warning in env.into_warnings().into_iter().chain(propagator_warning) {
         log_warning(&warning);
     }
+    #[cfg(feature = "prometheus")]
+    providers.log_chosen_port();
     Ok(Telemetry {
         providers: Arc::new(providers),
         layers,

@@ -54,6 +54,8 @@ pub use error::{InitError, ShutdownError};
 pub use exporter::Exporter;
 #[cfg(feature = "otlp")]
 pub use otlp::Protocol;
+#[cfg(feature = "prometheus")]
+pub use prometheus::TranslationStrategy;
 pub use signal::Signal;
 pub use subscriber::StdoutLogs;
 pub use telemetry::Telemetry;

@@ -9,6 +9,7 @@ use crate::builder::Builder;
 use crate::env::Env;
 use crate::error::InitError;
 use crate::exporter::Exporter;
+use crate::unsupported;
 
 /// The default export interval.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
@@ -21,6 +22,9 @@ pub(crate) fn provider(
     resource: &Resource,
 ) -> Result<Option<SdkMeterProvider>, InitError> {
     let configure = builder.configure_meter_provider.take();
+    if !exporters.iter().any(|exporter| exporter.has_exemplars()) {
+        unsupported::warn_of("OTEL_METRICS_EXEMPLAR_FILTER", env);
+    }
     if exporters.is_empty() && configure.is_none() {
         return Ok(None);
     }

@@ -37,6 +37,15 @@ pub(crate) struct Providers {
 }
 
 impl Providers {
+    /// Logs the address of the scrape endpoint if the system has chosen its port.
+    #[cfg(feature = "prometheus")]
+    pub(crate) fn log_chosen_port(&self) {
+        let endpoint = self.prometheus.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(endpoint) = endpoint.as_ref().filter(|endpoint| endpoint.chose_port) {
+            tracing::info!(target: "otel_setup", "Prometheus can scrape http://{}/metrics", endpoint.address);
+        }
+    }
+
     pub(crate) fn is_shut_down(&self) -> bool {
         self.shutdown.is_done()
     }

@@ -2,7 +2,7 @@
 
 use crate::env::Env;
 
-const UNSUPPORTED: [&str; 12] = [
+const UNSUPPORTED: [&str; 11] = [
     "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
     "OTEL_BLRP_EXPORT_TIMEOUT",
     "OTEL_BSP_EXPORT_TIMEOUT",
@@ -12,7 +12,6 @@ const UNSUPPORTED: [&str; 12] = [
     "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
     "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT",
     "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT",
-    "OTEL_METRICS_EXEMPLAR_FILTER",
     "OTEL_METRIC_EXPORT_TIMEOUT",
     "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
 ];
@@ -20,13 +19,18 @@ const UNSUPPORTED: [&str; 12] = [
 /// Warns about every unsupported variable that is set.
 pub(crate) fn warn(env: &Env) {
     for variable in UNSUPPORTED {
-        if let Some(value) = env.text(variable) {
-            env.warn(
-                variable,
-                &value,
-                "is not supported by OpenTelemetry's SDK for Rust; ignoring it",
-            );
-        }
+        warn_of(variable, env);
+    }
+}
+
+/// Warns about a variable if it is set.
+pub(crate) fn warn_of(variable: &str, env: &Env) {
+    if let Some(value) = env.text(variable) {
+        env.warn(
+            variable,
+            &value,
+            "is not supported by OpenTelemetry's SDK for Rust; ignoring it",
+        );
     }
 }
 

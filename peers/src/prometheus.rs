@@ -1,10 +1,11 @@
-//! Debian's Prometheus, which scrapes a service and answers queries.
+//! A Prometheus 3, which scrapes a service and answers queries.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,9 +17,12 @@ use integration_tests::http;
 use integration_tests::server::TIMEOUT;
 use integration_tests::telemetry::Attributes;
 
-/// The version of Debian 12, with any revision.
-const PACKAGE: &str = "prometheus=2.42.0*";
-const NEEDS: &str = "Debian's apt-get and dpkg-deb, with a package archive that has Prometheus 2.42, or `prometheus` and `promtool` on the path";
+/// The programs of Prometheus 3.16: the Go module has versions of its own.
+const PROGRAMS: [&str; 2] = [
+    "github.com/prometheus/prometheus/cmd/prometheus@v0.316.0",
+    "github.com/prometheus/prometheus/cmd/promtool@v0.316.0",
+];
+const NEEDS: &str = "Go 1.26 or newer, to build Prometheus, or `prometheus` and `promtool` on the path";
 
 /// The paths of the programs.
 #[derive(Debug)]
@@ -28,12 +32,12 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// Downloads Debian's package, and unpacks it in `directory`, without being root.
+    /// Builds Prometheus from its Go module, and installs it in `directory`.
     ///
-    /// If there is no apt-get, the programs on the path are used.
+    /// If there is no Go, the programs on the path are used.
     #[must_use]
     pub fn install(directory: &str) -> Self {
-        if Command::new("apt-get").arg("--version").output().is_err() {
+        if Command::new("go").arg("version").output().is_err() {
             output_of(Command::new("prometheus").arg("--version"), NEEDS);
             output_of(Command::new("promtool").arg("--version"), NEEDS);
             return Programs {
@@ -41,10 +45,10 @@ impl Programs {
                 promtool: "promtool".into(),
             };
         }
-        let package = installed(directory, "prometheus", &[PACKAGE], unpack);
+        let programs = installed(directory, "prometheus", &PROGRAMS, build);
         Programs {
-            prometheus: package.join("usr/bin/prometheus"),
-            promtool: package.join("usr/bin/promtool"),
+            prometheus: programs.join("prometheus"),
+            promtool: programs.join("promtool"),
         }
     }
 
@@ -72,44 +76,20 @@ impl Programs {
     }
 }
 
-fn unpack(directory: &Path) {
-    let download = |lists: Option<&Path>| {
-        let mut apt = apt_get(lists);
-        apt.args(["download", PACKAGE]).current_dir(directory);
-        apt
-    };
-    if !download(None).output().is_ok_and(|output| output.status.success()) {
-        // The lists of packages are missing or outdated.
-        let lists = directory.join("apt");
-        fs::create_dir_all(lists.join("lists/partial")).unwrap();
-        output_of(apt_get(Some(&lists)).arg("update"), NEEDS);
-        output_of(&mut download(Some(&lists)), NEEDS);
-        fs::remove_dir_all(lists).unwrap();
-    }
-    let files = fs::read_dir(directory).unwrap().map(|file| file.unwrap().path());
-    let package = files
-        .into_iter()
-        .find(|file| file.extension().is_some_and(|it| it == "deb"));
-    let package = package.expect("apt-get has downloaded it");
-    output_of(Command::new("dpkg-deb").arg("-x").args([&package, directory]), NEEDS);
-    fs::remove_file(package).unwrap();
+fn build(directory: &Path) {
+    output_of(
+        Command::new("go").arg("install").args(PROGRAMS).env("GOBIN", directory),
+        NEEDS,
+    );
 }
 
-/// Returns apt-get with these lists of packages, or with the system's.
-fn apt_get(lists: Option<&Path>) -> Command {
-    let mut apt = Command::new("apt-get");
-    if let Some(lists) = lists {
-        apt.arg(format!("--option=Dir::State::lists={}/lists", lists.display()))
-            .arg(format!("--option=Dir::Cache={}/cache", lists.display()));
-    }
-    apt
-}
-
-/// A Prometheus that scrapes one service twice a second, until the value is dropped.
+/// A Prometheus that scrapes services twice a second, until the value is dropped.
 #[derive(Debug)]
 pub struct Prometheus {
     process: Child,
-    address: SocketAddr,
+    /// The address of its interface.
+    pub address: SocketAddr,
+    log: Arc<Mutex<Vec<String>>>,
     _data: tempfile::TempDir,
 }
 
@@ -117,27 +97,72 @@ impl Prometheus {
     /// Starts Prometheus for a service, and waits until it is ready.
     #[must_use]
     pub fn start(programs: &Programs, service: SocketAddr) -> Self {
+        Prometheus::start_with(programs, &[service], &[])
+    }
+
+    /// Starts Prometheus for these services and with these flags, and waits until it is ready.
+    #[must_use]
+    pub fn start_with(programs: &Programs, services: &[SocketAddr], flags: &[&str]) -> Self {
         let data = tempfile::tempdir().unwrap();
         let settings = data.path().join("prometheus.yml");
         let scrapes = "{scrape_interval: 500ms, scrape_timeout: 500ms}";
-        let jobs = format!("[{{job_name: service, static_configs: [{{targets: ['{service}']}}]}}]");
+        let targets: Vec<String> = services.iter().map(|service| format!("'{service}'")).collect();
+        let targets = targets.join(", ");
+        let jobs = format!("[{{job_name: service, static_configs: [{{targets: [{targets}]}}]}}]");
         fs::write(&settings, format!("global: {scrapes}\nscrape_configs: {jobs}\n")).unwrap();
         let mut process = Command::new(&programs.prometheus)
             .arg(format!("--config.file={}", settings.display()))
             .arg(format!("--storage.tsdb.path={}", data.path().join("data").display()))
             .arg("--web.listen-address=127.0.0.1:0")
+            .args(flags)
             .env_clear()
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let address = listens(process.stderr.take().unwrap());
+        let log = Arc::default();
+        let address = listens(process.stderr.take().unwrap(), &log);
         Prometheus {
             process,
             address,
+            log,
             _data: data,
         }
+    }
+
+    /// Returns the data of a successful request to the interface, such as `labels`.
+    #[must_use]
+    pub fn api(&self, path: &str) -> Value {
+        let (head, answer) = http::get(self.address, &format!("/api/v1/{path}"));
+        let answer: Value = serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error}: {head}\n{answer}"));
+        assert_eq!(answer["status"], "success", "{path}: {answer}");
+        answer["data"].clone()
+    }
+
+    /// Returns the exemplars of the last hour: labels, value and time of each.
+    #[must_use]
+    pub fn exemplars(&self, query: &str) -> Vec<Value> {
+        let query = utf8_percent_encode(query, NON_ALPHANUMERIC);
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+        let found = self.api(&format!(
+            "query_exemplars?query={query}&start={}&end={}",
+            now - 3600,
+            now + 60
+        ));
+        let series = found.as_array().unwrap().iter();
+        series
+            .flat_map(|series| series["exemplars"].as_array().unwrap().clone())
+            .collect()
+    }
+
+    /// Returns the warnings and errors in the log that are about scrapes.
+    #[must_use]
+    pub fn complaints(&self) -> Vec<String> {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_complaint =
+            |line: &&String| (line.contains("level=WARN") || line.contains("level=ERROR")) && line.contains("scrape");
+        log.iter().filter(is_complaint).cloned().collect()
     }
 
     /// Returns the labels and the value of each result, at a Unix time in seconds or now.
@@ -145,10 +170,8 @@ impl Prometheus {
     pub fn query(&self, query: &str, time: Option<f64>) -> Vec<(Attributes, f64)> {
         let query_encoded = utf8_percent_encode(query, NON_ALPHANUMERIC);
         let time = time.map(|time| format!("&time={time:.3}")).unwrap_or_default();
-        let (head, answer) = http::get(self.address, &format!("/api/v1/query?query={query_encoded}{time}"));
-        let answer: Value = serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error}: {head}\n{answer}"));
-        assert_eq!(answer["status"], "success", "{query}: {answer}");
-        let found = answer["data"]["result"].as_array().unwrap();
+        let answer = self.api(&format!("query?query={query_encoded}{time}"));
+        let found = answer["result"].as_array().unwrap();
         let value = |series: &Value| series["value"][1].as_str().unwrap().parse().unwrap();
         found.iter().map(|series| (labels(series), value(series))).collect()
     }
@@ -186,20 +209,26 @@ impl Drop for Prometheus {
     }
 }
 
-/// Returns the address in the log, once Prometheus is ready to answer queries there.
-fn listens(log: ChildStderr) -> SocketAddr {
+/// Returns the address in the log, once Prometheus is ready to answer queries there. Later lines
+/// are added to `later`.
+fn listens(log: ChildStderr, later: &Arc<Mutex<Vec<String>>>) -> SocketAddr {
     let mut log = BufReader::new(log).lines().map(Result::unwrap);
     let mut said = Vec::new();
     // Both lines come in either order.
     let (mut address, mut is_ready) = (None, false);
     for line in &mut log {
-        if let Some((_, found)) = line.split_once("msg=\"Listening on\" address=") {
+        if line.contains("msg=\"Listening on\"")
+            && let Some((_, found)) = line.split_once(" address=")
+        {
             address = Some(found.trim().parse().unwrap());
         }
         is_ready |= line.contains("Server is ready to receive web requests");
         if let (Some(address), true) = (address, is_ready) {
             // The pipe has to be drained, or Prometheus would block.
-            thread::spawn(move || log.for_each(drop));
+            let later = Arc::clone(later);
+            thread::spawn(move || {
+                log.for_each(|line| later.lock().unwrap_or_else(PoisonError::into_inner).push(line));
+            });
             return address;
         }
         said.push(line);

@@ -50,10 +50,19 @@ fn queries() -> Vec<(String, String)> {
         .collect()
 }
 
+/// The form of the histograms in Prometheus.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Form {
+    /// A series for each bucket, from a scrape and from the Collector.
+    Classic,
+    /// One series with all buckets, as Prometheus can convert those of OTLP and of scrapes.
+    Native,
+}
+
 /// Returns the series of calls with a status and a failure.
 ///
 /// `per_minute` counts all calls, and those faster than 0.1, 1 and 2.5 seconds.
-fn calls(side: &str, method: &str, status: &str, error: Option<&str>, per_minute: [u32; 4]) -> Vec<Value> {
+fn calls(form: Form, side: &str, method: &str, status: &str, error: Option<&str>, per_minute: [u32; 4]) -> Vec<Value> {
     let name = format!("rpc_{side}_call_duration_seconds");
     let error = error.map_or(String::new(), |error| format!(r#",error_type="{error}""#));
     let address = match side {
@@ -63,7 +72,17 @@ fn calls(side: &str, method: &str, status: &str, error: Option<&str>, per_minute
     let labels = format!(
         r#"job="shop",instance="a",rpc_system_name="grpc",rpc_method="{method}",rpc_status_code="{status}"{error}{address}"#
     );
-    let [all, ..] = per_minute;
+    let [all, fast, medium, slow] = per_minute;
+    if form == Form::Native {
+        let values = |count: u32, buckets: [u32; 4]| {
+            let [a, b, c, d] = buckets;
+            format!("{{{{schema:-53 sum:1 count:{count} custom_values:[0.1 1 2.5] buckets:[{a} {b} {c} {d}]}}}}")
+        };
+        let step = values(all, [fast, medium - fast, slow - medium, all - slow]);
+        return vec![
+            json!({"series": format!("{name}{{{labels}}}"), "values": format!("{}+{step}x60", values(0, [0; 4]))}),
+        ];
+    }
     let series = |series: String, step: u32| json!({"series": series, "values": format!("0+{step}x60")});
     let mut found = vec![series(format!("{name}_count{{{labels}}}"), all)];
     for (bound, count) in ["+Inf", "0.1", "1", "2.5"].iter().zip(per_minute) {
@@ -79,18 +98,20 @@ fn active(side: &str, method: &str, number: u32) -> Value {
 
 /// Returns an hour of series: a method that fails, one that is slow, one that never ends, and
 /// unknown methods.
-fn hour() -> Vec<Value> {
+fn hour(form: Form) -> Vec<Value> {
     let mut series = Vec::new();
-    series.extend(calls("server", "a.B/Fails", "OK", None, [45, 15, 45, 45]));
+    series.extend(calls(form, "server", "a.B/Fails", "OK", None, [45, 15, 45, 45]));
     series.extend(calls(
+        form,
         "server",
         "a.B/Fails",
         "INTERNAL",
         Some("INTERNAL"),
         [15, 15, 15, 15],
     ));
-    series.extend(calls("server", "a.B/Slow", "NOT_FOUND", None, [60, 0, 0, 60]));
+    series.extend(calls(form, "server", "a.B/Slow", "NOT_FOUND", None, [60, 0, 0, 60]));
     series.extend(calls(
+        form,
         "server",
         "_OTHER",
         "UNIMPLEMENTED",
@@ -98,8 +119,9 @@ fn hour() -> Vec<Value> {
         [120; 4],
     ));
     series.extend([active("server", "a.B/Fails", 3), active("server", "a.B/Stuck", 2)]);
-    series.extend(calls("client", "c.D/Calls", "OK", None, [45, 15, 45, 45]));
+    series.extend(calls(form, "client", "c.D/Calls", "OK", None, [45, 15, 45, 45]));
     series.extend(calls(
+        form,
         "client",
         "c.D/Calls",
         "UNAVAILABLE",
@@ -211,6 +233,13 @@ fn promtool_accepts_the_rules() {
 
 #[test]
 fn every_query_and_alert_gives_the_expected_result() {
+    for form in [Form::Classic, Form::Native] {
+        check(form);
+    }
+}
+
+/// Evaluates all queries and alerts after the hour.
+fn check(form: Form) {
     let mut expected = Vec::new();
     let mut panel = String::new();
     let mut number = 0;
@@ -245,16 +274,69 @@ fn every_query_and_alert_gives_the_expected_result() {
     }
     let alerts = alerts();
     let rules = fs::read_to_string(RULES).unwrap();
-    assert_eq!(rules.matches("- alert:").count(), alerts.len());
+    // The first failure has a test of its own.
+    assert_eq!(rules.matches("- alert:").count(), alerts.len() + 1);
 
+    test_rules(&json!([{
+        "interval": "1m", "input_series": hour(form), "promql_expr_test": expected, "alert_rule_test": alerts,
+    }]));
+}
+
+#[test]
+fn the_first_failure_of_a_process_counts() {
+    let labels = r#"job="shop",instance="a",rpc_method="a.B/Once""#;
+    let count = "rpc_server_call_duration_seconds_count";
+    let native = r"{{schema:-53 sum:1 count:1 custom_values:[1] buckets:[1]}}";
+    // After 57 minutes, the failed call is there with its first value. It does not increase.
+    for (failure, values) in [
+        (count, "_x56 1x5"),
+        ("rpc_server_call_duration_seconds", &*format!("_x56 {native}x5")),
+    ] {
+        let series = json!([
+            {"series": format!(r#"{count}{{{labels},rpc_status_code="OK"}}"#), "values": "0+0x60"},
+            {"series": format!(r#"{failure}{{{labels},rpc_status_code="INTERNAL",error_type="INTERNAL"}}"#), "values": values},
+        ]);
+        let ratio = r#"job_method:rpc_server_failures:ratio_rate5m{job="shop",rpc_method="a.B/Once"}"#;
+        let expected = json!([{"expr": ratio, "eval_time": "59m", "exp_samples": [{"labels": ratio, "value": 1}]}]);
+        let alerts = json!([{"eval_time": "59m", "alertname": "RpcServerFirstFailure", "exp_alerts": [{
+            "exp_labels": {"job": "shop", "rpc_method": "a.B/Once", "error_type": "INTERNAL", "severity": "ticket"},
+            "exp_annotations": {"summary": "shop fails for the first time in a.B/Once: INTERNAL"},
+        }]}]);
+        test_rules(&json!([{
+            "interval": "1m", "input_series": series, "promql_expr_test": expected, "alert_rule_test": alerts,
+        }]));
+    }
+}
+
+#[test]
+fn one_query_has_all_generations_of_names() {
+    let readme = include_str!("../../examples/dashboards/README.md");
+    let (_, query) = readme.split_once("```promql\n").unwrap();
+    let (query, _) = query.split_once("```").unwrap();
+    let series = [
+        ("rpc_server_call_duration_seconds_count", r#"rpc_status_code="OK""#),
+        (
+            "rpc_server_call_duration_seconds_count",
+            r#"rpc_response_status_code="NOT_FOUND""#,
+        ),
+        ("rpc_server_duration_milliseconds_count", r#"rpc_grpc_status_code="13""#),
+    ]
+    .map(|(name, code)| json!({"series": format!(r#"{name}{{job="a",{code}}}"#), "values": "0+60x60"}));
+    let samples =
+        ["OK", "NOT_FOUND", "13"].map(|code| json!({"labels": format!(r#"{{job="a",code="{code}"}}"#), "value": 1}));
+    test_rules(&json!([{
+        "interval": "1m",
+        "input_series": series,
+        "promql_expr_test": [{"expr": query, "eval_time": "1h", "exp_samples": samples}],
+    }]));
+}
+
+/// Evaluates tests of the rules.
+fn test_rules(tests: &Value) {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("tests.yml");
     // JSON is YAML.
-    let test = json!({
-        "rule_files": [RULES],
-        "evaluation_interval": "1m",
-        "tests": [{"interval": "1m", "input_series": hour(), "promql_expr_test": expected, "alert_rule_test": alerts}],
-    });
+    let test = json!({"rule_files": [RULES], "evaluation_interval": "1m", "tests": tests});
     fs::write(&file, test.to_string()).unwrap();
     promtool(&["test", "rules", file.to_str().unwrap()]);
 }
@@ -264,7 +346,8 @@ fn names(query: &str) -> impl Iterator<Item = &str> {
     let words = query.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'));
     words.filter(|word| {
         let is_ours = word.starts_with("rpc_") || ["error_type", "server_address"].contains(word);
-        is_ours && !word.contains(':')
+        // A scrape has no native histograms.
+        is_ours && !word.contains(':') && !word.ends_with("_seconds")
     })
 }
 
@@ -293,7 +376,7 @@ async fn the_exporter_writes_every_name_in_the_queries() {
     let rules = fs::read_to_string(RULES).unwrap();
     let exprs = rules
         .lines()
-        .filter(|line| line.contains("expr:") || line.trim_start().starts_with(['(', '/']));
+        .filter(|line| line.contains("rpc_") && !line.contains("record:"));
     let mut queried: Vec<String> = queries().into_iter().map(|(_, query)| query).collect();
     queried.extend(exprs.map(str::to_owned));
     let queried: BTreeSet<&str> = queried.iter().flat_map(|query| names(query)).collect();

@@ -88,7 +88,8 @@ async fn prometheus_and_its_queries() {
     assert_eq!(durations.len(), 100);
 
     let value = |query: &str| {
-        let range = format!("[{:.0}ms]", (ended - begun) * 1000.0);
+        // A range excludes its beginning, so it begins before the first scrape.
+        let range = format!("[{:.0}ms]", (ended - begun) * 1000.0 + 1.0);
         prometheus.value(&query.replace("[range]", &range), Some(ended))
     };
     let rate = value(&format!("sum(rate({COUNT}[range]))"));

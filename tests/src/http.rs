@@ -15,12 +15,21 @@ pub fn get(address: SocketAddr, path: &str) -> (String, String) {
 /// response.
 #[must_use]
 pub fn send(address: SocketAddr, request: &str) -> (String, String) {
+    let (head, body) = send_with(address, request, "");
+    (head, String::from_utf8(body).unwrap())
+}
+
+/// Sends a request with further headers, each with its line end, and returns the head and the body
+/// of the response.
+#[must_use]
+pub fn send_with(address: SocketAddr, request: &str, headers: &str) -> (String, Vec<u8>) {
     let mut connection = TcpStream::connect(address).unwrap();
     connection.set_read_timeout(Some(TIMEOUT)).unwrap();
     // HTTP/1.0 has no chunked bodies, so the response needs no decoding.
-    write!(connection, "{request} HTTP/1.0\r\nHost: {address}\r\n\r\n").unwrap();
-    let mut response = String::new();
-    connection.read_to_string(&mut response).unwrap();
-    let (head, body) = response.split_once("\r\n\r\n").unwrap();
-    (head.to_owned(), body.to_owned())
+    write!(connection, "{request} HTTP/1.0\r\nHost: {address}\r\n{headers}\r\n").unwrap();
+    let mut response = Vec::new();
+    connection.read_to_end(&mut response).unwrap();
+    let end = response.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap();
+    let body = response.split_off(end + 4);
+    (String::from_utf8(response[..end].to_vec()).unwrap(), body)
 }

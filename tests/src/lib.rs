@@ -12,6 +12,7 @@ pub mod coverage;
 pub mod faults;
 pub mod http;
 pub mod logging_service;
+pub mod metric_names;
 pub mod own_process;
 pub mod panics;
 pub mod proxy;

@@ -8,8 +8,10 @@ use std::sync::{Arc, OnceLock};
 
 use opentelemetry::KeyValue;
 
+use crate::grpc::outcome::Outcome;
 use crate::grpc::side::Side;
 use crate::intern::{Interner, intern};
+use crate::metrics::exemplars::MethodExemplars;
 use crate::metrics::instruments::Instruments;
 use crate::metrics::series::MethodMetrics;
 use crate::semconv;
@@ -30,6 +32,7 @@ pub(crate) struct Method {
     ///
     /// Most programs have only one. Any other instrumentation looks its series up in a map.
     metrics: OnceLock<(u64, Arc<MethodMetrics>)>,
+    exemplars: MethodExemplars,
 }
 
 impl Method {
@@ -57,6 +60,7 @@ impl Method {
             path: path.map(Box::from),
             target: Box::from(target),
             metrics: OnceLock::new(),
+            exemplars: MethodExemplars::default(),
         }
     }
 
@@ -102,6 +106,26 @@ impl Method {
             Some((id, metrics)) if *id == instruments.id() => use_metrics(metrics),
             _ => use_metrics(&self.lookup_metrics(instruments)),
         }
+    }
+
+    #[inline]
+    pub(crate) fn exemplars(&self) -> &MethodExemplars {
+        &self.exemplars
+    }
+
+    /// Returns the name of the call duration, and its attributes for this outcome.
+    pub(crate) fn duration_series(
+        &self,
+        instruments: &Instruments,
+        outcome: Outcome<'_>,
+    ) -> (&'static str, Box<[KeyValue]>) {
+        let instrument = match self.side {
+            Side::Server => &semconv::SERVER_CALL_DURATION,
+            Side::Client => &semconv::CLIENT_CALL_DURATION,
+        };
+        let mut attributes = Box::default();
+        self.with_metrics(instruments, |metrics| attributes = metrics.duration_attributes(outcome));
+        (instrument.name, attributes)
     }
 
     #[cold]

@@ -21,6 +21,8 @@ pub(crate) struct Instruments {
     legacy: Option<Legacy>,
     meter: Meter,
     message_sizes: OnceLock<MessageSizeInstruments>,
+    /// The buckets of call durations, in seconds.
+    boundaries: Box<[f64]>,
 }
 
 /// gRPC's own metrics of the messages of a server's call (gRFC A66).
@@ -48,6 +50,7 @@ impl Instruments {
             ),
             legacy: Legacy::from_env(&meter),
             message_sizes: OnceLock::new(),
+            boundaries: Box::from(boundaries),
             meter,
         }
     }
@@ -63,6 +66,11 @@ impl Instruments {
             Side::Server => &self.server,
             Side::Client => &self.client,
         }
+    }
+
+    #[inline]
+    pub(crate) fn boundaries(&self) -> &[f64] {
+        &self.boundaries
     }
 
     /// Returns the legacy instruments, if `OTEL_SEMCONV_STABILITY_OPT_IN` enables them.

@@ -143,7 +143,7 @@ impl MethodMetrics {
         self.call_duration.record(seconds, series);
     }
 
-    fn duration_attributes(&self, outcome: Outcome<'_>) -> Box<[KeyValue]> {
+    pub(crate) fn duration_attributes(&self, outcome: Outcome<'_>) -> Box<[KeyValue]> {
         let mut attributes = base_attributes(self.name).to_vec();
         attributes.extend_from_slice(&self.target);
         attributes.push(KeyValue::new(semconv::RPC_STATUS_CODE, outcome.code_str()));

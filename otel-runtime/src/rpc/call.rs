@@ -16,7 +16,7 @@ use crate::grpc::timeout;
 use crate::instrumentation::InstrumentationRef;
 use crate::method::Method;
 use crate::method::registry::MethodRegistry;
-use crate::metrics::legacy;
+use crate::metrics::{exemplars, legacy};
 use crate::span::{self, SpanAttributes, StartedSpan};
 use crate::{guard, limits, propagation, semconv};
 
@@ -292,6 +292,9 @@ impl Call {
         }
         let elapsed = self.started_at.elapsed();
         guard::METER.run(|| self.record_metrics(elapsed.as_secs_f64(), outcome));
+        if exemplars::are_enabled() {
+            self.record_exemplar(elapsed, outcome);
+        }
         if let Some(context) = self.recording_context() {
             guard::TRACER.run(|| self.end_span(&context.span(), elapsed, outcome));
         }
@@ -310,6 +313,27 @@ impl Call {
         if let Some(sizes) = &self.message_sizes {
             sizes.end(self.method, outcome);
         }
+    }
+
+    #[inline(never)]
+    fn record_exemplar(&self, elapsed: Duration, outcome: Outcome<'_>) {
+        // Without a start time there is no span of this call.
+        let Some(context) = self
+            .context
+            .as_ref()
+            .filter(|_| self.start_time > SystemTime::UNIX_EPOCH)
+        else {
+            return;
+        };
+        let instruments = self.instrumentation.instruments();
+        self.method.exemplars().record(
+            outcome,
+            instruments.boundaries(),
+            context.span().span_context(),
+            elapsed.as_secs_f64(),
+            self.start_time + elapsed,
+            || self.method.duration_series(instruments, outcome),
+        );
     }
 
     #[inline]

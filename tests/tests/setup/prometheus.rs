@@ -1,6 +1,6 @@
 //! `OTEL_METRICS_EXPORTER=prometheus`: a scrape endpoint with the metrics of the RPCs.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use examples::helloworld::greeter_client::GreeterClient;
@@ -11,11 +11,62 @@ use integration_tests::http;
 use integration_tests::own_process::in_own_process_async;
 use integration_tests::server::{TIMEOUT, serve};
 use otel_runtime::traced_service;
-use otel_setup::Exporter;
+use otel_setup::{Exporter, Telemetry, TranslationStrategy};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
-struct MyGreeter;
+/// A header `Accept` for OpenMetrics.
+pub(crate) const OPEN_METRICS: &str = "application/openmetrics-text;version=1.0.0";
+/// The first format that Prometheus 3 asks for.
+pub(crate) const UTF_8: &str = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8";
+
+/// A scrape endpoint on a free port, without attributes of a resource.
+pub(crate) struct Scrape {
+    pub(crate) address: SocketAddr,
+    _telemetry: Telemetry,
+}
+
+impl Scrape {
+    /// Sets this process up. Metrics of the global meter provider are then scraped.
+    pub(crate) fn start() -> Self {
+        Scrape::with(TranslationStrategy::default())
+    }
+
+    pub(crate) fn with(strategy: TranslationStrategy) -> Self {
+        let telemetry = otel_setup::builder()
+            .trace_exporters([])
+            .metric_exporters([Exporter::Prometheus])
+            .log_exporters([])
+            .prometheus_address("127.0.0.1:0".parse().unwrap())
+            .prometheus_translation_strategy(strategy)
+            .init()
+            .unwrap();
+        Scrape {
+            address: telemetry.prometheus_address().unwrap(),
+            _telemetry: telemetry,
+        }
+    }
+
+    /// Returns the head and the text of a scrape, with a header `Accept` if it is not empty.
+    pub(crate) fn response(&self, accept: &str) -> (String, String) {
+        let accept = if accept.is_empty() {
+            String::new()
+        } else {
+            format!("Accept: {accept}\r\n")
+        };
+        let (head, text) = http::send_with(self.address, "GET /metrics", &accept);
+        (head, String::from_utf8(text).unwrap())
+    }
+
+    /// Returns the text of a scrape.
+    pub(crate) fn text(&self, accept: &str) -> String {
+        let (head, text) = self.response(accept);
+        assert!(head.starts_with("HTTP/1.0 200 OK"), "{head}");
+        text
+    }
+}
+
+pub(crate) struct MyGreeter;
 
 #[traced_service]
 #[tonic::async_trait]
@@ -95,10 +146,13 @@ fn metrics_of_rpcs_can_be_scraped_until_the_shutdown() {
         assert!(metrics.contains("# TYPE rpc_server_active_requests gauge"), "{metrics}");
 
         let elsewhere =
-            tokio::task::spawn_blocking(move || (http::send(address, "GET /"), http::send(address, "POST /metrics")));
-        let ((nothing, _), (not_allowed, _)) = elsewhere.await.unwrap();
+            tokio::task::spawn_blocking(move || ["GET /x", "POST /metrics", "GET /"].map(|it| http::send(address, it)));
+        let [(nothing, _), (not_allowed, _), (page, html)] = elsewhere.await.unwrap();
         assert!(nothing.starts_with("HTTP/1.0 404"), "{nothing}");
         assert!(not_allowed.starts_with("HTTP/1.0 405"), "{not_allowed}");
+        assert!(not_allowed.contains("allow: GET, HEAD"), "{not_allowed}");
+        assert!(page.starts_with("HTTP/1.0 200 OK"), "{page}");
+        assert!(html.contains("<a href=\"/metrics\">"), "{html}");
 
         telemetry.shutdown(Duration::from_secs(5)).await.unwrap();
         assert_eq!(telemetry.prometheus_address(), Some(address));
@@ -132,12 +186,21 @@ fn host_and_port_are_configurable() {
     assert!(!ended.success);
     let expected = format!(
         "init: cannot listen for Prometheus at OTEL_EXPORTER_PROMETHEUS_HOST=\"127.0.0.1\", \
-         OTEL_EXPORTER_PROMETHEUS_PORT=\"{port}\": Address already in use (os error 98)\n"
+         OTEL_EXPORTER_PROMETHEUS_PORT=\"{port}\": Address already in use (os error 98); \
+         set OTEL_EXPORTER_PROMETHEUS_PORT to another port, or to 0 for any free one, which is logged then\n"
     );
     assert_eq!(ended.stderr, expected);
 
     let ended = run("127.0.0.1", "0");
     assert!(ended.success, "{ended:?}");
+    let logged = ended
+        .stdout
+        .lines()
+        .filter_map(|line| line.split_once("Prometheus can scrape http://127.0.0.1:"));
+    let ports: Vec<_> = logged
+        .map(|(_, port)| port.strip_suffix("/metrics").unwrap().parse::<u16>().unwrap())
+        .collect();
+    assert!(ports.len() == 1 && ports[0] > 0, "{ended:?}");
     let ended = run("nowhere.invalid", "0");
     assert!(
         ended

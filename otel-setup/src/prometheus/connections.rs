@@ -1,0 +1,77 @@
+//! The connections of the scrape endpoint, which are bounded in number and in time.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::future::ready;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::AbortHandle;
+
+use crate::prometheus::respond::respond;
+use crate::prometheus::scraper::Scraper;
+
+/// The number of connections that are kept open. A service has one or two scrapers.
+const MAX_CONNECTIONS: usize = 32;
+
+/// The time for the head of a request, and between two requests. Prometheus connects again if an
+/// idle connection was closed.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The pause after a failure to accept, usually because the process has no free file descriptor.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+struct Connection {
+    /// Whether it has sent a whole request.
+    is_scraper: Arc<AtomicBool>,
+    task: AbortHandle,
+}
+
+/// Accepts connections forever.
+pub(crate) async fn accept(listener: TcpListener, scraper: Arc<Scraper>) {
+    let mut connections: VecDeque<Connection> = VecDeque::with_capacity(MAX_CONNECTIONS + 1);
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        connections.retain(|connection| !connection.task.is_finished());
+        if connections.len() == MAX_CONNECTIONS {
+            close_one(&mut connections);
+        }
+        let is_scraper = Arc::new(AtomicBool::new(false));
+        let served = serve(stream, Arc::clone(&scraper), Arc::clone(&is_scraper));
+        connections.push_back(Connection {
+            is_scraper,
+            task: tokio::spawn(served).abort_handle(),
+        });
+    }
+}
+
+/// Closes the oldest connection that has not sent a request, so that silent connections do not keep
+/// a scraper out. If all have, closes the oldest.
+fn close_one(connections: &mut VecDeque<Connection>) {
+    let is_silent = |connection: &Connection| !connection.is_scraper.load(Ordering::Relaxed);
+    let index = connections.iter().position(is_silent).unwrap_or(0);
+    if let Some(connection) = connections.remove(index) {
+        connection.task.abort();
+    }
+}
+
+async fn serve(stream: TcpStream, scraper: Arc<Scraper>, is_scraper: Arc<AtomicBool>) {
+    let service = service_fn(|request| {
+        is_scraper.store(true, Ordering::Relaxed);
+        ready(Ok::<_, Infallible>(respond(&scraper, &request)))
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service);
+    // The peer's errors are of no interest here.
+    let _ = connection.await;
+}
