@@ -12,7 +12,8 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Extensions, Request, Status};
 
 use super::attempt::AttemptError;
-use super::http_client::USER_AGENT;
+use super::http_client::{USER_AGENT, tcp};
+use super::proxy::Connector;
 use super::request::grpc_path;
 use super::settings::Settings;
 use crate::error::InitError;
@@ -32,7 +33,11 @@ impl GrpcClient {
             let text = format!("cannot build the OTLP exporter of {signal}: {error}");
             InitError::new(text).with_source(error)
         })?;
-        let mut grpc = Grpc::new(endpoint.connect_lazy());
+        let channel = match &settings.proxy {
+            None => endpoint.connect_lazy(),
+            Some(proxy) => endpoint.connect_with_connector_lazy(Connector::for_grpc(tcp(settings), proxy.clone())),
+        };
+        let mut grpc = Grpc::new(channel);
         if settings.is_compressed {
             let gzip = CompressionEncoding::Gzip;
             grpc = grpc.send_compressed(gzip).accept_compressed(gzip);

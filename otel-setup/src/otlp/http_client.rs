@@ -17,6 +17,7 @@ use jiff::fmt::rfc2822;
 
 use super::attempt::{AttemptError, Retry, clean};
 use super::google_rpc;
+use super::proxy::Connector;
 use super::settings::Settings;
 #[cfg(feature = "tls")]
 use super::tls::Tls;
@@ -32,13 +33,13 @@ const PROTOBUF: &str = "application/x-protobuf";
 const MAX_RESPONSE: usize = 64 * 1024;
 
 #[cfg(not(feature = "tls"))]
-type Connector = HttpConnector;
+type HttpsConnector = Connector;
 #[cfg(feature = "tls")]
-type Connector = hyper_rustls::HttpsConnector<HttpConnector>;
+type HttpsConnector = hyper_rustls::HttpsConnector<Connector>;
 
 /// A client of one URL.
 pub(super) struct HttpClient {
-    client: Client<Connector, Full<Bytes>>,
+    client: Client<HttpsConnector, Full<Bytes>>,
     uri: Uri,
     headers: HeaderMap,
     is_compressed: bool,
@@ -52,6 +53,10 @@ impl HttpClient {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROTOBUF));
         if settings.is_compressed {
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        if let Some(proxy) = &settings.proxy {
+            let authorization = proxy.authorization(&settings.endpoint);
+            headers.extend(authorization.map(|value| (header::PROXY_AUTHORIZATION, value.clone())));
         }
         HttpClient {
             client: Client::builder(TokioExecutor::new()).build(connector(settings)),
@@ -152,14 +157,20 @@ fn retry_after(value: &HeaderValue) -> Option<Duration> {
     Some(date.duration_since(SystemTime::now()).unwrap_or_default())
 }
 
-#[cfg_attr(not(feature = "tls"), allow(unused_mut))]
-fn connector(settings: &Settings) -> Connector {
+/// Returns a connector of TCP connections.
+pub(super) fn tcp(settings: &Settings) -> HttpConnector {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
     connector.set_connect_timeout(Some(settings.timeout / 2));
+    // TLS and proxies have other schemes.
+    connector.enforce_http(false);
+    connector
+}
+
+fn connector(settings: &Settings) -> HttpsConnector {
+    let connector = Connector::for_http(tcp(settings), settings.proxy.clone());
     #[cfg(feature = "tls")]
     let connector = {
-        connector.enforce_http(false);
         // Without TLS settings the endpoint is `http`, and this configuration is never used.
         let config = settings.tls.as_ref().map_or_else(Tls::without_roots, Tls::for_http);
         let builder = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(config);

@@ -13,6 +13,7 @@ use crate::signal::Signal;
 use super::endpoint::{endpoint, redacted, take_user_info};
 use super::headers::headers;
 use super::protocol::Protocol;
+use super::proxy::Proxy;
 use super::signal_var::SignalVar;
 use super::tls::Tls;
 
@@ -36,6 +37,7 @@ pub(super) struct Settings {
     pub(super) timeout: Duration,
     pub(super) is_compressed: bool,
     pub(super) tls: Option<Tls>,
+    pub(super) proxy: Option<Proxy>,
 }
 
 impl Settings {
@@ -53,6 +55,7 @@ impl Settings {
             timeout: timeout(signal, env),
             is_compressed: is_compressed(signal, env),
             tls: tls(signal, &endpoint, env)?,
+            proxy: Proxy::for_endpoint(&endpoint, env),
             protocol,
             endpoint,
         })
