@@ -15,6 +15,7 @@ use opentelemetry_sdk::logs::{BatchLogProcessor, LogProcessor, SdkLogRecord};
 use opentelemetry_sdk::trace::{BatchSpanProcessor, Span, SpanData, SpanProcessor};
 
 use crate::export_stats::ExportStats;
+use crate::unique_keys;
 
 /// A batch processor with a counter in front, so items that find the queue full are counted as
 /// well.
@@ -49,11 +50,12 @@ impl SpanProcessor for CountingProcessor<BatchSpanProcessor> {
         self.processor.on_start(span, context);
     }
 
-    fn on_end(&self, span: SpanData) {
+    fn on_end(&self, mut span: SpanData) {
         // Spans that are recorded but not sampled must not be exported. The batch processor does
         // not check that.
         if span.span_context.is_sampled() && !self.stats.is_closed() {
             self.stats.add_recorded(1);
+            unique_keys::in_span(&mut span);
             self.processor.on_end(span);
         }
     }
@@ -75,6 +77,7 @@ impl LogProcessor for CountingProcessor<BatchLogProcessor> {
     fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
         if !self.stats.is_closed() {
             self.stats.add_recorded(1);
+            unique_keys::in_record(record);
             self.processor.emit(record, scope);
         }
     }

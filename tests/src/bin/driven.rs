@@ -11,6 +11,7 @@
 //! | `fat 3` | records this number of spans with 1 MiB each |
 //! | `huge` | records a span with 5 MiB |
 //! | `panicking` | makes an observable counter whose callback panics |
+//! | `twice` | sets attributes of spans, events and log records twice |
 //! | `flush 500`, `shutdown 500` | flushes or shuts down, with a limit in milliseconds; answers with the time it took, and the error |
 //! | `serve` | starts a service with a `ServerLayer`, and answers with its address; requires `multi_thread` |
 //! | `drop` | drops the telemetry |
@@ -66,6 +67,7 @@ fn drive(arguments: impl Iterator<Item = String>) {
             "open" => (0..number).for_each(|_| open.push(global::tracer("driven").start("open"))),
             "fat" => (0..number).for_each(|_| span_of(1 << 20)),
             "huge" => span_of(5 << 20),
+            "twice" => twice(),
             "panicking" => observe_by_panicking(),
             "logs" => (0..number).for_each(|_| tracing::info!("made")),
             "counters" => (0..number).for_each(|index| {
@@ -101,6 +103,20 @@ fn span_of(bytes: usize) {
     let mut span = global::tracer("driven").start("made");
     span.set_attribute(KeyValue::new("fat", "x".repeat(bytes)));
     span.end();
+}
+
+/// Sets attributes of spans, events and log records twice.
+fn twice() {
+    let mut span = global::tracer("driven").start("set twice");
+    span.set_attribute(KeyValue::new("my", 1));
+    span.set_attribute(KeyValue::new("my", 2));
+    span.add_event("event", vec![KeyValue::new("my", 3), KeyValue::new("my", 4)]);
+    span.end();
+    let span = tracing::info_span!("recorded twice", my = 1).entered();
+    span.record("my", 2);
+    tracing::info!("in a span");
+    tracing::info!(my = 3, "with a field of its own");
+    tracing::info!(other = 3, "without a field");
 }
 
 fn observe_by_panicking() {
