@@ -1,25 +1,29 @@
-//! The filter directives of `RUST_LOG`.
+//! Filter directives, such as those of `RUST_LOG`.
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{Directive, LevelFilter};
 
 use crate::env::Env;
 
-/// The valid directives of `RUST_LOG`. An empty list means `info`.
+/// Valid directives of a filter. An empty list means `info`.
 #[derive(Clone, Debug)]
 pub(crate) struct Directives(String);
 
 impl Directives {
     pub(crate) fn from_env(env: &Env) -> Self {
         const VARIABLE: &str = "RUST_LOG";
-        let list = env.text(VARIABLE).unwrap_or_default();
+        Directives::parse(VARIABLE, &env.text(VARIABLE).unwrap_or_default(), env)
+    }
+
+    /// Parses a list of directives. Warns of invalid ones.
+    pub(crate) fn parse(source: &str, list: &str, env: &Env) -> Self {
         let mut valid = Vec::new();
         for directive in list.split(',').map(str::trim).filter(|directive| !directive.is_empty()) {
             match directive.parse::<Directive>() {
                 Ok(_) => valid.push(directive),
                 Err(error) => {
                     let problem = format_args!("has an invalid directive {directive:?}: {error}; ignoring it");
-                    env.warn(VARIABLE, &list, problem);
+                    env.warn(source, list, problem);
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! The layers of the subscriber: log records, spans, and lines on stdout.
 
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
+use opentelemetry_appender_tracing::layer::{OpenTelemetryTracingBridge, TracingSpanAttributes};
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::Subscriber;
@@ -17,7 +17,11 @@ use super::stdout_logs::StdoutLogs;
 pub(crate) struct Layers {
     pub(crate) tracers: Option<SdkTracerProvider>,
     pub(crate) loggers: Option<SdkLoggerProvider>,
+    /// The filter of events.
     pub(crate) directives: Directives,
+    pub(crate) span_directives: Directives,
+    /// Whether events have the fields of enclosing spans.
+    pub(crate) span_fields: bool,
     pub(crate) stdout: StdoutLogs,
 }
 
@@ -27,8 +31,12 @@ impl Layers {
         S: Subscriber + for<'s> LookupSpan<'s> + Send + Sync,
     {
         self.loggers.clone().map(|loggers| {
-            let bridge = OpenTelemetryTracingBridge::new(&SpecLoggerProvider(loggers));
-            bridge.with_filter(self.directives.event_filter())
+            let loggers = SpecLoggerProvider(loggers);
+            let mut bridge = OpenTelemetryTracingBridge::builder(&loggers);
+            if self.span_fields {
+                bridge = bridge.with_tracing_span_attributes(TracingSpanAttributes::all());
+            }
+            bridge.build().with_filter(self.directives.event_filter())
         })
     }
 
@@ -43,7 +51,7 @@ impl Layers {
                 .with_target(false)
                 .with_threads(false)
                 .with_tracked_inactivity(false)
-                .with_filter(self.directives.span_filter())
+                .with_filter(self.span_directives.span_filter())
         })
     }
 
@@ -51,7 +59,7 @@ impl Layers {
     where
         S: Subscriber + for<'s> LookupSpan<'s> + Send + Sync,
     {
-        let layer = self.stdout.layer();
+        let layer = self.stdout.layer(self.span_fields);
         layer.map(|layer| layer.with_filter(self.directives.event_filter()))
     }
 }
