@@ -64,7 +64,7 @@ impl Exporter {
         self.as_str() == "prometheus"
     }
 
-    fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             #[cfg(feature = "otlp")]
             Exporter::Otlp => "otlp",
@@ -117,7 +117,7 @@ fn default(variable: &str, env: &Env) -> Option<Exporter> {
 
 /// A name in a list of exporters.
 #[allow(dead_code, reason = "the Cargo features decide which variants there are")]
-enum Name {
+pub(crate) enum Name {
     Exporter(Exporter),
     /// An exporter that is not compiled in, by its Cargo feature.
     Disabled(&'static str),
@@ -125,7 +125,7 @@ enum Name {
 }
 
 impl Name {
-    fn parse(signal: Signal, name: &str) -> Self {
+    pub(crate) fn parse(signal: Signal, name: &str) -> Self {
         match name {
             #[cfg(feature = "console")]
             "console" => Name::Exporter(Exporter::Console),

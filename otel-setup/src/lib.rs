@@ -11,6 +11,8 @@
 #[cfg(any(feature = "console", feature = "otlp"))]
 mod batch_settings;
 mod builder;
+#[cfg(feature = "config-file")]
+mod config_file;
 mod callback_guard;
 #[cfg(feature = "console")]
 pub mod console;
@@ -47,9 +49,13 @@ mod telemetry;
 #[cfg_attr(not(feature = "console"), allow(dead_code))]
 mod text;
 mod traces;
+#[cfg(any(feature = "console", feature = "otlp"))]
+mod unique_keys;
 mod unsupported;
 
 pub use builder::Builder;
+#[cfg(feature = "config-file")]
+pub use config_file::{ConfigReport, check};
 pub use error::{InitError, ShutdownError};
 pub use exporter::Exporter;
 #[cfg(feature = "otlp")]

@@ -16,7 +16,7 @@ use crate::env::Env;
 
 const SERVICE_NAME: &str = "service.name";
 const SERVICE_NAME_VARIABLE: &str = "OTEL_SERVICE_NAME";
-const ATTRIBUTES_VARIABLE: &str = "OTEL_RESOURCE_ATTRIBUTES";
+pub(crate) const ATTRIBUTES_VARIABLE: &str = "OTEL_RESOURCE_ATTRIBUTES";
 
 /// Builds the resource. Attributes of the program take precedence over those of the environment,
 /// and these over detected ones.
