@@ -4,6 +4,7 @@
 //! |---|---|
 //! | what `init` sets up, and what can be set in code | [Set-up](setup) |
 //! | which environment variables there are, and their defaults | [Environment variables](variables) |
+//! | how to configure it with OpenTelemetry's configuration file | [Configuration file](configuration_file) |
 //! | what Prometheus gets from a scrape: names, formats, exemplars | [Prometheus](prometheus) |
 //! | how to run a service in production | [In production](otel_runtime::docs::production) |
 //! | what is recorded of RPCs, and everything else | [the chapters of otel-runtime](otel_runtime::docs) |
@@ -12,6 +13,9 @@
 
 #[doc = include_str!("../docs/setup.md")]
 pub mod setup {}
+
+#[doc = include_str!("../docs/configuration_file.md")]
+pub mod configuration_file {}
 
 #[doc = include_str!("../docs/prometheus.md")]
 pub mod prometheus {}

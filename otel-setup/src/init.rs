@@ -1,16 +1,10 @@
 //! The steps of the setup.
 
 use std::io::{self, Write};
-use std::process;
 use std::sync::Arc;
-#[cfg(feature = "prometheus")]
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use opentelemetry::global;
-use opentelemetry_sdk::logs::SdkLoggerProvider;
-use opentelemetry_sdk::metrics::SdkMeterProvider;
-use opentelemetry_sdk::trace::SdkTracerProvider;
 use otel_runtime::propagation;
 
 use crate::builder::Builder;
@@ -19,7 +13,6 @@ use crate::callback_guard::CallbackGuard;
 use crate::config_file::Config;
 use crate::env::Env;
 use crate::error::InitError;
-use crate::export_stats::ExportStats;
 use crate::exporter::Exporter;
 use crate::providers::Providers;
 use crate::signal::Signal;
@@ -177,43 +170,11 @@ fn providers(builder: &mut Builder, env: &Env) -> Result<Providers, InitError> {
     let meters = metrics::provider(&with_env(exporters, env), builder, env, &resource)?;
     let exporters = Exporter::resolve(Signal::Logs, builder.log_exporters.take(), env)?;
     let loggers = logs::provider(&with_env(exporters, env), builder, &resource)?;
-    Ok(assembled(builder, tracers, meters, loggers))
+    Ok(Providers::assemble(builder, tracers, meters, loggers))
 }
 
 fn with_env(exporters: Vec<Exporter>, env: &Env) -> Vec<(Exporter, &Env)> {
     exporters.into_iter().map(|exporter| (exporter, env)).collect()
-}
-
-/// Returns the providers, with what their exporters have left in the builder.
-pub(crate) fn assembled(
-    builder: &mut Builder,
-    tracers: Option<SdkTracerProvider>,
-    meters: Option<SdkMeterProvider>,
-    loggers: Option<SdkLoggerProvider>,
-) -> Providers {
-    Providers {
-        tracers,
-        meters,
-        loggers,
-        process: Some(process::id()),
-        export_stats: export_stats(builder),
-        #[cfg(feature = "prometheus")]
-        prometheus_address: builder.prometheus.endpoint.as_ref().map(|endpoint| endpoint.address),
-        #[cfg(feature = "prometheus")]
-        prometheus: Mutex::new(builder.prometheus.endpoint.take()),
-        ..Providers::default()
-    }
-}
-
-/// Returns the statistics of all exporters that have them.
-#[allow(unused_mut, unused_variables, reason = "the Cargo features decide which exporters there are")]
-fn export_stats(builder: &mut Builder) -> Vec<Arc<ExportStats>> {
-    let mut stats = Vec::new();
-    #[cfg(feature = "otlp")]
-    stats.append(&mut builder.otlp.export_stats);
-    #[cfg(feature = "console")]
-    stats.append(&mut builder.console.export_stats);
-    stats
 }
 
 /// Logs a warning, on stderr if the program sets its subscriber later.

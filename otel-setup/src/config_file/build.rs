@@ -6,7 +6,6 @@ use crate::builder::Builder;
 use crate::env::{Env, EnvPairs};
 use crate::error::InitError;
 use crate::exporter::Exporter;
-use crate::init;
 use crate::providers::Providers;
 use crate::signal::Signal;
 use crate::{logs, metrics, resource, traces};
@@ -38,7 +37,7 @@ impl Config {
         let explicit = builder.log_exporters.take();
         let exporters = self::exporters(Signal::Logs, explicit, self.logs.as_deref(), &none)?;
         let loggers = logs::provider(&exporters, builder, &resource)?;
-        Ok(init::assembled(builder, tracers, meters, loggers))
+        Ok(Providers::assemble(builder, tracers, meters, loggers))
     }
 
     /// Adds the views, and the settings of the scrape endpoint.

@@ -14,10 +14,12 @@ mod instrumentation;
 mod limits;
 mod logger_provider;
 mod meter_provider;
+mod node;
 mod prometheus;
 mod propagators;
 mod resource;
 mod samplers;
+mod scalar;
 mod section;
 mod substitution;
 #[cfg(all(test, feature = "console", feature = "otlp"))]

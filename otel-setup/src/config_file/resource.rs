@@ -2,8 +2,8 @@
 
 use opentelemetry::{Array, KeyValue, StringValue, Value as AttributeValue};
 
+use super::node::Value;
 use super::section::{Item, Section};
-use super::yaml::Value;
 use crate::env::EnvPairs;
 use crate::error::InitError;
 use crate::resource;
@@ -88,5 +88,5 @@ fn array(kind: Option<&str>, item: &Item<'_>) -> Result<AttributeValue, InitErro
             Array::String(texts.collect::<Result<_, _>>()?)
         }
     };
-    Ok(array.into())
+    Ok(AttributeValue::Array(array))
 }

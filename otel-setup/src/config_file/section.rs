@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
-use super::yaml::{Node, Value};
+use super::node::{Node, Value};
 use crate::error::InitError;
 
 /// The file, and the warnings about it.

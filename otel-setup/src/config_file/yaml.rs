@@ -2,40 +2,14 @@
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
+use super::node::{Node, Value};
+use super::scalar::plain;
 use super::substitution::substitute;
 
 /// The maximum number of nodes, with those that aliases repeat.
 const MAX_NODES: usize = 100_000;
 /// The maximum depth of nested mappings and lists.
 const MAX_DEPTH: usize = 64;
-
-/// A value and the line on which it begins.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Node {
-    pub(super) value: Value,
-    pub(super) line: usize,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
-    Null,
-    Bool(bool),
-    Int(i64),
-    Float(f64),
-    Text(String),
-    List(Vec<Node>),
-    Map(Vec<(String, Node)>),
-}
-
-impl Node {
-    fn size(&self) -> usize {
-        1 + match &self.value {
-            Value::List(items) => items.iter().map(Node::size).sum(),
-            Value::Map(entries) => entries.iter().map(|(_, node)| node.size()).sum(),
-            _ => 0,
-        }
-    }
-}
 
 /// A mapping or list whose end has not been read.
 struct Open {
@@ -172,44 +146,6 @@ impl TreeBuilder<'_> {
         }
         Ok(())
     }
-}
-
-/// Resolves the type of a plain scalar by the [core schema](https://yaml.org/spec/1.2.2/#103-core-schema).
-fn plain(text: String) -> Value {
-    match text.as_str() {
-        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
-        "true" | "True" | "TRUE" => return Value::Bool(true),
-        "false" | "False" | "FALSE" => return Value::Bool(false),
-        ".nan" | ".NaN" | ".NAN" => return Value::Float(f64::NAN),
-        _ => {}
-    }
-    if let Some(number) = integer(&text) {
-        return Value::Int(number);
-    }
-    float(&text).map_or(Value::Text(text), Value::Float)
-}
-
-fn integer(text: &str) -> Option<i64> {
-    let is = |digits: &str, radix| !digits.is_empty() && digits.chars().all(|digit| digit.is_digit(radix));
-    if let Some(digits) = text.strip_prefix("0x") {
-        return i64::from_str_radix(digits, 16).ok().filter(|_| is(digits, 16));
-    }
-    if let Some(digits) = text.strip_prefix("0o") {
-        return i64::from_str_radix(digits, 8).ok().filter(|_| is(digits, 8));
-    }
-    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
-    text.parse().ok().filter(|_| is(digits, 10))
-}
-
-fn float(text: &str) -> Option<f64> {
-    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    if matches!(unsigned, ".inf" | ".Inf" | ".INF") {
-        return Some(if text.starts_with('-') { f64::NEG_INFINITY } else { f64::INFINITY });
-    }
-    // Rust also parses words such as `inf`.
-    let is_number = unsigned.starts_with(|first: char| first.is_ascii_digit() || first == '.')
-        && unsigned.chars().any(|character| character.is_ascii_digit());
-    text.parse().ok().filter(|_| is_number)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The exporter `otlp`: exports over the OpenTelemetry protocol.
 //!
-//! * Configuration: `settings`, from `protocol`, `endpoint`, `headers`, `tls` and `signal_var`.
+//! * Configuration: `settings`, from `protocol`, `endpoint`, `user_info`, `headers`, `tls` and
+//!   `signal_var`.
 //! * Transport: `transport`, from `grpc_client` and `http_client`, directly or through a `proxy`.
 //! * Delivery: `exporter` makes a `request` of the SDK's data, and `delivery` sends it until the
 //!   receiver has accepted it. `attempt` says what a failure means, with `google_rpc` and `probe`.
@@ -28,6 +29,7 @@ mod tls {
     pub(crate) type Tls = std::convert::Infallible;
 }
 mod transport;
+mod user_info;
 
 use std::sync::Arc;
 use std::time::Duration;

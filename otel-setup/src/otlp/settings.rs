@@ -10,12 +10,13 @@ use crate::env::Env;
 use crate::error::InitError;
 use crate::signal::Signal;
 
-use super::endpoint::{endpoint, redacted, take_user_info};
+use super::endpoint::{endpoint, redacted};
 use super::headers::headers;
 use super::protocol::Protocol;
 use super::proxy::Proxy;
 use super::signal_var::SignalVar;
 use super::tls::Tls;
+use super::user_info::take_user_info;
 
 /// The default timeout of an export, including retries.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);

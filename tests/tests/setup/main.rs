@@ -1,6 +1,7 @@
 //! `otel_setup`: variables, exporters, log lines, and the shutdown.
 
 mod batching;
+mod config_file;
 mod console;
 mod custom_subscriber;
 mod environment;

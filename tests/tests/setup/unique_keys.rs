@@ -22,7 +22,7 @@ fn last_value_wins() {
     driven.send("twice");
     let answer = driven.send("shutdown 20000");
     assert!(answer.starts_with("ok "), "{answer}");
-    driven.end();
+    drop(driven.end());
 
     let spans = collector.spans();
     let span = |name: &str| spans.iter().find(|span| span.name == name).unwrap();
