@@ -179,7 +179,11 @@ mod tests {
         provider.force_flush().unwrap();
         assert_eq!(
             exported(&exporter),
-            ["counted  {call} [1]", "observed what is seen By [7]", "timed   [1.0, 2.0]"]
+            [
+                "counted  {call} [1]",
+                "observed what is seen By [7]",
+                "timed   [1.0, 2.0]"
+            ]
         );
         provider.shutdown().unwrap();
     }

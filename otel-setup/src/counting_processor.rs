@@ -14,7 +14,7 @@ use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::logs::{BatchLogProcessor, LogProcessor, SdkLogRecord};
 use opentelemetry_sdk::trace::{BatchSpanProcessor, Span, SpanData, SpanProcessor};
 
-use crate::export_stats::ExportStats;
+use crate::export_stats::{ExportStats, FORKED};
 use crate::unique_keys;
 
 /// A batch processor with a counter in front, so items that find the queue full are counted as
@@ -33,6 +33,9 @@ impl<P> CountingProcessor<P> {
     /// Flushes until it is done. The SDK stops waiting after five seconds, but an export may take
     /// longer, and callers have a limit of their own.
     fn flush(&self, flush: impl Fn(&P) -> OTelSdkResult) -> OTelSdkResult {
+        if self.stats.is_forked() {
+            return Err(OTelSdkError::InternalFailure(FORKED.to_owned()));
+        }
         loop {
             match flush(&self.processor) {
                 Err(OTelSdkError::Timeout(_)) if !self.stats.is_closed() => {}

@@ -6,10 +6,14 @@
 //! | which environment variables there are, and their defaults | [Environment variables](variables) |
 //! | how to configure it with OpenTelemetry's configuration file | [Configuration file](configuration_file) |
 //! | what Prometheus gets from a scrape: names, formats, exemplars | [Prometheus](prometheus) |
+//! | what happens while a receiver is away or refuses | [Outages](outages) |
 //! | how to run a service in production | [In production](otel_runtime::docs::production) |
 //! | what is recorded of RPCs, and everything else | [the chapters of otel-runtime](otel_runtime::docs) |
 //!
 //! The modules have no items.
+
+#[doc = include_str!("../docs/outages.md")]
+pub mod outages {}
 
 #[doc = include_str!("../docs/setup.md")]
 pub mod setup {}

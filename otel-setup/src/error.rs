@@ -59,7 +59,7 @@ impl Error for InitError {
 ///
 /// ```text
 /// telemetry was lost: traces: 12 of 100 spans were not delivered to http://localhost:4317
-///     (tcp connect error: Connection refused)
+///     (10 unreachable: tcp connect error: Connection refused, after 14 attempts; 2 had not ended)
 /// ```
 #[derive(Clone, Debug)]
 pub struct ShutdownError {
@@ -103,10 +103,11 @@ impl ShutdownError {
         }
     }
 
-    /// Returns the number of spans, metric data points or log records that the exporter `otlp` did
-    /// not deliver.
+    /// Returns the number of spans, metric data points or log records that the exporters `otlp` and
+    /// `console` did not deliver, added up.
     ///
-    /// If a delivery was not confirmed in time, it counts as lost. Other exporters are not counted.
+    /// If a delivery was not confirmed in time, it counts as lost, and so do spans that had not
+    /// ended at the shutdown. Other exporters are not counted.
     #[must_use]
     pub fn lost(&self, signal: Signal) -> u64 {
         let failures = self.failures.iter().filter(|failure| failure.signal == signal);

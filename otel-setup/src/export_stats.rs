@@ -78,15 +78,20 @@ impl ExportStats {
     /// Counts telemetry that is going to be exported.
     pub(crate) fn add_recorded(&self, count: u64) {
         let before = self.recorded.fetch_add(count, Ordering::Relaxed);
-        if before % FORK_CHECK_INTERVAL == 0 {
+        if before.is_multiple_of(FORK_CHECK_INTERVAL) {
             self.check_process();
         }
+    }
+
+    /// Returns whether this process is a fork of the one whose threads export.
+    pub(crate) fn is_forked(&self) -> bool {
+        process::id() != self.process
     }
 
     /// Logs once that a forked process exports nothing: it does not have the threads that do.
     #[cold]
     fn check_process(&self) {
-        if process::id() != self.process && !self.fork_is_logged.swap(true, Ordering::Relaxed) {
+        if self.is_forked() && !self.fork_is_logged.swap(true, Ordering::Relaxed) {
             let unit = self.signal.unit();
             tracing::warn!(target: "otel_setup", "{unit} are lost: {FORKED} (logged once)");
         }

@@ -2,6 +2,7 @@
 // outside of rustdoc.
 //! [Set-up]: docs::setup
 //! [Environment variables]: docs::variables
+//! [Outages]: docs::outages
 //! [In production]: otel_runtime::docs::production
 //! [All chapters of otel-runtime]: otel_runtime::docs
 #![doc = include_str!("../README.md")]
@@ -21,7 +22,7 @@ mod counting_processor;
 pub mod docs;
 mod env;
 mod error;
-#[cfg_attr(not(any(feature = "console", feature = "otlp")), allow(dead_code))]
+#[cfg_attr(not(feature = "otlp"), allow(dead_code))]
 mod export_failure;
 #[cfg(any(feature = "otlp", feature = "prometheus"))]
 #[cfg_attr(not(feature = "otlp"), allow(dead_code))]

@@ -37,8 +37,11 @@ impl Telemetry {
     /// # Errors
     ///
     /// If any telemetry recorded since the setup was not delivered, or if the delivery was not
-    /// confirmed within `timeout`. The error contains the counts and the reasons. The call never
-    /// takes longer than `timeout`.
+    /// confirmed within `timeout`. Spans that have not ended are lost, too. The error contains the
+    /// counts and the reasons.
+    ///
+    /// An exporter `otlp` whose receiver is away tries again as long as `timeout` allows. The call
+    /// never takes longer.
     ///
     /// ```
     /// # use otel_setup::Signal;
@@ -99,6 +102,10 @@ impl Drop for Telemetry {
 /// Add each layer at most once. Every layer has its own filters, which follow
 /// [`RUST_LOG`](crate::Builder::init), so other layers may have different ones. The layer of a
 /// signal without an exporter does nothing.
+///
+/// Layers with filters must be part of the subscriber when it is built: `tracing-subscriber` does
+/// not support that a `reload::Layer` gets one later. Such a layer records nothing, which is
+/// reported on stderr, and its next event panics in debug builds.
 ///
 /// ```no_run
 /// use tracing_subscriber::{Layer, filter::LevelFilter, fmt, prelude::*};

@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::env;
 use std::ffi::OsStr;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::time::SystemTime;
 
 use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::ser::{Formatter, Serializer};
 
 /// Returns whether stdout is a terminal and the environment variable
 /// [`NO_COLOR`](https://no-color.org) is unset or empty.
@@ -37,12 +39,52 @@ pub(crate) fn escape_control(text: &str) -> Cow<'_, str> {
     let mut escaped = String::with_capacity(text.len());
     // `Debug` also escapes these three.
     for part in text.split_inclusive(['"', '\'', '\\']) {
-        let quote = part.chars().next_back().filter(|last| matches!(last, '"' | '\'' | '\\'));
+        let quote = part
+            .chars()
+            .next_back()
+            .filter(|last| matches!(last, '"' | '\'' | '\\'));
         let part = &part[..part.len() - quote.map_or(0, char::len_utf8)];
         escaped.extend(part.escape_debug());
         escaped.extend(quote);
     }
     Cow::Owned(escaped)
+}
+
+/// Serializes a value as JSON on one line, with the characters that [`escape_control`] escapes as
+/// JSON's escape sequences.
+///
+/// # Errors
+///
+/// If the value cannot be serialized.
+pub(crate) fn json_line(value: &impl Serialize) -> Result<String, serde_json::Error> {
+    let mut line = Vec::with_capacity(256);
+    value.serialize(&mut Serializer::with_formatter(&mut line, EscapeInvisible))?;
+    String::from_utf8(line).map_err(serde::ser::Error::custom)
+}
+
+/// A compact format that escapes invisible characters in strings.
+struct EscapeInvisible;
+
+impl Formatter for EscapeInvisible {
+    fn write_string_fragment<W: Write + ?Sized>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        // Most text is.
+        if fragment.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+            return writer.write_all(fragment.as_bytes());
+        }
+        for character in fragment.chars() {
+            let mut buffer = [0; 4];
+            let text: &str = character.encode_utf8(&mut buffer);
+            // With a letter in front, a mark that combines with it is not escaped.
+            if escape_control(&format!("a{text}"))[1..] == *text {
+                writer.write_all(text.as_bytes())?;
+                continue;
+            }
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// ANSI styles, or none if `color` is false.
@@ -118,6 +160,21 @@ mod tests {
         assert_eq!(escape_control("a\nb\t\x1b[2Jc\u{9b}d"), "a\\nb\\t\\u{1b}[2Jc\\u{9b}d");
         assert_eq!(escape_control(r#"it's "a\b""#), r#"it's "a\b""#);
         assert_eq!(escape_control("'\u{7}\""), "'\\u{7}\"");
+    }
+
+    #[test]
+    fn json_escapes_invisible_characters_only() {
+        for (text, expected) in [
+            ("naïve \"日本\" e\u{301}\n", "\"naïve \\\"日本\\\" e\u{301}\\n\""),
+            (
+                "a\u{202e}\u{9b}\u{7f}\u{e0041}b",
+                r#""a\u202e\u009b\u007f\udb40\udc41b""#,
+            ),
+        ] {
+            let line = json_line(&text).unwrap();
+            assert_eq!(line, expected);
+            assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
+        }
     }
 
     #[test]

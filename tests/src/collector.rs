@@ -1,6 +1,8 @@
 //! An OTLP receiver for gRPC and HTTP that stores all messages, and can be made to misbehave.
 //!
-//! Its limits are the defaults: 4 MiB for a message over gRPC, and 2 MB over HTTP.
+//! Messages have the default limits: 4 MiB over gRPC, and 2 MB over HTTP.
+
+mod answers;
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener};
@@ -8,24 +10,18 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
-use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::response::{Html, IntoResponse, Response as HttpResponse};
+use axum::http::{HeaderMap, Uri};
+use axum::response::{IntoResponse, Response as HttpResponse};
 use axum::routing::post;
 use flate2::read::GzDecoder;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
-use opentelemetry_proto::tonic::collector::logs::v1::{
-    ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
-};
+use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
     MetricsService, MetricsServiceServer,
 };
-use opentelemetry_proto::tonic::collector::metrics::v1::{
-    ExportMetricsPartialSuccess, ExportMetricsServiceRequest, ExportMetricsServiceResponse,
-};
+use opentelemetry_proto::tonic::collector::metrics::v1::{ExportMetricsServiceRequest, ExportMetricsServiceResponse};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
-};
+use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::metrics::v1::Metric;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
@@ -38,9 +34,10 @@ use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Server, ServerTlsConfig};
-use tonic::{Code, Request, Response, Status};
-use tonic_types::{ErrorDetails, StatusExt};
+use tonic::{Request, Response, Status};
 
+pub use self::answers::FORBIDDEN;
+use self::answers::{logs_response, metrics_response, traces_response};
 use crate::server::TIMEOUT;
 
 /// An OTLP receiver on a free port of the loopback interface, which runs until it is dropped.
@@ -304,8 +301,7 @@ pub fn points(metric: &Metric) -> usize {
 fn routes(shared: &Arc<Shared>) -> Routes {
     macro_rules! grpc {
         ($server:ident) => {
-            $server::new(Grpc(Arc::clone(shared)))
-                .accept_compressed(CompressionEncoding::Gzip)
+            $server::new(Grpc(Arc::clone(shared))).accept_compressed(CompressionEncoding::Gzip)
         };
     }
     let grpc = Routes::new(grpc!(TraceServiceServer))
@@ -343,43 +339,6 @@ impl Shared {
         self.received
             .send_modify(|received| received.push(Received { path, headers, content }));
         Ok(rejected)
-    }
-}
-
-/// The words of a receiver that forbids.
-pub const FORBIDDEN: &str = "no such tenant";
-
-impl Behaviour {
-    /// Returns the status of a failure.
-    fn status(&self) -> Status {
-        match self {
-            Behaviour::Throttle(delay) => {
-                let details = ErrorDetails::with_retry_info(Some(*delay));
-                Status::with_error_details(Code::Unavailable, "of the test", details)
-            }
-            Behaviour::Forbid => {
-                Status::with_error_details(Code::PermissionDenied, FORBIDDEN, ErrorDetails::default())
-            }
-            Behaviour::Refuse => Status::invalid_argument("of the test"),
-            Behaviour::WebPage => Status::unauthenticated("of the test"),
-            _ => Status::unavailable("of the test"),
-        }
-    }
-
-    fn http_response(&self) -> HttpResponse {
-        match self {
-            Behaviour::Throttle(delay) => {
-                let seconds = delay.as_secs().to_string();
-                (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", seconds)]).into_response()
-            }
-            Behaviour::Forbid => {
-                let body = self.status().details().to_vec();
-                (StatusCode::FORBIDDEN, [("content-type", "application/x-protobuf")], body).into_response()
-            }
-            Behaviour::Refuse => StatusCode::BAD_REQUEST.into_response(),
-            Behaviour::WebPage => Html("<html><h1>Sign in</h1></html>").into_response(),
-            _ => StatusCode::SERVICE_UNAVAILABLE.into_response(),
-        }
     }
 }
 
@@ -426,32 +385,6 @@ service!(
     ExportLogsServiceResponse,
     logs_response
 );
-
-const REJECTION: &str = "too many";
-
-fn traces_response(rejected: i64) -> ExportTraceServiceResponse {
-    let partial_success = (rejected > 0).then(|| ExportTracePartialSuccess {
-        rejected_spans: rejected,
-        error_message: REJECTION.to_owned(),
-    });
-    ExportTraceServiceResponse { partial_success }
-}
-
-fn metrics_response(rejected: i64) -> ExportMetricsServiceResponse {
-    let partial_success = (rejected > 0).then(|| ExportMetricsPartialSuccess {
-        rejected_data_points: rejected,
-        error_message: REJECTION.to_owned(),
-    });
-    ExportMetricsServiceResponse { partial_success }
-}
-
-fn logs_response(rejected: i64) -> ExportLogsServiceResponse {
-    let partial_success = (rejected > 0).then(|| ExportLogsPartialSuccess {
-        rejected_log_records: rejected,
-        error_message: REJECTION.to_owned(),
-    });
-    ExportLogsServiceResponse { partial_success }
-}
 
 async fn receive_http(shared: &Shared, uri: &Uri, headers: HeaderMap, body: Bytes) -> HttpResponse {
     let mut message = body.to_vec();

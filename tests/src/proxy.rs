@@ -2,8 +2,9 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::runtime::{self, Runtime};
 use tokio::sync::watch;
 
@@ -14,6 +15,7 @@ pub struct Proxy {
     pub address: SocketAddr,
     /// The number of times that connections have been silenced.
     silenced: watch::Sender<u32>,
+    frozen: watch::Sender<bool>,
     connections: watch::Receiver<usize>,
     runtime: Option<Runtime>,
 }
@@ -32,16 +34,21 @@ impl Proxy {
             .enable_all()
             .build()
             .unwrap();
-        let silence = silenced.clone();
+        let frozen = watch::Sender::new(false);
+        let (silence, freeze) = (silenced.clone(), frozen.clone());
         runtime.spawn(async move {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
             while let Ok((mut client, _)) = listener.accept().await {
                 connected.send_modify(|count| *count += 1);
                 let mut silence = silence.subscribe();
+                let frozen = freeze.subscribe();
                 tokio::spawn(async move {
                     let mut server = TcpStream::connect(server).await.unwrap();
+                    let (from_client, to_client) = client.split();
+                    let (from_server, to_server) = server.split();
                     tokio::select! {
-                        _ = copy_bidirectional(&mut client, &mut server) => {}
+                        () = pass(from_client, to_server, frozen.clone()) => {}
+                        () = pass(from_server, to_client, frozen) => {}
                         // Neither side is told.
                         _ = silence.changed() => std::future::pending().await,
                     }
@@ -51,6 +58,7 @@ impl Proxy {
         Proxy {
             address,
             silenced,
+            frozen,
             connections,
             runtime: Some(runtime),
         }
@@ -61,11 +69,30 @@ impl Proxy {
         self.silenced.send_modify(|count| *count += 1);
     }
 
+    /// Passes nothing on until this is called with false, as a server that is stopped. Nothing is
+    /// lost meanwhile.
+    pub fn freeze(&self, is_frozen: bool) {
+        self.frozen.send_replace(is_frozen);
+    }
+
     /// Returns the number of connections so far.
     #[must_use]
     pub fn connections(&self) -> usize {
         *self.connections.borrow()
     }
+}
+
+/// Copies bytes until one of the sides ends.
+async fn pass(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, mut frozen: watch::Receiver<bool>) {
+    let mut buffer = vec![0; 16 * 1024];
+    while let Ok(count @ 1..) = from.read(&mut buffer).await {
+        let _ = frozen.wait_for(|is_frozen| !is_frozen).await;
+        if to.write_all(&buffer[..count]).await.is_err() {
+            return;
+        }
+    }
+    // The end is passed on no earlier than the bytes.
+    let _ = frozen.wait_for(|is_frozen| !is_frozen).await;
 }
 
 impl Drop for Proxy {

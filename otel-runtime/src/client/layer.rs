@@ -220,10 +220,6 @@ impl ClientLayer {
         captured: &'static CapturedHeaders,
     ) -> PooledCall {
         let instrumentation = self.options.instrumentation();
-        let parent = SpanParent {
-            base: instrumentation.has_tracer().then_some(context),
-            ..SpanParent::default()
-        };
         let method = self.method(request);
         let params = CallParams {
             method: method.unwrap_or_else(|| self.registry.fallback()),
@@ -237,12 +233,18 @@ impl ClientLayer {
             handler_headers: None,
         };
         let mut call = PooledCall::new(params, KnownHeaders::scan(request.headers()).timeout());
-        let attributes = ClientAttributes {
-            target: self.registry.target(),
-            request,
-            captured: &captured.request_headers,
-        };
-        call.start_span(parent, &attributes);
+        if call.instrumentation().has_tracer() {
+            let parent = SpanParent {
+                base: Some(context),
+                ..SpanParent::default()
+            };
+            let attributes = ClientAttributes {
+                target: self.registry.target(),
+                request,
+                captured: &captured.request_headers,
+            };
+            call.start_span(parent, &attributes);
+        }
         self.options.add_span_attributes(&call, request);
         call
     }

@@ -109,17 +109,14 @@ impl Call {
             .with_metrics(self.instrumentation.instruments(), |metrics| metrics.add_active(1));
     }
 
-    /// Starts the call's span, if a tracer is installed.
+    /// Attaches the call to `base`, the current context if `None`, without a span.
     #[inline]
-    pub(crate) fn start_span(&mut self, parent: SpanParent, attributes: &dyn SpanAttributes) {
-        if self.instrumentation.has_tracer() {
-            self.build_span(parent, attributes);
-        } else {
-            self.context = parent.base;
-        }
+    pub(crate) fn set_context(&mut self, base: Option<Context>) {
+        self.context = base;
     }
 
-    fn build_span(&mut self, parent: SpanParent, attributes: &dyn SpanAttributes) {
+    /// Starts the call's span.
+    pub(crate) fn start_span(&mut self, parent: SpanParent, attributes: &dyn SpanAttributes) {
         self.start_time = SystemTime::now();
         let base = parent.base.unwrap_or_else(Context::current);
         // Has room for the attributes that the end adds.

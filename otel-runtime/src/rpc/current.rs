@@ -143,47 +143,39 @@ pub(crate) fn run_dyn(call: &mut Option<ActiveCall>, code: &mut dyn FnMut()) {
 /// code may run without either.
 #[inline]
 pub(crate) fn run<R: Role, T>(call: &mut Option<ActiveCall>, code: impl FnOnce() -> T) -> T {
-    if call.is_none() {
+    let Some(active) = call else {
         return code();
-    }
-    let mut hidden = None;
-    let entered = CURRENT.try_with(|current| {
-        let context = call.as_ref().and_then(ActiveCall::context);
-        let attached = context
-            .filter(|_| current.has_context)
-            .map(|context| context.clone().attach());
-        current.swap(match R::SIDE {
-            Side::Server => &mut *call,
-            Side::Client => &mut hidden,
-        });
-        attached
-    });
-    let result = CaughtPanic::catch(code);
-    if entered.is_ok() {
-        let _ = CURRENT.try_with(|current| {
-            current.swap(match R::SIDE {
-                Side::Server => &mut *call,
-                Side::Client => &mut hidden,
-            });
-        });
-    }
+    };
+    let attached = active.attach();
+    let result = match R::SIDE {
+        Side::Server => run_swapped(call, code),
+        Side::Client => run_swapped(&mut None, code),
+    };
     match result {
         Ok(result) => result,
-        Err(panic) => on_panic(call, panic, entered.ok().flatten()),
+        Err(panic) => on_panic(call, panic, attached),
     }
+}
+
+/// Runs code while this thread serves `call`, or no call if the thread is ending.
+#[inline]
+fn run_swapped<T>(call: &mut Option<ActiveCall>, code: impl FnOnce() -> T) -> Result<T, CaughtPanic> {
+    swap(call);
+    let result = CaughtPanic::catch(code);
+    swap(call);
+    result
+}
+
+/// Swaps the call that this thread serves with another, unless the thread is ending.
+#[inline]
+fn swap(call: &mut Option<ActiveCall>) {
+    let _ = CURRENT.try_with(|current| current.swap(call));
 }
 
 /// Runs code in the context of a client's call, which hides the call that this thread serves.
 pub(crate) fn run_in_client_context<T>(context: &Context, code: impl FnOnce() -> T) -> T {
-    let mut hidden = None;
-    let mut swap = || CURRENT.try_with(|current| current.swap(&mut hidden)).is_ok();
     let _attached = attach(context);
-    let is_swapped = swap();
-    let result = CaughtPanic::catch(code);
-    if is_swapped {
-        swap();
-    }
-    match result {
+    match run_swapped(&mut None, code) {
         Ok(result) => result,
         Err(panic) => panic.resume(),
     }

@@ -28,10 +28,8 @@ impl PooledCall {
             Ok(Some(empty)) => empty,
             _ => Box::new(None),
         };
-        // Always true. The check lets the compiler skip the drop, and construct the call in place.
-        if empty.is_none() {
-            *empty = Some(Call::new(params, timeout, started_at));
-        }
+        // Forgets the `None`, which an assignment would drop: saves 20 instructions.
+        std::mem::forget(empty.replace(Call::new(params, timeout, started_at)));
         let call = PooledCall(Some(empty));
         call.add_active();
         call

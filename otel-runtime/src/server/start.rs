@@ -9,7 +9,7 @@ use crate::attributes::captured_headers::HeaderList;
 use crate::attributes::{peer_address, server_address};
 use crate::grpc::request_headers::KnownHeaders;
 use crate::propagation;
-use crate::rpc::call::{CallParams, SpanParent};
+use crate::rpc::call::{Call, CallParams, SpanParent};
 use crate::rpc::pool::PooledCall;
 use crate::span::SpanAttributes;
 
@@ -25,8 +25,20 @@ pub(super) fn start_call(
     captured: &HeaderList,
 ) -> PooledCall {
     let known = KnownHeaders::scan(request.headers);
-    let mut call = PooledCall::new(params, known.timeout());
+    let mut pooled = PooledCall::new(params, known.timeout());
+    let call = &mut *pooled;
     let caller = call.instrumentation().extract(request.headers, &known);
+    if is_public || call.instrumentation().has_tracer() {
+        start_span(call, caller, is_public, &ServerAttributes { request, captured });
+    } else {
+        call.set_context(caller);
+    }
+    pooled
+}
+
+// Apart, so that a call without a span does not pay for the stack that this needs.
+#[inline(never)]
+fn start_span(call: &mut Call, caller: Option<Context>, is_public: bool, attributes: &ServerAttributes<'_>) {
     let parent = if is_public {
         untrusted(&caller.unwrap_or_else(Context::current))
     } else {
@@ -35,8 +47,11 @@ pub(super) fn start_call(
             ..SpanParent::default()
         }
     };
-    call.start_span(parent, &ServerAttributes { request, captured });
-    call
+    if call.instrumentation().has_tracer() {
+        call.start_span(parent, attributes);
+    } else {
+        call.set_context(parent.base);
+    }
 }
 
 /// Attaches a span to a new trace, with a link to the untrusted caller's span, if there is one.

@@ -13,7 +13,7 @@ use crate::text::escape_control;
 /// The maximum length of a receiver's words in messages, in characters.
 const MAX_WORDS: usize = 200;
 
-/// What to do after a failed attempt.
+/// The reaction to a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Retry {
     Never,
@@ -107,7 +107,12 @@ impl AttemptError {
 /// and Java, of Go's HTTP server, and of other receivers.
 fn is_about_size(words: &str) -> bool {
     let words = words.to_ascii_lowercase();
-    let phrases = ["larger than max", "too large", "exceeds maximum size", "max message size"];
+    let phrases = [
+        "larger than max",
+        "too large",
+        "exceeds maximum size",
+        "max message size",
+    ];
     phrases.iter().any(|phrase| words.contains(phrase))
 }
 

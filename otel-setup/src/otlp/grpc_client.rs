@@ -88,7 +88,9 @@ fn ping_interval(timeout: Duration) -> Duration {
 
 impl fmt::Debug for GrpcClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GrpcClient").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("GrpcClient")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }
 

@@ -83,7 +83,9 @@ impl HttpClient {
         request.uri_mut().clone_from(&self.uri);
         request.headers_mut().clone_from(&self.headers);
         let response = self.client.request(request).await;
-        let (parts, body) = response.map_err(|error| AttemptError::unreachable(&error))?.into_parts();
+        let (parts, body) = response
+            .map_err(|error| AttemptError::unreachable(&error))?
+            .into_parts();
         let head = Response::from_parts(parts, ());
         let body = Limited::new(body, MAX_RESPONSE).collect().await;
         if !head.status().is_success() {
@@ -91,7 +93,9 @@ impl HttpClient {
             let body = body.map(|body| body.to_bytes()).unwrap_or_default();
             return Err(refused(&head, &body));
         }
-        let body = body.map_err(|error| AttemptError::unreachable(error.as_ref()))?.to_bytes();
+        let body = body
+            .map_err(|error| AttemptError::unreachable(error.as_ref()))?
+            .to_bytes();
         if body.is_empty() || content_type(&head) == PROTOBUF {
             return Ok(body);
         }
@@ -182,7 +186,9 @@ fn connector(settings: &Settings) -> HttpsConnector {
 impl fmt::Debug for HttpClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Headers may be secret.
-        f.debug_struct("HttpClient").field("uri", &self.uri).finish_non_exhaustive()
+        f.debug_struct("HttpClient")
+            .field("uri", &self.uri)
+            .finish_non_exhaustive()
     }
 }
 
@@ -194,7 +200,11 @@ mod tests {
     fn retry_after_is_seconds_or_a_date() {
         let read = |value| retry_after(&HeaderValue::from_static(value));
         assert_eq!(read("120"), Some(Duration::from_secs(120)));
-        assert_eq!(read("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO), "it has passed");
+        assert_eq!(
+            read("Sun, 06 Nov 1994 08:49:37 GMT"),
+            Some(Duration::ZERO),
+            "it has passed"
+        );
         let later = read("Tue, 31 Dec 2999 23:59:59 GMT").unwrap();
         assert!(later > Duration::from_secs(86_400), "{later:?}");
         assert_eq!(read("soon"), None);

@@ -70,7 +70,11 @@ impl Probe {
 
     async fn spoken(&self) -> Option<Spoken> {
         let host = self.endpoint.host()?.trim_start_matches('[').trim_end_matches(']');
-        let default = if self.endpoint.scheme_str() == Some("https") { 443 } else { 80 };
+        let default = if self.endpoint.scheme_str() == Some("https") {
+            443
+        } else {
+            80
+        };
         let port = self.endpoint.port_u16().unwrap_or(default);
         let mut stream = TcpStream::connect((host, port)).await.ok()?;
         let greeting = match self.protocol {

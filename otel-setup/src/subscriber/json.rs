@@ -19,6 +19,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFi
 use tracing_subscriber::registry::{LookupSpan, Scope};
 
 use super::event::{current_span, field_name, now};
+use crate::text::json_line;
 
 /// Formats each event as one JSON object.
 pub(super) struct Json {
@@ -87,7 +88,7 @@ where
             spans: if self.span_fields { enclosing(context) } else { Vec::new() },
             ids: Ids::current(),
         };
-        let line = serde_json::to_string(&line).map_err(|_| fmt::Error)?;
+        let line = json_line(&line).map_err(|_| fmt::Error)?;
         writeln!(to, "{line}")
     }
 }

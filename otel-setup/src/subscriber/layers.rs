@@ -6,9 +6,11 @@ use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
+use tracing_subscriber::filter::FilterExt;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::directives::Directives;
+use super::registered::{Registration, Witness};
 use super::spec_logger::SpecLoggerProvider;
 use super::stdout_logs::StdoutLogs;
 
@@ -36,7 +38,11 @@ impl Layers {
             if self.span_fields {
                 bridge = bridge.with_tracing_span_attributes(TracingSpanAttributes::all());
             }
-            bridge.build().with_filter(self.directives.event_filter())
+            let registration = Registration::default();
+            bridge
+                .build()
+                .and_then(Witness(registration.clone()))
+                .with_filter(self.directives.event_filter().and(registration))
         })
     }
 
@@ -45,13 +51,15 @@ impl Layers {
         S: Subscriber + for<'s> LookupSpan<'s> + Send + Sync,
     {
         self.tracers.as_ref().map(|tracers| {
+            let registration = Registration::default();
             tracing_opentelemetry::layer()
                 .with_tracer(tracers.tracer("tracing"))
                 // Only the source location of the metadata becomes attributes.
                 .with_target(false)
                 .with_threads(false)
                 .with_tracked_inactivity(false)
-                .with_filter(self.span_directives.span_filter())
+                .and_then(Witness(registration.clone()))
+                .with_filter(self.span_directives.span_filter().and(registration))
         })
     }
 
@@ -60,6 +68,11 @@ impl Layers {
         S: Subscriber + for<'s> LookupSpan<'s> + Send + Sync,
     {
         let layer = self.stdout.layer(self.span_fields);
-        layer.map(|layer| layer.with_filter(self.directives.event_filter()))
+        layer.map(|layer| {
+            let registration = Registration::default();
+            layer
+                .and_then(Witness(registration.clone()))
+                .with_filter(self.directives.event_filter().and(registration))
+        })
     }
 }

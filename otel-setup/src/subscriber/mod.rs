@@ -7,6 +7,7 @@ mod filters;
 mod json;
 mod layers;
 mod pretty;
+mod registered;
 mod spec_logger;
 mod stdout_logs;
 

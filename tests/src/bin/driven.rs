@@ -22,8 +22,8 @@ use std::time::{Duration, Instant};
 use futures_executor::block_on;
 use integration_tests::scripted::ScriptedService;
 use integration_tests::server::serve_with;
-use opentelemetry::{KeyValue, global};
 use opentelemetry::trace::{Span, Tracer};
+use opentelemetry::{KeyValue, global};
 use otel_runtime::ServerLayer;
 use otel_setup::{Builder, Protocol, ShutdownError, Signal};
 use tokio::runtime::{self, Handle};
@@ -122,7 +122,8 @@ fn twice() {
 fn observe_by_panicking() {
     // The test reads stderr.
     std::panic::set_hook(Box::new(|_| {}));
-    let counter = global::meter("driven").u64_observable_counter("panicking");
+    let meter = global::meter("driven");
+    let counter = meter.u64_observable_counter("panicking");
     counter.with_callback(|_| panic!("of the test")).build();
 }
 

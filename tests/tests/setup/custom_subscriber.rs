@@ -5,16 +5,16 @@
 use std::sync::{Arc, Mutex};
 
 use integration_tests::logging_service::run_logging_service;
-use integration_tests::own_process::in_own_process;
+use integration_tests::own_process::{in_own_process, in_own_process_with};
 use opentelemetry::trace::{Span, TraceContextExt, Tracer};
 use opentelemetry::{Context, global};
 use opentelemetry_sdk::logs::{InMemoryLogExporter, SdkLogRecord};
 use opentelemetry_sdk::trace::InMemorySpanExporter;
 use tracing::{Event, Subscriber};
-use tracing_subscriber::Layer;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context as LayerContext, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry, reload};
 
 /// A layer that counts events.
 #[derive(Clone, Default)]
@@ -88,6 +88,51 @@ fn layers_filter_independently() {
         assert_eq!((&*span.name, span.parent_span_id), ("span", outer_id));
         assert_eq!((&*outer.name, outer.span_context.span_id()), ("outer", outer_id));
     });
+}
+
+/// A layer that comes too late says so. One in a `reload::Layer` from the beginning works.
+#[test]
+fn layers_in_a_reload_layer() {
+    for is_late in ["early", "late"] {
+        let variables = [("RUST_LOG", "info"), ("WHEN", is_late)];
+        let Some(output) = in_own_process_with(&variables, || {
+            let logs = InMemoryLogExporter::default();
+            let to_logs = logs.clone();
+            let telemetry = otel_setup::builder()
+                .trace_exporters([])
+                .metric_exporters([])
+                .log_exporters([])
+                .configure_logger_provider(|provider| provider.with_simple_exporter(to_logs))
+                .without_subscriber()
+                .init()
+                .unwrap();
+            let ours: Box<dyn Layer<Registry> + Send + Sync> = Box::new(telemetry.logs_layer());
+            let is_late = std::env::var("WHEN").unwrap() == "late";
+            let (early, late) = if is_late {
+                (None, Some(ours))
+            } else {
+                (Some(ours), None)
+            };
+            let (layer, handle) = reload::Layer::new(early);
+            tracing_subscriber::registry().with(layer).init();
+            let event = || tracing::info!(target: "own", "recorded");
+            event();
+            if let Some(late) = late {
+                handle.reload(Some(late)).unwrap();
+                // This panics in debug builds, and is lost in others.
+                let _ = std::panic::catch_unwind(event);
+                assert_eq!(logs.get_emitted_logs().unwrap().len(), 0);
+            } else {
+                event();
+                assert_eq!(logs.get_emitted_logs().unwrap().len(), 2);
+            }
+        }) else {
+            continue;
+        };
+        let words = "a layer of otel-setup was added to a subscriber that had already been built";
+        let expected = usize::from(is_late == "late");
+        assert_eq!(output.stderr.matches(words).count(), expected, "{}", output.stderr);
+    }
 }
 
 #[test]

@@ -3,9 +3,13 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use fork::Fork;
 use integration_tests::child::DrivenProcess;
 use integration_tests::collector::Collector;
 use integration_tests::own_process::{block_on, in_own_process};
+use integration_tests::server::TIMEOUT;
+use opentelemetry::global;
+use opentelemetry::trace::{Span, Tracer};
 
 const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
 
@@ -19,7 +23,10 @@ fn warnings(log: &[String]) -> Vec<&String> {
 fn open_spans_are_reported_at_the_shutdown() {
     let collector = Collector::start();
     let url = collector.url();
-    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*url), ("OTEL_METRICS_EXPORTER", "none")];
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &*url),
+        ("OTEL_METRICS_EXPORTER", "none"),
+    ];
     let (mut driven, _) = DrivenProcess::start(DRIVEN, &["multi_thread"], variables);
     driven.send("spans 4");
     driven.send("open 3");
@@ -77,6 +84,42 @@ fn second_setup_is_refused() {
              still use the first setup; call `init` once, and keep the `Telemetry` until the program ends"
         );
     });
+}
+
+/// A fork has none of the threads that export, and says so.
+#[test]
+fn forked_process_reports_that_it_exports_nothing() {
+    let output = in_own_process(|| {
+        let collector = Collector::start();
+        let telemetry = otel_setup::builder()
+            .otlp_endpoint(collector.url())
+            .metric_exporters([])
+            .log_exporters([])
+            .init()
+            .unwrap();
+        let spans = || (0..100).for_each(|_| global::tracer("app").start("span").end());
+        let Fork::Parent(child) = fork::fork().unwrap() else {
+            spans();
+            for result in [
+                block_on(telemetry.flush(TIMEOUT)),
+                block_on(telemetry.shutdown(TIMEOUT)),
+            ] {
+                println!("child: {}", result.unwrap_err());
+            }
+            std::process::exit(0);
+        };
+        fork::waitpid(child).unwrap();
+        spans();
+        block_on(telemetry.shutdown(TIMEOUT)).unwrap();
+        assert_eq!(collector.spans().len(), 100);
+    });
+    let Some(output) = output else { return };
+    let reason = "this process was forked after the setup of telemetry, and has none of the threads that export; \
+                  set telemetry up after the fork instead";
+    let warning = format!("WARN otel_setup: spans are lost: {reason} (logged once)\n");
+    assert_eq!(output.stdout.matches(&warning).count(), 1, "{}", output.stdout);
+    let error = format!("child: telemetry was lost: traces: {reason}; ");
+    assert_eq!(output.stdout.matches(&error).count(), 2, "{}", output.stdout);
 }
 
 /// The exporter `console` reports what stdout does not take.

@@ -33,16 +33,32 @@ fn export(endpoint: &str, protocol: &str, timeout: &str) -> (String, String, Vec
 #[test]
 fn refusals_have_the_receivers_words() {
     for (protocol, behaviour, reason) in [
-        ("grpc", Behaviour::Forbid, format!("refused: PERMISSION_DENIED: {FORBIDDEN}")),
-        ("http/protobuf", Behaviour::Forbid, format!("refused: 403 Forbidden: {FORBIDDEN}")),
+        (
+            "grpc",
+            Behaviour::Forbid,
+            format!("refused: PERMISSION_DENIED: {FORBIDDEN}"),
+        ),
+        (
+            "http/protobuf",
+            Behaviour::Forbid,
+            format!("refused: 403 Forbidden: {FORBIDDEN}"),
+        ),
         ("grpc", Behaviour::PartialSuccess(2), "rejected: too many".to_owned()),
-        ("http/protobuf", Behaviour::PartialSuccess(2), "rejected: too many".to_owned()),
+        (
+            "http/protobuf",
+            Behaviour::PartialSuccess(2),
+            "rejected: too many".to_owned(),
+        ),
         (
             "http/protobuf",
             Behaviour::WebPage,
             "answered without OTLP: 200 OK with text/html: Sign in".to_owned(),
         ),
-        ("grpc", Behaviour::WebPage, "refused: UNAUTHENTICATED: of the test".to_owned()),
+        (
+            "grpc",
+            Behaviour::WebPage,
+            "refused: UNAUTHENTICATED: of the test".to_owned(),
+        ),
     ] {
         println!("{protocol} {behaviour:?}");
         let collector = Collector::start();
@@ -84,7 +100,10 @@ fn late_answers_leave_the_delivery_open() {
         let (flushed, shut_down, log) = export(&collector.url(), protocol, "300");
         assert!(flushed.contains("2 spans were not confirmed by http://"), "{flushed}");
         assert!(flushed.ends_with(": no response within 300ms"), "{flushed}");
-        assert!(shut_down.ends_with("(2 not confirmed: no response within 300ms)"), "{shut_down}");
+        assert!(
+            shut_down.ends_with("(2 not confirmed: no response within 300ms)"),
+            "{shut_down}"
+        );
         assert_eq!(log.len(), 1, "{log:#?}");
         assert!(!log[0].contains("not delivered"), "{log:?}");
     }

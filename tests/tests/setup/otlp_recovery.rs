@@ -67,8 +67,10 @@ fn receiver_is_restarted() {
             });
             let answer = driven.send(what);
             assert!(answer.starts_with("ok "), "{answer}");
-            assert_all_arrived(&restarted.join().unwrap());
-            assert!(driven.send("shutdown 20000").starts_with("ok "));
+            let collector = restarted.join().unwrap();
+            assert_all_arrived(&collector);
+            let answer = driven.send("shutdown 20000");
+            assert!(answer.starts_with("ok "), "{answer}");
             let log = driven.end();
             assert!(!log.iter().any(|line| line.contains("WARN")), "{log:#?}");
         }

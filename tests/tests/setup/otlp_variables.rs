@@ -238,7 +238,9 @@ fn timeout() {
         let answer = driven.send("flush 3000");
         assert!(begun.elapsed().as_millis() >= 190, "{answer}");
         assert_eq!(
-            answer.contains(&format!("traces: 1 spans were not confirmed by {url}: no response within 200ms")),
+            answer.contains(&format!(
+                "traces: 1 spans were not confirmed by {url}: no response within 200ms"
+            )),
             expected,
             "{answer}"
         );

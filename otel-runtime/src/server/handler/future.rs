@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use futures_core::Stream;
 use http::HeaderMap;
@@ -122,11 +122,12 @@ impl<T: 'static> ResponseKind<Result<Response<BoxStream<T>>, Status>> {
     }
 }
 
-/// Finishes a handler that returned a response.
+/// Finishes a handler that has returned.
 trait Finish<T> {
     type Message;
 
-    fn finish(call: &mut HandlerCall, response: Response<T>) -> Response<Self::Message>;
+    // The whole result, and not the response in it: taking it apart copies it twice, 50 instructions.
+    fn finish(call: &mut HandlerCall, result: Result<Response<T>, Status>) -> Result<Response<Self::Message>, Status>;
 }
 
 /// Ends the call: the response is one message.
@@ -141,12 +142,13 @@ struct WithBoxedStream;
 impl<T> Finish<T> for WithMessage {
     type Message = T;
 
-    // Always inlined, so that the response is not copied twice: saves 50 instructions.
     #[allow(clippy::inline_always)]
     #[inline(always)]
-    fn finish(call: &mut HandlerCall, response: Response<T>) -> Response<T> {
-        call.finish_ok();
-        response
+    fn finish(call: &mut HandlerCall, result: Result<Response<T>, Status>) -> Result<Response<T>, Status> {
+        if result.is_ok() {
+            call.finish_ok();
+        }
+        result
     }
 }
 
@@ -154,9 +156,14 @@ impl<S: Stream> Finish<S> for WithStream {
     type Message = TracedStream<S>;
 
     #[inline]
-    fn finish(call: &mut HandlerCall, response: Response<S>) -> Response<TracedStream<S>> {
-        let call = call.take();
-        response.map(|stream| TracedStream::new(call, stream))
+    fn finish(
+        call: &mut HandlerCall,
+        result: Result<Response<S>, Status>,
+    ) -> Result<Response<TracedStream<S>>, Status> {
+        result.map(|response| {
+            let call = call.take();
+            response.map(|stream| TracedStream::new(call, stream))
+        })
     }
 }
 
@@ -164,8 +171,8 @@ impl<S: BoxedStream> Finish<S> for WithBoxedStream {
     type Message = S;
 
     #[inline]
-    fn finish(call: &mut HandlerCall, response: Response<S>) -> Response<S> {
-        WithStream::finish(call, response).map(S::boxed)
+    fn finish(call: &mut HandlerCall, result: Result<Response<S>, Status>) -> Result<Response<S>, Status> {
+        WithStream::finish(call, result).map(|response| response.map(S::boxed))
     }
 }
 
@@ -222,7 +229,7 @@ where
             && let ReplacedHandler::Unstarted { start } = this.handler.as_mut().project_replace(Handler::Done)
         {
             let future = start.start(this.call);
-            this.handler.set(Handler::Running { future });
+            this.handler.as_mut().project_replace(Handler::Running { future });
         }
         let mut polled = Poll::Pending;
         this.call.run_dyn(&mut || {
@@ -231,11 +238,12 @@ where
                 polled = future.poll(cx);
             }
         });
-        let result = ready!(polled);
-        this.call.on_response(metadata(&result));
-        // Nothing is left in it: an `async` block that has returned has dropped its locals.
-        this.handler.set(Handler::Done);
-        Poll::Ready(result.map(|response| K::finish(this.call, response)))
+        if let Poll::Ready(result) = &polled {
+            this.call.on_response(metadata(result));
+            // Nothing is left in it: an `async` block that has returned has dropped its locals.
+            this.handler.set(Handler::Done);
+        }
+        polled.map(|result| K::finish(this.call, result))
     }
 }
 

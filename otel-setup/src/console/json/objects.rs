@@ -5,6 +5,7 @@ use opentelemetry_sdk::Resource as SdkResource;
 use serde::Serialize;
 
 use super::values::Attributes;
+use crate::text::json_line;
 
 pub(super) type Lines = Result<String, serde_json::Error>;
 
@@ -12,7 +13,7 @@ pub(super) type Lines = Result<String, serde_json::Error>;
 pub(super) fn lines<T: Serialize>(objects: impl IntoIterator<Item = T>) -> Lines {
     let mut lines = String::new();
     for object in objects {
-        lines.push_str(&serde_json::to_string(&object)?);
+        lines.push_str(&json_line(&object)?);
         lines.push('\n');
     }
     Ok(lines)
