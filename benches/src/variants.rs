@@ -40,18 +40,10 @@ pub(crate) fn all() -> Vec<Variant> {
         Variant::ours("attribute", BARE, |mode, shape| {
             to_server(Routes::new(BenchServer::new(Traced)), mode, shape)
         }),
-        // Not guarded: the difference to `attribute` is what an exemplar costs.
-        Variant {
-            name: "attribute, exemplars",
-            base: BARE,
-            whose: Whose::Others,
-            can_be_bound: true,
-            lacks: "",
-            make: |mode, shape| {
-                exemplars::set_filter(exemplars::ExemplarFilter::TraceBased);
-                to_server(Routes::new(BenchServer::new(Traced)), mode, shape)
-            },
-        },
+        Variant::ours("attribute, exemplars", BARE, |mode, shape| {
+            exemplars::set_filter(exemplars::ExemplarFilter::TraceBased);
+            to_server(Routes::new(BenchServer::new(Traced)), mode, shape)
+        }),
         Variant::ours("attribute + ServerLayer", BARE, |mode, shape| {
             to_server(
                 ServerLayer::new().layer(Routes::new(BenchServer::new(Traced))),

@@ -55,7 +55,7 @@ fn queries() -> Vec<(String, String)> {
 enum Form {
     /// A series for each bucket, from a scrape and from the Collector.
     Classic,
-    /// One series with all buckets, as Prometheus can convert those of OTLP and of scrapes.
+    /// A single series with all buckets, as Prometheus can convert those of OTLP and of scrapes.
     Native,
 }
 

@@ -241,5 +241,6 @@ fn interpolated(quantile: f64, durations: &[f64]) -> f64 {
 }
 
 fn assert_close(found: f64, expected: f64) {
-    assert!((found / expected - 1.0).abs() < 1e-6, "{found} instead of {expected}");
+    // The millisecond before the first scrape is extrapolated, but not below zero.
+    assert!((found / expected - 1.0).abs() < 0.003, "{found} instead of {expected}");
 }

@@ -175,10 +175,10 @@ fn prometheus_accepts_the_metrics_of_any_program() {
             let (_, text) = send_with(scraped, "GET /metrics", OPEN_METRICS);
             let text = String::from_utf8(text).unwrap();
             let samples = text.lines().filter(|line| !line.starts_with('#')).count();
-            assert!(samples > 4000, "{samples}");
+            assert!(samples > 3000, "{samples}");
             let prometheus = Prometheus::start(&programs(), scraped);
             let up = prometheus.wait_for("up", |found| !found.is_empty());
-            assert_eq!(up[0].1.to_bits(), 1.0_f64.to_bits(), "{:?}", prometheus.complaints());
+            assert_eq!(up[0].1.to_bits(), 1.0_f64.to_bits(), "{}", prometheus.api("targets"));
             let ingested = prometheus.value("scrape_samples_post_metric_relabeling", None);
             assert_eq!(format!("{ingested}"), samples.to_string());
             assert_eq!(prometheus.complaints(), Vec::<String>::new());

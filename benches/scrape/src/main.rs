@@ -8,6 +8,8 @@ use std::alloc::System;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -16,7 +18,7 @@ use cap::Cap;
 use opentelemetry::metrics::{Meter, MeterProvider};
 use opentelemetry::{KeyValue, global};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
-use otel_setup::Exporter;
+use otel_setup::{Exporter, StdoutLogs};
 use prometheus::{Registry, TextEncoder};
 
 #[global_allocator]
@@ -51,13 +53,19 @@ fn record(meter: &Meter) {
 /// Serves opentelemetry-prometheus, as otel-setup did before it had an endpoint of its own.
 fn serve_other() -> (SocketAddr, SdkMeterProvider) {
     let registry = Registry::new();
-    let reader = opentelemetry_prometheus::exporter().with_registry(registry.clone()).build().unwrap();
+    let reader = opentelemetry_prometheus::exporter()
+        .with_registry(registry.clone())
+        .build()
+        .unwrap();
     let provider = SdkMeterProvider::builder().with_reader(reader).build();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         runtime.block_on(async {
             let text = move || async move { TextEncoder::new().encode_to_string(&registry.gather()).unwrap() };
             let app = Router::new().route("/metrics", get(text));
@@ -87,6 +95,7 @@ fn main() {
         .trace_exporters([])
         .metric_exporters([Exporter::Prometheus])
         .log_exporters([])
+        .stdout_logs(StdoutLogs::Off)
         .prometheus_address("127.0.0.1:0".parse().unwrap())
         .init()
         .unwrap();
@@ -99,17 +108,38 @@ fn main() {
     let rows = [
         ("opentelemetry-prometheus", other, String::new()),
         ("otel-setup, text 0.0.4", ours, String::new()),
-        ("otel-setup, text 0.0.4, gzip", ours, "Accept-Encoding: gzip\r\n".to_owned()),
+        (
+            "otel-setup, text 0.0.4, gzip",
+            ours,
+            "Accept-Encoding: gzip\r\n".to_owned(),
+        ),
         ("otel-setup, OpenMetrics", ours, open_metrics.to_owned()),
-        ("otel-setup, OpenMetrics, gzip", ours, format!("{open_metrics}Accept-Encoding: gzip\r\n")),
+        (
+            "otel-setup, OpenMetrics, gzip",
+            ours,
+            format!("{open_metrics}Accept-Encoding: gzip\r\n"),
+        ),
     ];
     if let Some(row) = std::env::args().nth(1).and_then(|row| row.parse::<usize>().ok()) {
         let (_, address, headers) = &rows[row];
         let before = ALLOCATOR.allocated();
-        for _ in 0..5 {
-            scrape(*address, headers);
-        }
-        println!("{}", ALLOCATOR.max_allocated() - before);
+        let is_done = AtomicBool::new(false);
+        // The allocator's own maximum includes the setup.
+        let most = thread::scope(|scope| {
+            let watch = scope.spawn(|| {
+                let mut most = before;
+                while !is_done.load(Ordering::Relaxed) {
+                    most = most.max(ALLOCATOR.allocated());
+                }
+                most
+            });
+            for _ in 0..20 {
+                scrape(*address, headers);
+            }
+            is_done.store(true, Ordering::Relaxed);
+            watch.join().unwrap()
+        });
+        println!("{}", most - before);
         return;
     }
     let mut times = vec![Vec::new(); rows.len()];
@@ -129,7 +159,10 @@ fn main() {
         let (time, memory) = (medians[row], peaks[row]);
         let (times, memories) = (time / medians[0], memory / peaks[0]);
         let kib = memory / 1024.0;
-        println!("| {name} | {time:.2} ms ({times:.2}) | {kib:.0} KiB ({memories:.2}) | {} |", lengths[row]);
+        println!(
+            "| {name} | {time:.2} ms ({times:.2}) | {kib:.0} KiB ({memories:.2}) | {} |",
+            lengths[row]
+        );
     }
 }
 

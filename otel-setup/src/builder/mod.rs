@@ -134,8 +134,8 @@ impl Builder {
         self
     }
 
-    /// Sets how [`Exporter::Prometheus`] translates names. The default is
-    /// [`UnderscoreEscapingWithSuffixes`](crate::TranslationStrategy::UnderscoreEscapingWithSuffixes).
+    /// Sets how [`Exporter::Prometheus`] translates names. By default, names have underscores and
+    /// suffixes.
     ///
     /// ```
     /// use otel_setup::TranslationStrategy;

@@ -93,7 +93,8 @@ impl<'a> Labels<'a> {
 
     fn push(&mut self, key: Cow<'a, str>, value: Cow<'a, str>) {
         let start = self.names.len();
-        if self.escapes || key.is_empty() {
+        // The label `__name__` is the name of the metric itself.
+        if self.escapes || ["", "__name__"].contains(&key.as_ref()) {
             push_label_name(&mut self.names, &key);
         } else {
             self.names.push_str(&key);
@@ -161,4 +162,16 @@ pub(crate) fn push_escaped(text: &mut String, value: &str) {
         rest = &rest[index + 1..];
     }
     text.push_str(rest);
+}
+
+/// Appends a description. OpenMetrics escapes quotes in it, too.
+pub(crate) fn push_help(out: &mut String, help: &str, escapes_quotes: bool) {
+    for c in help.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '"' if escapes_quotes => out.push_str("\\\""),
+            c => out.push(c),
+        }
+    }
 }

@@ -12,10 +12,10 @@ use crate::prometheus::families::Kind;
 
 /// How names of OpenTelemetry become names of Prometheus.
 ///
-/// These are the strategies of the [Prometheus
-/// exporter](https://opentelemetry.io/docs/specs/otel/metrics/sdk_exporters/prometheus/#translation-strategy),
-/// and of `otlp.translation_strategy` in the configuration of Prometheus. A scraper that does not
-/// ask for `escaping=allow-utf-8` gets names with underscores from each of them.
+/// The specification of the [Prometheus
+/// exporter](https://opentelemetry.io/docs/specs/otel/metrics/sdk_exporters/prometheus/#translation-strategy)
+/// defines the strategies. Prometheus has the same for OTLP, as `otlp.translation_strategy`. A
+/// scraper that does not ask for `escaping=allow-utf-8` gets names with underscores from each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TranslationStrategy {

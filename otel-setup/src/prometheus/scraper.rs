@@ -56,6 +56,8 @@ pub(crate) struct Scraper {
 struct Tables {
     names: Names,
     series: SeriesTable,
+    /// The length of the last text.
+    length: usize,
 }
 
 impl Scraper {
@@ -80,7 +82,7 @@ impl Scraper {
         let time = SystemTime::now();
         self.reader.collect(&mut metrics).map_err(|error| error.to_string())?;
         let escapes = self.strategy.escapes() || !format.is_utf8;
-        let Tables { names, series } = &mut tables[usize::from(!escapes)];
+        let Tables { names, series, length } = &mut tables[usize::from(!escapes)];
         if !metrics.resource().is_empty() {
             names.take_target_info();
         }
@@ -90,12 +92,13 @@ impl Scraper {
         } else {
             Exemplars::default()
         };
-        let mut text = Text::new(format, escapes, names, series, exemplars);
+        let mut text = Text::new(format, escapes, names, series, exemplars).with_capacity(*length + *length / 16);
         text.target_info(metrics.resource());
         for family in &families {
             text.family(family);
         }
         let text = text.finish();
+        *length = text.len();
         series.end_scrape(time);
         Ok(text)
     }

@@ -31,7 +31,7 @@ fn silent_connections_are_closed_and_keep_no_scraper_out() {
         // At most 32 of the silent ones are still open.
         let open = silent.len() - closed(&mut silent);
         assert!((1..32).contains(&open), "{open}");
-        // They have ten seconds for the head of a request.
+        // A connection has ten seconds for the head of a request.
         let mut late = TcpStream::connect(scrape.address).unwrap();
         late.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\n").unwrap();
         late.set_read_timeout(Some(Duration::from_secs(30))).unwrap();

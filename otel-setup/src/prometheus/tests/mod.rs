@@ -87,7 +87,7 @@ impl Program {
     }
 }
 
-/// One instrument with its data points.
+/// An instrument with its data points.
 #[derive(Clone, Debug)]
 struct Metric {
     kind: u8,

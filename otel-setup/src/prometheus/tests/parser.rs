@@ -1,6 +1,6 @@
 //! A strict parser of text 0.0.4 and of OpenMetrics 1.0.
 //!
-//! It is stricter than Prometheus: it rejects whatever the formats forbid.
+//! The parser is stricter than Prometheus: it rejects whatever the formats forbid.
 
 use std::collections::HashSet;
 
@@ -168,6 +168,9 @@ impl Cursor<'_> {
                 } else {
                     self.expect("=")?;
                     let value = self.quoted()?;
+                    if label == "__name__" {
+                        return Err("a second name".to_owned());
+                    }
                     if labels.iter().any(|(other, _)| *other == label) {
                         return Err(format!("two labels {label}"));
                     }

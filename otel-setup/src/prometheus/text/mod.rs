@@ -11,7 +11,7 @@ use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
 use crate::prometheus::exemplars::{Exemplar, Exemplars};
 use crate::prometheus::exponential::explicit;
 use crate::prometheus::families::{Family, Kind, Names};
-use crate::prometheus::labels::{Labels, push_quoted};
+use crate::prometheus::labels::{Labels, push_help, push_quoted};
 use crate::prometheus::names::is_plain_metric;
 use crate::prometheus::negotiation::Format;
 use crate::prometheus::numbers::{Number, push_seconds};
@@ -59,6 +59,12 @@ impl<'s, 'a> Text<'s, 'a> {
             boundaries: (Vec::new(), Vec::new()),
             exemplars,
         }
+    }
+
+    /// Reserves memory for a text of this length, so that it need not grow.
+    pub(crate) fn with_capacity(mut self, length: usize) -> Self {
+        self.out.reserve_exact(length);
+        self
     }
 
     pub(crate) fn finish(mut self) -> String {
@@ -280,18 +286,6 @@ impl<'s, 'a> Text<'s, 'a> {
             for text in ["# UNIT ", name, " ", unit, "\n"] {
                 out.push_str(text);
             }
-        }
-    }
-}
-
-/// Writes a description. OpenMetrics escapes quotes in it, too.
-fn push_help(out: &mut String, help: &str, escapes_quotes: bool) {
-    for c in help.chars() {
-        match c {
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '"' if escapes_quotes => out.push_str("\\\""),
-            c => out.push(c),
         }
     }
 }
