@@ -88,6 +88,7 @@ impl Servers<'_> {
     fn build(&self, methods: usize, kind: &str, tracing: &str) -> Result<PathBuf> {
         let build = format!("build --quiet --release --locked --manifest-path {BENCHES} --package methods");
         let build = self.project.cargo(&build).env("CARGO_INCREMENTAL", "0");
+        let build = build.env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
         let build = build
             .env("METHODS", methods.to_string())
             .env("KIND", kind)

@@ -229,13 +229,14 @@ where
             && let ReplacedHandler::Unstarted { start } = this.handler.as_mut().project_replace(Handler::Done)
         {
             let future = start.start(this.call);
-            this.handler.as_mut().project_replace(Handler::Running { future });
+            // Forgets the `Done`, which an assignment would drop, as below: saves 200 bytes of code.
+            std::mem::forget(this.handler.as_mut().project_replace(Handler::Running { future }));
         }
         let mut polled = Poll::Pending;
         this.call.run_dyn(&mut || {
             // A future that is polled again after it has returned stays pending.
             if let HandlerProjection::Running { future } = this.handler.as_mut().project() {
-                polled = future.poll(cx);
+                std::mem::forget(std::mem::replace(&mut polled, future.poll(cx)));
             }
         });
         if let Poll::Ready(result) = &polled {
