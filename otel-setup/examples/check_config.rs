@@ -13,7 +13,11 @@ fn main() -> ExitCode {
     match otel_setup::check(path) {
         Ok(report) => {
             print!("{report}");
-            if report.warnings().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            if report.warnings().is_empty() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
         }
         Err(error) => {
             eprintln!("{error}");

@@ -36,7 +36,8 @@ pub(crate) struct EnvPairs {
 impl EnvPairs {
     /// Sets a variable, if there is a value.
     pub(crate) fn set(&mut self, name: &str, value: Option<impl ToString>) {
-        self.values.extend(value.map(|value| (name.to_owned(), value.to_string())));
+        self.values
+            .extend(value.map(|value| (name.to_owned(), value.to_string())));
     }
 
     /// Sets the place that messages name instead of the variable.

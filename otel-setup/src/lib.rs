@@ -12,9 +12,9 @@
 #[cfg(any(feature = "console", feature = "otlp"))]
 mod batch_settings;
 mod builder;
+mod callback_guard;
 #[cfg(feature = "config-file")]
 mod config_file;
-mod callback_guard;
 #[cfg(feature = "console")]
 pub mod console;
 #[cfg(any(feature = "console", feature = "otlp"))]

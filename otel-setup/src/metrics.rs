@@ -31,8 +31,7 @@ pub(crate) fn provider(
     let mut provider = SdkMeterProvider::builder().with_resource(resource.clone());
     for (exporter, env) in exporters {
         let interval = interval(builder, env);
-        provider =
-            add_exporter(*exporter, provider, builder, interval, env).map_err(|error| error.in_places(env))?;
+        provider = add_exporter(*exporter, provider, builder, interval, env).map_err(|error| error.in_places(env))?;
     }
     if let Some(configure) = configure {
         provider = configure(provider);

@@ -150,7 +150,11 @@ fn replace_failures(
 }
 
 /// Returns the statistics of all exporters that have them.
-#[allow(unused_mut, unused_variables, reason = "the Cargo features decide which exporters there are")]
+#[allow(
+    unused_mut,
+    unused_variables,
+    reason = "the Cargo features decide which exporters there are"
+)]
 fn export_stats(builder: &mut Builder) -> Vec<Arc<ExportStats>> {
     let mut stats = Vec::new();
     #[cfg(feature = "otlp")]

@@ -33,7 +33,8 @@ pub(crate) fn resource(explicit: Vec<KeyValue>, env: &Env) -> Resource {
 /// Removes an empty `service.name`: backends group services by their name.
 fn with_service_name(mut attributes: Vec<KeyValue>, env: &Env) -> Vec<KeyValue> {
     let count = attributes.len();
-    attributes.retain(|attribute| attribute.key.as_str() != SERVICE_NAME || !attribute.value.as_str().trim().is_empty());
+    attributes
+        .retain(|attribute| attribute.key.as_str() != SERVICE_NAME || !attribute.value.as_str().trim().is_empty());
     if attributes.len() < count {
         env.warn(SERVICE_NAME, "", "is no name of a service; ignoring it");
     }
@@ -206,7 +207,10 @@ mod tests {
         for (name, expected) in [("", "unknown_service:"), (" ", "unknown_service:"), ("till", "till")] {
             let list = "service.name=,team=payments";
             let (resource, warnings) = attributes([(ATTRIBUTES_VARIABLE, list), (SERVICE_NAME_VARIABLE, name.trim())]);
-            assert!(value(&resource, SERVICE_NAME).unwrap().starts_with(expected), "{name:?}");
+            assert!(
+                value(&resource, SERVICE_NAME).unwrap().starts_with(expected),
+                "{name:?}"
+            );
             assert_eq!(value(&resource, "team").unwrap(), "payments");
             assert_eq!(warnings, ["service.name=\"\" is no name of a service; ignoring it"]);
         }

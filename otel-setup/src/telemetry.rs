@@ -125,9 +125,10 @@ impl Telemetry {
     /// [log exporters](crate::Builder::log_exporters). `RUST_LOG` filters the events.
     ///
     /// The message becomes the body, and the fields of the event and of enclosing `tracing` spans
-    /// become attributes. The record has the ids of the current OpenTelemetry span: in a handler and in its response stream, the RPC's span.
-    /// While telemetry is [suppressed](opentelemetry::Context::is_current_telemetry_suppressed), as
-    /// in an exporter, events are dropped.
+    /// become attributes. The record has the ids of the current OpenTelemetry span: in a handler
+    /// and in its response stream, the RPC's span. While telemetry is
+    /// [suppressed](opentelemetry::Context::is_current_telemetry_suppressed), as in an exporter,
+    /// events are dropped.
     #[must_use = "a layer does nothing before it is part of a subscriber"]
     pub fn logs_layer<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
     where
@@ -145,7 +146,8 @@ impl Telemetry {
     /// suppressed, spans are dropped.
     ///
     /// Spans of level INFO and above are exported, or those that
-    /// [`span_directives`](crate::Builder::span_directives) selects. `RUST_LOG` has no effect on them.
+    /// [`span_directives`](crate::Builder::span_directives) selects. `RUST_LOG` has no effect on
+    /// them.
     #[must_use = "a layer does nothing before it is part of a subscriber"]
     pub fn spans_layer<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
     where

@@ -133,7 +133,9 @@ mod tests {
 
     fn attributes(pairs: &[(&str, i64)]) -> Vec<KeyValue> {
         let pairs = pairs.iter();
-        pairs.map(|(key, value)| KeyValue::new((*key).to_owned(), *value)).collect()
+        pairs
+            .map(|(key, value)| KeyValue::new((*key).to_owned(), *value))
+            .collect()
     }
 
     #[test]

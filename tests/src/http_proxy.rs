@@ -9,7 +9,7 @@ use tokio::runtime::{self, Runtime};
 
 /// A proxy on a free port of the loopback interface, which runs until it is dropped.
 ///
-/// It opens tunnels for `CONNECT`, and forwards requests with an absolute URL.
+/// The proxy opens tunnels for `CONNECT`, and forwards requests with an absolute URL.
 #[derive(Debug)]
 pub struct HttpProxy {
     /// The address that it listens on.

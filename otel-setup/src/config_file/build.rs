@@ -71,7 +71,11 @@ impl Config {
             environments.push(traces.limits);
             environments.extend(traces.pipelines.into_iter().map(|pipeline| pipeline.env));
         }
-        let others = self.metrics.map(|metrics| metrics.pipelines).into_iter().chain(self.logs);
+        let others = self
+            .metrics
+            .map(|metrics| metrics.pipelines)
+            .into_iter()
+            .chain(self.logs);
         environments.extend(others.flatten().map(|pipeline| pipeline.env));
         warnings.extend(environments.into_iter().flat_map(Env::into_warnings));
         warnings

@@ -10,7 +10,7 @@ use super::exporters::Pipeline;
 use crate::error::InitError;
 use crate::signal::Signal;
 
-/// What a configuration file would do, as [`check`] returns it.
+/// The effect of a configuration file, as [`check`] returns it.
 ///
 /// [`Display`](fmt::Display) has a line for each signal, and one for each warning.
 #[derive(Clone, Debug)]
@@ -62,12 +62,19 @@ pub fn check(path: impl AsRef<Path>) -> Result<ConfigReport, InitError> {
     if config.is_disabled {
         lines.push("disabled: no traces, metrics or logs".to_owned());
     }
-    let sampler = config.traces.as_ref().map(|traces| format!("; sampler {:?}", traces.sampler));
+    let sampler = config
+        .traces
+        .as_ref()
+        .map(|traces| format!("; sampler {:?}", traces.sampler));
     let traces = config.traces.as_ref().map(|traces| traces.pipelines.as_slice());
     lines.push(line(Signal::Traces, traces)? + sampler.as_deref().unwrap_or_default());
     let metrics = config.metrics.as_ref();
     let views = metrics.map_or(0, |metrics| metrics.views.len());
-    let views = if views == 0 { String::new() } else { format!("; views: {views}") };
+    let views = if views == 0 {
+        String::new()
+    } else {
+        format!("; views: {views}")
+    };
     lines.push(line(Signal::Metrics, metrics.map(|metrics| metrics.pipelines.as_slice()))? + &views);
     lines.push(line(Signal::Logs, config.logs.as_deref())?);
     lines.push(format!("propagators: {}", config.propagators));
@@ -81,7 +88,8 @@ fn line(signal: Signal, pipelines: Option<&[Pipeline]>) -> Result<String, InitEr
     let Some(pipelines) = pipelines else {
         return Ok(format!("{signal}: none"));
     };
-    let exporters: Result<Vec<String>, InitError> = pipelines.iter().map(|pipeline| exporter(signal, pipeline)).collect();
+    let exporters: Result<Vec<String>, InitError> =
+        pipelines.iter().map(|pipeline| exporter(signal, pipeline)).collect();
     Ok(format!("{signal}: {}", exporters?.join(", ")))
 }
 

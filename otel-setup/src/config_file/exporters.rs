@@ -25,7 +25,11 @@ pub(crate) struct Pipeline {
 pub(super) fn processor(signal: Signal, item: &Item<'_>) -> Result<Pipeline, InitError> {
     let (kind, settings) = item.only()?;
     let mut section = settings.section()?;
-    let prefix = if signal == Signal::Traces { "OTEL_BSP" } else { "OTEL_BLRP" };
+    let prefix = if signal == Signal::Traces {
+        "OTEL_BSP"
+    } else {
+        "OTEL_BLRP"
+    };
     let mut variables = EnvPairs::default();
     let mut timeout = None;
     match kind {
@@ -101,7 +105,10 @@ fn otlp(
     let variable = |name: &str| format!("OTEL_EXPORTER_OTLP_{name}");
     let place = section.item.place.clone();
     let is_grpc = kind == "otlp_grpc";
-    variables.set(&variable("PROTOCOL"), Some(if is_grpc { "grpc" } else { "http/protobuf" }));
+    variables.set(
+        &variable("PROTOCOL"),
+        Some(if is_grpc { "grpc" } else { "http/protobuf" }),
+    );
     // Over HTTP, nothing is appended to the variable of a signal.
     let endpoint = format!("OTEL_EXPORTER_OTLP_{}_ENDPOINT", signal.env_name());
     variables.place(&endpoint, format!("{place}.endpoint"));
@@ -130,7 +137,10 @@ fn otlp(
     if signal == Signal::Metrics {
         temporality(section, variables)?;
         if let Some(item) = section.get("default_histogram_aggregation") {
-            let known = [("explicit_bucket_histogram", true), ("base2_exponential_bucket_histogram", false)];
+            let known = [
+                ("explicit_bucket_histogram", true),
+                ("base2_exponential_bucket_histogram", false),
+            ];
             if !item.one_of(&known)? {
                 item.warn("is not supported by OpenTelemetry's SDK for Rust; use a view");
             }
@@ -140,7 +150,11 @@ fn otlp(
 }
 
 fn temporality(section: &mut Section<'_>, variables: &mut EnvPairs) -> Result<(), InitError> {
-    let known = [("cumulative", "cumulative"), ("delta", "delta"), ("low_memory", "lowmemory")];
+    let known = [
+        ("cumulative", "cumulative"),
+        ("delta", "delta"),
+        ("low_memory", "lowmemory"),
+    ];
     let item = section.get("temporality_preference");
     let temporality = item.map(|item| item.one_of(&known)).transpose()?;
     variables.set("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", temporality);

@@ -15,6 +15,7 @@ const EXEMPLARS: &str = "OTEL_METRICS_EXEMPLAR_FILTER";
 pub(crate) struct Metrics {
     pub(crate) pipelines: Vec<Pipeline>,
     pub(crate) views: Vec<View>,
+    #[cfg_attr(not(feature = "prometheus"), allow(dead_code, reason = "it has no settings then"))]
     pub(crate) prometheus: prometheus::Settings,
 }
 
@@ -39,7 +40,9 @@ pub(super) fn read(item: &Item<'_>) -> Result<Metrics, InitError> {
             "pull" => {
                 has_pull = true;
                 variables.set(EXEMPLARS, exemplars);
-                metrics.pipelines.push(pull(&settings, variables, &mut metrics.prometheus)?);
+                metrics
+                    .pipelines
+                    .push(pull(&settings, variables, &mut metrics.prometheus)?);
             }
             _ => return Err(settings.error("is not a known reader; known are periodic, pull")),
         }
@@ -72,11 +75,7 @@ fn periodic(item: &Item<'_>, mut variables: EnvPairs) -> Result<Pipeline, InitEr
     exporter_of(Signal::Metrics, &exporter, timeout, variables)
 }
 
-fn pull(
-    item: &Item<'_>,
-    mut variables: EnvPairs,
-    settings: &mut prometheus::Settings,
-) -> Result<Pipeline, InitError> {
+fn pull(item: &Item<'_>, mut variables: EnvPairs, settings: &mut prometheus::Settings) -> Result<Pipeline, InitError> {
     let mut section = item.section()?;
     let exporter = section.required("exporter")?;
     section.unsupported("producers");

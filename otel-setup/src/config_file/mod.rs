@@ -64,11 +64,14 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// If it cannot be read, is no YAML, or does not follow the schema. The message names the place.
+    /// If it cannot be read, is no YAML, or does not follow the schema. The message names the
+    /// place.
     pub(crate) fn load(path: &str) -> Result<Self, InitError> {
         let extension = Path::new(path).extension().and_then(|extension| extension.to_str());
         if !matches!(extension, Some("yaml" | "yml")) {
-            return Err(InitError::new(format!("the configuration file {path:?} must end in .yaml or .yml")));
+            return Err(InitError::new(format!(
+                "the configuration file {path:?} must end in .yaml or .yml"
+            )));
         }
         let text = fs::read_to_string(path).map_err(|error| {
             InitError::new(format!("cannot read the configuration file {path:?}: {error}")).with_source(error)
@@ -92,7 +95,10 @@ fn read(root: &Item<'_>) -> Result<Config, InitError> {
     let mut section = root.section()?;
     check_version(&section.required("file_format")?)?;
     let is_disabled = section.get("disabled").map(|item| item.boolean()).transpose()?;
-    if let Some(level) = section.get("log_level").filter(|level| level.text().is_ok_and(|text| text != "info")) {
+    if let Some(level) = section
+        .get("log_level")
+        .filter(|level| level.text().is_ok_and(|text| text != "info"))
+    {
         level.warn("is not supported; RUST_LOG filters the SDK's own messages");
     }
     let general_limit = limits::general(section.get("attribute_limits"))?;
@@ -104,8 +110,14 @@ fn read(root: &Item<'_>) -> Result<Config, InitError> {
             .get("tracer_provider")
             .map(|item| tracer_provider::read(&item, general_limit))
             .transpose()?,
-        metrics: section.get("meter_provider").map(|item| meter_provider::read(&item)).transpose()?,
-        logs: section.get("logger_provider").map(|item| logger_provider::read(&item)).transpose()?,
+        metrics: section
+            .get("meter_provider")
+            .map(|item| meter_provider::read(&item))
+            .transpose()?,
+        logs: section
+            .get("logger_provider")
+            .map(|item| logger_provider::read(&item))
+            .transpose()?,
         warnings: Vec::new(),
     };
     instrumentation::read(section.get("instrumentation/development"))?;
@@ -121,7 +133,9 @@ fn read(root: &Item<'_>) -> Result<Config, InitError> {
 /// Checks the version of the schema: another major version is an error, a later minor version may
 /// have properties that are not known here.
 fn check_version(item: &Item<'_>) -> Result<(), InitError> {
-    let text = item.text().map_err(|_| item.error("must be a string, such as \"1.0\""))?;
+    let text = item
+        .text()
+        .map_err(|_| item.error("must be a string, such as \"1.0\""))?;
     let number = text.split_once('-').map_or(text, |(number, _)| number);
     let version = number.split_once('.').and_then(|(major, minor)| {
         let version: (u32, u32) = (major.parse().ok()?, minor.parse().ok()?);
@@ -129,10 +143,14 @@ fn check_version(item: &Item<'_>) -> Result<(), InitError> {
     });
     match version {
         Some((MAJOR, MINOR..)) if version > Some((MAJOR, MINOR)) => {
-            item.warn(format_args!("is {text:?}, but {MAJOR}.{MINOR} is the latest version known here"));
+            item.warn(format_args!(
+                "is {text:?}, but {MAJOR}.{MINOR} is the latest version known here"
+            ));
             Ok(())
         }
         Some((MAJOR, _)) => Ok(()),
-        _ => Err(item.error(format_args!("is {text:?}, but only the versions {MAJOR}.* are supported"))),
+        _ => Err(item.error(format_args!(
+            "is {text:?}, but only the versions {MAJOR}.* are supported"
+        ))),
     }
 }

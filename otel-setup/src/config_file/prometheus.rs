@@ -18,7 +18,10 @@ pub(super) fn read(item: &Item<'_>, variables: &mut EnvPairs) -> Result<Settings
         variables.place(&variable, format!("{}.{name}", item.place));
     }
     variables.set("OTEL_EXPORTER_PROMETHEUS_HOST", section.text("host")?);
-    let port = section.get("port").map(|port| port.integer(&(0..=65_535))).transpose()?;
+    let port = section
+        .get("port")
+        .map(|port| port.integer(&(0..=65_535)))
+        .transpose()?;
     variables.set("OTEL_EXPORTER_PROMETHEUS_PORT", port);
     let strategy = section.get("translation_strategy");
     let names = [
@@ -27,7 +30,9 @@ pub(super) fn read(item: &Item<'_>, variables: &mut EnvPairs) -> Result<Settings
         "no_utf8_escaping_with_suffixes/development",
         "no_translation/development",
     ];
-    let strategy = strategy.map(|item| item.one_of(&names.map(|name| (name, name)))).transpose()?;
+    let strategy = strategy
+        .map(|item| item.one_of(&names.map(|name| (name, name))))
+        .transpose()?;
     section.unsupported("scope_info_enabled");
     section.unsupported("target_info_enabled/development");
     section.unsupported("resource_constant_labels");

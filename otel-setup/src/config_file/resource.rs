@@ -31,7 +31,8 @@ pub(super) fn attributes(section: Option<Item<'_>>) -> Result<Vec<KeyValue>, Ini
     }
     section.unsupported("schema_url");
     if let Some(detection) = section.get("detection/development") {
-        detection.warn("is not supported; the attributes of the host, the process and the container are always detected");
+        detection
+            .warn("is not supported; the attributes of the host, the process and the container are always detected");
     }
     section.finish()?;
     Ok(attributes)
@@ -42,9 +43,18 @@ fn attribute(mut section: Section<'_>) -> Result<Option<KeyValue>, InitError> {
     let value = section.required("value")?;
     let kind = section.get("type");
     let kinds = [
-        "string", "bool", "int", "double", "string_array", "bool_array", "int_array", "double_array",
+        "string",
+        "bool",
+        "int",
+        "double",
+        "string_array",
+        "bool_array",
+        "int_array",
+        "double_array",
     ];
-    let kind = kind.map(|kind| kind.one_of(&kinds.map(|kind| (kind, kind)))).transpose()?;
+    let kind = kind
+        .map(|kind| kind.one_of(&kinds.map(|kind| (kind, kind))))
+        .transpose()?;
     section.finish()?;
     if value.is_null() {
         return Ok(None);
@@ -84,7 +94,9 @@ fn array(kind: Option<&str>, item: &Item<'_>) -> Result<AttributeValue, InitErro
         }
         "double_array" => Array::F64(items.iter().map(Item::float).collect::<Result<_, _>>()?),
         _ => {
-            let texts = items.iter().map(|item| item.text().map(|text| StringValue::from(text.to_owned())));
+            let texts = items
+                .iter()
+                .map(|item| item.text().map(|text| StringValue::from(text.to_owned())));
             Array::String(texts.collect::<Result<_, _>>()?)
         }
     };

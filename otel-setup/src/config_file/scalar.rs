@@ -32,7 +32,11 @@ fn integer(text: &str) -> Option<i64> {
 fn float(text: &str) -> Option<f64> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     if matches!(unsigned, ".inf" | ".Inf" | ".INF") {
-        return Some(if text.starts_with('-') { f64::NEG_INFINITY } else { f64::INFINITY });
+        return Some(if text.starts_with('-') {
+            f64::NEG_INFINITY
+        } else {
+            f64::INFINITY
+        });
     }
     // Rust also parses words such as `inf`.
     let is_number = unsigned.starts_with(|first: char| first.is_ascii_digit() || first == '.')

@@ -89,7 +89,9 @@ impl<'f> Item<'f> {
     /// Returns the names and values of all properties, whatever they are.
     pub(super) fn entries(&self) -> Result<Vec<(&'f str, Item<'f>)>, InitError> {
         let entries = self.section()?.entries.iter();
-        Ok(entries.map(|(name, node)| (name.as_str(), self.child(node, name))).collect())
+        Ok(entries
+            .map(|(name, node)| (name.as_str(), self.child(node, name)))
+            .collect())
     }
 
     /// Returns the name and value of the only property, such as the kind of an exporter.

@@ -99,8 +99,18 @@ mod tests {
 
     #[test]
     fn invalid_references_are_errors() {
-        for value in ["${STRING:?error}", "${1STRING}", "${API_$KEY}", "${sys:STRING}", "${ STRING}", "${A:-\n}"] {
-            assert!(replaced(value).unwrap_err().starts_with("has the invalid reference "), "{value}");
+        for value in [
+            "${STRING:?error}",
+            "${1STRING}",
+            "${API_$KEY}",
+            "${sys:STRING}",
+            "${ STRING}",
+            "${A:-\n}",
+        ] {
+            assert!(
+                replaced(value).unwrap_err().starts_with("has the invalid reference "),
+                "{value}"
+            );
         }
     }
 }

@@ -48,7 +48,9 @@ fn properties_of_the_root() {
 #[test]
 fn resource_and_propagators() {
     let config = load(include_str!("files/resource.yaml"));
-    let resource = Resource::builder_empty().with_attributes(config.resource.clone()).build();
+    let resource = Resource::builder_empty()
+        .with_attributes(config.resource.clone())
+        .build();
     let mut attributes: Vec<String> = resource.iter().map(|(key, value)| format!("{key}={value:?}")).collect();
     attributes.sort();
     assert_eq!(
@@ -77,7 +79,10 @@ fn spans() {
     let config = load(include_str!("files/tracer_provider.yaml"));
     let traces = config.traces.as_ref().unwrap();
     let exporters: Vec<Exporter> = traces.pipelines.iter().map(|pipeline| pipeline.exporter).collect();
-    assert_eq!(exporters, [Exporter::Otlp, Exporter::Otlp, Exporter::Otlp, Exporter::Console]);
+    assert_eq!(
+        exporters,
+        [Exporter::Otlp, Exporter::Otlp, Exporter::Otlp, Exporter::Console]
+    );
     assert_eq!(format!("{:?}", traces.sampler), "ParentBased(TraceIdRatioBased(0.25))");
     let limits = crate::traces::limits(&traces.limits);
     assert_eq!(
@@ -103,14 +108,24 @@ fn spans() {
     );
     let env = &traces.pipelines[0].env;
     let batch = BatchSettings::for_spans(env);
-    assert_eq!((batch.interval.as_millis(), batch.max_queue_size, batch.max_batch_size), (100, 1000, 100));
+    assert_eq!(
+        (batch.interval.as_millis(), batch.max_queue_size, batch.max_batch_size),
+        (100, 1000, 100)
+    );
     assert!(settings::is_compressed(Signal::Traces, env));
-    assert_eq!(settings::timeout(Signal::Traces, env).as_millis(), 3000, "the shorter one");
+    assert_eq!(
+        settings::timeout(Signal::Traces, env).as_millis(),
+        3000,
+        "the shorter one"
+    );
     let headers = crate::otlp::headers::headers(Signal::Traces, &[], env).unwrap();
     assert_eq!(headers["api-key"], "a,b=c %");
     assert_eq!(headers["x"], "y z");
     assert_eq!(headers.len(), 2);
-    assert_eq!(BatchSettings::for_spans(&traces.pipelines[2].env).interval.as_millis(), 1);
+    assert_eq!(
+        BatchSettings::for_spans(&traces.pipelines[2].env).interval.as_millis(),
+        1
+    );
 
     let warnings = config.into_warnings();
     let unsupported = "is not supported by OpenTelemetry's SDK for Rust; ignoring it";
@@ -149,11 +164,14 @@ fn metrics() {
 fn log_records() {
     let config = load(include_str!("files/logger_provider.yaml"));
     let logs = config.logs.as_ref().unwrap();
-    assert_eq!(logs.iter().map(|pipeline| pipeline.exporter).collect::<Vec<_>>(), [
-        Exporter::Otlp,
-        Exporter::Console
-    ]);
-    assert!(settings::timeout(Signal::Logs, &logs[0].env).as_secs() > 1_000_000, "no limit");
+    assert_eq!(
+        logs.iter().map(|pipeline| pipeline.exporter).collect::<Vec<_>>(),
+        [Exporter::Otlp, Exporter::Console]
+    );
+    assert!(
+        settings::timeout(Signal::Logs, &logs[0].env).as_secs() > 1_000_000,
+        "no limit"
+    );
     assert_eq!(config.into_warnings().len(), 4);
 }
 
@@ -164,14 +182,35 @@ fn faulty_files_are_errors_that_name_the_place() {
     };
     let exporter = "otel.yaml:4: tracer_provider.processors[0].batch.exporter";
     for (text, expected) in [
-        ("disabled: false", "otel.yaml:1: lacks the required property `file_format`"),
-        ("file_format: 1.0", "otel.yaml:1: file_format must be a string, such as \"1.0\""),
-        ("file_format: \"0.4\"", "otel.yaml:1: file_format is \"0.4\", but only the versions 1.* are supported"),
-        ("file_format: \"2.0\"", "otel.yaml:1: file_format is \"2.0\", but only the versions 1.* are supported"),
-        ("file_format: \"1.0\"\ndisabled: yes", "otel.yaml:2: disabled must be true or false"),
-        ("file_format: \"1.0\"\ntracer_provider: {}", "otel.yaml:2: tracer_provider lacks the required property `processors`"),
+        (
+            "disabled: false",
+            "otel.yaml:1: lacks the required property `file_format`",
+        ),
+        (
+            "file_format: 1.0",
+            "otel.yaml:1: file_format must be a string, such as \"1.0\"",
+        ),
+        (
+            "file_format: \"0.4\"",
+            "otel.yaml:1: file_format is \"0.4\", but only the versions 1.* are supported",
+        ),
+        (
+            "file_format: \"2.0\"",
+            "otel.yaml:1: file_format is \"2.0\", but only the versions 1.* are supported",
+        ),
+        (
+            "file_format: \"1.0\"\ndisabled: yes",
+            "otel.yaml:2: disabled must be true or false",
+        ),
+        (
+            "file_format: \"1.0\"\ntracer_provider: {}",
+            "otel.yaml:2: tracer_provider lacks the required property `processors`",
+        ),
         (&traces("{}"), &format!("{exporter} must have exactly one property")),
-        (&traces("{mine: }"), &format!("{exporter}.mine is not an exporter that is supported here")),
+        (
+            &traces("{mine: }"),
+            &format!("{exporter}.mine is not an exporter that is supported here"),
+        ),
         (
             &traces("{otlp_http: {compresion: gzip}}"),
             &format!(
@@ -204,7 +243,9 @@ fn errors_of_the_setup_name_the_place() {
         "file_format: \"1.0\"\ntracer_provider:\n  processors:\n    - batch: {exporter: {otlp_grpc: {endpoint: \"http://\"}}}",
     );
     let env: &Env = &config.traces.as_ref().unwrap().pipelines[0].env;
-    let error = crate::otlp::checked_endpoint(Signal::Traces, env).unwrap_err().in_places(env);
+    let error = crate::otlp::checked_endpoint(Signal::Traces, env)
+        .unwrap_err()
+        .in_places(env);
     assert_eq!(
         error.to_string(),
         "tracer_provider.processors[0].batch.exporter.otlp_grpc.endpoint=\"http://\" is not a valid URL; expected e.g. \

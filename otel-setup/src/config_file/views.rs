@@ -31,7 +31,10 @@ impl View {
         let is = |expected: &Option<String>, found: Option<&str>| {
             expected.as_deref().is_none_or(|expected| found == Some(expected))
         };
-        let is_selected = self.name_pattern.as_deref().is_none_or(|pattern| matches(pattern, instrument.name()))
+        let is_selected = self
+            .name_pattern
+            .as_deref()
+            .is_none_or(|pattern| matches(pattern, instrument.name()))
             && self.kind.is_none_or(|kind| kind == instrument.kind())
             && is(&self.selected_unit, Some(instrument.unit()))
             && is(&self.meter_name, Some(scope.name()))
@@ -112,7 +115,10 @@ fn select(view: &mut View, mut section: Section<'_>) -> Result<(), InitError> {
         ("up_down_counter", InstrumentKind::UpDownCounter),
     ];
     view.name_pattern = section.text("instrument_name")?.map(str::to_owned);
-    view.kind = section.get("instrument_type").map(|item| item.one_of(&kinds)).transpose()?;
+    view.kind = section
+        .get("instrument_type")
+        .map(|item| item.one_of(&kinds))
+        .transpose()?;
     view.selected_unit = section.text("unit")?.map(str::to_owned);
     view.meter_name = section.text("meter_name")?.map(str::to_owned);
     view.meter_version = section.text("meter_version")?.map(str::to_owned);
@@ -160,8 +166,14 @@ fn aggregation(item: &Item<'_>) -> Result<Aggregation, InitError> {
             record_min_max: record_min_max(&mut section)?,
         },
         "base2_exponential_bucket_histogram" => {
-            let scale = section.get("max_scale").map(|item| item.integer(&(-10..=20))).transpose()?;
-            let size = section.get("max_size").map(|item| item.integer(&(2..=i64::from(u32::MAX)))).transpose()?;
+            let scale = section
+                .get("max_scale")
+                .map(|item| item.integer(&(-10..=20)))
+                .transpose()?;
+            let size = section
+                .get("max_size")
+                .map(|item| item.integer(&(2..=i64::from(u32::MAX))))
+                .transpose()?;
             Aggregation::Base2ExponentialHistogram {
                 max_scale: scale.and_then(|scale| i8::try_from(scale).ok()).unwrap_or(20),
                 max_size: size.and_then(|size| u32::try_from(size).ok()).unwrap_or(160),

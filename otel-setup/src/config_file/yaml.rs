@@ -49,7 +49,9 @@ pub(super) fn parse(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Resu
     };
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| format!("line {}: {}", error.marker().line(), error.info()))?;
-        builder.add(event, span).map_err(|problem| format!("line {}: {problem}", span.start.line()))?;
+        builder
+            .add(event, span)
+            .map_err(|problem| format!("line {}: {problem}", span.start.line()))?;
     }
     builder.root.ok_or_else(|| "line 1: the file is empty".to_owned())
 }
@@ -80,9 +82,7 @@ impl TreeBuilder<'_> {
                 self.close(Node { line, ..node }, 0)
             }
             Event::SequenceStart(anchor, tag) => self.open(line, anchor, tag.is_some(), Content::List(Vec::new())),
-            Event::MappingStart(anchor, tag) => {
-                self.open(line, anchor, tag.is_some(), Content::Map(Vec::new(), None))
-            }
+            Event::MappingStart(anchor, tag) => self.open(line, anchor, tag.is_some(), Content::Map(Vec::new(), None)),
             Event::SequenceEnd | Event::MappingEnd => {
                 let Some(Open { line, anchor, content }) = self.open.pop() else {
                     return Ok(());
@@ -99,11 +99,21 @@ impl TreeBuilder<'_> {
     }
 
     fn expects_key(&self) -> bool {
-        matches!(self.open.last(), Some(Open { content: Content::Map(_, None), .. }))
+        matches!(
+            self.open.last(),
+            Some(Open {
+                content: Content::Map(_, None),
+                ..
+            })
+        )
     }
 
     fn key(&mut self, key: String) -> Result<(), String> {
-        let Some(Open { content: Content::Map(entries, pending), .. }) = self.open.last_mut() else {
+        let Some(Open {
+            content: Content::Map(entries, pending),
+            ..
+        }) = self.open.last_mut()
+        else {
             return Ok(());
         };
         if entries.iter().any(|(known, _)| *known == key) {
@@ -210,7 +220,9 @@ mod tests {
         ] {
             assert_eq!(value(text), expected, "{text}");
         }
-        let Value::Map(entries) = parsed("${INT}: 1").unwrap().value else { panic!() };
+        let Value::Map(entries) = parsed("${INT}: 1").unwrap().value else {
+            panic!()
+        };
         assert_eq!(entries[0].0, "${INT}", "keys are not substituted");
     }
 
@@ -240,7 +252,9 @@ mod tests {
 
     #[test]
     fn aliases_repeat_their_anchor() {
-        let Value::Map(entries) = parsed("a: &x {b: 1}\nc: *x").unwrap().value else { panic!() };
+        let Value::Map(entries) = parsed("a: &x {b: 1}\nc: *x").unwrap().value else {
+            panic!()
+        };
         assert_eq!(entries[0].1.value, entries[1].1.value);
         assert_eq!(entries[1].1.line, 2);
     }

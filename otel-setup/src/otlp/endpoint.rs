@@ -178,7 +178,11 @@ mod tests {
 
     #[test]
     fn errors_do_not_show_the_password() {
-        for invalid in ["ftp://ada:secret@c:1", "http://ada:sec@ret@:port", "http://ada:secret@c:1/#x"] {
+        for invalid in [
+            "ftp://ada:secret@c:1",
+            "http://ada:sec@ret@:port",
+            "http://ada:secret@c:1/#x",
+        ] {
             let error = grpc(invalid).unwrap_err();
             assert!(error.contains("://…@") && !error.contains("sec"), "{error}");
         }

@@ -65,7 +65,11 @@ pub(crate) struct Otlp {
 #[cfg(feature = "config-file")]
 pub(crate) fn checked_endpoint(signal: Signal, env: &Env) -> Result<String, InitError> {
     let settings = Settings::resolve(signal, &Options::default(), env)?;
-    let protocol = if settings.protocol == Protocol::Grpc { "gRPC" } else { "HTTP" };
+    let protocol = if settings.protocol == Protocol::Grpc {
+        "gRPC"
+    } else {
+        "HTTP"
+    };
     Ok(format!("{} over {protocol}", endpoint::redacted(&settings.endpoint)))
 }
 

@@ -60,7 +60,8 @@ impl Proxy {
             Some("socks5h") => Kind::Socks5 { local_dns: false },
             _ => {
                 // The warning omits the value, which may contain a password.
-                let problem = "is not the URL of a proxy that is supported; expected e.g. http://proxy:3128; ignoring it";
+                let problem =
+                    "is not the URL of a proxy that is supported; expected e.g. http://proxy:3128; ignoring it";
                 env.warn(name, "…", problem);
                 return None;
             }
@@ -74,8 +75,8 @@ impl Proxy {
         self.intercept.basic_auth().filter(|_| self.forwards(endpoint))
     }
 
-    /// Returns whether HTTP/1.1 requests are sent to the proxy itself. Many proxies allow tunnels to
-    /// TLS ports only.
+    /// Returns whether HTTP/1.1 requests are sent to the proxy itself. Many proxies allow tunnels
+    /// to TLS ports only.
     fn forwards(&self, endpoint: &Uri) -> bool {
         self.kind == Kind::Http && endpoint.scheme_str() == Some("http")
     }
@@ -84,7 +85,10 @@ impl Proxy {
         let proxy = self.intercept.uri().clone();
         if may_forward && self.forwards(&to) {
             let stream = tcp.call(proxy).await?.into_inner();
-            return Ok(Stream { stream, is_forwarded: true });
+            return Ok(Stream {
+                stream,
+                is_forwarded: true,
+            });
         }
         let to = with_port(to)?;
         let stream = match self.kind {
@@ -104,7 +108,10 @@ impl Proxy {
                 socks.call(to).await?
             }
         };
-        Ok(Stream { stream: stream.into_inner(), is_forwarded: false })
+        Ok(Stream {
+            stream: stream.into_inner(),
+            is_forwarded: false,
+        })
     }
 }
 
@@ -137,12 +144,20 @@ pub(super) struct Connector {
 impl Connector {
     /// Creates a connector for HTTP/1.1.
     pub(super) fn for_http(tcp: HttpConnector, proxy: Option<Proxy>) -> Self {
-        Connector { tcp, proxy, may_forward: true }
+        Connector {
+            tcp,
+            proxy,
+            may_forward: true,
+        }
     }
 
     /// Creates a connector for HTTP/2, which needs a tunnel.
     pub(super) fn for_grpc(tcp: HttpConnector, proxy: Proxy) -> Self {
-        Connector { tcp, proxy: Some(proxy), may_forward: false }
+        Connector {
+            tcp,
+            proxy: Some(proxy),
+            may_forward: false,
+        }
     }
 }
 
@@ -156,11 +171,18 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, to: Uri) -> Self::Future {
-        let Connector { mut tcp, proxy, may_forward } = self.clone();
+        let Connector {
+            mut tcp,
+            proxy,
+            may_forward,
+        } = self.clone();
         Box::pin(async move {
             let Some(proxy) = proxy else {
                 let stream = tcp.call(to).await?.into_inner();
-                return Ok(TokioIo::new(Stream { stream, is_forwarded: false }));
+                return Ok(TokioIo::new(Stream {
+                    stream,
+                    is_forwarded: false,
+                }));
             };
             let uri = proxy.intercept.uri().clone();
             let stream = proxy.connect(tcp, to, may_forward).await;
@@ -245,12 +267,19 @@ mod tests {
     fn proxy<const N: usize>(endpoint: &str, variables: [(&str, &str); N]) -> (Option<String>, Vec<String>) {
         let env = Env::from_vars(variables);
         let proxy = Proxy::for_endpoint(&endpoint.parse().unwrap(), &env);
-        (proxy.map(|proxy| proxy.intercept.uri().to_string()), env.into_warnings())
+        (
+            proxy.map(|proxy| proxy.intercept.uri().to_string()),
+            env.into_warnings(),
+        )
     }
 
     #[test]
     fn the_scheme_chooses_the_variable() {
-        let variables = [("HTTP_PROXY", "http://plain:1"), ("https_proxy", "secure:2"), ("ALL_PROXY", "http://all:3")];
+        let variables = [
+            ("HTTP_PROXY", "http://plain:1"),
+            ("https_proxy", "secure:2"),
+            ("ALL_PROXY", "http://all:3"),
+        ];
         let found = |endpoint| proxy(endpoint, variables).0;
         assert_eq!(found("http://c:4317").as_deref(), Some("http://plain:1/"));
         assert_eq!(found("https://c:4317").as_deref(), Some("http://secure:2/"));
@@ -279,10 +308,19 @@ mod tests {
 
     #[test]
     fn unusable_proxies_are_ignored_without_showing_them() {
-        for value in ["ftp://ada:secret@p", "https://ada:secret@p", "http://ada:secret@", "a b"] {
+        for value in [
+            "ftp://ada:secret@p",
+            "https://ada:secret@p",
+            "http://ada:secret@",
+            "a b",
+        ] {
             let expected = "HTTP_PROXY=\"…\" is not the URL of a proxy that is supported; expected e.g. \
                             http://proxy:3128; ignoring it";
-            assert_eq!(proxy("http://c", [("HTTP_PROXY", value)]), (None, vec![expected.to_owned()]), "{value}");
+            assert_eq!(
+                proxy("http://c", [("HTTP_PROXY", value)]),
+                (None, vec![expected.to_owned()]),
+                "{value}"
+            );
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, HeaderMap};
 use http::Uri;
+use http::header::{AUTHORIZATION, HeaderMap};
 use opentelemetry_sdk::metrics::Temporality;
 
 use crate::env::Env;

@@ -46,7 +46,11 @@ mod tests {
     #[test]
     fn user_and_password_become_a_header() {
         for (url, without, header) in [
-            ("http://ada:se%20cret@c:1/p?q", "http://c:1/p?q", Some("Basic YWRhOnNlIGNyZXQ=")),
+            (
+                "http://ada:se%20cret@c:1/p?q",
+                "http://c:1/p?q",
+                Some("Basic YWRhOnNlIGNyZXQ="),
+            ),
             ("http://ada@[::1]", "http://[::1]/", Some("Basic YWRhOg==")),
             ("http://a%40b:%3a@c:1", "http://c:1/", Some("Basic YUBiOjo=")),
             ("http://c:1/a@b", "http://c:1/a@b", None),

@@ -73,7 +73,12 @@ impl<S> FormatEvent<S, JsonFields> for Json
 where
     S: Subscriber + for<'s> LookupSpan<'s>,
 {
-    fn format_event(&self, context: &FmtContext<'_, S, JsonFields>, mut to: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, JsonFields>,
+        mut to: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
         // `Some` for records of the `log` crate.
         let normalized = event.normalized_metadata();
         let metadata = normalized.as_ref().unwrap_or_else(|| event.metadata());
@@ -85,7 +90,11 @@ where
             target: metadata.target(),
             message: fields.message,
             fields: fields.fields,
-            spans: if self.span_fields { enclosing(context) } else { Vec::new() },
+            spans: if self.span_fields {
+                enclosing(context)
+            } else {
+                Vec::new()
+            },
             ids: Ids::current(),
         };
         let line = json_line(&line).map_err(|_| fmt::Error)?;

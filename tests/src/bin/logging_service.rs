@@ -2,8 +2,9 @@
 //!
 //! The first argument selects the format of log lines: `pretty`, `json`, `off` or `default`. With
 //! `bare_pretty` or `bare_json`, lines and log records are without the fields of spans; with
-//! `no_subscriber`, none is installed. The variable `SPANS` selects the spans that are exported. If the second argument is `abort`, the process aborts. The
-//! console exporters write JSON, so that tests can parse the exported telemetry.
+//! `no_subscriber`, none is installed. If the second argument is `abort`, the process aborts. The
+//! variable `SPANS` selects the spans that are exported. The console exporters write JSON, so that
+//! tests can parse the exported telemetry.
 
 use std::pin::Pin;
 use std::time::Duration;

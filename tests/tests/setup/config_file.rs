@@ -83,16 +83,26 @@ logger_provider:
     let names: Vec<String> = first.metrics().into_iter().map(|metric| metric.name).collect();
     assert_eq!(names, ["renamed"]);
     for (collector, path, key, encoding) in [
-        (&first, "/opentelemetry.proto.collector.trace.v1.TraceService/Export", "first", None),
+        (
+            &first,
+            "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+            "first",
+            None,
+        ),
         (&second, "/own/traces", "second", Some("gzip")),
     ] {
         let received = collector.received();
-        let received = received.iter().find(|received| matches!(received.content, Content::Traces(_))).unwrap();
+        let received = received
+            .iter()
+            .find(|received| matches!(received.content, Content::Traces(_)))
+            .unwrap();
         assert_eq!(received.path, path);
         assert_eq!(received.header("api-key"), Some(key));
         assert_eq!(received.header("content-encoding"), encoding);
         assert_eq!(received.header("ignored"), None);
-        let Content::Traces(request) = &received.content else { unreachable!() };
+        let Content::Traces(request) = &received.content else {
+            unreachable!()
+        };
         let resource = request.resource_spans[0].resource.as_ref().unwrap();
         let attribute = |key: &str| {
             let found = resource.attributes.iter().find(|attribute| attribute.key == key)?;
@@ -118,7 +128,10 @@ fn sampler_and_disabled() {
     for (properties, spans) in [
         ("", 2),
         ("  sampler: {always_off: }\n", 0),
-        ("  sampler: {parent_based: {root: {trace_id_ratio_based: {ratio: 0}}}}\n", 0),
+        (
+            "  sampler: {parent_based: {root: {trace_id_ratio_based: {ratio: 0}}}}\n",
+            0,
+        ),
         ("disabled: true\n", 0),
     ] {
         let collector = Collector::start();
@@ -136,10 +149,14 @@ fn faulty_file_is_an_error() {
     let (_directory, path) = file("file_format: \"1.0\"\ntracer_provider:\n  processor: []\n");
     let path = path.to_str().unwrap();
     for (value, expected) in [
-        (path, format!("{path}:2: tracer_provider lacks the required property `processors`")),
+        (
+            path,
+            format!("{path}:2: tracer_provider lacks the required property `processors`"),
+        ),
         (
             "/nowhere/otel.yaml",
-            "cannot read the configuration file \"/nowhere/otel.yaml\": No such file or directory (os error 2)".to_owned(),
+            "cannot read the configuration file \"/nowhere/otel.yaml\": No such file or directory (os error 2)"
+                .to_owned(),
         ),
         (
             "/nowhere/otel.json",

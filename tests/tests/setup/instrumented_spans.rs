@@ -49,7 +49,11 @@ fn verbose_logs_cause_no_spans() {
 
 #[test]
 fn debug_spans_are_exported_if_the_program_selects_them() {
-    for (directives, rust_log) in [("debug", "off"), ("info,logging_service=debug", "info"), ("info,[verbose]=debug", "trace")] {
+    for (directives, rust_log) in [
+        ("debug", "off"),
+        ("info,logging_service=debug", "info"),
+        ("info,[verbose]=debug", "trace"),
+    ] {
         let said = run_logging_service(
             env!("CARGO_BIN_EXE_logging_service"),
             "off",

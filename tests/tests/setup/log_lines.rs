@@ -149,7 +149,10 @@ fn events_have_the_fields_of_enclosing_spans() {
     let [line] = with(&said, "in an instrumented")[..] else {
         panic!("{said:?}")
     };
-    assert!(line.ends_with(" instrumented: logging_service: in an instrumented function"), "{line}");
+    assert!(
+        line.ends_with(" instrumented: logging_service: in an instrumented function"),
+        "{line}"
+    );
 }
 
 #[test]

@@ -45,7 +45,11 @@ fn exports_pass_through_the_proxy() {
         assert!(head.starts_with(expected), "{head}");
         let authorization = "proxy-authorization: basic ywrhonmgzwnyzxq=\r\n";
         assert!(head.to_lowercase().contains(authorization), "{head}");
-        assert!(!log.iter().any(|line| line.contains("ecret") || line.contains("YWRhOnMgZWNyZXQ")), "{log:#?}");
+        assert!(
+            !log.iter()
+                .any(|line| line.contains("ecret") || line.contains("YWRhOnMgZWNyZXQ")),
+            "{log:#?}"
+        );
     }
 }
 
@@ -73,8 +77,14 @@ fn failure_names_the_proxy() {
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "300"),
             ("HTTP_PROXY", "http://ada:secret@127.0.0.1:1"),
         ]);
-        assert!(answer.contains("cannot connect through the proxy http://127.0.0.1:1"), "{answer}");
-        assert!(!answer.contains("secret") && !log.iter().any(|line| line.contains("secret")), "{log:#?}");
+        assert!(
+            answer.contains("cannot connect through the proxy http://127.0.0.1:1"),
+            "{answer}"
+        );
+        assert!(
+            !answer.contains("secret") && !log.iter().any(|line| line.contains("secret")),
+            "{log:#?}"
+        );
     }
 }
 
@@ -88,13 +98,20 @@ fn user_and_password_of_the_endpoint_are_sent() {
     }) {
         let collector = Collector::start();
         let (answer, log) = run(&[
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", &format!("http://ada:s%20ecret@{}", collector.address)),
+            (
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+                &format!("http://ada:s%20ecret@{}", collector.address),
+            ),
             ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
             ("OTEL_EXPORTER_OTLP_HEADERS", headers),
         ]);
         assert!(answer.starts_with("ok "), "{answer}");
         let received = collector.received();
         assert_eq!(received[0].header("authorization"), Some(expected));
-        assert!(!log.iter().any(|line| line.contains("ecret") || line.contains("YWRhOnMgZWNyZXQ")), "{log:#?}");
+        assert!(
+            !log.iter()
+                .any(|line| line.contains("ecret") || line.contains("YWRhOnMgZWNyZXQ")),
+            "{log:#?}"
+        );
     }
 }

@@ -129,7 +129,11 @@ fn endpoint() {
         ),
         (
             "http://ADDRESS/otlp?tenant=a/",
-            ["/otlp/v1/logs?tenant=a/", "/otlp/v1/metrics?tenant=a/", "/otlp/v1/traces?tenant=a/"],
+            [
+                "/otlp/v1/logs?tenant=a/",
+                "/otlp/v1/metrics?tenant=a/",
+                "/otlp/v1/traces?tenant=a/",
+            ],
         ),
         (
             " http://ADDRESS/mine/ ",

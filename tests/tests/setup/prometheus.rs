@@ -202,7 +202,10 @@ fn host_and_port_are_configurable() {
         .collect();
     assert!(ports.len() == 1 && ports[0] > 0, "{ended:?}");
     let ended = run("[::1]", "0");
-    assert!(ended.success && ended.stdout.contains("can scrape http://[::1]:"), "{ended:?}");
+    assert!(
+        ended.success && ended.stdout.contains("can scrape http://[::1]:"),
+        "{ended:?}"
+    );
     let ended = run("nowhere.invalid", "0");
     assert!(
         ended

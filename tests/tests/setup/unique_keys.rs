@@ -10,7 +10,9 @@ const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
 /// Returns the values of an attribute.
 fn values(attributes: &[KeyValue], key: &str) -> Vec<Value> {
     let found = attributes.iter().filter(|attribute| attribute.key == key);
-    found.map(|attribute| attribute.value.clone().unwrap().value.unwrap()).collect()
+    found
+        .map(|attribute| attribute.value.clone().unwrap().value.unwrap())
+        .collect()
 }
 
 #[test]
@@ -27,7 +29,10 @@ fn last_value_wins() {
     let spans = collector.spans();
     let span = |name: &str| spans.iter().find(|span| span.name == name).unwrap();
     assert_eq!(values(&span("set twice").attributes, "my"), [Value::IntValue(2)]);
-    assert_eq!(values(&span("set twice").events[0].attributes, "my"), [Value::IntValue(4)]);
+    assert_eq!(
+        values(&span("set twice").events[0].attributes, "my"),
+        [Value::IntValue(4)]
+    );
     assert_eq!(values(&span("recorded twice").attributes, "my"), [Value::IntValue(2)]);
 
     let records = collector.log_records();
@@ -44,7 +49,12 @@ fn last_value_wins() {
     assert_eq!(values(&overridden.attributes, "my"), [Value::IntValue(3)]);
     // Nothing else of the record is lost.
     let parts = |record: &opentelemetry_proto::tonic::logs::v1::LogRecord| {
-        (record.severity_number, record.severity_text.clone(), record.trace_id.clone(), record.span_id.clone())
+        (
+            record.severity_number,
+            record.severity_text.clone(),
+            record.trace_id.clone(),
+            record.span_id.clone(),
+        )
     };
     assert_eq!(parts(overridden), parts(record("without a field")));
     assert!(overridden.time_unix_nano > 0 && !overridden.trace_id.is_empty());
