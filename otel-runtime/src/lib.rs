@@ -34,6 +34,9 @@ pub mod __private;
 /// Exemplars, for otel-setup: see the chapter on Prometheus there.
 #[doc(hidden)]
 pub use metrics::exemplars;
+/// The legacy names of a configuration file, for otel-setup.
+#[doc(hidden)]
+pub use metrics::legacy::set_stability_opt_in;
 
 #[doc = include_str!("../docs/traced_service.md")]
 pub use otel_macros::traced_service;

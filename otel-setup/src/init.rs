@@ -96,6 +96,10 @@ fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
         propagation::set_global(propagator);
         warning
     };
+    #[cfg(feature = "config-file")]
+    if let Source::File(config, _) = &source {
+        otel_runtime::set_stability_opt_in(config.stability_opt_in.clone());
+    }
     for warning in source.into_warnings().into_iter().chain(propagator_warning) {
         log_warning(&warning);
     }

@@ -3,25 +3,17 @@
 use super::section::Item;
 use crate::error::InitError;
 
-/// Reads the options of this program's language, none of which is supported yet.
-pub(super) fn read(section: Option<Item<'_>>) -> Result<(), InitError> {
-    let Some(item) = section else { return Ok(()) };
+/// Reads the options, and returns the list of `OTEL_SEMCONV_STABILITY_OPT_IN`.
+pub(super) fn stability_opt_in(section: Option<Item<'_>>) -> Result<String, InitError> {
+    let Some(item) = section else {
+        return Ok(String::new());
+    };
     let mut section = item.section()?;
-    // Files are shared between services, so those of other languages are no mistake.
+    // Files are shared between services, so options of other languages are no mistake.
     for language in [
         "cpp", "dotnet", "erlang", "go", "java", "js", "php", "python", "ruby", "swift",
     ] {
         let _ = section.present(language);
-    }
-    if let Some(general) = section.get("general") {
-        for (name, option) in general.entries()? {
-            match name {
-                "rpc" | "stability_opt_in_list" => {
-                    option.warn("is not supported yet; set the variable OTEL_SEMCONV_STABILITY_OPT_IN=rpc/dup");
-                }
-                _ => {}
-            }
-        }
     }
     if let Some(rust) = section.get("rust") {
         for (name, options) in rust.entries()? {
@@ -30,5 +22,32 @@ pub(super) fn read(section: Option<Item<'_>>) -> Result<(), InitError> {
             }
         }
     }
-    section.finish()
+    let general = section.get("general");
+    section.finish()?;
+    general.map_or(Ok(String::new()), |general| opt_in(&general))
+}
+
+/// Reads the options of all languages. That of RPCs takes precedence over the list.
+fn opt_in(item: &Item<'_>) -> Result<String, InitError> {
+    let mut section = item.section()?;
+    let list = section.text("stability_opt_in_list")?;
+    let mut opt_in = list.unwrap_or_default().to_owned();
+    if let Some(rpc) = section.get("rpc") {
+        let mut rpc = rpc.section()?;
+        if let Some(semconv) = rpc.get("semconv") {
+            let mut semconv = semconv.section()?;
+            if let Some(version) = semconv.get("version")
+                && version.integer(&(0..=i64::MAX))? != 1
+            {
+                version.warn("is not known; using 1");
+            }
+            let is_dual = semconv.get("dual_emit").map(|item| item.boolean()).transpose()?;
+            semconv.unsupported("experimental");
+            semconv.finish()?;
+            opt_in = if is_dual == Some(true) { "rpc/dup" } else { "" }.to_owned();
+        }
+        rpc.finish()?;
+    }
+    // The other options are for other instrumentation, such as that of HTTP.
+    Ok(opt_in)
 }

@@ -52,6 +52,8 @@ pub(crate) struct Config {
     pub(crate) is_disabled: bool,
     /// The names of propagators, as `OTEL_PROPAGATORS` has them.
     pub(crate) propagators: String,
+    /// The list of `OTEL_SEMCONV_STABILITY_OPT_IN`.
+    pub(crate) stability_opt_in: String,
     resource: Vec<KeyValue>,
     traces: Option<Traces>,
     metrics: Option<Metrics>,
@@ -118,9 +120,9 @@ fn read(root: &Item<'_>) -> Result<Config, InitError> {
             .get("logger_provider")
             .map(|item| logger_provider::read(&item))
             .transpose()?,
+        stability_opt_in: instrumentation::stability_opt_in(section.get("instrumentation/development"))?,
         warnings: Vec::new(),
     };
-    instrumentation::read(section.get("instrumentation/development"))?;
     if let Some(distribution) = section.get("distribution") {
         for (_, options) in distribution.entries()? {
             options.warn("is for another distribution; ignoring it");

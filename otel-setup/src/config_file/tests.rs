@@ -24,6 +24,7 @@ fn properties_of_the_root() {
     assert!(config.is_disabled);
     assert!(config.traces.is_none() && config.metrics.is_none() && config.logs.is_none());
     assert_eq!(config.propagators, "none");
+    assert_eq!(config.stability_opt_in, "rpc/dup");
     let unsupported = "is not supported by OpenTelemetry's SDK for Rust; ignoring it";
     assert_eq!(
         config.into_warnings(),
@@ -31,18 +32,28 @@ fn properties_of_the_root() {
             "otel.yaml:4: log_level is not supported; RUST_LOG filters the SDK's own messages".to_owned(),
             format!("otel.yaml:6: attribute_limits.attribute_value_length_limit {unsupported}"),
             format!("otel.yaml:7: attribute_limits.attribute_value_depth_limit {unsupported}"),
-            "otel.yaml:12: instrumentation/development.general.rpc is not supported yet; set the variable \
-             OTEL_SEMCONV_STABILITY_OPT_IN=rpc/dup"
-                .to_owned(),
-            "otel.yaml:14: instrumentation/development.general.stability_opt_in_list is not supported yet; set the \
-             variable OTEL_SEMCONV_STABILITY_OPT_IN=rpc/dup"
-                .to_owned(),
-            "otel.yaml:17: instrumentation/development.rust.otel_runtime is not supported yet; configure `ServerLayer` \
+            format!("otel.yaml:14: instrumentation/development.general.rpc.semconv.experimental {unsupported}"),
+            "otel.yaml:22: instrumentation/development.rust.otel_runtime is not supported yet; configure `ServerLayer` \
              and `ClientLayer` in code"
                 .to_owned(),
-            "otel.yaml:23: distribution.other is for another distribution; ignoring it".to_owned(),
+            "otel.yaml:28: distribution.other is for another distribution; ignoring it".to_owned(),
         ]
     );
+}
+
+#[test]
+fn legacy_names_of_rpcs() {
+    for (general, expected) in [
+        ("{stability_opt_in_list: \"http,rpc/dup\"}", "http,rpc/dup"),
+        ("{stability_opt_in_list: rpc/dup, rpc: {semconv: {version: 1}}}", ""),
+        ("{rpc: {semconv: {dual_emit: true}}}", "rpc/dup"),
+        ("{rpc: {}}", ""),
+    ] {
+        let config = load(&format!(
+            "file_format: \"1.0\"\ninstrumentation/development: {{general: {general}}}"
+        ));
+        assert_eq!(config.stability_opt_in, expected, "{general}");
+    }
 }
 
 #[test]

@@ -5,9 +5,12 @@ use std::path::PathBuf;
 
 use integration_tests::child::DrivenProcess;
 use integration_tests::collector::{Collector, Content};
+use integration_tests::rpc::{call_to_end, request};
+use integration_tests::server::channel_to;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use tempfile::TempDir;
 
+const RPC: &str = "kinds.Bidi/Call";
 const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
 
 /// Writes a file, which is deleted with the directory.
@@ -141,6 +144,37 @@ fn sampler_and_disabled() {
         );
         run(&content, &[("URL", &collector.url())]);
         assert_eq!(collector.spans().len(), spans, "{properties}");
+    }
+}
+
+#[test]
+fn legacy_names_of_rpcs_are_recorded_if_the_file_opts_in() {
+    for (dual_emit, variable) in [(true, ""), (false, "rpc/dup")] {
+        let collector = Collector::start();
+        let (_directory, path) = file(&format!(
+            "file_format: \"1.0\"\nmeter_provider:\n  readers:\n    - periodic: {{exporter: {{otlp_grpc: {{endpoint: \
+             \"${{URL}}\"}}}}}}\ninstrumentation/development: {{general: {{rpc: {{semconv: {{dual_emit: {dual_emit}}}}}}}}}\n"
+        ));
+        let variables = [
+            ("OTEL_CONFIG_FILE", path.to_str().unwrap()),
+            ("OTEL_SEMCONV_STABILITY_OPT_IN", variable),
+            ("URL", &collector.url()),
+        ];
+        let (mut driven, ready) = DrivenProcess::start(DRIVEN, &["multi_thread"], variables);
+        assert_eq!(ready, "ready");
+        let address = driven.send("serve").parse().unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async { call_to_end(channel_to(address).await, RPC, request("")).await });
+        let answer = driven.send("shutdown 20000");
+        assert!(answer.starts_with("ok "), "{answer}");
+        drop(driven.end());
+        let names: Vec<String> = collector.metrics().into_iter().map(|metric| metric.name).collect();
+        assert!(names.iter().any(|name| name == "rpc.server.call.duration"), "{names:?}");
+        assert_eq!(
+            names.iter().any(|name| name == "rpc.server.duration"),
+            dual_emit,
+            "{names:?}"
+        );
     }
 }
 
