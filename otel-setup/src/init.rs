@@ -120,6 +120,7 @@ enum Source {
 }
 
 impl Source {
+    #[cfg_attr(not(feature = "config-file"), allow(clippy::unnecessary_wraps))]
     fn read(env: Env) -> Result<Self, InitError> {
         #[cfg(feature = "config-file")]
         if let Some(path) = env.text("OTEL_CONFIG_FILE") {

@@ -121,8 +121,8 @@ fn attribute(pair: &str) -> Result<KeyValue, String> {
 
 /// Returns whether two hexadecimal digits follow each `%`.
 fn has_valid_escapes(text: &str) -> bool {
-    let escapes = text.split('%').skip(1);
-    escapes.into_iter().all(|escape| {
+    let mut escapes = text.split('%').skip(1);
+    escapes.all(|escape| {
         let mut digits = escape.bytes();
         let mut is_digit = || digits.next().is_some_and(|digit| digit.is_ascii_hexdigit());
         is_digit() && is_digit()

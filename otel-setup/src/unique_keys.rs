@@ -73,7 +73,8 @@ fn fingerprint(key: &str) -> u32 {
     let bytes = key.as_bytes();
     let at = |index: usize| bytes.get(index).copied().map_or(0, u32::from);
     let length = bytes.len();
-    let mixed = at(length.wrapping_sub(1)) | at(length / 2) << 8 | at(length / 4 * 3) << 16 | (length as u32) << 24;
+    let (last, middle, later) = (at(length.wrapping_sub(1)), at(length / 2), at(length / 4 * 3));
+    let mixed = last | (middle << 8) | (later << 16) | (u32::from(length.to_le_bytes()[0]) << 24);
     mixed.wrapping_mul(0x9E37_79B9) >> 25
 }
 

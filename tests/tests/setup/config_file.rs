@@ -10,7 +10,7 @@ use integration_tests::server::channel_to;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use tempfile::TempDir;
 
-const RPC: &str = "kinds.Bidi/Call";
+const RPC: &str = "kinds.Unary/Call";
 const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
 
 /// Writes a file, which is deleted with the directory.

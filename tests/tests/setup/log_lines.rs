@@ -129,12 +129,11 @@ fn events_have_the_fields_of_enclosing_spans() {
         let line = |message| said.line(message).unwrap();
         let attempt = |record: &str| said.record(record).unwrap()["attributes"]["attempt"].clone();
         let instrumented = json!({ "name": "instrumented", "fields": { "attempt": 1 } });
-        let (one, both, number) = match has_fields {
-            true => {
-                let verbose = json!({ "name": "verbose", "fields": {} });
-                (json!([instrumented]), json!([instrumented, verbose]), json!(1))
-            }
-            false => (Value::Null, Value::Null, Value::Null),
+        let (one, both, number) = if has_fields {
+            let verbose = json!({ "name": "verbose", "fields": {} });
+            (json!([instrumented]), json!([instrumented, verbose]), json!(1))
+        } else {
+            (Value::Null, Value::Null, Value::Null)
         };
         assert_eq!(line("in an instrumented function")["spans"], one);
         assert_eq!(line("in a verbose function")["spans"], both);
