@@ -15,6 +15,7 @@ pub(super) fn stability_opt_in(section: Option<Item<'_>>) -> Result<String, Init
     ] {
         let _ = section.present(language);
     }
+    let opt_in = section.get("general").map(|general| opt_in(&general)).transpose()?;
     if let Some(rust) = section.get("rust") {
         for (name, options) in rust.entries()? {
             if name == "otel_runtime" {
@@ -22,9 +23,8 @@ pub(super) fn stability_opt_in(section: Option<Item<'_>>) -> Result<String, Init
             }
         }
     }
-    let general = section.get("general");
     section.finish()?;
-    general.map_or(Ok(String::new()), |general| opt_in(&general))
+    Ok(opt_in.unwrap_or_default())
 }
 
 /// Reads the options of all languages. That of RPCs takes precedence over the list.

@@ -33,10 +33,10 @@ fn properties_of_the_root() {
             format!("otel.yaml:6: attribute_limits.attribute_value_length_limit {unsupported}"),
             format!("otel.yaml:7: attribute_limits.attribute_value_depth_limit {unsupported}"),
             format!("otel.yaml:14: instrumentation/development.general.rpc.semconv.experimental {unsupported}"),
-            "otel.yaml:22: instrumentation/development.rust.otel_runtime is not supported yet; configure `ServerLayer` \
+            "otel.yaml:21: instrumentation/development.rust.otel_runtime is not supported yet; configure `ServerLayer` \
              and `ClientLayer` in code"
                 .to_owned(),
-            "otel.yaml:28: distribution.other is for another distribution; ignoring it".to_owned(),
+            "otel.yaml:27: distribution.other is for another distribution; ignoring it".to_owned(),
         ]
     );
 }
@@ -146,7 +146,7 @@ fn spans() {
         [
             format!("otel.yaml:26: {place}.max_request_size {unsupported}"),
             format!("otel.yaml:27: {place}.max_response_size {unsupported}"),
-            "otel.yaml:39: tracer_provider.processors[3].simple is exported in batches, ten times a second".to_owned(),
+            "otel.yaml:38: tracer_provider.processors[3].simple is exported in batches, ten times a second".to_owned(),
         ]
     );
 }

@@ -20,7 +20,8 @@ struct Open {
 
 enum Content {
     List(Vec<Node>),
-    Map(Vec<(String, Node)>, Option<String>),
+    /// The entries, and the key whose value comes next, with its line.
+    Map(Vec<(String, Node)>, Option<(String, usize)>),
 }
 
 /// Builds the tree from the parser's events.
@@ -67,7 +68,7 @@ impl TreeBuilder<'_> {
                     Some(_) => return Err("tags are not supported".to_owned()),
                 };
                 if self.expects_key() {
-                    return self.key(text.into_owned());
+                    return self.key(text.into_owned(), line);
                 }
                 let text = substitute(&text, self.lookup)?;
                 let value = if is_text { Value::Text(text) } else { plain(text) };
@@ -108,7 +109,7 @@ impl TreeBuilder<'_> {
         )
     }
 
-    fn key(&mut self, key: String) -> Result<(), String> {
+    fn key(&mut self, key: String, line: usize) -> Result<(), String> {
         let Some(Open {
             content: Content::Map(entries, pending),
             ..
@@ -119,7 +120,7 @@ impl TreeBuilder<'_> {
         if entries.iter().any(|(known, _)| *known == key) {
             return Err(format!("the key {key:?} is there twice"));
         }
-        *pending = Some(key);
+        *pending = Some((key, line));
         Ok(())
     }
 
@@ -150,7 +151,8 @@ impl TreeBuilder<'_> {
             None => self.root = Some(node),
             Some(Content::List(items)) => items.push(node),
             Some(Content::Map(entries, key)) => match key.take() {
-                Some(key) => entries.push((key, node)),
+                // An error is found at the key, even if its value begins on a later line.
+                Some((key, line)) => entries.push((key, Node { line, ..node })),
                 None => return Err("a key must be text".to_owned()),
             },
         }
