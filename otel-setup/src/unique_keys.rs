@@ -114,15 +114,12 @@ fn unique<V>(attributes: impl Iterator<Item = (Key, V)>) -> impl Iterator<Item =
     let mut places = HashMap::new();
     let mut unique: Vec<(Key, V)> = Vec::new();
     for (key, value) in attributes {
-        match places.get(&key) {
-            Some(place) => {
-                let earlier: &mut (Key, V) = &mut unique[*place];
-                earlier.1 = value;
-            }
-            None => {
-                places.insert(key.clone(), unique.len());
-                unique.push((key, value));
-            }
+        if let Some(place) = places.get(&key) {
+            let earlier: &mut (Key, V) = &mut unique[*place];
+            earlier.1 = value;
+        } else {
+            places.insert(key.clone(), unique.len());
+            unique.push((key, value));
         }
     }
     unique.into_iter()

@@ -31,7 +31,7 @@ pub(super) fn stability_opt_in(section: Option<Item<'_>>) -> Result<String, Init
 fn opt_in(item: &Item<'_>) -> Result<String, InitError> {
     let mut section = item.section()?;
     let list = section.text("stability_opt_in_list")?;
-    let mut opt_in = list.unwrap_or_default().to_owned();
+    let mut opt_in = list.unwrap_or_default();
     if let Some(rpc) = section.get("rpc") {
         let mut rpc = rpc.section()?;
         if let Some(semconv) = rpc.get("semconv") {
@@ -44,10 +44,10 @@ fn opt_in(item: &Item<'_>) -> Result<String, InitError> {
             let is_dual = semconv.get("dual_emit").map(|item| item.boolean()).transpose()?;
             semconv.unsupported("experimental");
             semconv.finish()?;
-            opt_in = if is_dual == Some(true) { "rpc/dup" } else { "" }.to_owned();
+            opt_in = if is_dual == Some(true) { "rpc/dup" } else { "" };
         }
         rpc.finish()?;
     }
     // The other options are for other instrumentation, such as that of HTTP.
-    Ok(opt_in)
+    Ok(opt_in.to_owned())
 }

@@ -162,6 +162,8 @@ impl TreeBuilder<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::iter;
+
     use super::*;
 
     fn parsed(text: &str) -> Result<Node, String> {
@@ -231,11 +233,12 @@ mod tests {
     #[test]
     fn faulty_files_are_errors_with_a_line() {
         let deep = "[".repeat(100);
-        let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
-        for level in 1..10 {
+        let levels = (1..10).map(|level| {
             let alias = format!("*a{}", level - 1);
-            bomb += &format!("a{level}: &a{level} [{}]\n", [alias.as_str(); 10].join(", "));
-        }
+            format!("a{level}: &a{level} [{}]", [alias.as_str(); 10].join(", "))
+        });
+        let first = iter::once("a0: &a0 [x, x, x, x, x, x, x, x, x, x]".to_owned());
+        let bomb = first.chain(levels).collect::<Vec<_>>().join("\n");
         for (text, expected) in [
             ("", "line 1: the file is empty"),
             ("a: 1\na: 2", "line 2: the key \"a\" is there twice"),
