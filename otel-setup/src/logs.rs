@@ -25,6 +25,8 @@ pub(crate) fn provider(
         // Otherwise stdout would show every event twice.
         builder.stdout_logs.get_or_insert(StdoutLogs::Off);
     }
+    #[cfg(any(feature = "console", feature = "otlp"))]
+    crate::unique_keys::prepare();
     let mut provider = SdkLoggerProvider::builder().with_resource(resource.clone());
     for (exporter, env) in exporters {
         provider = add_exporter(*exporter, provider, builder, env).map_err(|error| error.in_places(env))?;

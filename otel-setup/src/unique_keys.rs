@@ -5,7 +5,7 @@
 //! The SDK appends an attribute that is set again. Most backends show the first value then.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 use opentelemetry::logs::{LogRecord, Logger, LoggerProvider};
 use opentelemetry::{Key, KeyValue};
@@ -17,11 +17,18 @@ use opentelemetry_sdk::trace::SpanData;
 const SMALL: usize = 64;
 
 /// Creates log records. The SDK has no other way.
-static LOGGER: LazyLock<SdkLogger> = LazyLock::new(|| {
-    let resource = Resource::builder_empty().build();
-    let provider = SdkLoggerProvider::builder().with_resource(resource).build();
-    provider.logger("")
-});
+static LOGGER: OnceLock<SdkLogger> = OnceLock::new();
+
+/// Prepares [`in_record`].
+///
+/// The SDK logs that it creates a logger. So if the first record did that, it would wait for itself.
+pub(crate) fn prepare() {
+    if LOGGER.get().is_none() {
+        let resource = Resource::builder_empty().build();
+        let provider = SdkLoggerProvider::builder().with_resource(resource).build();
+        let _ = LOGGER.set(provider.logger(""));
+    }
+}
 
 /// Makes the keys of a span, its events and its links unique.
 pub(crate) fn in_span(span: &mut SpanData) {
@@ -38,8 +45,10 @@ pub(crate) fn in_span(span: &mut SpanData) {
 pub(crate) fn in_record(record: &mut SdkLogRecord) {
     let keys = || record.attributes_iter().map(|(key, _)| key);
     // The iterator does not know its length.
-    if has_duplicates(keys().count(), keys) {
-        *record = rebuilt(record);
+    if has_duplicates(keys().count(), keys)
+        && let Some(logger) = LOGGER.get()
+    {
+        *record = rebuilt(record, logger);
     }
 }
 
@@ -79,8 +88,8 @@ fn fingerprint(key: &str) -> u32 {
 }
 
 #[cold]
-fn rebuilt(record: &SdkLogRecord) -> SdkLogRecord {
-    let mut fresh = LOGGER.create_log_record();
+fn rebuilt(record: &SdkLogRecord, logger: &SdkLogger) -> SdkLogRecord {
+    let mut fresh = logger.create_log_record();
     if let Some(name) = record.event_name() {
         fresh.set_event_name(name);
     }
