@@ -4,7 +4,7 @@ impl greeter_server::Greeter for MyGreeter {
         &self,
         request: Request<HelloRequest>,
     ) -> Result<Response<HelloReply>, Status> {
-        use ::otel_runtime::__private::RespondUnary as _;
+        use ::otel_runtime::__private::RespondUnboxed as _;
         static __RPC: ::otel_runtime::__private::MethodDescriptor = ::otel_runtime::__private::MethodDescriptor::for_trait(
                 "Greeter",
                 "SayHello",
@@ -16,6 +16,7 @@ impl greeter_server::Greeter for MyGreeter {
             .response_trailers(&["x-retry-after"]);
         (&__RPC)
             .returning::<Result<Response<HelloReply>, Status>>()
+            .unboxed()
             .__respond(move |__call| {
                 *__call = (&__RPC)
                     .start_with(&request, |__start| __start(&self.instrumentation))

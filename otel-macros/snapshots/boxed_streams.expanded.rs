@@ -13,6 +13,7 @@ impl RouteGuide for MyRouteGuide {
         );
         (&__RPC)
             .returning::<Result<Response<Self::ListFeaturesStream>, Status>>()
+            .unboxed()
             .respond_boxed_stream(move |__call| {
                 *__call = (&__RPC).start(&request);
                 async move {

@@ -19,6 +19,7 @@ impl RouteGuide for MyRouteGuide {
                     Status,
                 >,
             >()
+            .unboxed()
             .respond_stream(move |__call| {
                 *__call = (&__RPC).start(&request);
                 async move {

@@ -4,13 +4,14 @@ impl RouteGuide for MyRouteGuide {
         &self,
         mut request: Request<Streaming<Point>>,
     ) -> Result<Response<RouteSummary>, Status> {
-        use ::otel_runtime::__private::RespondUnary as _;
+        use ::otel_runtime::__private::RespondUnboxed as _;
         static __RPC: ::otel_runtime::__private::MethodDescriptor = ::otel_runtime::__private::MethodDescriptor::for_trait(
             "RouteGuide",
             "RecordRoute",
         );
         (&__RPC)
             .returning::<Result<Response<RouteSummary>, Status>>()
+            .unboxed()
             .__respond(move |__call| {
                 *__call = (&__RPC).start(&request);
                 async move {

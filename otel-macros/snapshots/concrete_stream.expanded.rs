@@ -21,6 +21,7 @@ impl RouteGuide for MyRouteGuide {
                     ::otel_runtime::__private::Status,
                 >,
             >()
+            .unboxed()
             .respond_stream(move |__call| {
                 *__call = (&__RPC).start(&request);
                 async move {

@@ -5,13 +5,14 @@ impl RouteGuide for MyRouteGuide {
         &self,
         request: Request<Point>,
     ) -> Result<Response<Feature>, Status> {
-        use my_framework::telemetry::__private::RespondUnary as _;
+        use my_framework::telemetry::__private::RespondUnboxed as _;
         static __RPC: my_framework::telemetry::__private::MethodDescriptor = my_framework::telemetry::__private::MethodDescriptor::for_trait(
             "RouteGuide",
             "GetFeature",
         );
         (&__RPC)
             .returning::<Result<Response<Feature>, Status>>()
+            .unboxed()
             .__respond(move |__call| {
                 *__call = (&__RPC).start(&request);
                 async move {
@@ -44,6 +45,7 @@ impl RouteGuide for MyRouteGuide {
                     Status,
                 >,
             >()
+            .unboxed()
             .respond_stream(move |__call| {
                 *__call = (&__RPC).start(&request);
                 async move {

@@ -4,13 +4,14 @@ impl RouteGuide for MyRouteGuide {
         &self,
         request: Request<Rectangle>,
     ) -> Result<Response<BoxStream<Feature>>, Status> {
-        use ::otel_runtime::__private::RespondUnary as _;
+        use ::otel_runtime::__private::RespondUnboxed as _;
         static __RPC: ::otel_runtime::__private::MethodDescriptor = ::otel_runtime::__private::MethodDescriptor::for_trait(
             "RouteGuide",
             "ListFeatures",
         );
         (&__RPC)
             .returning::<Result<Response<BoxStream<Feature>>, Status>>()
+            .unboxed()
             .__respond(move |__call| {
                 *__call = (&__RPC).start(&request);
                 async move {

@@ -18,6 +18,7 @@ impl Chat for MyChat {
                     Status,
                 >,
             >()
+            .unboxed()
             .respond_stream(move |__call| {
                 *__call = (&__RPC).start(&request);
                 async move {

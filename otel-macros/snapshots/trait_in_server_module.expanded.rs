@@ -4,7 +4,7 @@ impl proto::greeter_server::Greeter for MyGreeter {
         &self,
         request: Request<HelloRequest>,
     ) -> Result<Response<HelloReply>, Status> {
-        use ::otel_runtime::__private::RespondUnary as _;
+        use ::otel_runtime::__private::RespondUnboxed as _;
         static __RPC: ::otel_runtime::__private::MethodDescriptor = ::otel_runtime::__private::MethodDescriptor::for_trait(
                 "Greeter",
                 "SayHello",
@@ -14,6 +14,7 @@ impl proto::greeter_server::Greeter for MyGreeter {
             );
         (&__RPC)
             .returning::<Result<Response<HelloReply>, Status>>()
+            .unboxed()
             .__respond(move |__call| {
                 *__call = (&__RPC).start(&request);
                 async move {

@@ -4,13 +4,14 @@ impl Greeter for MyGreeter {
         &self,
         __request: Request<HelloRequest>,
     ) -> Result<Response<HelloReply>, Status> {
-        use ::otel_runtime::__private::RespondUnary as _;
+        use ::otel_runtime::__private::RespondUnboxed as _;
         static __RPC: ::otel_runtime::__private::MethodDescriptor = ::otel_runtime::__private::MethodDescriptor::for_trait(
             "Greeter",
             "SayHello",
         );
         (&__RPC)
             .returning::<Result<Response<HelloReply>, Status>>()
+            .unboxed()
             .__respond(move |__call| {
                 *__call = (&__RPC).start(&__request);
                 async move {

@@ -7,6 +7,7 @@ use syn::{Attribute, Error, Ident, ImplItem, ImplItemFn, ItemImpl, Path, Type, p
 
 use crate::args::Args;
 use crate::handoff::Handoff;
+use crate::runtime_path;
 use crate::self_type::StreamTypes;
 use crate::service::{self, Name, methods_mut};
 use crate::shape::{self, call_site_at};
@@ -41,8 +42,14 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let trait_path = valid::check(&args, &options, &mut service, &mut errors);
     match trait_path {
         Some(trait_path) if errors.is_empty() => {
-            instrument_service(&args, options, &trait_path, &mut service);
-            source::to_tokens(service)
+            let runtime = args.runtime.clone().map_or_else(runtime_path::find, Ok);
+            match runtime {
+                Ok(runtime) => {
+                    instrument_service(&args, runtime, options, &trait_path, &mut service);
+                    source::to_tokens(service)
+                }
+                Err(error) => append_errors(source::to_tokens(service), &[error]),
+            }
         }
         // With the impl unchanged, a mistake causes no further errors from the compiler.
         _ => append_errors(source::to_tokens(service), &errors),
@@ -65,7 +72,13 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
 //         async fn talk(&self, request: Request<Line>)
 //             -> Result<Response<Self::TalkStream>, Status> { … }
 //     }
-fn instrument_service(args: &Args, options: Vec<Option<Traced>>, trait_path: &Path, service: &mut ItemImpl) {
+fn instrument_service(
+    args: &Args,
+    runtime: Path,
+    options: Vec<Option<Traced>>,
+    trait_path: &Path,
+    service: &mut ItemImpl,
+) {
     let name = Name::new(args.service.as_ref(), trait_path);
     let rpcs: Vec<Ident> = methods_mut(service)
         .zip(&options)
@@ -75,7 +88,7 @@ fn instrument_service(args: &Args, options: Vec<Option<Traced>>, trait_path: &Pa
     let stream_types = StreamTypes {
         // With `boxed_streams`, no type is changed.
         names: args.boxed_streams.map_or_else(|| declared.clone(), |()| Vec::new()),
-        runtime: args.runtime.clone().unwrap_or_else(|| parse_quote!(::otel_runtime)),
+        runtime,
     };
     wrap_stream_types(service, &stream_types);
     for (method, traced) in methods_mut(service).zip(options) {

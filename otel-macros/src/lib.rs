@@ -11,12 +11,13 @@
 //!
 //! 1. `args` parses the arguments of `#[traced_service(…)]`, and `traced` those of `#[traced(…)]`
 //!    on a method. Both use `parse`.
-//! 2. `source` parses the impl, but leaves the bodies of its methods as tokens.
-//! 3. `service` finds the gRPC service in it: its methods, response stream types and names.
-//! 4. `valid` checks that the impl is a gRPC service, and reports all errors at once.
-//! 5. `expand` wraps the response stream types and adds a second attribute, `#[rpc]`, to each
+//! 2. `runtime_path` finds otel-runtime in `Cargo.toml`, if the arguments do not tell its path.
+//! 3. `source` parses the impl, but leaves the bodies of its methods as tokens.
+//! 4. `service` finds the gRPC service in it: its methods, response stream types and names.
+//! 5. `valid` checks that the impl is a gRPC service, and reports all errors at once.
+//! 6. `expand` wraps the response stream types and adds a second attribute, `#[rpc]`, to each
 //!    method. `handoff` holds its arguments.
-//! 6. `method` implements `#[rpc]`. Since `#[rpc]` is the last attribute of its method, all others
+//! 7. `method` implements `#[rpc]`. Since `#[rpc]` is the last attribute of its method, all others
 //!    have been expanded before, and the RPC's span is outside of whatever they added.
 //!    `shape` and `self_type` do the rewriting.
 //!
@@ -32,6 +33,7 @@ mod handoff;
 mod messages;
 mod method;
 mod parse;
+mod runtime_path;
 mod self_type;
 mod service;
 mod shape;
@@ -57,7 +59,7 @@ mod valid;
 /// | `response_headers("x-served-by", …)` | captures these response headers |
 /// | `response_trailers("x-retry-after", …)` | captures these trailers of failed RPCs |
 /// | `instrumentation = self.instrumentation` | records with this `Instrumentation`, instead of the global providers |
-/// | `crate = path::to::otel_runtime` | sets the path of otel-runtime, if another crate re-exports it or `Cargo.toml` renames it |
+/// | `crate = path::to::otel_runtime` | sets the path of otel-runtime, if another crate re-exports it |
 ///
 /// | argument of `#[traced(…)]`, on a method | effect |
 /// |---|---|

@@ -1,10 +1,10 @@
 //! Expands `#[rpc]`, the second of two stages, which works on one method. All other attributes of
 //! the method have been expanded before.
 
-use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::Parser;
-use syn::{Error, Expr, FnArg, Ident, ImplItemFn, Pat, PatIdent, PatType, Path, Result, parse_quote};
+use syn::{Error, Expr, FnArg, Ident, ImplItemFn, Pat, PatIdent, PatType, Path, Result, Signature, parse_quote};
 
 use crate::handoff::Handoff;
 use crate::shape::{self, call_site_at};
@@ -25,10 +25,10 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
 //
 // Output:
 //     async fn say_hello(&self, request: Request<HelloRequest>) -> R {
-//         use ::otel_runtime::__private::RespondUnary as _;
+//         use ::otel_runtime::__private::RespondUnboxed as _;
 //         static __RPC: ::otel_runtime::__private::MethodDescriptor =
 //             ::otel_runtime::__private::MethodDescriptor::for_trait("Greeter", "SayHello");
-//         (&__RPC).returning::<R>().__respond(move |__call| {
+//         (&__RPC).returning::<R>().unboxed().__respond(move |__call| {
 //             *__call = (&__RPC).start(&request);
 //             async move {
 //                 if false { return ::otel_runtime::__private::type_hint::<R>(); }
@@ -37,8 +37,8 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
 //         }).await
 //     }
 // If `#[async_trait]` has been expanded before, the method returns `Box::pin(async move { BODY })`.
-// The output then replaces that expression, without `.await`, since `respond` returns a boxed
-// future too.
+// The output then replaces that expression, with `RespondUnary` and without `.unboxed()` and
+// `.await`, since `respond` returns a boxed future too.
 //
 // The `return` that never runs fixes the type of the block from inside. If the type came from
 // outside (`let r: R`, `-> R`, a turbofish), the compiler would not coerce
@@ -62,7 +62,6 @@ fn instrument_method(args: TokenStream, item: TokenStream) -> Result<ImplItemFn>
     let runtime = &stream_types.runtime;
     let mut method = source::parse_method.parse2(item)?;
     let name = method.sig.ident.clone();
-
     let (request, destructure) = request_argument(&mut method)?;
     let Some(output) = shape::output(&mut method.sig) else {
         return Err(changed_by_another_attribute(&name));
@@ -70,16 +69,19 @@ fn instrument_method(args: TokenStream, item: TokenStream) -> Result<ImplItemFn>
     // The trait expects the wrapped stream type, but the statements return the declared one.
     let output_span = call_site_at(output);
     let output = stream_types.replace_with_untraced(output.to_token_stream());
-    let import = (respond == "__respond").then(|| quote!(use #runtime::__private::RespondUnary as _;));
     let start = start_call(&request, instrumentation.as_ref(), &fields, runtime);
-    let returning = quote_spanned!(output_span=> (&__RPC).returning::<#output>());
+    let unboxed = shape::is_unboxed(&method.sig).then(|| quote!(.unboxed()));
+    let returning = quote_spanned!(output_span=> (&__RPC).returning::<#output>() #unboxed);
+    let import = import(&respond, &method.sig, runtime);
+    let is_async = method.sig.asyncness.is_some();
+    let block_span = method.block.brace_token.span.join();
     let instrument = |statements, span| {
         let statements = stream_types.replace_with_untraced(statements);
         let type_hint = (!shape::has_type_hint(&statements))
             .then(|| quote!(if false { return #runtime::__private::type_hint::<#output>(); }));
-        // Errors about the whole block, such as a missing `Send`, are reported at the method.
-        let mut body = Group::new(Delimiter::Brace, quote!(#type_hint #destructure #statements));
-        body.set_span(span);
+        // Coverage counts the lines of a body that lie in the span of its block.
+        let body_span = if is_async { block_span } else { span };
+        let body = shape::braced(quote!(#type_hint #destructure #statements), body_span);
         let respond = Ident::new(&respond.to_string(), span);
         let call = Ident::new("__call", Span::mixed_site());
         let start = quote!(*#call = #start);
@@ -91,16 +93,24 @@ fn instrument_method(args: TokenStream, item: TokenStream) -> Result<ImplItemFn>
         }
     };
     let statements = source::statements(&method.block);
-    let statements = if method.sig.asyncness.is_some() {
-        let mut block = Group::new(Delimiter::Brace, statements);
-        block.set_span(method.block.brace_token.span.join());
-        TokenTree::Group(block).into()
+    let statements = if is_async {
+        TokenTree::Group(shape::braced(statements, block_span)).into()
     } else {
         statements
     };
-    let statements = shape::rewrite_body(&method.sig, statements, instrument);
+    let statements = shape::rewrite_body(&method.sig, statements, block_span, instrument);
     method.block = source::verbatim_block(method.block.brace_token, statements);
     Ok(method)
+}
+
+/// Returns the import of the trait whose method `__respond` is, if the method calls that.
+fn import(respond: &Ident, sig: &Signature, runtime: &Path) -> Option<TokenStream> {
+    let from = if shape::is_unboxed(sig) {
+        quote!(RespondUnboxed)
+    } else {
+        quote!(RespondUnary)
+    };
+    (respond == "__respond").then(|| quote!(use #runtime::__private::#from as _;))
 }
 
 fn changed_by_another_attribute(method: &Ident) -> Error {

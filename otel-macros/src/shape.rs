@@ -1,10 +1,12 @@
-//! The two shapes of an RPC method: an `async fn`, and its desugaring by `#[async_trait]`.
+//! The shapes of an RPC method: an `async fn`, its desugaring by `#[async_trait]`, and a function
+//! that returns a future.
 
-use proc_macro2::{Group, Punct, Spacing, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Punct, Spacing, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
+use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{
-    AngleBracketedGenericArguments, GenericArgument, PathArguments, ReturnType, Signature, Type, TypeParamBound,
+    AngleBracketedGenericArguments, GenericArgument, PathArguments, ReturnType, Signature, Token, Type, TypeParamBound,
 };
 
 // Input:
@@ -14,16 +16,30 @@ use syn::{
 //         -> Pin<Box<dyn Future<Output = R> + Send + 'async_trait>> where …
 //     { …; Box::pin(async move { BODY }) }
 //
+// or a function without `async`:
+//     fn say_hello(&self, request: Request<HelloRequest>) -> impl Future<Output = R> + Send { … }
+//
 // Output: R, the output of the method's future: `Result<Response<T>, Status>`, or an alias of it.
 pub(crate) fn output(sig: &mut Signature) -> Option<&mut Type> {
     let ReturnType::Type(_, returns) = &mut sig.output else {
         return None;
     };
     if sig.asyncness.is_some() {
-        Some(returns)
-    } else {
-        boxed_future_output(returns)
+        return Some(returns);
     }
+    match &mut **returns {
+        Type::ImplTrait(future) => future_output(&mut future.bounds),
+        returns => boxed_future_output(returns),
+    }
+}
+
+/// Returns true if the method's future needs no box: unless its type says that it is one.
+pub(crate) fn is_unboxed(sig: &Signature) -> bool {
+    sig.asyncness.is_some() || returns_impl_trait(sig)
+}
+
+fn returns_impl_trait(sig: &Signature) -> bool {
+    matches!(&sig.output, ReturnType::Type(_, returns) if matches!(**returns, Type::ImplTrait(_)))
 }
 
 // Input: the statements of an `async fn`:
@@ -38,9 +54,11 @@ pub(crate) fn output(sig: &mut Signature) -> Option<&mut Type> {
 //     rewrite(BODY).await
 //     BEFORE; { rewrite(BODY) }
 //     rewrite((move || -> F { STATEMENTS })().await)
+// The body of the closure gets the span of the method's block, so that coverage counts its lines.
 pub(crate) fn rewrite_body(
     sig: &Signature,
     statements: TokenStream,
+    block: Span,
     rewrite: impl FnOnce(TokenStream, Span) -> TokenStream,
 ) -> TokenStream {
     if let Some(r#async) = &sig.asyncness {
@@ -56,13 +74,12 @@ pub(crate) fn rewrite_body(
             quote!(#(#before)* { #future })
         };
     }
-    let returns = &sig.output;
+    // A closure cannot return an `impl Trait`, whose one type the compiler infers.
+    let returns = (!returns_impl_trait(sig)).then_some(&sig.output);
     // In a closure, a `return` in the statements still returns F instead of ending the RPC's
     // future.
-    rewrite(
-        quote!((move || #returns { #(#tokens)* })().await),
-        call_site_at(&sig.fn_token),
-    )
+    let body = braced(tokens.into_iter().collect(), block);
+    rewrite(quote!((move || #returns #body)().await), call_site_at(&sig.fn_token))
 }
 
 /// Returns true if the statements start with `async_trait`'s `return` that never runs, which fixes
@@ -84,7 +101,12 @@ fn boxed_future_output(returns: &mut Type) -> Option<&mut Type> {
     let Type::TraitObject(future) = only_type_argument(only_type_argument(returns, "Pin")?, "Box")? else {
         return None;
     };
-    future.bounds.iter_mut().find_map(|bound| match bound {
+    future_output(&mut future.bounds)
+}
+
+/// Returns the `R` of the bound `Future<Output = R>`.
+fn future_output(bounds: &mut Punctuated<TypeParamBound, Token![+]>) -> Option<&mut Type> {
+    bounds.iter_mut().find_map(|bound| match bound {
         TypeParamBound::Trait(bound) => {
             let last = bound.path.segments.last_mut()?;
             if last.ident != "Future" {
@@ -167,6 +189,13 @@ fn strip_trailing_path(tokens: &[TokenTree]) -> &[TokenTree] {
 
 pub(crate) fn is_path_separator(first: &Punct, second: &Punct) -> bool {
     first.as_char() == ':' && first.spacing() == Spacing::Joint && second.as_char() == ':'
+}
+
+/// Returns a block with this span.
+pub(crate) fn braced(statements: TokenStream, span: Span) -> Group {
+    let mut block = Group::new(Delimiter::Brace, statements);
+    block.set_span(span);
+    block
 }
 
 /// Returns a group with the delimiters and span of `group`, but other tokens.

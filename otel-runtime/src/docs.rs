@@ -6,6 +6,7 @@
 //! | what the arguments of the attribute do | [Arguments](arguments) |
 //! | what the attribute writes | [Expansion](expansion) |
 //! | why it does not compile | [Compile errors](compile_errors) |
+//! | what the attribute cannot do | [Limits](limits) |
 //! | what a layer around the server adds | [Server layer](server_layer) |
 //! | how to record outgoing calls | [Client](client) |
 //! | how to use other headers than `traceparent`, and how to pass a context on by hand | [Propagators](propagators) |
@@ -36,6 +37,9 @@ pub mod emitted {}
 
 #[doc = include_str!("../docs/expansion.md")]
 pub mod expansion {}
+
+#[doc = include_str!("../docs/limits.md")]
+pub mod limits {}
 
 #[doc = include_str!("../docs/migrating.md")]
 pub mod migrating {}

@@ -18,7 +18,7 @@ use crate::metrics::instruments::Instruments;
 use crate::propagation::known::Known;
 use crate::propagation::{self, Headers, Limited};
 use crate::span::{SpanAttributes, StartedSpan};
-use crate::{guard, semconv};
+use crate::{guard, semconv, versions};
 
 /// The providers and the propagator that calls are recorded with, instead of the global ones.
 ///
@@ -140,7 +140,9 @@ impl Instrumentation {
                     parent,
                 )));
             }
-            self.0.tracer_is_noop.store(true, Ordering::Relaxed);
+            if !self.0.tracer_is_noop.swap(true, Ordering::Relaxed) {
+                versions::log_no_tracer();
+            }
             None
         });
         started.flatten()

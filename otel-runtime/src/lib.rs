@@ -8,6 +8,7 @@
 
 mod attributes;
 mod client;
+mod clock;
 pub mod docs;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
@@ -27,6 +28,7 @@ mod server;
 mod span;
 mod sync;
 pub mod task;
+mod versions;
 
 #[doc(hidden)]
 #[path = "private.rs"]

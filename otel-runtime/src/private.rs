@@ -5,7 +5,7 @@ pub use tonic::{Response, Status};
 
 pub use crate::__service_name as service_name;
 pub use crate::attributes::field_value::attribute;
-pub use crate::server::{MethodDescriptor, RespondUnary, Untraced};
+pub use crate::server::{MethodDescriptor, RespondUnary, RespondUnboxed, Untraced};
 
 /// Gives a handler's body its type, in a `return` that never runs.
 #[must_use]

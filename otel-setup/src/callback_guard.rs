@@ -125,7 +125,7 @@ fn guarded<T: 'static>(name: String, callback: Callback<T>) -> impl Fn(&dyn Asyn
 
 #[cfg(test)]
 mod tests {
-    use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
+    use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ScopeMetrics, SumDataPoint};
     use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
 
     use super::*;
@@ -133,12 +133,12 @@ mod tests {
     /// Returns the names, descriptions, units and sums that have been exported last.
     fn exported(exporter: &InMemoryMetricExporter) -> Vec<String> {
         let last = exporter.get_finished_metrics().unwrap().pop().unwrap();
-        let metrics = last.scope_metrics().flat_map(|scope| scope.metrics());
+        let metrics = last.scope_metrics().flat_map(ScopeMetrics::metrics);
         let mut lines: Vec<String> = metrics
             .map(|metric| {
                 let value = match metric.data() {
                     AggregatedMetrics::U64(MetricData::Sum(sum)) => {
-                        format!("{:?}", sum.data_points().map(|point| point.value()).collect::<Vec<_>>())
+                        format!("{:?}", sum.data_points().map(SumDataPoint::value).collect::<Vec<_>>())
                     }
                     AggregatedMetrics::F64(MetricData::Histogram(histogram)) => {
                         let point = histogram.data_points().next().unwrap();

@@ -79,7 +79,11 @@ impl SpanProcessor for CountingProcessor<BatchSpanProcessor> {
 impl LogProcessor for CountingProcessor<BatchLogProcessor> {
     fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
         if !self.stats.is_closed() {
-            self.stats.add_recorded(1);
+            if self.stats.is_closing() {
+                self.stats.add_late();
+            } else {
+                self.stats.add_recorded(1);
+            }
             unique_keys::in_record(record);
             self.processor.emit(record, scope);
         }

@@ -5,8 +5,8 @@
 //! | what `init` sets up, and what can be set in code | [Set-up](setup) |
 //! | which environment variables there are, and their defaults | [Environment variables](variables) |
 //! | how to configure it with OpenTelemetry's configuration file | [Configuration file](configuration_file) |
-//! | what Prometheus gets from a scrape: names, formats, exemplars | [Prometheus](prometheus) |
 //! | what happens while a receiver is away or refuses | [Outages](outages) |
+//! | what Prometheus gets from a scrape: names, formats, exemplars | [Prometheus](prometheus) |
 //! | how to run a service in production | [In production](otel_runtime::docs::production) |
 //! | what is recorded of RPCs, and everything else | [the chapters of otel-runtime](otel_runtime::docs) |
 //!

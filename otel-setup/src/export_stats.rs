@@ -27,6 +27,8 @@ pub(crate) struct ExportStats {
     /// threads that record spans take no lock.
     started: AtomicU64,
     recorded: AtomicU64,
+    /// Log records that were made after the shutdown had begun.
+    late: AtomicU64,
     counts: Mutex<Counts>,
     closed: Condvar,
     /// The end of the shutdown's timeout, if a shutdown has begun.
@@ -62,6 +64,7 @@ impl ExportStats {
             endpoint,
             started: AtomicU64::default(),
             recorded: AtomicU64::default(),
+            late: AtomicU64::default(),
             counts: Mutex::default(),
             closed: Condvar::new(),
             deadline: watch::Sender::default(),
@@ -81,6 +84,12 @@ impl ExportStats {
         if before.is_multiple_of(FORK_CHECK_INTERVAL) {
             self.check_process();
         }
+    }
+
+    /// Counts a log record that the program makes while it shuts down. It is exported if there is
+    /// time, but is no loss otherwise: connections that close log events of their own.
+    pub(crate) fn add_late(&self) {
+        self.late.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Returns whether this process is a fork of the one whose threads export.
@@ -173,6 +182,11 @@ impl ExportStats {
         self.deadline.send_replace(Some(deadline));
     }
 
+    /// Returns whether the shutdown has begun.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.deadline.borrow().is_some()
+    }
+
     /// Marks the exporter as closed: nothing is exported from now on.
     pub(crate) fn close(&self) {
         self.counts().is_closed = true;
@@ -216,8 +230,9 @@ impl ExportStats {
         let recorded = self.recorded.load(Ordering::Relaxed);
         // Only spans are counted as they start.
         let open = self.started.load(Ordering::Relaxed).saturating_sub(recorded);
-        let total = recorded + open;
-        let lost = total.saturating_sub(counts.delivered);
+        let late = self.late.load(Ordering::Relaxed);
+        let mut total = recorded + open + late;
+        let mut lost = total.saturating_sub(counts.delivered);
         let mut reasons: Vec<String> = Vec::new();
         let mut accounted = 0;
         for (count, failure) in counts.causes.losses() {
@@ -228,6 +243,9 @@ impl ExportStats {
             accounted += count;
         }
         let never_exported = (lost - open).saturating_sub(accounted);
+        let forgiven = never_exported.min(late);
+        (total, lost) = (total - forgiven, lost - forgiven);
+        let never_exported = never_exported - forgiven;
         if never_exported > 0 && counts.is_closed {
             reasons.push(format!(
                 "{never_exported} found the queue full, or were recorded after the shutdown"

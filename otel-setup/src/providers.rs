@@ -82,7 +82,8 @@ impl Providers {
         self.shutdown.run(deadline, timed_out, || {
             for stats in &self.export_stats {
                 // Exporters give up a little earlier, so that their counts are complete.
-                stats.set_deadline(deadline - (timeout / 20).min(Duration::from_millis(200)));
+                let earlier = (timeout / 20).min(Duration::from_millis(200));
+                stats.set_deadline(deadline.checked_sub(earlier).unwrap_or(deadline));
             }
             let tracers = self.tracers.clone();
             let meters = self.meters.clone();

@@ -323,8 +323,9 @@ fn routes(shared: &Arc<Shared>) -> Routes {
 impl Shared {
     /// Stores the message, and returns the number of rejected items, or the reason of the failure.
     async fn receive(&self, path: &str, headers: HeaderMap, content: Content) -> Result<i64, Behaviour> {
-        self.requests.send_modify(|requests| requests.push(Instant::now()));
         let behaviour = self.behaviour.lock().unwrap().clone();
+        // Later, since tests wait for it to change the behaviour.
+        self.requests.send_modify(|requests| requests.push(Instant::now()));
         let rejected = match behaviour {
             Behaviour::Accept => 0,
             Behaviour::Hang => std::future::pending().await,

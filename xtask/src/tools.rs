@@ -1,6 +1,7 @@
 //! Programs that cargo does not bring, installed if they are missing.
 
 use std::env;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use xshell::cmd;
@@ -52,4 +53,17 @@ pub(crate) fn require_cargo(project: &Project, subcommand: &str, version: &str) 
         .arg(tools)
         .arg(&package);
     install.run().with_context(|| format!("cannot install {package}"))
+}
+
+/// Installs the source of the standard library, from which it is built for other targets.
+pub(crate) fn require_library_source(project: &Project) -> Result<()> {
+    let shell = &project.shell;
+    let sysroot = cmd!(shell, "rustc --print sysroot").quiet().read()?;
+    if shell.path_exists(Path::new(&sysroot).join("lib/rustlib/src/rust/library")) {
+        return Ok(());
+    }
+    let install = cmd!(shell, "rustup component add rust-src");
+    install
+        .run()
+        .context("the standard library's source is missing; install it with: rustup component add rust-src")
 }

@@ -4,13 +4,44 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
+use crate::clock::TimerInstant;
 use crate::grpc::side::Side;
+use crate::guard::CaughtPanic;
 
 /// Tolerance for a handler that starts later than the timers of tonic and of the caller.
 ///
 /// tonic's timer starts when the headers arrive, and the caller's timer even earlier. A handler
 /// starts only when the request message has been read.
 const MAX_SLACK: Duration = Duration::from_millis(100);
+
+/// The timeout of a request, and the time at which it arrived, by the clock of tonic's timers.
+#[derive(Debug)]
+pub(crate) struct Timeout {
+    timeout: Duration,
+    started_at: TimerInstant,
+}
+
+impl Timeout {
+    /// Never inlined, to keep the start of a call without a timeout small.
+    #[inline(never)]
+    pub(crate) fn start(timeout: Duration) -> Option<Self> {
+        let started_at = now()?;
+        Some(Timeout { timeout, started_at })
+    }
+
+    /// Returns `true` if an RPC that is dropped now has exceeded its timeout.
+    pub(crate) fn exceeded(&self, side: Side) -> bool {
+        now().is_some_and(|now| exceeded(side, self.timeout, now - self.started_at))
+    }
+}
+
+/// Returns the time by the clock of tonic's timers.
+///
+/// A clock that can be stopped panics in a thread that has dropped its thread-locals, where a drop
+/// may still call this. Then there is no time, as no timer fires.
+fn now() -> Option<TimerInstant> {
+    CaughtPanic::catch(TimerInstant::now).ok()
+}
 
 /// Parses `grpc-timeout`: up to eight digits and a unit, as the [gRPC protocol] specifies.
 ///

@@ -89,16 +89,16 @@ fn accepts(span: &SpanContext) -> bool {
 pub(crate) struct MethodExemplars(OnceLock<Box<[OnceLock<&'static Series>; Outcome::COUNT]>>);
 
 impl MethodExemplars {
-    /// Stores a call that ended at `time`. `describe` returns the name of the metric and the
-    /// attributes of the call's series.
+    /// Stores a call that started at `start` and took `elapsed`. `describe` returns the name of the
+    /// metric and the attributes of the call's series.
     #[inline]
     pub(crate) fn record(
         &self,
         outcome: Outcome<'_>,
         boundaries: &[f64],
         span: &SpanContext,
-        seconds: f64,
-        time: SystemTime,
+        start: SystemTime,
+        elapsed: Duration,
         describe: impl FnOnce() -> (&'static str, Box<[KeyValue]>),
     ) {
         let Some(index) = outcome.metric_index().filter(|_| accepts(span)) else {
@@ -106,11 +106,13 @@ impl MethodExemplars {
         };
         let series =
             self.0.get_or_init(Box::default)[index].get_or_init(|| Series::leak(boundaries.len() + 1, describe()));
-        // Buckets include their upper boundary.
-        let bucket = boundaries.partition_point(|boundary| *boundary < seconds);
+        let seconds = elapsed.as_secs_f64();
+        // Buckets include their upper boundary. Most calls are in one of the first.
+        let bucket = boundaries.iter().position(|boundary| seconds <= *boundary);
         // Instrumentations with other boundaries share these buckets.
-        if let Some(bucket) = series.buckets.get(bucket) {
-            bucket.store(span, seconds, time);
+        if let Some(bucket) = series.buckets.get(bucket.unwrap_or(boundaries.len())) {
+            let start = start.duration_since(UNIX_EPOCH).unwrap_or_default();
+            bucket.store(span, seconds, nanoseconds(start).wrapping_add(nanoseconds(elapsed)));
         }
     }
 }
@@ -151,7 +153,7 @@ impl Bucket {
     /// Stores an exemplar, unless another thread is storing one right now.
     #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "the halves of an id")]
-    fn store(&self, span: &SpanContext, value: f64, time: SystemTime) {
+    fn store(&self, span: &SpanContext, value: f64, nanos: u64) {
         let sequence = self.sequence.load(Ordering::Relaxed);
         let is_free = sequence.is_multiple_of(2);
         if !is_free
@@ -164,8 +166,6 @@ impl Bucket {
         }
         fence(Ordering::Release);
         let trace_id = u128::from_be_bytes(span.trace_id().to_bytes());
-        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let nanos = since.as_secs().wrapping_mul(1_000_000_000) + u64::from(since.subsec_nanos());
         self.trace_id_high.store((trace_id >> 64) as u64, Ordering::Relaxed);
         self.trace_id_low.store(trace_id as u64, Ordering::Relaxed);
         self.span_id
@@ -199,6 +199,13 @@ impl Bucket {
     }
 }
 
+/// Returns the duration in nanoseconds. `Duration::as_nanos` computes with 128 bits.
+#[inline]
+fn nanoseconds(duration: Duration) -> u64 {
+    let seconds = duration.as_secs().wrapping_mul(1_000_000_000);
+    seconds.wrapping_add(u64::from(duration.subsec_nanos()))
+}
+
 #[cfg(test)]
 mod tests {
     use std::thread;
@@ -222,8 +229,7 @@ mod tests {
                 scope.spawn(move || {
                     for round in 0..50_000 {
                         let id = round * 2 + writer;
-                        let time = UNIX_EPOCH + Duration::from_nanos(u64::from(id));
-                        bucket.store(&span(u64::from(id)), f64::from(id), time);
+                        bucket.store(&span(u64::from(id)), f64::from(id), u64::from(id));
                     }
                 });
             }

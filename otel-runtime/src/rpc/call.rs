@@ -1,7 +1,7 @@
 //! The state of one call, and how it is recorded from its start to the first of its ends.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use opentelemetry::trace::{Link, SpanBuilder, SpanKind, SpanRef, TraceContextExt};
 use opentelemetry::{Context, KeyValue};
@@ -9,10 +9,11 @@ use tonic::Code;
 
 use super::message_sizes::MessageSizes;
 use crate::attributes::captured_headers::CapturedHeaders;
+use crate::clock::{self, Instant};
 use crate::grpc::outcome::Outcome;
 use crate::grpc::path::full_method_name;
 use crate::grpc::side::Side;
-use crate::grpc::timeout;
+use crate::grpc::timeout::Timeout;
 use crate::instrumentation::InstrumentationRef;
 use crate::method::Method;
 use crate::method::registry::MethodRegistry;
@@ -73,7 +74,7 @@ pub struct Call {
     started_at: Instant,
     /// The wall-clock time of `started_at`, if the call has a span.
     start_time: SystemTime,
-    timeout: Option<Duration>,
+    timeout: Option<Timeout>,
     layer_headers: Option<&'static CapturedHeaders>,
     /// Header lists of the handler that runs this call, if one has claimed it.
     handler_headers: Option<&'static CapturedHeaders>,
@@ -85,7 +86,7 @@ pub struct Call {
 
 impl Call {
     #[inline]
-    pub(super) fn new(params: CallParams, timeout: Option<Duration>, started_at: Instant) -> Self {
+    pub(super) fn new(params: CallParams, timeout: Option<Timeout>, started_at: Instant) -> Self {
         Call {
             method: params.method,
             unresolved: params.unresolved,
@@ -117,7 +118,7 @@ impl Call {
 
     /// Starts the call's span.
     pub(crate) fn start_span(&mut self, parent: SpanParent, attributes: &dyn SpanAttributes) {
-        self.start_time = SystemTime::now();
+        self.start_time = clock::time_of_day();
         let base = parent.base.unwrap_or_else(Context::current);
         // Has room for the attributes that the end adds.
         let mut at_start = Vec::with_capacity(8);
@@ -327,8 +328,8 @@ impl Call {
             outcome,
             instruments.boundaries(),
             context.span().span_context(),
-            elapsed.as_secs_f64(),
-            self.start_time + elapsed,
+            self.start_time,
+            elapsed,
             || self.method.duration_series(instruments, outcome),
         );
     }
@@ -341,7 +342,8 @@ impl Call {
     /// Returns `true` if the caller's deadline has passed.
     pub(crate) fn deadline_exceeded(&self) -> bool {
         self.timeout
-            .is_some_and(|timeout| timeout::exceeded(self.side(), timeout, self.started_at.elapsed()))
+            .as_ref()
+            .is_some_and(|timeout| timeout.exceeded(self.side()))
     }
 
     #[inline]

@@ -2,9 +2,11 @@
 
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::call::{Call, CallParams};
+use crate::clock::Instant;
+use crate::grpc::timeout::Timeout;
 
 /// Number of empty boxes that a thread keeps.
 const MAX_POOLED: usize = 32;
@@ -24,6 +26,8 @@ impl PooledCall {
     #[inline]
     pub(crate) fn new(params: CallParams, timeout: Option<Duration>) -> Self {
         let started_at = Instant::now();
+        // Before the call is constructed: a panic in between would need a copy of `params`.
+        let timeout = timeout.and_then(Timeout::start);
         let mut empty = match POOL.try_with(|pool| pool.borrow_mut().pop()) {
             Ok(Some(empty)) => empty,
             _ => Box::new(None),

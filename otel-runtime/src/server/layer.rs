@@ -19,7 +19,6 @@ use crate::attributes::captured_headers::CapturedHeaders;
 use crate::grpc::content_type::is_grpc;
 use crate::grpc::request_headers::KnownHeaders;
 use crate::grpc::side::Direction;
-use crate::guard;
 use crate::instrumentation::InstrumentationRef;
 use crate::layer::options::{Options, options};
 use crate::layer::request::RpcRequest;
@@ -28,6 +27,7 @@ use crate::method::registry::MethodRegistry;
 use crate::rpc::call::{CallParams, UnresolvedMethod};
 use crate::rpc::current::{self, ActiveCall};
 use crate::rpc::message_sizes::MessageSizes;
+use crate::{guard, versions};
 
 type Predicate = Arc<dyn Fn(&RpcRequest<'_>) -> bool + Send + Sync>;
 
@@ -225,8 +225,13 @@ impl ServerLayer {
         let addrs = || addrs;
         let incoming = IncomingRequest::from_http(request, &addrs);
         let mut call = self.start_incoming(request.uri().path(), &incoming, instrumentation, captured);
-        if let Some(sizes) = call.recorded().and_then(|call| call.message_sizes()) {
-            sizes.count_request(request.body_mut(), Direction::Received);
+        if let Some(call) = call.recorded() {
+            if call.is_unresolved() {
+                versions::mark(request.extensions_mut());
+            }
+            if let Some(sizes) = call.message_sizes() {
+                sizes.count_request(request.body_mut(), Direction::Received);
+            }
         }
         Some(call)
     }

@@ -9,5 +9,5 @@ mod start;
 
 pub use body::ServerBody;
 pub use future::ServerFuture;
-pub use handler::{MethodDescriptor, RespondUnary, TracedStream, Untraced};
+pub use handler::{MethodDescriptor, RespondUnary, RespondUnboxed, TracedStream, Untraced};
 pub use layer::{ServerLayer, ServerService};

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, Uri};
-use tonic::transport::server::TcpConnectInfo;
 use tonic::{Extensions, Request};
 
 use crate::grpc::request_headers::get_first;
@@ -89,6 +88,7 @@ pub(super) struct ConnectionAddrs {
 
 impl ConnectionAddrs {
     /// Reads the addresses that tonic's server has put into the extensions.
+    #[cfg(not(target_family = "wasm"))]
     pub(super) fn from_tonic<T>(request: &Request<T>) -> Self {
         if request.extensions().is_empty() {
             return ConnectionAddrs::default();
@@ -99,12 +99,23 @@ impl ConnectionAddrs {
         })
     }
 
+    #[cfg(target_family = "wasm")]
+    pub(super) fn from_tonic<T>(_: &Request<T>) -> Self {
+        ConnectionAddrs::default()
+    }
+
+    #[cfg(not(target_family = "wasm"))]
     fn without_tls(extensions: &Extensions) -> Option<Self> {
-        let connection = extensions.get::<TcpConnectInfo>()?;
+        let connection = extensions.get::<tonic::transport::server::TcpConnectInfo>()?;
         Some(ConnectionAddrs {
             peer: connection.remote_addr,
             local: connection.local_addr,
         })
+    }
+
+    #[cfg(target_family = "wasm")]
+    fn without_tls(_: &Extensions) -> Option<Self> {
+        None
     }
 
     /// Like [`from_tonic`](Self::from_tonic), for an HTTP request.

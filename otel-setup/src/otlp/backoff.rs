@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 const FIRST: Duration = Duration::from_millis(200);
-const LONGEST: Duration = Duration::from_secs(5);
+const LONGEST: Duration = Duration::from_secs(1);
 
 /// Exponential backoff with jitter: each pause is up to 1.6 times as long as the one before, and
 /// varies by half, so that the clients of a receiver do not return at once.

@@ -75,10 +75,9 @@ impl OtlpExporter {
         }
     }
 
-    fn shut_down(&self) -> OTelSdkResult {
+    fn shut_down(&self) {
         *self.runtime.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.delivery.stats().close();
-        Ok(())
     }
 }
 
@@ -89,7 +88,8 @@ impl SpanExporter for OtlpExporter {
     }
 
     fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
-        self.shut_down()
+        self.shut_down();
+        Ok(())
     }
 
     fn set_resource(&mut self, resource: &Resource) {
@@ -104,7 +104,8 @@ impl LogExporter for OtlpExporter {
     }
 
     fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
-        self.shut_down()
+        self.shut_down();
+        Ok(())
     }
 
     fn set_resource(&mut self, resource: &Resource) {
@@ -137,7 +138,8 @@ impl PushMetricExporter for OtlpExporter {
     }
 
     fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
-        self.shut_down()
+        self.shut_down();
+        Ok(())
     }
 
     fn temporality(&self) -> Temporality {

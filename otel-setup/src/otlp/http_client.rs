@@ -9,7 +9,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, Uri};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Collected, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -90,7 +90,7 @@ impl HttpClient {
         let body = Limited::new(body, MAX_RESPONSE).collect().await;
         if !head.status().is_success() {
             // The status counts, even if the body breaks.
-            let body = body.map(|body| body.to_bytes()).unwrap_or_default();
+            let body = body.map(Collected::to_bytes).unwrap_or_default();
             return Err(refused(&head, &body));
         }
         let body = body
@@ -166,6 +166,9 @@ pub(super) fn tcp(settings: &Settings) -> HttpConnector {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
     connector.set_connect_timeout(Some(settings.timeout / 2));
+    // HTTP/1.1 has no pings. This leaves time for another connection.
+    #[cfg(target_os = "linux")]
+    connector.set_tcp_user_timeout(Some(settings.timeout * 3 / 10));
     // TLS and proxies have other schemes.
     connector.enforce_http(false);
     connector

@@ -37,6 +37,7 @@ pub(super) struct Settings {
     pub(super) headers: HeaderMap,
     pub(super) timeout: Duration,
     pub(super) is_compressed: bool,
+    #[cfg_attr(not(feature = "tls"), allow(dead_code))]
     pub(super) tls: Option<Tls>,
     pub(super) proxy: Option<Proxy>,
 }

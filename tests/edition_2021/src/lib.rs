@@ -1,5 +1,5 @@
 //! A body keeps its edition: this crate has edition 2021, in which the temporaries of a block's
-//! last expression are dropped after its locals.
+//! last expression are dropped after its locals. Its `Cargo.toml` renames otel-runtime.
 
 #![cfg(test)]
 
@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use integration_tests::kinds::Message;
 use integration_tests::rpc::request;
-use otel_runtime::traced_service;
+use telemetry::traced_service;
 use tonic::{Request, Response, Status};
 
 /// A value that notes its drop.

@@ -97,3 +97,32 @@ async fn streaming() {
     assert_eq!(span.name, "kinds.ServerStream/Call");
     assert_eq!(attributes(&span.attributes)["rpc.status_code"], "UNAVAILABLE");
 }
+
+trait Native {
+    fn call(&self, request: Request<Message>) -> impl Future<Output = Result<Response<Message>, Status>> + Send;
+}
+
+#[traced_service(service = "kinds.Native")]
+impl Native for ByHand {
+    fn call(&self, request: Request<Message>) -> impl Future<Output = Result<Response<Message>, Status>> + Send {
+        if request.get_ref().text.is_empty() {
+            return std::future::ready(Err(Status::invalid_argument("empty")));
+        }
+        std::future::ready(Ok(Response::new(request.into_inner())))
+    }
+}
+
+#[tokio::test]
+async fn returns_an_impl_future() {
+    for (text, code) in [("hello", "OK"), ("", "INVALID_ARGUMENT")] {
+        let telemetry = Telemetry::start();
+        let reply = Native::call(&ByHand, Request::new(Message::from(text))).await;
+        match reply {
+            Ok(reply) => assert_eq!(reply.into_inner().text, text),
+            Err(status) => assert_eq!(status.message(), "empty"),
+        }
+        let span = telemetry.span().await;
+        assert_eq!(span.name, "kinds.Native/Call");
+        assert_eq!(attributes(&span.attributes)["rpc.status_code"], code);
+    }
+}

@@ -5,9 +5,11 @@
 
 mod arguments;
 mod bodies;
+mod coverage;
 mod desugared;
 mod fields;
 mod handler_stack;
+mod line_numbers;
 mod lints;
 mod names;
 mod order;

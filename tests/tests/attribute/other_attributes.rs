@@ -100,6 +100,22 @@ async fn named_on_a_method() {
 }
 
 #[tokio::test]
+async fn named_beside_the_arguments_of_a_method() {
+    services!(AboveAbove: #[traced_service] #[tonic::async_trait]; #[traced(fields(a = 1))] #[named]; function_name!());
+    services!(AboveBelow: #[traced_service] #[tonic::async_trait]; #[named] #[traced(fields(a = 1))]; function_name!());
+    services!(BelowAbove: #[tonic::async_trait] #[traced_service]; #[traced(fields(a = 1))] #[named]; function_name!());
+    services!(BelowBelow: #[tonic::async_trait] #[traced_service]; #[named] #[traced(fields(a = 1))]; function_name!());
+    assert_replies(|| AboveAbove, "call").await;
+    assert_streams(AboveAbove, "call").await;
+    assert_replies(|| AboveBelow, "call").await;
+    assert_streams(AboveBelow, "call").await;
+    assert_replies(|| BelowAbove, "call").await;
+    assert_streams(BelowAbove, "call").await;
+    assert_replies(|| BelowBelow, "call").await;
+    assert_streams(BelowBelow, "call").await;
+}
+
+#[tokio::test]
 async fn autometrics_on_a_method() {
     services!(Above: #[traced_service] #[tonic::async_trait]; #[autometrics]; "hello");
     services!(Below: #[tonic::async_trait] #[traced_service]; #[autometrics]; "hello");

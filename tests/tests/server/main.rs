@@ -16,5 +16,7 @@ mod outcomes_on_the_wire;
 mod rpcs_without_handler;
 mod sampling;
 mod status_codes;
+mod stopped_clock;
 mod streaming;
 mod unary;
+mod versions;

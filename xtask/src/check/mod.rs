@@ -131,6 +131,11 @@ const STEPS: &[Step] = &[
         run: packages::features,
     },
     Step {
+        name: "wasm",
+        about: "otel-runtime builds for a browser, without its default features",
+        run: packages::for_browsers,
+    },
+    Step {
         name: "package-contents",
         about: "the packages contain what belongs there, and nothing else",
         run: packages::contents,

@@ -72,6 +72,19 @@ pub(super) fn features(project: &Project) -> Result<()> {
     Ok(project.cargo(&format!("hack clippy {pairs} {lints}")).run()?)
 }
 
+/// Builds otel-runtime for a browser, with a standard library from its source.
+///
+/// Not every machine can install the target. Building the library is unstable, so the compiler has
+/// to believe that it is a nightly one.
+pub(super) fn for_browsers(project: &Project) -> Result<()> {
+    tools::require_library_source(project)?;
+    let target = project.target_directory("Cargo.toml")?.join("wasm");
+    let options = "--target wasm32-unknown-unknown -Z build-std=std,panic_abort";
+    let check = format!("check --quiet --package otel-runtime --no-default-features --locked {options}");
+    let check = project.cargo(&check).env("RUSTC_BOOTSTRAP", "1");
+    Ok(check.env("CARGO_TARGET_DIR", target).run()?)
+}
+
 /// Compares the top level of each package with the expected one.
 pub(super) fn contents(project: &Project) -> Result<()> {
     for package in project.published()? {

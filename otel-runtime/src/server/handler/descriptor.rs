@@ -2,19 +2,19 @@
 
 use std::sync::OnceLock;
 
-use tonic::Request;
+use tonic::{Extensions, Request};
 
 use super::call::HandlerCall;
 use super::future::{GrpcResult, ResponseKind};
 use crate::attributes::captured_headers::{CaptureLists, CapturedHeaders};
 use crate::grpc::path::{names_match, service_and_method};
-use crate::guard;
 use crate::instrumentation::{Instrumentation, InstrumentationRef};
 use crate::method::Method;
 use crate::rpc::call::{Call, CallParams};
 use crate::rpc::current::{self, ActiveCall};
 use crate::server::request::{ConnectionAddrs, IncomingRequest};
 use crate::server::start::start_call;
+use crate::{guard, versions};
 
 /// A method of an annotated service.
 #[derive(Debug)]
@@ -145,7 +145,7 @@ impl MethodDescriptor {
             Incoming::NewCall => {
                 let captured = self.captured_headers();
                 let params = CallParams {
-                    method: self.method(request.path()),
+                    method: self.method(request.path(), request.extensions),
                     unresolved: None,
                     instrumentation: InstrumentationRef::or_global(instrumentation),
                     layer_headers: None,
@@ -157,7 +157,7 @@ impl MethodDescriptor {
             }
             Incoming::LayerCall { is_unresolved } => {
                 if is_unresolved {
-                    current::take_recorded(|call| call.resolve_method(self.method(call.path())));
+                    current::take_recorded(|call| call.resolve_method(self.method(call.path(), request.extensions)));
                 }
                 let call = HandlerCall::Layer;
                 call.capture_request_headers(request.headers);
@@ -224,16 +224,17 @@ impl MethodDescriptor {
     }
 
     #[inline]
-    fn method(&'static self, path: Option<&str>) -> &'static Method {
+    fn method(&'static self, path: Option<&str>, extensions: &Extensions) -> &'static Method {
         let fallback = || path.is_none().then(|| self.fallback_method.get()).flatten();
         match self.wire_method.get().or_else(fallback) {
             Some(method) => method,
-            None => self.init_method(path),
+            None => self.init_method(path, extensions),
         }
     }
 
     #[cold]
-    fn init_method(&'static self, path: Option<&str>) -> &'static Method {
+    fn init_method(&'static self, path: Option<&str>, extensions: &Extensions) -> &'static Method {
+        versions::warn_of_other_layer(extensions);
         match path.and_then(|path| Some((path, service_and_method(path)?))) {
             Some((path, (service, method))) => self.wire_method.get_or_init(|| {
                 let service = if self.service_is_known { self.service } else { service };
@@ -277,17 +278,26 @@ mod tests {
     #[test]
     fn the_first_path_names_the_method() {
         static RPC: MethodDescriptor = MethodDescriptor::for_trait("Greeter", "SayHello");
-        assert_eq!(RPC.method(None).name(), "Greeter/SayHello");
+        assert_eq!(RPC.method(None, &Extensions::new()).name(), "Greeter/SayHello");
         let path = http::Uri::from_static("/helloworld.Greeter/SayHELLO");
-        assert_eq!(RPC.method(Some(path.path())).name(), "helloworld.Greeter/SayHELLO");
-        assert_eq!(RPC.method(None).name(), "helloworld.Greeter/SayHELLO");
+        assert_eq!(
+            RPC.method(Some(path.path()), &Extensions::new()).name(),
+            "helloworld.Greeter/SayHELLO"
+        );
+        assert_eq!(
+            RPC.method(None, &Extensions::new()).name(),
+            "helloworld.Greeter/SayHELLO"
+        );
     }
 
     #[test]
     fn a_known_service_keeps_its_name() {
         static RPC: MethodDescriptor = MethodDescriptor::for_service("helloworld.Greeter", "GetUrl");
         let path = http::Uri::from_static("/elsewhere/GetURL");
-        assert_eq!(RPC.method(Some(path.path())).name(), "helloworld.Greeter/GetURL");
+        assert_eq!(
+            RPC.method(Some(path.path()), &Extensions::new()).name(),
+            "helloworld.Greeter/GetURL"
+        );
     }
 
     #[test]
@@ -301,15 +311,21 @@ mod tests {
             MethodDescriptor::for_trait("Greeter", "SayHello").with_service(crate::__private::service_name!(named));
         static UNKNOWN: MethodDescriptor =
             MethodDescriptor::for_trait("Greeter", "SayHello").with_service(crate::__private::service_name!(unnamed));
-        assert_eq!(KNOWN.method(None).name(), "helloworld.Greeter/SayHello");
-        assert_eq!(UNKNOWN.method(None).name(), "Greeter/SayHello");
+        assert_eq!(
+            KNOWN.method(None, &Extensions::new()).name(),
+            "helloworld.Greeter/SayHello"
+        );
+        assert_eq!(UNKNOWN.method(None, &Extensions::new()).name(), "Greeter/SayHello");
     }
 
     #[test]
     fn a_known_method_keeps_its_name() {
         static RPC: MethodDescriptor = MethodDescriptor::for_trait("Greeter", "GetUrl").with_method("GetURL");
         let path = http::Uri::from_static("/helloworld.Greeter/get");
-        assert_eq!(RPC.method(None).name(), "Greeter/GetURL");
-        assert_eq!(RPC.method(Some(path.path())).name(), "helloworld.Greeter/GetURL");
+        assert_eq!(RPC.method(None, &Extensions::new()).name(), "Greeter/GetURL");
+        assert_eq!(
+            RPC.method(Some(path.path()), &Extensions::new()).name(),
+            "helloworld.Greeter/GetURL"
+        );
     }
 }

@@ -40,7 +40,7 @@ impl<R> ResponseKind<R> {
 }
 
 /// A response stream without a name, as the traits that `generate_default_stubs` makes return them.
-type BoxStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send + 'static>>;
+pub(super) type BoxStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send + 'static>>;
 
 impl<S: Stream> ResponseKind<Result<Response<S>, Status>> {
     /// Runs a handler whose response is a stream of a named type.
@@ -123,21 +123,22 @@ impl<T: 'static> ResponseKind<Result<Response<BoxStream<T>>, Status>> {
 }
 
 /// Finishes a handler that has returned.
-trait Finish<T> {
+pub(super) trait Finish<T> {
     type Message;
 
-    // The whole result, and not the response in it: taking it apart copies it twice, 50 instructions.
+    // The whole result, and not the response in it: taking it apart copies it twice, which costs 50
+    // instructions.
     fn finish(call: &mut HandlerCall, result: Result<Response<T>, Status>) -> Result<Response<Self::Message>, Status>;
 }
 
 /// Ends the call: the response is one message.
-struct WithMessage;
+pub(super) struct WithMessage;
 
 /// Hands the call over to the response stream.
-struct WithStream;
+pub(super) struct WithStream;
 
 /// Hands the call over to the response stream, and boxes that again.
-struct WithBoxedStream;
+pub(super) struct WithBoxedStream;
 
 impl<T> Finish<T> for WithMessage {
     type Message = T;
@@ -179,7 +180,7 @@ impl<S: BoxedStream> Finish<S> for WithBoxedStream {
 pin_project! {
     /// The future of a handler with its call. It is polled and dropped inside the call.
     #[must_use = "futures do nothing unless polled"]
-    struct HandlerFuture<S: Start, K> {
+    pub(super) struct HandlerFuture<S: Start, K> {
         call: HandlerCall,
         #[pin]
         handler: Handler<S, S::Future>,
@@ -207,7 +208,7 @@ pin_project! {
 }
 
 impl<S: Start, K> HandlerFuture<S, K> {
-    fn new(start: S) -> Self {
+    pub(super) fn new(start: S) -> Self {
         HandlerFuture {
             call: HandlerCall::None,
             handler: Handler::Unstarted { start },
@@ -229,7 +230,7 @@ where
             && let ReplacedHandler::Unstarted { start } = this.handler.as_mut().project_replace(Handler::Done)
         {
             let future = start.start(this.call);
-            // Forgets the `Done`, which an assignment would drop, as below: saves 200 bytes of code.
+            // Forgets the `Done`, which an assignment would drop, as below: saves 200 bytes.
             std::mem::forget(this.handler.as_mut().project_replace(Handler::Running { future }));
         }
         let mut polled = Poll::Pending;

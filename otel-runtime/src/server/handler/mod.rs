@@ -5,7 +5,9 @@ mod descriptor;
 mod future;
 mod start;
 mod stream;
+mod unboxed;
 
 pub use descriptor::MethodDescriptor;
 pub use future::RespondUnary;
 pub use stream::{TracedStream, Untraced};
+pub use unboxed::RespondUnboxed;

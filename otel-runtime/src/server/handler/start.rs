@@ -4,16 +4,18 @@
 //! is compiled once for each response type then, and not once for each method. And an unoptimized
 //! build copies a future wherever it moves, each time into a stack slot of its own, while a future
 //! is as large as all the locals of its handler: in a box it does not move. Optimized builds, which
-//! construct the future in place, save both allocations.
+//! construct the future in place, save both allocations. The types of an `async fn` that
+//! `#[async_trait]` has not rewritten are never hidden: a trait object is `Send`, or is not,
+//! whatever is behind it.
 
 use std::pin::Pin;
 
 use super::call::HandlerCall;
 
 #[cfg(debug_assertions)]
-pub(super) use debug::start;
+pub(super) use debug::{start, start_unboxed};
 #[cfg(not(debug_assertions))]
-pub(super) use release::start;
+pub(super) use release::{start, start as start_unboxed};
 
 /// The future that a method returns once `#[async_trait]` has rewritten it.
 ///
@@ -54,6 +56,8 @@ mod release {
 
 #[cfg(debug_assertions)]
 mod debug {
+    use std::pin::Pin;
+
     use super::{BoxFuture, HandlerCall, Start};
 
     /// Hides the type of the generated code's closure, and the type of the future that it makes.
@@ -77,6 +81,28 @@ mod debug {
     {
         fn start_boxed(self: Box<Self>, call: &mut HandlerCall) -> BoxFuture<'a, F::Output> {
             Box::pin((*self)(call))
+        }
+    }
+
+    /// Like [`start`], for a closure and a future that need not be `Send`.
+    ///
+    /// Their types are not hidden, because a trait object would not be `Send` if they are.
+    pub(crate) fn start_unboxed<C>(closure: C) -> Box<Typed<C>> {
+        Box::new(Typed(closure))
+    }
+
+    /// The closure of the generated code, with its type.
+    pub(crate) struct Typed<C>(C);
+
+    impl<C, F> Start for Box<Typed<C>>
+    where
+        C: FnOnce(&mut HandlerCall) -> F,
+        F: Future,
+    {
+        type Future = Pin<Box<F>>;
+
+        fn start(self, call: &mut HandlerCall) -> Self::Future {
+            Box::pin((self.0)(call))
         }
     }
 

@@ -1,3 +1,4 @@
+// Needs `#[async_trait]`: the trait is a generated one.
 #![deny(warnings)]
 
 use examples::helloworld::{HelloReply, HelloRequest, greeter_server::Greeter};

@@ -1,3 +1,4 @@
+// Needs `#[async_trait]`: the trait is a generated one.
 #![deny(warnings)]
 
 use std::pin::Pin;

@@ -1,5 +1,7 @@
 //! The tests that need more than Rust: `peers/README.md`.
 
+mod arrow_flight;
+
 use std::collections::BTreeSet;
 use std::fs;
 
@@ -21,7 +23,9 @@ pub(crate) struct Arguments {
 
 /// Runs the named tests, or all of them.
 pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<()> {
-    let (peers, services) = (tests(project, "peers/tests")?, tests(project, "peers/services/tests")?);
+    let peers = tests(project, "peers/tests")?;
+    let mut services = tests(project, "peers/services/tests")?;
+    services.insert(arrow_flight::NAME.to_owned());
     if arguments.list {
         for name in peers.iter().chain(&services) {
             println!("{name}");
@@ -38,8 +42,14 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<()> {
         tests.into_iter().filter(is_chosen).collect()
     };
     test(project, "test --locked --package peers", &chosen(peers))?;
-    let services = chosen(services);
-    test(project, &format!("test --locked --manifest-path {SERVICES}"), &services)
+    let mut services = chosen(services);
+    let has_arrow_flight = services.iter().any(|name| name == arrow_flight::NAME);
+    services.retain(|name| name != arrow_flight::NAME);
+    test(project, &format!("test --locked --manifest-path {SERVICES}"), &services)?;
+    if has_arrow_flight {
+        arrow_flight::run(project)?;
+    }
+    Ok(())
 }
 
 /// Returns the names of the tests in a folder.

@@ -1,0 +1,79 @@
+//! Handlers that are an `async fn` to the end: not those that `#[async_trait]` has rewritten.
+
+use std::marker::PhantomData;
+
+use futures_core::Stream;
+use tonic::{Response, Status};
+
+use super::call::HandlerCall;
+use super::future::{BoxStream, BoxedStream, HandlerFuture, ResponseKind, WithBoxedStream, WithMessage, WithStream};
+use super::start::start_unboxed;
+use super::stream::TracedStream;
+
+/// Like [`ResponseKind`], for futures that are not boxed, and need not be `Send`.
+#[derive(Debug)]
+pub struct Unboxed<R>(PhantomData<fn() -> R>);
+
+#[allow(clippy::unused_self)]
+impl<R> ResponseKind<R> {
+    /// Selects futures that are not boxed, and need not be `Send`: those of an `async fn` that
+    /// `#[async_trait]` has not rewritten.
+    #[must_use]
+    pub fn unboxed(self) -> Unboxed<R> {
+        Unboxed(PhantomData)
+    }
+}
+
+/// Runs a handler whose response is one message, as `RespondUnary` does, with an unboxed future.
+pub trait RespondUnboxed<T> {
+    /// Runs the handler that `closure` makes, inside the call that it starts.
+    fn __respond<C, F>(self, closure: C) -> impl Future<Output = Result<Response<T>, Status>>
+    where
+        C: FnOnce(&mut HandlerCall) -> F,
+        F: Future<Output = Result<Response<T>, Status>>;
+}
+
+impl<T> RespondUnboxed<T> for Unboxed<Result<Response<T>, Status>> {
+    fn __respond<C, F>(self, closure: C) -> impl Future<Output = Result<Response<T>, Status>>
+    where
+        C: FnOnce(&mut HandlerCall) -> F,
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        HandlerFuture::<_, WithMessage>::new(start_unboxed(closure))
+    }
+}
+
+#[allow(clippy::unused_self)]
+impl<S> Unboxed<Result<Response<S>, Status>> {
+    /// Runs a handler whose response is a stream of a named type.
+    pub fn respond_stream<C, F>(self, closure: C) -> impl Future<Output = Result<Response<TracedStream<S>>, Status>>
+    where
+        C: FnOnce(&mut HandlerCall) -> F,
+        F: Future<Output = Result<Response<S>, Status>>,
+        S: Stream,
+    {
+        HandlerFuture::<_, WithStream>::new(start_unboxed(closure))
+    }
+
+    /// Runs a handler whose response is a boxed stream, and boxes the traced stream again.
+    pub fn respond_boxed_stream<C, F>(self, closure: C) -> impl Future<Output = Result<Response<S>, Status>>
+    where
+        C: FnOnce(&mut HandlerCall) -> F,
+        F: Future<Output = Result<Response<S>, Status>>,
+        S: BoxedStream,
+    {
+        HandlerFuture::<_, WithBoxedStream>::new(start_unboxed(closure))
+    }
+}
+
+impl<T: 'static> Unboxed<Result<Response<BoxStream<T>>, Status>> {
+    /// Like [`respond_boxed_stream`](Self::respond_boxed_stream), where only the return type shows
+    /// that the response is a boxed stream.
+    pub fn __respond<C, F>(self, closure: C) -> impl Future<Output = Result<Response<BoxStream<T>>, Status>>
+    where
+        C: FnOnce(&mut HandlerCall) -> F,
+        F: Future<Output = Result<Response<BoxStream<T>>, Status>>,
+    {
+        self.respond_boxed_stream(closure)
+    }
+}
