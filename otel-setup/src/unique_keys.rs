@@ -21,7 +21,7 @@ static LOGGER: OnceLock<SdkLogger> = OnceLock::new();
 
 /// Prepares [`in_record`].
 ///
-/// The SDK logs that it creates a logger. So if the first record did that, it would wait for itself.
+/// The SDK logs that it creates a logger. If the first record did that, it would wait for itself.
 pub(crate) fn prepare() {
     if LOGGER.get().is_none() {
         let resource = Resource::builder_empty().build();
