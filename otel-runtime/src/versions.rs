@@ -13,8 +13,8 @@ const OPENTELEMETRY: &str = "0.33";
 /// The mark that a layer leaves in a request for other versions of this crate.
 ///
 /// A type of this crate is another type in each version, so this is one of the standard library's.
-/// It holds the name and the version of the crate. `Wrapping` makes it a type that nobody else puts
-/// into a request. Never change it: every version must find it.
+/// The array holds the name and the version of the crate. Nobody else puts a `Wrapping` of one into
+/// a request. Never change this type: every version must find it.
 type LayerMark = Wrapping<[&'static str; 2]>;
 
 const MARK: LayerMark = Wrapping([semconv::SCOPE_NAME, semconv::SCOPE_VERSION]);
@@ -29,19 +29,23 @@ pub(crate) fn log_no_tracer() {
     );
 }
 
-/// Number of requests that are marked. A method that always fails is never known, and the requests
-/// of such methods must not pay for the mark forever.
-const MAX_MARKS: u32 = 100;
+/// The marks that a layer leaves in requests.
+#[derive(Debug, Default)]
+pub(crate) struct Marks(AtomicU32);
 
-/// Marks a request that a layer records, if it is among the first whose method is not known yet.
-#[cold]
-pub(crate) fn mark(extensions: &mut Extensions) {
-    static MARKS: AtomicU32 = AtomicU32::new(0);
+impl Marks {
+    /// Number of requests that a layer marks. A method that always fails is never known, and the
+    /// requests of such methods must not pay for the mark forever.
+    const MAX: u32 = 100;
 
-    if MARKS.load(Ordering::Relaxed) < MAX_MARKS {
-        MARKS.fetch_add(1, Ordering::Relaxed);
-        warn_of_other_layer(extensions);
-        extensions.insert(MARK);
+    /// Marks a request that the layer records, if it is among the first whose method is not known.
+    #[cold]
+    pub(crate) fn mark(&self, extensions: &mut Extensions) {
+        if self.0.load(Ordering::Relaxed) < Self::MAX {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            warn_of_other_layer(extensions);
+            extensions.insert(MARK);
+        }
     }
 }
 

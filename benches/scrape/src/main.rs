@@ -80,7 +80,7 @@ fn serve_other() -> (SocketAddr, SdkMeterProvider) {
 fn scrape(address: SocketAddr, headers: &str) -> usize {
     let mut connection = TcpStream::connect(address).unwrap();
     write!(connection, "GET /metrics HTTP/1.0\r\nHost: a\r\n{headers}\r\n").unwrap();
-    let mut buffer = [0; 1 << 16];
+    let mut buffer = vec![0; 1 << 16];
     let mut length = 0;
     loop {
         match connection.read(&mut buffer).unwrap() {
@@ -153,7 +153,7 @@ fn main() {
     }
     println!("| | time | memory | bytes sent |");
     println!("|---|--:|--:|--:|");
-    let medians: Vec<f64> = times.iter_mut().map(median).collect();
+    let medians: Vec<f64> = times.iter_mut().map(|times| median(times)).collect();
     let peaks: Vec<f64> = (0..rows.len()).map(peak).collect();
     for (row, (name, _, _)) in rows.iter().enumerate() {
         let (time, memory) = (medians[row], peaks[row]);
@@ -167,7 +167,7 @@ fn main() {
 }
 
 /// Returns the median in milliseconds.
-fn median(times: &mut Vec<Duration>) -> f64 {
+fn median(times: &mut [Duration]) -> f64 {
     times.sort();
     times[times.len() / 2].as_secs_f64() * 1e3
 }

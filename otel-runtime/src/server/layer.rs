@@ -19,6 +19,7 @@ use crate::attributes::captured_headers::CapturedHeaders;
 use crate::grpc::content_type::is_grpc;
 use crate::grpc::request_headers::KnownHeaders;
 use crate::grpc::side::Direction;
+use crate::guard;
 use crate::instrumentation::InstrumentationRef;
 use crate::layer::options::{Options, options};
 use crate::layer::request::RpcRequest;
@@ -27,7 +28,7 @@ use crate::method::registry::MethodRegistry;
 use crate::rpc::call::{CallParams, UnresolvedMethod};
 use crate::rpc::current::{self, ActiveCall};
 use crate::rpc::message_sizes::MessageSizes;
-use crate::{guard, versions};
+use crate::versions::Marks;
 
 type Predicate = Arc<dyn Fn(&RpcRequest<'_>) -> bool + Send + Sync>;
 
@@ -105,6 +106,7 @@ pub struct ServerLayer {
     public_endpoint: Option<Predicate>,
     message_sizes: bool,
     registry: Arc<MethodRegistry>,
+    marks: Arc<Marks>,
 }
 
 impl Default for ServerLayer {
@@ -122,6 +124,7 @@ impl ServerLayer {
             public_endpoint: None,
             message_sizes: false,
             registry: Arc::new(MethodRegistry::for_server()),
+            marks: Arc::default(),
         }
     }
 
@@ -227,7 +230,7 @@ impl ServerLayer {
         let mut call = self.start_incoming(request.uri().path(), &incoming, instrumentation, captured);
         if let Some(call) = call.recorded() {
             if call.is_unresolved() {
-                versions::mark(request.extensions_mut());
+                self.marks.mark(request.extensions_mut());
             }
             if let Some(sizes) = call.message_sizes() {
                 sizes.count_request(request.body_mut(), Direction::Received);

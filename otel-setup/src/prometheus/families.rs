@@ -3,46 +3,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use opentelemetry::InstrumentationScope;
-use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric, MetricData, ResourceMetrics};
+use opentelemetry_sdk::metrics::data::{Metric, ResourceMetrics};
 
+use crate::prometheus::kind::Kind;
 use crate::prometheus::names::{TranslationStrategy, metric_name, underscores, unit_words};
-
-/// The kind of a metric, as far as its name and its type depend on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Counter,
-    UpDownCounter,
-    Gauge,
-    Histogram,
-}
-
-impl Kind {
-    /// Clauses "Gauges", "Sums" and "Histograms": a sum that is not monotonic is a gauge.
-    pub(crate) fn type_name(self) -> &'static str {
-        match self {
-            Kind::Counter => "counter",
-            Kind::UpDownCounter | Kind::Gauge => "gauge",
-            Kind::Histogram => "histogram",
-        }
-    }
-
-    fn of(metric: &Metric) -> Self {
-        match metric.data() {
-            AggregatedMetrics::F64(data) => Kind::of_data(data),
-            AggregatedMetrics::U64(data) => Kind::of_data(data),
-            AggregatedMetrics::I64(data) => Kind::of_data(data),
-        }
-    }
-
-    fn of_data<T>(data: &MetricData<T>) -> Self {
-        match data {
-            MetricData::Sum(sum) if sum.is_monotonic() => Kind::Counter,
-            MetricData::Sum(_) => Kind::UpDownCounter,
-            MetricData::Gauge(_) => Kind::Gauge,
-            MetricData::Histogram(_) | MetricData::ExponentialHistogram(_) => Kind::Histogram,
-        }
-    }
-}
 
 /// The metrics that share a name and a type.
 pub(crate) struct Family<'a> {

@@ -9,6 +9,7 @@ mod endpoint;
 mod exemplars;
 mod exponential;
 mod families;
+mod kind;
 mod labels;
 mod names;
 mod negotiation;

@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 
-use crate::prometheus::families::Kind;
+use crate::prometheus::kind::Kind;
 
 /// How names of OpenTelemetry become names of Prometheus.
 ///

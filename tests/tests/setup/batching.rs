@@ -131,8 +131,12 @@ fn items_beyond_the_queue_size_are_dropped_and_counted() {
             "spans 200" => collector.spans().len(),
             _ => collector.log_records().len(),
         };
-        // Items in the queue, and items in the batch that is being exported.
-        assert!(arrived <= 2 * 8, "{arrived}: {answer}");
+        // The SDK logs that a queue is full, which is a log record, too.
+        let is_exact = |recorded: usize| answer.contains(&format!(" {} of {recorded} ", recorded - arrived));
+        assert!(is_exact(200) || is_exact(201), "{arrived}: {answer}");
+        // Items in the queue and in the batch that is being exported. On a slow machine one batch
+        // more, if the first has timed out before the last items are recorded.
+        assert!(arrived <= 3 * 8, "{arrived}: {answer}");
         drop(driven.end());
     }
 }

@@ -10,7 +10,8 @@ use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
 
 use crate::prometheus::exemplars::{Exemplar, Exemplars};
 use crate::prometheus::exponential::explicit;
-use crate::prometheus::families::{Family, Kind, Names};
+use crate::prometheus::families::{Family, Names};
+use crate::prometheus::kind::Kind;
 use crate::prometheus::labels::{Labels, push_help, push_quoted};
 use crate::prometheus::names::is_plain_metric;
 use crate::prometheus::negotiation::Format;
