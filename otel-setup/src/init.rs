@@ -98,7 +98,11 @@ fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
     };
     #[cfg(feature = "config-file")]
     if let Source::File(config, _) = &source {
-        otel_runtime::set_stability_opt_in(config.stability_opt_in.clone());
+        let options = &config.instrumentation;
+        otel_runtime::set_stability_opt_in(options.stability_opt_in.clone());
+        if let Some(layers) = &options.layers {
+            layers.set_defaults();
+        }
     }
     for warning in source.into_warnings().into_iter().chain(propagator_warning) {
         log_warning(&warning);

@@ -1,7 +1,7 @@
 //! The layer around a channel: it records every outgoing call.
 
 use std::error::Error;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 
 use http::{Request, Response};
@@ -113,6 +113,9 @@ pub struct ClientLayer {
     registry: Arc<MethodRegistry>,
 }
 
+/// The layer of a configuration file, whose options are the defaults.
+static CONFIGURED: OnceLock<ClientLayer> = OnceLock::new();
+
 impl ClientLayer {
     /// Creates a layer for a channel to this target, with the global providers.
     ///
@@ -122,13 +125,28 @@ impl ClientLayer {
     /// `unix:///run/greeter.sock`, and any other [gRPC name]. A target of no known form becomes the
     /// address as it is. For a balanced channel, use the name of the servers as a whole.
     ///
+    /// If telemetry has been set up from OpenTelemetry's configuration file, the layer starts with
+    /// the options in it: see the chapter of otel-setup on the [configuration file].
+    ///
     /// [gRPC name]: https://github.com/grpc/grpc/blob/master/doc/naming.md
+    /// [configuration file]: https://docs.rs/otel-setup/latest/otel_setup/docs/configuration_file/
     pub fn new(target: impl AsRef<str>) -> Self {
         let target = Target::parse(target.as_ref());
         ClientLayer {
-            options: Arc::default(),
+            options: CONFIGURED
+                .get()
+                .map(|layer| Arc::clone(&layer.options))
+                .unwrap_or_default(),
             registry: Arc::new(MethodRegistry::for_client(&target.attributes())),
         }
+    }
+
+    /// Makes the options of this layer the defaults of all layers that are created later. For
+    /// otel-setup.
+    #[doc(hidden)]
+    pub fn set_default(self) {
+        // The first call counts: telemetry is set up once.
+        let _ = CONFIGURED.set(self);
     }
 }
 

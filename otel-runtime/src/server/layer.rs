@@ -2,7 +2,7 @@
 //! not.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
@@ -109,6 +109,9 @@ pub struct ServerLayer {
     marks: Arc<Marks>,
 }
 
+/// The layer of a configuration file, whose options are the defaults.
+static CONFIGURED: OnceLock<ServerLayer> = OnceLock::new();
+
 impl Default for ServerLayer {
     fn default() -> Self {
         ServerLayer::new()
@@ -117,15 +120,37 @@ impl Default for ServerLayer {
 
 impl ServerLayer {
     /// Creates a layer that records every call, with the global providers.
+    ///
+    /// If telemetry has been set up from OpenTelemetry's configuration file, the layer starts with
+    /// the options in it: see the chapter of otel-setup on the [configuration file].
+    ///
+    /// [configuration file]: https://docs.rs/otel-setup/latest/otel_setup/docs/configuration_file/
     #[must_use]
     pub fn new() -> Self {
-        ServerLayer {
-            options: Arc::default(),
-            public_endpoint: None,
-            message_sizes: false,
-            registry: Arc::new(MethodRegistry::for_server()),
-            marks: Arc::default(),
+        let registry = Arc::new(MethodRegistry::for_server());
+        let marks = Arc::default();
+        match CONFIGURED.get() {
+            Some(configured) => ServerLayer {
+                registry,
+                marks,
+                ..configured.clone()
+            },
+            None => ServerLayer {
+                options: Arc::default(),
+                public_endpoint: None,
+                message_sizes: false,
+                registry,
+                marks,
+            },
         }
+    }
+
+    /// Makes the options of this layer the defaults of all layers that are created later. For
+    /// otel-setup.
+    #[doc(hidden)]
+    pub fn set_default(self) {
+        // The first call counts: telemetry is set up once.
+        let _ = CONFIGURED.set(self);
     }
 
     /// Treats callers as untrusted: every call starts a new trace, linked to the caller's span.

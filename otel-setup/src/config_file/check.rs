@@ -78,6 +78,8 @@ pub fn check(path: impl AsRef<Path>) -> Result<ConfigReport, InitError> {
     lines.push(line(Signal::Metrics, metrics.map(|metrics| metrics.pipelines.as_slice()))? + &views);
     lines.push(line(Signal::Logs, config.logs.as_deref())?);
     lines.push(format!("propagators: {}", config.propagators));
+    let layers = config.instrumentation.layers.as_ref();
+    lines.extend(layers.into_iter().flat_map(|layers| layers.lines.clone()));
     let (_, warning) = propagation::parse_names(&config.propagators);
     let mut warnings = config.into_warnings();
     warnings.extend(warning);

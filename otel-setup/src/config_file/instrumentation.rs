@@ -1,12 +1,20 @@
 //! `instrumentation/development`: options of instrumentation libraries.
 
+use super::layers::{self, Layers};
 use super::section::Item;
 use crate::error::InitError;
 
-/// Reads the options, and returns the list of `OTEL_SEMCONV_STABILITY_OPT_IN`.
-pub(super) fn stability_opt_in(section: Option<Item<'_>>) -> Result<String, InitError> {
+/// The options that apply to this program.
+#[derive(Debug, Default)]
+pub(crate) struct Instrumentation {
+    /// The list of `OTEL_SEMCONV_STABILITY_OPT_IN`.
+    pub(crate) stability_opt_in: String,
+    pub(crate) layers: Option<Layers>,
+}
+
+pub(super) fn read(section: Option<Item<'_>>) -> Result<Instrumentation, InitError> {
     let Some(item) = section else {
-        return Ok(String::new());
+        return Ok(Instrumentation::default());
     };
     let mut section = item.section()?;
     // Files are shared between services, so options of other languages are no mistake.
@@ -16,15 +24,20 @@ pub(super) fn stability_opt_in(section: Option<Item<'_>>) -> Result<String, Init
         let _ = section.present(language);
     }
     let opt_in = section.get("general").map(|general| opt_in(&general)).transpose()?;
+    let mut layers = None;
     if let Some(rust) = section.get("rust") {
+        // The other options are for other libraries.
         for (name, options) in rust.entries()? {
-            if name == "otel_runtime" {
-                options.warn("is not supported yet; configure `ServerLayer` and `ClientLayer` in code");
+            if name == "otel_runtime" && !options.is_null() {
+                layers = Some(layers::read(&options)?);
             }
         }
     }
     section.finish()?;
-    Ok(opt_in.unwrap_or_default())
+    Ok(Instrumentation {
+        stability_opt_in: opt_in.unwrap_or_default(),
+        layers,
+    })
 }
 
 /// Reads the options of all languages. That of RPCs takes precedence over the list.

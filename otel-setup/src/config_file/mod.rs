@@ -11,6 +11,7 @@ mod build;
 mod check;
 mod exporters;
 mod instrumentation;
+mod layers;
 mod limits;
 mod logger_provider;
 mod meter_provider;
@@ -36,6 +37,7 @@ use opentelemetry::KeyValue;
 
 pub use self::check::{ConfigReport, check};
 use self::exporters::Pipeline;
+use self::instrumentation::Instrumentation;
 use self::meter_provider::Metrics;
 use self::section::{File, Item};
 use self::tracer_provider::Traces;
@@ -52,8 +54,7 @@ pub(crate) struct Config {
     pub(crate) is_disabled: bool,
     /// The names of propagators, as `OTEL_PROPAGATORS` has them.
     pub(crate) propagators: String,
-    /// The list of `OTEL_SEMCONV_STABILITY_OPT_IN`.
-    pub(crate) stability_opt_in: String,
+    pub(crate) instrumentation: Instrumentation,
     resource: Vec<KeyValue>,
     traces: Option<Traces>,
     metrics: Option<Metrics>,
@@ -120,7 +121,7 @@ fn read(root: &Item<'_>) -> Result<Config, InitError> {
             .get("logger_provider")
             .map(|item| logger_provider::read(&item))
             .transpose()?,
-        stability_opt_in: instrumentation::stability_opt_in(section.get("instrumentation/development"))?,
+        instrumentation: instrumentation::read(section.get("instrumentation/development"))?,
         warnings: Vec::new(),
     };
     if let Some(distribution) = section.get("distribution") {

@@ -24,7 +24,20 @@ fn properties_of_the_root() {
     assert!(config.is_disabled);
     assert!(config.traces.is_none() && config.metrics.is_none() && config.logs.is_none());
     assert_eq!(config.propagators, "none");
-    assert_eq!(config.stability_opt_in, "rpc/dup");
+    assert_eq!(config.instrumentation.stability_opt_in, "rpc/dup");
+    let layers = config.instrumentation.layers.as_ref().unwrap();
+    let headers = "response_headers x-shard; response_trailers x-cost";
+    assert_eq!(
+        layers.lines,
+        [
+            "duration boundaries: [0.01, 0.1, 1.0] s".to_owned(),
+            format!(
+                "server layers: request_headers x-tenant, grpc-trace-bin; {headers}; filters 3; public_endpoint; \
+                 message_sizes"
+            ),
+            format!("client layers: request_headers x-tenant; {headers}; filters 1"),
+        ]
+    );
     let unsupported = "is not supported by OpenTelemetry's SDK for Rust; ignoring it";
     assert_eq!(
         config.into_warnings(),
@@ -33,10 +46,7 @@ fn properties_of_the_root() {
             format!("otel.yaml:6: attribute_limits.attribute_value_length_limit {unsupported}"),
             format!("otel.yaml:7: attribute_limits.attribute_value_depth_limit {unsupported}"),
             format!("otel.yaml:14: instrumentation/development.general.rpc.semconv.experimental {unsupported}"),
-            "otel.yaml:21: instrumentation/development.rust.otel_runtime is not supported yet; configure `ServerLayer` \
-             and `ClientLayer` in code"
-                .to_owned(),
-            "otel.yaml:27: distribution.other is for another distribution; ignoring it".to_owned(),
+            "otel.yaml:47: distribution.other is for another distribution; ignoring it".to_owned(),
         ]
     );
 }
@@ -52,7 +62,7 @@ fn legacy_names_of_rpcs() {
         let config = load(&format!(
             "file_format: \"1.0\"\ninstrumentation/development: {{general: {general}}}"
         ));
-        assert_eq!(config.stability_opt_in, expected, "{general}");
+        assert_eq!(config.instrumentation.stability_opt_in, expected, "{general}");
     }
 }
 
@@ -191,6 +201,10 @@ fn faulty_files_are_errors_that_name_the_place() {
     let traces = |exporter: &str| {
         format!("file_format: \"1.0\"\ntracer_provider:\n  processors:\n    - batch: {{exporter: {exporter}}}\n")
     };
+    let layers = |layers: &str| {
+        format!("file_format: \"1.0\"\ninstrumentation/development: {{rust: {{otel_runtime: {layers}}}}}\n")
+    };
+    let options = "otel.yaml:2: instrumentation/development.rust.otel_runtime";
     let exporter = "otel.yaml:4: tracer_provider.processors[0].batch.exporter";
     for (text, expected) in [
         (
@@ -240,6 +254,32 @@ fn faulty_files_are_errors_that_name_the_place() {
         (
             &traces("{otlp_http: {tls: {ca_file: ca.pem}}}"),
             &format!("{exporter}.otlp_http.tls.ca_file must be an absolute path"),
+        ),
+        (
+            &layers("{server: {request_headers: [\"a b\"]}}"),
+            &format!("{options}.server.request_headers[0] is not a valid header name; expected one such as x-tenant"),
+        ),
+        (
+            &layers("{client: {public_endpoint: true}}"),
+            &format!(
+                "{options}.client.public_endpoint is not a known property; known are request_headers, \
+                 response_headers, response_trailers, filters"
+            ),
+        ),
+        (
+            &layers("{server: {filters: [{not: {path: x}}]}}"),
+            &format!(
+                "{options}.server.filters[0].not.path is not a known filter; known are health_check, reflection, \
+                 service, service_prefix, method, not, any, all"
+            ),
+        ),
+        (
+            &layers("{duration_boundaries: [0.1, 0.1]}"),
+            &format!("{options}.duration_boundaries must be finite numbers, each greater than the one before"),
+        ),
+        (
+            &layers("{duration_boundaries: fine}"),
+            &format!("{options}.duration_boundaries is \"fine\", but must be one of grpc"),
         ),
         ("file_format: [", "otel.yaml: line "),
     ] {

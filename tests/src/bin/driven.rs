@@ -14,21 +14,26 @@
 //! | `twice` | sets attributes of spans, events and log records twice |
 //! | `flush 500`, `shutdown 500` | flushes or shuts down, with a limit in milliseconds; answers with the time it took, and the error |
 //! | `serve` | starts a service with a `ServerLayer`, and answers with its address; requires `multi_thread` |
+//! | `call` | calls that service through a `ClientLayer`, with the header `x-tenant: a` |
 //! | `drop` | drops the telemetry |
 
 use std::io::{self, BufRead};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use futures_executor::block_on;
+use integration_tests::kinds::unary_client::UnaryClient;
+use integration_tests::rpc::request;
 use integration_tests::scripted::ScriptedService;
-use integration_tests::server::serve_with;
+use integration_tests::server::{channel_to, serve_with};
 use opentelemetry::trace::{Span, Tracer};
 use opentelemetry::{KeyValue, global};
-use otel_runtime::ServerLayer;
+use otel_runtime::{ClientLayer, ServerLayer};
 use otel_setup::{Builder, Protocol, ShutdownError, Signal};
 use tokio::runtime::{self, Handle};
 use tokio::task;
 use tonic::transport::Server;
+use tower_layer::Layer;
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -91,11 +96,24 @@ fn drive(arguments: impl Iterator<Item = String>) {
                 servers.push(server);
                 continue;
             }
+            "call" => {
+                let address = servers.last().expect("it serves").address;
+                task::block_in_place(|| Handle::current().block_on(call_with_header(address)));
+            }
             "drop" => drop(telemetry.take()),
             other => panic!("{other}?"),
         }
         println!("> done {}", begun.elapsed().as_millis());
     }
+}
+
+/// Calls the service at this address through a layer.
+async fn call_with_header(address: SocketAddr) {
+    let layer = ClientLayer::new(address.to_string());
+    let mut client = UnaryClient::new(layer.layer(channel_to(address).await));
+    let mut request = request("");
+    request.metadata_mut().insert("x-tenant", "a".parse().unwrap());
+    client.call(request).await.unwrap();
 }
 
 /// Records a span with an attribute of this size.
