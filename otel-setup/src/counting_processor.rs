@@ -57,7 +57,7 @@ impl SpanProcessor for CountingProcessor<BatchSpanProcessor> {
         // Spans that are recorded but not sampled must not be exported. The batch processor does
         // not check that.
         if span.span_context.is_sampled() && !self.stats.is_closed() {
-            self.stats.add_recorded(1);
+            self.stats.add_item(Some(span.end_time));
             unique_keys::in_span(&mut span);
             self.processor.on_end(span);
         }
@@ -82,7 +82,7 @@ impl LogProcessor for CountingProcessor<BatchLogProcessor> {
             if self.stats.is_closing() {
                 self.stats.add_late();
             } else {
-                self.stats.add_recorded(1);
+                self.stats.add_item(record.observed_timestamp());
             }
             unique_keys::in_record(record);
             self.processor.emit(record, scope);

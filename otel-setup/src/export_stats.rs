@@ -3,15 +3,16 @@
 use std::process;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 
 use crate::export_failure::{Causes, ExportFailure};
 use crate::signal::Signal;
 
-/// A process looks whether it is a fork each time that it has recorded this number of items.
-const FORK_CHECK_INTERVAL: u64 = 64;
+/// A process looks whether it is a fork at most once in this number of milliseconds. The system
+/// call takes as long as a tenth of a span.
+const FORK_CHECK_INTERVAL: u64 = 100;
 
 /// The minimum time between two log lines about the end of an outage.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
@@ -35,6 +36,8 @@ pub(crate) struct ExportStats {
     deadline: watch::Sender<Option<Instant>>,
     /// The process whose threads export.
     process: u32,
+    /// The time of the last item at which that was compared, in milliseconds.
+    process_checked_at: AtomicU64,
     fork_is_logged: AtomicBool,
 }
 
@@ -69,6 +72,7 @@ impl ExportStats {
             closed: Condvar::new(),
             deadline: watch::Sender::default(),
             process: process::id(),
+            process_checked_at: AtomicU64::default(),
             fork_is_logged: AtomicBool::default(),
         }
     }
@@ -80,8 +84,18 @@ impl ExportStats {
 
     /// Counts telemetry that is going to be exported.
     pub(crate) fn add_recorded(&self, count: u64) {
-        let before = self.recorded.fetch_add(count, Ordering::Relaxed);
-        if before.is_multiple_of(FORK_CHECK_INTERVAL) {
+        self.recorded.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Counts a span or log record that is going to be exported. `time` is about now: to read the
+    /// clock again would cost more than everything else here.
+    pub(crate) fn add_item(&self, time: Option<SystemTime>) {
+        self.add_recorded(1);
+        let time = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let millis = time.map_or(0, |time| time.as_secs() * 1000 + u64::from(time.subsec_millis()));
+        let checked_at = self.process_checked_at.load(Ordering::Relaxed);
+        if millis.abs_diff(checked_at) >= FORK_CHECK_INTERVAL {
+            self.process_checked_at.store(millis, Ordering::Relaxed);
             self.check_process();
         }
     }

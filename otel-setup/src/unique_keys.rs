@@ -3,6 +3,8 @@
 //! The last value of a key wins, at the place of the first.
 //!
 //! The SDK appends an attribute that is set again. Most backends show the first value then.
+//!
+//! A data point keeps the first value instead, since the SDK aggregates by it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
@@ -43,7 +45,7 @@ pub(crate) fn in_span(span: &mut SpanData) {
 
 /// Makes the keys of a log record unique.
 pub(crate) fn in_record(record: &mut SdkLogRecord) {
-    let keys = || record.attributes_iter().map(|(key, _)| key);
+    let keys = || record.attributes_iter().map(|(key, _)| key.as_str());
     // The iterator does not know its length.
     if has_duplicates(keys().count(), keys)
         && let Some(logger) = LOGGER.get()
@@ -53,7 +55,9 @@ pub(crate) fn in_record(record: &mut SdkLogRecord) {
 }
 
 fn in_attributes(attributes: &mut Vec<KeyValue>) {
-    if has_duplicates(attributes.len(), || attributes.iter().map(|attribute| &attribute.key)) {
+    if has_duplicates(attributes.len(), || {
+        attributes.iter().map(|attribute| attribute.key.as_str())
+    }) {
         let all = std::mem::take(attributes);
         *attributes = unique(all.into_iter().map(|attribute| (attribute.key, attribute.value)))
             .map(|(key, value)| KeyValue::new(key, value))
@@ -62,15 +66,15 @@ fn in_attributes(attributes: &mut Vec<KeyValue>) {
 }
 
 /// Returns whether a key is there twice. Nothing is allocated for a small number of keys.
-fn has_duplicates<'k, I: Iterator<Item = &'k Key>>(count: usize, keys: impl Fn() -> I) -> bool {
+pub(crate) fn has_duplicates<'k, I: Iterator<Item = &'k str>>(count: usize, keys: impl Fn() -> I) -> bool {
     if count > SMALL {
         let mut seen = HashSet::with_capacity(count);
-        return !keys().all(|key| seen.insert(key.as_str()));
+        return !keys().all(|key| seen.insert(key));
     }
     // A key is compared to the earlier ones only if one of them has the same fingerprint.
     let mut seen = 0_u128;
     keys().enumerate().any(|(index, key)| {
-        let bit = 1 << fingerprint(key.as_str());
+        let bit = 1 << fingerprint(key);
         let is_suspect = seen & bit != 0;
         seen |= bit;
         is_suspect && keys().take(index).any(|earlier| earlier == key)

@@ -29,6 +29,7 @@ mod tls {
     pub(crate) type Tls = std::convert::Infallible;
 }
 mod transport;
+mod unique_points;
 mod user_info;
 
 use std::sync::Arc;

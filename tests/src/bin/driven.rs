@@ -11,7 +11,7 @@
 //! | `fat 3` | records this number of spans with 1 MiB each |
 //! | `huge` | records a span with 5 MiB |
 //! | `panicking` | makes an observable counter whose callback panics |
-//! | `twice` | sets attributes of spans, events and log records twice |
+//! | `twice` | sets attributes of spans, events, log records and data points twice |
 //! | `flush 500`, `shutdown 500` | flushes or shuts down, with a limit in milliseconds; answers with the time it took, and the error |
 //! | `serve` | starts a service with a `ServerLayer`, and answers with its address; requires `multi_thread` |
 //! | `call` | calls that service through a `ClientLayer`, with the header `x-tenant: a` |
@@ -123,7 +123,7 @@ fn span_of(bytes: usize) {
     span.end();
 }
 
-/// Sets attributes of spans, events and log records twice.
+/// Sets attributes of spans, events, log records and data points twice.
 fn twice() {
     let mut span = global::tracer("driven").start("set twice");
     span.set_attribute(KeyValue::new("my", 1));
@@ -135,6 +135,19 @@ fn twice() {
     tracing::info!("in a span");
     tracing::info!(my = 3, "with a field of its own");
     tracing::info!(other = 3, "without a field");
+    let meter = global::meter("driven");
+    let counter = meter.u64_counter("twice").build();
+    let histogram = meter.f64_histogram("twice.too").build();
+    for other in 0..50 {
+        // Each is exported as it is here, or without its second value, as a hash table has it.
+        let attributes = [
+            KeyValue::new("my", 1),
+            KeyValue::new("other", other),
+            KeyValue::new("my", 2),
+        ];
+        counter.add(1, &attributes);
+        histogram.record(1.0, &attributes);
+    }
 }
 
 fn observe_by_panicking() {

@@ -1,9 +1,11 @@
-//! Attributes that are set twice are exported once, with their last value.
+//! Attributes that are set twice are exported once, with their last value; those of data points with
+//! the first, by which the SDK aggregates.
 
 use integration_tests::child::DrivenProcess;
 use integration_tests::collector::Collector;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 
 const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
 
@@ -58,4 +60,26 @@ fn last_value_wins() {
     };
     assert_eq!(parts(overridden), parts(record("without a field")));
     assert!(overridden.time_unix_nano > 0 && !overridden.trace_id.is_empty());
+
+    for (name, expected) in [("twice", 50), ("twice.too", 50)] {
+        let metric = collector
+            .metrics()
+            .into_iter()
+            .find(|metric| metric.name == name)
+            .unwrap();
+        let attributes: Vec<Vec<KeyValue>> = match metric.data.unwrap() {
+            Data::Sum(sum) => sum.data_points.into_iter().map(|point| point.attributes).collect(),
+            Data::Histogram(histogram) => histogram
+                .data_points
+                .into_iter()
+                .map(|point| point.attributes)
+                .collect(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(attributes.len(), expected, "{name}");
+        for attributes in attributes {
+            assert_eq!(values(&attributes, "my"), [Value::IntValue(1)], "{name}");
+            assert_eq!(attributes.len(), 2, "{name}: {attributes:?}");
+        }
+    }
 }
