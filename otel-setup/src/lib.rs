@@ -35,6 +35,8 @@ mod exporter;
 #[doc(hidden)]
 pub mod fuzzing;
 mod init;
+#[cfg(feature = "json")]
+mod json_line;
 mod logs;
 mod metrics;
 mod muted;

@@ -6,7 +6,9 @@ use std::time::Duration;
 use bytes::{Buf, BufMut, Bytes};
 use http::uri::PathAndQuery;
 use tonic::client::Grpc;
-use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
+#[cfg(feature = "gzip")]
+use tonic::codec::CompressionEncoding;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Extensions, Request, Status};
@@ -37,7 +39,9 @@ impl GrpcClient {
             None => endpoint.connect_lazy(),
             Some(proxy) => endpoint.connect_with_connector_lazy(Connector::for_grpc(tcp(settings), proxy.clone())),
         };
+        #[cfg_attr(not(feature = "gzip"), allow(unused_mut))]
         let mut grpc = Grpc::new(channel);
+        #[cfg(feature = "gzip")]
         if settings.is_compressed {
             let gzip = CompressionEncoding::Gzip;
             grpc = grpc.send_compressed(gzip).accept_compressed(gzip);

@@ -1,19 +1,15 @@
 //! The HTTP client of the OTLP exporters.
 
 use std::fmt;
-use std::io::Write;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Collected, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use jiff::fmt::rfc2822;
 
 use super::attempt::{AttemptError, Retry, clean};
 use super::google_rpc;
@@ -68,12 +64,11 @@ impl HttpClient {
 
     /// Returns the body of a request with this message.
     pub(super) fn body(&self, message: Vec<u8>) -> Bytes {
-        if !self.is_compressed {
-            return message.into();
+        if self.is_compressed {
+            compressed(&message)
+        } else {
+            message.into()
         }
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        let compressed = encoder.write_all(&message).and_then(|()| encoder.finish());
-        compressed.expect("writing to memory does not fail").into()
     }
 
     /// Sends a body, and returns that of the response.
@@ -151,13 +146,30 @@ fn content_type(head: &Response<()>) -> String {
     clean(&value.to_ascii_lowercase())
 }
 
+#[cfg(feature = "gzip")]
+fn compressed(message: &[u8]) -> Bytes {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    let compressed = encoder.write_all(message).and_then(|()| encoder.finish());
+    compressed.expect("writing to memory does not fail").into()
+}
+
+#[cfg(not(feature = "gzip"))]
+fn compressed(_: &[u8]) -> Bytes {
+    unreachable!("compression requires the Cargo feature `gzip`")
+}
+
 /// Parses `Retry-After`: a number of seconds, or a date.
 fn retry_after(value: &HeaderValue) -> Option<Duration> {
     let value = value.to_str().ok()?.trim();
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let date: SystemTime = rfc2822::parse(value).ok()?.timestamp().into();
+    let date = httpdate::parse_http_date(value).ok()?;
     Some(date.duration_since(SystemTime::now()).unwrap_or_default())
 }
 

@@ -96,7 +96,18 @@ pub(crate) fn timeout(signal: Signal, env: &Env) -> Duration {
 pub(crate) fn is_compressed(signal: Signal, env: &Env) -> bool {
     let variable = SignalVar::new(signal, "COMPRESSION");
     let known = [("gzip", true), ("none", false)];
-    variable.one_of(env, &known, "none").unwrap_or(false)
+    let is_compressed = variable.one_of(env, &known, "none").unwrap_or(false);
+    if cfg!(feature = "gzip") || !is_compressed {
+        return is_compressed;
+    }
+    if let Some((name, value)) = variable.text(env) {
+        env.warn(
+            name,
+            &value,
+            "requires the Cargo feature `gzip` of otel-setup; using none",
+        );
+    }
+    false
 }
 
 /// Returns the temporality of sums and histograms: cumulative since the start, or the delta since

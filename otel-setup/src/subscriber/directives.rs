@@ -1,7 +1,10 @@
 //! Filter directives, such as those of `RUST_LOG`.
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::{Directive, LevelFilter};
+use tracing_subscriber::filter::LevelFilter;
+#[cfg(feature = "env-filter")]
+use tracing_subscriber::filter::{Directive, EnvFilter};
+#[cfg(not(feature = "env-filter"))]
+use tracing_subscriber::filter::{Targets, Targets as Directive};
 
 use crate::env::Env;
 
@@ -36,9 +39,18 @@ impl Directives {
         &self.0
     }
 
+    #[cfg(feature = "env-filter")]
     pub(super) fn filter(&self) -> EnvFilter {
         EnvFilter::builder()
             .with_default_directive(LevelFilter::INFO.into())
             .parse_lossy(&self.0)
+    }
+
+    /// Returns a filter without directives for spans and fields, which is less to compile.
+    #[cfg(not(feature = "env-filter"))]
+    pub(super) fn filter(&self) -> Targets {
+        let filter = Some(&self.0).filter(|directives| !directives.is_empty());
+        let filter = filter.and_then(|directives| directives.parse().ok());
+        filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO))
     }
 }

@@ -19,7 +19,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFi
 use tracing_subscriber::registry::{LookupSpan, Scope};
 
 use super::event::{current_span, field_name, now};
-use crate::text::json_line;
+use crate::json_line::json_line;
 
 /// Formats each event as one JSON object.
 pub(super) struct Json {

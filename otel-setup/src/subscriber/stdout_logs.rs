@@ -7,6 +7,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::fmt;
 use tracing_subscriber::registry::LookupSpan;
 
+#[cfg(feature = "json")]
 use super::json::{Json, JsonFields};
 use super::pretty::{Pretty, PrettyFields};
 use crate::text::stdout_supports_color;
@@ -48,6 +49,7 @@ pub enum StdoutLogs {
     /// booleans or strings in an object of their own, so their names cannot collide with other
     /// members. As in OTLP, floats without a JSON number are `"NaN"`, `"Infinity"` or
     /// `"-Infinity"`, and bytes are base64.
+    #[cfg(feature = "json")]
     Json,
     /// No lines.
     Off,
@@ -65,6 +67,7 @@ impl StdoutLogs {
                 let format = Pretty::new(stdout_supports_color(), span_fields);
                 Some(layer.event_format(format).fmt_fields(PrettyFields).boxed())
             }
+            #[cfg(feature = "json")]
             StdoutLogs::Json => Some(layer.fmt_fields(JsonFields).event_format(Json { span_fields }).boxed()),
             StdoutLogs::Off => None,
         }
