@@ -15,7 +15,7 @@ use tonic::{Extensions, Request, Status};
 
 use super::attempt::AttemptError;
 use super::http_client::{USER_AGENT, tcp};
-use super::proxy::Connector;
+use super::proxy;
 use super::request::grpc_path;
 use super::settings::Settings;
 use crate::error::InitError;
@@ -30,6 +30,7 @@ pub(super) struct GrpcClient {
 
 impl GrpcClient {
     /// Creates a client, which connects with its first request.
+    #[cfg_attr(not(feature = "proxy"), allow(unreachable_code, reason = "there is no proxy"))]
     pub(super) fn new(signal: Signal, settings: &Settings) -> Result<Self, InitError> {
         let endpoint = endpoint(settings).map_err(|error| {
             let text = format!("cannot build the OTLP exporter of {signal}: {error}");
@@ -37,7 +38,7 @@ impl GrpcClient {
         })?;
         let channel = match &settings.proxy {
             None => endpoint.connect_lazy(),
-            Some(proxy) => endpoint.connect_with_connector_lazy(Connector::for_grpc(tcp(settings), proxy.clone())),
+            Some(proxy) => endpoint.connect_with_connector_lazy(proxy::for_grpc(tcp(settings), proxy.clone())),
         };
         #[cfg_attr(not(feature = "gzip"), allow(unused_mut))]
         let mut grpc = Grpc::new(channel);

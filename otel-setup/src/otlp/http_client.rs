@@ -13,7 +13,7 @@ use hyper_util::rt::TokioExecutor;
 
 use super::attempt::{AttemptError, Retry, clean};
 use super::google_rpc;
-use super::proxy::Connector;
+use super::proxy::{self, Connector};
 use super::settings::Settings;
 #[cfg(feature = "tls")]
 use super::tls::Tls;
@@ -187,7 +187,7 @@ pub(super) fn tcp(settings: &Settings) -> HttpConnector {
 }
 
 fn connector(settings: &Settings) -> HttpsConnector {
-    let connector = Connector::for_http(tcp(settings), settings.proxy.clone());
+    let connector = proxy::for_http(tcp(settings), settings.proxy.clone());
     #[cfg(feature = "tls")]
     let connector = {
         // Without TLS settings the endpoint is `http`, and this configuration is never used.

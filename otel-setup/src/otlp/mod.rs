@@ -17,6 +17,7 @@ pub(crate) mod headers;
 mod http_client;
 mod probe;
 pub(crate) mod protocol;
+#[cfg_attr(not(feature = "proxy"), path = "no_proxy.rs")]
 mod proxy;
 mod request;
 pub(crate) mod settings;
