@@ -9,6 +9,11 @@ const PROTOCOLS: [&str; 2] = ["grpc", "http/protobuf"];
 
 /// Exports one span. Returns the answer to `shutdown` and the log.
 fn run(variables: &[(&str, &str)]) -> (String, Vec<String>) {
+    run_until(variables, "shutdown 5000")
+}
+
+/// Like [`run`], with this command at the end. An export is tried again until its limit.
+fn run_until(variables: &[(&str, &str)], shutdown: &str) -> (String, Vec<String>) {
     let others = [
         ("OTEL_METRICS_EXPORTER", "none"),
         ("OTEL_LOGS_EXPORTER", "none"),
@@ -18,7 +23,7 @@ fn run(variables: &[(&str, &str)]) -> (String, Vec<String>) {
     let (mut driven, ready) = DrivenProcess::start(DRIVEN, &["bare"], variables);
     assert_eq!(ready, "ready");
     driven.send("spans 1");
-    let answer = driven.send("shutdown 5000");
+    let answer = driven.send(shutdown);
     (answer, driven.end())
 }
 
@@ -71,12 +76,13 @@ fn excluded_hosts_and_this_host_are_reached_directly() {
 #[test]
 fn failure_names_the_proxy() {
     for protocol in PROTOCOLS {
-        let (answer, log) = run(&[
+        let variables = [
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector.test:4317"),
             ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "300"),
             ("HTTP_PROXY", "http://ada:secret@127.0.0.1:1"),
-        ]);
+        ];
+        let (answer, log) = run_until(&variables, "shutdown 500");
         assert!(
             answer.contains("cannot connect through the proxy http://127.0.0.1:1"),
             "{answer}"
