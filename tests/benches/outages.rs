@@ -1,7 +1,7 @@
 //! Measures what an outage of an OTLP receiver costs.
 //!
-//! Run it with `cargo bench -p integration-tests --bench outages`. It takes six minutes. An argument
-//! after `--` selects the rows whose names contain it.
+//! Run it with `cargo bench -p integration-tests --bench outages`. It takes six minutes.
+//! An argument after `--` selects the rows whose names contain it.
 //!
 //! A process with default settings records 5,000 spans, log records and measurements at a steady
 //! pace, over gRPC or HTTP, while the receiver goes away and comes back. The table shows how many
@@ -22,7 +22,7 @@ const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
 const ROUNDS: u32 = 250;
 const ITEMS: usize = 20;
 
-/// The outages: their names in the table, the timeout in milliseconds, and the length of the queues.
+/// The outages: names in the table, timeouts in milliseconds, and lengths of the queues.
 const OUTAGES: [(&str, Outage, &str, &str); 8] = [
     ("away for 1 s", Outage::Away(1), "10000", "2048"),
     ("away for 3 s", Outage::Away(3), "10000", "2048"),

@@ -14,7 +14,7 @@ pub(crate) struct Layers {
     server: ServerLayer,
     client: ClientLayer,
     duration_boundaries: Option<Vec<f64>>,
-    /// What [`check`](super::check) says about them.
+    /// The lines of [`check`](super::check) about them.
     pub(super) lines: Vec<String>,
 }
 

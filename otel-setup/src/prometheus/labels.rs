@@ -122,7 +122,7 @@ impl<'a> Labels<'a> {
             separator = ",";
             push_name(text, name(&same[0]));
             text.push_str("=\"");
-            // Of several attributes with one key the first counts: the SDK aggregates by it.
+            // The first of several attributes with one key counts: the SDK aggregates by it.
             for (index, of_key) in same.chunk_by(|a, b| a.key == b.key).enumerate() {
                 if index > 0 {
                     text.push(';');

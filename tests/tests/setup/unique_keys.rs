@@ -1,5 +1,6 @@
-//! Attributes that are set twice are exported once, with their last value; those of data points with
-//! the first, by which the SDK aggregates.
+//! Attributes that are set twice are exported once, with their last value.
+//!
+//! Data points have the first value instead, by which the SDK aggregates.
 
 use integration_tests::child::DrivenProcess;
 use integration_tests::collector::Collector;
