@@ -82,7 +82,7 @@ impl Config {
         Config::parse(path, &text, &|name| env::var(name).ok())
     }
 
-    fn parse(name: &str, text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, InitError> {
+    pub(crate) fn parse(name: &str, text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, InitError> {
         let root = yaml::parse(text, lookup).map_err(|problem| InitError::new(format!("{name}: {problem}")))?;
         let file = File {
             name: name.to_owned(),
