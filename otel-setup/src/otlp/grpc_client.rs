@@ -38,7 +38,7 @@ impl GrpcClient {
         })?;
         let channel = match &settings.proxy {
             None => endpoint.connect_lazy(),
-            Some(proxy) => endpoint.connect_with_connector_lazy(proxy::for_grpc(tcp(settings), proxy.clone())),
+            Some(proxy) => endpoint.connect_with_connector_lazy(proxy::for_grpc(tcp(settings), proxy)),
         };
         #[cfg_attr(not(feature = "gzip"), allow(unused_mut))]
         let mut grpc = Grpc::new(channel);

@@ -42,6 +42,6 @@ pub(super) fn for_http(tcp: Connector, _: Option<Proxy>) -> Connector {
     tcp
 }
 
-pub(super) fn for_grpc(_: Connector, proxy: Proxy) -> Connector {
-    match proxy {}
+pub(super) fn for_grpc(_: Connector, proxy: &Proxy) -> Connector {
+    match *proxy {}
 }

@@ -37,10 +37,10 @@ pub(in crate::otlp) fn for_http(tcp: HttpConnector, proxy: Option<Proxy>) -> Con
 }
 
 /// Returns a connector for HTTP/2, which needs a tunnel.
-pub(in crate::otlp) fn for_grpc(tcp: HttpConnector, proxy: Proxy) -> Connector {
+pub(in crate::otlp) fn for_grpc(tcp: HttpConnector, proxy: &Proxy) -> Connector {
     Connector {
         tcp,
-        proxy: Some(proxy),
+        proxy: Some(proxy.clone()),
         may_forward: false,
     }
 }
