@@ -14,7 +14,8 @@ use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::logs::{BatchLogProcessor, LogProcessor, SdkLogRecord};
 use opentelemetry_sdk::trace::{BatchSpanProcessor, Span, SpanData, SpanProcessor};
 
-use crate::export_stats::{ExportStats, FORKED};
+use crate::export_stats::ExportStats;
+use crate::fork_check::FORKED;
 use crate::unique_keys;
 
 /// A batch processor with a counter in front, so items that find the queue full are counted as

@@ -1,18 +1,14 @@
 //! Statistics of the exporters `otlp` and `console`: how much was recorded, delivered and lost.
 
-use std::process;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch;
 
 use crate::export_failure::{Causes, ExportFailure};
+use crate::fork_check::{FORKED, ForkCheck};
 use crate::signal::Signal;
-
-/// A process looks whether it is a fork at most once in this number of milliseconds. The system
-/// call takes as long as a tenth of a span.
-const FORK_CHECK_INTERVAL: u64 = 100;
 
 /// The minimum time between two log lines about the end of an outage.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
@@ -34,11 +30,7 @@ pub(crate) struct ExportStats {
     closed: Condvar,
     /// The end of the shutdown's timeout, if a shutdown has begun.
     deadline: watch::Sender<Option<Instant>>,
-    /// The process whose threads export.
-    process: u32,
-    /// The time of the last item at which that was compared, in milliseconds.
-    process_checked_at: AtomicU64,
-    fork_is_logged: AtomicBool,
+    fork_check: ForkCheck,
 }
 
 #[derive(Debug, Default)]
@@ -71,9 +63,7 @@ impl ExportStats {
             counts: Mutex::default(),
             closed: Condvar::new(),
             deadline: watch::Sender::default(),
-            process: process::id(),
-            process_checked_at: AtomicU64::default(),
-            fork_is_logged: AtomicBool::default(),
+            fork_check: ForkCheck::default(),
         }
     }
 
@@ -91,12 +81,9 @@ impl ExportStats {
     /// clock again would cost more than everything else here.
     pub(crate) fn add_item(&self, time: Option<SystemTime>) {
         self.add_recorded(1);
-        let time = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        let millis = time.map_or(0, |time| time.as_secs() * 1000 + u64::from(time.subsec_millis()));
-        let checked_at = self.process_checked_at.load(Ordering::Relaxed);
-        if millis.abs_diff(checked_at) >= FORK_CHECK_INTERVAL {
-            self.process_checked_at.store(millis, Ordering::Relaxed);
-            self.check_process();
+        if self.fork_check.is_news(time) {
+            let unit = self.signal.unit();
+            tracing::warn!(target: "otel_setup", "{unit} are lost: {FORKED} (logged once)");
         }
     }
 
@@ -108,16 +95,7 @@ impl ExportStats {
 
     /// Returns whether this process is a fork of the one whose threads export.
     pub(crate) fn is_forked(&self) -> bool {
-        process::id() != self.process
-    }
-
-    /// Logs once that a forked process exports nothing: it does not have the threads that do.
-    #[cold]
-    fn check_process(&self) {
-        if self.is_forked() && !self.fork_is_logged.swap(true, Ordering::Relaxed) {
-            let unit = self.signal.unit();
-            tracing::warn!(target: "otel_setup", "{unit} are lost: {FORKED} (logged once)");
-        }
+        self.fork_check.is_forked()
     }
 
     /// Counts telemetry that the endpoint has accepted. If that ends an outage, logs how much was
@@ -303,7 +281,3 @@ impl Counts {
         Some(lost)
     }
 }
-
-/// The reason why a forked process exports nothing.
-pub(crate) const FORKED: &str = "this process was forked after the setup of telemetry, and has none of the threads that export; \
-     set telemetry up after the fork instead";

@@ -31,6 +31,8 @@ mod export_runtime;
 #[cfg_attr(not(feature = "otlp"), allow(dead_code))]
 mod export_stats;
 mod exporter;
+#[cfg_attr(not(feature = "otlp"), allow(dead_code))]
+mod fork_check;
 #[cfg(all(any(test, fuzzing), feature = "otlp"))]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -14,7 +14,8 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 
 use crate::builder::Builder;
 use crate::error::{Failure, ShutdownError};
-use crate::export_stats::{ExportStats, FORKED, Loss};
+use crate::export_stats::{ExportStats, Loss};
+use crate::fork_check::FORKED;
 #[cfg(feature = "prometheus")]
 use crate::prometheus::Endpoint;
 use crate::shutdown::{ShutdownOnce, deadline_after, job, run_all, timeout_message};

@@ -125,8 +125,7 @@ impl ClientLayer {
     /// `unix:///run/greeter.sock`, and any other [gRPC name]. A target of no known form becomes the
     /// address as it is. For a balanced channel, use the name of the servers as a whole.
     ///
-    /// If telemetry has been set up from OpenTelemetry's configuration file, the layer starts with
-    /// the options in it: see the chapter of otel-setup on the [configuration file].
+    /// If otel-setup has read a [configuration file], the layer starts with the options in it.
     ///
     /// [gRPC name]: https://github.com/grpc/grpc/blob/master/doc/naming.md
     /// [configuration file]: https://docs.rs/otel-setup/latest/otel_setup/docs/configuration_file/

@@ -121,27 +121,18 @@ impl Default for ServerLayer {
 impl ServerLayer {
     /// Creates a layer that records every call, with the global providers.
     ///
-    /// If telemetry has been set up from OpenTelemetry's configuration file, the layer starts with
-    /// the options in it: see the chapter of otel-setup on the [configuration file].
+    /// If otel-setup has read a [configuration file], the layer starts with the options in it.
     ///
     /// [configuration file]: https://docs.rs/otel-setup/latest/otel_setup/docs/configuration_file/
     #[must_use]
     pub fn new() -> Self {
-        let registry = Arc::new(MethodRegistry::for_server());
-        let marks = Arc::default();
-        match CONFIGURED.get() {
-            Some(configured) => ServerLayer {
-                registry,
-                marks,
-                ..configured.clone()
-            },
-            None => ServerLayer {
-                options: Arc::default(),
-                public_endpoint: None,
-                message_sizes: false,
-                registry,
-                marks,
-            },
+        let configured = CONFIGURED.get();
+        ServerLayer {
+            options: configured.map(|layer| Arc::clone(&layer.options)).unwrap_or_default(),
+            public_endpoint: configured.and_then(|layer| layer.public_endpoint.clone()),
+            message_sizes: configured.is_some_and(|layer| layer.message_sizes),
+            registry: Arc::new(MethodRegistry::for_server()),
+            marks: Arc::default(),
         }
     }
 

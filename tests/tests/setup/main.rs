@@ -2,6 +2,7 @@
 
 mod batching;
 mod config_file;
+mod config_layers;
 mod console;
 mod custom_subscriber;
 mod environment;
