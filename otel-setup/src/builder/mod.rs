@@ -234,8 +234,8 @@ impl Builder {
     /// Configures the tracer provider further: span processors, other exporters, an id generator.
     ///
     /// The closure runs last, so it can override everything else. Processors that it adds get spans
-    /// as they were recorded: an attribute that was set twice is in them twice. The exporters `otlp`
-    /// and `console` export the last value only.
+    /// as they were recorded: an attribute that was set twice is in them twice. The exporters
+    /// `otlp` and `console` export the last value only.
     pub fn configure_tracer_provider(
         mut self,
         configure: impl FnOnce(TracerProviderBuilder) -> TracerProviderBuilder + 'static,

@@ -1,4 +1,4 @@
-//! Checks for arbitrary configurations: the fuzz targets `environment` and `config_file` in `fuzz/`.
+//! Checks for arbitrary configurations: the fuzz targets `environment` and `config_file`.
 //!
 //! The tests in this module run the checks without a fuzzer, on random bytes and on the corpus in
 //! `fuzz/corpus/`.
