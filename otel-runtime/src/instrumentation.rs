@@ -15,7 +15,7 @@ use opentelemetry::{Context, InstrumentationScope};
 
 use crate::grpc::request_headers::KnownHeaders;
 use crate::metrics::duration_boundaries;
-use crate::metrics::instruments::Instruments;
+use crate::metrics::instruments::{Instruments, Meters};
 use crate::propagation::known::Known;
 use crate::propagation::{self, Headers, Limited};
 use crate::span::{SpanAttributes, StartedSpan};
@@ -194,7 +194,7 @@ fn has_new_span_id(span: &SpanContext, parent: &SpanContext) -> bool {
 #[derive(Default)]
 pub struct InstrumentationBuilder {
     tracer: Option<BoxedTracer>,
-    meter: Option<Meter>,
+    meters: Option<Meters>,
     propagator: Option<OwnPropagator>,
     duration_boundaries: Option<Vec<f64>>,
 }
@@ -213,7 +213,7 @@ impl InstrumentationBuilder {
     /// Sets the provider of the meter.
     #[must_use]
     pub fn meter_provider(mut self, provider: &impl MeterProvider) -> Self {
-        self.meter = Some(provider.meter_with_scope(scope()));
+        self.meters = Some(Meters::new(|scope| provider.meter_with_scope(scope)));
         self
     }
 
@@ -240,22 +240,22 @@ impl InstrumentationBuilder {
     pub fn build(self) -> Instrumentation {
         let InstrumentationBuilder {
             tracer,
-            meter,
+            meters,
             propagator,
             duration_boundaries,
         } = self;
         let tracer = tracer.or_else(|| guard::TRACER.run(|| global::tracer_with_scope(scope())));
         let boundaries = duration_boundaries.unwrap_or_else(duration_boundaries::default);
         let instruments = guard::METER.run(|| {
-            let meter = meter.unwrap_or_else(|| global::meter_with_scope(scope()));
-            Instruments::new(meter, &boundaries)
+            let meters = meters.unwrap_or_else(|| Meters::new(global::meter_with_scope));
+            Instruments::new(meters, &boundaries)
         });
         Instrumentation(Arc::new(Inner {
             propagator,
             tracer: tracer.unwrap_or_else(|| BoxedTracer::new(Box::new(NoopTracer::new()))),
             tracer_is_noop: AtomicBool::new(false),
             instruments: instruments
-                .unwrap_or_else(|| Instruments::new(NoopMeterProvider::new().meter(""), &boundaries)),
+                .unwrap_or_else(|| Instruments::new(Meters::new(|_| NoopMeterProvider::new().meter("")), &boundaries)),
         }))
     }
 }
@@ -263,6 +263,15 @@ impl InstrumentationBuilder {
 impl fmt::Debug for InstrumentationBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InstrumentationBuilder").finish_non_exhaustive()
+    }
+}
+
+impl Meters {
+    fn new(meter: impl Fn(InstrumentationScope) -> Meter) -> Self {
+        Meters {
+            rpc: meter(scope()),
+            hook: meter(InstrumentationScope::builder(semconv::HOOK_SCOPE_NAME).build()),
+        }
     }
 }
 
