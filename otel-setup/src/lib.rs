@@ -2,6 +2,7 @@
 // outside of rustdoc.
 //! [Set-up]: docs::setup
 //! [Environment variables]: docs::variables
+//! [Configuration file]: docs::configuration_file
 //! [Outages]: docs::outages
 //! [In production]: otel_runtime::docs::production
 //! [All chapters of otel-runtime]: otel_runtime::docs
@@ -13,6 +14,8 @@
 mod batch_settings;
 mod builder;
 mod callback_guard;
+#[cfg(feature = "config-file")]
+mod config_file;
 #[cfg(feature = "console")]
 pub mod console;
 #[cfg(any(feature = "console", feature = "otlp"))]
@@ -28,10 +31,14 @@ mod export_runtime;
 #[cfg_attr(not(feature = "otlp"), allow(dead_code))]
 mod export_stats;
 mod exporter;
+#[cfg_attr(not(feature = "otlp"), allow(dead_code))]
+mod fork_check;
 #[cfg(all(any(test, fuzzing), feature = "otlp"))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod init;
+#[cfg(feature = "json")]
+mod json_line;
 mod logs;
 mod metrics;
 mod muted;
@@ -48,9 +55,13 @@ mod telemetry;
 #[cfg_attr(not(feature = "console"), allow(dead_code))]
 mod text;
 mod traces;
+#[cfg(any(feature = "console", feature = "otlp"))]
+mod unique_keys;
 mod unsupported;
 
 pub use builder::Builder;
+#[cfg(feature = "config-file")]
+pub use config_file::{ConfigReport, check};
 pub use error::{InitError, ShutdownError};
 pub use exporter::Exporter;
 #[cfg(feature = "otlp")]

@@ -12,8 +12,10 @@ use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
+use crate::builder::Builder;
 use crate::error::{Failure, ShutdownError};
-use crate::export_stats::{ExportStats, FORKED, Loss};
+use crate::export_stats::{ExportStats, Loss};
+use crate::fork_check::FORKED;
 #[cfg(feature = "prometheus")]
 use crate::prometheus::Endpoint;
 use crate::shutdown::{ShutdownOnce, deadline_after, job, run_all, timeout_message};
@@ -37,6 +39,27 @@ pub(crate) struct Providers {
 }
 
 impl Providers {
+    /// Returns the providers, with what their exporters have left in the builder.
+    pub(crate) fn assemble(
+        builder: &mut Builder,
+        tracers: Option<SdkTracerProvider>,
+        meters: Option<SdkMeterProvider>,
+        loggers: Option<SdkLoggerProvider>,
+    ) -> Self {
+        Providers {
+            tracers,
+            meters,
+            loggers,
+            process: Some(process::id()),
+            export_stats: export_stats(builder),
+            #[cfg(feature = "prometheus")]
+            prometheus_address: builder.prometheus.endpoint.as_ref().map(|endpoint| endpoint.address),
+            #[cfg(feature = "prometheus")]
+            prometheus: Mutex::new(builder.prometheus.endpoint.take()),
+            ..Providers::default()
+        }
+    }
+
     /// Logs the address of the scrape endpoint if the system has chosen its port.
     #[cfg(feature = "prometheus")]
     pub(crate) fn log_chosen_port(&self) {
@@ -126,4 +149,19 @@ fn replace_failures(
         .collect();
     failures.retain(|failure| own.iter().all(|own| own.signal != failure.signal));
     failures.extend(own);
+}
+
+/// Returns the statistics of all exporters that have them.
+#[allow(
+    unused_mut,
+    unused_variables,
+    reason = "the Cargo features decide which exporters there are"
+)]
+fn export_stats(builder: &mut Builder) -> Vec<Arc<ExportStats>> {
+    let mut stats = Vec::new();
+    #[cfg(feature = "otlp")]
+    stats.append(&mut builder.otlp.export_stats);
+    #[cfg(feature = "console")]
+    stats.append(&mut builder.console.export_stats);
+    stats
 }

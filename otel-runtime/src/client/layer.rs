@@ -1,7 +1,7 @@
 //! The layer around a channel: it records every outgoing call.
 
 use std::error::Error;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 
 use http::{Request, Response};
@@ -104,6 +104,9 @@ pub struct ClientLayer {
     pub(super) registry: Arc<MethodRegistry>,
 }
 
+/// The layer of a configuration file, whose options are the defaults.
+static CONFIGURED: OnceLock<ClientLayer> = OnceLock::new();
+
 impl ClientLayer {
     /// Creates a layer for a channel to this target, with the global providers.
     ///
@@ -113,13 +116,27 @@ impl ClientLayer {
     /// `unix:///run/greeter.sock`, and any other [gRPC name]. A target of no known form becomes the
     /// address as it is. For a balanced channel, use the name of the servers as a whole.
     ///
+    /// If otel-setup has read a [configuration file], the layer starts with the options in it.
+    ///
     /// [gRPC name]: https://github.com/grpc/grpc/blob/master/doc/naming.md
+    /// [configuration file]: https://docs.rs/otel-setup/latest/otel_setup/docs/configuration_file/
     pub fn new(target: impl AsRef<str>) -> Self {
         let target = Target::parse(target.as_ref());
         ClientLayer {
-            options: Arc::default(),
+            options: CONFIGURED
+                .get()
+                .map(|layer| Arc::clone(&layer.options))
+                .unwrap_or_default(),
             registry: Arc::new(MethodRegistry::for_client(&target.attributes())),
         }
+    }
+
+    /// Makes the options of this layer the defaults of all layers that are created later. For
+    /// otel-setup.
+    #[doc(hidden)]
+    pub fn set_default(self) {
+        // The first call counts: telemetry is set up once.
+        let _ = CONFIGURED.set(self);
     }
 
     /// Leaves `server.address` and `server.port` out of metrics. Spans keep them.
@@ -181,10 +198,10 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let call = self
-            .layer
-            .start(&mut request, self.captured, self.readiness.take_start());
-        if let Some(error) = self.readiness.take_error(&request) {
+        let waited = self.readiness.take();
+        let since = waited.as_ref().and_then(|waited| waited.since());
+        let call = self.layer.start(&mut request, self.captured, since);
+        if let Some(error) = waited.and_then(|waited| waited.error(&request)) {
             return ClientFuture::failed(call, error);
         }
         let has_context = matches!(&call, Some(ActiveCall::Recorded(call)) if call.context().is_some());

@@ -14,7 +14,14 @@ use crate::grpc::response_status::{OwnedOutcome, from_transport_error};
 /// `Service::call` knows which call that is, so the error is kept until then.
 #[derive(Debug, Default)]
 pub(super) struct Readiness {
-    waiting: Option<(Instant, Waker)>,
+    // In a box, because most calls neither wait nor fail, and pay for a pointer only.
+    waited: Option<Box<Waited>>,
+}
+
+/// A call that has waited for the service to get ready, or that fails because it did not.
+#[derive(Debug, Default)]
+pub(super) struct Waited {
+    since: Option<(Instant, Waker)>,
     error: Option<Status>,
 }
 
@@ -43,7 +50,7 @@ impl Readiness {
         match polled {
             Poll::Ready(Ok(())) => Poll::Ready(()),
             Poll::Ready(Err(error)) => {
-                self.error = Some(convert_error(error));
+                self.waited.get_or_insert_default().error = Some(convert_error(error));
                 Poll::Ready(())
             }
             Poll::Pending => {
@@ -55,33 +62,35 @@ impl Readiness {
 
     #[cold]
     fn wait(&mut self, cx: &Context<'_>) {
+        let since = &mut self.waited.get_or_insert_default().since;
         // Another task waits for another call: the one before has been given up.
-        if !self
-            .waiting
-            .as_ref()
-            .is_some_and(|(_, waker)| waker.will_wake(cx.waker()))
-        {
-            self.waiting = Some((Instant::now(), cx.waker().clone()));
+        if !since.as_ref().is_some_and(|(_, waker)| waker.will_wake(cx.waker())) {
+            *since = Some((Instant::now(), cx.waker().clone()));
         }
     }
 
-    /// Returns the time since when the next call waits, if it had to.
+    /// Returns how the next call has waited, if it had to.
     #[inline]
-    pub(super) fn take_start(&mut self) -> Option<Instant> {
-        self.waiting.take().map(|(since, _)| since)
+    pub(super) fn take(&mut self) -> Option<Box<Waited>> {
+        self.waited.take()
+    }
+}
+
+impl Waited {
+    /// Returns the time since when the call has waited.
+    pub(super) fn since(&self) -> Option<Instant> {
+        self.since.as_ref().map(|(since, _)| *since)
     }
 
-    /// Returns the error that the next call fails with, if the service is not ready.
-    #[inline]
-    pub(super) fn take_error<B>(&mut self, request: &http::Request<B>) -> Option<NotReady> {
-        self.error
-            .take()
-            .map(|error| error_of_call(error, request.extensions()))
+    /// Returns the error that the call fails with, if the service is not ready.
+    #[cold]
+    pub(super) fn error<B>(self, request: &http::Request<B>) -> Option<NotReady> {
+        let error = self.error?;
+        Some(error_of_call(error, request.extensions()))
     }
 }
 
 /// Returns the status that a call fails with, as its caller gets it without the layer.
-#[cold]
 fn error_of_call(error: Status, extensions: &http::Extensions) -> NotReady {
     let outcome = from_transport_error(&error);
     if extensions.get::<GrpcMethod<'static>>().is_none() {

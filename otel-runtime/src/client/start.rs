@@ -83,8 +83,11 @@ impl ClientLayer {
             origin: RequestOrigin::default(),
             arrived: waiting_since,
         };
-        let mut call = PooledCall::new(params, KnownHeaders::scan(request.headers()).timeout());
-        call.set_offered_encodings(OfferedEncodings::of(request.headers()));
+        let known = KnownHeaders::scan(request.headers());
+        let mut call = PooledCall::new(params, known.timeout());
+        if known.grpc_accept_encoding.is_some() {
+            call.set_offered_encodings(OfferedEncodings::of(request.headers()));
+        }
         if call.instrumentation().has_tracer() {
             let parent = SpanParent {
                 base: Some(context),

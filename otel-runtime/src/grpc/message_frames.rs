@@ -65,7 +65,21 @@ impl MessageFrames {
     }
 
     #[inline]
-    fn on_bytes(&mut self, mut data: &[u8], mut message: impl FnMut(MessageHead)) -> u64 {
+    fn on_bytes(&mut self, data: &[u8], mut message: impl FnMut(MessageHead)) -> u64 {
+        // Most frames hold one whole message.
+        if let [flag, a, b, c, d, content @ ..] = data
+            && self.head_len == 0
+            && content.len() == u32::from_be_bytes([*a, *b, *c, *d]) as usize
+        {
+            self.head = [*flag, *a, *b, *c, *d];
+            message(self.last_head());
+            return content.len() as u64;
+        }
+        self.on_any_bytes(data, &mut message)
+    }
+
+    #[cold]
+    fn on_any_bytes(&mut self, mut data: &[u8], message: &mut dyn FnMut(MessageHead)) -> u64 {
         let mut passed = 0;
         while !data.is_empty() {
             if !self.is_behind_head() {

@@ -8,11 +8,11 @@ use http_body::Frame;
 use tonic::Code;
 
 use crate::grpc::message_frames::{MessageFrames, MessageHead};
+use crate::grpc::request_headers::GRPC_ACCEPT_ENCODING;
 use crate::grpc::response_status::{OwnedOutcome, status_from_http};
 use crate::grpc::side::{Client, Role, Server};
 
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
-const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 
 /// State of a response that its reader drops before its end.
 pub(crate) enum Left {
@@ -188,18 +188,15 @@ const OTHER_ENCODING: u8 = 1 << KNOWN_ENCODINGS.len();
 
 impl OfferedEncodings {
     /// Reads `grpc-accept-encoding` of a request.
-    #[inline]
+    #[cold]
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let mut offered = OfferedEncodings::default();
-        for (name, value) in headers {
-            if *name == GRPC_ACCEPT_ENCODING {
-                offered.add(value.as_bytes());
-            }
+        for value in headers.get_all(GRPC_ACCEPT_ENCODING) {
+            offered.add(value.as_bytes());
         }
         offered
     }
 
-    #[cold]
     fn add(&mut self, list: &[u8]) {
         for encoding in list.split(|byte| *byte == b',') {
             self.0 |= OfferedEncodings::bit(encoding.trim_ascii());

@@ -13,13 +13,13 @@ use crate::guard::CaughtPanic;
 /// The caller's timer starts before the server's clock, and the two differ by what the request
 /// takes to arrive: less than 1.25 ms on an idle machine, and up to 5 ms on a busy one. A larger
 /// tolerance takes callers that cancel a moment before their deadline for servers that are too
-/// slow. So it is 2 % of a timeout of 20 ms, and at most 5 ms. Timeouts below 10 ms are as short as
-/// the delay.
+/// slow. So it is 1.25 % of a timeout of 20 ms, and at most 5 ms. Timeouts below 10 ms are as short
+/// as the delay.
 fn slack(timeout: Duration) -> Duration {
     const COARSE: Duration = Duration::from_millis(10);
     const SHORT: Duration = Duration::from_millis(20);
     const MAX_COARSE_SLACK: Duration = Duration::from_micros(1250);
-    const MIN_SLACK: Duration = Duration::from_micros(400);
+    const MIN_SLACK: Duration = Duration::from_micros(250);
     const MAX_SLACK: Duration = Duration::from_millis(5);
 
     if timeout < COARSE {
@@ -139,10 +139,10 @@ mod tests {
     fn server_slack_is_a_small_part_of_the_timeout() {
         for (timeout, earliest) in [
             (1_000_000, 995_000),
-            (100_000, 95_600),
-            (50_000, 48_100),
-            (20_000, 19_600),
-            (10_000, 9_600),
+            (100_000, 95_750),
+            (50_000, 48_250),
+            (20_000, 19_750),
+            (10_000, 9_750),
             (3_000, 1_750),
             (2_000, 1_000),
             (0, 0),

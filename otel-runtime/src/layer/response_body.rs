@@ -135,6 +135,9 @@ impl<B: Body, R: ResponseRole> ResponseBody<B, R> {
             this.progress.on_pending();
             return;
         };
+        if call.has_ended() {
+            return;
+        }
         if let (Some(counter), None | Some(Ok(_))) = (this.counter, frame) {
             counter.on_poll(frame.as_ref().and_then(|frame| frame.as_ref().ok()));
         }

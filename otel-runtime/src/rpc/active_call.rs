@@ -141,6 +141,15 @@ impl ActiveCall {
         }
     }
 
+    /// Returns an address that the call keeps as long as it lives.
+    pub(super) fn address(&self) -> usize {
+        match self {
+            ActiveCall::Recorded(call) => std::ptr::from_ref::<Call>(call).addr(),
+            ActiveCall::Unrecorded(call) => std::ptr::from_ref(&**call).addr(),
+            ActiveCall::Deferred(call) => std::ptr::from_ref(&**call).addr(),
+        }
+    }
+
     /// Returns the call, if it is recorded.
     #[inline]
     pub(crate) fn recorded(&mut self) -> Option<&mut Call> {

@@ -27,8 +27,17 @@ struct ThreadCall {
     call: RefCell<Option<ActiveCall>>,
     /// Whether the thread has OpenTelemetry's current context.
     has_context: bool,
-    /// The context of a [`DeferredCall`] that started while it ran, attached until [`run`] returns.
-    late_context: Cell<Option<ContextGuard>>,
+    /// Whether `late` has any.
+    has_late: Cell<bool>,
+    late: RefCell<Vec<LateContext>>,
+}
+
+/// The context of a [deferred](ActiveCall::Deferred) call that started while its code ran, attached
+/// until [`run`] returns.
+struct LateContext {
+    /// The [address](ActiveCall::address) of the call.
+    call: usize,
+    attached: Option<ContextGuard>,
 }
 
 impl ThreadCall {
@@ -42,7 +51,8 @@ impl ThreadCall {
         ThreadCall {
             call: RefCell::new(None),
             has_context: CaughtPanic::catch(|| Context::map_current(|_| ())).is_ok(),
-            late_context: Cell::new(None),
+            has_late: Cell::new(false),
+            late: RefCell::default(),
         }
     }
 
@@ -51,13 +61,39 @@ impl ThreadCall {
     fn swap(&self, call: &mut Option<ActiveCall>) {
         std::mem::swap(&mut *self.call.borrow_mut(), call);
     }
+
+    /// Attaches a context, unless the thread has dropped its current context.
+    #[inline]
+    fn attach(&self, context: &Context) -> Option<ContextGuard> {
+        self.has_context.then(|| context.clone().attach())
+    }
+
+    /// Attaches the context of `call` until [`run`] returns.
+    #[cold]
+    fn attach_late(&self, call: &ActiveCall) {
+        let attached = call.context().and_then(|context| self.attach(context));
+        self.late.borrow_mut().push(LateContext {
+            call: call.address(),
+            attached,
+        });
+        self.has_late.set(true);
+    }
+
+    /// Takes the context that has been attached for `call`, if it started late.
+    #[cold]
+    fn take_late(&self, call: Option<&ActiveCall>) -> Option<ContextGuard> {
+        let mut late = self.late.borrow_mut();
+        let last = late.pop_if(|last| call.is_some_and(|call| call.address() == last.call));
+        self.has_late.set(!late.is_empty());
+        last?.attached
+    }
 }
 
 /// Attaches a context, unless the thread is ending and has dropped its current context.
 #[inline]
 pub(crate) fn attach(context: &Context) -> Option<ContextGuard> {
-    let has_context = CURRENT.try_with(|current| current.has_context).unwrap_or(false);
-    has_context.then(|| context.clone().attach())
+    let attached = CURRENT.try_with(|current| current.attach(context));
+    attached.unwrap_or_default()
 }
 
 /// Returns `true` if this thread serves a call of an outer layer that this request belongs to.
@@ -83,9 +119,8 @@ pub(crate) fn start_deferred(found: Found) {
         return;
     };
     let call = call.started(found);
-    let context = call.context().and_then(attach);
+    let _ = CURRENT.try_with(|current| current.attach_late(&call));
     with_current(|current| *current = Some(call));
-    let _ = CURRENT.try_with(|current| current.late_context.set(context));
 }
 
 /// Like [`run`] on a server, but compiled once instead of once per closure: for the handlers of all
@@ -117,18 +152,11 @@ pub(crate) fn run<R: Role, T>(call: &mut Option<ActiveCall>, code: impl FnOnce()
     let Some(active) = call else {
         return code();
     };
-    let is_deferred = matches!(active, ActiveCall::Deferred(_));
-    let mut attached = active.context().and_then(attach);
-    if is_deferred {
-        attached = replace_late_context(attached);
-    }
+    let attached = active.context().and_then(attach);
     let result = match R::SIDE {
         Side::Server => run_swapped(call, code),
         Side::Client => run_swapped(&mut None, code),
     };
-    if is_deferred {
-        attached = replace_late_context(attached);
-    }
     match result {
         Ok(result) => result,
         Err(panic) => on_panic(call, panic, attached),
@@ -138,16 +166,16 @@ pub(crate) fn run<R: Role, T>(call: &mut Option<ActiveCall>, code: impl FnOnce()
 /// Runs code while this thread serves `call`, or no call if the thread is ending.
 #[inline]
 fn run_swapped<T>(call: &mut Option<ActiveCall>, code: impl FnOnce() -> T) -> Result<T, CaughtPanic> {
-    swap(call);
-    let result = CaughtPanic::catch(code);
-    swap(call);
-    result
-}
-
-/// Swaps the call that this thread serves with another, unless the thread is ending.
-#[inline]
-fn swap(call: &mut Option<ActiveCall>) {
     let _ = CURRENT.try_with(|current| current.swap(call));
+    let result = CaughtPanic::catch(code);
+    let has_late = CURRENT.try_with(|current| {
+        current.swap(call);
+        current.has_late.get()
+    });
+    if let (Ok(true), Ok(_)) = (has_late, &result) {
+        drop(take_late(call.as_ref()));
+    }
+    result
 }
 
 /// Runs code in the context of a client's call, which hides the call that this thread serves.
@@ -159,18 +187,17 @@ pub(crate) fn run_in_client_context<T>(context: &Context, code: impl FnOnce() ->
     }
 }
 
-/// Replaces the context of a deferred call that started while it ran.
+/// Takes the context that has been attached for `call`, if it started late.
 #[cold]
-fn replace_late_context(context: Option<ContextGuard>) -> Option<ContextGuard> {
-    CURRENT
-        .try_with(|current| current.late_context.replace(context))
-        .ok()
-        .flatten()
+fn take_late(call: Option<&ActiveCall>) -> Option<ContextGuard> {
+    let late = CURRENT.try_with(|current| current.take_late(call));
+    late.unwrap_or_default()
 }
 
-/// Ends a call whose code has panicked, and continues the panic.
+/// Ends a call whose code has panicked, and continues the panic. The call's context is `attached`.
 #[cold]
 fn on_panic(call: &mut Option<ActiveCall>, panic: CaughtPanic, attached: Option<ContextGuard>) -> ! {
+    let late = take_late(call.as_ref());
     if matches!(call, Some(ActiveCall::Deferred(_))) {
         start_at_end(call, Found::default());
     }
@@ -180,7 +207,7 @@ fn on_panic(call: &mut Option<ActiveCall>, panic: CaughtPanic, attached: Option<
         if call.side() == Side::Server && !call.has_panicked() {
             panic.log();
         }
-        drop(attached);
+        drop((late, attached));
         call.end(Outcome::panic(panic.message()));
     }
     panic.resume()

@@ -35,10 +35,9 @@ pub(crate) fn is_from_client_within(extensions: &Extensions) -> bool {
     client_mark(extensions) != NO_CLIENT
 }
 
-/// Like [`client_mark`], but marks a request that no layer has seen.
+/// Marks a request that no layer has seen. Returns its mark, or `mark`, which it had before.
 #[inline]
-pub(crate) fn set_client_mark(extensions: &mut Extensions) -> usize {
-    let mark = client_mark(extensions);
+pub(crate) fn mark_unseen(extensions: &mut Extensions, mark: usize) -> usize {
     if mark == UNSEEN { insert_mark(extensions) } else { mark }
 }
 

@@ -25,7 +25,7 @@ use crate::rpc::active_call::{ActiveCall, Found};
 use crate::rpc::call::{CallParams, UnresolvedMethod};
 use crate::rpc::current;
 use crate::rpc::message_sizes::MessageSizes;
-use crate::rpc::origin::{RequestOrigin, client_mark, set_client_mark};
+use crate::rpc::origin::{RequestOrigin, client_mark, mark_unseen};
 use crate::rpc::request_body::{self, RequestEnd};
 
 /// Returns `true` if the body of a request may end early, as it comes over a socket.
@@ -62,10 +62,11 @@ impl ServerLayer {
         request: &mut Request<B>,
         captured: &'static CapturedHeaders,
     ) -> Option<ActiveCall> {
-        let mut call = if current::is_of_outer_layer(client_mark(request.extensions())) {
+        let client_mark = client_mark(request.extensions());
+        let mut call = if current::is_of_outer_layer(client_mark) {
             self.join(request, captured)?
         } else {
-            let client_mark = set_client_mark(request.extensions_mut());
+            let client_mark = mark_unseen(request.extensions_mut(), client_mark);
             let is_grpc = is_grpc(request.headers());
             if !is_grpc || self.inner.may_meet(request.uri().path()) {
                 return self.defer(request, is_grpc, client_mark, captured);

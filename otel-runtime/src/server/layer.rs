@@ -2,7 +2,7 @@
 //! not.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
@@ -119,6 +119,9 @@ pub struct ServerLayer {
     pub(super) marks: Arc<Marks>,
 }
 
+/// The layer of a configuration file, whose options are the defaults.
+static CONFIGURED: OnceLock<ServerLayer> = OnceLock::new();
+
 impl Default for ServerLayer {
     fn default() -> Self {
         ServerLayer::new()
@@ -127,16 +130,29 @@ impl Default for ServerLayer {
 
 impl ServerLayer {
     /// Creates a layer that records every call, with the global providers.
+    ///
+    /// If otel-setup has read a [configuration file], the layer starts with the options in it.
+    ///
+    /// [configuration file]: https://docs.rs/otel-setup/latest/otel_setup/docs/configuration_file/
     #[must_use]
     pub fn new() -> Self {
+        let configured = CONFIGURED.get();
         ServerLayer {
-            options: Arc::default(),
-            public_endpoint: None,
+            options: configured.map(|layer| Arc::clone(&layer.options)).unwrap_or_default(),
+            public_endpoint: configured.and_then(|layer| layer.public_endpoint.clone()),
             inner: Arc::default(),
-            message_sizes: false,
+            message_sizes: configured.is_some_and(|layer| layer.message_sizes),
             registry: Arc::new(MethodRegistry::for_server()),
             marks: Arc::default(),
         }
+    }
+
+    /// Makes the options of this layer the defaults of all layers that are created later. For
+    /// otel-setup.
+    #[doc(hidden)]
+    pub fn set_default(self) {
+        // The first call counts: telemetry is set up once.
+        let _ = CONFIGURED.set(self);
     }
 
     /// Treats callers as untrusted: every call starts a new trace, linked to the caller's span.

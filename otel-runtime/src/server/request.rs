@@ -85,9 +85,9 @@ impl<'a> IncomingRequest<'a> {
     /// Returns `true` if a client sent the request, and `false` if the handler was called directly.
     ///
     /// gRPC requires a `content-type`, which a request that a program makes by itself does not
-    /// have.
+    /// have, nor the URI of tonic's router.
     pub(super) fn came_from_client(&self) -> bool {
-        get_first(self.headers, &CONTENT_TYPE).is_some()
+        self.uri.is_some() || get_first(self.headers, &CONTENT_TYPE).is_some()
     }
 
     /// Returns `true` if an OTLP exporter on this host sent the request to a collector's service.

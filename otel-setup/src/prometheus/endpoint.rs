@@ -53,6 +53,11 @@ pub(crate) fn listener(explicit: Option<SocketAddr>, env: &Env) -> Result<(TcpLi
         let host = host.as_deref().unwrap_or("localhost");
         let port = env.number(PORT_VARIABLE, 9464).unwrap_or(9464);
         let address = format!("{HOST_VARIABLE}={host:?}, {PORT_VARIABLE}=\"{port}\"");
+        // As in URLs, an IPv6 address may have brackets.
+        let host = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'))
+            .unwrap_or(host);
         (TcpListener::bind((host, port)), port, address)
     };
     let listener = listener.and_then(|listener| {

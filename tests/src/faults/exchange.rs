@@ -1,4 +1,4 @@
-//! One RPC of a caller: the request, and what it reads of the response.
+//! A single RPC of a caller: the request, and what it reads of the response.
 
 use std::convert::Infallible;
 use std::time::Duration;

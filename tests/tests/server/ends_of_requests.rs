@@ -1,17 +1,18 @@
 //! A server's RPC whose caller leaves before it is answered is the caller's end, whatever tonic or
 //! the handler made of it.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use axum::body::Bytes;
-use integration_tests::client::{Kind, call};
+use integration_tests::client::Kind;
 use integration_tests::kinds::Message;
 use integration_tests::kinds::bidi_server::{Bidi, BidiServer};
 use integration_tests::kinds::client_stream_server::{ClientStream, ClientStreamServer};
 use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
-use integration_tests::server::{RunningServer, TIMEOUT, serve, serve_with};
+use integration_tests::server::{RunningServer, serve, serve_with};
 use integration_tests::telemetry::{Telemetry, attributes};
 use opentelemetry::trace::Status as SpanStatus;
 use otel_runtime::{ServerLayer, traced_service};
@@ -178,6 +179,16 @@ impl Leaves {
     ];
 }
 
+fn request(rpc: &str, address: SocketAddr, deadline: Option<&str>) -> http::Request<()> {
+    let mut request = http::Request::post(format!("http://{address}/{rpc}"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers");
+    if let Some(deadline) = deadline {
+        request = request.header("grpc-timeout", deadline);
+    }
+    request.body(()).unwrap()
+}
+
 /// Makes an RPC, and leaves it when the server has begun to serve it.
 async fn leave(
     telemetry: &Telemetry,
@@ -194,13 +205,8 @@ async fn leave(
     }
     let (mut client, connection) = h2::client::handshake(socket).await.unwrap();
     let connection = tokio::spawn(connection);
-    let mut request = http::Request::post(format!("http://{}/{rpc}", server.address))
-        .header("content-type", "application/grpc")
-        .header("te", "trailers");
-    if let Some(deadline) = deadline {
-        request = request.header("grpc-timeout", deadline);
-    }
-    let (_response, mut body) = client.send_request(request.body(()).unwrap(), false).unwrap();
+    let request = request(rpc, server.address, deadline);
+    let (_response, mut body) = client.send_request(request, false).unwrap();
     if sent != Sent::Headers {
         body.send_data(Bytes::from_static(sent.bytes()), false).unwrap();
     }
@@ -275,10 +281,7 @@ async fn is_not_cancelled_if_the_request_ends_by_itself() {
             let socket = TcpStream::connect(server.address).await.unwrap();
             let (mut client, connection) = h2::client::handshake(socket).await.unwrap();
             tokio::spawn(connection);
-            let request = http::Request::post(format!("http://{}/kinds.Unary/Call", server.address))
-                .header("content-type", "application/grpc")
-                .body(())
-                .unwrap();
+            let request = request("kinds.Unary/Call", server.address, None);
             let (response, mut body) = client.send_request(request, false).unwrap();
             body.send_data(Bytes::from_static(sent.bytes()), true).unwrap();
             let mut response = response.await.unwrap();
@@ -339,29 +342,26 @@ async fn is_the_callers_end_if_a_blocking_handler_replies_to_nobody() {
                 left: Mutex::new(left),
             });
             let server = set_up.serve(Some(Arc::clone(&block))).await;
-            let channel = server.channel().await;
-            let blocked = {
-                let channel = channel.clone();
-                let mut request = Request::new("");
-                if let Some(deadline) = deadline {
-                    request.metadata_mut().insert("grpc-timeout", deadline.parse().unwrap());
-                }
-                tokio::spawn(async move { call(channel, Kind::Unary, request).await })
-            };
+            let socket = TcpStream::connect(server.address).await.unwrap();
+            let (mut client, mut connection) = h2::client::handshake(socket).await.unwrap();
+            let mut pings = connection.ping_pong().unwrap();
+            tokio::spawn(connection);
+            let request = request("kinds.Unary/Call", server.address, deadline);
+            let (_response, mut body) = client.send_request(request, false).unwrap();
+            body.send_data(Bytes::from_static(Sent::AMessage.bytes()), true)
+                .unwrap();
             block.entered.notified().await;
-            if deadline.is_none() {
-                blocked.abort();
+            // Until the deadline has passed.
+            if deadline.is_some() {
+                tokio::time::sleep(Duration::from_millis(30)).await;
             }
-            // The client watches over the deadline.
-            assert!(!matches!(blocked.await, Ok(Ok(_))));
-            // The reset has arrived before another RPC on the connection, or before a second one.
+            body.send_reset(h2::Reason::CANCEL);
+            // The first ping may overtake the reset, and the second one may not.
             for _ in 0..2 {
-                let other = call(channel.clone(), Kind::ServerStream, Request::new(""));
-                tokio::time::timeout(TIMEOUT, other).await.unwrap().unwrap();
+                pings.ping(h2::Ping::opaque()).await.unwrap();
             }
             release.send(()).unwrap();
-            let spans = telemetry.spans(3).await;
-            let span = spans.iter().find(|span| span.name == "kinds.Unary/Call").unwrap();
+            let span = telemetry.span().await;
             assert_eq!(attributes(&span.attributes)["rpc.status_code"], code, "{set_up:?}");
         }
     }
