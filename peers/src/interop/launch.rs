@@ -51,7 +51,10 @@ impl Launcher {
     /// Compiles `peers/java`.
     #[must_use]
     pub fn java(directory: &str) -> Self {
-        Self::java_in(&java_classes(directory), &[])
+        let mut launcher = Self::java_in(&java_classes(directory), &[]);
+        // Its spans are an experiment, metrics are not.
+        launcher.variables = vec![("GRPC_EXPERIMENTAL_ENABLE_OTEL_TRACING", "true".to_owned())];
+        launcher
     }
 
     /// Compiles `peers/java`, which runs with OpenTelemetry's agent.

@@ -18,6 +18,8 @@ pub use run::run;
 
 use integration_tests::client::Kind;
 
+use self::peer::Peer;
+
 /// The caller and the called of an RPC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Direction {
@@ -118,8 +120,8 @@ impl End {
             End::Deadline => "the client's deadline passes",
             End::LargeRequest => "the request has 5 MiB, and the server accepts 4",
             End::LargeReply => "the reply has 5 MiB, and the client accepts 4",
-            End::Gzip => "the request is compressed",
-            End::GzipRefused => "the request is compressed, and the server does not accept that",
+            End::Gzip => "the request is compressed, if the client can",
+            End::GzipRefused => "the request is compressed, if the client can, and the server does not accept that",
             End::Unknown => "the server does not have the method",
             End::GoAway => "the server shuts down gracefully during the call",
             End::Killed => "the process of the peer is killed during the call",
@@ -155,8 +157,9 @@ impl End {
     ///
     /// Peers accept gzip, so only our server can refuse it.
     #[must_use]
-    pub fn applies(self, direction: Direction, kind: Kind) -> bool {
+    pub fn applies(self, peer: &Peer, direction: Direction, kind: Kind) -> bool {
         match self {
+            end if peer.never_ends.contains(&(direction, end)) => false,
             End::LateError | End::LateCancel => kind.replies_with_a_stream(),
             End::GzipRefused => direction == Direction::Client,
             _ => true,

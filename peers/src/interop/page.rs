@@ -156,6 +156,9 @@ fn write_peer(page: &mut String, table: &Table, number: usize, peer: &Peer) {
         if !reasons.is_empty() {
             page.push('\n');
         }
+        for (_, end) in peer.never_ends.iter().filter(|(role, _)| *role == direction) {
+            writeln!(page, "\nNot tested, since the call does not end: {}.", end.name()).unwrap();
+        }
         for reason in reasons {
             writeln!(page, "* ✗ {reason}").unwrap();
         }

@@ -17,6 +17,8 @@ pub struct Peer {
     pub launcher: fn(&str) -> Launcher,
     /// The first argument of the programs.
     pub argument: &'static str,
+    /// RPCs that do not end by themselves, so that they are not in the table.
+    pub never_ends: &'static [(Direction, End)],
     /// Why results disagree with the conventions.
     pub reasons: &'static [Reason],
 }
@@ -47,6 +49,7 @@ pub const GO_OTELGRPC: Peer = Peer {
     versions: "grpc-go 1.85.0 with otelgrpc 0.72.0",
     launcher: Launcher::go,
     argument: "otelgrpc",
+    never_ends: &[],
     reasons: &[
         Reason {
             role: Server,
@@ -72,6 +75,7 @@ pub const GO_PLUGIN: Peer = Peer {
     versions: "grpc-go 1.85.0 with its stats/opentelemetry (gRFC A66 and A72)",
     launcher: Launcher::go,
     argument: "plugin",
+    never_ends: &[],
     reasons: &[
         Reason {
             role: Client,
@@ -93,11 +97,19 @@ pub const CONNECT_GO: Peer = Peer {
     versions: "connect-go 1.21.1 with otelconnect 0.12.0, over gRPC",
     launcher: Launcher::go,
     argument: "otelconnect",
-    reasons: &[Reason {
-        role: Server,
-        ends: &[],
-        text: "by default a server does not trust its callers: it starts a trace, with a link to the caller's span",
-    }],
+    never_ends: &[],
+    reasons: &[
+        Reason {
+            role: Client,
+            ends: &[End::Cancel, End::LateCancel, End::Deadline, End::Panic],
+            text: "the name of the code is CANCELED, and the span of a stream that the caller gives up ends as OK",
+        },
+        Reason {
+            role: Server,
+            ends: &[],
+            text: "by default a server does not trust its callers: it starts a trace, with a link to the caller's span",
+        },
+    ],
 };
 
 /// grpc-java with OpenTelemetry's Java agent.
@@ -106,6 +118,7 @@ pub const JAVA_AGENT: Peer = Peer {
     versions: "grpc-java 1.85.1 with OpenTelemetry's Java agent 2.33.1",
     launcher: Launcher::java_with_agent,
     argument: "agent",
+    never_ends: &[],
     reasons: &[],
 };
 
@@ -115,7 +128,20 @@ pub const JAVA_PLUGIN: Peer = Peer {
     versions: "grpc-java 1.85.1 with its grpc-opentelemetry (gRFC A66 and A72)",
     launcher: Launcher::java,
     argument: "plugin",
-    reasons: &[],
+    never_ends: &[],
+    reasons: &[
+        Reason {
+            role: Client,
+            ends: &[],
+            text: "its spans, an experiment, are INTERNAL: one for the call, and one for each attempt, which is the \
+                   parent of the server's span; they have no attribute with a status code, and the status Ok",
+        },
+        Reason {
+            role: Server,
+            ends: &[],
+            text: "its spans, an experiment, have no attribute with a status code, and the status Ok",
+        },
+    ],
 };
 
 /// Armeria with OpenTelemetry's Java agent.
@@ -124,6 +150,7 @@ pub const ARMERIA: Peer = Peer {
     versions: "Armeria 1.36.0 with OpenTelemetry's Java agent 2.33.1",
     launcher: Launcher::java_with_agent,
     argument: "armeria",
+    never_ends: &[],
     reasons: &[],
 };
 
@@ -133,7 +160,19 @@ pub const GRPCIO: Peer = Peer {
     versions: "grpcio 1.85.1 with opentelemetry-instrumentation-grpc 0.66b2",
     launcher: Launcher::grpcio,
     argument: PROTO,
-    reasons: &[],
+    never_ends: &[],
+    reasons: &[
+        Reason {
+            role: Server,
+            ends: &[End::Panic, End::Cancel, End::LateCancel, End::Deadline],
+            text: "the span has the result of the handler, whatever the caller gets",
+        },
+        Reason {
+            role: Server,
+            ends: &[End::LargeRequest, End::Unknown],
+            text: "the instrumentation sees what reaches a handler, not what the server refuses before",
+        },
+    ],
 };
 
 /// A client of grpclib, with a span made by hand.
@@ -142,6 +181,7 @@ pub const GRPCLIB: Peer = Peer {
     versions: "grpclib 0.4.9 with spans made by hand",
     launcher: Launcher::grpclib,
     argument: PROTO,
+    never_ends: &[],
     reasons: &[],
 };
 
@@ -151,7 +191,24 @@ pub const GRPC_JS: Peer = Peer {
     versions: "grpc-js 1.14.7 with @opentelemetry/instrumentation-grpc 0.223.0",
     launcher: Launcher::grpc_js,
     argument: PROTO,
-    reasons: &[],
+    never_ends: &[(Server, End::GoAway)],
+    reasons: &[
+        Reason {
+            role: Server,
+            ends: &[End::Error, End::LateError, End::Cancel, End::LateCancel, End::Deadline],
+            text: "every code other than OK is an error, and a deadline is a cancellation",
+        },
+        Reason {
+            role: Server,
+            ends: &[End::LargeRequest, End::LargeReply, End::Unknown],
+            text: "the span of a request that does not reach the handler, or of a stream that is reset, does not end",
+        },
+        Reason {
+            role: Server,
+            ends: &[End::Panic],
+            text: "an exception in an event handler ends the process; the span of a handler that throws does not end",
+        },
+    ],
 };
 
 /// connect-node, with spans made by hand.
@@ -160,6 +217,7 @@ pub const CONNECT_NODE: Peer = Peer {
     versions: "connect-node 2.2.0 over gRPC, with spans made by hand",
     launcher: Launcher::connect_node,
     argument: PROTO,
+    never_ends: &[(Client, End::LargeRequest), (Server, End::GoAway)],
     reasons: &[],
 };
 

@@ -8,6 +8,8 @@ use super::{Direction, End};
 /// `caller` is the status code that the caller got, or `-` if there is none.
 pub(super) fn ours(direction: Direction, end: End, caller: &str) -> Vec<String> {
     match direction {
+        // A client that cannot compress its requests.
+        Direction::Client if end == End::GzipRefused && caller == "OK" => vec!["OK".to_owned()],
         Direction::Client => server(end).iter().map(|&end| end.to_owned()).collect(),
         Direction::Server => client(end, caller),
     }

@@ -54,7 +54,7 @@ pub async fn run(peer: &Peer, direction: Direction, directory: &str) {
     let mut runner = Runner::new(peer, direction, directory, number, table).await;
     let mut found = BTreeMap::new();
     for end in End::ALL {
-        let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| end.applies(direction, *kind)).collect();
+        let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| end.applies(peer, direction, *kind)).collect();
         let groups: Vec<&[Kind]> = if end.ends_the_process() {
             vec![&kinds]
         } else {

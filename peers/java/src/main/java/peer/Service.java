@@ -46,6 +46,7 @@ final class Service {
   }
 
   private static StreamObserver<StringValue> obeyFirst(StreamObserver<StringValue> replies) {
+    AtomicBoolean isCancelled = watch(replies);
     return new StreamObserver<>() {
       private boolean isFirst = true;
 
@@ -53,7 +54,7 @@ final class Service {
       public void onNext(StringValue request) {
         if (isFirst) {
           isFirst = false;
-          obey(request, replies);
+          obey(request, replies, isCancelled);
         }
       }
 
@@ -65,15 +66,26 @@ final class Service {
     };
   }
 
-  private static void obey(StringValue request, StreamObserver<StringValue> observer) {
-    var replies = (ServerCallStreamObserver<StringValue>) observer;
+  /** Returns whether the call has been cancelled. A handler has to ask before it returns. */
+  private static AtomicBoolean watch(StreamObserver<StringValue> replies) {
+    AtomicBoolean isCancelled = new AtomicBoolean();
+    ((ServerCallStreamObserver<StringValue>) replies).setOnCancelHandler(() -> isCancelled.set(true));
+    return isCancelled;
+  }
+
+  private static void obey(StringValue request, StreamObserver<StringValue> replies) {
+    obey(request, replies, watch(replies));
+  }
+
+  private static void obey(
+      StringValue request, StreamObserver<StringValue> replies, AtomicBoolean isCancelled) {
     String text = request.getValue();
     if (text.startsWith("later ")) {
       replies.onNext(StringValue.of("first"));
       text = text.substring("later ".length());
     }
     if (text.equals("wait")) {
-      waitAndReply(replies);
+      waitAndReply(replies, isCancelled);
     } else if (text.equals("panic")) {
       throw new IllegalStateException("as asked");
     } else if (text.matches("\\d+")) {
@@ -85,8 +97,7 @@ final class Service {
   }
 
   /** Replies when it is released, unless the call has been cancelled. */
-  private static void waitAndReply(ServerCallStreamObserver<StringValue> replies) {
-    AtomicBoolean isCancelled = new AtomicBoolean();
+  private static void waitAndReply(StreamObserver<StringValue> replies, AtomicBoolean isCancelled) {
     Thread waiting =
         new Thread(
             () -> {
@@ -97,7 +108,6 @@ final class Service {
                 reply(replies, "wait");
               }
             });
-    replies.setOnCancelHandler(() -> isCancelled.set(true));
     waiting.setDaemon(true);
     waiting.start();
     Main.answer("waits");
