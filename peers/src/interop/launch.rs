@@ -35,9 +35,7 @@ impl Launcher {
         let version = output_of(Command::new("go").arg("version"), NEEDS_GO);
         let program = built(directory, "go", SOURCES, &version, |out| {
             let mut go = Command::new("go");
-            go.args(["build", "-mod=readonly", "-o"])
-                .arg(out.join("peer"))
-                .arg(".");
+            go.args(["build", "-mod=readonly", "-o"]).arg(out.join("peer")).arg(".");
             output_of(go.current_dir(SOURCES), NEEDS_GO);
         });
         Launcher {
@@ -160,7 +158,10 @@ fn built(directory: &str, name: &str, sources: &str, version: &str, build: impl 
     let mut made_of = vec![version.to_owned()];
     let mut folders = vec![PathBuf::from(sources)];
     while let Some(folder) = folders.pop() {
-        let mut entries: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut entries: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
         entries.sort();
         for entry in entries {
             if entry.is_dir() {

@@ -7,9 +7,9 @@ use integration_tests::client::CODES;
 use integration_tests::collector::Collector;
 use integration_tests::telemetry::{Attributes, Telemetry, attributes};
 use opentelemetry::trace::{SpanId, Status};
-use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind as ForeignKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode as ForeignStatus;
+use opentelemetry_proto::tonic::trace::v1::{Span, Status as TheirStatus};
 use opentelemetry_sdk::trace::SpanData;
 use tokio::task::block_in_place;
 
@@ -90,7 +90,12 @@ pub(super) async fn durations_that_differ(
 /// Returns the ends of the peer's spans in the trace of our span, from the root down.
 ///
 /// Waits until they are `expected`, or have all arrived.
-pub(super) fn their_spans(collector: &Collector, direction: Direction, ours: &SpanData, expected: Option<&[String]>) -> String {
+pub(super) fn their_spans(
+    collector: &Collector,
+    direction: Direction,
+    ours: &SpanData,
+    expected: Option<&[String]>,
+) -> String {
     block_in_place(|| {
         let started = Instant::now();
         let (mut last, mut since) = (String::new(), Instant::now());
@@ -125,7 +130,11 @@ fn trace_text(spans: &[Span], direction: Direction, ours: &SpanData) -> String {
     };
     let in_trace: Vec<&Span> = spans.iter().filter(|span| span.trace_id == trace).collect();
     if in_trace.is_empty() {
-        let linked = |span: &&Span| span.links.iter().any(|link| link.trace_id == trace && link.span_id == id);
+        let linked = |span: &&Span| {
+            span.links
+                .iter()
+                .any(|link| link.trace_id == trace && link.span_id == id)
+        };
         let linked: Vec<&Span> = spans.iter().filter(linked).collect();
         if direction == Direction::Server && !linked.is_empty() {
             return format!("linked: {}", chain_text(&linked, own_kind));
@@ -135,7 +144,9 @@ fn trace_text(spans: &[Span], direction: Direction, ours: &SpanData) -> String {
     let is_related = match direction {
         Direction::Client => {
             ours.parent_span_id != SpanId::INVALID
-                && in_trace.iter().any(|span| span.span_id == ours.parent_span_id.to_bytes())
+                && in_trace
+                    .iter()
+                    .any(|span| span.span_id == ours.parent_span_id.to_bytes())
         }
         Direction::Server => in_trace.iter().any(|span| span.parent_span_id == id),
     };
@@ -145,7 +156,10 @@ fn trace_text(spans: &[Span], direction: Direction, ours: &SpanData) -> String {
 
 /// Returns the ends of spans, each after its parent.
 fn chain_text(spans: &[&Span], own_kind: ForeignKind) -> String {
-    let parents: BTreeMap<&[u8], &[u8]> = spans.iter().map(|span| (&*span.span_id, &*span.parent_span_id)).collect();
+    let parents: BTreeMap<&[u8], &[u8]> = spans
+        .iter()
+        .map(|span| (&*span.span_id, &*span.parent_span_id))
+        .collect();
     let depth = |span: &Span| {
         let mut depth = 0;
         let mut id = &*span.span_id;
@@ -166,7 +180,7 @@ fn foreign_end(span: &Span, own_kind: ForeignKind) -> String {
         Ok(number) => CODES[number].1.to_owned(),
         Err(_) => code,
     });
-    let status = match span.status.as_ref().map_or(ForeignStatus::Unset, |status| status.code()) {
+    let status = match span.status.as_ref().map_or(ForeignStatus::Unset, TheirStatus::code) {
         ForeignStatus::Unset => "",
         ForeignStatus::Error => " error",
         ForeignStatus::Ok => " ok",

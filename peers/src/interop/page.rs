@@ -32,7 +32,10 @@ pub fn check() {
 fn text(table: &Table, names: &AllNames) -> String {
     let mut page = String::from(INTRODUCTION);
     let cells = table.cells.len();
-    let disagreeing = peer::ALL.iter().enumerate().map(|(number, _)| disagreements(table, number));
+    let disagreeing = peer::ALL
+        .iter()
+        .enumerate()
+        .map(|(number, _)| disagreements(table, number));
     let disagreeing: usize = disagreeing.sum();
     writeln!(
         page,
@@ -53,7 +56,13 @@ fn text(table: &Table, names: &AllNames) -> String {
     }
     page += NAMES;
     for ((number, direction), names) in names {
-        let code = |names: &str| names.split(' ').map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" ");
+        let code = |names: &str| {
+            names
+                .split(' ')
+                .map(|name| format!("`{name}`"))
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
         let metrics = if names.metrics.is_empty() {
             "–".to_owned()
         } else {
@@ -102,7 +111,9 @@ the conventions 1.45: `rpc.system.name`, `rpc.method`, `rpc.status_code`, `error
 /// Returns the number of cells in which the peer's span is not conventional.
 fn disagreements(table: &Table, number: usize) -> usize {
     let of_peer = table.cells.iter().filter(|(key, _)| key.0 == number);
-    of_peer.filter(|(key, cell)| !is_conventional(key.1, key.2, cell)).count()
+    of_peer
+        .filter(|(key, cell)| !is_conventional(key.1, key.2, cell))
+        .count()
 }
 
 /// Returns whether all results that a cell may have are conventional.
@@ -124,8 +135,12 @@ fn write_peer(page: &mut String, table: &Table, number: usize, peer: &Peer) {
             continue;
         }
         page.push_str(match direction {
-            Direction::Client => "\nThe peer calls our server:\n\n| end | kinds | the caller gets | our SERVER span | its spans |\n",
-            Direction::Server => "\nOur client calls the peer:\n\n| end | kinds | the caller gets | our CLIENT span | its spans |\n",
+            Direction::Client => {
+                "\nThe peer calls our server:\n\n| end | kinds | the caller gets | our SERVER span | its spans |\n"
+            }
+            Direction::Server => {
+                "\nOur client calls the peer:\n\n| end | kinds | the caller gets | our CLIENT span | its spans |\n"
+            }
         });
         page.push_str("|---|---|---|---|---|\n");
         let mut reasons = BTreeSet::new();
@@ -138,7 +153,11 @@ fn write_peer(page: &mut String, table: &Table, number: usize, peer: &Peer) {
                 let kinds = if kinds.len() == Kind::ALL.len() {
                     "all".to_owned()
                 } else {
-                    kinds.iter().map(|kind| format!("{kind:?}")).collect::<Vec<_>>().join(", ")
+                    kinds
+                        .iter()
+                        .map(|kind| format!("{kind:?}"))
+                        .collect::<Vec<_>>()
+                        .join(", ")
                 };
                 let all = |texts: &[String]| texts.join(" *or* ").replace('>', "→");
                 let mark = if disagrees { " ✗" } else { "" };

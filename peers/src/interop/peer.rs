@@ -119,7 +119,18 @@ pub const JAVA_AGENT: Peer = Peer {
     launcher: Launcher::java_with_agent,
     argument: "agent",
     never_ends: &[],
-    reasons: &[],
+    reasons: &[
+        Reason {
+            role: Server,
+            ends: &[End::Deadline, End::LargeRequest],
+            text: "the server cancels the call, and the span has that instead of the reason",
+        },
+        Reason {
+            role: Server,
+            ends: &[End::Unknown],
+            text: "interceptors of a server do not see methods that it does not have",
+        },
+    ],
 };
 
 /// grpc-java with gRPC's own plugin.
@@ -151,7 +162,12 @@ pub const ARMERIA: Peer = Peer {
     launcher: Launcher::java_with_agent,
     argument: "armeria",
     never_ends: &[],
-    reasons: &[],
+    reasons: &[Reason {
+        role: Server,
+        ends: &[],
+        text: "an RPC has two SERVER spans: that of the HTTP server, which is our span's child, and that of grpc-java, \
+               which misses requests that are refused before a handler; answers to unknown methods are pages with 404",
+    }],
 };
 
 /// grpcio with OpenTelemetry's instrumentation.

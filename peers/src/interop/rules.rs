@@ -54,12 +54,11 @@ fn client(end: End, caller: &str) -> Vec<String> {
     let codes = codes.iter().filter(|code| **code == caller);
     let transport = matches!(end, End::Killed | End::Panic);
     let ends = codes.flat_map(|code| {
-        let types: &[&str] = if transport {
-            &[code, LOST_CONNECTION]
-        } else {
-            &[code]
-        };
-        types.iter().map(|error| format!("{code} error {error}")).collect::<Vec<_>>()
+        let types: &[&str] = if transport { &[code, LOST_CONNECTION] } else { &[code] };
+        types
+            .iter()
+            .map(|error| format!("{code} error {error}"))
+            .collect::<Vec<_>>()
     });
     ends.collect()
 }

@@ -54,7 +54,10 @@ pub async fn run(peer: &Peer, direction: Direction, directory: &str) {
     let mut runner = Runner::new(peer, direction, directory, number, table).await;
     let mut found = BTreeMap::new();
     for end in End::ALL {
-        let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| end.applies(peer, direction, *kind)).collect();
+        let kinds: Vec<Kind> = Kind::ALL
+            .into_iter()
+            .filter(|kind| end.applies(peer, direction, *kind))
+            .collect();
         let groups: Vec<&[Kind]> = if end.ends_the_process() {
             vec![&kinds]
         } else {
@@ -108,16 +111,24 @@ fn wrong_cells(table: &Table, found: &BTreeMap<Key, Cell>, is_update: bool) -> V
         let (caller, ours, theirs) = (&cell.caller[0], &cell.ours[0], &cell.theirs[0]);
         let rule = rules::ours(direction, end, caller);
         if !rule.contains(ours) {
-            wrong.push(format!("{place}: ours is {ours:?}, caller got {caller}, not one of {rule:?}"));
+            wrong.push(format!(
+                "{place}: ours is {ours:?}, caller got {caller}, not one of {rule:?}"
+            ));
         }
-        if !rules::is_conventional(direction, end, caller, theirs) && peer::ALL[number].reason(direction, end).is_none() {
-            wrong.push(format!("{place}: theirs is {theirs:?}, caller got {caller}, without a reason"));
+        if !rules::is_conventional(direction, end, caller, theirs) && peer::ALL[number].reason(direction, end).is_none()
+        {
+            wrong.push(format!(
+                "{place}: theirs is {theirs:?}, caller got {caller}, without a reason"
+            ));
         }
         let is_expected = table.cells.get(key).is_some_and(|known| {
             known.caller.contains(caller) && known.ours.contains(ours) && known.theirs.contains(theirs)
         });
         if !is_update && !is_expected {
-            wrong.push(format!("{place}: {cell:?}, but the table has {:?}", table.cells.get(key)));
+            wrong.push(format!(
+                "{place}: {cell:?}, but the table has {:?}",
+                table.cells.get(key)
+            ));
         }
     }
     wrong
@@ -245,7 +256,9 @@ impl<'p> Runner<'p> {
             };
             process.send(&format!("{kind:?}|{}|{seconds}|{option}", end.text()));
             if end.waits() {
-                timeout(TIMEOUT, self.handler.waits()).await.expect("the call reaches the server");
+                timeout(TIMEOUT, self.handler.waits())
+                    .await
+                    .expect("the call reaches the server");
             }
         }
         match end {
@@ -258,7 +271,9 @@ impl<'p> Runner<'p> {
             _ => {}
         }
         if end == End::GoAway {
-            kinds.iter().for_each(|_| self.handler.release());
+            for _ in kinds {
+                self.handler.release();
+            }
         }
         let mut codes = Vec::new();
         for kind in kinds {
@@ -348,7 +363,9 @@ async fn call(channel: TracedChannel, kind: Kind, end: End) -> Result<(), Status
     macro_rules! client {
         ($client:ident) => {
             match end {
-                End::Gzip => $client::new(channel).send_compressed(Gzip).accept_compressed(Gzip),
+                End::Gzip => $client::new(channel)
+                    .send_compressed(Gzip)
+                    .accept_compressed(Gzip),
                 _ => $client::new(channel),
             }
         };
