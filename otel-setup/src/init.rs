@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::process;
 use std::sync::Arc;
-#[cfg(feature = "prometheus")]
+#[cfg(any(feature = "prometheus", feature = "zpages"))]
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -100,8 +100,8 @@ fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
     for warning in env.into_warnings().into_iter().chain(propagator_warning) {
         log_warning(&warning);
     }
-    #[cfg(feature = "prometheus")]
-    providers.log_chosen_port();
+    #[cfg(any(feature = "prometheus", feature = "zpages"))]
+    providers.log_chosen_ports();
     Ok(Telemetry {
         providers: Arc::new(providers),
         layers,
@@ -110,6 +110,8 @@ fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
 
 fn providers(builder: &mut Builder, env: &Env) -> Result<Providers, InitError> {
     unsupported::warn(env);
+    #[cfg(feature = "zpages")]
+    builder.zpages.resolve(env)?;
     let resource = resource::resource(std::mem::take(&mut builder.resource_attributes), env);
     let exporters = Exporter::resolve(Signal::Traces, builder.trace_exporters.take(), env)?;
     let tracers = traces::provider(&exporters, builder, env, &resource)?;
@@ -122,6 +124,8 @@ fn providers(builder: &mut Builder, env: &Env) -> Result<Providers, InitError> {
         builder.stdout_logs.get_or_insert(StdoutLogs::Off);
     }
     let loggers = logs::provider(&exporters, builder, env, &resource)?;
+    #[cfg(feature = "zpages")]
+    let zpages = builder.serve_zpages(env)?;
     Ok(Providers {
         tracers,
         meters,
@@ -132,6 +136,10 @@ fn providers(builder: &mut Builder, env: &Env) -> Result<Providers, InitError> {
         prometheus_address: builder.prometheus.endpoint.as_ref().map(|endpoint| endpoint.address),
         #[cfg(feature = "prometheus")]
         prometheus: Mutex::new(builder.prometheus.endpoint.take()),
+        #[cfg(feature = "zpages")]
+        zpages_address: zpages.as_ref().map(|endpoint| endpoint.address),
+        #[cfg(feature = "zpages")]
+        zpages: Mutex::new(zpages),
         ..Providers::default()
     })
 }

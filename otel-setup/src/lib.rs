@@ -22,7 +22,7 @@ mod env;
 mod error;
 #[cfg_attr(not(feature = "otlp"), allow(dead_code))]
 mod export_failure;
-#[cfg(any(feature = "otlp", feature = "prometheus"))]
+#[cfg(any(feature = "otlp", feature = "prometheus", feature = "zpages"))]
 #[cfg_attr(not(feature = "otlp"), allow(dead_code))]
 mod export_runtime;
 #[cfg_attr(not(feature = "otlp"), allow(dead_code))]
@@ -31,8 +31,13 @@ mod exporter;
 #[cfg(all(any(test, fuzzing), feature = "otlp"))]
 #[doc(hidden)]
 pub mod fuzzing;
+#[cfg(any(feature = "prometheus", feature = "zpages"))]
+#[cfg_attr(not(feature = "prometheus"), allow(dead_code))]
+mod http_server;
 mod init;
 mod logs;
+#[cfg(any(feature = "prometheus", feature = "zpages"))]
+mod metric_reader;
 mod metrics;
 mod muted;
 #[cfg(feature = "otlp")]
@@ -49,6 +54,8 @@ mod telemetry;
 mod text;
 mod traces;
 mod unsupported;
+#[cfg(feature = "zpages")]
+mod zpages;
 
 pub use builder::Builder;
 pub use error::{InitError, ShutdownError};

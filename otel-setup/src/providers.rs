@@ -1,10 +1,10 @@
 //! The providers of one setup, with their flush and shutdown.
 
-#[cfg(feature = "prometheus")]
+#[cfg(any(feature = "prometheus", feature = "zpages"))]
 use std::net::SocketAddr;
 use std::process;
 use std::sync::Arc;
-#[cfg(feature = "prometheus")]
+#[cfg(any(feature = "prometheus", feature = "zpages"))]
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 
 use crate::error::{Failure, ShutdownError};
 use crate::export_stats::{ExportStats, FORKED, Loss};
-#[cfg(feature = "prometheus")]
-use crate::prometheus::Endpoint;
+#[cfg(any(feature = "prometheus", feature = "zpages"))]
+use crate::http_server::Endpoint;
 use crate::shutdown::{ShutdownOnce, deadline_after, job, run_all, timeout_message};
 
 /// The providers of the signals. A signal without an exporter has none.
@@ -33,16 +33,25 @@ pub(crate) struct Providers {
     /// The scrape endpoint, until the shutdown.
     #[cfg(feature = "prometheus")]
     pub(crate) prometheus: Mutex<Option<Endpoint>>,
+    #[cfg(feature = "zpages")]
+    pub(crate) zpages_address: Option<SocketAddr>,
+    /// The server of the zPages, until the shutdown.
+    #[cfg(feature = "zpages")]
+    pub(crate) zpages: Mutex<Option<Endpoint>>,
     pub(crate) shutdown: ShutdownOnce,
 }
 
 impl Providers {
-    /// Logs the address of the scrape endpoint if the system has chosen its port.
-    #[cfg(feature = "prometheus")]
-    pub(crate) fn log_chosen_port(&self) {
-        let endpoint = self.prometheus.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(endpoint) = endpoint.as_ref().filter(|endpoint| endpoint.chose_port) {
-            tracing::info!(target: "otel_setup", "Prometheus can scrape http://{}/metrics", endpoint.address);
+    /// Logs the addresses of the servers whose ports the system has chosen.
+    #[cfg(any(feature = "prometheus", feature = "zpages"))]
+    pub(crate) fn log_chosen_ports(&self) {
+        #[cfg(feature = "prometheus")]
+        if let Some(address) = chosen(&self.prometheus) {
+            tracing::info!(target: "otel_setup", "Prometheus can scrape http://{address}/metrics");
+        }
+        #[cfg(feature = "zpages")]
+        if let Some(address) = chosen(&self.zpages) {
+            tracing::info!(target: "otel_setup", "the zPages are at http://{address}/debug/tracez");
         }
     }
 
@@ -76,6 +85,8 @@ impl Providers {
             );
             #[cfg(feature = "prometheus")]
             drop(self.prometheus.lock().unwrap_or_else(PoisonError::into_inner).take());
+            #[cfg(feature = "zpages")]
+            drop(self.zpages.lock().unwrap_or_else(PoisonError::into_inner).take());
             for stats in &self.export_stats {
                 stats.wait_until_closed(deadline);
                 // The SDK may give up before the deadline, so the statistics overrule its result.
@@ -112,6 +123,16 @@ impl Providers {
     fn is_forked(&self) -> bool {
         self.process.is_some_and(|process| process != process::id())
     }
+}
+
+/// Returns the address of a server if the system has chosen its port.
+#[cfg(any(feature = "prometheus", feature = "zpages"))]
+fn chosen(endpoint: &Mutex<Option<Endpoint>>) -> Option<SocketAddr> {
+    let endpoint = endpoint.lock().unwrap_or_else(PoisonError::into_inner);
+    endpoint
+        .as_ref()
+        .filter(|endpoint| endpoint.chose_port)
+        .map(|endpoint| endpoint.address)
 }
 
 /// Replaces the SDK's failures of a signal by those of its exporters.

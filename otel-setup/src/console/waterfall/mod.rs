@@ -2,6 +2,8 @@
 //! it ran.
 
 mod columns;
+#[cfg(feature = "zpages")]
+mod lines;
 mod tree;
 
 use std::collections::HashMap;
@@ -11,9 +13,15 @@ use std::time::{Duration, SystemTime};
 use opentelemetry::trace::{Status, TraceId};
 use opentelemetry_sdk::trace::SpanData;
 
-use self::columns::{Columns, duration, kind, status, width};
+pub(crate) use self::columns::kind;
+use self::columns::{Columns, duration, status, width};
 pub(super) use self::tree::AncestorNames;
 use self::tree::{Line, Node};
+#[cfg(feature = "zpages")]
+pub(crate) use self::{
+    columns::status as status_text,
+    lines::{WaterfallLine, waterfall_lines},
+};
 use crate::text::{Paint, escape_control};
 
 /// The width in cells of a bar that covers the whole trace.
@@ -144,7 +152,7 @@ impl<'a> Trace<'a> {
                 "{branch}{name}{:padding$}  {kind:8}  {duration:>9}  {status}  {bar}",
                 "",
                 branch = paint.dim(&line.branch),
-                kind = kind(span),
+                kind = kind(&span.span_kind),
                 status = paint.error(&format!("{status:width$}", width = columns.status), failed),
                 bar = paint.bar(&self.bar(span), failed),
             );
