@@ -3,6 +3,7 @@
 //! [Set-up]: docs::setup
 //! [Environment variables]: docs::variables
 //! [Outages]: docs::outages
+//! [zPages]: docs::zpages
 //! [In production]: otel_runtime::docs::production
 //! [All chapters of otel-runtime]: otel_runtime::docs
 #![doc = include_str!("../README.md")]
@@ -56,6 +57,8 @@ mod traces;
 mod unsupported;
 #[cfg(feature = "zpages")]
 mod zpages;
+#[cfg(feature = "zpages")]
+mod zpages_builder;
 
 pub use builder::Builder;
 pub use error::{InitError, ShutdownError};

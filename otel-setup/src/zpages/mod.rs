@@ -4,7 +4,6 @@
 //! durations of RPCs. [`pages`] draws both, and [`site`] answers requests.
 
 mod budget;
-mod builder;
 mod host;
 mod html;
 mod log_line;

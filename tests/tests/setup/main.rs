@@ -26,3 +26,7 @@ mod prometheus_names;
 mod rust_log;
 mod subscriber_already_set;
 mod suppressed_events;
+mod zpages;
+mod zpages_access;
+mod zpages_hostile;
+mod zpages_rpcz;
