@@ -24,7 +24,7 @@ const RPCZ: &str = "/debug/rpcz";
 
 /// Allows the style sheet of the pages, and nothing else: no script, no image, no frame around it.
 /// A test computes the hash.
-const POLICY: &str = "default-src 'none'; style-src 'sha256-nIuWMzdk8WRUaxGYx5XtVta0UTITnGQYrJo+qtflAs4='; form-action 'self'; base-uri 'none'; \
+const POLICY: &str = "default-src 'none'; style-src 'sha256-2c1iv55HGu+8GyNNW3LmQU5HRd/biFmEiG3DxqGDG0g='; form-action 'self'; base-uri 'none'; \
                       frame-ancestors 'none'";
 
 /// The pages of one setup.

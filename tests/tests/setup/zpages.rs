@@ -247,7 +247,7 @@ fn a_sample_has_the_spans_log_lines_attributes_and_events_inside() {
         let tables: Vec<String> = texts(&sample, "caption");
         let captions = [
             "The trace in this process",
-            "Log lines inside of this span, the oldest first",
+            "Log lines of the trace, the oldest first",
             "Attributes",
             "Attributes of the event",
         ];

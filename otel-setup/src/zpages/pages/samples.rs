@@ -114,18 +114,26 @@ impl Known {
         }
     }
 
-    /// Returns everything that is known of a trace, with whether it runs.
-    fn of_trace(&self, trace: TraceId) -> Vec<(SpanData, bool)> {
+    /// Returns the spans of a trace that are known, with whether they run, and adds their log lines
+    /// to those of the span that is shown.
+    fn complete(&self, trace: TraceId, inside: &mut Inside) -> Vec<(SpanData, bool)> {
         let mut spans = Vec::new();
         let is_of = |span: &SpanData| span.span_context.trace_id() == trace;
         for (_, running) in self.running.iter().filter(|(_, running)| is_of(&running.span)) {
             spans.push((running.span.clone(), true));
-            let (ended, _) = running.inside();
+            let (ended, other) = running.inside();
             spans.extend(ended.into_iter().map(|span| (span, false)));
+            inside.logs.extend(other.logs);
         }
         for sample in self.samples.iter().filter(|sample| sample.span().is_some_and(is_of)) {
             spans.extend(sample.spans.iter().map(|span| (span.clone(), false)));
+            inside.logs.extend(sample.inside.logs.iter().cloned());
         }
+        // Samples of one trace have lines in common.
+        inside.logs.sort_by(|a, b| (a.time, &a.text).cmp(&(b.time, &b.text)));
+        inside
+            .logs
+            .dedup_by(|a, b| (a.time, a.span_id, &a.text) == (b.time, b.span_id, &b.text));
         spans
     }
 }
@@ -187,11 +195,12 @@ fn article(html: &mut Html, known: &Known, shown: &Shown, number: usize, now: Sy
     {
         html.raw("<p class=\"f m\">").text(description).raw("</p>\n");
     }
-    let others = known.of_trace(trace);
+    let mut inside = shown.inside.clone();
+    let others = known.complete(trace, &mut inside);
     let bars = bars(shown, &others);
     waterfall(html, &bars, span.span_context.span_id(), now);
-    missing(html, shown.inside.missing_spans, " earlier spans inside are not kept.");
-    logs(html, &shown.inside);
+    missing(html, inside.missing_spans, " earlier spans inside are not kept.");
+    logs(html, &inside);
     attributes(html, "Attributes", &span.attributes);
     events(html, span);
     html.raw("</article>\n");
@@ -227,7 +236,7 @@ fn logs(html: &mut Html, inside: &Inside) {
     html.raw("<h3>Log lines</h3>\n");
     missing(html, inside.missing_logs, " earlier lines are not kept.");
     html.raw("<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Log lines\"><table>\n");
-    html.raw("<caption>Log lines inside of this span, the oldest first</caption>\n<thead><tr>");
+    html.raw("<caption>Log lines of the trace, the oldest first</caption>\n<thead><tr>");
     html.raw("<th scope=\"col\" class=\"l\">Time<th scope=\"col\" class=\"l\">Level");
     html.raw("<th scope=\"col\" class=\"l\">Source<th scope=\"col\" class=\"l\">Message</thead>\n<tbody>\n");
     for line in &inside.logs {

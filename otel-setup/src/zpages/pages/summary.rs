@@ -1,7 +1,8 @@
 //! `/debug/tracez`: a row for each span name.
 
-use std::cmp::Reverse;
 use std::sync::Arc;
+
+use opentelemetry::trace::SpanKind;
 
 use crate::console;
 use crate::zpages::html::Html;
@@ -21,7 +22,7 @@ pub(super) struct Line {
     pub(super) counts: Counts,
 }
 
-/// Returns the rows that the filter selects: RPCs first, then by name.
+/// Returns the rows that the filter selects: RPCs of the server, then of clients, then all others.
 pub(super) fn lines(registry: &Registry, filter: &str) -> Vec<Line> {
     let rows = registry.rows.all().into_iter().enumerate();
     let mut lines: Vec<Line> = rows
@@ -32,10 +33,14 @@ pub(super) fn lines(registry: &Registry, filter: &str) -> Vec<Line> {
         })
         .filter(|line| !line.counts.is_empty() && line.row.name.contains(filter))
         .collect();
-    lines.sort_by(|a, b| {
-        let key = |line: &Line| (Reverse(line.row.is_rpc), line.id == 0);
-        let name = |line: &Line| (line.row.name.clone(), console::kind_name(&line.row.kind));
-        key(a).cmp(&key(b)).then_with(|| name(a).cmp(&name(b)))
+    lines.sort_by_cached_key(|line| {
+        let side = match (line.row.is_rpc, &line.row.kind) {
+            (true, SpanKind::Server) => 0,
+            (true, _) => 1,
+            (false, _) => 2,
+        };
+        let kind = console::kind_name(&line.row.kind);
+        (side, line.id == 0, line.row.name.clone(), kind)
     });
     lines
 }
