@@ -65,6 +65,10 @@ impl Pool {
         self.used.fetch_sub(bytes, Ordering::Relaxed);
     }
 
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
     #[cfg(test)]
     pub(super) fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)

@@ -84,7 +84,8 @@ impl Registry {
             (self.rows.of(span, &self.budget.rows), None)
         };
         if let Some(bucket) = row.count(span, &self.budget.rows) {
-            let sample = sample(span, details.as_deref());
+            let max = self.budget.samples.limit() / 8;
+            let sample = sample(span, details.as_deref(), max);
             self.rows.keep(&row, bucket, sample, &self.budget.samples);
         }
         if let Some(details) = details {
@@ -121,17 +122,17 @@ impl Registry {
 
 /// Returns a sample of a span that ended, with the contents of its first span that belong to it.
 #[cold]
-fn sample(span: &SpanData, details: Option<&Running>) -> Sample {
+fn sample(span: &SpanData, details: Option<&Running>, max: usize) -> Sample {
     let Some(details) = details else {
-        return Sample::new(span, Vec::new(), Inside::default());
+        return Sample::new(span, Vec::new(), Inside::default(), max);
     };
     let Some(root) = &details.root else {
         let (ended, inside) = details.inside();
-        return Sample::new(span, ended, inside);
+        return Sample::new(span, ended, inside, max);
     };
     let inside = Inside {
         logs: root.logs_of(span.span_context.span_id()),
         ..Inside::default()
     };
-    Sample::new(span, Vec::new(), inside)
+    Sample::new(span, Vec::new(), inside, max)
 }

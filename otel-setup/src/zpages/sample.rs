@@ -25,12 +25,26 @@ pub(super) struct Inside {
 }
 
 impl Sample {
-    pub(super) fn new(span: &SpanData, ended: Vec<SpanData>, inside: Inside) -> Self {
-        let mut spans = Vec::with_capacity(1 + ended.len());
-        spans.push(size::copy(span));
-        spans.extend(ended);
-        let logs: usize = inside.logs.iter().map(LogLine::size).sum();
-        let bytes = spans.iter().map(size::span).sum::<usize>() + logs + size_of::<Self>() + 64;
+    /// Copies a span, with as much of the spans and log lines inside as fits into `max` bytes.
+    pub(super) fn new(span: &SpanData, ended: Vec<SpanData>, mut inside: Inside, max: usize) -> Self {
+        let span = size::copy(span);
+        let mut bytes = size::span(&span) + size_of::<Self>() + 64;
+        let mut fits = |added: usize| {
+            let fits = bytes + added <= max;
+            bytes += if fits { added } else { 0 };
+            fits
+        };
+        // The last ones are the most interesting.
+        let logs = inside.logs.iter().rev().take_while(|line| fits(line.size())).count();
+        let missing_logs = inside.logs.len() - logs;
+        inside.logs.drain(..missing_logs);
+        let kept = ended.iter().rev().take_while(|span| fits(size::span(span))).count();
+        let missing_spans = ended.len() - kept;
+        inside.missing_logs += missing_logs as u64;
+        inside.missing_spans += missing_spans as u64;
+        let mut spans = Vec::with_capacity(1 + kept);
+        spans.push(span);
+        spans.extend(ended.into_iter().skip(missing_spans));
         Sample { spans, inside, bytes }
     }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::mem::size_of;
 
-use opentelemetry::trace::Status;
+use opentelemetry::trace::{SpanContext, Status, TraceState};
 use opentelemetry::{Array, KeyValue, Value};
 use opentelemetry_sdk::trace::SpanData;
 
@@ -12,22 +12,47 @@ pub(super) const MAX_SPAN: usize = 8 * 1024;
 /// The limits of a span that is trimmed.
 const MAX_VALUE: usize = 256;
 const MAX_ATTRIBUTES: usize = 16;
+/// The attributes of an event or a link.
+const MAX_INNER_ATTRIBUTES: usize = 4;
 const MAX_EVENTS: usize = 8;
 const MAX_LINKS: usize = 4;
 
 /// Returns the bytes that a span takes, with those on the heap.
 pub(super) fn span(span: &SpanData) -> usize {
     let mut bytes = size_of::<SpanData>() + span.name.len() + attributes(&span.attributes);
+    bytes += trace_state(&span.span_context);
     for event in span.events.iter() {
         bytes += size_of_val(event) + event.name.len() + attributes(&event.attributes);
     }
     for link in span.links.iter() {
-        bytes += size_of_val(link) + attributes(&link.attributes) + link.span_context.trace_state().header().len();
+        bytes += size_of_val(link) + attributes(&link.attributes) + trace_state(&link.span_context);
     }
     if let Status::Error { description } = &span.status {
         bytes += description.len();
     }
     bytes
+}
+
+/// Returns the bytes of a trace state, which is a list of pairs of strings.
+#[inline]
+fn trace_state(context: &SpanContext) -> usize {
+    let state = context.trace_state();
+    if *state == TraceState::NONE {
+        return 0;
+    }
+    let header = state.header();
+    header.len() + (1 + header.matches(',').count()) * size_of::<(String, String)>()
+}
+
+/// Returns a span context without its trace state.
+fn stateless(context: &SpanContext) -> SpanContext {
+    SpanContext::new(
+        context.trace_id(),
+        context.span_id(),
+        context.trace_flags(),
+        context.is_remote(),
+        TraceState::NONE,
+    )
 }
 
 #[inline]
@@ -68,14 +93,14 @@ pub(super) fn copy(span: &SpanData) -> SpanData {
         return span.clone();
     }
     let mut copy = SpanData {
-        span_context: span.span_context.clone(),
+        span_context: stateless(&span.span_context),
         parent_span_id: span.parent_span_id,
         parent_span_is_remote: span.parent_span_is_remote,
         span_kind: span.span_kind.clone(),
         name: Cow::Owned(cut(&span.name).to_owned()),
         start_time: span.start_time,
         end_time: span.end_time,
-        attributes: trimmed(&span.attributes),
+        attributes: trimmed(&span.attributes, MAX_ATTRIBUTES),
         dropped_attributes_count: span.dropped_attributes_count + excess(span.attributes.len(), MAX_ATTRIBUTES),
         events: span.events.clone(),
         links: span.links.clone(),
@@ -89,14 +114,15 @@ pub(super) fn copy(span: &SpanData) -> SpanData {
     copy.events.events = span.events.iter().take(MAX_EVENTS).cloned().collect();
     for event in &mut copy.events.events {
         event.name = Cow::Owned(cut(&event.name).to_owned());
-        event.dropped_attributes_count += excess(event.attributes.len(), MAX_ATTRIBUTES);
-        event.attributes = trimmed(&event.attributes);
+        event.dropped_attributes_count += excess(event.attributes.len(), MAX_INNER_ATTRIBUTES);
+        event.attributes = trimmed(&event.attributes, MAX_INNER_ATTRIBUTES);
     }
     copy.links.dropped_count += excess(span.links.len(), MAX_LINKS);
     copy.links.links = span.links.iter().take(MAX_LINKS).cloned().collect();
     for link in &mut copy.links.links {
-        link.dropped_attributes_count += excess(link.attributes.len(), MAX_ATTRIBUTES);
-        link.attributes = trimmed(&link.attributes);
+        link.span_context = stateless(&link.span_context);
+        link.dropped_attributes_count += excess(link.attributes.len(), MAX_INNER_ATTRIBUTES);
+        link.attributes = trimmed(&link.attributes, MAX_INNER_ATTRIBUTES);
     }
     copy
 }
@@ -105,8 +131,8 @@ fn excess(count: usize, limit: usize) -> u32 {
     u32::try_from(count.saturating_sub(limit)).unwrap_or(u32::MAX)
 }
 
-fn trimmed(attributes: &[KeyValue]) -> Vec<KeyValue> {
-    let kept = attributes.iter().take(MAX_ATTRIBUTES);
+fn trimmed(attributes: &[KeyValue], limit: usize) -> Vec<KeyValue> {
+    let kept = attributes.iter().take(limit);
     let kept = kept.map(|attribute| {
         let key = cut(attribute.key.as_str()).to_owned();
         match &attribute.value {
@@ -136,7 +162,7 @@ mod tests {
     use std::time::SystemTime;
 
     use opentelemetry::InstrumentationScope;
-    use opentelemetry::trace::{Event, Link, SpanContext, SpanId, SpanKind};
+    use opentelemetry::trace::{Event, Link, SpanId, SpanKind, TraceFlags, TraceId};
     use opentelemetry_sdk::trace::{SpanEvents, SpanLinks};
 
     use super::*;
@@ -171,6 +197,9 @@ mod tests {
         let many: Vec<KeyValue> = (0..100).map(|_| KeyValue::new("key", long())).collect();
         let list = Value::Array(Array::String(vec![long().into(); 10]));
         let mut span = span_with(many.clone());
+        let state = TraceState::from_key_value([("vendor", long())]).unwrap();
+        let (trace, id) = (TraceId::from(1), SpanId::from(1));
+        span.span_context = SpanContext::new(trace, id, TraceFlags::SAMPLED, false, state);
         span.name = long().into();
         span.status = Status::error(long());
         span.events.events = vec![Event::new(long(), SystemTime::UNIX_EPOCH, many.clone(), 0); 50];
@@ -179,11 +208,16 @@ mod tests {
         let copied = copy(&span);
         let expected = format!("{}", "é".repeat(MAX_VALUE / 2));
         assert_eq!(copied.name, expected);
+        assert_eq!(
+            (copied.span_context.trace_id(), copied.span_context.span_id()),
+            (trace, id)
+        );
+        assert_eq!(copied.span_context.trace_state(), &TraceState::NONE);
         assert_eq!(copied.attributes.len(), MAX_ATTRIBUTES);
         assert_eq!(copied.attributes[1], KeyValue::new("key", expected));
         assert_eq!(copied.dropped_attributes_count, 84);
         assert_eq!(copied.events.dropped_count, 42);
         assert_eq!(copied.links.dropped_count, 46);
-        assert!(self::span(&copied) < 100_000, "{}", self::span(&copied));
+        assert!(self::span(&copied) < 40_000, "{}", self::span(&copied));
     }
 }
