@@ -105,8 +105,8 @@ async fn connect(address: SocketAddr, slot: &Socket) -> ClientService<Channel> {
             Ok::<_, std::io::Error>(hyper_util::rt::TokioIo::new(socket))
         }
     });
-    let channel = Endpoint::from_static("http://localhost").connect_with_connector(connector);
-    ClientLayer::new("here").layer(channel.await.unwrap())
+    let endpoint = Endpoint::from_static("http://localhost");
+    ClientLayer::new("here").layer(endpoint.connect_with_connector(connector).await.unwrap())
 }
 
 /// Makes an RPC that goes wrong.
