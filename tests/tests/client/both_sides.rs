@@ -126,9 +126,19 @@ async fn make(fault: Fault, kind: Kind, service: &ScriptedService, address: Sock
             assert!(!matches!(waiting.await, Ok(Ok(_))));
         }
         Fault::Deadline => {
+            // On a stopped clock, both sides start at the same time, however busy the machine is. It
+            // goes on by itself once no blocking task runs.
+            tokio::time::pause();
+            let (release, held) = std::sync::mpsc::channel();
+            let hold = tokio::task::spawn_blocking(move || held.recv());
             let mut request = Request::new("wait");
-            request.set_timeout(Duration::from_millis(200));
-            call(channel, kind, request).await.unwrap_err();
+            request.set_timeout(Duration::from_millis(50));
+            let waiting = tokio::spawn(call(channel, kind, request));
+            service.waits().await;
+            release.send(()).unwrap();
+            hold.await.unwrap().unwrap();
+            waiting.await.unwrap().unwrap_err();
+            tokio::time::resume();
         }
         Fault::ErrorPage => {
             call(channel, kind, Request::new("")).await.unwrap_err();
