@@ -121,6 +121,35 @@ where
     S: Service<Request<Body>, Response = Response<B>, Error: fmt::Debug> + Clone + 'static,
     B: http_body::Body<Data = Bytes, Error: fmt::Debug>,
 {
+    with_addresses(server, whole, mode, shape)
+}
+
+/// Like [`to_server`], with requests of unknown length, as from a socket.
+pub(crate) fn to_server_streamed<S, B>(server: S, mode: Mode, shape: Shape) -> Rpc
+where
+    S: Service<Request<Body>, Response = Response<B>, Error: fmt::Debug> + Clone + 'static,
+    B: http_body::Body<Data = Bytes, Error: fmt::Debug>,
+{
+    with_addresses(server, streamed, mode, shape)
+}
+
+/// Makes the body of a request with one framed message.
+type MakeBody = fn(Bytes) -> Body;
+
+fn whole(message: Bytes) -> Body {
+    Body::new(Full::new(message))
+}
+
+fn streamed(message: Bytes) -> Body {
+    let frame = Ok::<_, Infallible>(Frame::data(message));
+    Body::new(StreamBody::new(tokio_stream::once(frame)))
+}
+
+fn with_addresses<S, B>(server: S, body: MakeBody, mode: Mode, shape: Shape) -> Rpc
+where
+    S: Service<Request<Body>, Response = Response<B>, Error: fmt::Debug> + Clone + 'static,
+    B: http_body::Body<Data = Bytes, Error: fmt::Debug>,
+{
     let peer = TcpConnectInfo {
         local_addr: Some(SocketAddr::from(([10, 0, 0, 1], 50051))),
         remote_addr: Some(SocketAddr::from(([192, 0, 2, 7], 41952))),
@@ -129,6 +158,7 @@ where
         server,
         format!("http://bench.example:50051{}", shape.path()),
         Some(peer),
+        body,
         mode,
         shape,
     )
@@ -140,10 +170,10 @@ where
     S: Service<Request<Body>, Response = Response<B>, Error: fmt::Debug> + Clone + 'static,
     B: http_body::Body<Data = Bytes, Error: fmt::Debug>,
 {
-    calls(server, shape.path().to_owned(), None, mode, shape)
+    calls(server, shape.path().to_owned(), None, whole, mode, shape)
 }
 
-fn calls<S, B>(server: S, uri: String, peer: Option<TcpConnectInfo>, mode: Mode, shape: Shape) -> Rpc
+fn calls<S, B>(server: S, uri: String, peer: Option<TcpConnectInfo>, body: MakeBody, mode: Mode, shape: Shape) -> Rpc
 where
     S: Service<Request<Body>, Response = Response<B>, Error: fmt::Debug> + Clone + 'static,
     B: http_body::Body<Data = Bytes, Error: fmt::Debug>,
@@ -163,7 +193,7 @@ where
         Shape::Error => (0, "5"),
     };
     Box::new(move || {
-        let mut request = Request::new(Body::new(Full::new(message.clone())));
+        let mut request = Request::new(body(message.clone()));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = uri.clone();
         *request.version_mut() = Version::HTTP_2;

@@ -28,6 +28,7 @@ pub(crate) enum Whose {
 }
 
 pub(crate) const BARE: &str = "bare";
+pub(crate) const BARE_STREAMED: &str = "bare, streamed";
 pub(crate) const BARE_WITHOUT_ADDRESSES: &str = "bare, no addresses";
 pub(crate) const BARE_CLIENT: &str = "bare client";
 

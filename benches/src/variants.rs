@@ -7,10 +7,10 @@ use tower::Layer;
 use crate::by_hand::ByHand;
 use crate::floor::{Floor, FloorClient, FloorServer, Guarded};
 use crate::proto::bench_server::BenchServer;
-use crate::rpc::{Answers, Rpc, Shape, of_client, to_server, to_server_without_addresses};
+use crate::rpc::{Answers, Rpc, Shape, of_client, to_server, to_server_streamed, to_server_without_addresses};
 use crate::sdk::Mode;
 use crate::service::{Bare, Traced};
-use crate::variant::{BARE, BARE_CLIENT, BARE_WITHOUT_ADDRESSES, Variant, Whose};
+use crate::variant::{BARE, BARE_CLIENT, BARE_STREAMED, BARE_WITHOUT_ADDRESSES, Variant, Whose};
 
 /// The least that an SDK costs, and no instrumentation.
 const fn floor(name: &'static str, base: &'static str, make: fn(Mode, Shape) -> Rpc) -> Variant {
@@ -54,6 +54,16 @@ pub(crate) fn all() -> Vec<Variant> {
         Variant::ours("ServerLayer", BARE, |mode, shape| {
             to_server(
                 ServerLayer::new().layer(Routes::new(BenchServer::new(Bare))),
+                mode,
+                shape,
+            )
+        }),
+        bare(BARE_STREAMED, |mode, shape| {
+            to_server_streamed(Routes::new(BenchServer::new(Bare)), mode, shape)
+        }),
+        Variant::ours("attribute + ServerLayer, streamed", BARE_STREAMED, |mode, shape| {
+            to_server_streamed(
+                ServerLayer::new().layer(Routes::new(BenchServer::new(Traced))),
                 mode,
                 shape,
             )

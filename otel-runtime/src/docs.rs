@@ -13,6 +13,7 @@
 //! | how to keep the context in tasks and threads | [`task`](crate::task) |
 //! | how to test that a service is traced | [Testing](testing) |
 //! | how to shut down, sample, and bound what is recorded | [In production](production) |
+//! | where layers belong, and what proxies, peers and lost connections look like | [Other software](other_software) |
 //! | what untrusted callers can do | [Trust](trust) |
 //! | what tracing costs | [Cost](cost) |
 //! | how to move over from something else | [Migrating](migrating) |
@@ -43,6 +44,9 @@ pub mod limits {}
 
 #[doc = include_str!("../docs/migrating.md")]
 pub mod migrating {}
+
+#[doc = include_str!("../docs/other_software.md")]
+pub mod other_software {}
 
 #[doc = include_str!("../docs/production.md")]
 pub mod production {}

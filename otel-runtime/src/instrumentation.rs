@@ -14,7 +14,8 @@ use opentelemetry::trace::{Span, SpanBuilder, SpanContext, TraceContextExt, Trac
 use opentelemetry::{Context, InstrumentationScope};
 
 use crate::grpc::request_headers::KnownHeaders;
-use crate::metrics::instruments::Instruments;
+use crate::metrics::duration_boundaries;
+use crate::metrics::instruments::{Instruments, Meters};
 use crate::propagation::known::Known;
 use crate::propagation::{self, Headers, Limited};
 use crate::span::{SpanAttributes, StartedSpan};
@@ -193,30 +194,10 @@ fn has_new_span_id(span: &SpanContext, parent: &SpanContext) -> bool {
 #[derive(Default)]
 pub struct InstrumentationBuilder {
     tracer: Option<BoxedTracer>,
-    meter: Option<Meter>,
+    meters: Option<Meters>,
     propagator: Option<OwnPropagator>,
     duration_boundaries: Option<Vec<f64>>,
 }
-
-/// Histogram buckets for durations, in seconds, as gRPC's own plugins use them ([gRFC A66]).
-///
-/// The buckets are finer than those of the semantic conventions.
-///
-/// [gRFC A66]: https://github.com/grpc/proposal/blob/master/A66-otel-stats.md
-///
-/// # Example
-///
-/// ```
-/// use otel_runtime::{GRPC_DURATION_BOUNDARIES, Instrumentation};
-///
-/// let instrumentation = Instrumentation::builder().duration_boundaries(GRPC_DURATION_BOUNDARIES).build();
-/// # let _ = instrumentation;
-/// ```
-pub const GRPC_DURATION_BOUNDARIES: [f64; 41] = [
-    0.0, 0.00001, 0.00005, 0.0001, 0.0003, 0.0006, 0.0008, 0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.008, 0.01,
-    0.013, 0.016, 0.02, 0.025, 0.03, 0.04, 0.05, 0.065, 0.08, 0.1, 0.13, 0.16, 0.2, 0.25, 0.3, 0.4, 0.5, 0.65, 0.8,
-    1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0,
-];
 
 impl InstrumentationBuilder {
     /// Sets the provider of the tracer.
@@ -232,7 +213,7 @@ impl InstrumentationBuilder {
     /// Sets the provider of the meter.
     #[must_use]
     pub fn meter_provider(mut self, provider: &impl MeterProvider) -> Self {
-        self.meter = Some(provider.meter_with_scope(scope()));
+        self.meters = Some(Meters::new(|scope| provider.meter_with_scope(scope)));
         self
     }
 
@@ -246,7 +227,8 @@ impl InstrumentationBuilder {
     }
 
     /// Sets the histogram buckets of `rpc.server.call.duration` and `rpc.client.call.duration`, in
-    /// seconds, instead of those that the semantic conventions advise.
+    /// seconds, instead of those of the configuration file, or else those that the semantic
+    /// conventions advise.
     #[must_use]
     pub fn duration_boundaries(mut self, boundaries: impl Into<Vec<f64>>) -> Self {
         self.duration_boundaries = Some(boundaries.into());
@@ -258,22 +240,22 @@ impl InstrumentationBuilder {
     pub fn build(self) -> Instrumentation {
         let InstrumentationBuilder {
             tracer,
-            meter,
+            meters,
             propagator,
             duration_boundaries,
         } = self;
         let tracer = tracer.or_else(|| guard::TRACER.run(|| global::tracer_with_scope(scope())));
-        let boundaries = duration_boundaries.unwrap_or_else(|| semconv::DURATION_BOUNDARIES.to_vec());
+        let boundaries = duration_boundaries.unwrap_or_else(duration_boundaries::default);
         let instruments = guard::METER.run(|| {
-            let meter = meter.unwrap_or_else(|| global::meter_with_scope(scope()));
-            Instruments::new(meter, &boundaries)
+            let meters = meters.unwrap_or_else(|| Meters::new(global::meter_with_scope));
+            Instruments::new(meters, &boundaries)
         });
         Instrumentation(Arc::new(Inner {
             propagator,
             tracer: tracer.unwrap_or_else(|| BoxedTracer::new(Box::new(NoopTracer::new()))),
             tracer_is_noop: AtomicBool::new(false),
             instruments: instruments
-                .unwrap_or_else(|| Instruments::new(NoopMeterProvider::new().meter(""), &boundaries)),
+                .unwrap_or_else(|| Instruments::new(Meters::new(|_| NoopMeterProvider::new().meter("")), &boundaries)),
         }))
     }
 }
@@ -281,6 +263,15 @@ impl InstrumentationBuilder {
 impl fmt::Debug for InstrumentationBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InstrumentationBuilder").finish_non_exhaustive()
+    }
+}
+
+impl Meters {
+    fn new(meter: impl Fn(InstrumentationScope) -> Meter) -> Self {
+        Meters {
+            rpc: meter(scope()),
+            hook: meter(InstrumentationScope::builder(semconv::HOOK_SCOPE_NAME).build()),
+        }
     }
 }
 

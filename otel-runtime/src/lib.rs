@@ -36,6 +36,9 @@ pub mod __private;
 /// Exemplars, for otel-setup: see the chapter on Prometheus there.
 #[doc(hidden)]
 pub use metrics::exemplars;
+/// Settings of a configuration file, for otel-setup.
+#[doc(hidden)]
+pub use metrics::{duration_boundaries::set_duration_boundaries, legacy::set_stability_opt_in};
 
 #[doc = include_str!("../docs/traced_service.md")]
 pub use otel_macros::traced_service;
@@ -43,7 +46,8 @@ pub use otel_macros::traced_service;
 #[cfg(feature = "channel")]
 pub use client::TracedChannel;
 pub use client::{ClientBody, ClientFuture, ClientLayer, ClientService};
-pub use instrumentation::{GRPC_DURATION_BOUNDARIES, Instrumentation, InstrumentationBuilder};
+pub use instrumentation::{Instrumentation, InstrumentationBuilder};
 pub use layer::filter::{self, Filter};
 pub use layer::request::RpcRequest;
+pub use metrics::duration_boundaries::GRPC_DURATION_BOUNDARIES;
 pub use server::{ServerBody, ServerFuture, ServerLayer, ServerService, TracedStream};

@@ -42,8 +42,10 @@ pub(crate) const SERVER_ACTIVE_REQUESTS: Instrument = Instrument {
     description: "Number of active RPC server requests.",
 };
 
-/// An observable instrument without data points: its callback runs at each collection.
-pub(crate) const COLLECTION_HOOK: &str = "otel_runtime.reading";
+/// The scope of observable instruments without data points: their callbacks run at each collection.
+///
+/// Each has the name of the instrument that it reports to, so that a view selects both.
+pub(crate) const HOOK_SCOPE_NAME: &str = "otel-runtime.collection";
 
 pub(crate) const CLIENT_CALL_DURATION: Instrument = Instrument {
     name: "rpc.client.call.duration",

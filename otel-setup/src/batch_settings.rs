@@ -17,6 +17,10 @@ pub(crate) struct BatchSettings {
     pub(crate) max_batch_size: usize,
 }
 
+/// The maximum length of a queue. The SDK allocates a queue when it is set up, so one of 10⁹ spans
+/// would abort the process; one of this length takes some 25 MB.
+const MAX_QUEUE: usize = 1 << 16;
+
 impl BatchSettings {
     pub(crate) fn for_spans(env: &Env) -> Self {
         BatchSettings::read("OTEL_BSP", Duration::from_secs(5), env)
@@ -56,7 +60,16 @@ impl BatchSettings {
         const QUEUE: usize = 2048;
         const SIZE: usize = 512;
         let interval = env.positive_millis(&format!("{prefix}_SCHEDULE_DELAY"), default_interval);
-        let max_queue_size = env.positive(&format!("{prefix}_MAX_QUEUE_SIZE"), QUEUE);
+        let variable = format!("{prefix}_MAX_QUEUE_SIZE");
+        let mut max_queue_size = env.positive(&variable, QUEUE);
+        if max_queue_size > MAX_QUEUE {
+            env.warn(
+                &variable,
+                &max_queue_size.to_string(),
+                format_args!("is greater than {MAX_QUEUE}; using {MAX_QUEUE}"),
+            );
+            max_queue_size = MAX_QUEUE;
+        }
         let variable = format!("{prefix}_MAX_EXPORT_BATCH_SIZE");
         // If it is unset, a small queue limits the default silently.
         let max_batch_size = match env.text(&variable) {
@@ -158,6 +171,27 @@ mod tests {
                 r#"OTEL_BSP_MAX_EXPORT_BATCH_SIZE="-1" is not a valid number; using 512"#,
             ]
         );
+    }
+
+    #[test]
+    fn queues_are_bounded() {
+        for value in ["65537", "1000000000", "18446744073709551615"] {
+            let env = Env::from_vars([
+                ("OTEL_BSP_MAX_QUEUE_SIZE", value),
+                ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", value),
+            ]);
+            let settings = BatchSettings::for_spans(&env);
+            assert_eq!((settings.max_queue_size, settings.max_batch_size), (65_536, 65_536));
+            assert_eq!(
+                env.into_warnings(),
+                [
+                    format!("OTEL_BSP_MAX_QUEUE_SIZE={value:?} is greater than 65536; using 65536"),
+                    format!(
+                        "OTEL_BSP_MAX_EXPORT_BATCH_SIZE={value:?} is greater than OTEL_BSP_MAX_QUEUE_SIZE; using 65536"
+                    ),
+                ]
+            );
+        }
     }
 
     #[test]

@@ -14,7 +14,9 @@ use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::logs::{BatchLogProcessor, LogProcessor, SdkLogRecord};
 use opentelemetry_sdk::trace::{BatchSpanProcessor, Span, SpanData, SpanProcessor};
 
-use crate::export_stats::{ExportStats, FORKED};
+use crate::export_stats::ExportStats;
+use crate::fork_check::FORKED;
+use crate::unique_keys;
 
 /// A batch processor with a counter in front, so items that find the queue full are counted as
 /// well.
@@ -52,11 +54,12 @@ impl SpanProcessor for CountingProcessor<BatchSpanProcessor> {
         self.processor.on_start(span, context);
     }
 
-    fn on_end(&self, span: SpanData) {
+    fn on_end(&self, mut span: SpanData) {
         // Spans that are recorded but not sampled must not be exported. The batch processor does
         // not check that.
         if span.span_context.is_sampled() && !self.stats.is_closed() {
-            self.stats.add_recorded(1);
+            self.stats.add_item(Some(span.end_time));
+            unique_keys::in_span(&mut span);
             self.processor.on_end(span);
         }
     }
@@ -80,8 +83,9 @@ impl LogProcessor for CountingProcessor<BatchLogProcessor> {
             if self.stats.is_closing() {
                 self.stats.add_late();
             } else {
-                self.stats.add_recorded(1);
+                self.stats.add_item(record.observed_timestamp());
             }
+            unique_keys::in_record(record);
             self.processor.emit(record, scope);
         }
     }

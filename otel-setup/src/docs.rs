@@ -4,6 +4,7 @@
 //! |---|---|
 //! | what `init` sets up, and what can be set in code | [Set-up](setup) |
 //! | which environment variables there are, and their defaults | [Environment variables](variables) |
+//! | how to configure it with OpenTelemetry's configuration file | [Configuration file](configuration_file) |
 //! | what happens while a receiver is away or refuses | [Outages](outages) |
 //! | what Prometheus gets from a scrape: names, formats, exemplars | [Prometheus](prometheus) |
 //! | how to see what runs now, with a browser alone | [zPages](zpages) |
@@ -17,6 +18,9 @@ pub mod outages {}
 
 #[doc = include_str!("../docs/setup.md")]
 pub mod setup {}
+
+#[doc = include_str!("../docs/configuration_file.md")]
+pub mod configuration_file {}
 
 #[doc = include_str!("../docs/prometheus.md")]
 pub mod prometheus {}

@@ -19,6 +19,45 @@ type Lookup = dyn Fn(&str) -> Option<OsString>;
 pub(crate) struct Env {
     lookup: Box<Lookup>,
     warnings: RefCell<Vec<String>>,
+    /// The places of a configuration file that messages name instead of variables.
+    #[cfg(feature = "config-file")]
+    places: Vec<(String, String)>,
+}
+
+/// Variables of the specification with the settings of a section of a configuration file.
+#[cfg(feature = "config-file")]
+#[derive(Debug, Default)]
+pub(crate) struct EnvPairs {
+    values: std::collections::HashMap<String, String>,
+    places: Vec<(String, String)>,
+}
+
+#[cfg(feature = "config-file")]
+impl EnvPairs {
+    /// Sets a variable, if there is a value.
+    pub(crate) fn set(&mut self, name: &str, value: Option<impl ToString>) {
+        self.values
+            .extend(value.map(|value| (name.to_owned(), value.to_string())));
+    }
+
+    /// Sets the place that messages name instead of the variable.
+    pub(crate) fn place(&mut self, name: &str, place: String) {
+        self.places.push((name.to_owned(), place));
+    }
+
+    /// Returns an environment with these variables of OpenTelemetry, and no others of it.
+    pub(crate) fn into_env(mut self) -> Env {
+        // A name may be the beginning of another one.
+        self.places.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+        let values = self.values;
+        let mut env = Env::new(move |name| match values.get(name) {
+            Some(value) => Some(value.into()),
+            None if name.starts_with("OTEL_") => None,
+            None => env::var_os(name),
+        });
+        env.places = self.places;
+        env
+    }
 }
 
 impl Env {
@@ -41,7 +80,16 @@ impl Env {
         Env {
             lookup: Box::new(lookup),
             warnings: RefCell::default(),
+            #[cfg(feature = "config-file")]
+            places: Vec::new(),
         }
+    }
+
+    /// Replaces the names of variables in a message by places of the configuration file.
+    #[cfg(feature = "config-file")]
+    pub(crate) fn in_places(&self, message: String) -> String {
+        let places = self.places.iter();
+        places.fold(message, |message, (name, place)| message.replace(name, place))
     }
 
     /// Returns the variable's value. A value that is not UTF-8 is ignored with a warning.
@@ -126,7 +174,11 @@ impl Env {
 
     /// Returns the warnings in order, without duplicates.
     pub(crate) fn into_warnings(self) -> Vec<String> {
-        let mut warnings = self.warnings.into_inner();
+        let mut warnings = self.warnings.take();
+        #[cfg(feature = "config-file")]
+        for warning in &mut warnings {
+            *warning = self.in_places(std::mem::take(warning));
+        }
         let mut seen = HashSet::new();
         warnings.retain(|warning| seen.insert(warning.clone()));
         warnings

@@ -25,6 +25,18 @@ impl InitError {
         InitError::new(format!("{name}={value:?} {problem}"))
     }
 
+    /// Names the places of a configuration file instead of variables.
+    #[cfg(feature = "config-file")]
+    pub(crate) fn in_places(mut self, env: &crate::env::Env) -> Self {
+        self.message = env.in_places(self.message);
+        self
+    }
+
+    #[cfg(not(feature = "config-file"))]
+    pub(crate) fn in_places(self, _: &crate::env::Env) -> Self {
+        self
+    }
+
     pub(crate) fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self

@@ -1,17 +1,14 @@
 //! Statistics of the exporters `otlp` and `console`: how much was recorded, delivered and lost.
 
-use std::process;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch;
 
 use crate::export_failure::{Causes, ExportFailure};
+use crate::fork_check::{FORKED, ForkCheck};
 use crate::signal::Signal;
-
-/// A process looks whether it is a fork each time that it has recorded this number of items.
-const FORK_CHECK_INTERVAL: u64 = 64;
 
 /// The minimum time between two log lines about the end of an outage.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
@@ -33,9 +30,7 @@ pub(crate) struct ExportStats {
     closed: Condvar,
     /// The end of the shutdown's timeout, if a shutdown has begun.
     deadline: watch::Sender<Option<Instant>>,
-    /// The process whose threads export.
-    process: u32,
-    fork_is_logged: AtomicBool,
+    fork_check: ForkCheck,
 }
 
 #[derive(Debug, Default)]
@@ -68,8 +63,7 @@ impl ExportStats {
             counts: Mutex::default(),
             closed: Condvar::new(),
             deadline: watch::Sender::default(),
-            process: process::id(),
-            fork_is_logged: AtomicBool::default(),
+            fork_check: ForkCheck::default(),
         }
     }
 
@@ -80,9 +74,16 @@ impl ExportStats {
 
     /// Counts telemetry that is going to be exported.
     pub(crate) fn add_recorded(&self, count: u64) {
-        let before = self.recorded.fetch_add(count, Ordering::Relaxed);
-        if before.is_multiple_of(FORK_CHECK_INTERVAL) {
-            self.check_process();
+        self.recorded.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Counts a span or log record that is going to be exported. `time` is about now: to read the
+    /// clock again would cost more than everything else here.
+    pub(crate) fn add_item(&self, time: Option<SystemTime>) {
+        self.add_recorded(1);
+        if self.fork_check.is_news(time) {
+            let unit = self.signal.unit();
+            tracing::warn!(target: "otel_setup", "{unit} are lost: {FORKED} (logged once)");
         }
     }
 
@@ -94,16 +95,7 @@ impl ExportStats {
 
     /// Returns whether this process is a fork of the one whose threads export.
     pub(crate) fn is_forked(&self) -> bool {
-        process::id() != self.process
-    }
-
-    /// Logs once that a forked process exports nothing: it does not have the threads that do.
-    #[cold]
-    fn check_process(&self) {
-        if self.is_forked() && !self.fork_is_logged.swap(true, Ordering::Relaxed) {
-            let unit = self.signal.unit();
-            tracing::warn!(target: "otel_setup", "{unit} are lost: {FORKED} (logged once)");
-        }
+        self.fork_check.is_forked()
     }
 
     /// Counts telemetry that the endpoint has accepted. If that ends an outage, logs how much was
@@ -289,7 +281,3 @@ impl Counts {
         Some(lost)
     }
 }
-
-/// The reason why a forked process exports nothing.
-pub(crate) const FORKED: &str = "this process was forked after the setup of telemetry, and has none of the threads that export; \
-     set telemetry up after the fork instead";

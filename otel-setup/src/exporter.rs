@@ -22,7 +22,7 @@ pub enum Exporter {
     /// | `ENDPOINT` | `http://localhost:4317`, for `http/protobuf` `:4318` | over HTTP, `/v1/traces`, `/v1/metrics` or `/v1/logs` is appended to the general endpoint, and nothing to a specific one |
     /// | `HEADERS` | none | `name=value,name=value`, values percent-encoded: an API key, for example |
     /// | `TIMEOUT` | `10000` | milliseconds to export a batch, including retries |
-    /// | `COMPRESSION` | `none` | or `gzip` |
+    /// | `COMPRESSION` | `none` | or `gzip`, with the Cargo feature `gzip` |
     /// | `INSECURE` | `false` | `true`: a gRPC endpoint without a scheme, such as `collector:4317`, uses `http` |
     /// | `CERTIFICATE` | the system's | a PEM file with the trusted certificates |
     /// | `CLIENT_CERTIFICATE`, `CLIENT_KEY` | none | PEM files with the client certificate and its private key |
@@ -64,7 +64,7 @@ impl Exporter {
         self.as_str() == "prometheus"
     }
 
-    fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             #[cfg(feature = "otlp")]
             Exporter::Otlp => "otlp",
@@ -117,7 +117,7 @@ fn default(variable: &str, env: &Env) -> Option<Exporter> {
 
 /// A name in a list of exporters.
 #[allow(dead_code, reason = "the Cargo features decide which variants there are")]
-enum Name {
+pub(crate) enum Name {
     Exporter(Exporter),
     /// An exporter that is not compiled in, by its Cargo feature.
     Disabled(&'static str),
@@ -125,7 +125,7 @@ enum Name {
 }
 
 impl Name {
-    fn parse(signal: Signal, name: &str) -> Self {
+    pub(crate) fn parse(signal: Signal, name: &str) -> Self {
         match name {
             #[cfg(feature = "console")]
             "console" => Name::Exporter(Exporter::Console),

@@ -1,10 +1,7 @@
 //! The steps of the setup.
 
 use std::io::{self, Write};
-use std::process;
 use std::sync::Arc;
-#[cfg(any(feature = "prometheus", feature = "zpages"))]
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use opentelemetry::global;
@@ -12,14 +9,13 @@ use otel_runtime::propagation;
 
 use crate::builder::Builder;
 use crate::callback_guard::CallbackGuard;
+#[cfg(feature = "config-file")]
+use crate::config_file::Config;
 use crate::env::Env;
 use crate::error::InitError;
-use crate::export_stats::ExportStats;
 use crate::exporter::Exporter;
 use crate::providers::Providers;
 use crate::signal::Signal;
-#[cfg(feature = "console")]
-use crate::subscriber::StdoutLogs;
 use crate::subscriber::{self, Directives, Layers};
 use crate::telemetry::Telemetry;
 use crate::{logs, metrics, resource, traces, unsupported};
@@ -64,16 +60,20 @@ fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
         ));
     }
     let env = Env::from_process();
-    let providers = if env.boolean("OTEL_SDK_DISABLED") {
-        Providers::default()
-    } else {
-        providers(&mut builder, &env)?
-    };
+    let source = Source::read(env)?;
+    let providers = source.providers(&mut builder)?;
+    let env = source.env();
 
     let layers = Layers {
         tracers: providers.tracers.clone(),
         loggers: providers.loggers.clone(),
-        directives: Directives::from_env(&env),
+        directives: Directives::from_env(env),
+        span_directives: Directives::parse(
+            "span_directives",
+            builder.span_directives.as_deref().unwrap_or_default(),
+            env,
+        ),
+        span_fields: !builder.without_span_fields,
         stdout: builder.stdout_logs.unwrap_or_default(),
     };
     if !builder.without_subscriber {
@@ -92,12 +92,19 @@ fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
         set_propagator();
         None
     } else {
-        let names = env.text("OTEL_PROPAGATORS");
-        let (propagator, warning) = propagation::parse_names(names.as_deref().unwrap_or_default());
+        let (propagator, warning) = propagation::parse_names(&source.propagators());
         propagation::set_global(propagator);
         warning
     };
-    for warning in env.into_warnings().into_iter().chain(propagator_warning) {
+    #[cfg(feature = "config-file")]
+    if let Source::File(config, _) = &source {
+        let options = &config.instrumentation;
+        otel_runtime::set_stability_opt_in(options.stability_opt_in.clone());
+        if let Some(layers) = &options.layers {
+            layers.set_defaults();
+        }
+    }
+    for warning in source.into_warnings().into_iter().chain(propagator_warning) {
         log_warning(&warning);
     }
     #[cfg(any(feature = "prometheus", feature = "zpages"))]
@@ -108,55 +115,77 @@ fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
     })
 }
 
+/// The source of the settings that the program does not make.
+enum Source {
+    Variables(Env),
+    /// A configuration file, and the variables that are not OpenTelemetry's.
+    #[cfg(feature = "config-file")]
+    File(Box<Config>, Env),
+}
+
+impl Source {
+    #[cfg_attr(not(feature = "config-file"), allow(clippy::unnecessary_wraps))]
+    fn read(env: Env) -> Result<Self, InitError> {
+        #[cfg(feature = "config-file")]
+        if let Some(path) = env.text("OTEL_CONFIG_FILE") {
+            return Ok(Source::File(Box::new(Config::load(&path)?), env));
+        }
+        Ok(Source::Variables(env))
+    }
+
+    fn env(&self) -> &Env {
+        match self {
+            Source::Variables(env) => env,
+            #[cfg(feature = "config-file")]
+            Source::File(_, env) => env,
+        }
+    }
+
+    fn providers(&self, builder: &mut Builder) -> Result<Providers, InitError> {
+        match self {
+            Source::Variables(env) if env.boolean("OTEL_SDK_DISABLED") => Ok(Providers::default()),
+            Source::Variables(env) => providers(builder, env),
+            #[cfg(feature = "config-file")]
+            Source::File(config, _) if config.is_disabled => Ok(Providers::default()),
+            #[cfg(feature = "config-file")]
+            Source::File(config, _) => config.providers(builder),
+        }
+    }
+
+    /// Returns the names of propagators.
+    fn propagators(&self) -> String {
+        match self {
+            Source::Variables(env) => env.text("OTEL_PROPAGATORS").unwrap_or_default(),
+            #[cfg(feature = "config-file")]
+            Source::File(config, _) => config.propagators.clone(),
+        }
+    }
+
+    fn into_warnings(self) -> Vec<String> {
+        match self {
+            Source::Variables(env) => env.into_warnings(),
+            #[cfg(feature = "config-file")]
+            Source::File(config, env) => [env.into_warnings(), config.into_warnings()].concat(),
+        }
+    }
+}
+
 fn providers(builder: &mut Builder, env: &Env) -> Result<Providers, InitError> {
     unsupported::warn(env);
     #[cfg(feature = "zpages")]
     builder.zpages.resolve(env)?;
     let resource = resource::resource(std::mem::take(&mut builder.resource_attributes), env);
     let exporters = Exporter::resolve(Signal::Traces, builder.trace_exporters.take(), env)?;
-    let tracers = traces::provider(&exporters, builder, env, &resource)?;
+    let tracers = traces::provider(&with_env(exporters, env), builder, env, &resource)?;
     let exporters = Exporter::resolve(Signal::Metrics, builder.metric_exporters.take(), env)?;
-    let meters = metrics::provider(&exporters, builder, env, &resource)?;
+    let meters = metrics::provider(&with_env(exporters, env), builder, env, &resource)?;
     let exporters = Exporter::resolve(Signal::Logs, builder.log_exporters.take(), env)?;
-    #[cfg(feature = "console")]
-    if exporters.contains(&Exporter::Console) {
-        // Otherwise stdout would show every event twice.
-        builder.stdout_logs.get_or_insert(StdoutLogs::Off);
-    }
-    let loggers = logs::provider(&exporters, builder, env, &resource)?;
-    #[cfg(feature = "zpages")]
-    let zpages = builder.serve_zpages(env)?;
-    Ok(Providers {
-        tracers,
-        meters,
-        loggers,
-        process: Some(process::id()),
-        export_stats: export_stats(builder),
-        #[cfg(feature = "prometheus")]
-        prometheus_address: builder.prometheus.endpoint.as_ref().map(|endpoint| endpoint.address),
-        #[cfg(feature = "prometheus")]
-        prometheus: Mutex::new(builder.prometheus.endpoint.take()),
-        #[cfg(feature = "zpages")]
-        zpages_address: zpages.as_ref().map(|endpoint| endpoint.address),
-        #[cfg(feature = "zpages")]
-        zpages: Mutex::new(zpages),
-        ..Providers::default()
-    })
+    let loggers = logs::provider(&with_env(exporters, env), builder, &resource)?;
+    Providers::assemble(builder, env, tracers, meters, loggers)
 }
 
-/// Returns the statistics of all exporters that have them.
-#[allow(
-    unused_mut,
-    unused_variables,
-    reason = "the Cargo features decide which exporters there are"
-)]
-fn export_stats(builder: &mut Builder) -> Vec<Arc<ExportStats>> {
-    let mut stats = Vec::new();
-    #[cfg(feature = "otlp")]
-    stats.append(&mut builder.otlp.export_stats);
-    #[cfg(feature = "console")]
-    stats.append(&mut builder.console.export_stats);
-    stats
+fn with_env(exporters: Vec<Exporter>, env: &Env) -> Vec<(Exporter, &Env)> {
+    exporters.into_iter().map(|exporter| (exporter, env)).collect()
 }
 
 /// Logs a warning, on stderr if the program sets its subscriber later.

@@ -2,6 +2,7 @@
 // outside of rustdoc.
 //! [Set-up]: docs::setup
 //! [Environment variables]: docs::variables
+//! [Configuration file]: docs::configuration_file
 //! [Outages]: docs::outages
 //! [zPages]: docs::zpages
 //! [In production]: otel_runtime::docs::production
@@ -14,6 +15,8 @@
 mod batch_settings;
 mod builder;
 mod callback_guard;
+#[cfg(feature = "config-file")]
+mod config_file;
 #[cfg(feature = "console")]
 pub mod console;
 #[cfg(any(feature = "console", feature = "otlp"))]
@@ -29,6 +32,8 @@ mod export_runtime;
 #[cfg_attr(not(feature = "otlp"), allow(dead_code))]
 mod export_stats;
 mod exporter;
+#[cfg_attr(not(feature = "otlp"), allow(dead_code))]
+mod fork_check;
 #[cfg(all(any(test, fuzzing), feature = "otlp"))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -36,6 +41,8 @@ pub mod fuzzing;
 #[cfg_attr(not(feature = "prometheus"), allow(dead_code))]
 mod http_server;
 mod init;
+#[cfg(feature = "json")]
+mod json_line;
 mod logs;
 #[cfg(any(feature = "prometheus", feature = "zpages"))]
 mod metric_reader;
@@ -54,6 +61,8 @@ mod telemetry;
 #[cfg_attr(not(feature = "console"), allow(dead_code))]
 mod text;
 mod traces;
+#[cfg(any(feature = "console", feature = "otlp"))]
+mod unique_keys;
 mod unsupported;
 #[cfg(feature = "zpages")]
 mod zpages;
@@ -61,6 +70,8 @@ mod zpages;
 mod zpages_builder;
 
 pub use builder::Builder;
+#[cfg(feature = "config-file")]
+pub use config_file::{ConfigReport, check};
 pub use error::{InitError, ShutdownError};
 pub use exporter::Exporter;
 #[cfg(feature = "otlp")]

@@ -7,21 +7,29 @@ use crate::builder::{Builder, has_zpages};
 use crate::env::Env;
 use crate::error::InitError;
 use crate::exporter::Exporter;
+#[cfg(feature = "console")]
+use crate::subscriber::StdoutLogs;
 
 /// Builds the logger provider, or `None` without any exporter.
 pub(crate) fn provider(
-    exporters: &[Exporter],
+    exporters: &[(Exporter, &Env)],
     builder: &mut Builder,
-    env: &Env,
     resource: &Resource,
 ) -> Result<Option<SdkLoggerProvider>, InitError> {
     let configure = builder.configure_logger_provider.take();
     if exporters.is_empty() && configure.is_none() && !has_zpages(builder) {
         return Ok(None);
     }
+    #[cfg(feature = "console")]
+    if exporters.iter().any(|(exporter, _)| *exporter == Exporter::Console) {
+        // Otherwise stdout would show every event twice.
+        builder.stdout_logs.get_or_insert(StdoutLogs::Off);
+    }
+    #[cfg(any(feature = "console", feature = "otlp"))]
+    crate::unique_keys::prepare();
     let mut provider = SdkLoggerProvider::builder().with_resource(resource.clone());
-    for exporter in exporters {
-        provider = add_exporter(*exporter, provider, builder, env)?;
+    for (exporter, env) in exporters {
+        provider = add_exporter(*exporter, provider, builder, env).map_err(|error| error.in_places(env))?;
     }
     #[cfg(feature = "zpages")]
     {

@@ -16,22 +16,22 @@ const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Builds the meter provider, or `None` without any exporter.
 pub(crate) fn provider(
-    exporters: &[Exporter],
+    exporters: &[(Exporter, &Env)],
     builder: &mut Builder,
     env: &Env,
     resource: &Resource,
 ) -> Result<Option<SdkMeterProvider>, InitError> {
     let configure = builder.configure_meter_provider.take();
-    if !exporters.iter().any(|exporter| exporter.has_exemplars()) {
+    if !exporters.iter().any(|(exporter, _)| exporter.has_exemplars()) {
         unsupported::warn_of("OTEL_METRICS_EXEMPLAR_FILTER", env);
     }
     if exporters.is_empty() && configure.is_none() && !has_zpages(builder) {
         return Ok(None);
     }
-    let interval = interval(builder, env);
     let mut provider = SdkMeterProvider::builder().with_resource(resource.clone());
-    for exporter in exporters {
-        provider = add_exporter(*exporter, provider, builder, interval, env)?;
+    for (exporter, env) in exporters {
+        let interval = interval(builder, env);
+        provider = add_exporter(*exporter, provider, builder, interval, env).map_err(|error| error.in_places(env))?;
     }
     #[cfg(feature = "zpages")]
     {

@@ -12,8 +12,11 @@ use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
-use crate::error::{Failure, ShutdownError};
-use crate::export_stats::{ExportStats, FORKED, Loss};
+use crate::builder::Builder;
+use crate::env::Env;
+use crate::error::{Failure, InitError, ShutdownError};
+use crate::export_stats::{ExportStats, Loss};
+use crate::fork_check::FORKED;
 #[cfg(any(feature = "prometheus", feature = "zpages"))]
 use crate::http_server::Endpoint;
 use crate::shutdown::{ShutdownOnce, deadline_after, job, run_all, timeout_message};
@@ -42,6 +45,35 @@ pub(crate) struct Providers {
 }
 
 impl Providers {
+    /// Returns the providers, with what their exporters have left in the builder.
+    #[cfg_attr(not(feature = "zpages"), allow(unused_variables, clippy::unnecessary_wraps))]
+    pub(crate) fn assemble(
+        builder: &mut Builder,
+        env: &Env,
+        tracers: Option<SdkTracerProvider>,
+        meters: Option<SdkMeterProvider>,
+        loggers: Option<SdkLoggerProvider>,
+    ) -> Result<Self, InitError> {
+        #[cfg(feature = "zpages")]
+        let zpages = builder.serve_zpages(env)?;
+        Ok(Providers {
+            tracers,
+            meters,
+            loggers,
+            process: Some(process::id()),
+            export_stats: export_stats(builder),
+            #[cfg(feature = "prometheus")]
+            prometheus_address: builder.prometheus.endpoint.as_ref().map(|endpoint| endpoint.address),
+            #[cfg(feature = "prometheus")]
+            prometheus: Mutex::new(builder.prometheus.endpoint.take()),
+            #[cfg(feature = "zpages")]
+            zpages_address: zpages.as_ref().map(|endpoint| endpoint.address),
+            #[cfg(feature = "zpages")]
+            zpages: Mutex::new(zpages),
+            ..Providers::default()
+        })
+    }
+
     /// Logs the addresses of the servers whose ports the system has chosen.
     #[cfg(any(feature = "prometheus", feature = "zpages"))]
     pub(crate) fn log_chosen_ports(&self) {
@@ -147,4 +179,19 @@ fn replace_failures(
         .collect();
     failures.retain(|failure| own.iter().all(|own| own.signal != failure.signal));
     failures.extend(own);
+}
+
+/// Returns the statistics of all exporters that have them.
+#[allow(
+    unused_mut,
+    unused_variables,
+    reason = "the Cargo features decide which exporters there are"
+)]
+fn export_stats(builder: &mut Builder) -> Vec<Arc<ExportStats>> {
+    let mut stats = Vec::new();
+    #[cfg(feature = "otlp")]
+    stats.append(&mut builder.otlp.export_stats);
+    #[cfg(feature = "console")]
+    stats.append(&mut builder.console.export_stats);
+    stats
 }

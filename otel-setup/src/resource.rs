@@ -16,7 +16,7 @@ use crate::env::Env;
 
 const SERVICE_NAME: &str = "service.name";
 const SERVICE_NAME_VARIABLE: &str = "OTEL_SERVICE_NAME";
-const ATTRIBUTES_VARIABLE: &str = "OTEL_RESOURCE_ATTRIBUTES";
+pub(crate) const ATTRIBUTES_VARIABLE: &str = "OTEL_RESOURCE_ATTRIBUTES";
 
 /// Builds the resource. Attributes of the program take precedence over those of the environment,
 /// and these over detected ones.
@@ -24,10 +24,21 @@ pub(crate) fn resource(explicit: Vec<KeyValue>, env: &Env) -> Resource {
     let service_name = env.text(SERVICE_NAME_VARIABLE);
     Resource::builder_empty()
         .with_attributes(detected())
-        .with_attributes(attributes_from_env(env))
+        .with_attributes(with_service_name(attributes_from_env(env), env))
         .with_attributes(service_name.map(|name| KeyValue::new(SERVICE_NAME, name)))
-        .with_attributes(explicit)
+        .with_attributes(with_service_name(explicit, env))
         .build()
+}
+
+/// Removes an empty `service.name`: backends group services by their name.
+fn with_service_name(mut attributes: Vec<KeyValue>, env: &Env) -> Vec<KeyValue> {
+    let count = attributes.len();
+    attributes
+        .retain(|attribute| attribute.key.as_str() != SERVICE_NAME || !attribute.value.as_str().trim().is_empty());
+    if attributes.len() < count {
+        env.warn(SERVICE_NAME, "", "is no name of a service; ignoring it");
+    }
+    attributes
 }
 
 fn detected() -> Vec<KeyValue> {
@@ -99,8 +110,23 @@ fn attribute(pair: &str) -> Result<KeyValue, String> {
     if key.is_empty() {
         return Err(format!("has an empty name in {pair:?}"));
     }
-    let decoded = |text: &str| decoded(text).map_err(|_| format!("has invalid UTF-8 in {pair:?}"));
+    let decoded = |text: &str| {
+        if !has_valid_escapes(text) {
+            return Err(format!("has an invalid percent sequence in {pair:?}"));
+        }
+        decoded(text).map_err(|_| format!("has invalid UTF-8 in {pair:?}"))
+    };
     Ok(KeyValue::new(decoded(key)?, decoded(value)?))
+}
+
+/// Returns whether two hexadecimal digits follow each `%`.
+fn has_valid_escapes(text: &str) -> bool {
+    let mut escapes = text.split('%').skip(1);
+    escapes.all(|escape| {
+        let mut digits = escape.bytes();
+        let mut is_digit = || digits.next().is_some_and(|digit| digit.is_ascii_hexdigit());
+        is_digit() && is_digit()
+    })
 }
 
 fn decoded(text: &str) -> Result<String, Utf8Error> {
@@ -144,6 +170,9 @@ mod tests {
             ("plain", "has no \"=\" in \"plain\""),
             ("=v", "has an empty name in \"=v\""),
             ("bytes=%FF", "has invalid UTF-8 in \"bytes=%FF\""),
+            ("share=50%", "has an invalid percent sequence in \"share=50%\""),
+            ("share=5%0", "has an invalid percent sequence in \"share=5%0\""),
+            ("%zz=1", "has an invalid percent sequence in \"%zz=1\""),
         ] {
             let list = format!("team=payments,{malformed},service.name=shop");
             let (resource, warnings) = attributes([(ATTRIBUTES_VARIABLE, &list)]);
@@ -171,6 +200,20 @@ mod tests {
         assert_eq!(value(&resource, SERVICE_NAME).unwrap(), "till");
         let (resource, _) = attributes([pairs, (SERVICE_NAME_VARIABLE, "")]);
         assert_eq!(value(&resource, SERVICE_NAME).unwrap(), "shop", "empty is unset");
+    }
+
+    #[test]
+    fn an_empty_service_name_is_ignored() {
+        for (name, expected) in [("", "unknown_service:"), (" ", "unknown_service:"), ("till", "till")] {
+            let list = "service.name=,team=payments";
+            let (resource, warnings) = attributes([(ATTRIBUTES_VARIABLE, list), (SERVICE_NAME_VARIABLE, name.trim())]);
+            assert!(
+                value(&resource, SERVICE_NAME).unwrap().starts_with(expected),
+                "{name:?}"
+            );
+            assert_eq!(value(&resource, "team").unwrap(), "payments");
+            assert_eq!(warnings, ["service.name=\"\" is no name of a service; ignoring it"]);
+        }
     }
 
     #[test]

@@ -124,10 +124,11 @@ impl Telemetry {
     /// Returns a layer that turns `tracing` events into log records for the
     /// [log exporters](crate::Builder::log_exporters). `RUST_LOG` filters the events.
     ///
-    /// The message becomes the body, the fields become attributes, and the record has the ids of
-    /// the current OpenTelemetry span: in a handler and in its response stream, the RPC's span.
-    /// While telemetry is [suppressed](opentelemetry::Context::is_current_telemetry_suppressed), as
-    /// in an exporter, events are dropped.
+    /// The message becomes the body, and the fields of the event and of enclosing `tracing` spans
+    /// become attributes. The record has the ids of the current OpenTelemetry span: in a handler
+    /// and in its response stream, the RPC's span. While telemetry is
+    /// [suppressed](opentelemetry::Context::is_current_telemetry_suppressed), as in an exporter,
+    /// events are dropped.
     #[must_use = "a layer does nothing before it is part of a subscriber"]
     pub fn logs_layer<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
     where
@@ -144,8 +145,9 @@ impl Telemetry {
     /// `code.module.name`. Events become log records, not span events. While telemetry is
     /// suppressed, spans are dropped.
     ///
-    /// Spans of level INFO and above are always exported, so `RUST_LOG=warn` leaves no gaps in
-    /// traces. Spans of lower levels are exported if `RUST_LOG` enables them.
+    /// Spans of level INFO and above are exported, or those that
+    /// [`span_directives`](crate::Builder::span_directives) selects. `RUST_LOG` has no effect on
+    /// them.
     #[must_use = "a layer does nothing before it is part of a subscriber"]
     pub fn spans_layer<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
     where

@@ -3,12 +3,8 @@
 use std::borrow::Cow;
 use std::env;
 use std::ffi::OsStr;
-use std::io::{self, IsTerminal, Write};
-use std::time::SystemTime;
-
-use jiff::Timestamp;
-use serde::Serialize;
-use serde_json::ser::{Formatter, Serializer};
+use std::io::{self, IsTerminal};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Returns whether stdout is a terminal and the environment variable
 /// [`NO_COLOR`](https://no-color.org) is unset or empty.
@@ -23,10 +19,38 @@ fn supports_color(is_terminal: bool, no_color: Option<&OsStr>) -> bool {
 
 /// Formats a time in UTC with microseconds: `2026-01-31T23:59:59.999999Z`.
 ///
-/// Returns `None` for years after 9999 or before -9999.
+/// Returns `None` for years after 9999 or before 1.
 pub(crate) fn time(time: SystemTime) -> Option<String> {
-    let time = Timestamp::try_from(time).ok()?;
-    Some(format!("{time:.6}"))
+    // As the distance from the year 1, nothing here is negative.
+    let since_year_1 = match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => YEAR_1_TO_EPOCH.checked_add(after)?,
+        Err(before) => YEAR_1_TO_EPOCH.checked_sub(before.duration())?,
+    };
+    let (days, second) = (since_year_1.as_secs() / 86_400, since_year_1.as_secs() % 86_400);
+    let (year, month, day) = date(days);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    let micros = since_year_1.subsec_micros();
+    (year <= 9999).then(|| format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z"))
+}
+
+/// The time from the first day of the year 1 to 1970.
+const YEAR_1_TO_EPOCH: Duration = Duration::from_secs(719_162 * 86_400);
+
+/// Returns the year, month and day of the Gregorian calendar, this number of days after the first
+/// day of the year 1.
+fn date(days: u64) -> (u64, u64, u64) {
+    // Years begin in March here, so a leap day is the last day of its year, and of the longer
+    // periods as well. Day 0 is the first of March in the year 0.
+    let days = days + 306;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    // The lengths of the months from March on repeat after 153 days.
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let is_next_year = month >= 10;
+    let month = if is_next_year { month - 9 } else { month + 3 };
+    (era * 400 + year + u64::from(is_next_year), month, day)
 }
 
 /// Escapes control characters and invisible ones, such as those that change the direction of text,
@@ -48,43 +72,6 @@ pub(crate) fn escape_control(text: &str) -> Cow<'_, str> {
         escaped.extend(quote);
     }
     Cow::Owned(escaped)
-}
-
-/// Serializes a value as JSON on one line, with the characters that [`escape_control`] escapes as
-/// JSON's escape sequences.
-///
-/// # Errors
-///
-/// If the value cannot be serialized.
-pub(crate) fn json_line(value: &impl Serialize) -> Result<String, serde_json::Error> {
-    let mut line = Vec::with_capacity(256);
-    value.serialize(&mut Serializer::with_formatter(&mut line, EscapeInvisible))?;
-    String::from_utf8(line).map_err(serde::ser::Error::custom)
-}
-
-/// A compact format that escapes invisible characters in strings.
-struct EscapeInvisible;
-
-impl Formatter for EscapeInvisible {
-    fn write_string_fragment<W: Write + ?Sized>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
-        // Most text is.
-        if fragment.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
-            return writer.write_all(fragment.as_bytes());
-        }
-        for character in fragment.chars() {
-            let mut buffer = [0; 4];
-            let text: &str = character.encode_utf8(&mut buffer);
-            // With a letter in front, a mark that combines with it is not escaped.
-            if escape_control(&format!("a{text}"))[1..] == *text {
-                writer.write_all(text.as_bytes())?;
-                continue;
-            }
-            for unit in character.encode_utf16(&mut [0; 2]) {
-                write!(writer, "\\u{unit:04x}")?;
-            }
-        }
-        Ok(())
-    }
 }
 
 /// ANSI styles, or none if `color` is false.
@@ -149,8 +136,32 @@ mod tests {
         assert_eq!(time(before).as_deref(), Some("1969-12-31T23:59:59.000000Z"));
     }
 
+    /// Every day of the calendar, compared with another implementation.
+    #[test]
+    fn dates_are_those_of_the_gregorian_calendar() {
+        let first = jiff::civil::date(1, 1, 1);
+        for (days, expected) in first.series(jiff::Span::new().days(1)).enumerate() {
+            let [year, month, day] = [
+                i64::from(expected.year()),
+                expected.month().into(),
+                expected.day().into(),
+            ]
+            .map(|number: i64| u64::try_from(number).unwrap());
+            assert_eq!(date(days as u64), (year, month, day));
+        }
+    }
+
     #[test]
     fn times_out_of_range_are_none() {
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        assert_eq!(
+            time(at(253_402_300_799)).as_deref(),
+            Some("9999-12-31T23:59:59.000000Z")
+        );
+        assert_eq!(time(at(253_402_300_800)), None);
+        let year_1 = SystemTime::UNIX_EPOCH - YEAR_1_TO_EPOCH;
+        assert_eq!(time(year_1).as_deref(), Some("0001-01-01T00:00:00.000000Z"));
+        assert_eq!(time(year_1 - Duration::from_secs(1)), None);
         assert_eq!(time(SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 60)), None);
     }
 
@@ -160,21 +171,6 @@ mod tests {
         assert_eq!(escape_control("a\nb\t\x1b[2Jc\u{9b}d"), "a\\nb\\t\\u{1b}[2Jc\\u{9b}d");
         assert_eq!(escape_control(r#"it's "a\b""#), r#"it's "a\b""#);
         assert_eq!(escape_control("'\u{7}\""), "'\\u{7}\"");
-    }
-
-    #[test]
-    fn json_escapes_invisible_characters_only() {
-        for (text, expected) in [
-            ("naïve \"日本\" e\u{301}\n", "\"naïve \\\"日本\\\" e\u{301}\\n\""),
-            (
-                "a\u{202e}\u{9b}\u{7f}\u{e0041}b",
-                r#""a\u202e\u009b\u007f\udb40\udc41b""#,
-            ),
-        ] {
-            let line = json_line(&text).unwrap();
-            assert_eq!(line, expected);
-            assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
-        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::exporter::Exporter;
 
 /// Builds the tracer provider, or `None` without any exporter.
 pub(crate) fn provider(
-    exporters: &[Exporter],
+    exporters: &[(Exporter, &Env)],
     builder: &mut Builder,
     env: &Env,
     resource: &Resource,
@@ -35,8 +35,8 @@ pub(crate) fn provider(
         Some(sampler) => provider.with_sampler(sampler),
         None => provider.with_sampler(sampler(env)),
     };
-    for exporter in exporters {
-        provider = add_exporter(*exporter, provider, builder, env)?;
+    for (exporter, env) in exporters {
+        provider = add_exporter(*exporter, provider, builder, env).map_err(|error| error.in_places(env))?;
     }
     #[cfg(feature = "zpages")]
     {

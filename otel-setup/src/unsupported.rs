@@ -2,11 +2,10 @@
 
 use crate::env::Env;
 
-const UNSUPPORTED: [&str; 11] = [
+const UNSUPPORTED: [&str; 10] = [
     "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
     "OTEL_BLRP_EXPORT_TIMEOUT",
     "OTEL_BSP_EXPORT_TIMEOUT",
-    "OTEL_CONFIG_FILE",
     "OTEL_ENTITIES",
     "OTEL_EXPERIMENTAL_CONFIG_FILE",
     "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
@@ -20,6 +19,11 @@ const UNSUPPORTED: [&str; 11] = [
 pub(crate) fn warn(env: &Env) {
     for variable in UNSUPPORTED {
         warn_of(variable, env);
+    }
+    #[cfg(not(feature = "config-file"))]
+    if let Some(path) = env.text("OTEL_CONFIG_FILE") {
+        let problem = "requires the Cargo feature `config-file` of otel-setup; ignoring it";
+        env.warn("OTEL_CONFIG_FILE", &path, problem);
     }
 }
 

@@ -65,15 +65,11 @@ impl Builder {
 
     /// Adds a reader of metrics for the pages, or shares that of an exporter.
     pub(crate) fn add_zpages_reader(&mut self, provider: MeterProviderBuilder) -> MeterProviderBuilder {
-        let mut shared: Option<Arc<dyn MetricReader>> = self.console.reader.take();
+        let shared: Option<Arc<dyn MetricReader>> = self.console.reader.take();
         #[cfg(feature = "otlp")]
-        {
-            shared = self.otlp.reader.take().or(shared);
-        }
+        let shared = self.otlp.reader.take().or(shared);
         #[cfg(feature = "prometheus")]
-        {
-            shared = self.prometheus.reader.take().or(shared);
-        }
+        let shared = self.prometheus.reader.take().or(shared);
         self.zpages.add_reader(provider, shared)
     }
 

@@ -1,6 +1,7 @@
 //! Measures what an outage of an OTLP receiver costs.
 //!
-//! Run it with `cargo bench -p integration-tests --bench outages`. It takes five minutes.
+//! Run it with `cargo bench -p integration-tests --bench outages`. It takes six minutes.
+//! An argument after `--` selects the rows whose names contain it.
 //!
 //! A process with default settings records 5,000 spans, log records and measurements at a steady
 //! pace, over gRPC or HTTP, while the receiver goes away and comes back. The table shows how many
@@ -21,15 +22,31 @@ const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
 const ROUNDS: u32 = 250;
 const ITEMS: usize = 20;
 
-/// The outages, with their names in the table.
-const OUTAGES: [(&str, Outage, &str); 7] = [
-    ("away for 1 s", Outage::Away(1), "10000"),
-    ("away for 3 s", Outage::Away(3), "10000"),
-    ("away for 7 s", Outage::Away(7), "10000"),
-    ("refuses for 6 s, as for want of memory", Outage::Refuses(6), "10000"),
-    ("connections die silently", Outage::Silent, "10000"),
-    ("frozen for 25 s", Outage::Frozen(25), "10000"),
-    ("frozen for 25 s, with a timeout of 60 s", Outage::Frozen(25), "60000"),
+/// The outages: names in the table, timeouts in milliseconds, and lengths of the queues.
+const OUTAGES: [(&str, Outage, &str, &str); 8] = [
+    ("away for 1 s", Outage::Away(1), "10000", "2048"),
+    ("away for 3 s", Outage::Away(3), "10000", "2048"),
+    ("away for 7 s", Outage::Away(7), "10000", "2048"),
+    (
+        "refuses for 6 s, as for want of memory",
+        Outage::Refuses(6),
+        "10000",
+        "2048",
+    ),
+    ("connections die silently", Outage::Silent, "10000", "2048"),
+    ("frozen for 25 s", Outage::Frozen(25), "10000", "2048"),
+    (
+        "frozen for 25 s, with a timeout of 60 s",
+        Outage::Frozen(25),
+        "60000",
+        "2048",
+    ),
+    (
+        "frozen for 25 s, with a timeout of 60 s and queues of 8,192",
+        Outage::Frozen(25),
+        "60000",
+        "8192",
+    ),
 ];
 
 /// An outage, with its length in seconds.
@@ -55,9 +72,12 @@ impl Outage {
 
 fn main() {
     println!("| receiver | protocol | lost | twice | reported |\n|---|---|---|---|---|");
-    for (name, outage, timeout) in OUTAGES {
+    // Cargo adds options of its own.
+    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
+    let wanted = wanted.unwrap_or_default();
+    for (name, outage, timeout, queue) in OUTAGES.into_iter().filter(|(name, ..)| name.contains(&wanted)) {
         let protocols = ["grpc", "http/protobuf"];
-        let runs = protocols.map(|protocol| thread::spawn(move || run(outage, protocol, timeout)));
+        let runs = protocols.map(|protocol| thread::spawn(move || run(outage, protocol, timeout, queue)));
         for (protocol, run) in protocols.iter().zip(runs) {
             let [lost, twice, reported] = run.join().unwrap();
             println!("| {name} | `{protocol}` | {lost} | {twice} | {reported} |");
@@ -66,7 +86,7 @@ fn main() {
 }
 
 /// Returns the cells of the table: spans, log records and measurements each.
-fn run(outage: Outage, protocol: &str, timeout: &str) -> [String; 3] {
+fn run(outage: Outage, protocol: &str, timeout: &str, queue: &str) -> [String; 3] {
     let collector = Collector::start();
     let proxy = Proxy::start(collector.address);
     let url = match outage {
@@ -77,6 +97,8 @@ fn run(outage: Outage, protocol: &str, timeout: &str) -> [String; 3] {
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &*url),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", timeout),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", queue),
+        ("OTEL_BLRP_MAX_QUEUE_SIZE", queue),
         // Several exports during an outage.
         ("OTEL_METRIC_EXPORT_INTERVAL", "2000"),
         ("RUST_LOG", "off,driven=info"),

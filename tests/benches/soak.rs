@@ -1,6 +1,7 @@
 //! A soak test with fault injection, for half an hour or `SOAK_MINUTES`.
 //!
-//! Run it with `cargo bench -p integration-tests --bench soak`. It uses a quarter of a core.
+//! Run it with `cargo bench -p integration-tests --bench soak`. It uses a quarter of a core, or
+//! `SOAK_CPU` percent of one, and ends after `SOAK_RPCS` at the latest.
 //!
 //! Each round is a round of `tests/faults/injected.rs` with another seed. The resident memory is
 //! printed every minute. At the end, it must be at most 5 % more than after the first third.
@@ -16,6 +17,8 @@ fn main() {
     quiet();
     let minutes = number_from_env("SOAK_MINUTES", 30);
     let first = number_from_env("FAULTS_SEED", 1);
+    let rpcs = number_from_env("SOAK_RPCS", u64::MAX);
+    let percent = u32::try_from(number_from_env("SOAK_CPU", 25)).unwrap();
     let export = Export::default();
     let telemetry = RoundTelemetry::new(export.processor());
     let (begun, mut resident) = (Instant::now(), Vec::new());
@@ -30,14 +33,16 @@ fn main() {
         export.behave(seed);
         let _ = export.arrived();
         assert_eq!(round.run_checked(&telemetry), round.unrecorded(), "{round:?}");
-        // Limit the CPU time to a quarter of the elapsed time.
-        thread::sleep((cpu_time() * 4).saturating_sub(begun.elapsed()));
+        // Limit the CPU time to this part of the elapsed time.
+        thread::sleep((cpu_time() * 100 / percent).saturating_sub(begun.elapsed()));
         while begun.elapsed().as_secs() / 60 > resident.len() as u64 {
             resident.push(resident_kib());
             let (minute, rounds) = (resident.len(), seed - first + 1);
             println!("{minute:6} {rounds:8} {:9} {:14}", telemetry.spans(), resident_kib());
         }
-        if resident.len() as u64 >= minutes {
+        let made = (seed - first + 1) * round.callers * round.rpcs;
+        if resident.len() as u64 >= minutes || (made >= rpcs && !resident.is_empty()) {
+            println!("{made} RPCs, {} spans", telemetry.spans());
             break;
         }
     }

@@ -43,6 +43,12 @@ impl Kind {
         }
     }
 
+    /// Returns whether the request is a stream.
+    #[must_use]
+    pub fn requests_a_stream(self) -> bool {
+        matches!(self, Kind::ClientStream | Kind::Bidi)
+    }
+
     /// Returns whether the response is a stream.
     #[must_use]
     pub fn replies_with_a_stream(self) -> bool {

@@ -85,7 +85,7 @@ pub enum Behaviour {
 /// A received message.
 #[derive(Clone, Debug)]
 pub struct Received {
-    /// The path of the URL or of the gRPC method.
+    /// The path of the URL, with its query, or of the gRPC method.
     pub path: String,
     /// The request's headers.
     pub headers: HeaderMap,
@@ -410,6 +410,7 @@ async fn receive_http(shared: &Shared, uri: &Uri, headers: HeaderMap, body: Byte
             logs_response(rejected).encode_to_vec()
         }),
     };
+    let path = uri.path_and_query().map_or(path, |path| path.as_str());
     match shared.receive(path, headers, content).await {
         Ok(rejected) => ([("content-type", "application/x-protobuf")], answer(rejected)).into_response(),
         Err(failure) => failure.http_response(),

@@ -11,6 +11,7 @@ pub mod counted;
 pub mod coverage;
 pub mod faults;
 pub mod http;
+pub mod http_proxy;
 pub mod logging_service;
 pub mod metric_names;
 pub mod own_process;

@@ -11,7 +11,7 @@ use grpc::side::Side;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{
     AsyncInstrument, AsyncInstrumentBuilder, Callback, Histogram, HistogramBuilder, InstrumentBuilder,
-    InstrumentProvider, Meter, ObservableGauge, SyncInstrument, UpDownCounter,
+    InstrumentProvider, Meter, ObservableUpDownCounter, SyncInstrument, UpDownCounter,
 };
 use series::{CallInstruments, MethodMetrics};
 
@@ -44,6 +44,10 @@ mod sync {
     impl<T> OnceLock<T> {
         pub(crate) fn new() -> Self {
             OnceLock(Mutex::new(None))
+        }
+
+        pub(crate) fn get(&self) -> Option<&T> {
+            *self.0.lock().unwrap()
         }
 
         pub(crate) fn get_or_init(&self, make: impl FnOnce() -> T) -> &T {
@@ -119,12 +123,12 @@ impl InstrumentProvider for Provider {
         UpDownCounter::new(Arc::new(ActiveRequests(Arc::clone(&self.0))))
     }
 
-    fn i64_observable_gauge(
+    fn i64_observable_up_down_counter(
         &self,
-        gauge: AsyncInstrumentBuilder<'_, ObservableGauge<i64>, i64>,
-    ) -> ObservableGauge<i64> {
-        self.0.on_reading.lock().unwrap().extend(gauge.callbacks);
-        ObservableGauge::new()
+        counter: AsyncInstrumentBuilder<'_, ObservableUpDownCounter<i64>, i64>,
+    ) -> ObservableUpDownCounter<i64> {
+        self.0.on_reading.lock().unwrap().extend(counter.callbacks);
+        ObservableUpDownCounter::new()
     }
 }
 
@@ -149,7 +153,7 @@ impl Server {
         let measurements = Arc::new(Measurements::default());
         let meter = Meter::new(Arc::new(Provider(Arc::clone(&measurements))));
         let instruments = CallInstruments::new(
-            &meter,
+            (&meter, "rpc.server.active_requests"),
             meter.f64_histogram("duration").build(),
             meter.i64_up_down_counter("active").build(),
         );

@@ -10,9 +10,12 @@ use pin_project_lite::pin_project;
 use tonic::Status;
 
 use super::body::ClientBody;
+use super::readiness::NotReady;
 use crate::grpc::response_status::from_transport_error;
 use crate::grpc::side::Client;
 use crate::layer::response_future::ResponseFuture;
+use crate::rpc::active_call::ActiveCall;
+use crate::rpc::response;
 
 pin_project! {
     /// The response future of a [`ClientService`](crate::ClientService): it carries its call to the
@@ -22,13 +25,27 @@ pin_project! {
     pub struct ClientFuture<F> {
         #[pin]
         future: ResponseFuture<F, Client>,
+        // The error of a call whose service was not ready.
+        failed: Option<Status>,
     }
 }
 
 impl<F> ClientFuture<F> {
     #[inline]
     pub(super) fn new(future: ResponseFuture<F, Client>) -> Self {
-        ClientFuture { future }
+        ClientFuture { future, failed: None }
+    }
+
+    /// Ends a call whose service was not ready.
+    #[cold]
+    pub(super) fn failed(mut call: Option<ActiveCall>, error: NotReady) -> Self {
+        if let Some(call) = call.as_mut().and_then(ActiveCall::recorded) {
+            response::finish(call, error.outcome.as_outcome());
+        }
+        ClientFuture {
+            future: ResponseFuture::done(),
+            failed: Some(error.status),
+        }
     }
 }
 
@@ -41,7 +58,11 @@ where
     type Output = Result<Response<ClientBody<B>>, Status>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let future = self.project().future;
+        let this = self.project();
+        if let Some(error) = this.failed.take() {
+            return Poll::Ready(Err(error));
+        }
+        let future = this.future;
         let convert_error = |error: E| Status::from_error(error.into());
         future.poll_response(cx, ClientBody::new, convert_error, from_transport_error)
     }

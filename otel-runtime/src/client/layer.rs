@@ -1,35 +1,26 @@
 //! The layer around a channel: it records every outgoing call.
 
 use std::error::Error;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 
 use http::{Request, Response};
 use http_body::Body;
-use opentelemetry::global::BoxedSpan;
-use opentelemetry::trace::{Span, TraceContextExt};
-use opentelemetry::{Context, KeyValue};
-use tonic::{GrpcMethod, Status};
+use opentelemetry::KeyValue;
+use tonic::Status;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::body::ClientBody;
+use super::body_context;
 use super::future::ClientFuture;
-use super::request_body;
+use super::readiness::Readiness;
 use super::target::Target;
-use crate::attributes::captured_headers::{CapturedHeaders, HeaderList};
-use crate::grpc::request_headers::KnownHeaders;
-use crate::grpc::side::Direction;
+use crate::attributes::captured_headers::CapturedHeaders;
 use crate::layer::options::{Options, options};
-use crate::layer::request::RpcRequest;
 use crate::layer::response_future::ResponseFuture;
-use crate::method::Method;
 use crate::method::registry::MethodRegistry;
-use crate::rpc::call::{CallParams, SpanParent, UnresolvedMethod};
-use crate::rpc::current::ActiveCall;
-use crate::rpc::message_sizes::MessageSizes;
-use crate::rpc::pool::PooledCall;
-use crate::span::SpanAttributes;
+use crate::rpc::active_call::ActiveCall;
 
 /// A layer that records every call of a client, and propagates its trace to the server.
 ///
@@ -109,9 +100,12 @@ use crate::span::SpanAttributes;
 /// do for their own calls, nothing is recorded, and no metadata is injected.
 #[derive(Clone, Debug)]
 pub struct ClientLayer {
-    options: Arc<Options>,
-    registry: Arc<MethodRegistry>,
+    pub(super) options: Arc<Options>,
+    pub(super) registry: Arc<MethodRegistry>,
 }
+
+/// The layer of a configuration file, whose options are the defaults.
+static CONFIGURED: OnceLock<ClientLayer> = OnceLock::new();
 
 impl ClientLayer {
     /// Creates a layer for a channel to this target, with the global providers.
@@ -122,13 +116,38 @@ impl ClientLayer {
     /// `unix:///run/greeter.sock`, and any other [gRPC name]. A target of no known form becomes the
     /// address as it is. For a balanced channel, use the name of the servers as a whole.
     ///
+    /// If otel-setup has read a [configuration file], the layer starts with the options in it.
+    ///
     /// [gRPC name]: https://github.com/grpc/grpc/blob/master/doc/naming.md
+    /// [configuration file]: https://docs.rs/otel-setup/latest/otel_setup/docs/configuration_file/
     pub fn new(target: impl AsRef<str>) -> Self {
         let target = Target::parse(target.as_ref());
         ClientLayer {
-            options: Arc::default(),
+            options: CONFIGURED
+                .get()
+                .map(|layer| Arc::clone(&layer.options))
+                .unwrap_or_default(),
             registry: Arc::new(MethodRegistry::for_client(&target.attributes())),
         }
+    }
+
+    /// Makes the options of this layer the defaults of all layers that are created later. For
+    /// otel-setup.
+    #[doc(hidden)]
+    pub fn set_default(self) {
+        // The first call counts: telemetry is set up once.
+        let _ = CONFIGURED.set(self);
+    }
+
+    /// Leaves `server.address` and `server.port` out of metrics. Spans keep them.
+    ///
+    /// Use this if a program has many targets, such as the addresses that it resolves by itself.
+    /// Each of them has time series of its own, for as long as the program runs. After 1,000
+    /// targets, the metrics of any further ones lack the address anyway.
+    #[must_use]
+    pub fn metrics_without_target(mut self) -> Self {
+        self.registry = Arc::new(self.registry.without_metric_target());
+        self
     }
 }
 
@@ -142,17 +161,22 @@ impl<S> Layer<S> for ClientLayer {
             inner,
             layer: Arc::new(self.clone()),
             captured: self.options.captured_headers.interned(),
+            readiness: Readiness::default(),
         }
     }
 }
 
 /// The service of a [`ClientLayer`].
+///
+/// If the inner service does not get ready, the call that it was to get ready for fails with its
+/// error, so that this call is recorded.
 #[derive(Clone, Debug)]
 pub struct ClientService<S> {
     inner: S,
     /// Behind one pointer: clients are cloned often.
     layer: Arc<ClientLayer>,
     captured: &'static CapturedHeaders,
+    readiness: Readiness,
 }
 
 impl<S, B, R> Service<Request<B>> for ClientService<S>
@@ -166,115 +190,26 @@ where
     type Future = ClientFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut std::task::Context<'_>) -> Poll<Result<(), Status>> {
-        self.inner
-            .poll_ready(cx)
-            .map_err(|error| Status::from_error(error.into()))
+        let polled = self.inner.poll_ready(cx);
+        let polled = self
+            .readiness
+            .on_poll(polled, cx, |error| Status::from_error(error.into()));
+        polled.map(Ok)
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let call = self.layer.start(&mut request, self.captured);
+        let waited = self.readiness.take();
+        let since = waited.as_ref().and_then(|waited| waited.since());
+        let call = self.layer.start(&mut request, self.captured, since);
+        if let Some(error) = waited.and_then(|waited| waited.error(&request)) {
+            return ClientFuture::failed(call, error);
+        }
         let has_context = matches!(&call, Some(ActiveCall::Recorded(call)) if call.context().is_some());
         ClientFuture::new(ResponseFuture::start(call, || {
             if has_context {
-                request_body::poll_in_current_context(request.body_mut());
+                body_context::poll_in_current_context(request.body_mut());
             }
             self.inner.call(request)
         }))
-    }
-}
-
-impl ClientLayer {
-    /// Starts the call of a request, and injects its context into the metadata.
-    ///
-    /// Returns `None` if the call is not recorded.
-    fn start<B: 'static>(&self, request: &mut Request<B>, captured: &'static CapturedHeaders) -> Option<ActiveCall> {
-        let context = Context::current();
-        if context.is_telemetry_suppressed() {
-            return None;
-        }
-        let outgoing = RpcRequest::from_http(request);
-        if !self.options.should_record(&outgoing) {
-            self.options.instrumentation().inject(&context, request.headers_mut());
-            if context.has_active_span() {
-                request_body::poll_in_current_context(request.body_mut());
-            }
-            return None;
-        }
-        let call = self.start_outgoing(&outgoing, context, captured);
-        let instrumentation = call.instrumentation();
-        match call.context() {
-            Some(context) => instrumentation.inject(context, request.headers_mut()),
-            None => Context::map_current(|context| instrumentation.inject(context, request.headers_mut())),
-        }
-        if let Some(sizes) = call.message_sizes() {
-            sizes.count_request(request.body_mut(), Direction::Sent);
-        }
-        Some(ActiveCall::Recorded(call))
-    }
-
-    // Not generic, so that it is compiled once.
-    fn start_outgoing(
-        &self,
-        request: &RpcRequest<'_>,
-        context: Context,
-        captured: &'static CapturedHeaders,
-    ) -> PooledCall {
-        let instrumentation = self.options.instrumentation();
-        let method = self.method(request);
-        let params = CallParams {
-            method: method.unwrap_or_else(|| self.registry.fallback()),
-            unresolved: method.is_none().then(|| UnresolvedMethod {
-                path: Box::from(request.path()),
-                registry: Arc::clone(&self.registry),
-            }),
-            message_sizes: MessageSizes::new_if_enabled(&instrumentation, method, false),
-            instrumentation,
-            layer_headers: Some(captured),
-            handler_headers: None,
-        };
-        let mut call = PooledCall::new(params, KnownHeaders::scan(request.headers()).timeout());
-        if call.instrumentation().has_tracer() {
-            let parent = SpanParent {
-                base: Some(context),
-                ..SpanParent::default()
-            };
-            let attributes = ClientAttributes {
-                target: self.registry.target(),
-                request,
-                captured: &captured.request_headers,
-            };
-            call.start_span(parent, &attributes);
-        }
-        self.options.add_span_attributes(&call, request);
-        call
-    }
-
-    /// Returns the method of a request, if it is known.
-    fn method(&self, request: &RpcRequest<'_>) -> Option<&'static Method> {
-        let path = request.path();
-        self.registry.get(path).or_else(|| {
-            let method = request.extensions().get::<GrpcMethod<'_>>()?;
-            self.registry
-                .register_as(path, &format!("{}/{}", method.service(), method.method()))
-        })
-    }
-}
-
-struct ClientAttributes<'a> {
-    /// `server.address` and `server.port`.
-    target: &'a [KeyValue],
-    request: &'a RpcRequest<'a>,
-    captured: &'a HeaderList,
-}
-
-impl SpanAttributes for ClientAttributes<'_> {
-    fn at_start(&self, attributes: &mut Vec<KeyValue>) {
-        attributes.extend_from_slice(self.target);
-    }
-
-    fn if_recording(&self, span: &mut BoxedSpan) {
-        for attribute in self.captured.attributes(self.request.headers()) {
-            span.set_attribute(attribute);
-        }
     }
 }

@@ -1,11 +1,13 @@
 //! The client's side: the layer around a channel.
 
 mod body;
+mod body_context;
 #[cfg(feature = "channel")]
 mod channel;
 mod future;
 mod layer;
-mod request_body;
+mod readiness;
+mod start;
 pub(crate) mod target;
 
 pub use body::ClientBody;

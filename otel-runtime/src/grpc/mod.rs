@@ -8,6 +8,7 @@ pub(crate) mod content_type;
 pub(crate) mod message_frames;
 pub(crate) mod outcome;
 pub(crate) mod path;
+pub(crate) mod progress;
 pub(crate) mod request_headers;
 pub(crate) mod response_status;
 pub(crate) mod side;

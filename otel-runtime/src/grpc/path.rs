@@ -5,6 +5,16 @@ pub(crate) fn full_method_name(path: &str) -> &str {
     path.strip_prefix('/').unwrap_or(path)
 }
 
+/// Returns the fully qualified method `pkg.Service/Method` of a path, whatever prefix it has.
+///
+/// Returns the whole path without its leading `/` if that does not name a service and a method.
+pub(crate) fn qualified_method(path: &str) -> &str {
+    match service_and_method(path) {
+        Some((service, method)) => &path[path.len() - service.len() - method.len() - 1..],
+        None => full_method_name(path),
+    }
+}
+
 /// Splits `/pkg.Service/Method` into `pkg.Service` and `Method`.
 ///
 /// If the service is nested below another path, only the last two segments count. Returns `None`
@@ -52,6 +62,19 @@ mod tests {
             parts("/nested/helloworld.Greeter/SayHello?query"),
             pair("helloworld.Greeter", "SayHello")
         );
+    }
+
+    #[test]
+    fn a_method_is_qualified_by_its_service_alone() {
+        for (path, method) in [
+            ("/helloworld.Greeter/SayHello", "helloworld.Greeter/SayHello"),
+            ("/api/v1/helloworld.Greeter/SayHello", "helloworld.Greeter/SayHello"),
+            ("/helloworld.Greeter", "helloworld.Greeter"),
+            ("/helloworld.Greeter/", "helloworld.Greeter/"),
+            ("*", "*"),
+        ] {
+            assert_eq!(qualified_method(path), method, "{path}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 const BAGGAGE: HeaderName = HeaderName::from_static("baggage");
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+pub(crate) const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 
 /// The request headers that every RPC needs.
 ///
@@ -23,6 +24,7 @@ pub(crate) struct KnownHeaders<'a> {
     pub(crate) grpc_timeout: Option<&'a HeaderValue>,
     pub(crate) has_tracestate: bool,
     pub(crate) has_baggage: bool,
+    pub(crate) grpc_accept_encoding: Option<&'a HeaderValue>,
 }
 
 impl<'a> KnownHeaders<'a> {
@@ -41,6 +43,8 @@ impl<'a> KnownHeaders<'a> {
                 found.has_tracestate = true;
             } else if *name == BAGGAGE {
                 found.has_baggage = true;
+            } else if *name == GRPC_ACCEPT_ENCODING {
+                found.grpc_accept_encoding.get_or_insert(value);
             }
         }
         found

@@ -24,7 +24,7 @@ pub(crate) struct OwnedOutcome {
 }
 
 impl OwnedOutcome {
-    fn new(code: Code, message: impl Into<String>) -> Self {
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
         OwnedOutcome {
             code,
             error_type: None,
@@ -34,6 +34,24 @@ impl OwnedOutcome {
 
     fn from_status(status: &Status) -> Self {
         OwnedOutcome::new(status.code(), status.message())
+    }
+
+    /// Replaces code and message by those of `status`.
+    pub(crate) fn with_status(self, status: &Status) -> Self {
+        OwnedOutcome {
+            code: status.code(),
+            message: status.message().to_owned(),
+            ..self
+        }
+    }
+
+    /// Adds the HTTP/2 reason that a peer sent to the message, unless that has it.
+    #[cold]
+    fn add_reason(&mut self, error: &h2::Error) {
+        if let Some(reason) = error.reason() {
+            let frame = if error.is_go_away() { "GOAWAY" } else { "RST_STREAM" };
+            self.message = format!("{} ({frame}: {reason:?})", self.message);
+        }
     }
 
     pub(crate) fn as_outcome(&self) -> Outcome<'_> {
@@ -65,7 +83,8 @@ pub(crate) fn status_from_headers(headers: &HeaderMap) -> Option<(Code, Cow<'_, 
 /// Follows [gRPC's mapping].
 ///
 /// [gRPC's mapping]: https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md
-pub(crate) const fn status_from_http(status: StatusCode) -> Outcome<'static> {
+#[cold]
+pub(crate) fn status_from_http(status: StatusCode) -> OwnedOutcome {
     let code = match status {
         StatusCode::BAD_REQUEST => Code::Internal,
         StatusCode::UNAUTHORIZED => Code::Unauthenticated,
@@ -77,7 +96,7 @@ pub(crate) const fn status_from_http(status: StatusCode) -> Outcome<'static> {
         | StatusCode::GATEWAY_TIMEOUT => Code::Unavailable,
         _ => Code::Unknown,
     };
-    Outcome::new(code, "the response has no grpc-status")
+    OwnedOutcome::new(code, format!("the response has no grpc-status (HTTP status {status})"))
 }
 
 /// Returns the outcome of an RPC for which the service returned an error instead of a response.
@@ -132,7 +151,12 @@ pub(crate) fn from_transport_error(status: &Status) -> OwnedOutcome {
         if source.is::<Status>() {
             return end;
         }
-        if source.is::<ConnectError>() {
+        if let Some(error) = source.downcast_ref::<h2::Error>() {
+            end.add_reason(error);
+        }
+        if is_keepalive_timeout(source) {
+            end.error_type = Some("timed_out");
+        } else if source.is::<ConnectError>() {
             end.error_type = Some("connect_error");
         } else if source.is::<tower::timeout::error::Elapsed>() {
             end.error_type = Some("timed_out");
@@ -141,6 +165,14 @@ pub(crate) fn from_transport_error(status: &Status) -> OwnedOutcome {
         }
     }
     end
+}
+
+/// Returns `true` if a connection's keepalive got no answer.
+///
+/// The type of hyper's error is not in reach.
+fn is_keepalive_timeout(error: &(dyn Error + 'static)) -> bool {
+    let debug = format!("{error:?}");
+    debug.starts_with("hyper::Error(") && debug.contains("KeepAliveTimedOut")
 }
 
 /// Iterates over an error and its sources, from the outermost to the innermost.

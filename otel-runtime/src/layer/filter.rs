@@ -70,7 +70,8 @@ pub fn not(filter: Filter) -> Filter {
     Filter::new(move |request| !filter.should_record(request))
 }
 
-/// Records the RPCs of the service with this full name, such as `helloworld.Greeter`.
+/// Records the RPCs of the service with this full name, such as `helloworld.Greeter`, below any
+/// prefix of the path.
 pub fn service(name: impl Into<String>) -> Filter {
     let name = name.into();
     Filter::new(move |request| request.service() == name)
@@ -82,10 +83,11 @@ pub fn service_prefix(prefix: impl Into<String>) -> Filter {
     Filter::new(move |request| request.service().starts_with(&prefix))
 }
 
-/// Records the RPCs of the method with this full name, such as `helloworld.Greeter/SayHello`.
+/// Records the RPCs of the method with this full name, such as `helloworld.Greeter/SayHello`, below
+/// any prefix of the path.
 pub fn method(name: impl Into<String>) -> Filter {
     let name = name.into();
-    Filter::new(move |request| request.path().strip_prefix('/') == Some(&name))
+    Filter::new(move |request| name.rsplit_once('/') == Some((request.service(), request.method())))
 }
 
 /// Records the RPCs of [gRPC's health service], `grpc.health.v1.Health`.
@@ -126,6 +128,7 @@ mod tests {
             (service_prefix("grpc."), vec![CHECK, REFLECT]),
             (method("helloworld.Greeter/SayHello"), vec![HELLO]),
             (method("/helloworld.Greeter/SayHello"), vec![]),
+            (method("SayHello"), vec![]),
             (health_check(), vec![CHECK]),
             (reflection(), vec![REFLECT]),
             (not(health_check()), vec![HELLO, BYE, REFLECT]),
@@ -143,6 +146,15 @@ mod tests {
                 .collect();
             assert_eq!(found, recorded);
         }
+    }
+
+    #[test]
+    fn a_prefix_of_the_path_does_not_matter() {
+        for filter in [service("helloworld.Greeter"), method("helloworld.Greeter/SayHello")] {
+            assert!(should_record(&filter, "/api/v1/helloworld.Greeter/SayHello"));
+        }
+        assert!(should_record(&health_check(), "/api/grpc.health.v1.Health/Check"));
+        assert!(!should_record(&health_check(), "/grpc.health.v1.Health/api/Check"));
     }
 
     #[test]

@@ -47,7 +47,9 @@ impl<'a> RpcRequest<'a> {
         self.path
     }
 
-    /// Returns the service's full name, `pkg.Service`: the path before its last `/`.
+    /// Returns the service's full name, `pkg.Service`: the segment before the last `/` of the path.
+    ///
+    /// A prefix, as of a service that is nested below another path, is not part of it.
     #[must_use]
     pub fn service(&self) -> &'a str {
         self.parts().0
@@ -61,7 +63,8 @@ impl<'a> RpcRequest<'a> {
 
     fn parts(&self) -> (&'a str, &'a str) {
         let path = self.path.strip_prefix('/').unwrap_or(self.path);
-        path.rsplit_once('/').unwrap_or((path, ""))
+        let (service, method) = path.rsplit_once('/').unwrap_or((path, ""));
+        (service.rsplit_once('/').map_or(service, |(_, service)| service), method)
     }
 
     /// Returns the metadata.
@@ -95,7 +98,7 @@ mod tests {
         );
         assert_eq!(
             parts("/nested/helloworld.Greeter/SayHello"),
-            pair("nested/helloworld.Greeter", "SayHello")
+            pair("helloworld.Greeter", "SayHello")
         );
         assert_eq!(parts("/helloworld.Greeter"), pair("helloworld.Greeter", ""));
         assert_eq!(parts("/"), pair("", ""));

@@ -2,16 +2,19 @@
 
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
+use crate::grpc::progress::{Progress, ResponseRole};
 use crate::grpc::response_status::OwnedOutcome;
-use crate::grpc::side::{Direction, Role, Side};
+use crate::grpc::side::{Direction, Side};
+use crate::guard::CaughtPanic;
+use crate::rpc::active_call::ActiveCall;
 use crate::rpc::call::Call;
-use crate::rpc::current::{self, ActiveCall};
+use crate::rpc::current;
 use crate::rpc::message_sizes::BodyCounter;
 use crate::rpc::response;
 
@@ -23,37 +26,50 @@ pin_project! {
     ///
     /// The default one is empty and has no call.
     #[derive(Debug)]
-    pub(crate) struct ResponseBody<B, R: Role> {
+    pub(crate) struct ResponseBody<B, R: ResponseRole> {
         // `None` by default, and while it is being dropped.
         #[pin]
         body: Option<B>,
         call: Option<ActiveCall>,
         http_status: StatusCode,
+        progress: R::Progress,
         counter: Option<BodyCounter>,
+        // A function pointer because `drop` calls it: `Drop` cannot require `B: Body` if the type
+        // does not.
+        peek: fn(Pin<&mut B>) -> Peeked,
         role: PhantomData<fn() -> R>,
     }
 
-    impl<B, R: Role> PinnedDrop for ResponseBody<B, R> {
+    impl<B, R: ResponseRole> PinnedDrop for ResponseBody<B, R> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
+            if let Some(call) = recorded(this.call)
+                && !call.has_ended()
+                && response::on_left(call, &this.progress.left(*this.http_status))
+                && let Some(body) = this.body.as_mut().as_pin_mut()
+            {
+                peek_end::<B, R>(this.call, body, *this.peek, *this.http_status);
+            }
             current::run::<R, _>(this.call, || this.body.set(None));
         }
     }
 }
 
-impl<B, R: Role> Default for ResponseBody<B, R> {
+impl<B, R: ResponseRole> Default for ResponseBody<B, R> {
     fn default() -> Self {
         ResponseBody {
             body: None,
             call: None,
             http_status: StatusCode::OK,
+            progress: R::Progress::default(),
             counter: None,
+            peek: |_| Peeked::Nothing,
             role: PhantomData,
         }
     }
 }
 
-impl<B: Body, R: Role> ResponseBody<B, R> {
+impl<B: Body, R: ResponseRole> ResponseBody<B, R> {
     /// Records the headers of a response, and puts its body into the call.
     #[inline]
     pub(super) fn wrap<W>(
@@ -62,14 +78,20 @@ impl<B: Body, R: Role> ResponseBody<B, R> {
         wrap: impl FnOnce(Self) -> W,
     ) -> Response<W> {
         let mut counter = None;
+        let mut progress = R::Progress::default();
+        if matches!(call, Some(ActiveCall::Deferred(_))) {
+            call = response::start_answered(call, response.headers());
+        }
         if let Some(call) = recorded(&mut call) {
-            response::on_headers(call, &response);
-            counter = call.message_sizes().map(|sizes| {
-                sizes.counter(match R::SIDE {
+            counter = call.message_sizes().and_then(|sizes| {
+                let direction = match R::SIDE {
                     Side::Server => Direction::Sent,
                     Side::Client => Direction::Received,
-                })
+                };
+                sizes.response_counter(direction, response.headers())
             });
+            progress.on_headers(response.headers(), call.offered_encodings());
+            response::on_headers(call, &response);
         }
         let http_status = response.status();
         response.map(|body| {
@@ -77,7 +99,9 @@ impl<B: Body, R: Role> ResponseBody<B, R> {
                 body: Some(body),
                 call,
                 http_status,
+                progress,
                 counter,
+                peek: peek::<B>,
                 role: PhantomData,
             })
         })
@@ -108,23 +132,30 @@ impl<B: Body, R: Role> ResponseBody<B, R> {
     ) {
         let this = self.project();
         let (Poll::Ready(frame), Some(call)) = (polled, recorded(this.call)) else {
+            this.progress.on_pending();
             return;
         };
+        if call.has_ended() {
+            return;
+        }
+        if let (Some(counter), None | Some(Ok(_))) = (this.counter, frame) {
+            counter.on_poll(frame.as_ref().and_then(|frame| frame.as_ref().ok()));
+        }
         match frame {
             Some(Ok(frame)) => {
-                if let Some(counter) = this.counter {
-                    counter.on_frame(frame);
-                }
+                this.progress.on_frame(frame);
                 if let Some(trailers) = frame.trailers_ref() {
                     response::on_trailers(call, trailers, *this.http_status);
-                } else if R::SIDE == Side::Server
-                    && this.body.as_ref().as_pin_ref().is_some_and(|body| body.is_end_stream())
-                {
+                    return;
+                }
+                response::on_data(call);
+                if R::SIDE == Side::Server && this.body.as_ref().as_pin_ref().is_some_and(|body| body.is_end_stream()) {
                     // hyper does not poll a body that says that it has ended.
                     response::on_eos(call, *this.http_status);
                 }
             }
             Some(Err(error)) => response::finish(call, outcome(error).as_outcome()),
+            None if this.progress.is_inside_message(*this.http_status) => response::on_truncated(call),
             None => response::on_eos(call, *this.http_status),
         }
     }
@@ -137,6 +168,47 @@ impl<B: Body, R: Role> ResponseBody<B, R> {
         self.body
             .as_ref()
             .map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+/// The next frame of a body that its reader drops.
+enum Peeked {
+    Trailers(HeaderMap),
+    End,
+    /// Nothing yet, or more data.
+    Nothing,
+}
+
+fn peek<B: Body>(body: Pin<&mut B>) -> Peeked {
+    match body.poll_frame(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Some(Ok(frame))) => frame.into_trailers().map_or(Peeked::Nothing, Peeked::Trailers),
+        Poll::Ready(None) => Peeked::End,
+        Poll::Ready(Some(Err(_))) | Poll::Pending => Peeked::Nothing,
+    }
+}
+
+/// Ends the call of a response that its reader drops, if its end has arrived by then.
+///
+/// A client that takes the messages that it expects need not read the end.
+#[cold]
+fn peek_end<B, R: ResponseRole>(
+    call: &mut Option<ActiveCall>,
+    body: Pin<&mut B>,
+    peek: fn(Pin<&mut B>) -> Peeked,
+    http_status: StatusCode,
+) {
+    // A panic in here would abort the program if another one unwinds. The body panics again when it
+    // is dropped, or never.
+    if std::thread::panicking() {
+        return;
+    }
+    let peeked = CaughtPanic::catch(|| current::run::<R, _>(call, || peek(body)));
+    if let (Ok(peeked), Some(call)) = (peeked, recorded(call)) {
+        match peeked {
+            Peeked::Trailers(trailers) => response::on_trailers(call, &trailers, http_status),
+            Peeked::End => response::on_eos(call, http_status),
+            Peeked::Nothing => {}
+        }
     }
 }
 

@@ -9,16 +9,17 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 
 use super::response_body::ResponseBody;
+use crate::grpc::progress::ResponseRole;
 use crate::grpc::response_status::OwnedOutcome;
-use crate::grpc::side::Role;
-use crate::rpc::current::{self, ActiveCall};
+use crate::rpc::active_call::{ActiveCall, Found, start_at_end};
+use crate::rpc::current;
 use crate::rpc::response;
 
 pin_project! {
     /// The future of a response with its call, which ends if the future fails or is dropped.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
-    pub(crate) struct ResponseFuture<F, R: Role> {
+    pub(crate) struct ResponseFuture<F, R: ResponseRole> {
         // `None` once it has returned.
         #[pin]
         future: Option<F>,
@@ -26,17 +27,20 @@ pin_project! {
         role: PhantomData<fn() -> R>,
     }
 
-    impl<F, R: Role> PinnedDrop for ResponseFuture<F, R> {
+    impl<F, R: ResponseRole> PinnedDrop for ResponseFuture<F, R> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if this.future.is_some() {
                 current::run::<R, _>(this.call, || this.future.set(None));
             }
+            if matches!(this.call, Some(ActiveCall::Deferred(_))) {
+                start_at_end(this.call, Found::default());
+            }
         }
     }
 }
 
-impl<F, R: Role> ResponseFuture<F, R> {
+impl<F, R: ResponseRole> ResponseFuture<F, R> {
     /// Starts the future inside the call.
     #[inline]
     pub(crate) fn start(mut call: Option<ActiveCall>, start: impl FnOnce() -> F) -> Self {
@@ -44,6 +48,15 @@ impl<F, R: Role> ResponseFuture<F, R> {
         ResponseFuture {
             future: Some(future),
             call,
+            role: PhantomData,
+        }
+    }
+
+    /// Returns a future that has returned.
+    pub(crate) fn done() -> Self {
+        ResponseFuture {
+            future: None,
+            call: None,
             role: PhantomData,
         }
     }
@@ -81,6 +94,9 @@ impl<F, R: Role> ResponseFuture<F, R> {
             Ok(response) => Ok(ResponseBody::wrap(response, call, wrap)),
             Err(error) => {
                 let error = convert_error(error);
+                if matches!(call, Some(ActiveCall::Deferred(_))) {
+                    start_at_end(&mut call, Found::default());
+                }
                 if let Some(call) = call.as_mut().and_then(ActiveCall::recorded) {
                     response::finish(call, outcome(&error).as_outcome());
                 }

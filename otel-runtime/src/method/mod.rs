@@ -1,5 +1,6 @@
 //! A gRPC method with the data that all its calls share: name, span attributes, time series.
 
+pub(crate) mod descriptor_set;
 pub(crate) mod registry;
 
 use std::fmt;

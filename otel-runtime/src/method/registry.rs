@@ -4,13 +4,13 @@
 //! once it is known to be a method's.
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use opentelemetry::{KeyValue, Value};
 
-use crate::grpc::path::full_method_name;
+use crate::grpc::path::{full_method_name, qualified_method};
 use crate::grpc::side::Side;
 use crate::intern::intern;
 use crate::method::Method;
@@ -22,13 +22,34 @@ use crate::{limits, semconv};
 /// as a proxy.
 const MAX_METHODS: usize = 2000;
 
+/// Maximum number of targets whose addresses are interned, for as long as the program runs.
+///
+/// Real programs call fewer groups of servers.
+const MAX_TARGETS: usize = 1000;
+
+/// Returns `true` if this target is one of the first, whose metrics have its address.
+fn is_interned_target(target: &[KeyValue]) -> bool {
+    static TARGETS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+    let name = target
+        .iter()
+        .map(|attribute| attribute.value.to_string())
+        .collect::<Vec<_>>()
+        .join(" ");
+    let mut targets = TARGETS.lock().unwrap_or_else(PoisonError::into_inner);
+    targets.contains(&name) || (targets.len() < MAX_TARGETS && targets.insert(name))
+}
+
 /// Registry of the methods that a layer knows.
 #[derive(Debug)]
 pub(crate) struct MethodRegistry {
     /// Unique id, used as a key in the per-thread cache.
     id: u64,
     side: Side,
+    /// `server.address` and `server.port` of a client's spans.
     target: Arc<[KeyValue]>,
+    /// The part of `target` that metrics have: all of it or nothing.
+    metric_target: Arc<[KeyValue]>,
     by_path: RwLock<HashMap<Box<str>, &'static Method>>,
     /// The method of all calls with an unknown path.
     fallback: &'static Method,
@@ -52,29 +73,48 @@ fn cache_index(path: &str) -> usize {
 
 impl MethodRegistry {
     pub(crate) fn for_server() -> Self {
-        MethodRegistry::new(Side::Server, &[])
+        MethodRegistry::new(Side::Server, &[], &[])
     }
 
     /// Creates the registry of a client with this target.
     ///
-    /// The target's address is interned: every span and data point of the client carries it.
+    /// The addresses of the first targets are interned, with their metrics. Any further ones, as in
+    /// a program that makes a channel for each address it resolves, are only on spans.
     pub(crate) fn for_client(target: &[KeyValue]) -> Self {
+        if target.is_empty() {
+            return MethodRegistry::new(Side::Client, &[], &[]);
+        }
+        if !is_interned_target(target) {
+            return MethodRegistry::new(Side::Client, target, &[]);
+        }
         let interned = |attribute: &KeyValue| match &attribute.value {
             Value::String(name) => KeyValue::new(attribute.key.clone(), intern(name.as_str())),
             _ => attribute.clone(),
         };
-        MethodRegistry::new(Side::Client, &target.iter().map(interned).collect::<Vec<_>>())
+        let target = target.iter().map(interned).collect::<Vec<_>>();
+        MethodRegistry::new(Side::Client, &target, &target)
     }
 
-    fn new(side: Side, target: &[KeyValue]) -> Self {
+    /// Returns a registry of the same methods, whose metrics lack the target.
+    pub(crate) fn without_metric_target(&self) -> Self {
+        let registry = MethodRegistry::new(self.side, &self.target, &[]);
+        let methods = self.by_path.read().unwrap_or_else(PoisonError::into_inner);
+        for (path, method) in methods.iter() {
+            registry.register_as(path, method.name());
+        }
+        registry
+    }
+
+    fn new(side: Side, target: &[KeyValue], metric_target: &[KeyValue]) -> Self {
         static IDS: AtomicU64 = AtomicU64::new(0);
 
         MethodRegistry {
             id: IDS.fetch_add(1, Ordering::Relaxed),
             side,
             target: Arc::from(target),
+            metric_target: Arc::from(metric_target),
             by_path: RwLock::default(),
-            fallback: Method::interned(side, semconv::OTHER, None, target),
+            fallback: Method::interned(side, semconv::OTHER, None, metric_target),
         }
     }
 
@@ -121,12 +161,12 @@ impl MethodRegistry {
         }
     }
 
-    /// Registers the path of a request under the method name that it contains.
+    /// Registers the path of a request under the method name that it contains, without a prefix.
     ///
-    /// Returns `None` if the registry is full, or if the name exceeds the limit for names.
+    /// Returns `None` if the registry is full, or if the path exceeds the limit for names.
     pub(crate) fn register(&self, path: &str) -> Option<&'static Method> {
-        let name = full_method_name(path);
-        (name.len() <= limits::NAME).then(|| self.register_as(path, name))?
+        let is_short = full_method_name(path).len() <= limits::NAME;
+        is_short.then(|| self.register_as(path, qualified_method(path)))?
     }
 
     /// Registers `path` under the method `name`, which the program itself supplies.
@@ -138,7 +178,7 @@ impl MethodRegistry {
         }
         let is_full = self.by_path.read().unwrap_or_else(PoisonError::into_inner).len() >= MAX_METHODS;
         (!is_full).then(|| {
-            let method = Method::interned(self.side, name, Some(path), &self.target);
+            let method = Method::interned(self.side, name, Some(path), &self.metric_target);
             self.insert(path, method);
             method
         })

@@ -25,6 +25,13 @@ pub(crate) struct Instruments {
     boundaries: Box<[f64]>,
 }
 
+/// The meters that instruments are made with.
+pub(crate) struct Meters {
+    pub(crate) rpc: Meter,
+    /// For instruments without data points.
+    pub(crate) hook: Meter,
+}
+
 /// gRPC's own metrics of the messages of a server's call (gRFC A66).
 struct MessageSizeInstruments {
     received: Histogram<u64>,
@@ -33,18 +40,20 @@ struct MessageSizeInstruments {
 
 impl Instruments {
     /// Creates the instruments. `boundaries` are the buckets of call durations, in seconds.
-    pub(crate) fn new(meter: Meter, boundaries: &[f64]) -> Self {
+    pub(crate) fn new(meters: Meters, boundaries: &[f64]) -> Self {
         static IDS: AtomicU64 = AtomicU64::new(0);
+
+        let Meters { rpc: meter, hook } = meters;
 
         Instruments {
             id: IDS.fetch_add(1, Ordering::Relaxed),
             server: CallInstruments::new(
-                &meter,
+                (&hook, semconv::SERVER_ACTIVE_REQUESTS.name),
                 call_duration(&meter, &semconv::SERVER_CALL_DURATION, boundaries),
                 active_requests(&meter, &semconv::SERVER_ACTIVE_REQUESTS),
             ),
             client: CallInstruments::new(
-                &meter,
+                (&hook, semconv::CLIENT_ACTIVE_REQUESTS.name),
                 call_duration(&meter, &semconv::CLIENT_CALL_DURATION, boundaries),
                 active_requests(&meter, &semconv::CLIENT_ACTIVE_REQUESTS),
             ),
@@ -86,8 +95,8 @@ impl Instruments {
         &self,
         grpc_method: &'static str,
         outcome: Outcome<'_>,
-        received: u64,
-        sent: u64,
+        received: Option<u64>,
+        sent: Option<u64>,
     ) {
         let instruments = self.message_sizes.get_or_init(|| MessageSizeInstruments {
             received: message_size(&self.meter, &semconv::SERVER_CALL_RECEIVED_SIZE),
@@ -97,8 +106,11 @@ impl Instruments {
             KeyValue::new(semconv::GRPC_METHOD, grpc_method),
             KeyValue::new(semconv::GRPC_STATUS, outcome.code_str()),
         ];
-        instruments.received.record(received, &attributes);
-        instruments.sent.record(sent, &attributes);
+        for (histogram, size) in [(&instruments.received, received), (&instruments.sent, sent)] {
+            if let Some(size) = size {
+                histogram.record(size, &attributes);
+            }
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 //! If `OTEL_SEMCONV_STABILITY_OPT_IN` contains `rpc/dup`, spans and metrics also carry the names of
 //! the semantic conventions up to v1.37.
 
+use std::sync::OnceLock;
+
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Histogram, Meter};
 
@@ -10,6 +12,16 @@ use crate::grpc::outcome::Outcome;
 use crate::grpc::side::{Direction, Side};
 use crate::guard;
 use crate::semconv::{self, legacy};
+
+/// The list of a configuration file.
+static CONFIGURED: OnceLock<String> = OnceLock::new();
+
+/// Replaces the variable `OTEL_SEMCONV_STABILITY_OPT_IN` by the list of a configuration file. Call
+/// it before the first RPC.
+pub fn set_stability_opt_in(list: String) {
+    // The first list counts: telemetry is set up once.
+    let _ = CONFIGURED.set(list);
+}
 
 /// The instruments of the legacy metrics.
 pub(crate) struct Legacy {
@@ -26,7 +38,8 @@ struct Instruments {
 impl Legacy {
     /// Creates the instruments if `OTEL_SEMCONV_STABILITY_OPT_IN` opts in.
     pub(crate) fn from_env(meter: &Meter) -> Option<Self> {
-        let opt_in = std::env::var("OTEL_SEMCONV_STABILITY_OPT_IN").ok()?;
+        let variable = || std::env::var("OTEL_SEMCONV_STABILITY_OPT_IN").ok();
+        let opt_in = CONFIGURED.get().cloned().or_else(variable)?;
         opts_in(&opt_in).then(|| Legacy {
             server: Instruments::new(meter, &legacy::SERVER),
             client: Instruments::new(meter, &legacy::CLIENT),

@@ -32,17 +32,22 @@ pub(crate) struct CallInstruments {
 type SeriesKey = (&'static str, Box<[KeyValue]>);
 
 impl CallInstruments {
-    pub(crate) fn new(meter: &Meter, call_duration: Histogram<f64>, active_requests: UpDownCounter<i64>) -> Arc<Self> {
+    /// Creates the instruments. `hook` is a meter of its own, and the name of `active_requests`.
+    pub(crate) fn new(
+        (hook, name): (&Meter, &'static str),
+        call_duration: Histogram<f64>,
+        active_requests: UpDownCounter<i64>,
+    ) -> Arc<Self> {
         let instruments = Arc::new(CallInstruments {
             call_duration,
             active_requests,
             methods: Mutex::default(),
         });
         let reporter = Arc::clone(&instruments);
-        // This gauge never observes a value, so it is never exported. The SDK calls its callback
-        // before it collects the other instruments.
-        meter
-            .i64_observable_gauge(semconv::COLLECTION_HOOK)
+        // This counter never observes a value, so it is never exported. The SDK calls its callback
+        // before it collects the other instruments. A view that drops or keeps the other
+        // instrument does the same to this one: they share a name, and their kind nearly.
+        hook.i64_observable_up_down_counter(name)
             .with_callback(move |_| reporter.report_active_requests())
             .build();
         instruments
@@ -61,7 +66,8 @@ impl CallInstruments {
         let methods = self.methods.lock().unwrap_or_else(PoisonError::into_inner);
         for metrics in methods.values() {
             let delta = metrics.active.delta.swap(0, Ordering::Relaxed);
-            if delta != 0 || !metrics.active.reported.swap(true, Ordering::Relaxed) {
+            let is_new = || metrics.is_used() && !metrics.active.reported.swap(true, Ordering::Relaxed);
+            if delta != 0 || is_new() {
                 self.active_requests.add(delta, &metrics.attributes);
             }
         }
@@ -104,6 +110,12 @@ impl MethodMetrics {
                 reported: AtomicBool::new(false),
             },
         }
+    }
+
+    /// Returns `true` if calls of this method have ended, and not of one that became known
+    /// meanwhile.
+    fn is_used(&self) -> bool {
+        self.name != semconv::OTHER || self.by_outcome.iter().any(|series| series.get().is_some())
     }
 
     /// Adds to the number of active requests.

@@ -5,12 +5,12 @@
 //!
 //! Foreign code is never called while the thread-local is borrowed: it might start a call in turn.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use opentelemetry::{Context, ContextGuard, KeyValue};
 
+use super::active_call::{ActiveCall, Found, start_at_end};
 use super::call::Call;
-use super::pool::PooledCall;
 use crate::grpc::outcome::Outcome;
 use crate::grpc::side::{Role, Server, Side};
 use crate::guard::CaughtPanic;
@@ -27,6 +27,17 @@ struct ThreadCall {
     call: RefCell<Option<ActiveCall>>,
     /// Whether the thread has OpenTelemetry's current context.
     has_context: bool,
+    /// Whether `late` has any.
+    has_late: Cell<bool>,
+    late: RefCell<Vec<LateContext>>,
+}
+
+/// The context of a [deferred](ActiveCall::Deferred) call that started while its code ran, attached
+/// until [`run`] returns.
+struct LateContext {
+    /// The [address](ActiveCall::address) of the call.
+    call: usize,
+    attached: Option<ContextGuard>,
 }
 
 impl ThreadCall {
@@ -40,6 +51,8 @@ impl ThreadCall {
         ThreadCall {
             call: RefCell::new(None),
             has_context: CaughtPanic::catch(|| Context::map_current(|_| ())).is_ok(),
+            has_late: Cell::new(false),
+            late: RefCell::default(),
         }
     }
 
@@ -48,92 +61,85 @@ impl ThreadCall {
     fn swap(&self, call: &mut Option<ActiveCall>) {
         std::mem::swap(&mut *self.call.borrow_mut(), call);
     }
-}
 
-/// A call that has started and not ended.
-#[derive(Debug)]
-pub enum ActiveCall {
-    Recorded(PooledCall),
-    /// A call that is not recorded: a filter rejected it, or it is an OTLP export of this host.
-    Unrecorded(Box<UnrecordedCall>),
-}
-
-/// A call that has no span and no metrics, but a context to run in.
-#[derive(Debug)]
-pub struct UnrecordedCall {
-    path: Box<str>,
-    context: Context,
-}
-
-impl UnrecordedCall {
-    pub(crate) fn path(&self) -> &str {
-        &self.path
-    }
-}
-
-impl ActiveCall {
-    /// A call that a filter rejected. The caller's trace continues through it.
-    pub(crate) fn filtered(path: &str, context: Context) -> Self {
-        ActiveCall::Unrecorded(Box::new(UnrecordedCall {
-            path: Box::from(path),
-            context,
-        }))
-    }
-
-    /// An OTLP export of this host. Recording it would produce the next export, so telemetry is
-    /// suppressed.
-    pub(crate) fn local_export(path: &str) -> Self {
-        ActiveCall::filtered(path, Context::current().with_telemetry_suppressed())
-    }
-
-    /// Returns the call, if it is recorded.
+    /// Attaches a context, unless the thread has dropped its current context.
     #[inline]
-    pub(crate) fn recorded(&mut self) -> Option<&mut Call> {
-        match self {
-            ActiveCall::Recorded(call) => Some(call),
-            ActiveCall::Unrecorded(_) => None,
-        }
+    fn attach(&self, context: &Context) -> Option<ContextGuard> {
+        self.has_context.then(|| context.clone().attach())
     }
 
-    /// Returns the path of the request, if it is known.
-    pub(crate) fn path(&self) -> Option<&str> {
-        match self {
-            ActiveCall::Recorded(call) => call.path(),
-            ActiveCall::Unrecorded(unrecorded) => Some(&unrecorded.path),
-        }
+    /// Attaches the context of `call` until [`run`] returns.
+    #[cold]
+    fn attach_late(&self, call: &ActiveCall) {
+        let attached = call.context().and_then(|context| self.attach(context));
+        self.late.borrow_mut().push(LateContext {
+            call: call.address(),
+            attached,
+        });
+        self.has_late.set(true);
     }
 
-    /// Attaches the call's context, if it has one and if the thread [can](attach).
-    #[inline]
-    pub(crate) fn attach(&self) -> Option<ContextGuard> {
-        self.context().and_then(attach)
-    }
-
-    #[inline]
-    fn context(&self) -> Option<&Context> {
-        match self {
-            ActiveCall::Recorded(call) => call.context(),
-            ActiveCall::Unrecorded(unrecorded) => Some(&unrecorded.context),
-        }
+    /// Takes the context that has been attached for `call`, if it started late.
+    #[cold]
+    fn take_late(&self, call: Option<&ActiveCall>) -> Option<ContextGuard> {
+        let mut late = self.late.borrow_mut();
+        let last = late.pop_if(|last| call.is_some_and(|call| call.address() == last.call));
+        self.has_late.set(!late.is_empty());
+        last?.attached
     }
 }
 
 /// Attaches a context, unless the thread is ending and has dropped its current context.
 #[inline]
 pub(crate) fn attach(context: &Context) -> Option<ContextGuard> {
-    let has_context = CURRENT.try_with(|current| current.has_context).unwrap_or(false);
-    has_context.then(|| context.clone().attach())
+    let attached = CURRENT.try_with(|current| current.attach(context));
+    attached.unwrap_or_default()
 }
 
-/// Returns `true` if this thread serves a call with this path.
-pub(crate) fn is_current(path: &str) -> bool {
-    with_current(|current| current.as_ref().is_some_and(|call| call.path() == Some(path))).unwrap_or(false)
+/// Returns `true` if this thread serves a call of an outer layer that this request belongs to.
+///
+/// A request that no handler has claimed is on its way to one, through whatever layers. The
+/// [`client_mark`](super::origin::client_mark) tells it from the request of a client within the
+/// process.
+#[inline]
+pub(crate) fn is_of_outer_layer(client_mark: usize) -> bool {
+    with_current(|current| current.as_ref().is_some_and(|call| call.is_unclaimed_with(client_mark))).unwrap_or(false)
+}
+
+/// Returns `true` if the current call is deferred.
+pub(crate) fn is_deferred() -> bool {
+    with_current(|current| matches!(current, Some(ActiveCall::Deferred(_)))).unwrap_or(false)
+}
+
+/// Starts the current call, which is deferred, and attaches its context until [`run`] returns.
+#[cold]
+pub(crate) fn start_deferred(found: Found) {
+    // The thread-local is free while the call starts.
+    let Some(call) = with_current(Option::take).flatten() else {
+        return;
+    };
+    let call = call.started(found);
+    let _ = CURRENT.try_with(|current| current.attach_late(&call));
+    with_current(|current| *current = Some(call));
 }
 
 /// Like [`run`] on a server, but compiled once instead of once per closure: for the handlers of all
 /// methods.
 pub(crate) fn run_dyn(call: &mut Option<ActiveCall>, code: &mut dyn FnMut()) {
     run::<Server, _>(call, code);
+}
+
+/// Runs a handler inside the call of a layer, which is the current one.
+///
+/// A panic ends the call here, since another layer may catch it before it reaches ours.
+pub(crate) fn run_in_layer(code: &mut dyn FnMut()) {
+    if let Err(panic) = CaughtPanic::catch(code) {
+        if with_recorded(Call::set_panicked).is_some() {
+            panic.log();
+            take_recorded(|call| call.end(Outcome::panic(panic.message())));
+        }
+        panic.resume();
+    }
 }
 
 /// Runs code inside a call: in its context, and, on a server, with the call as the current one.
@@ -146,7 +152,7 @@ pub(crate) fn run<R: Role, T>(call: &mut Option<ActiveCall>, code: impl FnOnce()
     let Some(active) = call else {
         return code();
     };
-    let attached = active.attach();
+    let attached = active.context().and_then(attach);
     let result = match R::SIDE {
         Side::Server => run_swapped(call, code),
         Side::Client => run_swapped(&mut None, code),
@@ -160,16 +166,16 @@ pub(crate) fn run<R: Role, T>(call: &mut Option<ActiveCall>, code: impl FnOnce()
 /// Runs code while this thread serves `call`, or no call if the thread is ending.
 #[inline]
 fn run_swapped<T>(call: &mut Option<ActiveCall>, code: impl FnOnce() -> T) -> Result<T, CaughtPanic> {
-    swap(call);
-    let result = CaughtPanic::catch(code);
-    swap(call);
-    result
-}
-
-/// Swaps the call that this thread serves with another, unless the thread is ending.
-#[inline]
-fn swap(call: &mut Option<ActiveCall>) {
     let _ = CURRENT.try_with(|current| current.swap(call));
+    let result = CaughtPanic::catch(code);
+    let has_late = CURRENT.try_with(|current| {
+        current.swap(call);
+        current.has_late.get()
+    });
+    if let (Ok(true), Ok(_)) = (has_late, &result) {
+        drop(take_late(call.as_ref()));
+    }
+    result
 }
 
 /// Runs code in the context of a client's call, which hides the call that this thread serves.
@@ -181,16 +187,27 @@ pub(crate) fn run_in_client_context<T>(context: &Context, code: impl FnOnce() ->
     }
 }
 
-/// Ends a call whose code has panicked, and continues the panic.
+/// Takes the context that has been attached for `call`, if it started late.
+#[cold]
+fn take_late(call: Option<&ActiveCall>) -> Option<ContextGuard> {
+    let late = CURRENT.try_with(|current| current.take_late(call));
+    late.unwrap_or_default()
+}
+
+/// Ends a call whose code has panicked, and continues the panic. The call's context is `attached`.
 #[cold]
 fn on_panic(call: &mut Option<ActiveCall>, panic: CaughtPanic, attached: Option<ContextGuard>) -> ! {
+    let late = take_late(call.as_ref());
+    if matches!(call, Some(ActiveCall::Deferred(_))) {
+        start_at_end(call, Found::default());
+    }
     if let Some(call) = call.as_mut().and_then(ActiveCall::recorded) {
         // Logged before the context is detached, so that the record belongs to the trace. The
         // channel's code is not this program's service, so a client only records the outcome.
-        if call.side() == Side::Server {
+        if call.side() == Side::Server && !call.has_panicked() {
             panic.log();
         }
-        drop(attached);
+        drop((late, attached));
         call.end(Outcome::panic(panic.message()));
     }
     panic.resume()

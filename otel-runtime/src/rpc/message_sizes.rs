@@ -1,18 +1,16 @@
 //! Sizes of a call's messages, if they are enabled: gRPC's own metrics, and the legacy names.
 //!
-//! The size of a message is that in its frame: compressed if the message is, without the five bytes
-//! of the frame's header.
+//! gRPC's metrics have the bytes that passed, compressed if the messages are, without the five
+//! bytes of each frame's header. The legacy names are of uncompressed sizes.
 
-use std::any::Any;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 
 use bytes::Buf;
-use http_body::{Body, Frame, SizeHint};
-use pin_project_lite::pin_project;
+use http::HeaderMap;
+use http_body::Frame;
 
-use crate::grpc::message_frames::MessageFrames;
+use crate::grpc::content_type::is_grpc;
+use crate::grpc::message_frames::{MessageFrames, MessageHead};
 use crate::grpc::outcome::Outcome;
 use crate::grpc::side::Direction;
 use crate::instrumentation::InstrumentationRef;
@@ -31,13 +29,15 @@ pub(crate) struct MessageSizes {
     totals: Mutex<Totals>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Totals {
     method: Option<&'static Method>,
     /// Messages whose method is not known yet.
     buffered: Vec<(Direction, u64)>,
-    received: u64,
-    sent: u64,
+    /// Bytes of messages. `None` if nothing has read the request.
+    received: Option<u64>,
+    /// Bytes of messages. `None` if the response is not gRPC.
+    sent: Option<u64>,
 }
 
 impl MessageSizes {
@@ -53,7 +53,9 @@ impl MessageSizes {
                 grpc_totals,
                 totals: Mutex::new(Totals {
                     method,
-                    ..Totals::default()
+                    buffered: Vec::new(),
+                    received: None,
+                    sent: Some(0),
                 }),
             })
         })
@@ -68,31 +70,40 @@ impl MessageSizes {
         }
     }
 
-    /// Counts the messages of a request, if its body is tonic's own.
-    ///
-    /// The type of a request's body must stay as it is. Of all types only `tonic::body::Body` can
-    /// hold another body.
-    pub(crate) fn count_request(self: &Arc<Self>, body: &mut dyn Any, direction: Direction) {
-        if let Some(body) = body.downcast_mut::<tonic::body::Body>() {
-            *body = tonic::body::Body::new(CountingBody {
-                body: std::mem::take(body),
-                counter: self.counter(direction),
-            });
+    /// Returns a counter for the messages of a response, if that is gRPC.
+    pub(crate) fn response_counter(self: &Arc<Self>, direction: Direction, headers: &HeaderMap) -> Option<BodyCounter> {
+        if is_grpc(headers) {
+            return Some(self.counter(direction));
         }
+        if direction == Direction::Sent {
+            self.totals().sent = None;
+        }
+        None
     }
 
-    fn on_message(&self, direction: Direction, size: u64) {
+    fn on_bytes(&self, direction: Direction, bytes: u64) {
         let mut totals = self.totals();
-        match direction {
-            Direction::Received => totals.received += size,
-            Direction::Sent => totals.sent += size,
+        let total = match direction {
+            Direction::Received => &mut totals.received,
+            Direction::Sent => &mut totals.sent,
+        };
+        *total = Some(total.unwrap_or(0) + bytes);
+    }
+
+    /// Records the size of a message by its legacy name, if its uncompressed size is known.
+    fn on_message(&self, direction: Direction, head: MessageHead) {
+        let Some(legacy) = self.instrumentation.instruments().legacy() else {
+            return;
+        };
+        if head.flag != 0 {
+            return;
         }
-        if let Some(legacy) = self.instrumentation.instruments().legacy() {
-            if let Some(method) = totals.method {
-                legacy.record_size(method.side(), method.name(), direction, size);
-            } else if totals.buffered.len() < MAX_BUFFERED {
-                totals.buffered.push((direction, size));
-            }
+        let mut totals = self.totals();
+        let size = u64::from(head.size);
+        if let Some(method) = totals.method {
+            legacy.record_size(method.side(), method.name(), direction, size);
+        } else if totals.buffered.len() < MAX_BUFFERED {
+            totals.buffered.push((direction, size));
         }
     }
 
@@ -137,39 +148,12 @@ pub(crate) struct BodyCounter {
 }
 
 impl BodyCounter {
-    pub(crate) fn on_frame<D: Buf>(&mut self, frame: &Frame<D>) {
-        self.frames
-            .on_frame(frame, |size| self.sizes.on_message(self.direction, size));
-    }
-}
-
-pin_project! {
-    /// A request body whose messages are counted.
-    struct CountingBody<B> {
-        #[pin]
-        body: B,
-        counter: BodyCounter,
-    }
-}
-
-impl<B: Body> Body for CountingBody<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let this = self.project();
-        let polled = this.body.poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &polled {
-            this.counter.on_frame(frame);
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+    /// Counts a frame of the body, or its end.
+    pub(crate) fn on_poll<D: Buf>(&mut self, frame: Option<&Frame<D>>) {
+        let (sizes, direction) = (&self.sizes, self.direction);
+        let bytes = frame.map_or(0, |frame| {
+            self.frames.on_frame(frame, |head| sizes.on_message(direction, head))
+        });
+        sizes.on_bytes(direction, bytes);
     }
 }

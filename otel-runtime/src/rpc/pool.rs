@@ -25,9 +25,9 @@ impl PooledCall {
     /// Starts the clock of a call, and counts it among the active requests.
     #[inline]
     pub(crate) fn new(params: CallParams, timeout: Option<Duration>) -> Self {
-        let started_at = Instant::now();
+        let started_at = params.arrived.unwrap_or_else(Instant::now);
         // Before the call is constructed: a panic in between would need a copy of `params`.
-        let timeout = timeout.and_then(Timeout::start);
+        let timeout = timeout.and_then(|timeout| Timeout::start(timeout, params.arrived));
         let mut empty = match POOL.try_with(|pool| pool.borrow_mut().pop()) {
             Ok(Some(empty)) => empty,
             _ => Box::new(None),

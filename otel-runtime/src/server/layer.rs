@@ -2,7 +2,7 @@
 //! not.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
@@ -13,21 +13,13 @@ use tower_service::Service;
 
 use super::body::ServerBody;
 use super::future::ServerFuture;
-use super::request::{ConnectionAddrs, IncomingRequest, is_otlp_path};
-use super::start::start_call;
+use super::inner::InnerLayers;
 use crate::attributes::captured_headers::CapturedHeaders;
-use crate::grpc::content_type::is_grpc;
-use crate::grpc::request_headers::KnownHeaders;
-use crate::grpc::side::Direction;
-use crate::guard;
-use crate::instrumentation::InstrumentationRef;
 use crate::layer::options::{Options, options};
 use crate::layer::request::RpcRequest;
 use crate::layer::response_future::ResponseFuture;
+use crate::method::descriptor_set::for_each_method;
 use crate::method::registry::MethodRegistry;
-use crate::rpc::call::{CallParams, UnresolvedMethod};
-use crate::rpc::current::{self, ActiveCall};
-use crate::rpc::message_sizes::MessageSizes;
 use crate::versions::Marks;
 
 type Predicate = Arc<dyn Fn(&RpcRequest<'_>) -> bool + Send + Sync>;
@@ -69,10 +61,14 @@ type Predicate = Arc<dyn Fn(&RpcRequest<'_>) -> bool + Send + Sync>;
 /// # }
 /// ```
 ///
-/// The layer works in any tower stack that serves tonic. Requests that are not gRPC (their
-/// `content-type` is not `application/grpc`) pass through untouched. For grpc-web, put
-/// `tonic_web::GrpcWebLayer` outside of it (before it in the order of `layer` calls), so that this
-/// layer sees gRPC.
+/// The layer works in any tower stack that serves tonic, also below a prefix of the path
+/// (`axum::Router::nest`), and around or inside layers that rewrite paths.
+///
+/// Requests that are not gRPC pass through untouched. tonic serves a request whatever its
+/// `content-type` is: if that is not `application/grpc`, the call starts when an annotated handler
+/// gets it, or when a response with gRPC's `content-type` comes back. For grpc-web, put
+/// `tonic_web::GrpcWebLayer` outside of this layer (before it in the order of `layer` calls), so
+/// that it sees gRPC.
 ///
 /// # With annotated services
 ///
@@ -86,14 +82,27 @@ type Predicate = Arc<dyn Fn(&RpcRequest<'_>) -> bool + Send + Sync>;
 ///
 /// Clients may send any path, so a path becomes the name of a span or data point only if it belongs
 /// to a method that exists. The layer knows the methods of annotated services, the
-/// [known methods](Self::known_methods), and those that have answered with more than a bare status,
-/// which an interceptor or the router may send for any path. A call of any other method has the
+/// [known methods](Self::known_methods), those in a
+/// [`FileDescriptorSet`](Self::file_descriptor_set), and those that have answered with more than a
+/// bare status, which an interceptor or the router may send for any path. A status that tonic's
+/// generated code makes of a request that it refuses (its encoding, its size, its bytes) tells that
+/// the method exists, too. A call of any other method has the
 /// span name `grpc`, `rpc.method` = `_OTHER` and, on the span only, `rpc.method_original`.
 ///
 /// If a method is not known when its first request arrives, it becomes known while that is handled.
 /// A sampler therefore sees the `rpc.method` of all its calls but the first, whose span name it
 /// sees. A layer learns at most 2,000 methods, known methods included; any further one that is not
 /// annotated is recorded as `_OTHER`. A known method keeps the name that it was registered with.
+///
+/// # Layers around layers
+///
+/// If an RPC meets two layers, the outer one records it, and the stricter one decides whether its
+/// caller is trusted, and whether it is recorded. The inner one adds its `span_attributes` and
+/// `request_headers`. Its other options have no effect, with a warning.
+///
+/// A layer learns from the first call that a stricter one is inside. From then on, it waits with
+/// the first call of each further path. If no inner layer meets that call, a handler that is not
+/// annotated runs outside of its span.
 ///
 /// # Local OTLP exports
 ///
@@ -102,12 +111,16 @@ type Predicate = Arc<dyn Fn(&RpcRequest<'_>) -> bool + Send + Sync>;
 /// telemetry is suppressed while they are handled. The attribute does the same.
 #[derive(Clone)]
 pub struct ServerLayer {
-    options: Arc<Options>,
-    public_endpoint: Option<Predicate>,
-    message_sizes: bool,
-    registry: Arc<MethodRegistry>,
-    marks: Arc<Marks>,
+    pub(super) options: Arc<Options>,
+    pub(super) public_endpoint: Option<Predicate>,
+    pub(super) inner: Arc<InnerLayers>,
+    pub(super) message_sizes: bool,
+    pub(super) registry: Arc<MethodRegistry>,
+    pub(super) marks: Arc<Marks>,
 }
+
+/// The layer of a configuration file, whose options are the defaults.
+static CONFIGURED: OnceLock<ServerLayer> = OnceLock::new();
 
 impl Default for ServerLayer {
     fn default() -> Self {
@@ -117,15 +130,29 @@ impl Default for ServerLayer {
 
 impl ServerLayer {
     /// Creates a layer that records every call, with the global providers.
+    ///
+    /// If otel-setup has read a [configuration file], the layer starts with the options in it.
+    ///
+    /// [configuration file]: https://docs.rs/otel-setup/latest/otel_setup/docs/configuration_file/
     #[must_use]
     pub fn new() -> Self {
+        let configured = CONFIGURED.get();
         ServerLayer {
-            options: Arc::default(),
-            public_endpoint: None,
-            message_sizes: false,
+            options: configured.map(|layer| Arc::clone(&layer.options)).unwrap_or_default(),
+            public_endpoint: configured.and_then(|layer| layer.public_endpoint.clone()),
+            inner: Arc::default(),
+            message_sizes: configured.is_some_and(|layer| layer.message_sizes),
             registry: Arc::new(MethodRegistry::for_server()),
             marks: Arc::default(),
         }
+    }
+
+    /// Makes the options of this layer the defaults of all layers that are created later. For
+    /// otel-setup.
+    #[doc(hidden)]
+    pub fn set_default(self) {
+        // The first call counts: telemetry is set up once.
+        let _ = CONFIGURED.set(self);
     }
 
     /// Treats callers as untrusted: every call starts a new trace, linked to the caller's span.
@@ -144,6 +171,23 @@ impl ServerLayer {
     pub fn public_endpoint_if(mut self, is_public: impl Fn(&RpcRequest<'_>) -> bool + Send + Sync + 'static) -> Self {
         self.public_endpoint = Some(Arc::new(is_public));
         self
+    }
+
+    /// Registers all methods in a serialized `FileDescriptorSet`, as
+    /// [`known_methods`](Self::known_methods) does.
+    ///
+    /// `tonic_reflection` needs the same set: build scripts write it
+    /// (`tonic_prost_build::configure().file_descriptor_set_path(…)`), and
+    /// `tonic::include_file_descriptor_set!` includes it. A malformed set is ignored, with a
+    /// warning.
+    #[must_use]
+    pub fn file_descriptor_set(self, encoded: &[u8]) -> Self {
+        let mut names = Vec::new();
+        if for_each_method(encoded, |name| names.push(name)).is_none() {
+            tracing::warn!(target: "otel_runtime", "ignoring a malformed `FileDescriptorSet`");
+            return self;
+        }
+        self.known_methods(names)
     }
 
     /// Records gRPC's own metrics of message sizes (gRFC A66).
@@ -176,7 +220,7 @@ impl<S> Layer<S> for ServerLayer {
     fn layer(&self, inner: S) -> ServerService<S> {
         ServerService {
             inner,
-            layer: Arc::new(self.clone()),
+            layer: self.clone().shared(),
             captured: self.options.captured_headers.interned(),
         }
     }
@@ -208,71 +252,5 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let call = self.layer.start(&mut request, self.captured);
         ServerFuture::new(ResponseFuture::start(call, || self.inner.call(request)))
-    }
-}
-
-impl ServerLayer {
-    /// Starts the call of a request.
-    ///
-    /// Returns `None` if the request is not gRPC, or if another layer has started its call.
-    fn start<B: 'static>(&self, request: &mut Request<B>, captured: &'static CapturedHeaders) -> Option<ActiveCall> {
-        if !is_grpc(request.headers()) || current::is_current(request.uri().path()) {
-            return None;
-        }
-        let instrumentation = self.options.instrumentation();
-        let addrs = if instrumentation.has_tracer() || is_otlp_path(request.uri().path()) {
-            ConnectionAddrs::from_http(request)
-        } else {
-            ConnectionAddrs::default()
-        };
-        let addrs = || addrs;
-        let incoming = IncomingRequest::from_http(request, &addrs);
-        let mut call = self.start_incoming(request.uri().path(), &incoming, instrumentation, captured);
-        if let Some(call) = call.recorded() {
-            if call.is_unresolved() {
-                self.marks.mark(request.extensions_mut());
-            }
-            if let Some(sizes) = call.message_sizes() {
-                sizes.count_request(request.body_mut(), Direction::Received);
-            }
-        }
-        Some(call)
-    }
-
-    // Not generic, so that it is compiled once.
-    fn start_incoming(
-        &self,
-        path: &str,
-        incoming: &IncomingRequest<'_>,
-        instrumentation: InstrumentationRef,
-        captured: &'static CapturedHeaders,
-    ) -> ActiveCall {
-        if incoming.is_local_otlp_export(path) {
-            return ActiveCall::local_export(path);
-        }
-        let request = RpcRequest::new(path, incoming.headers, incoming.extensions);
-        if !self.options.should_record(&request) {
-            let caller = instrumentation.extract(incoming.headers, &KnownHeaders::scan(incoming.headers));
-            return ActiveCall::filtered(path, caller.unwrap_or_else(opentelemetry::Context::current));
-        }
-        let method = self.registry.get(path);
-        let is_public = self
-            .public_endpoint
-            .as_ref()
-            .is_some_and(|is_public| guard::PUBLIC_ENDPOINT.run(|| is_public(&request)).unwrap_or(true));
-        let params = CallParams {
-            method: method.unwrap_or_else(|| self.registry.fallback()),
-            unresolved: method.is_none().then(|| UnresolvedMethod {
-                path: Box::from(path),
-                registry: Arc::clone(&self.registry),
-            }),
-            message_sizes: MessageSizes::new_if_enabled(&instrumentation, method, self.message_sizes),
-            instrumentation,
-            layer_headers: Some(captured),
-            handler_headers: None,
-        };
-        let call = start_call(params, is_public, incoming, &captured.request_headers);
-        self.options.add_span_attributes(&call, &request);
-        ActiveCall::Recorded(call)
     }
 }

@@ -1,9 +1,12 @@
 //! The server's side: the layer, and the handlers of annotated services.
 
+mod arrival;
 mod body;
 mod future;
 mod handler;
+mod inner;
 mod layer;
+mod nested;
 mod request;
 mod start;
 

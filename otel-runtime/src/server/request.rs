@@ -7,6 +7,7 @@ use http::{HeaderMap, Uri};
 use tonic::{Extensions, Request};
 
 use crate::grpc::request_headers::get_first;
+use crate::rpc::origin::{RequestOrigin, client_mark, is_from_client_within};
 
 /// An incoming request without its message.
 pub(super) struct IncomingRequest<'a> {
@@ -39,6 +40,37 @@ impl<'a> IncomingRequest<'a> {
         }
     }
 
+    /// Identifies the request that a handler got.
+    #[inline]
+    pub(super) fn origin(&self) -> RequestOrigin {
+        RequestOrigin::of_handler(self.uri)
+    }
+
+    /// Returns `true` if this is the request that a layer got, after whatever other layers.
+    ///
+    /// Returns `false` if a client within the process has made it since.
+    #[inline]
+    pub(super) fn came_through(&self, layer: RequestOrigin) -> bool {
+        client_mark(self.extensions) == layer.client_mark
+    }
+
+    /// Returns `true` if this is the request that another handler got, and handed on, be it cloned.
+    pub(super) fn is_handed_on(&self, by: RequestOrigin) -> bool {
+        // The request of a client within the process is a call of its own, and so is a client's
+        // request to a server without tonic's router. If such a server hands its request on, one
+        // call too many is recorded; none is lost.
+        if self.uri.is_none() {
+            !self.came_from_client()
+        } else {
+            by.shares_path_with(self.origin()) && !is_from_client_within(self.extensions)
+        }
+    }
+
+    /// Returns `true` if a program made the request by itself, with nothing in it but a message.
+    pub(super) fn is_bare(&self) -> bool {
+        self.headers.is_empty() && self.extensions.is_empty()
+    }
+
     /// Returns the path, if it is known.
     #[inline]
     pub(super) fn path(&self) -> Option<&'a str> {
@@ -53,9 +85,9 @@ impl<'a> IncomingRequest<'a> {
     /// Returns `true` if a client sent the request, and `false` if the handler was called directly.
     ///
     /// gRPC requires a `content-type`, which a request that a program makes by itself does not
-    /// have.
+    /// have, nor the URI of tonic's router.
     pub(super) fn came_from_client(&self) -> bool {
-        get_first(self.headers, &CONTENT_TYPE).is_some()
+        self.uri.is_some() || get_first(self.headers, &CONTENT_TYPE).is_some()
     }
 
     /// Returns `true` if an OTLP exporter on this host sent the request to a collector's service.

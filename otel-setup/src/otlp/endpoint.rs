@@ -2,9 +2,11 @@
 //! URLs](https://opentelemetry.io/docs/specs/otel/protocol/exporter/#endpoint-urls-for-otlphttp).
 
 use http::Uri;
+use http::uri::PathAndQuery;
 
 use super::protocol::Protocol;
 use super::signal_var::SignalVar;
+use super::user_info::without_user_info;
 use crate::env::Env;
 use crate::error::InitError;
 use crate::signal::Signal;
@@ -18,6 +20,7 @@ enum Source {
 
 impl Source {
     fn error(&self, value: &str, problem: impl std::fmt::Display) -> InitError {
+        let value = &without_user_info(value);
         match self {
             Source::Program => InitError::new(format!("the endpoint {value:?} {problem}")),
             Source::Variable(name) => InitError::invalid_variable(name, value, problem),
@@ -51,15 +54,16 @@ pub(crate) fn endpoint(
     } else {
         value.to_owned()
     };
-    let complete = if protocol == Protocol::HttpProtobuf && !is_specific {
-        format!("{}/{}", with_scheme.trim_end_matches('/'), path(signal))
-    } else {
-        with_scheme
-    };
-    let url = url(&complete).ok_or_else(|| {
+    if with_scheme.contains('#') {
+        return Err(source.error(&text, "has a fragment, which is never sent; remove it, or write %23"));
+    }
+    let mut url = url(&with_scheme).ok_or_else(|| {
         let example = protocol.default_endpoint();
         source.error(&text, format_args!("is not a valid URL; expected e.g. {example}"))
     })?;
+    if protocol == Protocol::HttpProtobuf && !is_specific {
+        url = with_path_of(signal, url);
+    }
     if cfg!(not(feature = "tls")) && url.scheme_str() == Some("https") {
         let problem = if value.contains("://") {
             "requires the Cargo feature `tls` of otel-setup; without it, use http://"
@@ -80,6 +84,16 @@ fn path(signal: Signal) -> &'static str {
     }
 }
 
+/// Appends the path of a signal. The query stays behind the path.
+fn with_path_of(signal: Signal, url: Uri) -> Uri {
+    let base = url.path().trim_end_matches('/');
+    let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let path = format!("{base}/{}{query}", path(signal));
+    let mut parts = url.into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(path).expect("both parts are valid"));
+    Uri::from_parts(parts).expect("only the path has changed")
+}
+
 /// Formats the endpoint for messages, without the user info and the query, which may contain
 /// secrets.
 pub(crate) fn redacted(endpoint: &Uri) -> String {
@@ -97,7 +111,8 @@ fn url(text: &str) -> Option<Uri> {
     let has_host = url.host().is_some_and(|host| !host.is_empty());
     // `Uri` accepts `http://host:port` with an invalid port, and then has none.
     let authority = url.authority()?.as_str();
-    let after_host = authority.rsplit(']').next().unwrap_or_default();
+    let after_user = authority.rsplit('@').next().unwrap_or_default();
+    let after_host = after_user.rsplit(']').next().unwrap_or_default();
     let has_valid_port = !after_host.contains(':') || url.port_u16().is_some();
     (has_scheme && has_host && has_valid_port).then_some(url)
 }
@@ -141,6 +156,36 @@ mod tests {
         assert_eq!(http("http://c:1/").unwrap(), "http://c:1/v1/traces");
         assert_eq!(http("http://c:1/otlp/").unwrap(), "http://c:1/otlp/v1/traces");
         assert_eq!(http("http://c:1/otlp").unwrap(), "http://c:1/otlp/v1/traces");
+    }
+
+    #[test]
+    fn http_keeps_the_query_behind_the_path() {
+        assert_eq!(http("http://c:1?t=a").unwrap(), "http://c:1/v1/traces?t=a");
+        assert_eq!(http("http://c:1/?t=a/").unwrap(), "http://c:1/v1/traces?t=a/");
+        assert_eq!(http("http://c:1/otlp/?t=a/").unwrap(), "http://c:1/otlp/v1/traces?t=a/");
+    }
+
+    #[test]
+    fn fragments_are_errors() {
+        for read in [http, grpc] {
+            let error = read("http://c:1/#a").unwrap_err();
+            assert_eq!(
+                error,
+                "OTEL_EXPORTER_OTLP_ENDPOINT=\"http://c:1/#a\" has a fragment, which is never sent; remove it, or write %23"
+            );
+        }
+    }
+
+    #[test]
+    fn errors_do_not_show_the_password() {
+        for invalid in [
+            "ftp://ada:secret@c:1",
+            "http://ada:sec@ret@:port",
+            "http://ada:secret@c:1/#x",
+        ] {
+            let error = grpc(invalid).unwrap_err();
+            assert!(error.contains("://…@") && !error.contains("sec"), "{error}");
+        }
     }
 
     #[test]

@@ -23,6 +23,7 @@ use prost::Message;
 
 use super::delivery::{Delivered, Delivery};
 use super::request::Items;
+use super::unique_points;
 use crate::export_failure::{Cause, ExportFailure};
 use crate::export_runtime::ExportRuntime;
 
@@ -115,7 +116,8 @@ impl LogExporter for OtlpExporter {
 
 impl PushMetricExporter for OtlpExporter {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        let request = ExportMetricsServiceRequest::from(metrics);
+        let mut request = ExportMetricsServiceRequest::from(metrics);
+        unique_points::in_request(&mut request);
         // Data points are created by the export itself, so no processor has counted them.
         self.delivery.stats().add_recorded(request.count() as u64);
         if self.temporality != Temporality::Cumulative {

@@ -6,13 +6,16 @@ use std::time::Duration;
 use bytes::{Buf, BufMut, Bytes};
 use http::uri::PathAndQuery;
 use tonic::client::Grpc;
-use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
+#[cfg(feature = "gzip")]
+use tonic::codec::CompressionEncoding;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Extensions, Request, Status};
 
 use super::attempt::AttemptError;
-use super::http_client::USER_AGENT;
+use super::http_client::{USER_AGENT, tcp};
+use super::proxy;
 use super::request::grpc_path;
 use super::settings::Settings;
 use crate::error::InitError;
@@ -27,12 +30,19 @@ pub(super) struct GrpcClient {
 
 impl GrpcClient {
     /// Creates a client, which connects with its first request.
+    #[cfg_attr(not(feature = "proxy"), allow(unreachable_code, reason = "there is no proxy"))]
     pub(super) fn new(signal: Signal, settings: &Settings) -> Result<Self, InitError> {
         let endpoint = endpoint(settings).map_err(|error| {
             let text = format!("cannot build the OTLP exporter of {signal}: {error}");
             InitError::new(text).with_source(error)
         })?;
-        let mut grpc = Grpc::new(endpoint.connect_lazy());
+        let channel = match &settings.proxy {
+            None => endpoint.connect_lazy(),
+            Some(proxy) => endpoint.connect_with_connector_lazy(proxy::for_grpc(tcp(settings), proxy)),
+        };
+        #[cfg_attr(not(feature = "gzip"), allow(unused_mut))]
+        let mut grpc = Grpc::new(channel);
+        #[cfg(feature = "gzip")]
         if settings.is_compressed {
             let gzip = CompressionEncoding::Gzip;
             grpc = grpc.send_compressed(gzip).accept_compressed(gzip);

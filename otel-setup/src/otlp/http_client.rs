@@ -1,22 +1,19 @@
 //! The HTTP client of the OTLP exporters.
 
 use std::fmt;
-use std::io::Write;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Collected, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use jiff::fmt::rfc2822;
 
 use super::attempt::{AttemptError, Retry, clean};
 use super::google_rpc;
+use super::proxy::{self, Connector};
 use super::settings::Settings;
 #[cfg(feature = "tls")]
 use super::tls::Tls;
@@ -32,13 +29,13 @@ const PROTOBUF: &str = "application/x-protobuf";
 const MAX_RESPONSE: usize = 64 * 1024;
 
 #[cfg(not(feature = "tls"))]
-type Connector = HttpConnector;
+type HttpsConnector = Connector;
 #[cfg(feature = "tls")]
-type Connector = hyper_rustls::HttpsConnector<HttpConnector>;
+type HttpsConnector = hyper_rustls::HttpsConnector<Connector>;
 
 /// A client of one URL.
 pub(super) struct HttpClient {
-    client: Client<Connector, Full<Bytes>>,
+    client: Client<HttpsConnector, Full<Bytes>>,
     uri: Uri,
     headers: HeaderMap,
     is_compressed: bool,
@@ -53,6 +50,10 @@ impl HttpClient {
         if settings.is_compressed {
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
+        if let Some(proxy) = &settings.proxy {
+            let authorization = proxy.authorization(&settings.endpoint);
+            headers.extend(authorization.map(|value| (header::PROXY_AUTHORIZATION, value.clone())));
+        }
         HttpClient {
             client: Client::builder(TokioExecutor::new()).build(connector(settings)),
             uri: settings.endpoint.clone(),
@@ -63,12 +64,11 @@ impl HttpClient {
 
     /// Returns the body of a request with this message.
     pub(super) fn body(&self, message: Vec<u8>) -> Bytes {
-        if !self.is_compressed {
-            return message.into();
+        if self.is_compressed {
+            compressed(&message)
+        } else {
+            message.into()
         }
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        let compressed = encoder.write_all(&message).and_then(|()| encoder.finish());
-        compressed.expect("writing to memory does not fail").into()
     }
 
     /// Sends a body, and returns that of the response.
@@ -146,27 +146,50 @@ fn content_type(head: &Response<()>) -> String {
     clean(&value.to_ascii_lowercase())
 }
 
+#[cfg(feature = "gzip")]
+fn compressed(message: &[u8]) -> Bytes {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    let compressed = encoder.write_all(message).and_then(|()| encoder.finish());
+    compressed.expect("writing to memory does not fail").into()
+}
+
+#[cfg(not(feature = "gzip"))]
+fn compressed(_: &[u8]) -> Bytes {
+    unreachable!("compression requires the Cargo feature `gzip`")
+}
+
 /// Parses `Retry-After`: a number of seconds, or a date.
 fn retry_after(value: &HeaderValue) -> Option<Duration> {
     let value = value.to_str().ok()?.trim();
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let date: SystemTime = rfc2822::parse(value).ok()?.timestamp().into();
+    let date = httpdate::parse_http_date(value).ok()?;
     Some(date.duration_since(SystemTime::now()).unwrap_or_default())
 }
 
-#[cfg_attr(not(feature = "tls"), allow(unused_mut))]
-fn connector(settings: &Settings) -> Connector {
+/// Returns a connector of TCP connections.
+pub(super) fn tcp(settings: &Settings) -> HttpConnector {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
     connector.set_connect_timeout(Some(settings.timeout / 2));
     // HTTP/1.1 has no pings. This leaves time for another connection.
     #[cfg(target_os = "linux")]
     connector.set_tcp_user_timeout(Some(settings.timeout * 3 / 10));
+    // TLS and proxies have other schemes.
+    connector.enforce_http(false);
+    connector
+}
+
+fn connector(settings: &Settings) -> HttpsConnector {
+    let connector = proxy::for_http(tcp(settings), settings.proxy.clone());
     #[cfg(feature = "tls")]
     let connector = {
-        connector.enforce_http(false);
         // Without TLS settings the endpoint is `http`, and this configuration is never used.
         let config = settings.tls.as_ref().map_or_else(Tls::without_roots, Tls::for_http);
         let builder = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(config);

@@ -1,7 +1,8 @@
 //! The exporter `otlp`: exports over the OpenTelemetry protocol.
 //!
-//! * Configuration: `settings`, from `protocol`, `endpoint`, `headers`, `tls` and `signal_var`.
-//! * Transport: `transport`, from `grpc_client` and `http_client`.
+//! * Configuration: `settings`, from `protocol`, `endpoint`, `user_info`, `headers`, `tls` and
+//!   `signal_var`.
+//! * Transport: `transport`, from `grpc_client` and `http_client`, directly or through a `proxy`.
 //! * Delivery: `exporter` makes a `request` of the SDK's data, and `delivery` sends it until the
 //!   receiver has accepted it. `attempt` says what a failure means, with `google_rpc` and `probe`.
 
@@ -16,6 +17,8 @@ pub(crate) mod headers;
 mod http_client;
 mod probe;
 pub(crate) mod protocol;
+#[cfg_attr(not(feature = "proxy"), path = "no_proxy.rs")]
+mod proxy;
 mod request;
 pub(crate) mod settings;
 mod signal_var;
@@ -27,6 +30,8 @@ mod tls {
     pub(crate) type Tls = std::convert::Infallible;
 }
 mod transport;
+mod unique_points;
+mod user_info;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +64,18 @@ pub(crate) struct Otlp {
     /// The reader of metrics, which the zPages share.
     #[cfg(feature = "zpages")]
     pub(crate) reader: Option<Arc<dyn opentelemetry_sdk::metrics::reader::MetricReader>>,
+}
+
+/// Checks the settings of an exporter, and returns its endpoint for people.
+#[cfg(feature = "config-file")]
+pub(crate) fn checked_endpoint(signal: Signal, env: &Env) -> Result<String, InitError> {
+    let settings = Settings::resolve(signal, &Options::default(), env)?;
+    let protocol = if settings.protocol == Protocol::Grpc {
+        "gRPC"
+    } else {
+        "HTTP"
+    };
+    Ok(format!("{} over {protocol}", endpoint::redacted(&settings.endpoint)))
 }
 
 impl Otlp {
@@ -113,6 +130,7 @@ impl Otlp {
             signal,
             endpoint: settings.endpoint,
             protocol: settings.protocol,
+            is_direct: settings.proxy.is_none(),
         };
         let delivery = Delivery::new(transport, probe, settings.timeout, Arc::clone(&stats));
         Ok((OtlpExporter::new(runtime, delivery, temporality), stats))

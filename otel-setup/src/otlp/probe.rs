@@ -32,12 +32,17 @@ pub(super) struct Probe {
     pub(super) signal: Signal,
     pub(super) endpoint: Uri,
     pub(super) protocol: Protocol,
+    /// Whether the port is reached without a proxy.
+    pub(super) is_direct: bool,
 }
 
 impl Probe {
     /// Connects to the port in the exporter's protocol, without TLS. If it speaks another one,
     /// returns a sentence about what to change.
     pub(super) async fn mismatch(&self) -> Option<String> {
+        if !self.is_direct {
+            return None;
+        }
         let spoken = timeout(TIMEOUT, self.spoken()).await.ok()??;
         let is_tls = self.endpoint.scheme_str() == Some("https");
         let endpoint = self.variable("ENDPOINT");

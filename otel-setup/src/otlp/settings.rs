@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, Uri};
+use http::Uri;
+use http::header::{AUTHORIZATION, HeaderMap};
 use opentelemetry_sdk::metrics::Temporality;
 
 use crate::env::Env;
@@ -12,8 +13,10 @@ use crate::signal::Signal;
 use super::endpoint::{endpoint, redacted};
 use super::headers::headers;
 use super::protocol::Protocol;
+use super::proxy::Proxy;
 use super::signal_var::SignalVar;
 use super::tls::Tls;
+use super::user_info::take_user_info;
 
 /// The default timeout of an export, including retries.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,17 +39,25 @@ pub(super) struct Settings {
     pub(super) is_compressed: bool,
     #[cfg_attr(not(feature = "tls"), allow(dead_code))]
     pub(super) tls: Option<Tls>,
+    pub(super) proxy: Option<Proxy>,
 }
 
 impl Settings {
     pub(super) fn resolve(signal: Signal, options: &Options, env: &Env) -> Result<Self, InitError> {
         let protocol = options.protocol.unwrap_or_else(|| protocol(signal, env));
         let endpoint = endpoint(signal, protocol, options.endpoint.as_deref(), env)?;
+        let (endpoint, authorization) = take_user_info(endpoint);
+        let mut headers = headers(signal, &options.headers, env)?;
+        if let Some(authorization) = authorization {
+            // A header that is set by its name is the more specific setting.
+            headers.entry(AUTHORIZATION).or_insert(authorization);
+        }
         Ok(Settings {
-            headers: headers(signal, &options.headers, env)?,
+            headers,
             timeout: timeout(signal, env),
             is_compressed: is_compressed(signal, env),
             tls: tls(signal, &endpoint, env)?,
+            proxy: Proxy::for_endpoint(&endpoint, env),
             protocol,
             endpoint,
         })
@@ -85,7 +96,18 @@ pub(crate) fn timeout(signal: Signal, env: &Env) -> Duration {
 pub(crate) fn is_compressed(signal: Signal, env: &Env) -> bool {
     let variable = SignalVar::new(signal, "COMPRESSION");
     let known = [("gzip", true), ("none", false)];
-    variable.one_of(env, &known, "none").unwrap_or(false)
+    let is_compressed = variable.one_of(env, &known, "none").unwrap_or(false);
+    if cfg!(feature = "gzip") || !is_compressed {
+        return is_compressed;
+    }
+    if let Some((name, value)) = variable.text(env) {
+        env.warn(
+            name,
+            &value,
+            "requires the Cargo feature `gzip` of otel-setup; using none",
+        );
+    }
+    false
 }
 
 /// Returns the temporality of sums and histograms: cumulative since the start, or the delta since

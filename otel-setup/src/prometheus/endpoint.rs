@@ -23,9 +23,14 @@ pub(crate) fn listener(explicit: Option<SocketAddr>, env: &Env) -> Result<(TcpLi
     }
     let host = env.text(HOST_VARIABLE);
     let host = host.as_deref().unwrap_or("localhost");
+    // As in URLs, an IPv6 address may have brackets.
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
     let port = env.number(PORT_VARIABLE, 9464).unwrap_or(9464);
     bind(&Address {
-        host,
+        host: bare,
         port,
         setting: format!("{HOST_VARIABLE}={host:?}, {PORT_VARIABLE}=\"{port}\""),
         purpose: "Prometheus",

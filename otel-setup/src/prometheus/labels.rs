@@ -122,11 +122,12 @@ impl<'a> Labels<'a> {
             separator = ",";
             push_name(text, name(&same[0]));
             text.push_str("=\"");
-            for (index, label) in same.iter().enumerate() {
+            // The first of several attributes with one key counts: the SDK aggregates by it.
+            for (index, of_key) in same.chunk_by(|a, b| a.key == b.key).enumerate() {
                 if index > 0 {
                     text.push(';');
                 }
-                push_escaped(text, &label.value);
+                push_escaped(text, &of_key[0].value);
             }
             text.push('"');
         }

@@ -1,25 +1,32 @@
-//! The filter directives of `RUST_LOG`.
+//! Filter directives, such as those of `RUST_LOG`.
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::{Directive, LevelFilter};
+use tracing_subscriber::filter::LevelFilter;
+#[cfg(feature = "env-filter")]
+use tracing_subscriber::filter::{Directive, EnvFilter};
+#[cfg(not(feature = "env-filter"))]
+use tracing_subscriber::filter::{Targets, Targets as Directive};
 
 use crate::env::Env;
 
-/// The valid directives of `RUST_LOG`. An empty list means `info`.
+/// Valid directives of a filter. An empty list means `info`.
 #[derive(Clone, Debug)]
 pub(crate) struct Directives(String);
 
 impl Directives {
     pub(crate) fn from_env(env: &Env) -> Self {
         const VARIABLE: &str = "RUST_LOG";
-        let list = env.text(VARIABLE).unwrap_or_default();
+        Directives::parse(VARIABLE, &env.text(VARIABLE).unwrap_or_default(), env)
+    }
+
+    /// Parses a list of directives. Warns of invalid ones.
+    pub(crate) fn parse(source: &str, list: &str, env: &Env) -> Self {
         let mut valid = Vec::new();
         for directive in list.split(',').map(str::trim).filter(|directive| !directive.is_empty()) {
             match directive.parse::<Directive>() {
                 Ok(_) => valid.push(directive),
                 Err(error) => {
                     let problem = format_args!("has an invalid directive {directive:?}: {error}; ignoring it");
-                    env.warn(VARIABLE, &list, problem);
+                    env.warn(source, list, problem);
                 }
             }
         }
@@ -32,9 +39,18 @@ impl Directives {
         &self.0
     }
 
+    #[cfg(feature = "env-filter")]
     pub(super) fn filter(&self) -> EnvFilter {
         EnvFilter::builder()
             .with_default_directive(LevelFilter::INFO.into())
             .parse_lossy(&self.0)
+    }
+
+    /// Returns a filter without directives for spans and fields, which is less to compile.
+    #[cfg(not(feature = "env-filter"))]
+    pub(super) fn filter(&self) -> Targets {
+        let filter = Some(&self.0).filter(|directives| !directives.is_empty());
+        let filter = filter.and_then(|directives| directives.parse().ok());
+        filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO))
     }
 }

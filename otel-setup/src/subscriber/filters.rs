@@ -18,14 +18,12 @@ impl Directives {
         self.filter().and(matching(|metadata| !is_muted(metadata)))
     }
 
-    /// Returns the filter of the layer for spans. It admits level INFO even if `RUST_LOG` does not:
-    /// missing spans would leave gaps in traces.
+    /// Returns the filter of the layer for spans.
     pub(super) fn span_filter<S>(&self) -> impl Filter<S> + use<S>
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
-        let levels = LevelFilter::INFO.or(self.filter());
-        levels.and(matching(is_span)).and(NotSuppressed)
+        self.filter().and(matching(is_span)).and(NotSuppressed)
     }
 }
 

@@ -7,20 +7,25 @@ use std::fmt;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
+use tracing::span::Record;
 use tracing::{Event, Subscriber};
 use tracing_log::NormalizeEvent;
 use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
+use tracing_subscriber::registry::{LookupSpan, Scope};
 
 use super::event::{current_span, field_name, now};
-use crate::text::json_line;
+use crate::json_line::json_line;
 
 /// Formats each event as one JSON object.
-pub(super) struct Json;
+pub(super) struct Json {
+    /// Whether lines have the fields of enclosing spans.
+    pub(super) span_fields: bool,
+}
 
 /// The JSON object of an event. Fields have an object of their own, so their names cannot collide
 /// with other members.
@@ -31,8 +36,17 @@ struct Line<'a> {
     target: &'a str,
     message: String,
     fields: BTreeMap<&'static str, Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    spans: Vec<Enclosing>,
     #[serde(flatten)]
     ids: Option<Ids>,
+}
+
+/// An enclosing `tracing` span.
+#[derive(Serialize)]
+struct Enclosing {
+    name: &'static str,
+    fields: Box<RawValue>,
 }
 
 /// The ids, named as the specification requires for [formats other than
@@ -55,12 +69,16 @@ impl Ids {
     }
 }
 
-impl<S, N> FormatEvent<S, N> for Json
+impl<S> FormatEvent<S, JsonFields> for Json
 where
     S: Subscriber + for<'s> LookupSpan<'s>,
-    N: for<'w> FormatFields<'w> + 'static,
 {
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut to: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, JsonFields>,
+        mut to: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
         // `Some` for records of the `log` crate.
         let normalized = event.normalized_metadata();
         let metadata = normalized.as_ref().unwrap_or_else(|| event.metadata());
@@ -72,11 +90,35 @@ where
             target: metadata.target(),
             message: fields.message,
             fields: fields.fields,
+            spans: if self.span_fields {
+                enclosing(context)
+            } else {
+                Vec::new()
+            },
             ids: Ids::current(),
         };
         let line = json_line(&line).map_err(|_| fmt::Error)?;
         writeln!(to, "{line}")
     }
+}
+
+/// Returns the enclosing spans, from the outermost.
+fn enclosing<S>(context: &FmtContext<'_, S, JsonFields>) -> Vec<Enclosing>
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+{
+    let scope = context.event_scope().map(Scope::from_root);
+    let spans = scope.into_iter().flatten();
+    let spans = spans.filter_map(|span| {
+        let extensions = span.extensions();
+        let fields = extensions.get::<FormattedFields<JsonFields>>()?;
+        let fields = RawValue::from_string(fields.fields.clone()).ok()?;
+        Some(Enclosing {
+            name: span.name(),
+            fields,
+        })
+    });
+    spans.collect()
 }
 
 /// Collects the message and the fields of an event.
@@ -143,11 +185,30 @@ impl Visit for FieldVisitor {
     }
 }
 
-/// Formats nothing: lines contain no fields of spans, which are in the trace.
-pub(super) struct NoFields;
+/// Formats the fields of a span as a JSON object.
+pub(super) struct JsonFields;
 
-impl<'w> FormatFields<'w> for NoFields {
-    fn format_fields<R: RecordFields>(&self, _: Writer<'w>, _: R) -> fmt::Result {
+impl<'w> FormatFields<'w> for JsonFields {
+    fn format_fields<R: RecordFields>(&self, mut to: Writer<'w>, fields: R) -> fmt::Result {
+        let object = serde_json::to_string(&object(fields)).map_err(|_| fmt::Error)?;
+        to.write_str(&object)
+    }
+
+    /// Adds fields that are recorded later. A later value replaces an earlier one.
+    fn add_fields(&self, current: &'w mut FormattedFields<Self>, fields: &Record<'_>) -> fmt::Result {
+        let mut all: Map<String, Value> = serde_json::from_str(&current.fields).unwrap_or_default();
+        let added = object(fields).into_iter();
+        all.extend(added.map(|(name, value)| (name.to_owned(), value)));
+        current.fields = serde_json::to_string(&all).map_err(|_| fmt::Error)?;
         Ok(())
     }
+}
+
+fn object(fields: impl RecordFields) -> BTreeMap<&'static str, Value> {
+    let mut visitor = FieldVisitor::default();
+    fields.record(&mut visitor);
+    if !visitor.message.is_empty() {
+        visitor.fields.insert("message", visitor.message.into());
+    }
+    visitor.fields
 }

@@ -1,7 +1,7 @@
 //! The layers of the subscriber: log records, spans, and lines on stdout.
 
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
+use opentelemetry_appender_tracing::layer::{OpenTelemetryTracingBridge, TracingSpanAttributes};
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::Subscriber;
@@ -19,7 +19,11 @@ use super::stdout_logs::StdoutLogs;
 pub(crate) struct Layers {
     pub(crate) tracers: Option<SdkTracerProvider>,
     pub(crate) loggers: Option<SdkLoggerProvider>,
+    /// The filter of events.
     pub(crate) directives: Directives,
+    pub(crate) span_directives: Directives,
+    /// Whether events have the fields of enclosing spans.
+    pub(crate) span_fields: bool,
     pub(crate) stdout: StdoutLogs,
 }
 
@@ -29,9 +33,14 @@ impl Layers {
         S: Subscriber + for<'s> LookupSpan<'s> + Send + Sync,
     {
         self.loggers.clone().map(|loggers| {
-            let bridge = OpenTelemetryTracingBridge::new(&SpecLoggerProvider(loggers));
+            let loggers = SpecLoggerProvider(loggers);
+            let mut bridge = OpenTelemetryTracingBridge::builder(&loggers);
+            if self.span_fields {
+                bridge = bridge.with_tracing_span_attributes(TracingSpanAttributes::all());
+            }
             let registration = Registration::default();
             bridge
+                .build()
                 .and_then(Witness(registration.clone()))
                 .with_filter(self.directives.event_filter().and(registration))
         })
@@ -50,7 +59,7 @@ impl Layers {
                 .with_threads(false)
                 .with_tracked_inactivity(false)
                 .and_then(Witness(registration.clone()))
-                .with_filter(self.directives.span_filter().and(registration))
+                .with_filter(self.span_directives.span_filter().and(registration))
         })
     }
 
@@ -58,7 +67,7 @@ impl Layers {
     where
         S: Subscriber + for<'s> LookupSpan<'s> + Send + Sync,
     {
-        let layer = self.stdout.layer();
+        let layer = self.stdout.layer(self.span_fields);
         layer.map(|layer| {
             let registration = Registration::default();
             layer

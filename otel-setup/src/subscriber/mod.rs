@@ -4,6 +4,7 @@
 mod directives;
 mod event;
 mod filters;
+#[cfg(feature = "json")]
 mod json;
 mod layers;
 mod pretty;

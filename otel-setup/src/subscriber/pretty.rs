@@ -17,11 +17,15 @@ use crate::text::{Paint, escape_control};
 /// The format of `tracing-subscriber`, with the first eight digits of the trace id.
 pub(super) struct Pretty {
     paint: Paint,
+    span_fields: bool,
 }
 
 impl Pretty {
-    pub(super) fn new(color: bool) -> Self {
-        Pretty { paint: Paint { color } }
+    pub(super) fn new(color: bool, span_fields: bool) -> Self {
+        Pretty {
+            paint: Paint { color },
+            span_fields,
+        }
     }
 
     fn level(&self, level: Level) -> String {
@@ -53,7 +57,8 @@ where
         let scope = context.event_scope().map(Scope::from_root);
         for span in scope.into_iter().flatten() {
             to.write_str(&self.paint.bold(span.name()))?;
-            if let Some(fields) = span.extensions().get::<FormattedFields<N>>()
+            if self.span_fields
+                && let Some(fields) = span.extensions().get::<FormattedFields<N>>()
                 && !fields.is_empty()
             {
                 write!(to, "{{{fields}}}")?;
@@ -154,7 +159,7 @@ mod tests {
         let writer = buffer.clone();
         let layer = tracing_subscriber::fmt::layer()
             .with_writer(move || writer.clone())
-            .event_format(Pretty::new(color))
+            .event_format(Pretty::new(color, true))
             .fmt_fields(PrettyFields);
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), work);
         let text = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();

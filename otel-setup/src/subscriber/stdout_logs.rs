@@ -7,7 +7,8 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::fmt;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::json::{Json, NoFields};
+#[cfg(feature = "json")]
+use super::json::{Json, JsonFields};
 use super::pretty::{Pretty, PrettyFields};
 use crate::text::stdout_supports_color;
 
@@ -33,25 +34,29 @@ pub enum StdoutLogs {
     ///
     /// ```text
     /// {"timestamp":"2026-01-31T23:59:59.999999Z","level":"INFO","target":"greeter",
-    ///     "message":"greeting","fields":{"name":"Ada"},
+    ///     "message":"greeting","fields":{"name":"Ada"},"spans":[{"name":"greet","fields":{"attempt":1}}],
     ///     "trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","span_id":"00f067aa0ba902b7","trace_flags":"01"}
     /// ```
     ///
     /// The ids are those of the current OpenTelemetry span, named and formatted as [the
     /// specification](https://opentelemetry.io/docs/specs/otel/compatibility/logging_trace_context/)
-    /// requires. They are absent outside of spans; all other members are always present.
+    /// requires. They are absent outside of spans. `spans` are the enclosing `tracing` spans, from
+    /// the outermost, and absent outside of them or
+    /// [without their fields](crate::Builder::without_span_fields). All other members are always
+    /// present.
     ///
     /// Times are RFC 3339 in UTC with microseconds. A missing message is `""`. Fields are numbers,
     /// booleans or strings in an object of their own, so their names cannot collide with other
     /// members. As in OTLP, floats without a JSON number are `"NaN"`, `"Infinity"` or
     /// `"-Infinity"`, and bytes are base64.
+    #[cfg(feature = "json")]
     Json,
     /// No lines.
     Off,
 }
 
 impl StdoutLogs {
-    pub(super) fn layer<S>(self) -> Option<Box<dyn Layer<S> + Send + Sync>>
+    pub(super) fn layer<S>(self, span_fields: bool) -> Option<Box<dyn Layer<S> + Send + Sync>>
     where
         S: Subscriber + for<'s> LookupSpan<'s>,
     {
@@ -59,10 +64,11 @@ impl StdoutLogs {
         let layer = fmt::layer().with_writer(io::stdout).log_internal_errors(false);
         match self {
             StdoutLogs::Pretty => {
-                let format = Pretty::new(stdout_supports_color());
+                let format = Pretty::new(stdout_supports_color(), span_fields);
                 Some(layer.event_format(format).fmt_fields(PrettyFields).boxed())
             }
-            StdoutLogs::Json => Some(layer.event_format(Json).fmt_fields(NoFields).boxed()),
+            #[cfg(feature = "json")]
+            StdoutLogs::Json => Some(layer.fmt_fields(JsonFields).event_format(Json { span_fields }).boxed()),
             StdoutLogs::Off => None,
         }
     }

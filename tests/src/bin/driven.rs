@@ -11,23 +11,29 @@
 //! | `fat 3` | records this number of spans with 1 MiB each |
 //! | `huge` | records a span with 5 MiB |
 //! | `panicking` | makes an observable counter whose callback panics |
+//! | `twice` | sets attributes of spans, events, log records and data points twice |
 //! | `flush 500`, `shutdown 500` | flushes or shuts down, with a limit in milliseconds; answers with the time it took, and the error |
 //! | `serve` | starts a service with a `ServerLayer`, and answers with its address; requires `multi_thread` |
+//! | `call` | calls that service through a `ClientLayer`, with the header `x-tenant: a` |
 //! | `drop` | drops the telemetry |
 
 use std::io::{self, BufRead};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use futures_executor::block_on;
+use integration_tests::kinds::unary_client::UnaryClient;
+use integration_tests::rpc::request;
 use integration_tests::scripted::ScriptedService;
-use integration_tests::server::serve_with;
+use integration_tests::server::{channel_to, serve_with};
 use opentelemetry::trace::{Span, Tracer};
 use opentelemetry::{KeyValue, global};
-use otel_runtime::ServerLayer;
+use otel_runtime::{ClientLayer, ServerLayer};
 use otel_setup::{Builder, Protocol, ShutdownError, Signal};
 use tokio::runtime::{self, Handle};
 use tokio::task;
 use tonic::transport::Server;
+use tower_layer::Layer;
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -66,6 +72,7 @@ fn drive(arguments: impl Iterator<Item = String>) {
             "open" => (0..number).for_each(|_| open.push(global::tracer("driven").start("open"))),
             "fat" => (0..number).for_each(|_| span_of(1 << 20)),
             "huge" => span_of(5 << 20),
+            "twice" => twice(),
             "panicking" => observe_by_panicking(),
             "logs" => (0..number).for_each(|_| tracing::info!("made")),
             "counters" => (0..number).for_each(|index| {
@@ -89,6 +96,10 @@ fn drive(arguments: impl Iterator<Item = String>) {
                 servers.push(server);
                 continue;
             }
+            "call" => {
+                let address = servers.last().expect("it serves").address;
+                task::block_in_place(|| Handle::current().block_on(call_with_header(address)));
+            }
             "drop" => drop(telemetry.take()),
             other => panic!("{other}?"),
         }
@@ -96,11 +107,47 @@ fn drive(arguments: impl Iterator<Item = String>) {
     }
 }
 
+/// Calls the service at this address through a layer.
+async fn call_with_header(address: SocketAddr) {
+    let layer = ClientLayer::new(address.to_string());
+    let mut client = UnaryClient::new(layer.layer(channel_to(address).await));
+    let mut request = request("");
+    request.metadata_mut().insert("x-tenant", "a".parse().unwrap());
+    client.call(request).await.unwrap();
+}
+
 /// Records a span with an attribute of this size.
 fn span_of(bytes: usize) {
     let mut span = global::tracer("driven").start("made");
     span.set_attribute(KeyValue::new("fat", "x".repeat(bytes)));
     span.end();
+}
+
+/// Sets attributes of spans, events, log records and data points twice.
+fn twice() {
+    let mut span = global::tracer("driven").start("set twice");
+    span.set_attribute(KeyValue::new("my", 1));
+    span.set_attribute(KeyValue::new("my", 2));
+    span.add_event("event", vec![KeyValue::new("my", 3), KeyValue::new("my", 4)]);
+    span.end();
+    let span = tracing::info_span!("recorded twice", my = 1).entered();
+    span.record("my", 2);
+    tracing::info!("in a span");
+    tracing::info!(my = 3, "with a field of its own");
+    tracing::info!(other = 3, "without a field");
+    let meter = global::meter("driven");
+    let counter = meter.u64_counter("twice").build();
+    let histogram = meter.f64_histogram("twice.too").build();
+    for other in 0..50 {
+        // Each is exported as it is here, or without its second value, as a hash table has it.
+        let attributes = [
+            KeyValue::new("my", 1),
+            KeyValue::new("other", other),
+            KeyValue::new("my", 2),
+        ];
+        counter.add(1, &attributes);
+        histogram.record(1.0, &attributes);
+    }
 }
 
 fn observe_by_panicking() {

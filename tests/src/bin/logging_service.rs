@@ -1,8 +1,10 @@
 //! A service that logs in many places, which tests run as a child process.
 //!
 //! The first argument selects the format of log lines: `pretty`, `json`, `off` or `default`. With
+//! `bare_pretty` or `bare_json`, lines and log records are without the fields of spans; with
 //! `no_subscriber`, none is installed. If the second argument is `abort`, the process aborts. The
-//! console exporters write JSON, so that tests can parse the exported telemetry.
+//! variable `SPANS` selects the spans that are exported. The console exporters write JSON, so that
+//! tests can parse the exported telemetry.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -85,6 +87,12 @@ impl ServerStream for LoggingService {
     }
 }
 
+fn recorded() {
+    let span = tracing::info_span!("recorded", a = 1, late = tracing::field::Empty, message = "of a span").entered();
+    span.record("a", 2).record("late", "yes");
+    tracing::info!("with fields recorded later");
+}
+
 fn suppressed() {
     let _suppressed = Context::enter_telemetry_suppressed_scope();
     let _span = tracing::info_span!("suppressed").entered();
@@ -127,8 +135,14 @@ async fn main() {
         "pretty" => builder.stdout_logs(StdoutLogs::Pretty),
         "json" => builder.stdout_logs(StdoutLogs::Json),
         "off" => builder.stdout_logs(StdoutLogs::Off),
+        "bare_pretty" => builder.stdout_logs(StdoutLogs::Pretty).without_span_fields(),
+        "bare_json" => builder.stdout_logs(StdoutLogs::Json).without_span_fields(),
         "no_subscriber" => builder.without_subscriber(),
         _ => builder,
+    };
+    let builder = match std::env::var("SPANS") {
+        Ok(directives) => builder.span_directives(directives),
+        Err(_) => builder,
     };
     let telemetry = builder.init().unwrap();
     tracing::info!("outside");
@@ -137,6 +151,7 @@ async fn main() {
         std::process::abort();
     }
     fields();
+    recorded();
     suppressed();
 
     let server =

@@ -7,34 +7,18 @@ use std::time::Duration;
 use fastrand::Rng;
 use otel_runtime::ClientLayer;
 use tokio::task::JoinSet;
-use tokio_stream::{Stream, StreamExt};
+use tonic::Status;
 use tonic::body::Body;
-use tonic::client::Grpc;
-use tonic::codegen::http::uri::PathAndQuery;
 use tonic::codegen::{Body as HttpBody, Bytes, StdError, http};
 use tonic::service::{Interceptor, InterceptorLayer};
 use tonic::transport::{Channel as Transport, Endpoint, Uri};
-use tonic::{Code, GrpcMethod, Request, Status, Streaming};
-use tonic_prost::ProstCodec;
 use tower::util::BoxCloneService;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 
 use super::Round;
-use super::faulty::PANIC;
-use super::script::{CallerAction, ObservedEnd, Script, ServerAction};
-use crate::kinds::Message;
+use super::exchange::{Channel, Replies, Reply, first, make, open, read};
+use super::script::{CallerAction, ObservedEnd, Script};
 use crate::server::RunningServer;
-
-/// The outcome of an RPC, reduced to the part that is deterministic.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reply {
-    /// The number of messages, and the status.
-    Ended(usize, Code, String),
-    /// The RPC failed, with a status that varies.
-    Failed,
-    /// The caller cancelled the RPC.
-    Cancelled,
-}
 
 /// An RPC that has ended, with its script.
 pub(super) struct CompletedCall {
@@ -42,9 +26,6 @@ pub(super) struct CompletedCall {
     pub(super) reply: Reply,
     pub(super) seen: ObservedEnd,
 }
-
-type Channel = BoxCloneService<http::Request<Body>, http::Response<Body>, Status>;
-type Replies = Result<Streaming<Message>, Status>;
 
 /// The socket of a connection, through which a test can break it.
 type Socket = Arc<Mutex<Option<TcpStream>>>;
@@ -119,10 +100,10 @@ impl Caller {
         let mut made = Vec::new();
         for _ in 0..rpcs {
             let script = Script::draw(&mut random);
-            let (reply, seen) = if script.way == CallerAction::BreakConnection {
-                self.cut(address, &script).await
-            } else {
-                make(channel.clone(), &script).await
+            let (reply, seen) = match script.way {
+                CallerAction::BreakConnection => self.cut(address, &script).await,
+                CallerAction::BreakUpload(microseconds) => self.cut_upload(address, &script, microseconds).await,
+                _ => make(channel.clone(), &script).await,
             };
             made.push(CompletedCall::new(script, reply, seen));
         }
@@ -143,6 +124,24 @@ impl Caller {
             (_, seen) = read(replies, false).await;
         }
         (reply, seen)
+    }
+
+    /// Makes an RPC on its own connection, and breaks that while the request is being sent.
+    async fn cut_upload(&self, address: SocketAddr, script: &Script, microseconds: u64) -> (Reply, ObservedEnd) {
+        let socket_slot = Socket::default();
+        let channel = (self.0)(address, &socket_slot);
+        let cut = async {
+            while socket_slot.lock().unwrap().is_none() {
+                tokio::task::yield_now().await;
+            }
+            tokio::time::sleep(Duration::from_micros(microseconds)).await;
+            let socket = socket_slot.lock().unwrap().take().unwrap();
+            // The server may have closed it.
+            let _ = socket.shutdown(std::net::Shutdown::Both);
+        };
+        let read = async { read(open(channel, script).await, false).await };
+        let ((_, seen), ()) = tokio::join!(read, cut);
+        (Reply::Failed, seen)
     }
 }
 
@@ -173,99 +172,4 @@ where
     B: HttpBody<Data = Bytes, Error: Into<StdError>> + Send + 'static,
 {
     response.map(Body::new)
-}
-
-async fn make(channel: Channel, script: &Script) -> (Reply, ObservedEnd) {
-    match script.way {
-        CallerAction::CancelAfter(microseconds) => {
-            let all = async { read(open(channel, script).await, false).await };
-            let all = tokio::time::timeout(Duration::from_micros(microseconds), all).await;
-            (
-                Reply::Cancelled,
-                all.map_or(ObservedEnd::CancelledAnytime, |(_, seen)| seen),
-            )
-        }
-        CallerAction::CancelAfterMessage | CallerAction::BreakConnection => {
-            first(&mut open(channel, script).await).await
-        }
-        CallerAction::Deadline(_) => match read(open(channel, script).await, false).await {
-            (Reply::Ended(_, code, _), seen) if code != Code::Ok => (Reply::Failed, seen),
-            other => other,
-        },
-        CallerAction::Read | CallerAction::ReadSlowly | CallerAction::KeepOpen | CallerAction::SendNothing => {
-            let (reply, seen) = read(open(channel, script).await, script.way == CallerAction::ReadSlowly).await;
-            let reply = match (script.act, reply) {
-                // A reset stream loses messages in flight, so their number varies.
-                (ServerAction::Panic | ServerAction::PanicInDrop, Reply::Ended(_, code, _)) if code != Code::Ok => {
-                    Reply::Failed
-                }
-                (_, reply) => reply,
-            };
-            (reply, seen)
-        }
-    }
-}
-
-async fn open(channel: Channel, script: &Script) -> Replies {
-    let message = tokio_stream::once(Message::from(&*script.text()));
-    let mut request = Request::new(match script.way {
-        CallerAction::SendNothing => stream(tokio_stream::empty()),
-        CallerAction::KeepOpen => stream(message.chain(tokio_stream::pending())),
-        _ => stream(message),
-    });
-    if let Some(function) = script.panics {
-        request.metadata_mut().insert(PANIC, function.parse().unwrap());
-    }
-    if let CallerAction::Deadline(milliseconds) = script.way {
-        request.set_timeout(Duration::from_millis(milliseconds));
-    }
-    let mut path = script.kind.method();
-    if script.path_is_unknown {
-        path = "kinds.Unary/Nothing";
-    } else {
-        let (service, method) = path.split_once('/').unwrap();
-        request.extensions_mut().insert(GrpcMethod::new(service, method));
-    }
-    let mut client = Grpc::new(channel);
-    client.ready().await?;
-    let path = PathAndQuery::try_from(format!("/{path}")).unwrap();
-    let response = client.streaming(request, path, ProstCodec::default()).await?;
-    Ok(response.into_inner())
-}
-
-type Messages = std::pin::Pin<Box<dyn Stream<Item = Message> + Send>>;
-
-fn stream(messages: impl Stream<Item = Message> + Send + 'static) -> Messages {
-    Box::pin(messages)
-}
-
-/// Reads a response to its end.
-async fn read(replies: Replies, slowly: bool) -> (Reply, ObservedEnd) {
-    let mut messages = 0;
-    let read = async {
-        let mut replies = replies?;
-        while replies.message().await?.is_some() {
-            messages += 1;
-            if slowly {
-                tokio::time::sleep(Duration::from_micros(200)).await;
-            }
-        }
-        Ok(())
-    };
-    let end: Status = read.await.err().unwrap_or_else(|| Status::new(Code::Ok, ""));
-    let reply = Reply::Ended(messages, end.code(), end.message().to_owned());
-    (reply, ObservedEnd::Code(end.code()))
-}
-
-/// Reads one message.
-async fn first(replies: &mut Replies) -> (Reply, ObservedEnd) {
-    let first = match replies {
-        Ok(replies) => replies.message().await,
-        Err(status) => Err(status.clone()),
-    };
-    match first {
-        Ok(Some(_)) => (Reply::Cancelled, ObservedEnd::CancelledAfterMessage),
-        Ok(None) => (Reply::Failed, ObservedEnd::Code(Code::Ok)),
-        Err(status) => (Reply::Failed, ObservedEnd::Code(status.code())),
-    }
 }

@@ -5,7 +5,9 @@
 //! the layers and the attribute, or only the attribute. Both must give the same replies. Afterwards
 //! telemetry must have each RPC once, with the outcome that its caller observed.
 
+mod between;
 mod caller;
+mod exchange;
 mod export;
 mod faulty;
 mod outcomes;
@@ -25,13 +27,15 @@ use tonic::service::InterceptorLayer;
 use tonic::transport::Server;
 use tonic::{Request, Status};
 
-pub use caller::Reply;
+pub use exchange::Reply;
 pub use export::Export;
 pub use telemetry::{Measured, RoundTelemetry, Traced};
 
-use crate::server::{RunningServer, TIMEOUT, serve, serve_with};
+use crate::server::{RunningServer, TIMEOUT, serve_with};
+use between::BetweenLayer;
 use caller::{Caller, CompletedCall};
 use outcomes::ExpectedOutcomes;
+use script::CallerAction;
 
 /// The RPCs of one seed.
 #[derive(Clone, Copy, Debug)]
@@ -56,14 +60,19 @@ pub struct Recorded {
     served: u64,
     clients: ExpectedOutcomes,
     servers: ExpectedOutcomes,
+    /// The number of RPCs that a proxy answered with a page.
+    pages: u64,
     has_layer: bool,
+    is_nested: bool,
 }
 
 impl Round {
     /// Makes the RPCs to an uninstrumented service.
     #[must_use]
     pub fn unrecorded(self) -> Vec<Vec<Reply>> {
-        let made = self.make(async { serve(service::Plain.routes()).await }, &Caller::unrecorded());
+        let server = Server::builder().layer(BetweenLayer);
+        let server = async { serve_with(server, service::Plain.routes()).await };
+        let made = self.make(server, &Caller::unrecorded());
         replies(made)
     }
 
@@ -82,13 +91,23 @@ impl Round {
         let caller = Caller::recorded(client, counting(&gone));
         let routes = service::Annotated::new(instrumentation, &reached).routes();
         let has_layer = self.has_layer();
-        let made = if has_layer {
-            let layer = server_layer(instrumentation);
-            let server = Server::builder().layer(InterceptorLayer::new(counting(&arrived)));
-            self.make(async { serve_with(server.layer(layer), routes).await }, &caller)
+        let builder = Server::builder();
+        let made = if self.is_nested() {
+            // The outer one trusts callers that the inner one distrusts.
+            let (outer, inner) = (server_layer(instrumentation), public(ServerLayer::new()));
+            let builder = builder.layer(InterceptorLayer::new(counting(&arrived)));
+            let builder = builder.layer(outer).layer(inner).layer(BetweenLayer);
+            self.make(async { serve_with(builder, routes).await }, &caller)
+        } else if has_layer {
+            let layer = public(server_layer(instrumentation));
+            let builder = builder.layer(InterceptorLayer::new(counting(&arrived)));
+            let builder = builder.layer(layer).layer(BetweenLayer);
+            self.make(async { serve_with(builder, routes).await }, &caller)
         } else {
-            self.make(async { serve(routes).await }, &caller)
+            let builder = builder.layer(BetweenLayer);
+            self.make(async { serve_with(builder, routes).await }, &caller)
         };
+        let is_page = |made: &&CompletedCall| made.script.way == CallerAction::ReadPage;
         let served = if has_layer { arrived } else { reached };
         Recorded {
             round: self,
@@ -96,7 +115,9 @@ impl Round {
             served: served.load(Ordering::Relaxed),
             clients: ExpectedOutcomes::of_clients(made.iter().flatten()),
             servers: ExpectedOutcomes::of_servers(made.iter().flatten(), has_layer),
+            pages: made.iter().flatten().filter(is_page).count() as u64,
             has_layer,
+            is_nested: self.is_nested(),
             replies: replies(made),
         }
     }
@@ -119,7 +140,12 @@ impl Round {
 
     /// Returns whether the service has the layer, or only the attribute.
     fn has_layer(self) -> bool {
-        Rng::with_seed(self.seed).bool()
+        self.is_nested() || Rng::with_seed(self.seed).bool()
+    }
+
+    /// Returns whether the service has a layer inside another one.
+    fn is_nested(self) -> bool {
+        self.seed % 7 == 3
     }
 
     /// Runs a server and its callers on separate runtimes.
@@ -145,13 +171,16 @@ fn server_layer(instrumentation: &Instrumentation) -> ServerLayer {
     ServerLayer::new()
         .known_methods(["kinds.Unary/Call"])
         .filter(Filter::new(|request| faulty::panic_if_requested(request, "filter")))
-        .public_endpoint_if(|request| faulty::panic_if_requested(request, "public_endpoint_if"))
         .span_attributes(|request| {
             faulty::panic_if_requested(request, "span_attributes");
             []
         })
         .message_sizes()
         .instrumentation(instrumentation.clone())
+}
+
+fn public(layer: ServerLayer) -> ServerLayer {
+    layer.public_endpoint_if(|request| faulty::panic_if_requested(request, "public_endpoint_if"))
 }
 
 /// Returns an interceptor that counts requests, and checks that no RPC's context is current.

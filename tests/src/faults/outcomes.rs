@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use tonic::Code;
 
-use super::caller::{CompletedCall, Reply};
+use super::caller::CompletedCall;
+use super::exchange::Reply;
 use super::script::{CallerAction, ObservedEnd, ServerAction};
-use crate::client::{Kind, code_name};
+use crate::client::code_name;
 
 /// The number of RPCs by outcome: a status code, or `panic`.
 pub(super) type OutcomeCounts = BTreeMap<String, u64>;
@@ -20,6 +21,7 @@ pub(super) struct ExpectedOutcomes(BTreeMap<&'static str, (u64, u64)>);
 const OK: &str = "OK";
 const CANCELLED: &str = "CANCELLED";
 const DEADLINE_EXCEEDED: &str = "DEADLINE_EXCEEDED";
+const UNAVAILABLE: &str = "UNAVAILABLE";
 const UNIMPLEMENTED: &str = "UNIMPLEMENTED";
 const PANIC: &str = "panic";
 
@@ -33,9 +35,13 @@ impl ExpectedOutcomes {
                 (CallerAction::Deadline(_), ObservedEnd::Code(Code::Cancelled)) => {
                     expected.certainly(DEADLINE_EXCEEDED);
                 }
+                // The code of the HTTP status. tonic makes another one of the page.
+                (CallerAction::ReadPage, _) => expected.certainly(UNAVAILABLE),
                 (_, ObservedEnd::Code(code)) => expected.certainly(code_name(code)),
-                (_, ObservedEnd::CancelledAfterMessage) => expected.certainly(CANCELLED),
-                (_, ObservedEnd::CancelledAnytime) => expected.possibly(&[CANCELLED]),
+                // Unless the end has arrived by then.
+                (_, ObservedEnd::CancelledAfterMessage | ObservedEnd::CancelledAnytime) => {
+                    expected.possibly(&[CANCELLED, made.script.act.code()]);
+                }
             }
         }
         expected
@@ -48,7 +54,7 @@ impl ExpectedOutcomes {
         let mut expected = ExpectedOutcomes::default();
         for made in all.clone() {
             if has_layer || made.reaches_a_handler() {
-                expected.of_server(made);
+                expected.of_server(made, has_layer);
             }
         }
         let mut ways = all.map(|made| made.script.way);
@@ -59,16 +65,28 @@ impl ExpectedOutcomes {
         expected
     }
 
-    fn of_server(&mut self, made: &CompletedCall) {
+    fn of_server(&mut self, made: &CompletedCall, has_layer: bool) {
         let CompletedCall { script, reply, seen } = made;
         let panics = matches!(script.act, ServerAction::Panic | ServerAction::PanicInDrop) && !script.path_is_unknown;
         match (script.way, *seen) {
+            (CallerAction::ReadPage, _) => self.certainly(UNAVAILABLE),
+            // Nobody got what the handler, or tonic, made of the rest of the request.
+            (CallerAction::BreakUpload(_), _)
+            | (CallerAction::ResetUpload(_) | CallerAction::HalfMessage(_), ObservedEnd::CancelledAnytime) => {
+                self.possibly(&[CANCELLED]);
+                if script.path_is_unknown {
+                    self.possibly(&[UNIMPLEMENTED]);
+                } else if !has_layer {
+                    self.possibly(&[OK, "INTERNAL", "INVALID_ARGUMENT", "UNKNOWN"]);
+                }
+            }
             (_, ObservedEnd::Code(_)) if panics => self.certainly(PANIC),
             (_, ObservedEnd::CancelledAnytime) if panics => self.possibly(&[PANIC, CANCELLED]),
             // If the RPC arrived late, its deadline may not have passed by the server's clock when
             // the caller cancels.
             (CallerAction::Deadline(_), _) => self.possibly(&[DEADLINE_EXCEEDED, CANCELLED]),
             // The caller observed the status of the broken connection, not the server's.
+            (CallerAction::Refuse, _) if !script.path_is_unknown => self.possibly(&[OK, CANCELLED]),
             (CallerAction::BreakConnection, _) if *reply == Reply::Cancelled => self.certainly(CANCELLED),
             (_, ObservedEnd::Code(code)) => self.certainly(code_name(code)),
             (_, ObservedEnd::CancelledAfterMessage) if script.act == ServerAction::Hang => self.certainly(CANCELLED),
@@ -102,7 +120,11 @@ impl ExpectedOutcomes {
 impl CompletedCall {
     /// Returns whether the RPC reaches a handler, provided that it arrives.
     fn reaches_a_handler(&self) -> bool {
-        let waits_for_a_message = matches!(self.script.kind, Kind::Unary | Kind::ServerStream);
-        !(self.script.path_is_unknown || self.script.way == CallerAction::SendNothing && waits_for_a_message)
+        let has_message = !matches!(
+            self.script.way,
+            CallerAction::SendNothing | CallerAction::HalfMessage(_)
+        );
+        let is_called = has_message || self.script.kind.requests_a_stream();
+        is_called && !self.script.path_is_unknown && self.script.way != CallerAction::ReadPage
     }
 }

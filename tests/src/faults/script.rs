@@ -3,7 +3,7 @@
 use fastrand::Rng;
 use tonic::Code;
 
-use crate::client::Kind;
+use crate::client::{Kind, code_name};
 
 /// The action of the handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,14 +12,34 @@ pub(super) enum ServerAction {
     Reply,
     /// Replies with more than fits into the flow-control window.
     LongReply,
+    /// Replies with a message that arrives in two pieces.
+    LargeReply,
     /// Fails with this code.
     Fail(i32),
     /// Panics.
     Panic,
     /// Replies, and panics when a local variable is dropped.
     PanicInDrop,
+    /// Replies when the request stream has ended.
+    ReadAll,
     /// Never replies.
     Hang,
+}
+
+impl ServerAction {
+    /// Returns the name of the code that it ends with, if it ends by itself.
+    pub(super) fn code(self) -> &'static str {
+        match self {
+            ServerAction::Fail(code) => code_name(Code::from(code)),
+            ServerAction::Reply
+            | ServerAction::LongReply
+            | ServerAction::LargeReply
+            | ServerAction::Panic
+            | ServerAction::PanicInDrop
+            | ServerAction::ReadAll
+            | ServerAction::Hang => "OK",
+        }
+    }
 }
 
 /// The action of the caller.
@@ -41,6 +61,18 @@ pub(super) enum CallerAction {
     CancelAfterMessage,
     /// Breaks the connection after the first message.
     BreakConnection,
+    /// Sends a message, and cancels after this time, in microseconds, while more may follow.
+    ResetUpload(u64),
+    /// Sends a message, and breaks the connection after this time, in microseconds.
+    BreakUpload(u64),
+    /// Sends half a message, and cancels after this time, in microseconds.
+    HalfMessage(u64),
+    /// Refuses a message of the response, as too large.
+    Refuse,
+    /// Reads the response of a proxy, which does not pass the request on.
+    ReadPage,
+    /// Reads the response of a layer that catches the handler's panic.
+    ReadCaught,
 }
 
 /// The user-provided functions that panic on request.
@@ -89,7 +121,7 @@ impl Script {
 
     pub(super) fn draw(random: &mut Rng) -> Self {
         let mut kind = *random.choice(&Kind::ALL).expect("there are four");
-        let (act, way) = match random.u8(0..20) {
+        let (act, way) = match random.u8(0..26) {
             0 => (ServerAction::Panic, CallerAction::Read),
             1 => (ServerAction::PanicInDrop, CallerAction::Read),
             2 => (ServerAction::PanicInDrop, CallerAction::CancelAfter(random.u64(..500))),
@@ -102,12 +134,21 @@ impl Script {
             11 => (ServerAction::LongReply, CallerAction::CancelAfterMessage),
             12 => (ServerAction::LongReply, CallerAction::ReadSlowly),
             13 => (ServerAction::Hang, CallerAction::BreakConnection),
+            14 => (ServerAction::ReadAll, CallerAction::ResetUpload(random.u64(..2000))),
+            15 => (ServerAction::ReadAll, CallerAction::BreakUpload(random.u64(..2000))),
+            16 => (ServerAction::Reply, CallerAction::HalfMessage(random.u64(..2000))),
+            17 => (ServerAction::LargeReply, CallerAction::Refuse),
+            18 => (ServerAction::Reply, CallerAction::ReadPage),
+            19 => (ServerAction::Panic, CallerAction::ReadCaught),
             _ => (ServerAction::Reply, CallerAction::Read),
         };
         match way {
             // Handlers of these kinds of RPC run after the whole request has arrived.
             CallerAction::KeepOpen if matches!(kind, Kind::Unary | Kind::ServerStream) => kind = Kind::Bidi,
             CallerAction::BreakConnection if !kind.replies_with_a_stream() => kind = Kind::ServerStream,
+            CallerAction::ResetUpload(_) | CallerAction::BreakUpload(_) if !kind.requests_a_stream() => {
+                kind = Kind::ClientStream;
+            }
             _ => {}
         }
         Script {
@@ -115,7 +156,9 @@ impl Script {
             act,
             // tonic enforces a deadline only until the response headers.
             later: match way {
-                CallerAction::Deadline(_) => false,
+                // Nor does a layer catch what a response stream panics with.
+                // Behind another message, nothing tells a refusal from a caller who leaves.
+                CallerAction::Deadline(_) | CallerAction::ReadCaught | CallerAction::Refuse => false,
                 CallerAction::BreakConnection => true,
                 _ => random.bool(),
             },
@@ -135,9 +178,11 @@ impl Script {
         let act = match self.act {
             ServerAction::Reply => "reply".to_owned(),
             ServerAction::LongReply => "reply at length".to_owned(),
+            ServerAction::LargeReply => "reply large".to_owned(),
             ServerAction::Fail(code) => format!("fail {code}"),
             ServerAction::Panic => "panic".to_owned(),
             ServerAction::PanicInDrop => "panic in drop".to_owned(),
+            ServerAction::ReadAll => "read all".to_owned(),
             ServerAction::Hang => "hang".to_owned(),
         };
         if self.later { format!("later {act}") } else { act }

@@ -39,6 +39,8 @@ async fn act(text: &str) -> Result<Message, Status> {
             tokio::task::yield_now().await;
         }
         "hang" => std::future::pending().await,
+        // More than an HTTP/2 frame.
+        "reply large" => return Ok(Message::from(&*"x".repeat(20_000))),
         _ => {
             if let Some(code) = text.strip_prefix("fail ") {
                 let code = Code::from_i32(code.parse().unwrap());
@@ -84,8 +86,12 @@ async fn stream(text: String) -> Result<Response<Messages>, Status> {
 }
 
 async fn first(request: Request<Streaming<Message>>) -> Result<String, Status> {
-    let message = request.into_inner().message().await?;
+    let mut messages = request.into_inner();
+    let message = messages.message().await?;
     let message = message.ok_or_else(|| Status::invalid_argument("no message"))?;
+    if message.text.ends_with("read all") {
+        while messages.message().await?.is_some() {}
+    }
     Ok(message.text)
 }
 

@@ -1,5 +1,8 @@
 //! RPCs of an instrumented client are one span and one duration each.
 
+mod both_sides;
+mod ends_behind_a_proxy;
+mod ends_of_connections;
 mod in_process;
 mod interceptors;
 mod middleware;

@@ -6,6 +6,7 @@ mod global_providers_replaced;
 mod instrumentation;
 mod legacy_names;
 mod message_sizes;
+mod metric_series;
 mod server;
 
 /// A deterministic pseudo-random number generator (xorshift).

@@ -2,7 +2,9 @@
 
 mod addresses;
 mod captured_headers;
+mod ends_of_requests;
 mod filters;
+mod in_production;
 mod layer_and_attribute;
 mod layer_context;
 mod layer_names;

@@ -288,32 +288,47 @@ mod response_other_than_grpc {
 
     use super::*;
 
-    async fn is_recorded(response: impl IntoResponse + Clone + Send + Sync + 'static, code: &str, is_error: bool) {
+    async fn is_recorded(
+        response: impl IntoResponse + Clone + Send + Sync + 'static,
+        code: &str,
+        http_status: Option<&str>,
+    ) {
         let telemetry = Telemetry::start();
         let routes = Routes::from(axum::Router::new().fallback(move || async move { response }));
         let server = serve_in_layer(routes).await;
         let _ = read_to_end(call(server.channel().await, "a.B/C", request("")).await).await;
+        let error = http_status.map(|status| format!("the response has no grpc-status (HTTP status {status})"));
         let recorded = Recorded {
             method: "_OTHER",
             original: Some("a.B/C"),
             code,
-            error: is_error.then_some("the response has no grpc-status"),
+            error: error.as_deref(),
         };
         recorded.assert_is_all_of(&telemetry).await;
     }
 
     #[tokio::test]
     async fn has_the_code_of_its_http_status() {
-        is_recorded(StatusCode::NOT_FOUND, "UNIMPLEMENTED", true).await;
-        is_recorded(StatusCode::FORBIDDEN, "PERMISSION_DENIED", false).await;
-        is_recorded(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", true).await;
+        is_recorded(StatusCode::NOT_FOUND, "UNIMPLEMENTED", Some("404 Not Found")).await;
+        is_recorded(StatusCode::FORBIDDEN, "PERMISSION_DENIED", None).await;
+        is_recorded(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "UNAVAILABLE",
+            Some("503 Service Unavailable"),
+        )
+        .await;
     }
 
     #[tokio::test]
     async fn has_the_code_of_its_http_status_with_a_body() {
-        is_recorded((StatusCode::NOT_FOUND, "no such page"), "UNIMPLEMENTED", true).await;
-        is_recorded((StatusCode::UNAUTHORIZED, "who are you?"), "UNAUTHENTICATED", false).await;
-        is_recorded((StatusCode::OK, "hello"), "UNKNOWN", true).await;
+        is_recorded(
+            (StatusCode::NOT_FOUND, "no such page"),
+            "UNIMPLEMENTED",
+            Some("404 Not Found"),
+        )
+        .await;
+        is_recorded((StatusCode::UNAUTHORIZED, "who are you?"), "UNAUTHENTICATED", None).await;
+        is_recorded((StatusCode::OK, "hello"), "UNKNOWN", Some("200 OK")).await;
     }
 }
 

@@ -140,3 +140,23 @@ fn items_beyond_the_queue_size_are_dropped_and_counted() {
         drop(driven.end());
     }
 }
+
+#[test]
+fn queues_are_bounded() {
+    for (variable, value) in [
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "1000000000"),
+        ("OTEL_BLRP_MAX_QUEUE_SIZE", "18446744073709551615"),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "18446744073709551615"),
+    ] {
+        let collector = Collector::start();
+        let mut driven = start(&collector, &[(variable, value)]);
+        driven.send("spans 3");
+        driven.send("logs 3");
+        let answer = driven.send("shutdown 20000");
+        assert!(answer.starts_with("ok "), "{variable}: {answer}");
+        assert_eq!(collector.spans().len(), 3);
+        let log = driven.end();
+        let warning = format!("{variable}=\"{value}\" is greater than ");
+        assert_eq!(log.iter().filter(|line| line.contains(&warning)).count(), 1, "{log:#?}");
+    }
+}

@@ -1,5 +1,7 @@
 //! `tracing` spans of user code are exported in the RPC's trace, regardless of `RUST_LOG`.
 
+use std::collections::BTreeMap;
+
 use integration_tests::logging_service::{LogOutput, run_logging_service};
 use serde_json::{Value, json};
 
@@ -21,7 +23,7 @@ fn assert_one_below_the_other(said: &LogOutput, names: &[&str]) {
 
 #[test]
 fn tracing_spans_are_children_of_the_rpc_and_parents_of_otel_spans() {
-    for rust_log in ["info", "warn", "off"] {
+    for rust_log in ["info", "warn", "off", "debug", "trace", "[verbose]=debug"] {
         let said = said(rust_log);
         assert_one_below_the_other(&said, &["kinds.Unary/Call", "instrumented", "native"]);
         assert_one_below_the_other(&said, &["kinds.Unary/Call", "instrumented", "quiet"]);
@@ -30,13 +32,47 @@ fn tracing_spans_are_children_of_the_rpc_and_parents_of_otel_spans() {
 }
 
 #[test]
-fn debug_spans_are_recorded_if_rust_log_enables_them() {
-    for rust_log in ["debug", "warn,logging_service=debug", "off,[verbose]=debug"] {
-        assert_one_below_the_other(
-            &said(rust_log),
-            &["kinds.Unary/Call", "instrumented", "verbose", "quiet"],
-        );
+fn verbose_logs_cause_no_spans() {
+    let spans = |rust_log| {
+        let mut counts = BTreeMap::new();
+        for span in said(rust_log).spans {
+            *counts.entry(span["name"].as_str().unwrap().to_owned()).or_insert(0) += 1;
+        }
+        counts
+    };
+    let expected = spans("off");
+    assert_eq!(expected["instrumented"], 1);
+    for rust_log in ["debug", "trace"] {
+        assert_eq!(spans(rust_log), expected, "{rust_log}");
     }
+}
+
+#[test]
+fn debug_spans_are_exported_if_the_program_selects_them() {
+    for (directives, rust_log) in [
+        ("debug", "off"),
+        ("info,logging_service=debug", "info"),
+        ("info,[verbose]=debug", "trace"),
+    ] {
+        let said = run_logging_service(
+            env!("CARGO_BIN_EXE_logging_service"),
+            "off",
+            [("RUST_LOG", rust_log), ("SPANS", directives)],
+        );
+        assert_one_below_the_other(&said, &["kinds.Unary/Call", "instrumented", "verbose", "quiet"]);
+    }
+    let said = run_logging_service(env!("CARGO_BIN_EXE_logging_service"), "off", [("SPANS", "off")]);
+    assert!(said.span("kinds.Unary/Call").is_some(), "it is no `tracing` span");
+    assert!(said.span("instrumented").is_none());
+}
+
+#[test]
+fn invalid_span_directive_is_logged_and_ignored() {
+    let said = run_logging_service(env!("CARGO_BIN_EXE_logging_service"), "off", [("SPANS", "info,a=loud")]);
+    assert!(said.span("instrumented").is_some());
+    let warning = "span_directives=\"info,a=loud\" has an invalid directive \"a=loud\": ";
+    let records = said.records.iter().filter_map(|record| record["body"].as_str());
+    assert_eq!(records.filter(|body| body.starts_with(warning)).count(), 1);
 }
 
 #[test]

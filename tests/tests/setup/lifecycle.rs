@@ -1,7 +1,7 @@
 //! Set-ups that end early, come twice, or meet a program that misbehaves.
 
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use fork::Fork;
 use integration_tests::child::DrivenProcess;
@@ -98,8 +98,11 @@ fn forked_process_reports_that_it_exports_nothing() {
             .init()
             .unwrap();
         let spans = || (0..100).for_each(|_| global::tracer("app").start("span").end());
+        spans();
         let Fork::Parent(child) = fork::fork().unwrap() else {
-            spans();
+            // A single span is noticed if it ends later than the last ones.
+            let later = SystemTime::now() + Duration::from_secs(1);
+            global::tracer("app").start("span").end_with_timestamp(later);
             for result in [
                 block_on(telemetry.flush(TIMEOUT)),
                 block_on(telemetry.shutdown(TIMEOUT)),
@@ -111,7 +114,7 @@ fn forked_process_reports_that_it_exports_nothing() {
         fork::waitpid(child).unwrap();
         spans();
         block_on(telemetry.shutdown(TIMEOUT)).unwrap();
-        assert_eq!(collector.spans().len(), 100);
+        assert_eq!(collector.spans().len(), 200);
     });
     let Some(output) = output else { return };
     let reason = "this process was forked after the setup of telemetry, and has none of the threads that export; \

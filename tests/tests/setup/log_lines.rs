@@ -122,6 +122,47 @@ fn pretty_lines_have_a_shortened_trace_id() {
 }
 
 #[test]
+fn events_have_the_fields_of_enclosing_spans() {
+    let variables = [("RUST_LOG", "debug"), ("OTEL_LOGS_EXPORTER", "console")];
+    for (format, has_fields) in [("json", true), ("bare_json", false)] {
+        let said = run_logging_service(PROGRAM, format, variables);
+        let line = |message| said.line(message).unwrap();
+        let attempt = |record: &str| said.record(record).unwrap()["attributes"]["attempt"].clone();
+        let instrumented = json!({ "name": "instrumented", "fields": { "attempt": 1 } });
+        let (one, both, number) = if has_fields {
+            let verbose = json!({ "name": "verbose", "fields": {} });
+            (json!([instrumented]), json!([instrumented, verbose]), json!(1))
+        } else {
+            (Value::Null, Value::Null, Value::Null)
+        };
+        assert_eq!(line("in an instrumented function")["spans"], one);
+        assert_eq!(line("in a verbose function")["spans"], both);
+        assert_eq!(line("outside")["spans"], Value::Null);
+        for message in ["in an instrumented function", "in a verbose function"] {
+            assert_eq!(attempt(message), number, "{message}");
+            assert_eq!(line(message)["fields"], json!({}), "they are the event's own");
+        }
+        assert_eq!(attempt("outside"), Value::Null);
+    }
+    let said = run_logging_service(PROGRAM, "bare_pretty", variables);
+    let [line] = with(&said, "in an instrumented")[..] else {
+        panic!("{said:?}")
+    };
+    assert!(
+        line.ends_with(" instrumented: logging_service: in an instrumented function"),
+        "{line}"
+    );
+}
+
+#[test]
+fn fields_recorded_later_are_in_json() {
+    let said = run_logging_service(PROGRAM, "json", []);
+    let spans = &said.line("with fields recorded later").unwrap()["spans"];
+    let fields = json!({ "a": 2, "late": "yes", "message": "of a span" });
+    assert_eq!(spans, &json!([{ "name": "recorded", "fields": fields }]));
+}
+
+#[test]
 fn pretty_is_the_default() {
     assert_eq!(with(&said("default"), "outside"), [" INFO logging_service: outside"]);
 }

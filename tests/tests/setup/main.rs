@@ -1,6 +1,8 @@
 //! `otel_setup`: variables, exporters, log lines, and the shutdown.
 
 mod batching;
+mod config_file;
+mod config_layers;
 mod console;
 mod custom_subscriber;
 mod environment;
@@ -13,6 +15,7 @@ mod no_exporters;
 mod otlp_answers;
 mod otlp_counts;
 mod otlp_outage_logged_once;
+mod otlp_proxies;
 mod otlp_recovery;
 mod otlp_shutdown;
 mod otlp_slow_receivers;
@@ -26,6 +29,7 @@ mod prometheus_names;
 mod rust_log;
 mod subscriber_already_set;
 mod suppressed_events;
+mod unique_keys;
 mod zpages;
 mod zpages_access;
 mod zpages_hostile;

@@ -128,6 +128,14 @@ fn endpoint() {
             ["/mine/v1/logs", "/mine/v1/metrics", "/mine/v1/traces"],
         ),
         (
+            "http://ADDRESS/otlp?tenant=a/",
+            [
+                "/otlp/v1/logs?tenant=a/",
+                "/otlp/v1/metrics?tenant=a/",
+                "/otlp/v1/traces?tenant=a/",
+            ],
+        ),
+        (
             " http://ADDRESS/mine/ ",
             ["/mine/v1/logs", "/mine/v1/metrics", "/mine/v1/traces"],
         ),
@@ -169,6 +177,15 @@ fn invalid_endpoint() {
         let expected = format!("{name}={value:?} is not a valid URL; expected e.g. http://localhost:4317");
         assert_eq!(refused(&[(name, value)]), expected);
     }
+}
+
+#[test]
+fn fragment_of_an_endpoint() {
+    assert_eq!(
+        refused(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://ada:secret@localhost:4317/#x")]),
+        "OTEL_EXPORTER_OTLP_ENDPOINT=\"http://…@localhost:4317/#x\" has a fragment, which is never sent; remove it, or \
+         write %23"
+    );
 }
 
 #[test]

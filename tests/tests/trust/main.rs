@@ -9,6 +9,7 @@ mod baggage;
 mod caller;
 mod exports_to_self;
 mod headers;
+mod layers_and_paths;
 mod method_limit;
 mod names;
 mod propagators;

@@ -24,6 +24,19 @@ const BRIDGE: &str = include_str!("../../templates/footprint/bridge.toml.in");
 const BRIDGED: &str = include_str!("../../templates/footprint/bridge.rs.in");
 const BASELINE: &str = "baseline";
 
+/// Cargo features of otel-setup, in place of its default ones.
+const FEATURES: [(&str, &str); 9] = [
+    ("otlp", r#"["otlp"]"#),
+    ("otlp-gzip", r#"["otlp", "gzip"]"#),
+    ("otlp-proxy", r#"["otlp", "proxy"]"#),
+    ("otlp-env-filter", r#"["otlp", "env-filter"]"#),
+    ("otlp-json", r#"["otlp", "json"]"#),
+    ("otlp-console", r#"["otlp", "console"]"#),
+    ("otlp-tls", r#"["otlp", "tls"]"#),
+    ("otlp-prometheus", r#"["otlp", "prometheus"]"#),
+    ("otlp-config-file", r#"["otlp", "config-file"]"#),
+];
+
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// How often each is built; 0 only counts packages
@@ -124,8 +137,17 @@ impl Footprint<'_> {
                 &["otel-runtime", "otel-setup"],
                 "let _telemetry = otel_setup::init().unwrap();",
             ),
-            by_hand(),
         ];
+        subjects.extend(FEATURES.map(|(name, features)| Subject {
+            name,
+            dependencies: format!(
+                "otel-runtime = {{ path = \"{root}/otel-runtime\" }}\notel-setup = {{ path = \"{root}/otel-setup\", \
+                 default-features = false, features = {features} }}"
+            ),
+            attribute: "#[otel_runtime::traced_service]",
+            statements: "let _telemetry = otel_setup::init().unwrap();".to_owned(),
+        }));
+        subjects.push(by_hand());
         subjects.extend(self.competitors()?);
         Ok(subjects)
     }
@@ -272,7 +294,13 @@ impl Footprint<'_> {
             "otlp-by-hand" => {
                 "no RPC traced: `opentelemetry-otlp` and what makes its spans and logs of `tracing`".to_owned()
             }
-            other => format!("{other} {}", self.versions[other]),
+            other => match FEATURES.iter().find(|(name, _)| *name == other) {
+                Some((_, features)) => format!(
+                    "**otel-runtime**, **otel-setup** with `{}` only",
+                    features.replace(['[', ']', '"'], "")
+                ),
+                None => format!("{other} {}", self.versions[other]),
+            },
         }
     }
 

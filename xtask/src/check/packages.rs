@@ -27,7 +27,8 @@ const CONTENTS: [&str; 8] = [
 fn more_contents(package: &str) -> &'static [&'static str] {
     match package {
         "otel-macros" => &["snapshots"],
-        "otel-runtime" | "otel-setup" => &["docs"],
+        "otel-runtime" => &["docs"],
+        "otel-setup" => &["docs", "examples"],
         _ => &[],
     }
 }

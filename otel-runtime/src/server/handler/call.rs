@@ -10,8 +10,9 @@ use crate::attributes::captured_headers::{CapturedHeaders, HeaderList};
 use crate::grpc::outcome::Outcome;
 use crate::grpc::side::Server;
 use crate::guard;
+use crate::rpc::active_call::ActiveCall;
 use crate::rpc::call::Call;
-use crate::rpc::current::{self, ActiveCall};
+use crate::rpc::current;
 
 /// A handler's relation to a call.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ impl HandlerCall {
         let attributes = || guard::FIELDS.run(fields).into_iter().flatten().flatten();
         match &self {
             HandlerCall::Owned(Some(call)) => {
-                let _attached = call.attach();
+                let _attached = call.context().and_then(current::attach);
                 self.set_attributes(attributes);
             }
             // The call of another handler, if there is one, is part of the same RPC.
@@ -49,7 +50,8 @@ impl HandlerCall {
     pub(super) fn run_dyn(&mut self, code: &mut dyn FnMut()) {
         match self {
             HandlerCall::Owned(call) => current::run_dyn(call, code),
-            HandlerCall::Layer | HandlerCall::None => code(),
+            HandlerCall::Layer => current::run_in_layer(code),
+            HandlerCall::None => code(),
         }
     }
 

@@ -10,8 +10,9 @@ use crate::attributes::captured_headers::{CaptureLists, CapturedHeaders};
 use crate::grpc::path::{names_match, service_and_method};
 use crate::instrumentation::{Instrumentation, InstrumentationRef};
 use crate::method::Method;
+use crate::rpc::active_call::{ActiveCall, Found};
 use crate::rpc::call::{Call, CallParams};
-use crate::rpc::current::{self, ActiveCall};
+use crate::rpc::current;
 use crate::server::request::{ConnectionAddrs, IncomingRequest};
 use crate::server::start::start_call;
 use crate::{guard, versions};
@@ -151,21 +152,43 @@ impl MethodDescriptor {
                     layer_headers: None,
                     handler_headers: Some(captured),
                     message_sizes: None,
+                    origin: request.origin(),
+                    arrived: None,
                 };
                 let call = start_call(params, self.public_endpoint, request, &captured.request_headers);
                 HandlerCall::Owned(Some(ActiveCall::Recorded(call)))
             }
             Incoming::LayerCall { is_unresolved } => {
                 if is_unresolved {
-                    current::take_recorded(|call| call.resolve_method(self.method(call.path(), request.extensions)));
+                    current::take_recorded(|call| self.resolve(call, request));
                 }
                 let call = HandlerCall::Layer;
                 call.capture_request_headers(request.headers);
                 call
             }
+            Incoming::Deferred => {
+                current::start_deferred(Found {
+                    has_service: true,
+                    ..Found::default()
+                });
+                self.start_incoming(request, instrumentation)
+            }
             Incoming::Nested => HandlerCall::None,
-            Incoming::LocalExport(path) => HandlerCall::Owned(Some(ActiveCall::local_export(path))),
+            Incoming::LocalExport => HandlerCall::Owned(Some(ActiveCall::local_export(request.origin()).claimed())),
         }
+    }
+
+    /// Resolves the method of a layer's call whose path is not known yet.
+    ///
+    /// If a layer has rewritten the path, this method's name is in the path that the handler got.
+    #[cold]
+    fn resolve(&'static self, call: &mut Call, request: &IncomingRequest<'_>) {
+        let method = {
+            let paths = [request.path(), call.unresolved_path()];
+            let named = paths.into_iter().flatten().find(|path| names_match(self.method, path));
+            self.method(named.or(paths[0]).or(paths[1]), request.extensions)
+        };
+        call.resolve_method(method);
     }
 
     #[inline]
@@ -176,51 +199,45 @@ impl MethodDescriptor {
 
     /// Tells how a request relates to the call that this thread serves, and claims that call if a
     /// layer started it for this request.
-    fn classify<'a>(&'static self, current: &mut Option<ActiveCall>, request: &IncomingRequest<'a>) -> Incoming<'a> {
+    fn classify(&'static self, current: &mut Option<ActiveCall>, request: &IncomingRequest<'_>) -> Incoming {
         match current {
             None => match request.path() {
-                Some(path) if request.is_local_otlp_export(path) => return Incoming::LocalExport(path),
-                _ => {}
+                Some(path) if request.is_local_otlp_export(path) => Incoming::LocalExport,
+                _ => Incoming::NewCall,
             },
-            Some(ActiveCall::Recorded(call)) => {
-                if self.serves(call, request) && call.attach_handler(self.captured_headers()) {
-                    return Incoming::LayerCall {
+            Some(ActiveCall::Recorded(call)) if call.is_unclaimed() => {
+                if !request.came_from_client() && !call.started_late() {
+                    // Called directly, by a service that is not annotated.
+                    Incoming::Nested
+                } else if request.came_through(call.origin()) {
+                    call.attach_handler(self.captured_headers(), request.origin());
+                    Incoming::LayerCall {
                         is_unresolved: call.is_unresolved(),
-                    };
-                }
-                if is_nested(call.path(), request) {
-                    return Incoming::Nested;
-                }
-            }
-            Some(ActiveCall::Unrecorded(call)) => {
-                if self.serves_path(call.path(), request) || is_nested(Some(call.path()), request) {
-                    return Incoming::Nested;
+                    }
+                } else {
+                    Incoming::NewCall
                 }
             }
+            Some(ActiveCall::Recorded(call)) => nested_if(request.is_handed_on(call.origin())),
+            Some(ActiveCall::Unrecorded(call)) if call.is_unclaimed() => {
+                if !request.came_from_client() {
+                    Incoming::Nested
+                } else if request.came_through(call.origin()) {
+                    call.attach_handler(request.origin());
+                    Incoming::Nested
+                } else {
+                    Incoming::NewCall
+                }
+            }
+            Some(ActiveCall::Unrecorded(call)) => nested_if(request.is_handed_on(call.origin())),
+            Some(ActiveCall::Deferred(call)) => {
+                if request.came_through(call.origin()) && !request.is_bare() {
+                    Incoming::Deferred
+                } else {
+                    Incoming::NewCall
+                }
+            }
         }
-        Incoming::NewCall
-    }
-
-    /// Returns `true` if `request`, which reached this method, may be the one of `call`.
-    fn serves(&self, call: &Call, request: &IncomingRequest<'_>) -> bool {
-        if request.uri.is_none() && self.is_own_method(call.method()) {
-            // The layer has learnt this method from an earlier call.
-            return request.came_from_client();
-        }
-        call.path().is_some_and(|path| self.serves_path(path, request))
-    }
-
-    fn serves_path(&self, path: &str, request: &IncomingRequest<'_>) -> bool {
-        match request.path() {
-            Some(own) => own == path,
-            // Without tonic's router the request does not tell. A path that names another method
-            // belongs to another call.
-            None => request.came_from_client() && (self.method_is_known || names_match(self.method, path)),
-        }
-    }
-
-    fn is_own_method(&self, method: &'static Method) -> bool {
-        self.wire_method.get().is_some_and(|own| std::ptr::eq(own, method))
     }
 
     #[inline]
@@ -249,26 +266,21 @@ impl MethodDescriptor {
 }
 
 /// How an incoming request relates to the call that this thread serves.
-enum Incoming<'a> {
+enum Incoming {
     /// A request whose call has not started.
     NewCall,
     /// A request whose call a layer has started.
     LayerCall { is_unresolved: bool },
+    /// A request that does not look like gRPC, whose call a layer starts now.
+    Deferred,
     /// Part of a call that another handler serves, or that is not recorded.
     Nested,
-    /// An OTLP export of this host, with this path.
-    LocalExport(&'a str),
+    /// An OTLP export of this host.
+    LocalExport,
 }
 
-/// Returns `true` if a request belongs to the current call: an annotated service that hands its
-/// request to another one, or that calls a handler directly.
-fn is_nested(current_path: Option<&str>, request: &IncomingRequest<'_>) -> bool {
-    match request.path() {
-        Some(path) => current_path == Some(path),
-        // A client's request to a server without tonic's router is a call of its own. If such a
-        // server hands its request on, one call too many is recorded; none is lost.
-        None => !request.came_from_client(),
-    }
+fn nested_if(is_nested: bool) -> Incoming {
+    if is_nested { Incoming::Nested } else { Incoming::NewCall }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use opentelemetry_sdk::Resource as SdkResource;
 use serde::Serialize;
 
 use super::values::Attributes;
-use crate::text::json_line;
+use crate::json_line::json_line;
 
 pub(super) type Lines = Result<String, serde_json::Error>;
 

@@ -8,11 +8,24 @@ use opentelemetry::logs::AnyValue;
 use opentelemetry::{Array, Key, KeyValue, Value};
 use serde::{Serialize, Serializer};
 
-/// Attributes, sorted. Of several with the same key the last remains, since the SDK does not
-/// deduplicate them.
+/// Attributes, sorted. Of several with the same key the last remains, as in the other exporters.
 #[derive(Serialize)]
 #[serde(transparent)]
 pub(super) struct Attributes<'a>(BTreeMap<&'a str, Attribute<'a>>);
+
+impl<'a> Attributes<'a> {
+    /// Returns the attributes of a data point. Of several with the same key the first remains: the
+    /// SDK aggregates by it.
+    pub(super) fn of_point(attributes: impl Iterator<Item = &'a KeyValue>) -> Self {
+        let mut first = BTreeMap::new();
+        for attribute in attributes {
+            first
+                .entry(attribute.key.as_str())
+                .or_insert(Attribute::Span(&attribute.value));
+        }
+        Attributes(first)
+    }
+}
 
 enum Attribute<'a> {
     Span(&'a Value),

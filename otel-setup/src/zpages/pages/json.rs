@@ -8,7 +8,8 @@ use opentelemetry_sdk::Resource;
 use serde::Serialize;
 
 use crate::console;
-use crate::text::{json_line, time};
+use crate::json_line::json_line;
+use crate::text::time;
 use crate::zpages::outcome::BOUNDS;
 use crate::zpages::pages::samples::{Selection, Shown, select};
 use crate::zpages::pages::summary::{Line, lines};

@@ -1,5 +1,7 @@
 //! The configuration of telemetry in code.
 
+mod subscriber;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -30,6 +32,8 @@ pub struct Builder {
     #[cfg(feature = "console")]
     pub(crate) console: ConsolePipeline,
     pub(crate) stdout_logs: Option<StdoutLogs>,
+    pub(crate) span_directives: Option<String>,
+    pub(crate) without_span_fields: bool,
     pub(crate) without_subscriber: bool,
     #[cfg(feature = "otlp")]
     pub(crate) otlp: crate::otlp::Otlp,
@@ -157,25 +161,6 @@ impl Builder {
         self
     }
 
-    /// Sets the format of `tracing` events on stdout, independent of the
-    /// [`log_exporters`](Self::log_exporters).
-    ///
-    /// The default is [`StdoutLogs::Pretty`], or [`StdoutLogs::Off`] if the exporter `console`
-    /// writes log records there.
-    pub fn stdout_logs(mut self, format: StdoutLogs) -> Self {
-        self.stdout_logs = Some(format);
-        self
-    }
-
-    /// Sets no global `tracing` subscriber.
-    ///
-    /// The program sets its own, with [layers of this
-    /// crate](crate::Telemetry#layers-for-a-subscriber-of-your-own).
-    pub fn without_subscriber(mut self) -> Self {
-        self.without_subscriber = true;
-        self
-    }
-
     /// Sets the endpoint of the exporters [`otlp`](Exporter::Otlp), such as
     /// `http://collector:4317`.
     ///
@@ -250,7 +235,9 @@ impl Builder {
 
     /// Configures the tracer provider further: span processors, other exporters, an id generator.
     ///
-    /// The closure runs last, so it can override everything else.
+    /// The closure runs last, so it can override everything else. Processors that it adds get spans
+    /// as they were recorded: an attribute that was set twice is in them twice. The exporters
+    /// `otlp` and `console` export the last value only.
     pub fn configure_tracer_provider(
         mut self,
         configure: impl FnOnce(TracerProviderBuilder) -> TracerProviderBuilder + 'static,

@@ -1,0 +1,130 @@
+//! The end of a call, by its owner or because its owner is dropped.
+
+use std::time::{Duration, SystemTime};
+
+use opentelemetry::KeyValue;
+use opentelemetry::trace::{SpanRef, TraceContextExt};
+
+use super::Call;
+use crate::grpc::outcome::Outcome;
+use crate::metrics::{exemplars, legacy};
+use crate::{guard, semconv};
+
+impl Call {
+    /// Ends the call: its span, its duration, its place among the active requests.
+    ///
+    /// The first end counts; later ones do nothing.
+    pub(crate) fn end(&mut self, outcome: Outcome<'_>) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        let elapsed = self.started_at.elapsed();
+        guard::METER.run(|| self.record_metrics(elapsed.as_secs_f64(), outcome));
+        if exemplars::are_enabled() {
+            self.record_exemplar(elapsed, outcome);
+        }
+        if let Some(context) = self.recording_context() {
+            guard::TRACER.run(|| self.end_span(&context.span(), elapsed, outcome));
+        }
+    }
+
+    #[inline]
+    fn record_metrics(&self, seconds: f64, outcome: Outcome<'_>) {
+        let instruments = self.instrumentation.instruments();
+        self.method.with_metrics(instruments, |metrics| {
+            metrics.add_active(-1);
+            metrics.record_duration(seconds, outcome);
+        });
+        if let Some(legacy) = instruments.legacy() {
+            legacy.record_duration(self.side(), self.method.name(), seconds, outcome);
+        }
+        if let Some(sizes) = &self.message_sizes {
+            sizes.end(self.method, outcome);
+        }
+    }
+
+    #[inline(never)]
+    fn record_exemplar(&self, elapsed: Duration, outcome: Outcome<'_>) {
+        // Without a start time there is no span of this call.
+        let Some(context) = self
+            .context
+            .as_ref()
+            .filter(|_| self.start_time > SystemTime::UNIX_EPOCH)
+        else {
+            return;
+        };
+        let instruments = self.instrumentation.instruments();
+        self.method.exemplars().record(
+            outcome,
+            instruments.boundaries(),
+            context.span().span_context(),
+            self.start_time,
+            elapsed,
+            || self.method.duration_series(instruments, outcome),
+        );
+    }
+
+    /// Takes the call back, so that nothing of it is recorded.
+    ///
+    /// The SDK exports a span when it is dropped, so this one is leaked. That must not happen to
+    /// each call.
+    #[cold]
+    pub(crate) fn discard(&mut self) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        let instruments = self.instrumentation.instruments();
+        self.method.with_metrics(instruments, |metrics| metrics.add_active(-1));
+        std::mem::forget(self.recording_context().cloned());
+    }
+
+    /// Returns the outcome of a call whose caller has gone away.
+    pub(crate) fn abandoned(&self) -> Outcome<'static> {
+        if self.deadline_exceeded() {
+            Outcome::DEADLINE_EXCEEDED
+        } else {
+            Outcome::CANCELLED
+        }
+    }
+
+    #[inline]
+    fn end_span(&self, span: &SpanRef<'_>, elapsed: Duration, outcome: Outcome<'_>) {
+        let has_legacy_names = self.instrumentation.instruments().legacy().is_some();
+        if let Some(unresolved) = &self.unresolved {
+            span.update_name(self.method.span_name());
+            span.set_attribute(self.method.rpc_method());
+            let original = unresolved.name().to_owned();
+            span.set_attribute(KeyValue::new(semconv::RPC_METHOD_ORIGINAL, original));
+            if has_legacy_names {
+                span.set_attributes(legacy::span_attributes(self.method.name()));
+            }
+        }
+        if has_legacy_names {
+            span.set_attribute(legacy::status_code(outcome));
+        }
+        span.set_attribute(KeyValue::new(semconv::RPC_STATUS_CODE, outcome.code_str()));
+        if let Some(error_type) = outcome.error_type(self.side()) {
+            span.set_attribute(KeyValue::new(semconv::ERROR_TYPE, error_type));
+        }
+        if let Some(status) = outcome.span_status(self.side()) {
+            span.set_status(status);
+        }
+        // Computed from the monotonic clock, so that the span is exactly as long as the duration.
+        span.end_with_timestamp(self.start_time + elapsed);
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if let Some(end) = self.request_end.take_if(|_| self.ended) {
+            end.put_back();
+        }
+        if self.ended {
+            return;
+        }
+        match self.pending_status.take() {
+            Some((code, message)) if !self.request_is_lost() => self.end(Outcome::new(code, &message)),
+            _ => self.end(self.abandoned()),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The span of a call.
+
+use std::time::SystemTime;
+
+use opentelemetry::trace::{SpanBuilder, SpanKind};
+use opentelemetry::{Context, KeyValue};
+
+use super::{Call, SpanParent};
+use crate::grpc::side::Side;
+use crate::metrics::legacy;
+use crate::span::{SpanAttributes, StartedSpan};
+use crate::{clock, propagation, semconv};
+
+impl Call {
+    /// Returns the wall-clock time of the start.
+    #[inline]
+    fn start_time(&self) -> SystemTime {
+        let now = clock::time_of_day();
+        if self.started_late {
+            now - self.started_at.elapsed()
+        } else {
+            now
+        }
+    }
+
+    /// Starts the call's span.
+    pub(crate) fn start_span(&mut self, parent: SpanParent, attributes: &dyn SpanAttributes) {
+        self.start_time = self.start_time();
+        let base = parent.base.unwrap_or_else(Context::current);
+        // Has room for the attributes that the end adds.
+        let mut at_start = Vec::with_capacity(8);
+        at_start.push(KeyValue::new(semconv::RPC_SYSTEM_NAME, semconv::GRPC));
+        let mut builder = match &self.unresolved {
+            None => {
+                at_start.push(self.method.rpc_method());
+                if self.instrumentation.instruments().legacy().is_some() {
+                    at_start.extend(legacy::span_attributes(self.method.name()));
+                }
+                SpanBuilder::from_name(self.method.span_name())
+            }
+            // `rpc.method` is added when the method is resolved, or at the end.
+            Some(unresolved) => SpanBuilder::from_name(unresolved.name().to_owned()),
+        };
+        attributes.at_start(&mut at_start);
+        builder.span_kind = Some(match self.side() {
+            Side::Server => SpanKind::Server,
+            Side::Client => SpanKind::Client,
+        });
+        builder.start_time = Some(self.start_time);
+        builder.attributes = Some(at_start);
+        builder.links = parent.link.map(|link| vec![link]);
+        let parent = parent.parent.as_ref().unwrap_or(&base);
+        self.context = Some(match self.instrumentation.start_span(parent, builder, attributes) {
+            Some(StartedSpan::Recording(span)) => {
+                self.is_recording = true;
+                propagation::with_recording_span(&base, parent, span)
+            }
+            Some(StartedSpan::NonRecording(span_context)) => propagation::with_non_recording_span(&base, span_context),
+            None => base,
+        });
+    }
+}

@@ -1,0 +1,214 @@
+//! The arrival of a request at a server's layer: its call starts or is deferred.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH};
+use http::{Request, Version};
+use http_body::Body;
+use opentelemetry::Context;
+use opentelemetry::baggage::{BaggageExt, KeyValueMetadata};
+
+use super::layer::ServerLayer;
+use super::request::{ConnectionAddrs, IncomingRequest, is_otlp_path};
+use super::start::start_call;
+use crate::attributes::captured_headers::CapturedHeaders;
+use crate::clock::Instant;
+use crate::grpc::content_type::is_grpc;
+use crate::grpc::path::service_and_method;
+use crate::grpc::request_headers::KnownHeaders;
+use crate::grpc::side::Direction;
+use crate::guard;
+use crate::instrumentation::InstrumentationRef;
+use crate::layer::request::RpcRequest;
+use crate::rpc::active_call::{ActiveCall, Found};
+use crate::rpc::call::{CallParams, UnresolvedMethod};
+use crate::rpc::current;
+use crate::rpc::message_sizes::MessageSizes;
+use crate::rpc::origin::{RequestOrigin, client_mark, mark_unseen};
+use crate::rpc::request_body::{self, RequestEnd};
+
+/// Returns `true` if the body of a request may end early, as it comes over a socket.
+///
+/// The body of one that a program makes of a message is in memory, and needs no allocation to watch
+/// it: its length is known, no header has it, and tonic-web has not removed that header (it leaves
+/// an `accept-encoding`).
+#[inline]
+fn is_from_socket<B: 'static>(request: &Request<B>) -> bool {
+    let body: &dyn Any = request.body();
+    body.downcast_ref::<tonic::body::Body>()
+        .is_some_and(|body| body.size_hint().exact().is_none())
+        || request.version() != Version::HTTP_2
+        || request
+            .headers()
+            .keys()
+            .any(|name| *name == CONTENT_LENGTH || *name == ACCEPT_ENCODING)
+}
+
+/// Path and identity of a request, and what has happened to it if its call starts later.
+struct Arrival<'a> {
+    path: &'a str,
+    origin: RequestOrigin,
+    /// The time of arrival, and what has been found out since.
+    deferred: Option<(Instant, Found)>,
+}
+
+impl ServerLayer {
+    /// Starts the call of a request.
+    ///
+    /// Returns `None` if another layer has started its call, or if it cannot be gRPC.
+    pub(super) fn start<B: 'static>(
+        self: &Arc<Self>,
+        request: &mut Request<B>,
+        captured: &'static CapturedHeaders,
+    ) -> Option<ActiveCall> {
+        let client_mark = client_mark(request.extensions());
+        let mut call = if current::is_of_outer_layer(client_mark) {
+            self.join(request, captured)?
+        } else {
+            let client_mark = mark_unseen(request.extensions_mut(), client_mark);
+            let is_grpc = is_grpc(request.headers());
+            if !is_grpc || self.inner.may_meet(request.uri().path()) {
+                return self.defer(request, is_grpc, client_mark, captured);
+            }
+            self.start_arrived(request, self.origin(client_mark), captured, None)
+        };
+        if let Some(call) = call.recorded() {
+            if call.is_unresolved() {
+                self.marks.mark(request.extensions_mut());
+            }
+            if call.message_sizes().is_some() || is_from_socket(request) {
+                let counter = call.message_sizes().map(|sizes| sizes.counter(Direction::Received));
+                request_body::wrap(request.body_mut(), counter, || Some(call.watch_request()));
+            }
+        }
+        Some(call)
+    }
+
+    /// Identifies a request that this layer got.
+    #[inline]
+    fn origin(self: &Arc<Self>, client_mark: usize) -> RequestOrigin {
+        RequestOrigin::of_layer(client_mark, Arc::as_ptr(self).addr())
+    }
+
+    /// Defers the call of a request until a gRPC handler serves it, or an inner layer meets it.
+    ///
+    /// tonic ignores the `content-type` of a request. So callers choose it, and must not escape
+    /// what the layer says of them.
+    #[cold]
+    fn defer<B: 'static>(
+        self: &Arc<Self>,
+        request: &mut Request<B>,
+        is_grpc: bool,
+        client_mark: usize,
+        captured: &'static CapturedHeaders,
+    ) -> Option<ActiveCall> {
+        if !is_grpc {
+            service_and_method(request.uri().path())?;
+        }
+        let (layer, origin, arrived) = (Arc::clone(self), self.origin(client_mark), Instant::now());
+        let mut head = Request::new(());
+        *head.uri_mut() = request.uri().clone();
+        *head.headers_mut() = request.headers().clone();
+        *head.extensions_mut() = request.extensions().clone();
+        let mut end = None;
+        if is_from_socket(request) {
+            request_body::wrap(request.body_mut(), None, || {
+                Some(Arc::clone(end.insert(RequestEnd::take())))
+            });
+        }
+        let start = move |found| {
+            let mut call = layer.start_arrived(&mut head, origin, captured, Some((arrived, found)));
+            if let (Some(call), Some(end)) = (call.recorded(), end) {
+                call.set_request_end(end);
+            }
+            call
+        };
+        Some(ActiveCall::deferred(origin, is_grpc, start))
+    }
+
+    pub(super) fn is_public(&self, request: &RpcRequest<'_>) -> bool {
+        self.public_endpoint
+            .as_ref()
+            .is_some_and(|is_public| guard::PUBLIC_ENDPOINT.run(|| is_public(request)).unwrap_or(true))
+    }
+
+    /// Starts the call of a request, whose headers this layer, or one inside it, got.
+    pub(super) fn start_arrived<B>(
+        &self,
+        request: &mut Request<B>,
+        origin: RequestOrigin,
+        captured: &'static CapturedHeaders,
+        deferred: Option<(Instant, Found)>,
+    ) -> ActiveCall {
+        let instrumentation = self.options.instrumentation();
+        let addrs = if instrumentation.has_tracer() || is_otlp_path(request.uri().path()) {
+            ConnectionAddrs::from_http(request)
+        } else {
+            ConnectionAddrs::default()
+        };
+        let addrs = || addrs;
+        let incoming = IncomingRequest::from_http(request, &addrs);
+        let arrival = Arrival {
+            path: request.uri().path(),
+            origin,
+            deferred,
+        };
+        self.start_incoming(&arrival, &incoming, instrumentation, captured)
+    }
+
+    // Not generic, so that it is compiled once.
+    fn start_incoming(
+        &self,
+        &Arrival { path, origin, deferred }: &Arrival<'_>,
+        incoming: &IncomingRequest<'_>,
+        instrumentation: InstrumentationRef,
+        captured: &'static CapturedHeaders,
+    ) -> ActiveCall {
+        if incoming.is_local_otlp_export(path) {
+            return ActiveCall::local_export(origin);
+        }
+        let request = RpcRequest::new(path, incoming.headers, incoming.extensions);
+        let found = deferred.map_or_else(Found::default, |(_, found)| found);
+        if found.has_service {
+            self.inner.learn(path, found.inner_layer.is_some());
+        }
+        let is_public = || found.inner_layer.is_some_and(|inner| inner.is_public) || self.is_public(&request);
+        if found.inner_layer.is_some_and(|inner| inner.is_filtered) || !self.options.should_record(&request) {
+            let caller = instrumentation.extract(incoming.headers, &KnownHeaders::scan(incoming.headers));
+            let context = match caller {
+                None => Context::current(),
+                Some(caller) if is_public() => with_baggage_of(&caller),
+                Some(caller) => caller,
+            };
+            return ActiveCall::filtered(origin, context);
+        }
+        let method = self.registry.get(path);
+        let params = CallParams {
+            method: method.unwrap_or_else(|| self.registry.fallback()),
+            unresolved: method.is_none().then(|| UnresolvedMethod {
+                path: Box::from(path),
+                registry: Arc::clone(&self.registry),
+                expects_answer: false,
+            }),
+            message_sizes: MessageSizes::new_if_enabled(&instrumentation, method, self.message_sizes),
+            instrumentation,
+            layer_headers: Some(captured),
+            handler_headers: None,
+            origin,
+            arrived: deferred.map(|(arrived, _)| arrived),
+        };
+        let call = start_call(params, is_public(), incoming, &captured.request_headers);
+        self.options.add_span_attributes(&call, &request);
+        ActiveCall::Recorded(call)
+    }
+}
+
+/// Returns the current context with the baggage of an untrusted caller, and nothing else of it.
+fn with_baggage_of(caller: &Context) -> Context {
+    let members = caller.baggage().iter().map(|(key, (value, metadata))| {
+        let (value, metadata) = (value.clone(), metadata.clone());
+        KeyValueMetadata::new(key.clone(), value, metadata)
+    });
+    Context::current().with_baggage(members)
+}

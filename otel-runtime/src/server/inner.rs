@@ -1,0 +1,79 @@
+//! The layers inside a layer, as far as it has met them.
+//!
+//! A span cannot leave the trace that it has joined. So a layer that trusts its callers waits with
+//! the calls that an inner one may distrust, once it has met such an inner layer.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{PoisonError, RwLock};
+
+/// Maximum number of paths that a layer keeps.
+const MAX_PATHS: usize = 2000;
+
+/// Number of restarted calls after which a layer waits with every call, whatever its path.
+///
+/// Each leaks a span. Where paths tell nothing, since something else decides what is inside, their
+/// number would have no bound.
+const MAX_RESTARTS: usize = 64;
+
+/// The paths of requests that a layer has met, and whether an inner layer meets them, too.
+#[derive(Debug, Default)]
+pub(super) struct InnerLayers {
+    /// Number of calls that an inner layer has met and restarted, and 1 if it has met any.
+    met: AtomicUsize,
+    paths: RwLock<HashMap<Box<str>, bool>>,
+}
+
+impl InnerLayers {
+    /// Returns `true` if an inner layer may be stricter about a request.
+    #[inline]
+    pub(super) fn may_meet(&self, path: &str) -> bool {
+        let met = self.met.load(Ordering::Relaxed);
+        met > 0 && self.lookup(met, path)
+    }
+
+    #[cold]
+    fn lookup(&self, met: usize, path: &str) -> bool {
+        if met >= MAX_RESTARTS {
+            return true;
+        }
+        let paths = self.paths.read().unwrap_or_else(PoisonError::into_inner);
+        paths.get(path).copied().unwrap_or(true)
+    }
+
+    /// Records whether a stricter inner layer has met a request that reached a service.
+    #[cold]
+    pub(super) fn learn(&self, path: &str, has_inner: bool) {
+        let mut paths = self.paths.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = paths.get_mut(path) {
+            *known |= has_inner;
+        } else if paths.len() < MAX_PATHS {
+            paths.insert(Box::from(path), has_inner);
+        }
+        self.met.fetch_max(usize::from(has_inner), Ordering::Relaxed);
+    }
+
+    /// Records that an inner layer has restarted a call.
+    #[cold]
+    pub(super) fn add_restart(&self) {
+        self.met.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_learned_until_they_have_told_too_little() {
+        let layers = InnerLayers::default();
+        layers.learn("/plain", false);
+        assert!(!layers.may_meet("/plain") && !layers.may_meet("/other"));
+        layers.add_restart();
+        assert!(!layers.may_meet("/plain") && layers.may_meet("/other"));
+        for _ in 1..MAX_RESTARTS {
+            layers.add_restart();
+        }
+        assert!(layers.may_meet("/plain"));
+    }
+}

@@ -1,0 +1,156 @@
+//! A layer inside another one: both meet an RPC, which has one call.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+
+use http::Request;
+use opentelemetry::KeyValue;
+
+use super::layer::ServerLayer;
+use crate::attributes::captured_headers::CapturedHeaders;
+use crate::grpc::side::Direction;
+use crate::layer::request::RpcRequest;
+use crate::rpc::active_call::{ActiveCall, Found, InnerWord};
+use crate::rpc::call::Call;
+use crate::rpc::current;
+use crate::rpc::request_body;
+
+/// The layers of this program, by their address.
+#[derive(Default)]
+struct Layers {
+    by_address: HashMap<usize, Weak<ServerLayer>>,
+    /// Number of layers at which those that are gone are removed.
+    full_at: usize,
+}
+
+static LAYERS: LazyLock<Mutex<Layers>> = LazyLock::new(Mutex::default);
+
+impl Layers {
+    fn insert(&mut self, layer: &Arc<ServerLayer>) {
+        if self.by_address.len() >= self.full_at {
+            self.by_address.retain(|_, layer| layer.strong_count() > 0);
+            self.full_at = 2 * self.by_address.len() + 16;
+        }
+        self.by_address.insert(Arc::as_ptr(layer).addr(), Arc::downgrade(layer));
+    }
+}
+
+impl ServerLayer {
+    /// Puts the layer behind a pointer, by which layers inside it can find it.
+    pub(super) fn shared(self) -> Arc<Self> {
+        let layer = Arc::new(self);
+        LAYERS.lock().unwrap_or_else(PoisonError::into_inner).insert(&layer);
+        layer
+    }
+
+    fn at_address(address: usize) -> Option<Arc<Self>> {
+        let layers = LAYERS.lock().unwrap_or_else(PoisonError::into_inner);
+        layers.by_address.get(&address)?.upgrade()
+    }
+
+    /// Joins the call of an outer layer.
+    ///
+    /// The stricter of the two decides whether the caller is trusted, and whether the call is
+    /// recorded. Attributes and request headers are added to those of the outer layer. Returns the
+    /// call if it had to start anew, as this layer's own.
+    #[cold]
+    pub(super) fn join<B: 'static>(
+        &self,
+        request: &mut Request<B>,
+        captured: &'static CapturedHeaders,
+    ) -> Option<ActiveCall> {
+        for (option, is_set) in [
+            ("response_headers", !captured.response_headers.is_empty()),
+            ("response_trailers", !captured.response_trailers.is_empty()),
+            ("instrumentation", self.options.instrumentation.is_some()),
+            ("message_sizes", self.message_sizes),
+        ] {
+            if is_set {
+                warn_of_outer_layer(option);
+            }
+        }
+        let rpc_request = RpcRequest::from_http(request);
+        let word = InnerWord {
+            is_public: self.is_public(&rpc_request),
+            is_filtered: !self.options.should_record(&rpc_request),
+        };
+        let mut restarted = None;
+        if current::is_deferred() {
+            current::start_deferred(Found {
+                has_service: true,
+                inner_layer: Some(word),
+            });
+            let sizes = current::with_recorded(|call| call.message_sizes().cloned()).flatten();
+            if let Some(sizes) = sizes {
+                request_body::wrap(request.body_mut(), Some(sizes.counter(Direction::Received)), || None);
+            }
+        } else {
+            restarted = self.restart(request, word, captured);
+        }
+        let add = |call: &mut Call| self.add_attributes(call, request, captured);
+        if let Some(call) = &mut restarted {
+            call.recorded().map(add);
+        } else {
+            current::take_recorded(add);
+        }
+        restarted
+    }
+
+    /// Starts the current call anew if this layer is stricter than the outer one.
+    ///
+    /// The outer layer learns from it, and waits with its later calls.
+    fn restart<B>(
+        &self,
+        request: &mut Request<B>,
+        word: InnerWord,
+        captured: &'static CapturedHeaders,
+    ) -> Option<ActiveCall> {
+        let origin = current::with_recorded(|call| call.origin())?;
+        let outer = ServerLayer::at_address(origin.layer);
+        let outer = outer.as_deref();
+        let is_stricter =
+            || word.is_public && !outer.is_some_and(|outer| outer.is_public(&RpcRequest::from_http(request)));
+        if !word.is_filtered && !is_stricter() {
+            return None;
+        }
+        let mut discarded = current::with_current(Option::take).flatten()?;
+        let call = discarded.recorded()?;
+        call.discard();
+        let (arrived, outer_captured) = (call.started_at(), call.layer_headers());
+        let found = Found {
+            has_service: true,
+            inner_layer: Some(word),
+        };
+        Some(match (outer, outer_captured) {
+            (Some(outer), Some(captured)) => {
+                outer.inner.add_restart();
+                outer.start_arrived(request, origin, captured, Some((arrived, found)))
+            }
+            // The outer layer is gone, while its last calls go on.
+            _ => self.start_arrived(request, origin, captured, Some((arrived, found))),
+        })
+    }
+
+    /// Adds the attributes of this layer to the call of an outer one.
+    fn add_attributes<B>(&self, call: &mut Call, request: &Request<B>, captured: &CapturedHeaders) {
+        self.options.add_span_attributes(call, &RpcRequest::from_http(request));
+        let outer = call.layer_headers().map(|captured| &captured.request_headers);
+        call.set_attributes(|| {
+            let attributes = captured.request_headers.attributes(request.headers());
+            let is_new = |attribute: &KeyValue| !outer.is_some_and(|outer| outer.has(&attribute.key));
+            attributes.filter(is_new).collect::<Vec<_>>()
+        });
+    }
+}
+
+fn warn_of_outer_layer(option: &str) {
+    static WARNED: AtomicBool = AtomicBool::new(false);
+
+    if !WARNED.swap(true, Ordering::Relaxed) {
+        tracing::warn!(
+            target: "otel_runtime",
+            "`{option}` has no effect on a `ServerLayer` inside another one: set it on the outer layer (logged once)"
+        );
+    }
+}

@@ -1,0 +1,191 @@
+//! `instrumentation/development.rust.otel_runtime`: the options of `ServerLayer` and `ClientLayer`.
+
+use http::HeaderName;
+use otel_runtime::filter::{self, Filter};
+use otel_runtime::{ClientLayer, GRPC_DURATION_BOUNDARIES, ServerLayer};
+
+use super::node::Value;
+use super::section::{Item, Section};
+use crate::error::InitError;
+
+/// The defaults of the layers that the program creates.
+#[derive(Debug)]
+pub(crate) struct Layers {
+    server: ServerLayer,
+    client: ClientLayer,
+    duration_boundaries: Option<Vec<f64>>,
+    /// The lines of [`check`](super::check) about them.
+    pub(super) lines: Vec<String>,
+}
+
+impl Layers {
+    pub(crate) fn set_defaults(&self) {
+        self.server.clone().set_default();
+        self.client.clone().set_default();
+        if let Some(boundaries) = &self.duration_boundaries {
+            otel_runtime::set_duration_boundaries(boundaries.clone());
+        }
+    }
+}
+
+pub(super) fn read(item: &Item<'_>) -> Result<Layers, InitError> {
+    let mut section = item.section()?;
+    let mut layers = Layers {
+        server: ServerLayer::new(),
+        client: ClientLayer::new(""),
+        duration_boundaries: None,
+        lines: Vec::new(),
+    };
+    if let Some(item) = section.get("duration_boundaries") {
+        let boundaries = boundaries(&item)?;
+        layers.lines.push(format!("duration boundaries: {boundaries:?} s"));
+        layers.duration_boundaries = Some(boundaries);
+    }
+    if let Some(item) = section.get("server") {
+        let (server, line) = server(&item)?;
+        layers.server = server;
+        layers.lines.push(line);
+    }
+    if let Some(item) = section.get("client") {
+        let (client, line) = client(&item)?;
+        layers.client = client;
+        layers.lines.push(line);
+    }
+    section.finish()?;
+    Ok(layers)
+}
+
+fn server(item: &Item<'_>) -> Result<(ServerLayer, String), InitError> {
+    let mut section = item.section()?;
+    let mut options = Options::read(&mut section)?;
+    let mut layer = ServerLayer::new();
+    if options.flag(&mut section, "public_endpoint")? {
+        layer = layer.public_endpoint();
+    }
+    if options.flag(&mut section, "message_sizes")? {
+        layer = layer.message_sizes();
+    }
+    section.finish()?;
+    let line = options.line("server");
+    layer = layer
+        .request_headers(options.request_headers)
+        .response_headers(options.response_headers)
+        .response_trailers(options.response_trailers);
+    Ok((options.filters.into_iter().fold(layer, ServerLayer::filter), line))
+}
+
+fn client(item: &Item<'_>) -> Result<(ClientLayer, String), InitError> {
+    let mut section = item.section()?;
+    let options = Options::read(&mut section)?;
+    section.finish()?;
+    let line = options.line("client");
+    let layer = ClientLayer::new("")
+        .request_headers(options.request_headers)
+        .response_headers(options.response_headers)
+        .response_trailers(options.response_trailers);
+    Ok((options.filters.into_iter().fold(layer, ClientLayer::filter), line))
+}
+
+/// Options that both layers have.
+struct Options {
+    request_headers: Vec<String>,
+    response_headers: Vec<String>,
+    response_trailers: Vec<String>,
+    filters: Vec<Filter>,
+    /// The options that are set, for people.
+    words: Vec<String>,
+}
+
+impl Options {
+    fn read(section: &mut Section<'_>) -> Result<Self, InitError> {
+        let mut words = Vec::new();
+        let mut headers = |name| {
+            let names = section.get(name).map(|item| header_names(&item)).transpose()?;
+            if let Some(names) = &names {
+                words.push(format!("{name} {}", names.join(", ")));
+            }
+            Ok::<_, InitError>(names.unwrap_or_default())
+        };
+        let (request_headers, response_headers) = (headers("request_headers")?, headers("response_headers")?);
+        let response_trailers = headers("response_trailers")?;
+        let filters = section.get("filters").map(|item| filters(&item)).transpose()?;
+        let filters = filters.unwrap_or_default();
+        if !filters.is_empty() {
+            words.push(format!("filters {}", filters.len()));
+        }
+        Ok(Options {
+            request_headers,
+            response_headers,
+            response_trailers,
+            filters,
+            words,
+        })
+    }
+
+    /// Reads an option that is on or off.
+    fn flag(&mut self, section: &mut Section<'_>, name: &'static str) -> Result<bool, InitError> {
+        let is_on = section.get(name).map(|item| item.boolean()).transpose()? == Some(true);
+        if is_on {
+            self.words.push(name.to_owned());
+        }
+        Ok(is_on)
+    }
+
+    fn line(&self, side: &str) -> String {
+        format!("{side} layers: {}", self.words.join("; "))
+    }
+}
+
+fn header_names(item: &Item<'_>) -> Result<Vec<String>, InitError> {
+    let name = |item: &Item<'_>| {
+        let name = item.text()?;
+        match HeaderName::from_bytes(name.as_bytes()) {
+            Ok(name) => Ok(name.as_str().to_owned()),
+            Err(_) => Err(item.error("is not a valid header name; expected one such as x-tenant")),
+        }
+    };
+    item.list()?.iter().map(name).collect()
+}
+
+fn filters(item: &Item<'_>) -> Result<Vec<Filter>, InitError> {
+    item.list()?.iter().map(filter).collect()
+}
+
+/// Reads a filter, named as its function in [`otel_runtime::filter`].
+fn filter(item: &Item<'_>) -> Result<Filter, InitError> {
+    let (kind, value) = item.only()?;
+    Ok(match kind {
+        "health_check" | "reflection" => {
+            value.section()?.finish()?;
+            match kind {
+                "health_check" => filter::health_check(),
+                _ => filter::reflection(),
+            }
+        }
+        "service" => filter::service(value.text()?),
+        "service_prefix" => filter::service_prefix(value.text()?),
+        "method" => filter::method(value.text()?),
+        "not" => filter::not(filter(&value)?),
+        "any" => filter::any(filters(&value)?),
+        "all" => filter::all(filters(&value)?),
+        _ => {
+            return Err(value.error(
+                "is not a known filter; known are health_check, reflection, service, service_prefix, method, not, \
+                 any, all",
+            ));
+        }
+    })
+}
+
+/// Reads the boundaries of histograms in seconds: a list, or `grpc`.
+fn boundaries(item: &Item<'_>) -> Result<Vec<f64>, InitError> {
+    if let Value::Text(_) = item.value() {
+        item.one_of(&[("grpc", ())])?;
+        return Ok(GRPC_DURATION_BOUNDARIES.to_vec());
+    }
+    let boundaries: Vec<f64> = item.list()?.iter().map(Item::float).collect::<Result<_, _>>()?;
+    if boundaries.iter().any(|boundary| !boundary.is_finite()) || !boundaries.is_sorted_by(|a, b| a < b) {
+        return Err(item.error("must be finite numbers, each greater than the one before"));
+    }
+    Ok(boundaries)
+}

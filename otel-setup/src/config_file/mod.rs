@@ -1,0 +1,159 @@
+//! `OTEL_CONFIG_FILE`: OpenTelemetry's declarative configuration.
+//!
+//! [`yaml`] and [`substitution`] read a file, [`section`] gives typed access to it, and a module
+//! for each section turns it into what the setup takes: exporters with the variables that mean the
+//! same, a sampler, views.
+//!
+//! [Specification](https://opentelemetry.io/docs/specs/otel/configuration/data-model/) and
+//! [schema](https://github.com/open-telemetry/opentelemetry-configuration)
+
+mod build;
+mod check;
+mod exporters;
+mod instrumentation;
+mod layers;
+mod limits;
+mod logger_provider;
+mod meter_provider;
+mod node;
+mod prometheus;
+mod propagators;
+mod resource;
+mod samplers;
+mod scalar;
+mod section;
+mod substitution;
+#[cfg(all(test, feature = "console", feature = "otlp"))]
+mod tests;
+mod tracer_provider;
+mod views;
+mod yaml;
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::{env, fs};
+
+use opentelemetry::KeyValue;
+
+pub use self::check::{ConfigReport, check};
+use self::exporters::Pipeline;
+use self::instrumentation::Instrumentation;
+use self::meter_provider::Metrics;
+use self::section::{File, Item};
+use self::tracer_provider::Traces;
+use crate::error::InitError;
+
+/// The major version of the schema.
+const MAJOR: u32 = 1;
+/// The latest minor version that is known here.
+const MINOR: u32 = 2;
+
+/// The content of a configuration file.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) is_disabled: bool,
+    /// The names of propagators, as `OTEL_PROPAGATORS` has them.
+    pub(crate) propagators: String,
+    pub(crate) instrumentation: Instrumentation,
+    resource: Vec<KeyValue>,
+    traces: Option<Traces>,
+    metrics: Option<Metrics>,
+    logs: Option<Vec<Pipeline>>,
+    warnings: Vec<String>,
+}
+
+impl Config {
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, is no YAML, or does not follow the schema. The message names the
+    /// place.
+    pub(crate) fn load(path: &str) -> Result<Self, InitError> {
+        let extension = Path::new(path).extension().and_then(|extension| extension.to_str());
+        if !matches!(extension, Some("yaml" | "yml")) {
+            return Err(InitError::new(format!(
+                "the configuration file {path:?} must end in .yaml or .yml"
+            )));
+        }
+        let text = fs::read_to_string(path).map_err(|error| {
+            InitError::new(format!("cannot read the configuration file {path:?}: {error}")).with_source(error)
+        })?;
+        Config::parse(path, &text, &|name| env::var(name).ok())
+    }
+
+    pub(crate) fn parse(name: &str, text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, InitError> {
+        let root = yaml::parse(text, lookup).map_err(|problem| InitError::new(format!("{name}: {problem}")))?;
+        let file = File {
+            name: name.to_owned(),
+            warnings: RefCell::default(),
+        };
+        let mut config = read(&Item::root(&file, &root))?;
+        config.warnings = file.warnings.into_inner();
+        Ok(config)
+    }
+}
+
+fn read(root: &Item<'_>) -> Result<Config, InitError> {
+    let mut section = root.section()?;
+    check_version(&section.required("file_format")?)?;
+    let is_disabled = section.get("disabled").map(|item| item.boolean()).transpose()?;
+    if let Some(level) = section
+        .get("log_level")
+        .filter(|level| level.text().is_ok_and(|text| text != "info"))
+    {
+        level.warn("is not supported; RUST_LOG filters the SDK's own messages");
+    }
+    let general_limit = limits::general(section.get("attribute_limits"))?;
+    let config = Config {
+        is_disabled: is_disabled.unwrap_or_default(),
+        propagators: propagators::names(section.get("propagator"))?,
+        resource: resource::attributes(section.get("resource"))?,
+        traces: section
+            .get("tracer_provider")
+            .map(|item| tracer_provider::read(&item, general_limit))
+            .transpose()?,
+        metrics: section
+            .get("meter_provider")
+            .map(|item| meter_provider::read(&item))
+            .transpose()?,
+        logs: section
+            .get("logger_provider")
+            .map(|item| logger_provider::read(&item))
+            .transpose()?,
+        instrumentation: instrumentation::read(section.get("instrumentation/development"))?,
+        warnings: Vec::new(),
+    };
+    if let Some(distribution) = section.get("distribution") {
+        for (_, options) in distribution.entries()? {
+            options.warn("is for another distribution; ignoring it");
+        }
+    }
+    section.finish()?;
+    Ok(config)
+}
+
+/// Checks the version of the schema: another major version is an error, a later minor version may
+/// have properties that are not known here.
+fn check_version(item: &Item<'_>) -> Result<(), InitError> {
+    let text = item
+        .text()
+        .map_err(|_| item.error("must be a string, such as \"1.0\""))?;
+    let number = text.split_once('-').map_or(text, |(number, _)| number);
+    let version = number.split_once('.').and_then(|(major, minor)| {
+        let version: (u32, u32) = (major.parse().ok()?, minor.parse().ok()?);
+        Some(version)
+    });
+    match version {
+        Some((MAJOR, MINOR..)) if version > Some((MAJOR, MINOR)) => {
+            item.warn(format_args!(
+                "is {text:?}, but {MAJOR}.{MINOR} is the latest version known here"
+            ));
+            Ok(())
+        }
+        Some((MAJOR, _)) => Ok(()),
+        _ => Err(item.error(format_args!(
+            "is {text:?}, but only the versions {MAJOR}.* are supported"
+        ))),
+    }
+}

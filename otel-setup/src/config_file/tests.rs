@@ -1,0 +1,315 @@
+//! Tests of whole files: what each property of the schema does, and what faulty files are told.
+
+use opentelemetry_sdk::Resource;
+
+use super::Config;
+use crate::Exporter;
+use crate::batch_settings::BatchSettings;
+use crate::env::Env;
+use crate::otlp::settings;
+use crate::signal::Signal;
+
+fn parse(text: &str) -> Result<Config, String> {
+    let config = Config::parse("otel.yaml", text, &|_| None);
+    config.map_err(|error| error.to_string())
+}
+
+fn load(text: &str) -> Config {
+    parse(text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn properties_of_the_root() {
+    let config = load(include_str!("files/root.yaml"));
+    assert!(config.is_disabled);
+    assert!(config.traces.is_none() && config.metrics.is_none() && config.logs.is_none());
+    assert_eq!(config.propagators, "none");
+    assert_eq!(config.instrumentation.stability_opt_in, "rpc/dup");
+    let layers = config.instrumentation.layers.as_ref().unwrap();
+    let headers = "response_headers x-shard; response_trailers x-cost";
+    assert_eq!(
+        layers.lines,
+        [
+            "duration boundaries: [0.01, 0.1, 1.0] s".to_owned(),
+            format!(
+                "server layers: request_headers x-tenant, grpc-trace-bin; {headers}; filters 3; public_endpoint; \
+                 message_sizes"
+            ),
+            format!("client layers: request_headers x-tenant; {headers}; filters 1"),
+        ]
+    );
+    let unsupported = "is not supported by OpenTelemetry's SDK for Rust; ignoring it";
+    assert_eq!(
+        config.into_warnings(),
+        [
+            "otel.yaml:4: log_level is not supported; RUST_LOG filters the SDK's own messages".to_owned(),
+            format!("otel.yaml:6: attribute_limits.attribute_value_length_limit {unsupported}"),
+            format!("otel.yaml:7: attribute_limits.attribute_value_depth_limit {unsupported}"),
+            format!("otel.yaml:14: instrumentation/development.general.rpc.semconv.experimental {unsupported}"),
+            "otel.yaml:47: distribution.other is for another distribution; ignoring it".to_owned(),
+        ]
+    );
+}
+
+#[test]
+fn legacy_names_of_rpcs() {
+    for (general, expected) in [
+        ("{stability_opt_in_list: \"http,rpc/dup\"}", "http,rpc/dup"),
+        ("{stability_opt_in_list: rpc/dup, rpc: {semconv: {version: 1}}}", ""),
+        ("{rpc: {semconv: {dual_emit: true}}}", "rpc/dup"),
+        ("{rpc: {}}", ""),
+    ] {
+        let config = load(&format!(
+            "file_format: \"1.0\"\ninstrumentation/development: {{general: {general}}}"
+        ));
+        assert_eq!(config.instrumentation.stability_opt_in, expected, "{general}");
+    }
+}
+
+#[test]
+fn resource_and_propagators() {
+    let config = load(include_str!("files/resource.yaml"));
+    let resource = Resource::builder_empty()
+        .with_attributes(config.resource.clone())
+        .build();
+    let mut attributes: Vec<String> = resource.iter().map(|(key, value)| format!("{key}={value:?}")).collect();
+    attributes.sort();
+    assert_eq!(
+        attributes,
+        [
+            "a.bool=Bool(true)",
+            "a.double=F64(1.0)",
+            "a.string=String(Owned(\"1\"))",
+            "an.int=I64(16)",
+            "bools=Array(Bool([true, false]))",
+            "doubles=Array(F64([1.0, 2.5]))",
+            "guessed=Array(F64([1.0, 2.5]))",
+            "ints=Array(I64([1, 2]))",
+            "service.name=String(Owned(\"greeter\"))",
+            "service.namespace=String(Owned(\"shop\"))",
+            "service.version=String(Owned(\"1.2\"))",
+            "strings=Array(String([Owned(\"a\"), Owned(\"b\")]))",
+            "team=String(Owned(\"from the list\"))",
+        ]
+    );
+    assert_eq!(config.propagators, "tracecontext,baggage,b3,b3multi,jaeger,xray");
+}
+
+#[test]
+fn spans() {
+    let config = load(include_str!("files/tracer_provider.yaml"));
+    let traces = config.traces.as_ref().unwrap();
+    let exporters: Vec<Exporter> = traces.pipelines.iter().map(|pipeline| pipeline.exporter).collect();
+    assert_eq!(
+        exporters,
+        [Exporter::Otlp, Exporter::Otlp, Exporter::Otlp, Exporter::Console]
+    );
+    assert_eq!(format!("{:?}", traces.sampler), "ParentBased(TraceIdRatioBased(0.25))");
+    let limits = crate::traces::limits(&traces.limits);
+    assert_eq!(
+        [
+            limits.max_attributes_per_span,
+            limits.max_events_per_span,
+            limits.max_links_per_span,
+            limits.max_attributes_per_event,
+            limits.max_attributes_per_link,
+        ],
+        [10, 20, 30, 40, 50]
+    );
+
+    let endpoints = traces.pipelines[..3].iter();
+    let endpoints = endpoints.map(|pipeline| crate::otlp::checked_endpoint(Signal::Traces, &pipeline.env).unwrap());
+    assert_eq!(
+        endpoints.collect::<Vec<_>>(),
+        [
+            "http://collector:4317 over gRPC",
+            "http://collector:4318/otlp over HTTP",
+            "http://localhost:4318/v1/traces over HTTP",
+        ]
+    );
+    let env = &traces.pipelines[0].env;
+    let batch = BatchSettings::for_spans(env);
+    assert_eq!(
+        (batch.interval.as_millis(), batch.max_queue_size, batch.max_batch_size),
+        (100, 1000, 100)
+    );
+    assert!(settings::is_compressed(Signal::Traces, env));
+    assert_eq!(
+        settings::timeout(Signal::Traces, env).as_millis(),
+        3000,
+        "the shorter one"
+    );
+    let headers = crate::otlp::headers::headers(Signal::Traces, &[], env).unwrap();
+    assert_eq!(headers["api-key"], "a,b=c %");
+    assert_eq!(headers["x"], "y z");
+    assert_eq!(headers.len(), 2);
+    assert_eq!(
+        BatchSettings::for_spans(&traces.pipelines[2].env).interval.as_millis(),
+        1
+    );
+
+    let warnings = config.into_warnings();
+    let unsupported = "is not supported by OpenTelemetry's SDK for Rust; ignoring it";
+    let place = "tracer_provider.processors[0].batch.exporter.otlp_grpc";
+    assert_eq!(
+        warnings,
+        [
+            format!("otel.yaml:26: {place}.max_request_size {unsupported}"),
+            format!("otel.yaml:27: {place}.max_response_size {unsupported}"),
+            "otel.yaml:38: tracer_provider.processors[3].simple is exported in batches, ten times a second".to_owned(),
+        ]
+    );
+}
+
+#[cfg(feature = "prometheus")]
+#[test]
+fn metrics() {
+    let config = load(include_str!("files/meter_provider.yaml"));
+    let metrics = config.metrics.as_ref().unwrap();
+    let exporters: Vec<Exporter> = metrics.pipelines.iter().map(|pipeline| pipeline.exporter).collect();
+    assert_eq!(exporters, [Exporter::Otlp, Exporter::Console, Exporter::Prometheus]);
+    let env = &metrics.pipelines[0].env;
+    assert_eq!(format!("{:?}", settings::temporality(env)), "LowMemory");
+    assert_eq!(settings::timeout(Signal::Metrics, env).as_millis(), 500);
+    assert_eq!(env.text("OTEL_METRIC_EXPORT_INTERVAL").unwrap(), "1000");
+    let env = &metrics.pipelines[2].env;
+    assert_eq!(env.text("OTEL_EXPORTER_PROMETHEUS_HOST").unwrap(), "127.0.0.1");
+    assert_eq!(env.text("OTEL_METRICS_EXEMPLAR_FILTER").unwrap(), "always_on");
+    let strategy = metrics.prometheus.translation_strategy;
+    assert_eq!(strategy, Some(crate::TranslationStrategy::NoTranslation));
+    assert_eq!(metrics.views.len(), 8);
+    assert_eq!(config.into_warnings(), [""; 0]);
+}
+
+#[test]
+fn log_records() {
+    let config = load(include_str!("files/logger_provider.yaml"));
+    let logs = config.logs.as_ref().unwrap();
+    assert_eq!(
+        logs.iter().map(|pipeline| pipeline.exporter).collect::<Vec<_>>(),
+        [Exporter::Otlp, Exporter::Console]
+    );
+    assert!(
+        settings::timeout(Signal::Logs, &logs[0].env).as_secs() > 1_000_000,
+        "no limit"
+    );
+    assert_eq!(config.into_warnings().len(), 4);
+}
+
+#[test]
+fn faulty_files_are_errors_that_name_the_place() {
+    let traces = |exporter: &str| {
+        format!("file_format: \"1.0\"\ntracer_provider:\n  processors:\n    - batch: {{exporter: {exporter}}}\n")
+    };
+    let layers = |layers: &str| {
+        format!("file_format: \"1.0\"\ninstrumentation/development: {{rust: {{otel_runtime: {layers}}}}}\n")
+    };
+    let options = "otel.yaml:2: instrumentation/development.rust.otel_runtime";
+    let exporter = "otel.yaml:4: tracer_provider.processors[0].batch.exporter";
+    for (text, expected) in [
+        (
+            "disabled: false",
+            "otel.yaml:1: lacks the required property `file_format`",
+        ),
+        (
+            "file_format: 1.0",
+            "otel.yaml:1: file_format must be a string, such as \"1.0\"",
+        ),
+        (
+            "file_format: \"0.4\"",
+            "otel.yaml:1: file_format is \"0.4\", but only the versions 1.* are supported",
+        ),
+        (
+            "file_format: \"2.0\"",
+            "otel.yaml:1: file_format is \"2.0\", but only the versions 1.* are supported",
+        ),
+        (
+            "file_format: \"1.0\"\ndisabled: yes",
+            "otel.yaml:2: disabled must be true or false",
+        ),
+        (
+            "file_format: \"1.0\"\ntracer_provider: {}",
+            "otel.yaml:2: tracer_provider lacks the required property `processors`",
+        ),
+        (&traces("{}"), &format!("{exporter} must have exactly one property")),
+        (
+            &traces("{mine: }"),
+            &format!("{exporter}.mine is not an exporter that is supported here"),
+        ),
+        (
+            &traces("{otlp_http: {compresion: gzip}}"),
+            &format!(
+                "{exporter}.otlp_http.compresion is not a known property; known are endpoint, headers_list, headers, \
+                 compression, timeout, tls, encoding, max_request_size, max_response_size"
+            ),
+        ),
+        (
+            &traces("{otlp_http: {encoding: json}}"),
+            &format!("{exporter}.otlp_http.encoding is \"json\", but must be one of protobuf"),
+        ),
+        (
+            &traces("{otlp_http: {timeout: -1}}"),
+            &format!("{exporter}.otlp_http.timeout must be at least 0"),
+        ),
+        (
+            &traces("{otlp_http: {tls: {ca_file: ca.pem}}}"),
+            &format!("{exporter}.otlp_http.tls.ca_file must be an absolute path"),
+        ),
+        (
+            &layers("{server: {request_headers: [\"a b\"]}}"),
+            &format!("{options}.server.request_headers[0] is not a valid header name; expected one such as x-tenant"),
+        ),
+        (
+            &layers("{client: {public_endpoint: true}}"),
+            &format!(
+                "{options}.client.public_endpoint is not a known property; known are request_headers, \
+                 response_headers, response_trailers, filters"
+            ),
+        ),
+        (
+            &layers("{server: {filters: [{not: {path: x}}]}}"),
+            &format!(
+                "{options}.server.filters[0].not.path is not a known filter; known are health_check, reflection, \
+                 service, service_prefix, method, not, any, all"
+            ),
+        ),
+        (
+            &layers("{duration_boundaries: [0.1, 0.1]}"),
+            &format!("{options}.duration_boundaries must be finite numbers, each greater than the one before"),
+        ),
+        (
+            &layers("{duration_boundaries: fine}"),
+            &format!("{options}.duration_boundaries is \"fine\", but must be one of grpc"),
+        ),
+        ("file_format: [", "otel.yaml: line "),
+    ] {
+        let error = parse(text).err().unwrap_or_else(|| panic!("{text} is accepted"));
+        assert!(error.starts_with(expected), "{error}");
+    }
+}
+
+#[test]
+fn errors_of_the_setup_name_the_place() {
+    let config = load(
+        "file_format: \"1.0\"\ntracer_provider:\n  processors:\n    - batch: {exporter: {otlp_grpc: {endpoint: \"http://\"}}}",
+    );
+    let env: &Env = &config.traces.as_ref().unwrap().pipelines[0].env;
+    let error = crate::otlp::checked_endpoint(Signal::Traces, env)
+        .unwrap_err()
+        .in_places(env);
+    assert_eq!(
+        error.to_string(),
+        "tracer_provider.processors[0].batch.exporter.otlp_grpc.endpoint=\"http://\" is not a valid URL; expected e.g. \
+         http://localhost:4317"
+    );
+}
+
+#[test]
+fn later_minor_versions_are_read_with_a_warning() {
+    let config = load("file_format: \"1.9\"");
+    assert_eq!(
+        config.into_warnings(),
+        ["otel.yaml:1: file_format is \"1.9\", but 1.2 is the latest version known here"]
+    );
+    assert_eq!(load("file_format: \"1.0-rc.2\"").into_warnings(), [""; 0]);
+}

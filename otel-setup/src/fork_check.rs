@@ -1,0 +1,52 @@
+//! Detects that this process is a fork of the one that set telemetry up.
+
+use std::process;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The reason why a forked process exports nothing.
+pub(crate) const FORKED: &str = "this process was forked after the setup of telemetry, and has none of the threads that export; \
+     set telemetry up after the fork instead";
+
+/// The minimum number of milliseconds between two checks. The system call takes 50 to 200 ns, and a
+/// span about 1 µs.
+const INTERVAL: u64 = 100;
+
+/// The process that was set up.
+#[derive(Debug)]
+pub(crate) struct ForkCheck {
+    process: u32,
+    /// The time of the last item at which the process was compared, in milliseconds.
+    checked_at: AtomicU64,
+    is_news: AtomicBool,
+}
+
+impl Default for ForkCheck {
+    fn default() -> Self {
+        ForkCheck {
+            process: process::id(),
+            checked_at: AtomicU64::default(),
+            is_news: AtomicBool::new(true),
+        }
+    }
+}
+
+impl ForkCheck {
+    pub(crate) fn is_forked(&self) -> bool {
+        process::id() != self.process
+    }
+
+    /// Returns `true` once in a forked process, at the first item that is later than the last check
+    /// by the interval.
+    ///
+    /// `time` is that of the item: to read the clock again would cost more than the rest.
+    pub(crate) fn is_news(&self, time: Option<SystemTime>) -> bool {
+        let time = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let millis = time.map_or(0, |time| time.as_secs() * 1000 + u64::from(time.subsec_millis()));
+        if millis.abs_diff(self.checked_at.load(Ordering::Relaxed)) < INTERVAL {
+            return false;
+        }
+        self.checked_at.store(millis, Ordering::Relaxed);
+        self.is_forked() && self.is_news.swap(false, Ordering::Relaxed)
+    }
+}

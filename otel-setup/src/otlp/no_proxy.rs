@@ -1,0 +1,47 @@
+//! Direct connections: without the Cargo feature `proxy`.
+
+use std::net::IpAddr;
+
+use http::{HeaderValue, Uri};
+pub(super) use hyper_util::client::legacy::connect::HttpConnector as Connector;
+
+use crate::env::Env;
+
+/// A proxy, of which there is none.
+#[derive(Clone, Debug)]
+pub(super) enum Proxy {}
+
+impl Proxy {
+    /// Warns about the variable of a proxy that would be used with the feature.
+    pub(super) fn for_endpoint(endpoint: &Uri, env: &Env) -> Option<Self> {
+        let host = endpoint.host()?;
+        let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+        if host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback()) {
+            return None;
+        }
+        let variables = match endpoint.scheme_str() {
+            Some("https") => ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"],
+            _ => ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"],
+        };
+        let (name, _) = env.first_set(variables)?;
+        // The value may contain a password.
+        env.warn(
+            name,
+            "…",
+            "requires the Cargo feature `proxy` of otel-setup; connecting directly",
+        );
+        None
+    }
+
+    pub(super) fn authorization(&self, _: &Uri) -> Option<&HeaderValue> {
+        match *self {}
+    }
+}
+
+pub(super) fn for_http(tcp: Connector, _: Option<Proxy>) -> Connector {
+    tcp
+}
+
+pub(super) fn for_grpc(_: Connector, proxy: &Proxy) -> Connector {
+    match *proxy {}
+}

@@ -1,0 +1,144 @@
+//! Proxies between the exporters and their receiver, by curl's variables: `HTTPS_PROXY`,
+//! `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, also in lower case.
+
+mod connector;
+
+use std::net::IpAddr;
+
+use http::{HeaderValue, Uri};
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+
+pub(super) use self::connector::{Connector, for_grpc, for_http};
+use crate::env::Env;
+
+/// A proxy, with the credentials in its URL.
+#[derive(Clone, Debug)]
+pub(super) struct Proxy {
+    intercept: Intercept,
+    kind: Kind,
+}
+
+/// How a proxy is asked for a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Http,
+    Socks4 { local_dns: bool },
+    Socks5 { local_dns: bool },
+}
+
+impl Proxy {
+    /// Returns the proxy of the environment for an endpoint.
+    ///
+    /// As in Go, this host itself is never reached through a proxy: the default endpoint is on it.
+    pub(super) fn for_endpoint(endpoint: &Uri, env: &Env) -> Option<Self> {
+        if is_loopback(endpoint.host()?) {
+            return None;
+        }
+        let variables = match endpoint.scheme_str() {
+            Some("https") => ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"],
+            _ => ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"],
+        };
+        let (name, url) = env.first_set(variables)?;
+        let excluded = env.first_set(["NO_PROXY", "no_proxy"]);
+        let excluded = excluded.map(|(_, list)| list).unwrap_or_default();
+        let found = Matcher::builder().all(&*url).build().intercept(endpoint);
+        let kind = match found.as_ref().and_then(|found| found.uri().scheme_str()) {
+            Some("http") => Kind::Http,
+            Some("socks4") => Kind::Socks4 { local_dns: true },
+            Some("socks4a") => Kind::Socks4 { local_dns: false },
+            Some("socks5") => Kind::Socks5 { local_dns: true },
+            Some("socks5h") => Kind::Socks5 { local_dns: false },
+            _ => {
+                // The warning omits the value, which may contain a password.
+                let problem =
+                    "is not the URL of a proxy that is supported; expected e.g. http://proxy:3128; ignoring it";
+                env.warn(name, "…", problem);
+                return None;
+            }
+        };
+        let intercept = Matcher::builder().all(&*url).no(excluded).build().intercept(endpoint)?;
+        Some(Proxy { intercept, kind })
+    }
+
+    /// Returns the header `Proxy-Authorization` of requests that this proxy forwards.
+    pub(super) fn authorization(&self, endpoint: &Uri) -> Option<&HeaderValue> {
+        self.intercept.basic_auth().filter(|_| self.forwards(endpoint))
+    }
+
+    /// Returns whether HTTP/1.1 requests are sent to the proxy itself. Many proxies allow tunnels
+    /// to TLS ports only.
+    fn forwards(&self, endpoint: &Uri) -> bool {
+        self.kind == Kind::Http && endpoint.scheme_str() == Some("http")
+    }
+}
+
+/// Returns whether a host is this one.
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proxy<const N: usize>(endpoint: &str, variables: [(&str, &str); N]) -> (Option<String>, Vec<String>) {
+        let env = Env::from_vars(variables);
+        let proxy = Proxy::for_endpoint(&endpoint.parse().unwrap(), &env);
+        (
+            proxy.map(|proxy| proxy.intercept.uri().to_string()),
+            env.into_warnings(),
+        )
+    }
+
+    #[test]
+    fn the_scheme_chooses_the_variable() {
+        let variables = [
+            ("HTTP_PROXY", "http://plain:1"),
+            ("https_proxy", "secure:2"),
+            ("ALL_PROXY", "http://all:3"),
+        ];
+        let found = |endpoint| proxy(endpoint, variables).0;
+        assert_eq!(found("http://c:4317").as_deref(), Some("http://plain:1/"));
+        assert_eq!(found("https://c:4317").as_deref(), Some("http://secure:2/"));
+        let all = [("ALL_PROXY", "socks5h://all:3")];
+        assert_eq!(proxy("http://c", all).0.as_deref(), Some("socks5h://all:3/"));
+        assert_eq!(proxy("http://c", [("HTTPS_PROXY", "http://p")]), (None, vec![]));
+    }
+
+    #[test]
+    fn some_hosts_have_no_proxy() {
+        let variables = [("HTTP_PROXY", "http://p:1"), ("NO_PROXY", "inner.test, 10.0.0.0/8")];
+        for (host, has_proxy) in [
+            ("outer.test", true),
+            ("inner.test", false),
+            ("c.inner.test", false),
+            ("10.1.2.3", false),
+            ("11.1.2.3", true),
+            ("localhost", false),
+            ("127.0.0.1", false),
+            ("[::1]", false),
+        ] {
+            let (proxy, warnings) = proxy(&format!("http://{host}:4317"), variables);
+            assert_eq!((proxy.is_some(), warnings), (has_proxy, vec![]), "{host}");
+        }
+    }
+
+    #[test]
+    fn unusable_proxies_are_ignored_without_showing_them() {
+        for value in [
+            "ftp://ada:secret@p",
+            "https://ada:secret@p",
+            "http://ada:secret@",
+            "a b",
+        ] {
+            let expected = "HTTP_PROXY=\"…\" is not the URL of a proxy that is supported; expected e.g. \
+                            http://proxy:3128; ignoring it";
+            assert_eq!(
+                proxy("http://c", [("HTTP_PROXY", value)]),
+                (None, vec![expected.to_owned()]),
+                "{value}"
+            );
+        }
+    }
+}

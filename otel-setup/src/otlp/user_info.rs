@@ -1,0 +1,64 @@
+//! User and password in the URL of an endpoint.
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use http::uri::Authority;
+use http::{HeaderValue, Uri};
+use percent_encoding::percent_decode_str;
+
+/// Replaces user and password, which are secret, by `…`.
+pub(super) fn without_user_info(url: &str) -> Cow<'_, str> {
+    let start = url.find("://").map_or(0, |scheme| scheme + "://".len());
+    let length = url[start..].find(['/', '?', '#']).unwrap_or(url.len() - start);
+    match url[start..start + length].rfind('@') {
+        Some(at) => format!("{}…{}", &url[..start], &url[start + at..]).into(),
+        None => url.into(),
+    }
+}
+
+/// Removes user and password from a URL, and returns them as the value of a header
+/// `Authorization`.
+pub(super) fn take_user_info(url: Uri) -> (Uri, Option<HeaderValue>) {
+    let authority = url.authority().map(Authority::as_str).unwrap_or_default();
+    let Some((user_info, host)) = authority.rsplit_once('@') else {
+        return (url, None);
+    };
+    let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
+    let mut credentials: Vec<u8> = percent_decode_str(user).collect();
+    credentials.push(b':');
+    credentials.extend(percent_decode_str(password));
+    let header = format!("Basic {}", BASE64_STANDARD.encode(credentials));
+    let mut header = HeaderValue::try_from(header).expect("base64 is ASCII");
+    header.set_sensitive(true);
+    let host = host.parse().expect("the end of a valid authority is one");
+    let mut parts = url.into_parts();
+    parts.authority = Some(host);
+    let url = Uri::from_parts(parts).expect("only the authority has changed");
+    (url, Some(header))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_and_password_become_a_header() {
+        for (url, without, header) in [
+            (
+                "http://ada:se%20cret@c:1/p?q",
+                "http://c:1/p?q",
+                Some("Basic YWRhOnNlIGNyZXQ="),
+            ),
+            ("http://ada@[::1]", "http://[::1]/", Some("Basic YWRhOg==")),
+            ("http://a%40b:%3a@c:1", "http://c:1/", Some("Basic YUBiOjo=")),
+            ("http://c:1/a@b", "http://c:1/a@b", None),
+        ] {
+            let (uri, found) = take_user_info(url.parse().unwrap());
+            assert_eq!(uri, without);
+            assert_eq!(found.as_ref().map(|value| value.to_str().unwrap()), header);
+            assert!(found.is_none_or(|value| value.is_sensitive()));
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! `OTEL_CONFIG_FILE`: a configuration file sets telemetry up, and no other variable does.
+
+use std::fs;
+use std::path::PathBuf;
+
+use integration_tests::child::DrivenProcess;
+use integration_tests::collector::{Collector, Content};
+use integration_tests::rpc::{call_to_end, request};
+use integration_tests::server::channel_to;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use tempfile::TempDir;
+
+const RPC: &str = "kinds.Unary/Call";
+const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
+
+/// Writes a file, which is deleted with the directory.
+pub(crate) fn file(content: &str) -> (TempDir, PathBuf) {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("otel.yaml");
+    fs::write(&path, content).unwrap();
+    (directory, path)
+}
+
+/// Runs a program that records two spans, a log record and a counter. Returns its log.
+fn run(content: &str, variables: &[(&str, &str)]) -> Vec<String> {
+    let (_directory, path) = file(content);
+    let variables = variables.iter().copied();
+    let variables = variables.chain([("OTEL_CONFIG_FILE", path.to_str().unwrap())]);
+    let (mut driven, ready) = DrivenProcess::start(DRIVEN, &["bare"], variables);
+    assert_eq!(ready, "ready");
+    for line in ["spans 2", "logs 1", "counters 1"] {
+        driven.send(line);
+    }
+    let answer = driven.send("shutdown 20000");
+    assert!(answer.starts_with("ok "), "{answer}");
+    driven.end()
+}
+
+#[test]
+fn each_exporter_has_its_settings() {
+    let (first, second) = (Collector::start(), Collector::start());
+    let log = run(
+        r#"
+file_format: "1.0"
+resource:
+  attributes:
+    - {name: service.name, value: "${NAME}"}
+tracer_provider:
+  processors:
+    - batch:
+        exporter:
+          otlp_grpc:
+            endpoint: ${FIRST}
+            headers: [{name: api-key, value: first}]
+    - batch:
+        exporter:
+          otlp_http:
+            endpoint: ${SECOND}/own/traces
+            headers: [{name: api-key, value: second}]
+            compression: gzip
+meter_provider:
+  readers:
+    - periodic: {exporter: {otlp_grpc: {endpoint: "${FIRST}"}}}
+  views:
+    - {selector: {instrument_name: made.*}, stream: {name: renamed}}
+logger_provider:
+  processors:
+    - batch: {exporter: {otlp_http: {endpoint: "${SECOND}/v1/logs"}}}
+"#,
+        &[
+            ("NAME", "till"),
+            ("FIRST", &first.url()),
+            ("SECOND", &second.url()),
+            ("OTEL_SERVICE_NAME", "ignored"),
+            ("OTEL_RESOURCE_ATTRIBUTES", "ignored=yes"),
+            ("OTEL_TRACES_EXPORTER", "none"),
+            ("OTEL_TRACES_SAMPLER", "always_off"),
+            ("OTEL_SDK_DISABLED", "true"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "ignored=yes"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1"),
+        ],
+    );
+    assert!(!log.iter().any(|line| line.contains(" WARN ")), "{log:#?}");
+    assert_eq!((first.spans().len(), second.spans().len()), (2, 2));
+    assert_eq!((first.log_records().len(), second.log_records().len()), (0, 1));
+    let names: Vec<String> = first.metrics().into_iter().map(|metric| metric.name).collect();
+    assert_eq!(names, ["renamed"]);
+    for (collector, path, key, encoding) in [
+        (
+            &first,
+            "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+            "first",
+            None,
+        ),
+        (&second, "/own/traces", "second", Some("gzip")),
+    ] {
+        let received = collector.received();
+        let received = received
+            .iter()
+            .find(|received| matches!(received.content, Content::Traces(_)))
+            .unwrap();
+        assert_eq!(received.path, path);
+        assert_eq!(received.header("api-key"), Some(key));
+        assert_eq!(received.header("content-encoding"), encoding);
+        assert_eq!(received.header("ignored"), None);
+        let Content::Traces(request) = &received.content else {
+            unreachable!()
+        };
+        let resource = request.resource_spans[0].resource.as_ref().unwrap();
+        let attribute = |key: &str| {
+            let found = resource.attributes.iter().find(|attribute| attribute.key == key)?;
+            found.value.clone()?.value
+        };
+        assert_eq!(attribute("service.name"), Some(Value::StringValue("till".to_owned())));
+        assert_eq!(attribute("ignored"), None);
+        assert!(attribute("telemetry.sdk.name").is_some());
+    }
+}
+
+#[test]
+fn signal_without_a_section_is_not_recorded() {
+    let collector = Collector::start();
+    let content = "file_format: \"1.0\"\nlogger_provider:\n  processors:\n    - batch: {exporter: {otlp_grpc: {endpoint: \"${URL}\"}}}\n";
+    run(content, &[("URL", &collector.url())]);
+    assert_eq!(collector.received().len(), 1);
+    assert_eq!(collector.log_records().len(), 1);
+}
+
+#[test]
+fn sampler_and_disabled() {
+    for (properties, spans) in [
+        ("", 2),
+        ("  sampler: {always_off: }\n", 0),
+        (
+            "  sampler: {parent_based: {root: {trace_id_ratio_based: {ratio: 0}}}}\n",
+            0,
+        ),
+        ("disabled: true\n", 0),
+    ] {
+        let collector = Collector::start();
+        let content = format!(
+            "file_format: \"1.0\"\ntracer_provider:\n  processors:\n    - batch: {{exporter: {{otlp_grpc: {{endpoint: \
+             \"${{URL}}\"}}}}}}\n{properties}"
+        );
+        run(&content, &[("URL", &collector.url())]);
+        assert_eq!(collector.spans().len(), spans, "{properties}");
+    }
+}
+
+#[test]
+fn legacy_names_of_rpcs_are_recorded_if_the_file_opts_in() {
+    for (dual_emit, variable) in [(true, ""), (false, "rpc/dup")] {
+        let collector = Collector::start();
+        let (_directory, path) = file(&format!(
+            "file_format: \"1.0\"\nmeter_provider:\n  readers:\n    - periodic: {{exporter: {{otlp_grpc: {{endpoint: \
+             \"${{URL}}\"}}}}}}\ninstrumentation/development: {{general: {{rpc: {{semconv: {{dual_emit: {dual_emit}}}}}}}}}\n"
+        ));
+        let variables = [
+            ("OTEL_CONFIG_FILE", path.to_str().unwrap()),
+            ("OTEL_SEMCONV_STABILITY_OPT_IN", variable),
+            ("URL", &collector.url()),
+        ];
+        let (mut driven, ready) = DrivenProcess::start(DRIVEN, &["multi_thread"], variables);
+        assert_eq!(ready, "ready");
+        let address = driven.send("serve").parse().unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async { call_to_end(channel_to(address).await, RPC, request("")).await });
+        let answer = driven.send("shutdown 20000");
+        assert!(answer.starts_with("ok "), "{answer}");
+        drop(driven.end());
+        let names: Vec<String> = collector.metrics().into_iter().map(|metric| metric.name).collect();
+        assert!(names.iter().any(|name| name == "rpc.server.call.duration"), "{names:?}");
+        assert_eq!(
+            names.iter().any(|name| name == "rpc.server.duration"),
+            dual_emit,
+            "{names:?}"
+        );
+    }
+}
+
+#[test]
+fn faulty_file_is_an_error() {
+    let (_directory, path) = file("file_format: \"1.0\"\ntracer_provider:\n  processor: []\n");
+    let path = path.to_str().unwrap();
+    for (value, expected) in [
+        (
+            path,
+            format!("{path}:2: tracer_provider lacks the required property `processors`"),
+        ),
+        (
+            "/nowhere/otel.yaml",
+            "cannot read the configuration file \"/nowhere/otel.yaml\": No such file or directory (os error 2)"
+                .to_owned(),
+        ),
+        (
+            "/nowhere/otel.json",
+            "the configuration file \"/nowhere/otel.json\" must end in .yaml or .yml".to_owned(),
+        ),
+    ] {
+        let (driven, ready) = DrivenProcess::start(DRIVEN, &["bare"], [("OTEL_CONFIG_FILE", value)]);
+        drop(driven.end());
+        assert_eq!(ready, expected);
+    }
+}

@@ -1,0 +1,118 @@
+//! The options of `ServerLayer` and `ClientLayer` in a configuration file.
+
+use integration_tests::child::DrivenProcess;
+use integration_tests::collector::Collector;
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+
+use crate::config_file::file;
+
+const RPC: &str = "kinds.Unary/Call";
+const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
+
+/// Runs a program that calls itself, with these options of `otel_runtime`.
+fn call_itself(options: &str) -> Collector {
+    let collector = Collector::start();
+    let (_directory, path) = file(&format!(
+        r#"
+file_format: "1.0"
+propagator: {{composite: [{{tracecontext: }}]}}
+tracer_provider: {{processors: [{{batch: {{exporter: {{otlp_grpc: {{endpoint: "${{URL}}"}}}}}}}}]}}
+meter_provider: {{readers: [{{periodic: {{exporter: {{otlp_grpc: {{endpoint: "${{URL}}"}}}}}}}}]}}
+instrumentation/development: {{rust: {{otel_runtime: {options}}}}}
+"#
+    ));
+    let url = collector.url();
+    let variables = [("OTEL_CONFIG_FILE", path.to_str().unwrap()), ("URL", &url)];
+    let (mut driven, ready) = DrivenProcess::start(DRIVEN, &["multi_thread"], variables);
+    assert_eq!(ready, "ready");
+    for line in ["serve", "call"] {
+        driven.send(line);
+    }
+    let answer = driven.send("shutdown 20000");
+    assert!(answer.starts_with("ok "), "{answer}");
+    drop(driven.end());
+    collector
+}
+
+#[test]
+fn layers_start_with_the_options_of_the_file() {
+    let headers = "request_headers: [X-Tenant]";
+    let none = "duration_boundaries: [0.5, 2]";
+    let sizes = "grpc.server.call.rcvd_total_compressed_message_size";
+    for (options, server_header, client_header, is_public, has_sizes) in [
+        (format!("{{{none}}}"), false, false, false, false),
+        (format!("{{{none}, server: {{{headers}}}}}"), true, false, false, false),
+        (format!("{{{none}, client: {{{headers}}}}}"), false, true, false, false),
+        (
+            format!("{{{none}, server: {{public_endpoint: true}}}}"),
+            false,
+            false,
+            true,
+            false,
+        ),
+        (
+            format!("{{{none}, server: {{message_sizes: true}}}}"),
+            false,
+            false,
+            false,
+            true,
+        ),
+    ] {
+        let collector = call_itself(&options);
+        let spans = collector.spans();
+        let [server, client] = [SpanKind::Server, SpanKind::Client].map(|kind| {
+            let mut spans = spans.iter().filter(|span| span.kind() == kind);
+            let span = spans.next().unwrap_or_else(|| panic!("{options}: no {kind:?}"));
+            assert_eq!((&*span.name, spans.count()), (RPC, 0), "{options}");
+            span
+        });
+        for (span, expected) in [(server, server_header), (client, client_header)] {
+            let header = span
+                .attributes
+                .iter()
+                .find(|attribute| attribute.key == "rpc.request.header.x-tenant");
+            assert_eq!(header.is_some(), expected, "{options}: {:?}", span.kind());
+        }
+        assert_eq!(server.trace_id != client.trace_id, is_public, "{options}");
+        assert_eq!(server.links.len(), usize::from(is_public), "{options}");
+
+        let metrics = collector.metrics();
+        let find = |name: &str| metrics.iter().find(|metric| metric.name == name);
+        assert_eq!(find(sizes).is_some(), has_sizes, "{options}");
+        for name in ["rpc.server.call.duration", "rpc.client.call.duration"] {
+            let Some(Data::Histogram(histogram)) = &find(name).unwrap().data else {
+                panic!("{name} is no histogram")
+            };
+            assert_eq!(histogram.data_points[0].explicit_bounds, [0.5, 2.0], "{options}");
+        }
+    }
+}
+
+#[test]
+fn filters_of_the_file_hold_on_each_side() {
+    let filters = "{filters: [{not: {service: kinds.Unary}}]}";
+    let both = format!("{{server: {filters}, client: {filters}}}");
+    let server = format!("{{server: {filters}}}");
+    let client = format!("{{client: {filters}}}");
+    let other = "{server: {filters: [{not: {service: kinds.Bidi}}]}}".to_owned();
+    for (options, kinds) in [
+        (both, vec![]),
+        (server, vec![SpanKind::Client]),
+        (client, vec![SpanKind::Server]),
+        (other, vec![SpanKind::Server, SpanKind::Client]),
+    ] {
+        let collector = call_itself(&options);
+        let mut found: Vec<SpanKind> = collector.spans().iter().map(Span::kind).collect();
+        found.sort();
+        assert_eq!(found, kinds, "{options}");
+        for (kind, name) in [
+            (SpanKind::Server, "rpc.server.call.duration"),
+            (SpanKind::Client, "rpc.client.call.duration"),
+        ] {
+            let is_recorded = collector.metrics().iter().any(|metric| metric.name == name);
+            assert_eq!(is_recorded, kinds.contains(&kind), "{options}: {name}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! A layer around a layer: the stricter word on trust counts.
+
+use super::*;
+
+/// The first of the [`servers`]. The others share what its layer has learned.
+const FIRST: &str = "around all";
+
+/// Servers with `outer` around `inner`: around all services, and around one.
+async fn servers(outer: &ServerLayer, inner: &ServerLayer, routes: MakeRoutes) -> [(&'static str, RunningServer); 2] {
+    let all = Server::builder().layer(outer.clone()).layer(inner.clone());
+    let one = routes(&ScriptedService::default())
+        .into_axum_router()
+        .layer(inner.clone());
+    let one = Routes::from(axum::Router::new().merge(one));
+    [
+        (FIRST, serve_with(all, routes(&ScriptedService::default())).await),
+        (
+            "around one",
+            serve_with(Server::builder().layer(outer.clone()), one).await,
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn of_which_one_distrusts_are_a_root() {
+    for (name, routes) in ROUTES {
+        for content_type in ["application/grpc", "text/plain"] {
+            for (outer, inner, is_stricter) in [
+                (ServerLayer::new(), public(), true),
+                (public(), ServerLayer::new(), false),
+            ] {
+                // The first call of an outer layer that has joined the caller's trace by then.
+                let restarts = is_stricter && content_type == "application/grpc";
+                for (place, server) in servers(&outer, &inner, routes).await {
+                    // The first call, and later ones.
+                    for number in 0..3 {
+                        let mut telemetry = Telemetry::start();
+                        call(&server, "", Some(content_type), "").await.unwrap();
+                        telemetry.discard_spans(usize::from(number == 0 && place == FIRST && restarts));
+                        assert_is_public(&telemetry, &format!("{place}, {name}, {content_type}")).await;
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_which_one_filters_record_nothing() {
+    for (name, routes) in ROUTES {
+        for (outer, inner, is_stricter) in [
+            (ServerLayer::new(), filtering(), true),
+            (filtering(), ServerLayer::new(), false),
+        ] {
+            for (place, server) in servers(&outer, &inner, routes).await {
+                for number in 0..3 {
+                    let mut telemetry = Telemetry::start();
+                    call(&server, "", Some("application/grpc"), "").await.unwrap();
+                    telemetry.discard_spans(usize::from(number == 0 && place == FIRST && is_stricter));
+                    assert_is_filtered(&telemetry, &format!("{place}, {name}")).await;
+                }
+            }
+        }
+    }
+}
+
+/// The outer one waits with its call, and has it however it ends.
+#[tokio::test]
+async fn have_a_call_that_nothing_answers() {
+    for (name, routes) in ROUTES {
+        let service = ScriptedService::default();
+        let stricter = routes(&service).into_axum_router().layer(public());
+        let router = routes(&service).into_axum_router().nest("/stricter", stricter);
+        let server = Server::builder().layer(ServerLayer::new().known_methods([RPC]));
+        let server = serve_with(server, Routes::from(router)).await;
+        let mut telemetry = Telemetry::start();
+        call(&server, "/stricter", Some("application/grpc"), "").await.unwrap();
+        telemetry.discard_spans(1);
+        assert_is_public(&telemetry, name).await;
+        drop(telemetry);
+        let telemetry = Telemetry::start();
+        tokio::select! {
+            reply = call(&server, "", Some("application/grpc"), "wait") => panic!("it does not reply: {reply:?}"),
+            () = service.waits() => {}
+        }
+        let span = telemetry.span().await;
+        assert_eq!(attributes(&span.attributes)["rpc.status_code"], "CANCELLED", "{name}");
+        telemetry.durations(1).await;
+        call(&server, "", Some("application/grpc"), "panic").await.unwrap_err();
+        let spans = telemetry.spans(2).await;
+        assert_eq!(attributes(&spans[1].attributes)["error.type"], "panic", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn join_their_attributes() {
+    for (name, routes) in ROUTES {
+        let outer = ServerLayer::new().request_headers(["x-tenant"]).known_methods([RPC]);
+        let inner = ServerLayer::new()
+            .request_headers(["x-tenant", "te"])
+            .span_attributes(|_| [opentelemetry::KeyValue::new("added.by", "inner")]);
+        for (place, server) in servers(&outer, &inner, routes).await {
+            let telemetry = Telemetry::start();
+            call(&server, "", Some("application/grpc"), "").await.unwrap();
+            let found = attributes(&telemetry.span().await.attributes);
+            assert_eq!(found["added.by"], "inner", "{name}, {place}");
+            assert_eq!(found["rpc.request.header.te"], r#"["trailers"]"#, "{name}, {place}");
+            assert_eq!(found["rpc.request.header.x-tenant"], r#"["acme"]"#, "{name}, {place}");
+        }
+    }
+}
