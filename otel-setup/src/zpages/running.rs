@@ -72,7 +72,6 @@ impl Table {
     }
 
     fn shard(&self, id: u64) -> MutexGuard<'_, Shard> {
-        #[expect(clippy::cast_possible_truncation, reason = "below the number of shards")]
         let index = (mix(id) >> 32) as usize % SHARDS;
         self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
