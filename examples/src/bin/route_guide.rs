@@ -20,7 +20,9 @@ use examples::telemetry::Telemetry;
 use otel_runtime::TracedChannel;
 use otel_setup::console::{metrics_table, waterfall};
 use otel_setup::stdout_supports_color;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::Endpoint;
@@ -77,10 +79,12 @@ async fn run(out: &mut io::Stdout) -> Result<(), BoxError> {
          the client, with a `TracedChannel`, in examples/src/bin/route_guide.rs; and the set-up of OpenTelemetry in examples/src/telemetry.rs."
     )?;
     if out.is_terminal() || std::env::args().any(|argument| argument == "--stay") {
-        let chat = Client::new(channel).route_chat(tokio_stream::pending()).await?;
+        let (notes, sent) = mpsc::channel::<RouteNote>(1);
+        let chat = Client::new(channel).route_chat(ReceiverStream::new(sent)).await?;
         writeln!(out, "\nA RouteChat is open now. See it run until Ctrl-C: {zpages}")?;
         stop::requested().await?;
-        drop(chat);
+        // The end of the request stream ends the RPC.
+        drop((notes, chat));
     }
     servers.stop().await
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use opentelemetry::trace::Status;
 use opentelemetry_sdk::trace::SpanData;
 
-/// The lower bounds of the latency buckets, which are those of `OpenCensus`'s zPages.
+/// The lower bounds of the latency buckets, as in the zPages of other languages.
 pub(super) const BOUNDS: [Duration; 9] = [
     Duration::ZERO,
     Duration::from_micros(10),
