@@ -44,7 +44,7 @@ impl Browser {
             driver,
             address: (Ipv4Addr::LOCALHOST, port.unwrap()).into(),
             session: String::new(),
-            profile: profile,
+            profile,
         };
         let arguments = [
             "--headless".to_owned(),

@@ -91,8 +91,8 @@ async fn start(set_up: SetUp, fault: Fault, service: &ScriptedService) -> Runnin
 /// The socket of a connection, through which the test closes it.
 type Socket = Arc<Mutex<Option<TcpStream>>>;
 
-/// Connects beforehand: the time that it takes is part of the client's deadline, and the server does
-/// not see it.
+/// Connects beforehand: the time that it takes is part of the client's deadline, and the server
+/// does not see it.
 async fn connect(address: SocketAddr, slot: &Socket) -> ClientService<Channel> {
     let slot = Arc::clone(slot);
     let connector = service_fn(move |_: Uri| {
@@ -126,8 +126,8 @@ async fn make(fault: Fault, kind: Kind, service: &ScriptedService, address: Sock
             assert!(!matches!(waiting.await, Ok(Ok(_))));
         }
         Fault::Deadline => {
-            // On a stopped clock, both sides start at the same time, however busy the machine is. It
-            // goes on by itself once no blocking task runs.
+            // On a stopped clock, both sides start at the same time, however busy the machine is.
+            // It goes on by itself once no blocking task runs.
             tokio::time::pause();
             let (release, held) = std::sync::mpsc::channel();
             let hold = tokio::task::spawn_blocking(move || held.recv());
