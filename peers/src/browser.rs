@@ -1,4 +1,4 @@
-//! A headless Chromium, driven by ChromeDriver over the [WebDriver
+//! A headless Chromium, driven by `chromedriver` over the [WebDriver
 //! protocol](https://www.w3.org/TR/webdriver2/).
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -21,7 +21,7 @@ pub struct Browser {
     driver: Child,
     address: SocketAddr,
     session: String,
-    _profile: tempfile::TempDir,
+    profile: tempfile::TempDir,
 }
 
 impl Browser {
@@ -44,7 +44,7 @@ impl Browser {
             driver,
             address: (Ipv4Addr::LOCALHOST, port.unwrap()).into(),
             session: String::new(),
-            _profile: profile,
+            profile,
         };
         let arguments = [
             "--headless".to_owned(),
@@ -56,7 +56,7 @@ impl Browser {
             "--disable-component-update".to_owned(),
             "--disable-sync".to_owned(),
             format!("--window-size={width},{height}"),
-            format!("--user-data-dir={}", browser._profile.path().display()),
+            format!("--user-data-dir={}", browser.profile.path().display()),
         ];
         let always = json!({
             "goog:chromeOptions": { "args": arguments },
@@ -67,7 +67,7 @@ impl Browser {
             "/session",
             &json!({ "capabilities": { "alwaysMatch": always } }),
         );
-        browser.session = session.unwrap()["sessionId"].as_str().unwrap().to_owned();
+        browser.session = text(&session.unwrap()["sessionId"]);
         browser
     }
 

@@ -19,7 +19,7 @@ pub(crate) struct Options {
     pub(crate) allowed_hosts: Vec<String>,
 }
 
-/// Where the pages are.
+/// The address of the pages.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) host: String,

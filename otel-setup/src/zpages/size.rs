@@ -206,7 +206,7 @@ mod tests {
         span.links.links = vec![Link::new(SpanContext::empty_context(), many, 0); 50];
         span.attributes[0] = KeyValue::new("list", list);
         let copied = copy(&span);
-        let expected = format!("{}", "é".repeat(MAX_VALUE / 2));
+        let expected = "é".repeat(MAX_VALUE / 2);
         assert_eq!(copied.name, expected);
         assert_eq!(
             (copied.span_context.trace_id(), copied.span_context.span_id()),

@@ -26,7 +26,7 @@ const MAX_RUNNING: usize = 20;
 /// The number of spans of a waterfall.
 const MAX_BARS: usize = 64;
 
-/// What a page shows of a row.
+/// The spans of a row that a page shows.
 pub(super) enum Selection {
     Running,
     Ended(Bucket),
