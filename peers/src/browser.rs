@@ -1,4 +1,4 @@
-//! A headless Chromium, driven by `ChromeDriver` over the [WebDriver
+//! A headless Chromium, driven by `chromedriver` over the [WebDriver
 //! protocol](https://www.w3.org/TR/webdriver2/).
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -67,10 +67,7 @@ impl Browser {
             "/session",
             &json!({ "capabilities": { "alwaysMatch": always } }),
         );
-        session.unwrap()["sessionId"]
-            .as_str()
-            .unwrap()
-            .clone_into(&mut browser.session);
+        browser.session = text(&session.unwrap()["sessionId"]);
         browser
     }
 

@@ -141,7 +141,7 @@ fn a_failures_log_line_is_two_clicks_away() {
             browser.prefer("dark");
             let dark = browser.style("body", "background-color");
             assert_eq!([&*light, &*dark], ["rgba(255, 255, 255, 1)", "rgba(18, 22, 28, 1)"]);
-            // As a screen reader tells it.
+            // A screen reader tells captions and headings.
             let tables = browser.accessible("table");
             let caption = "Spans by name: running now, ended without a failure by latency, and failed by code";
             assert_eq!(tables, [("table".to_owned(), caption.to_owned())]);

@@ -1,6 +1,6 @@
 //! The HTTP server of the scrape endpoint and of the zPages: hyper, which tonic depends on as well.
 //!
-//! A thread of its own runs it. If both are at the same address, they share it.
+//! A server runs on a thread of its own. If both are at the same address, they share one.
 
 mod connections;
 mod endpoint;

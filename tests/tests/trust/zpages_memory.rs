@@ -61,7 +61,7 @@ fn flood() -> Vec<Context> {
             context.span().end();
         }
     }
-    // A single name with many codes.
+    // Many codes of a single name.
     for number in 0..3000 {
         let mut span = tracer.start("codes");
         span.set_attribute(KeyValue::new("error.type", text(number)));

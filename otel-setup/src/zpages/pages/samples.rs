@@ -26,7 +26,7 @@ const MAX_RUNNING: usize = 20;
 /// The number of spans of a waterfall.
 const MAX_BARS: usize = 64;
 
-/// The part of a row that a page shows.
+/// The spans of a row that a page shows.
 pub(super) enum Selection {
     Running,
     Ended(Bucket),
