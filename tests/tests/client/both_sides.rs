@@ -130,13 +130,13 @@ async fn make(fault: Fault, kind: Kind, service: &ScriptedService, address: Sock
             // It goes on by itself once no blocking task runs.
             tokio::time::pause();
             let (release, held) = std::sync::mpsc::channel();
-            let hold = tokio::task::spawn_blocking(move || held.recv());
+            let blocking = tokio::task::spawn_blocking(move || held.recv());
             let mut request = Request::new("wait");
             request.set_timeout(Duration::from_millis(50));
             let waiting = tokio::spawn(call(channel, kind, request));
             service.waits().await;
             release.send(()).unwrap();
-            hold.await.unwrap().unwrap();
+            blocking.await.unwrap().unwrap();
             waiting.await.unwrap().unwrap_err();
             tokio::time::resume();
         }
