@@ -197,7 +197,7 @@ mod tests {
         let many: Vec<KeyValue> = (0..100).map(|_| KeyValue::new("key", long())).collect();
         let list = Value::Array(Array::String(vec![long().into(); 10]));
         let mut span = span_with(many.clone());
-        let state = TraceState::from_key_value([("vendor", long())]).unwrap();
+        let state = TraceState::from_key_value([("vendor", "v".repeat(200))]).unwrap();
         let (trace, id) = (TraceId::from(1), SpanId::from(1));
         span.span_context = SpanContext::new(trace, id, TraceFlags::SAMPLED, false, state);
         span.name = long().into();
