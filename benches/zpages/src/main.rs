@@ -96,7 +96,10 @@ fn get(address: SocketAddr, path: &str) -> (String, Vec<u8>) {
     write!(connection, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").expect("a request can be sent");
     let mut response = Vec::new();
     connection.read_to_end(&mut response).expect("a response comes");
-    let end = response.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("it has a head");
+    let end = response
+        .windows(4)
+        .position(|bytes| bytes == b"\r\n\r\n")
+        .expect("it has a head");
     let body = response.split_off(end + 4);
     (String::from_utf8_lossy(&response).into_owned(), body)
 }
@@ -109,13 +112,23 @@ fn page() {
     let names: Vec<&'static str> = (0..METHODS)
         .map(|number| &*format!("shop.v1.Service{}/Method{number}", number % 100).leak())
         .collect();
-    let streams: Vec<_> = (0..STREAMS).map(|number| start(&tracer, names[number % METHODS])).collect();
+    let streams: Vec<_> = (0..STREAMS)
+        .map(|number| start(&tracer, names[number % METHODS]))
+        .collect();
     for name in &names {
         end(&mut start(&tracer, name));
     }
-    println!("{} bytes in use with {} streams", ALLOCATOR.allocated() - before, streams.len());
+    println!(
+        "{} bytes in use with {} streams",
+        ALLOCATOR.allocated() - before,
+        streams.len()
+    );
     let address = telemetry.zpages_address().expect("they are served");
-    for path in ["/debug/tracez", "/debug/tracez?row=1&show=running", "/debug/tracez.json"] {
+    for path in [
+        "/debug/tracez",
+        "/debug/tracez?row=1&show=running",
+        "/debug/tracez.json",
+    ] {
         let mut times = Vec::new();
         let mut length = 0;
         for _ in 0..20 {
@@ -126,7 +139,10 @@ fn page() {
             length = body.len();
         }
         times.sort();
-        println!("{path}: {:.1?} (median), {:.1?} (maximum), {length} bytes", times[10], times[19]);
+        println!(
+            "{path}: {:.1?} (median), {:.1?} (maximum), {length} bytes",
+            times[10], times[19]
+        );
     }
 }
 
@@ -149,7 +165,9 @@ fn again(arguments: &[&str], counts: bool) -> String {
     let program = env::current_exe().expect("it has a path");
     let mut command = if counts {
         let mut command = Command::new("valgrind");
-        command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(program);
+        command
+            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+            .arg(program);
         command
     } else {
         Command::new(program)
@@ -171,7 +189,10 @@ fn report() {
     #[expect(clippy::cast_precision_loss, reason = "a quotient")]
     let each = |mode| (instructions(mode, 2 * COUNTED) - instructions(mode, COUNTED)) / COUNTED as f64;
     let (with, without) = (each("on"), each("off"));
-    println!("a sampled span: {with:.0} instructions with the pages, {without:.0} without: {:.0} more", with - without);
+    println!(
+        "a sampled span: {with:.0} instructions with the pages, {without:.0} without: {:.0} more",
+        with - without
+    );
     print!("{}", again(&["page"], false));
     for mode in ["on", "off"] {
         print!("{}", again(&["memory", mode], false));
@@ -179,14 +200,22 @@ fn report() {
     let mut rates = [Vec::new(), Vec::new()];
     for _ in 0..5 {
         for (rates, mode) in rates.iter_mut().zip(["on", "off"]) {
-            rates.push(again(&["throughput", mode], false).trim().parse().expect("it is a number"));
+            rates.push(
+                again(&["throughput", mode], false)
+                    .trim()
+                    .parse()
+                    .expect("it is a number"),
+            );
         }
     }
     let [with, without] = rates.map(|mut rates: Vec<f64>| {
         rates.sort_by(f64::total_cmp);
         rates[rates.len() / 2]
     });
-    println!("{with:.0} RPCs per second with the pages, {without:.0} without: {:.3}", with / without);
+    println!(
+        "{with:.0} RPCs per second with the pages, {without:.0} without: {:.3}",
+        with / without
+    );
 }
 
 fn main() {

@@ -91,8 +91,8 @@ async fn start(set_up: SetUp, fault: Fault, service: &ScriptedService) -> Runnin
 /// The socket of a connection, through which the test closes it.
 type Socket = Arc<Mutex<Option<TcpStream>>>;
 
-/// Connects beforehand: the time that it takes is part of the client's deadline, and the server does
-/// not see it.
+/// Connects beforehand: the time that it takes is part of the client's deadline, and the server
+/// does not see it.
 async fn connect(address: SocketAddr, slot: &Socket) -> ClientService<Channel> {
     let slot = Arc::clone(slot);
     let connector = service_fn(move |_: Uri| {
@@ -105,8 +105,8 @@ async fn connect(address: SocketAddr, slot: &Socket) -> ClientService<Channel> {
             Ok::<_, std::io::Error>(hyper_util::rt::TokioIo::new(socket))
         }
     });
-    let channel = Endpoint::from_static("http://localhost").connect_with_connector(connector);
-    ClientLayer::new("here").layer(channel.await.unwrap())
+    let endpoint = Endpoint::from_static("http://localhost");
+    ClientLayer::new("here").layer(endpoint.connect_with_connector(connector).await.unwrap())
 }
 
 /// Makes an RPC that goes wrong.
@@ -126,9 +126,19 @@ async fn make(fault: Fault, kind: Kind, service: &ScriptedService, address: Sock
             assert!(!matches!(waiting.await, Ok(Ok(_))));
         }
         Fault::Deadline => {
+            // On a stopped clock, both sides start at the same time, however busy the machine is.
+            // It goes on by itself once no blocking task runs.
+            tokio::time::pause();
+            let (release, held) = std::sync::mpsc::channel();
+            let blocking = tokio::task::spawn_blocking(move || held.recv());
             let mut request = Request::new("wait");
-            request.set_timeout(Duration::from_millis(200));
-            call(channel, kind, request).await.unwrap_err();
+            request.set_timeout(Duration::from_millis(50));
+            let waiting = tokio::spawn(call(channel, kind, request));
+            service.waits().await;
+            release.send(()).unwrap();
+            blocking.await.unwrap().unwrap();
+            waiting.await.unwrap().unwrap_err();
+            tokio::time::resume();
         }
         Fault::ErrorPage => {
             call(channel, kind, Request::new("")).await.unwrap_err();
