@@ -3,7 +3,7 @@
 //! * [`services`] has the handlers, with `#[traced_service]`.
 //! * [`servers`] runs the services on loopback sockets, with a `ServerLayer` around them.
 //! * [`stop`] waits for Ctrl-C or SIGTERM.
-//! * [`telemetry`] installs OpenTelemetry's SDK, with exporters to memory.
+//! * [`telemetry`] installs OpenTelemetry's SDK, with exporters to memory, and the zPages.
 
 pub mod servers;
 pub mod services;

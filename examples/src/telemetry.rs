@@ -1,13 +1,16 @@
-//! OpenTelemetry's SDK, with exporters to memory.
+//! OpenTelemetry's SDK, with exporters to memory, and the zPages.
 
+use std::error::Error;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use opentelemetry::{Context, global};
-use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry::Context;
+use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
-use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
-use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanProcessor};
+use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader};
+use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 use otel_runtime::propagation;
+use otel_setup::{InitError, StdoutLogs};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -17,32 +20,51 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The collected telemetry.
 #[derive(Debug)]
 pub struct Telemetry {
+    setup: otel_setup::Telemetry,
+    zpages: SocketAddr,
     spans: SpanCollector,
-    meter_provider: SdkMeterProvider,
     metrics: InMemoryMetricExporter,
 }
 
 impl Telemetry {
-    /// Installs the global providers and the global propagator.
+    /// Installs the global providers and the global propagator, and serves the zPages on a free
+    /// port of the loopback interface.
     ///
     /// `#[traced_service]` reads the global providers at the first RPC, so call this before.
-    #[must_use]
-    pub fn install() -> Self {
-        propagation::set_global(propagation::TraceContextPropagator::new());
-
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if no port is free.
+    pub fn install() -> Result<Self, InitError> {
         let spans = SpanCollector::default();
-        global::set_tracer_provider(SdkTracerProvider::builder().with_span_processor(spans.clone()).build());
-
         let metrics = InMemoryMetricExporter::default();
-        let reader = PeriodicReader::builder(metrics.clone()).build();
-        let meter_provider = SdkMeterProvider::builder().with_reader(reader).build();
-        global::set_meter_provider(meter_provider.clone());
-
-        Telemetry {
+        let (processor, exporter) = (spans.clone(), metrics.clone());
+        let setup = otel_setup::builder()
+            .service_name("route-guide")
+            .trace_exporters([])
+            .metric_exporters([])
+            .log_exporters([])
+            .stdout_logs(StdoutLogs::Off)
+            .zpages_address((Ipv4Addr::LOCALHOST, 0).into())
+            .propagator(propagation::TraceContextPropagator::new())
+            .configure_tracer_provider(|provider| provider.with_span_processor(processor))
+            .configure_meter_provider(|provider| provider.with_reader(PeriodicReader::builder(exporter).build()))
+            .init()?;
+        let zpages = setup
+            .zpages_address()
+            .unwrap_or_else(|| (Ipv4Addr::LOCALHOST, 0).into());
+        Ok(Telemetry {
+            setup,
+            zpages,
             spans,
-            meter_provider,
             metrics,
-        }
+        })
+    }
+
+    /// Returns the address of the zPages.
+    #[must_use]
+    pub fn zpages(&self) -> SocketAddr {
+        self.zpages
     }
 
     /// Returns all spans, once the last of them has ended.
@@ -55,9 +77,9 @@ impl Telemetry {
     /// # Errors
     ///
     /// Returns an error if they cannot be collected.
-    pub fn metrics(&self) -> Result<ResourceMetrics, OTelSdkError> {
+    pub async fn metrics(&self) -> Result<ResourceMetrics, Box<dyn Error + Send + Sync>> {
         self.metrics.reset();
-        self.meter_provider.force_flush()?;
+        self.setup.flush(PATIENCE).await?;
         Ok(self.metrics.get_finished_metrics()?.pop().unwrap_or_default())
     }
 }

@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use integration_tests::child;
 use integration_tests::collector::Collector;
+use integration_tests::http;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point;
@@ -219,4 +220,41 @@ fn google_cloud_continues_the_load_balancers_trace() {
         out.contains(&format!("trace 1 {trace}\n(remote parent 0000000000000001)")),
         "{out}"
     );
+}
+
+#[test]
+fn the_route_guide_prints_the_address_of_pages_that_show_its_rpcs() {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_route_guide"))
+        .env_clear()
+        .arg("--stay")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(program.stdout.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    let first = lines.next().unwrap();
+    let url = first.strip_prefix("In a browser: ").unwrap();
+    let last = lines.find(|line| line.starts_with("A RouteChat is open now."));
+    assert!(last.unwrap().ends_with(url));
+    let address = url.strip_prefix("http://").unwrap().split('/').next().unwrap();
+    let (_, json) = http::get(address.parse().unwrap(), "/debug/tracez.json");
+    let pages: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let rows = pages["spans"].as_array().unwrap().iter();
+    let rows = rows.filter(|row| row["is_rpc"] == true && row["kind"] == "server");
+    let seen: Vec<String> = rows
+        .map(|row| format!("{} {} {}", row["name"], row["running"], row["failures"]))
+        .collect();
+    let expected = [
+        r#""geocoder.Geocoder/Lookup" 0 {"CANCELLED":2,"NOT_FOUND":2}"#,
+        r#""grpc" 0 {"UNIMPLEMENTED":1}"#,
+        r#""routeguide.RouteGuide/GetFeature" 0 {"DEADLINE_EXCEEDED":1,"INTERNAL":1,"NOT_FOUND":1}"#,
+        r#""routeguide.RouteGuide/ListFeatures" 0 {"CANCELLED":1,"INTERNAL":1}"#,
+        r#""routeguide.RouteGuide/RecordRoute" 0 {}"#,
+        r#""routeguide.RouteGuide/RouteChat" 1 {}"#,
+    ];
+    assert_eq!(seen, expected);
+    let id = program.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    assert!(program.wait().unwrap().success());
 }

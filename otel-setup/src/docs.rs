@@ -7,6 +7,7 @@
 //! | how to configure it with OpenTelemetry's configuration file | [Configuration file](configuration_file) |
 //! | what happens while a receiver is away or refuses | [Outages](outages) |
 //! | what Prometheus gets from a scrape: names, formats, exemplars | [Prometheus](prometheus) |
+//! | how to see what runs now, with a browser alone | [zPages](zpages) |
 //! | how to run a service in production | [In production](otel_runtime::docs::production) |
 //! | what is recorded of RPCs, and everything else | [the chapters of otel-runtime](otel_runtime::docs) |
 //!
@@ -26,3 +27,6 @@ pub mod prometheus {}
 
 #[doc = include_str!("../docs/variables.md")]
 pub mod variables {}
+
+#[doc = include_str!("../docs/zpages.md")]
+pub mod zpages {}

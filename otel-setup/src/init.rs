@@ -107,8 +107,8 @@ fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
     for warning in source.into_warnings().into_iter().chain(propagator_warning) {
         log_warning(&warning);
     }
-    #[cfg(feature = "prometheus")]
-    providers.log_chosen_port();
+    #[cfg(any(feature = "prometheus", feature = "zpages"))]
+    providers.log_chosen_ports();
     Ok(Telemetry {
         providers: Arc::new(providers),
         layers,
@@ -172,6 +172,8 @@ impl Source {
 
 fn providers(builder: &mut Builder, env: &Env) -> Result<Providers, InitError> {
     unsupported::warn(env);
+    #[cfg(feature = "zpages")]
+    builder.zpages.resolve(env)?;
     let resource = resource::resource(std::mem::take(&mut builder.resource_attributes), env);
     let exporters = Exporter::resolve(Signal::Traces, builder.trace_exporters.take(), env)?;
     let tracers = traces::provider(&with_env(exporters, env), builder, env, &resource)?;
@@ -179,7 +181,7 @@ fn providers(builder: &mut Builder, env: &Env) -> Result<Providers, InitError> {
     let meters = metrics::provider(&with_env(exporters, env), builder, env, &resource)?;
     let exporters = Exporter::resolve(Signal::Logs, builder.log_exporters.take(), env)?;
     let loggers = logs::provider(&with_env(exporters, env), builder, &resource)?;
-    Ok(Providers::assemble(builder, tracers, meters, loggers))
+    Providers::assemble(builder, env, tracers, meters, loggers)
 }
 
 fn with_env(exporters: Vec<Exporter>, env: &Env) -> Vec<(Exporter, &Env)> {

@@ -4,6 +4,7 @@
 //! [Environment variables]: docs::variables
 //! [Configuration file]: docs::configuration_file
 //! [Outages]: docs::outages
+//! [zPages]: docs::zpages
 //! [In production]: otel_runtime::docs::production
 //! [All chapters of otel-runtime]: otel_runtime::docs
 #![doc = include_str!("../README.md")]
@@ -25,7 +26,7 @@ mod env;
 mod error;
 #[cfg_attr(not(feature = "otlp"), allow(dead_code))]
 mod export_failure;
-#[cfg(any(feature = "otlp", feature = "prometheus"))]
+#[cfg(any(feature = "otlp", feature = "prometheus", feature = "zpages"))]
 #[cfg_attr(not(feature = "otlp"), allow(dead_code))]
 mod export_runtime;
 #[cfg_attr(not(feature = "otlp"), allow(dead_code))]
@@ -36,10 +37,15 @@ mod fork_check;
 #[cfg(all(any(test, fuzzing), feature = "otlp"))]
 #[doc(hidden)]
 pub mod fuzzing;
+#[cfg(any(feature = "prometheus", feature = "zpages"))]
+#[cfg_attr(not(feature = "prometheus"), allow(dead_code))]
+mod http_server;
 mod init;
 #[cfg(feature = "json")]
 mod json_line;
 mod logs;
+#[cfg(any(feature = "prometheus", feature = "zpages"))]
+mod metric_reader;
 mod metrics;
 mod muted;
 #[cfg(feature = "otlp")]
@@ -58,6 +64,10 @@ mod traces;
 #[cfg(any(feature = "console", feature = "otlp"))]
 mod unique_keys;
 mod unsupported;
+#[cfg(feature = "zpages")]
+mod zpages;
+#[cfg(feature = "zpages")]
+mod zpages_builder;
 
 pub use builder::Builder;
 #[cfg(feature = "config-file")]

@@ -3,7 +3,7 @@
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::{LoggerProviderBuilder, SdkLoggerProvider};
 
-use crate::builder::Builder;
+use crate::builder::{Builder, has_zpages};
 use crate::env::Env;
 use crate::error::InitError;
 use crate::exporter::Exporter;
@@ -17,7 +17,7 @@ pub(crate) fn provider(
     resource: &Resource,
 ) -> Result<Option<SdkLoggerProvider>, InitError> {
     let configure = builder.configure_logger_provider.take();
-    if exporters.is_empty() && configure.is_none() {
+    if exporters.is_empty() && configure.is_none() && !has_zpages(builder) {
         return Ok(None);
     }
     #[cfg(feature = "console")]
@@ -30,6 +30,10 @@ pub(crate) fn provider(
     let mut provider = SdkLoggerProvider::builder().with_resource(resource.clone());
     for (exporter, env) in exporters {
         provider = add_exporter(*exporter, provider, builder, env).map_err(|error| error.in_places(env))?;
+    }
+    #[cfg(feature = "zpages")]
+    {
+        provider = builder.zpages.add_logs(provider);
     }
     if let Some(configure) = configure {
         provider = configure(provider);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{MeterProviderBuilder, SdkMeterProvider};
 
-use crate::builder::Builder;
+use crate::builder::{Builder, has_zpages};
 use crate::env::Env;
 use crate::error::InitError;
 use crate::exporter::Exporter;
@@ -25,13 +25,17 @@ pub(crate) fn provider(
     if !exporters.iter().any(|(exporter, _)| exporter.has_exemplars()) {
         unsupported::warn_of("OTEL_METRICS_EXEMPLAR_FILTER", env);
     }
-    if exporters.is_empty() && configure.is_none() {
+    if exporters.is_empty() && configure.is_none() && !has_zpages(builder) {
         return Ok(None);
     }
     let mut provider = SdkMeterProvider::builder().with_resource(resource.clone());
     for (exporter, env) in exporters {
         let interval = interval(builder, env);
         provider = add_exporter(*exporter, provider, builder, interval, env).map_err(|error| error.in_places(env))?;
+    }
+    #[cfg(feature = "zpages")]
+    {
+        provider = builder.add_zpages_reader(provider);
     }
     if let Some(configure) = configure {
         provider = configure(provider);

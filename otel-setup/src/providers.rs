@@ -1,10 +1,10 @@
 //! The providers of one setup, with their flush and shutdown.
 
-#[cfg(feature = "prometheus")]
+#[cfg(any(feature = "prometheus", feature = "zpages"))]
 use std::net::SocketAddr;
 use std::process;
 use std::sync::Arc;
-#[cfg(feature = "prometheus")]
+#[cfg(any(feature = "prometheus", feature = "zpages"))]
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,11 +13,12 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
 use crate::builder::Builder;
-use crate::error::{Failure, ShutdownError};
+use crate::env::Env;
+use crate::error::{Failure, InitError, ShutdownError};
 use crate::export_stats::{ExportStats, Loss};
 use crate::fork_check::FORKED;
-#[cfg(feature = "prometheus")]
-use crate::prometheus::Endpoint;
+#[cfg(any(feature = "prometheus", feature = "zpages"))]
+use crate::http_server::Endpoint;
 use crate::shutdown::{ShutdownOnce, deadline_after, job, run_all, timeout_message};
 
 /// The providers of the signals. A signal without an exporter has none.
@@ -35,18 +36,27 @@ pub(crate) struct Providers {
     /// The scrape endpoint, until the shutdown.
     #[cfg(feature = "prometheus")]
     pub(crate) prometheus: Mutex<Option<Endpoint>>,
+    #[cfg(feature = "zpages")]
+    pub(crate) zpages_address: Option<SocketAddr>,
+    /// The server of the zPages, until the shutdown.
+    #[cfg(feature = "zpages")]
+    pub(crate) zpages: Mutex<Option<Endpoint>>,
     pub(crate) shutdown: ShutdownOnce,
 }
 
 impl Providers {
     /// Returns the providers, with what their exporters have left in the builder.
+    #[cfg_attr(not(feature = "zpages"), allow(unused_variables, clippy::unnecessary_wraps))]
     pub(crate) fn assemble(
         builder: &mut Builder,
+        env: &Env,
         tracers: Option<SdkTracerProvider>,
         meters: Option<SdkMeterProvider>,
         loggers: Option<SdkLoggerProvider>,
-    ) -> Self {
-        Providers {
+    ) -> Result<Self, InitError> {
+        #[cfg(feature = "zpages")]
+        let zpages = builder.serve_zpages(env)?;
+        Ok(Providers {
             tracers,
             meters,
             loggers,
@@ -56,16 +66,24 @@ impl Providers {
             prometheus_address: builder.prometheus.endpoint.as_ref().map(|endpoint| endpoint.address),
             #[cfg(feature = "prometheus")]
             prometheus: Mutex::new(builder.prometheus.endpoint.take()),
+            #[cfg(feature = "zpages")]
+            zpages_address: zpages.as_ref().map(|endpoint| endpoint.address),
+            #[cfg(feature = "zpages")]
+            zpages: Mutex::new(zpages),
             ..Providers::default()
-        }
+        })
     }
 
-    /// Logs the address of the scrape endpoint if the system has chosen its port.
-    #[cfg(feature = "prometheus")]
-    pub(crate) fn log_chosen_port(&self) {
-        let endpoint = self.prometheus.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(endpoint) = endpoint.as_ref().filter(|endpoint| endpoint.chose_port) {
-            tracing::info!(target: "otel_setup", "Prometheus can scrape http://{}/metrics", endpoint.address);
+    /// Logs the addresses of the servers whose ports the system has chosen.
+    #[cfg(any(feature = "prometheus", feature = "zpages"))]
+    pub(crate) fn log_chosen_ports(&self) {
+        #[cfg(feature = "prometheus")]
+        if let Some(address) = chosen(&self.prometheus) {
+            tracing::info!(target: "otel_setup", "Prometheus can scrape http://{address}/metrics");
+        }
+        #[cfg(feature = "zpages")]
+        if let Some(address) = chosen(&self.zpages) {
+            tracing::info!(target: "otel_setup", "the zPages are at http://{address}/debug/tracez");
         }
     }
 
@@ -99,6 +117,8 @@ impl Providers {
             );
             #[cfg(feature = "prometheus")]
             drop(self.prometheus.lock().unwrap_or_else(PoisonError::into_inner).take());
+            #[cfg(feature = "zpages")]
+            drop(self.zpages.lock().unwrap_or_else(PoisonError::into_inner).take());
             for stats in &self.export_stats {
                 stats.wait_until_closed(deadline);
                 // The SDK may give up before the deadline, so the statistics overrule its result.
@@ -135,6 +155,16 @@ impl Providers {
     fn is_forked(&self) -> bool {
         self.process.is_some_and(|process| process != process::id())
     }
+}
+
+/// Returns the address of a server if the system has chosen its port.
+#[cfg(any(feature = "prometheus", feature = "zpages"))]
+fn chosen(endpoint: &Mutex<Option<Endpoint>>) -> Option<SocketAddr> {
+    let endpoint = endpoint.lock().unwrap_or_else(PoisonError::into_inner);
+    endpoint
+        .as_ref()
+        .filter(|endpoint| endpoint.chose_port)
+        .map(|endpoint| endpoint.address)
 }
 
 /// Replaces the SDK's failures of a signal by those of its exporters.

@@ -2,12 +2,16 @@
 
 use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry_sdk::Resource;
+#[cfg(any(feature = "console", feature = "otlp"))]
+use opentelemetry_sdk::trace::BatchSpanProcessor;
 use opentelemetry_sdk::trace::{
     IdGenerator, RandomIdGenerator, Sampler, SdkTracerProvider, SpanLimits, TracerProviderBuilder,
 };
 use otel_runtime::propagation;
 
-use crate::builder::Builder;
+use crate::builder::{Builder, has_zpages};
+#[cfg(any(feature = "console", feature = "otlp"))]
+use crate::counting_processor::CountingProcessor;
 use crate::env::Env;
 use crate::error::InitError;
 use crate::exporter::Exporter;
@@ -20,7 +24,7 @@ pub(crate) fn provider(
     resource: &Resource,
 ) -> Result<Option<SdkTracerProvider>, InitError> {
     let configure = builder.configure_tracer_provider.take();
-    if exporters.is_empty() && configure.is_none() {
+    if exporters.is_empty() && configure.is_none() && !has_zpages(builder) {
         return Ok(None);
     }
     let mut provider = SdkTracerProvider::builder()
@@ -33,6 +37,10 @@ pub(crate) fn provider(
     };
     for (exporter, env) in exporters {
         provider = add_exporter(*exporter, provider, builder, env).map_err(|error| error.in_places(env))?;
+    }
+    #[cfg(feature = "zpages")]
+    {
+        provider = builder.zpages.add_spans(provider);
     }
     if let Some(configure) = configure {
         provider = configure(provider);
@@ -72,13 +80,34 @@ fn add_exporter(
 ) -> Result<TracerProviderBuilder, InitError> {
     match exporter {
         #[cfg(feature = "console")]
-        Exporter::Console => Ok(builder.console.spans(provider, env)),
+        Exporter::Console => {
+            let processor = builder.console.spans(env);
+            Ok(add_processor(provider, processor, builder))
+        }
         #[cfg(feature = "otlp")]
-        Exporter::Otlp => builder.otlp.spans(provider, env),
+        Exporter::Otlp => {
+            let processor = builder.otlp.spans(env)?;
+            Ok(add_processor(provider, processor, builder))
+        }
         // Rejected by `Exporter::resolve`.
         #[cfg(feature = "prometheus")]
         Exporter::Prometheus => Ok(provider),
     }
+}
+
+/// Adds a processor. The first one gets the zPages in front.
+#[cfg(any(feature = "console", feature = "otlp"))]
+#[cfg_attr(not(feature = "zpages"), allow(unused_variables))]
+fn add_processor(
+    provider: TracerProviderBuilder,
+    processor: CountingProcessor<BatchSpanProcessor>,
+    builder: &mut Builder,
+) -> TracerProviderBuilder {
+    #[cfg(feature = "zpages")]
+    if let Some(spans) = builder.zpages.take_spans() {
+        return provider.with_span_processor(spans.before(processor));
+    }
+    provider.with_span_processor(processor)
 }
 
 /// Returns the sampler of `OTEL_TRACES_SAMPLER`.

@@ -1,8 +1,9 @@
-//! Support for tests against gRPC in other languages, Prometheus and valgrind.
+//! Support for tests against gRPC in other languages, Prometheus, a browser and valgrind.
 
 // A test that panics has failed; that is what these are for.
 #![allow(clippy::missing_panics_doc)]
 
+pub mod browser;
 pub mod foreign;
 pub mod interop;
 pub mod prometheus;

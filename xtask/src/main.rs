@@ -48,7 +48,7 @@ enum Command {
     Sanitize(sanitize::Arguments),
     /// Rewrites the macro's expansion snapshots and the expected compile errors
     Snapshots,
-    /// Draws docs/jaeger.png: the trace of an order in Jaeger's interface
+    /// Draws docs/zpages.png and docs/jaeger.png: the zPages, and a trace in Jaeger's interface
     Screenshot,
     /// Compares the public interface with that of an earlier revision
     Semver {

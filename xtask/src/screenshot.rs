@@ -1,4 +1,4 @@
-//! The picture of a trace in Jaeger's interface.
+//! The pictures of a trace in Jaeger's interface, and of the zPages.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -19,8 +19,18 @@ impl Drop for Running {
     }
 }
 
-/// Draws `docs/jaeger.png` with Chromium.
+/// Draws `docs/zpages.png` and `docs/jaeger.png` with Chromium.
 pub(crate) fn run(project: &Project) -> Result<()> {
+    tools::require(project, "chromedriver", "chromium-driver")?;
+    // The test of the pages takes their pictures.
+    project
+        .cargo("test --quiet --locked --package peers --test browser")
+        .env("UPDATE_SCREENSHOTS", "1")
+        .run()?;
+    jaeger(project)
+}
+
+fn jaeger(project: &Project) -> Result<()> {
     tools::require(project, "protoc", "protobuf-compiler")?;
     tools::require(project, "chromium", "chromium")?;
     project

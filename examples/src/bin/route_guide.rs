@@ -5,20 +5,24 @@
 //! ```
 //!
 //! Two services and a client in one process, ten RPCs over sockets, and their traces and metrics on
-//! the terminal.
+//! the terminal. The zPages show them in a browser, and one that is still open. In a terminal, or
+//! with `-- --stay`, they stay until Ctrl-C.
 
 use std::error::Error;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use examples::routeguide::route_guide_client::RouteGuideClient;
 use examples::routeguide::{Feature, Point, Rectangle, RouteNote};
 use examples::servers::Servers;
+use examples::stop;
 use examples::telemetry::Telemetry;
 use otel_runtime::TracedChannel;
 use otel_setup::console::{metrics_table, waterfall};
 use otel_setup::stdout_supports_color;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::Endpoint;
@@ -56,24 +60,33 @@ fn is_broken_pipe(error: &BoxError) -> bool {
 }
 
 async fn run(out: &mut io::Stdout) -> Result<(), BoxError> {
-    let telemetry = Telemetry::install();
+    let telemetry = Telemetry::install()?;
+    let zpages = format!("http://{}/debug/tracez", telemetry.zpages());
+    writeln!(out, "In a browser: {zpages}\n")?;
     let servers = Servers::start().await?;
     let endpoint = Endpoint::from_shared(format!("http://{}", servers.route_guide()))?;
     let channel = TracedChannel::connect(endpoint).await?;
 
     writeln!(out, "What the client calls, and what it gets:\n")?;
-    call_everything(channel, out).await?;
-    servers.stop().await?;
+    call_everything(channel.clone(), out).await?;
 
     let traces = waterfall(&telemetry.spans().await, stdout_supports_color());
-    let metrics = metrics_table(&telemetry.metrics()?);
+    let metrics = metrics_table(&telemetry.metrics().await?);
     writeln!(out, "\nThe trace of each call:\n\n{traces}\nThe metrics:\n\n{metrics}")?;
     writeln!(
         out,
         "The services are in examples/src/services, with `#[traced_service]` above each; the servers, with a `ServerLayer`, in examples/src/servers.rs;\n\
          the client, with a `TracedChannel`, in examples/src/bin/route_guide.rs; and the set-up of OpenTelemetry in examples/src/telemetry.rs."
     )?;
-    Ok(())
+    if out.is_terminal() || std::env::args().any(|argument| argument == "--stay") {
+        let (notes, sent) = mpsc::channel::<RouteNote>(1);
+        let chat = Client::new(channel).route_chat(ReceiverStream::new(sent)).await?;
+        writeln!(out, "\nA RouteChat is open now. See it run until Ctrl-C: {zpages}")?;
+        stop::requested().await?;
+        // The end of the request stream ends the RPC.
+        drop((notes, chat));
+    }
+    servers.stop().await
 }
 
 /// Makes an RPC of each kind, and one for each way in which an RPC can fail.

@@ -60,6 +60,7 @@ impl Guide {
             }),
             // The route guide knows this feature, so NOT_FOUND would be wrong for its own caller.
             Err(status) if status.code() == Code::NotFound => {
+                tracing::warn!(latitude, longitude, "the geocoder has no name for a feature");
                 Err(Status::internal(format!("geocoder: {}", status.message())))
             }
             Err(status) => Err(status),

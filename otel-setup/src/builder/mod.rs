@@ -39,6 +39,8 @@ pub struct Builder {
     pub(crate) otlp: crate::otlp::Otlp,
     #[cfg(feature = "prometheus")]
     pub(crate) prometheus: crate::prometheus::Prometheus,
+    #[cfg(feature = "zpages")]
+    pub(crate) zpages: crate::zpages::Zpages,
     pub(crate) sampler: Option<Box<dyn ShouldSample>>,
     pub(crate) metric_export_interval: Option<Duration>,
     /// Sets the global propagator. A function, since a propagator of unknown type could not be told
@@ -262,6 +264,15 @@ impl Builder {
         self.configure_logger_provider = Some(Box::new(configure));
         self
     }
+}
+
+/// Returns whether zPages are served, which need all providers.
+#[cfg_attr(not(feature = "zpages"), allow(unused_variables))]
+pub(crate) fn has_zpages(builder: &Builder) -> bool {
+    #[cfg(feature = "zpages")]
+    return builder.zpages.is_wanted();
+    #[cfg(not(feature = "zpages"))]
+    false
 }
 
 impl fmt::Debug for Builder {

@@ -14,6 +14,8 @@ impl Config {
     /// Builds the providers. A signal without a section has none. Settings in code take precedence.
     pub(crate) fn providers(&self, builder: &mut Builder) -> Result<Providers, InitError> {
         let none = EnvPairs::default().into_env();
+        #[cfg(feature = "zpages")]
+        builder.zpages.resolve(&none)?;
         let mut attributes = self.resource.clone();
         attributes.append(&mut builder.resource_attributes);
         let resource = resource::resource(attributes, &none);
@@ -37,7 +39,7 @@ impl Config {
         let explicit = builder.log_exporters.take();
         let exporters = self::exporters(Signal::Logs, explicit, self.logs.as_deref(), &none)?;
         let loggers = logs::provider(&exporters, builder, &resource)?;
-        Ok(Providers::assemble(builder, tracers, meters, loggers))
+        Providers::assemble(builder, &none, tracers, meters, loggers)
     }
 
     /// Adds the views, and the settings of the scrape endpoint.

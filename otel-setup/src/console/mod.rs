@@ -43,9 +43,15 @@ mod test_support;
 mod traces;
 mod waterfall;
 
+#[cfg(feature = "zpages")]
+pub(crate) use json::span as json_span;
 pub use logs::ConsoleLogExporter;
+#[cfg(feature = "zpages")]
+pub(crate) use logs::show as any_value;
 pub use metrics::ConsoleMetricExporter;
 pub use metrics_table::metrics_table;
 pub(crate) use pipeline::ConsolePipeline;
 pub use spans::ConsoleSpanExporter;
 pub use waterfall::waterfall;
+#[cfg(feature = "zpages")]
+pub(crate) use waterfall::{WaterfallLine, kind as kind_name, status_text, waterfall_lines};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use opentelemetry_sdk::logs::{BatchLogProcessor, LoggerProviderBuilder};
 use opentelemetry_sdk::metrics::{MeterProviderBuilder, PeriodicReader};
-use opentelemetry_sdk::trace::{BatchSpanProcessor, TracerProviderBuilder};
+use opentelemetry_sdk::trace::BatchSpanProcessor;
 
 use super::logs::ConsoleLogExporter;
 use super::metrics::ConsoleMetricExporter;
@@ -22,10 +22,13 @@ use crate::signal::Signal;
 pub(crate) struct ConsolePipeline {
     pub(crate) json: bool,
     pub(crate) export_stats: Vec<Arc<ExportStats>>,
+    /// The reader of metrics, which the zPages share.
+    #[cfg(feature = "zpages")]
+    pub(crate) reader: Option<Arc<dyn opentelemetry_sdk::metrics::reader::MetricReader>>,
 }
 
 impl ConsolePipeline {
-    pub(crate) fn spans(&mut self, provider: TracerProviderBuilder, env: &Env) -> TracerProviderBuilder {
+    pub(crate) fn spans(&mut self, env: &Env) -> CountingProcessor<BatchSpanProcessor> {
         let exporter = if self.json {
             ConsoleSpanExporter::json()
         } else {
@@ -33,7 +36,7 @@ impl ConsolePipeline {
         };
         let (exporter, stats) = self.monitored(Signal::Traces, exporter);
         let processor = BatchSpanProcessor::builder(exporter).with_batch_config(BatchSettings::span_config(env));
-        provider.with_span_processor(CountingProcessor::new(processor.build(), stats))
+        CountingProcessor::new(processor.build(), stats)
     }
 
     pub(crate) fn metrics(&mut self, provider: MeterProviderBuilder, interval: Duration) -> MeterProviderBuilder {
@@ -43,8 +46,12 @@ impl ConsolePipeline {
             ConsoleMetricExporter::pretty()
         };
         let (exporter, _) = self.monitored(Signal::Metrics, exporter);
-        let reader = PeriodicReader::builder(exporter).with_interval(interval);
-        provider.with_reader(reader.build())
+        let reader = PeriodicReader::builder(exporter).with_interval(interval).build();
+        #[cfg(feature = "zpages")]
+        {
+            self.reader = Some(Arc::new(reader.clone()));
+        }
+        provider.with_reader(reader)
     }
 
     pub(crate) fn logs(&mut self, provider: LoggerProviderBuilder, env: &Env) -> LoggerProviderBuilder {

@@ -38,7 +38,7 @@ use std::time::Duration;
 
 use opentelemetry_sdk::logs::{BatchLogProcessor, LoggerProviderBuilder};
 use opentelemetry_sdk::metrics::{MeterProviderBuilder, PeriodicReader, Temporality};
-use opentelemetry_sdk::trace::{BatchSpanProcessor, TracerProviderBuilder};
+use opentelemetry_sdk::trace::BatchSpanProcessor;
 
 use self::delivery::Delivery;
 use self::exporter::OtlpExporter;
@@ -61,6 +61,9 @@ pub(crate) struct Otlp {
     /// `None` until the first exporter is built.
     runtime: Option<ExportRuntime>,
     pub(crate) export_stats: Vec<Arc<ExportStats>>,
+    /// The reader of metrics, which the zPages share.
+    #[cfg(feature = "zpages")]
+    pub(crate) reader: Option<Arc<dyn opentelemetry_sdk::metrics::reader::MetricReader>>,
 }
 
 /// Checks the settings of an exporter, and returns its endpoint for people.
@@ -76,15 +79,11 @@ pub(crate) fn checked_endpoint(signal: Signal, env: &Env) -> Result<String, Init
 }
 
 impl Otlp {
-    /// Adds the exporter of spans.
-    pub(crate) fn spans(
-        &mut self,
-        provider: TracerProviderBuilder,
-        env: &Env,
-    ) -> Result<TracerProviderBuilder, InitError> {
+    /// Returns a processor with the exporter of spans.
+    pub(crate) fn spans(&mut self, env: &Env) -> Result<CountingProcessor<BatchSpanProcessor>, InitError> {
         let (exporter, stats) = self.exporter(Signal::Traces, env, Temporality::Cumulative)?;
         let processor = BatchSpanProcessor::builder(exporter).with_batch_config(BatchSettings::span_config(env));
-        Ok(provider.with_span_processor(CountingProcessor::new(processor.build(), stats)))
+        Ok(CountingProcessor::new(processor.build(), stats))
     }
 
     /// Adds the exporter of metrics.
@@ -96,8 +95,12 @@ impl Otlp {
     ) -> Result<MeterProviderBuilder, InitError> {
         let temporality = settings::temporality(env);
         let (exporter, _) = self.exporter(Signal::Metrics, env, temporality)?;
-        let reader = PeriodicReader::builder(exporter);
-        Ok(provider.with_reader(reader.with_interval(interval).build()))
+        let reader = PeriodicReader::builder(exporter).with_interval(interval).build();
+        #[cfg(feature = "zpages")]
+        if temporality == Temporality::Cumulative {
+            self.reader = Some(Arc::new(reader.clone()));
+        }
+        Ok(provider.with_reader(reader))
     }
 
     /// Adds the exporter of log records.

@@ -1,10 +1,8 @@
 //! The exporter `prometheus`: an HTTP endpoint that Prometheus scrapes.
 //!
 //! [`names`], [`labels`] and [`families`] follow the specification's rules of compatibility,
-//! [`text`] writes the formats, and [`endpoint`] and [`connections`] are the HTTP server: hyper,
-//! which tonic depends on as well. docs/decisions.md says which crates were considered.
+//! and [`text`] writes the formats. docs/decisions.md says which crates were considered.
 
-mod connections;
 mod endpoint;
 mod exemplars;
 mod exponential;
@@ -26,12 +24,13 @@ use std::sync::Arc;
 
 use opentelemetry_sdk::metrics::MeterProviderBuilder;
 
-pub(crate) use endpoint::Endpoint;
 pub use names::TranslationStrategy;
 
 use crate::env::Env;
 use crate::error::InitError;
-use crate::prometheus::scraper::{Reader, Scraper};
+use crate::http_server::Endpoint;
+use crate::metric_reader::Reader;
+use crate::prometheus::scraper::Scraper;
 
 /// The settings of the exporter, and its endpoint once it listens.
 #[derive(Debug, Default)]
@@ -39,6 +38,9 @@ pub(crate) struct Prometheus {
     pub(crate) address: Option<SocketAddr>,
     pub(crate) translation_strategy: TranslationStrategy,
     pub(crate) endpoint: Option<Endpoint>,
+    /// The reader, which the zPages share.
+    #[cfg(feature = "zpages")]
+    pub(crate) reader: Option<Arc<dyn opentelemetry_sdk::metrics::reader::MetricReader>>,
 }
 
 impl Prometheus {
@@ -52,7 +54,14 @@ impl Prometheus {
         let reader = Reader::default();
         let scraper = Scraper::new(reader.clone(), self.translation_strategy);
         let (listener, chooses_port) = endpoint::listener(self.address, env)?;
-        self.endpoint = Some(Endpoint::serve(Arc::new(scraper), listener, chooses_port)?);
+        let endpoint = Endpoint::serve(listener, chooses_port)
+            .map_err(|error| InitError::new("cannot serve metrics for Prometheus").with_source(error))?;
+        endpoint.add(Arc::new(scraper));
+        self.endpoint = Some(endpoint);
+        #[cfg(feature = "zpages")]
+        {
+            self.reader = Some(Arc::new(reader.clone()));
+        }
         Ok(provider.with_reader(reader))
     }
 }

@@ -78,21 +78,6 @@ impl Format {
     }
 }
 
-/// Returns whether a header `Accept-Encoding` asks for gzip.
-pub(crate) fn accepts_gzip(accept_encoding: &str) -> bool {
-    accept_encoding.split(',').any(|coding| {
-        let (name, quality) = coding.split_once(';').unwrap_or((coding, "q=1"));
-        let quality = quality
-            .trim()
-            .strip_prefix("q=")
-            .and_then(|q| q.trim().parse::<f32>().ok());
-        ["gzip", "x-gzip", "*"]
-            .iter()
-            .any(|known| name.trim().eq_ignore_ascii_case(known))
-            && quality.is_none_or(|q| q > 0.0)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,20 +134,6 @@ mod tests {
             ),
         ] {
             assert_eq!(Format::negotiate(accept).content_type(), expected, "{accept}");
-        }
-    }
-
-    #[test]
-    fn gzip_is_used_if_it_is_accepted() {
-        for (accept, expected) in [
-            ("", false),
-            ("gzip", true),
-            ("deflate, GZIP;q=0.5", true),
-            ("gzip;q=0", false),
-            ("br, *", true),
-            ("identity", false),
-        ] {
-            assert_eq!(accepts_gzip(accept), expected, "{accept}");
         }
     }
 }

@@ -1,47 +1,19 @@
 //! Collects the metrics of one scrape.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, SystemTime};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
-use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::reader::MetricReader;
-use opentelemetry_sdk::metrics::{InstrumentKind, ManualReader, Pipeline, Temporality};
 
+use crate::metric_reader::Reader;
 use crate::prometheus::exemplars::Exemplars;
 use crate::prometheus::families::{Names, families};
 use crate::prometheus::names::TranslationStrategy;
 use crate::prometheus::negotiation::Format;
 use crate::prometheus::series::SeriesTable;
 use crate::prometheus::text::Text;
-
-/// A reader that the meter provider and the endpoint share.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Reader(Arc<ManualReader>);
-
-impl MetricReader for Reader {
-    fn register_pipeline(&self, pipeline: Weak<Pipeline>) {
-        self.0.register_pipeline(pipeline);
-    }
-
-    fn collect(&self, metrics: &mut ResourceMetrics) -> OTelSdkResult {
-        self.0.collect(metrics)
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.0.force_flush()
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.0.shutdown_with_timeout(timeout)
-    }
-
-    /// The specification: "`cumulative` for all instrument kinds".
-    fn temporality(&self, _: InstrumentKind) -> Temporality {
-        Temporality::Cumulative
-    }
-}
 
 /// Reads the metrics, and writes them in a format.
 #[derive(Debug)]

@@ -52,6 +52,11 @@ pub const GO_OTELGRPC: Peer = Peer {
     never_ends: &[],
     reasons: &[
         Reason {
+            role: Client,
+            ends: &[End::GzipRefused],
+            text: "rarely the span of a refused stream ends as OK, when the answer comes while the client still sends",
+        },
+        Reason {
             role: Server,
             ends: &[End::Unknown],
             text: "a server does not tell its stats handlers of methods that it does not have",

@@ -91,7 +91,9 @@ async fn start(set_up: SetUp, fault: Fault, service: &ScriptedService) -> Runnin
 /// The socket of a connection, through which the test closes it.
 type Socket = Arc<Mutex<Option<TcpStream>>>;
 
-fn connect(address: SocketAddr, slot: &Socket) -> ClientService<Channel> {
+/// Connects beforehand: the time that it takes is part of the client's deadline, and the server
+/// does not see it.
+async fn connect(address: SocketAddr, slot: &Socket) -> ClientService<Channel> {
     let slot = Arc::clone(slot);
     let connector = service_fn(move |_: Uri| {
         let slot = Arc::clone(&slot);
@@ -103,14 +105,14 @@ fn connect(address: SocketAddr, slot: &Socket) -> ClientService<Channel> {
             Ok::<_, std::io::Error>(hyper_util::rt::TokioIo::new(socket))
         }
     });
-    let channel = Endpoint::from_static("http://localhost").connect_with_connector_lazy(connector);
-    ClientLayer::new("here").layer(channel)
+    let endpoint = Endpoint::from_static("http://localhost");
+    ClientLayer::new("here").layer(endpoint.connect_with_connector(connector).await.unwrap())
 }
 
 /// Makes an RPC that goes wrong.
 async fn make(fault: Fault, kind: Kind, service: &ScriptedService, address: SocketAddr) {
     let socket = Socket::default();
-    let channel = connect(address, &socket);
+    let channel = connect(address, &socket).await;
     match fault {
         Fault::Reset | Fault::ClosedConnection => {
             let waiting = tokio::spawn(call(channel, kind, Request::new("wait")));
@@ -124,9 +126,19 @@ async fn make(fault: Fault, kind: Kind, service: &ScriptedService, address: Sock
             assert!(!matches!(waiting.await, Ok(Ok(_))));
         }
         Fault::Deadline => {
+            // On a stopped clock, both sides start at the same time, however busy the machine is.
+            // It goes on by itself once no blocking task runs.
+            tokio::time::pause();
+            let (release, held) = std::sync::mpsc::channel();
+            let blocking = tokio::task::spawn_blocking(move || held.recv());
             let mut request = Request::new("wait");
             request.set_timeout(Duration::from_millis(50));
-            call(channel, kind, request).await.unwrap_err();
+            let waiting = tokio::spawn(call(channel, kind, request));
+            service.waits().await;
+            release.send(()).unwrap();
+            blocking.await.unwrap().unwrap();
+            waiting.await.unwrap().unwrap_err();
+            tokio::time::resume();
         }
         Fault::ErrorPage => {
             call(channel, kind, Request::new("")).await.unwrap_err();

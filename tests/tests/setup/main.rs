@@ -30,3 +30,7 @@ mod rust_log;
 mod subscriber_already_set;
 mod suppressed_events;
 mod unique_keys;
+mod zpages;
+mod zpages_access;
+mod zpages_hostile;
+mod zpages_rpcz;

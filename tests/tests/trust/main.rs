@@ -16,6 +16,7 @@ mod propagators;
 mod public_endpoint;
 mod random_requests;
 mod traces;
+mod zpages_memory;
 
 /// The allocator, which counts the memory in use.
 #[global_allocator]

@@ -71,6 +71,9 @@ fn test(project: &Project, command: &str, names: &[String]) -> Result<()> {
     if names.iter().any(|name| name == "leaks") {
         tools::require(project, "valgrind", "valgrind")?;
     }
+    if names.iter().any(|name| name == "browser") {
+        tools::require(project, "chromedriver", "chromium-driver")?;
+    }
     let names = names.iter().flat_map(|name| ["--test", name]);
     Ok(project.cargo(command).args(names).run()?)
 }

@@ -8,5 +8,7 @@ mod values;
 
 pub(super) use logs::logs;
 pub(super) use metrics::metrics;
+#[cfg(feature = "zpages")]
+pub(crate) use spans::span;
 pub(super) use spans::spans;
 pub(super) use values::value;

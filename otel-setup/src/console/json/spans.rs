@@ -13,6 +13,16 @@ pub(crate) fn spans(spans: &[SpanData], resource: &SdkResource) -> Lines {
     lines(spans.iter().map(|span| Span::new(span, resource)))
 }
 
+/// Returns the JSON of one span. A running one has no end.
+#[cfg(feature = "zpages")]
+pub(crate) fn span<'a>(span: &'a SpanData, resource: &'a SdkResource, is_running: bool) -> impl Serialize + 'a {
+    let mut json = Span::new(span, resource);
+    if is_running {
+        json.end_time = None;
+    }
+    json
+}
+
 #[derive(Serialize)]
 struct Span<'a> {
     name: &'a str,

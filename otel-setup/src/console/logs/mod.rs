@@ -141,7 +141,7 @@ fn line(record: &SdkLogRecord, scope: &InstrumentationScope, paint: Paint) -> St
 }
 
 /// Formats strings unchanged, and other values as JSON.
-fn show(value: &AnyValue) -> String {
+pub(crate) fn show(value: &AnyValue) -> String {
     match value {
         AnyValue::String(text) => text.to_string(),
         value => json::value(value),

@@ -33,8 +33,8 @@ pub(super) fn width(text: &str) -> usize {
     text.chars().count()
 }
 
-pub(super) fn kind(span: &SpanData) -> &'static str {
-    match span.span_kind {
+pub(crate) fn kind(kind: &SpanKind) -> &'static str {
+    match kind {
         SpanKind::Client => "client",
         SpanKind::Server => "server",
         SpanKind::Producer => "producer",
@@ -52,7 +52,7 @@ pub(super) fn duration(span: &SpanData) -> String {
 
 /// Returns the RPC's status code, or the status of a span that is no RPC, with a mark if it is an
 /// error.
-pub(super) fn status(span: &SpanData) -> String {
+pub(crate) fn status(span: &SpanData) -> String {
     let attribute = |key| {
         let found = span.attributes.iter().find(|attribute| attribute.key.as_str() == key);
         found.map(|attribute| escape_control(&attribute.value.as_str()).into_owned())

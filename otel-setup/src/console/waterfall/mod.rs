@@ -11,7 +11,10 @@ use std::time::{Duration, SystemTime};
 use opentelemetry::trace::{Status, TraceId};
 use opentelemetry_sdk::trace::SpanData;
 
-use self::columns::{Columns, duration, kind, status, width};
+pub(crate) use self::columns::kind;
+#[cfg(feature = "zpages")]
+pub(crate) use self::columns::status as status_text;
+use self::columns::{Columns, duration, status, width};
 pub(super) use self::tree::AncestorNames;
 use self::tree::{Line, Node};
 use crate::text::{Paint, escape_control};
@@ -144,7 +147,7 @@ impl<'a> Trace<'a> {
                 "{branch}{name}{:padding$}  {kind:8}  {duration:>9}  {status}  {bar}",
                 "",
                 branch = paint.dim(&line.branch),
-                kind = kind(span),
+                kind = kind(&span.span_kind),
                 status = paint.error(&format!("{status:width$}", width = columns.status), failed),
                 bar = paint.bar(&self.bar(span), failed),
             );
@@ -173,6 +176,63 @@ impl<'a> Trace<'a> {
         };
         " ".repeat(left) + &bar
     }
+}
+
+/// A line, and when its span ran, for outputs other than text.
+#[cfg(feature = "zpages")]
+pub(crate) struct WaterfallLine<'a> {
+    /// The branch in front of the name: `│  ├─ `.
+    pub(crate) branch: String,
+    pub(crate) name: String,
+    /// `None` for a parent that is not among the spans.
+    pub(crate) span: Option<&'a SpanData>,
+    /// The start, in thousandths of the trace.
+    pub(crate) from: u32,
+    /// The duration, in thousandths of the trace, at least one.
+    pub(crate) width: u32,
+}
+
+/// Returns the lines of the traces of `spans`, in the order of their start.
+#[cfg(feature = "zpages")]
+pub(crate) fn waterfall_lines(spans: &[SpanData]) -> Vec<WaterfallLine<'_>> {
+    static NONE: std::sync::LazyLock<AncestorNames> = std::sync::LazyLock::new(AncestorNames::new);
+    let traces = by_trace(spans)
+        .into_iter()
+        .map(|spans| Trace::new(String::new(), "", spans, &NONE));
+    traces.flat_map(thousandths_of).collect()
+}
+
+#[cfg(feature = "zpages")]
+fn thousandths_of(trace: Trace<'_>) -> Vec<WaterfallLine<'_>> {
+    let (start, whole) = (trace.start, trace.duration.as_secs_f64());
+    let thousandths = |time: SystemTime| {
+        let part = time.duration_since(start).unwrap_or_default().as_secs_f64() / whole;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between 0 and 1,000"
+        )]
+        {
+            (part.clamp(0.0, 1.0) * 1000.0) as u32
+        }
+    };
+    let lines = trace.lines.into_iter().map(|line| {
+        let name = line.node.name().into_owned();
+        let span = match line.node {
+            Node::Span(span) => Some(span),
+            _ => None,
+        };
+        let from = span.map_or(0, |span| thousandths(span.start_time)).min(999);
+        let to = span.map_or(0, |span| thousandths(span.end_time));
+        WaterfallLine {
+            branch: line.branch,
+            name,
+            span,
+            from,
+            width: to.saturating_sub(from).max(1),
+        }
+    });
+    lines.collect()
 }
 
 fn push_line(text: &mut String, line: &str) {

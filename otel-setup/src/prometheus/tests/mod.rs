@@ -12,7 +12,8 @@ use proptest::sample::select;
 use self::parser::{Rules, parse};
 use super::names::TranslationStrategy;
 use super::negotiation::Format;
-use super::scraper::{Reader, Scraper};
+use super::scraper::Scraper;
+use crate::metric_reader::Reader;
 
 /// The formats that scrapers ask for.
 const ACCEPTS: [(&str, Rules); 4] = [

@@ -1,4 +1,4 @@
-//! The connections of the scrape endpoint, which are bounded in number and in time.
+//! The connections of a server, which are bounded in number and in time.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -7,16 +7,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 
-use crate::prometheus::respond::respond;
-use crate::prometheus::scraper::Scraper;
+use crate::http_server::sites::Sites;
 
-/// The number of connections that are kept open. A service has one or two scrapers.
+/// The number of connections that are kept open. A service has one or two scrapers, and a browser
+/// opens six.
 const MAX_CONNECTIONS: usize = 32;
 
 /// The time for the head of a request, and between two requests. Prometheus connects again if an
@@ -28,12 +30,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 struct Connection {
     /// Whether it has sent a whole request.
-    is_scraper: Arc<AtomicBool>,
+    is_known: Arc<AtomicBool>,
     task: AbortHandle,
 }
 
 /// Accepts connections forever.
-pub(crate) async fn accept(listener: TcpListener, scraper: Arc<Scraper>) {
+pub(super) async fn accept(listener: TcpListener, sites: Arc<Sites>) {
     let mut connections: VecDeque<Connection> = VecDeque::with_capacity(MAX_CONNECTIONS + 1);
     loop {
         let Ok((stream, _)) = listener.accept().await else {
@@ -44,29 +46,30 @@ pub(crate) async fn accept(listener: TcpListener, scraper: Arc<Scraper>) {
         if connections.len() == MAX_CONNECTIONS {
             close_one(&mut connections);
         }
-        let is_scraper = Arc::new(AtomicBool::new(false));
-        let served = serve(stream, Arc::clone(&scraper), Arc::clone(&is_scraper));
+        let is_known = Arc::new(AtomicBool::new(false));
+        let served = serve(stream, Arc::clone(&sites), Arc::clone(&is_known));
         connections.push_back(Connection {
-            is_scraper,
+            is_known,
             task: tokio::spawn(served).abort_handle(),
         });
     }
 }
 
 /// Closes the oldest connection that has not sent a request, so that silent connections do not keep
-/// a scraper out. If all have, closes the oldest.
+/// others out. If all have, closes the oldest.
 fn close_one(connections: &mut VecDeque<Connection>) {
-    let is_silent = |connection: &Connection| !connection.is_scraper.load(Ordering::Relaxed);
+    let is_silent = |connection: &Connection| !connection.is_known.load(Ordering::Relaxed);
     let index = connections.iter().position(is_silent).unwrap_or(0);
     if let Some(connection) = connections.remove(index) {
         connection.task.abort();
     }
 }
 
-async fn serve(stream: TcpStream, scraper: Arc<Scraper>, is_scraper: Arc<AtomicBool>) {
-    let service = service_fn(|request| {
-        is_scraper.store(true, Ordering::Relaxed);
-        ready(Ok::<_, Infallible>(respond(&scraper, &request)))
+async fn serve(stream: TcpStream, sites: Arc<Sites>, is_known: Arc<AtomicBool>) {
+    let service = service_fn(|request: Request<Incoming>| {
+        is_known.store(true, Ordering::Relaxed);
+        let (head, _) = request.into_parts();
+        ready(Ok::<_, Infallible>(sites.respond(&head)))
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -1,0 +1,168 @@
+//! zPages: what runs now, and how RPCs ended, in a browser.
+//!
+//! [`processors`] feed the [`registry`], whose memory [`budget`] divides, and [`rpcz`] collects the
+//! durations of RPCs. [`pages`] draws both, and [`site`] answers requests.
+
+mod budget;
+mod host;
+mod html;
+mod log_line;
+mod outcome;
+mod pages;
+mod processors;
+mod query;
+mod registry;
+mod row;
+mod rows;
+mod rpcz;
+mod running;
+mod sample;
+mod settings;
+mod site;
+mod size;
+
+use std::sync::Arc;
+
+use opentelemetry_sdk::logs::LoggerProviderBuilder;
+use opentelemetry_sdk::metrics::MeterProviderBuilder;
+use opentelemetry_sdk::metrics::reader::MetricReader;
+use opentelemetry_sdk::trace::{BatchSpanProcessor, SpanProcessor, TracerProviderBuilder};
+
+use crate::env::Env;
+use crate::error::InitError;
+use crate::http_server::{Address, Endpoint, bind};
+use crate::metric_reader::Reader;
+use crate::zpages::processors::{ObservedLogs, ObservedSpans};
+use crate::zpages::registry::Registry;
+use crate::zpages::rpcz::{Rpcz, TICK};
+use crate::zpages::settings::{Options, Place};
+use crate::zpages::site::Pages;
+
+/// The pages of a setup, from its options to its server.
+#[derive(Debug, Default)]
+pub(crate) struct Zpages {
+    pub(crate) options: Options,
+    /// `None` if neither the program nor the environment asks for the pages.
+    wanted: Option<Wanted>,
+    /// Whether a span processor feeds the pages.
+    has_spans: bool,
+    reader: Option<Arc<dyn MetricReader>>,
+}
+
+/// Pages that are asked for.
+#[derive(Debug)]
+struct Wanted {
+    place: Place,
+    registry: Arc<Registry>,
+}
+
+/// The part of a span processor that feeds the pages.
+pub(crate) struct Spans(Arc<Registry>);
+
+impl Spans {
+    /// Returns a processor that passes the spans on to `next`.
+    pub(crate) fn before<P: SpanProcessor>(self, next: P) -> ObservedSpans<P> {
+        ObservedSpans::new(self.0, Some(next))
+    }
+}
+
+impl Zpages {
+    /// Reads the settings.
+    pub(crate) fn resolve(&mut self, env: &Env) -> Result<(), InitError> {
+        self.wanted = Place::resolve(&self.options, env)?.map(|place| Wanted {
+            place,
+            registry: Arc::new(Registry::new(settings::memory_limit(&self.options, env))),
+        });
+        Ok(())
+    }
+
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.wanted.is_some()
+    }
+
+    /// Returns the feed of spans, once.
+    pub(crate) fn take_spans(&mut self) -> Option<Spans> {
+        let wanted = self.wanted.as_ref().filter(|_| !self.has_spans)?;
+        self.has_spans = true;
+        Some(Spans(Arc::clone(&wanted.registry)))
+    }
+
+    /// Adds a processor for the pages alone, if no other one feeds them.
+    pub(crate) fn add_spans(&mut self, provider: TracerProviderBuilder) -> TracerProviderBuilder {
+        match self.take_spans() {
+            Some(spans) => provider.with_span_processor(ObservedSpans::<BatchSpanProcessor>::new(spans.0, None)),
+            None => provider,
+        }
+    }
+
+    pub(crate) fn add_logs(&self, provider: LoggerProviderBuilder) -> LoggerProviderBuilder {
+        match &self.wanted {
+            Some(wanted) => provider.with_log_processor(ObservedLogs(Arc::clone(&wanted.registry))),
+            None => provider,
+        }
+    }
+
+    /// Takes the reader of an exporter. Without one, adds a reader.
+    ///
+    /// The SDK aggregates every measurement once for each reader, so a reader of its own would
+    /// double the cost of the metrics.
+    pub(crate) fn add_reader(
+        &mut self,
+        provider: MeterProviderBuilder,
+        shared: Option<Arc<dyn MetricReader>>,
+    ) -> MeterProviderBuilder {
+        if self.wanted.is_none() {
+            return provider;
+        }
+        if shared.is_some() {
+            self.reader = shared;
+            return provider;
+        }
+        let reader = Reader::default();
+        self.reader = Some(Arc::new(reader.clone()));
+        provider.with_reader(reader)
+    }
+
+    /// Serves the pages, by the scrape endpoint if that has the same address.
+    pub(crate) fn serve(&mut self, scrapes: Option<&Endpoint>, env: &Env) -> Result<Option<Endpoint>, InitError> {
+        let (Some(Wanted { place, registry }), Some(reader)) = (self.wanted.take(), self.reader.take()) else {
+            return Ok(None);
+        };
+        let endpoint = match scrapes.filter(|scrapes| place.is(scrapes.address)) {
+            Some(scrapes) => scrapes.clone(),
+            None => listen(&place)?,
+        };
+        if !endpoint.address.ip().is_loopback() {
+            env.warn_unset(
+                &place.setting,
+                "is not a loopback address: everyone who reaches it can read attributes of spans and log lines",
+            );
+        }
+        let rpcz = Arc::new(Rpcz::new(reader, registry.budget.windows));
+        endpoint.add(Arc::new(Pages {
+            registry,
+            rpcz: Arc::clone(&rpcz),
+            hosts: std::mem::take(&mut self.options.allowed_hosts),
+        }));
+        endpoint.spawn(async move {
+            let mut interval = tokio::time::interval_at(tokio::time::Instant::now() + TICK, TICK);
+            loop {
+                interval.tick().await;
+                rpcz.tick();
+            }
+        });
+        Ok(Some(endpoint))
+    }
+}
+
+fn listen(place: &Place) -> Result<Endpoint, InitError> {
+    let is_variable = place.setting.starts_with(settings::ADDRESS_VARIABLE);
+    let (listener, chose_port) = bind(&Address {
+        host: &place.host,
+        port: place.port,
+        setting: place.setting.clone(),
+        purpose: "the zPages",
+        port_setting: if is_variable { settings::ADDRESS_VARIABLE } else { "" },
+    })?;
+    Endpoint::serve(listener, chose_port).map_err(|error| InitError::new("cannot serve the zPages").with_source(error))
+}

@@ -1,0 +1,15 @@
+//! The pages, as HTML and as JSON.
+
+mod document;
+mod json;
+mod rpcz;
+mod samples;
+mod summary;
+mod waterfall;
+
+#[cfg(test)]
+pub(super) use document::STYLE;
+pub(super) use json::json;
+pub(super) use rpcz::rpcz;
+pub(super) use samples::samples;
+pub(super) use summary::summary;

@@ -1,0 +1,131 @@
+//! The rows of all names.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use opentelemetry::trace::SpanKind;
+use opentelemetry_sdk::trace::SpanData;
+
+use crate::zpages::budget::Pool;
+use crate::zpages::row::{Bucket, ROW_BYTES, Row};
+use crate::zpages::sample::Sample;
+use crate::zpages::size::cut;
+
+/// The number of tables, so that threads rarely look into the same one.
+const SHARDS: usize = 16;
+/// The name of the row for spans whose own row would exceed the memory.
+pub(super) const OTHER_NAMES: &str = "(all other names)";
+
+/// The rows, found by name and kind, and in the order in which they came.
+#[derive(Debug)]
+pub(super) struct Rows {
+    hasher: RandomState,
+    shards: [RwLock<HashMap<u64, Arc<Row>>>; SHARDS],
+    /// The index of a row is its id on the pages. The first is [`OTHER_NAMES`].
+    all: RwLock<Vec<Arc<Row>>>,
+    other: Arc<Row>,
+}
+
+impl Rows {
+    pub(super) fn new() -> Self {
+        let other = Arc::new(Row::new(OTHER_NAMES, SpanKind::Internal, false));
+        Rows {
+            hasher: RandomState::new(),
+            shards: Default::default(),
+            all: RwLock::new(vec![Arc::clone(&other)]),
+            other,
+        }
+    }
+
+    /// Returns the row of a span.
+    #[inline]
+    pub(super) fn of(&self, span: &SpanData, pool: &Pool) -> Arc<Row> {
+        let hash = self.hash(&span.name, &span.span_kind);
+        let shard = self.shard(hash).read().unwrap_or_else(PoisonError::into_inner);
+        match shard.get(&hash) {
+            Some(row) if row.is_of(span) => Arc::clone(row),
+            // Two names have one hash.
+            Some(_) => Arc::clone(&self.other),
+            None => {
+                drop(shard);
+                self.add(hash, span, pool)
+            }
+        }
+    }
+
+    fn hash(&self, name: &str, kind: &SpanKind) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        // A row keeps no longer name.
+        cut(name).hash(&mut hasher);
+        hasher.write_u8(match kind {
+            SpanKind::Client => 0,
+            SpanKind::Server => 1,
+            SpanKind::Producer => 2,
+            SpanKind::Consumer => 3,
+            SpanKind::Internal => 4,
+        });
+        hasher.finish()
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "below the number of shards")]
+    fn shard(&self, hash: u64) -> &RwLock<HashMap<u64, Arc<Row>>> {
+        &self.shards[hash as usize % SHARDS]
+    }
+
+    #[cold]
+    fn add(&self, hash: u64, span: &SpanData, pool: &Pool) -> Arc<Row> {
+        let mut shard = self.shard(hash).write().unwrap_or_else(PoisonError::into_inner);
+        match shard.entry(hash) {
+            Entry::Occupied(entry) => Arc::clone(entry.get()),
+            Entry::Vacant(entry) => {
+                if !pool.reserve(ROW_BYTES + cut(&span.name).len()) {
+                    return Arc::clone(&self.other);
+                }
+                let is_rpc = span
+                    .attributes
+                    .iter()
+                    .any(|attribute| attribute.key.as_str() == "rpc.system.name");
+                let row = Arc::new(Row::new(&span.name, span.span_kind.clone(), is_rpc));
+                entry.insert(Arc::clone(&row));
+                self.all
+                    .write()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(Arc::clone(&row));
+                row
+            }
+        }
+    }
+
+    /// Returns the rows in the order of their ids.
+    pub(super) fn all(&self) -> Vec<Arc<Row>> {
+        self.all.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn get(&self, id: usize) -> Option<Arc<Row>> {
+        let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
+        all.get(id).map(Arc::clone)
+    }
+
+    /// Keeps a sample. If there is no room, the row with the largest samples loses its oldest one.
+    #[cold]
+    pub(super) fn keep(&self, row: &Arc<Row>, bucket: Bucket, sample: Sample, pool: &Pool) {
+        // Each round frees a sample. Other threads may be faster to take its room.
+        for _ in 0..64 {
+            if pool.reserve(sample.bytes) {
+                row.keep(bucket, Arc::new(sample), pool);
+                return;
+            }
+            let all = self.all();
+            let size = |other: &Arc<Row>| {
+                let own = if Arc::ptr_eq(other, row) { sample.bytes } else { 0 };
+                other.sample_bytes() + own
+            };
+            let largest = all.iter().max_by_key(|other| size(other));
+            if !largest.is_some_and(|largest| largest.evict(pool)) {
+                return;
+            }
+        }
+    }
+}

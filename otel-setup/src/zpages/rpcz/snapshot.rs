@@ -1,0 +1,181 @@
+//! Reads the durations of RPCs from collected metrics.
+
+use std::collections::BTreeMap;
+use std::mem::size_of;
+use std::sync::Arc;
+
+use opentelemetry::Value;
+use opentelemetry_sdk::metrics::data::{
+    AggregatedMetrics, ExponentialHistogramDataPoint, HistogramDataPoint, MetricData, ResourceMetrics, ScopeMetrics,
+};
+
+/// A method on one side.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(in crate::zpages) struct Method {
+    pub(in crate::zpages) is_client: bool,
+    pub(in crate::zpages) name: Box<str>,
+}
+
+/// The durations of a method since the start of the process.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in crate::zpages) struct Totals {
+    pub(super) count: u64,
+    /// The RPCs with another code than `OK`.
+    pub(super) failures: u64,
+    /// In seconds.
+    pub(super) sum: f64,
+    /// The upper bounds of the buckets but the last, in seconds.
+    pub(super) bounds: Arc<[f64]>,
+    pub(super) buckets: Box<[u64]>,
+}
+
+impl Totals {
+    /// Returns the bytes that it takes, beside the shared bounds.
+    pub(super) fn size(&self) -> usize {
+        size_of::<Self>() + size_of_val(&*self.buckets) + 32
+    }
+
+    /// Adds the totals of another code.
+    fn add(&mut self, other: Totals) {
+        self.count += other.count;
+        self.failures += other.failures;
+        self.sum += other.sum;
+        if self.buckets.is_empty() {
+            self.bounds = other.bounds;
+            self.buckets = other.buckets;
+        } else if self.bounds == other.bounds {
+            for (bucket, added) in self.buckets.iter_mut().zip(other.buckets) {
+                *bucket += added;
+            }
+        }
+    }
+
+    /// Returns what was added since `earlier`.
+    pub(super) fn since(&self, earlier: &Totals) -> Totals {
+        let mut buckets = self.buckets.clone();
+        for (bucket, before) in buckets.iter_mut().zip(&earlier.buckets) {
+            *bucket = bucket.saturating_sub(*before);
+        }
+        Totals {
+            count: self.count.saturating_sub(earlier.count),
+            failures: self.failures.saturating_sub(earlier.failures),
+            sum: (self.sum - earlier.sum).max(0.0),
+            bounds: Arc::clone(&self.bounds),
+            buckets,
+        }
+    }
+
+    /// Estimates a quantile, as Prometheus does: durations are evenly distributed in their bucket.
+    /// Those above the last bound count as that bound.
+    pub(super) fn quantile(&self, quantile: f64) -> Option<f64> {
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let float = |count: u64| count as f64;
+        let counted: u64 = self.buckets.iter().sum();
+        let rank = quantile * float(counted);
+        let mut below = 0;
+        for (index, count) in self.buckets.iter().enumerate() {
+            if *count > 0 && float(below + count) >= rank {
+                let from = index.checked_sub(1).map_or(0.0, |index| self.bounds[index]);
+                let Some(to) = self.bounds.get(index) else {
+                    return Some(from);
+                };
+                return Some(from + (to - from) * ((rank - float(below)) / float(*count)).clamp(0.0, 1.0));
+            }
+            below += count;
+        }
+        None
+    }
+}
+
+/// Returns the totals of all methods.
+pub(super) fn read(metrics: &ResourceMetrics) -> BTreeMap<Method, Totals> {
+    let mut all: BTreeMap<Method, Totals> = BTreeMap::new();
+    let metrics = metrics.scope_metrics().flat_map(ScopeMetrics::metrics);
+    for metric in metrics {
+        let is_client = match metric.name() {
+            "rpc.server.call.duration" => false,
+            "rpc.client.call.duration" => true,
+            _ => continue,
+        };
+        let AggregatedMetrics::F64(data) = metric.data() else {
+            continue;
+        };
+        let points: Vec<(Labels, Totals)> = match data {
+            MetricData::Histogram(histogram) => histogram.data_points().map(explicit).collect(),
+            MetricData::ExponentialHistogram(histogram) => histogram.data_points().map(exponential).collect(),
+            _ => continue,
+        };
+        for (labels, mut totals) in points {
+            if labels.code.is_some_and(|code| code != "OK") {
+                totals.failures = totals.count;
+            }
+            let method = Method {
+                is_client,
+                name: labels.method.unwrap_or_else(|| "(all others)".into()),
+            };
+            all.entry(method).or_default().add(totals);
+        }
+    }
+    all
+}
+
+#[derive(Default)]
+struct Labels {
+    method: Option<Box<str>>,
+    code: Option<String>,
+}
+
+impl<'a> FromIterator<&'a opentelemetry::KeyValue> for Labels {
+    fn from_iter<I: IntoIterator<Item = &'a opentelemetry::KeyValue>>(attributes: I) -> Self {
+        let mut labels = Labels::default();
+        for attribute in attributes {
+            let text = |value: &Value| value.as_str().into_owned();
+            match attribute.key.as_str() {
+                "rpc.method" => labels.method = Some(text(&attribute.value).into()),
+                "rpc.status_code" => labels.code = Some(text(&attribute.value)),
+                _ => {}
+            }
+        }
+        labels
+    }
+}
+
+fn explicit(point: &HistogramDataPoint<f64>) -> (Labels, Totals) {
+    let totals = Totals {
+        count: point.count(),
+        failures: 0,
+        sum: point.sum(),
+        bounds: point.bounds().collect(),
+        buckets: point.bucket_counts().collect(),
+    };
+    (point.attributes().collect(), totals)
+}
+
+/// Returns the totals without buckets: the scale of an exponential histogram changes.
+fn exponential(point: &ExponentialHistogramDataPoint<f64>) -> (Labels, Totals) {
+    let totals = Totals {
+        count: point.count() as u64,
+        sum: point.sum(),
+        ..Totals::default()
+    };
+    (point.attributes().collect(), totals)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_interpolated() {
+        let totals = Totals {
+            bounds: [0.1, 0.2, 0.4].into(),
+            buckets: [10, 0, 10, 5].into(),
+            ..Totals::default()
+        };
+        for (quantile, expected) in [(0.0, 0.0), (0.2, 0.05), (0.4, 0.1), (0.6, 0.3), (0.8, 0.4), (0.99, 0.4)] {
+            let estimate = totals.quantile(quantile).unwrap();
+            assert!((estimate - expected).abs() < 1e-9, "{quantile}: {estimate}");
+        }
+        assert_eq!(Totals::default().quantile(0.5), None);
+    }
+}

@@ -1,0 +1,238 @@
+//! A headless Chromium, driven by `chromedriver` over the [WebDriver
+//! protocol](https://www.w3.org/TR/webdriver2/).
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+
+/// The longest that a condition is waited for.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// The member that holds the id of an element.
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+/// A browser with one window.
+#[derive(Debug)]
+pub struct Browser {
+    driver: Child,
+    address: SocketAddr,
+    session: String,
+    profile: tempfile::TempDir,
+}
+
+impl Browser {
+    /// Starts a browser whose window has this size.
+    #[must_use]
+    pub fn start(width: u32, height: u32) -> Self {
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("this test needs ChromeDriver, which `cargo xtask peers browser` installs");
+        let output = BufReader::new(driver.stdout.take().unwrap());
+        let port = output.lines().find_map(|line| {
+            let line = line.unwrap();
+            let (_, port) = line.split_once("started successfully on port ")?;
+            port.trim_end_matches('.').parse().ok()
+        });
+        let profile = tempfile::tempdir().unwrap();
+        let mut browser = Browser {
+            driver,
+            address: (Ipv4Addr::LOCALHOST, port.unwrap()).into(),
+            session: String::new(),
+            profile,
+        };
+        let arguments = [
+            "--headless".to_owned(),
+            "--no-sandbox".to_owned(),
+            "--disable-gpu".to_owned(),
+            "--no-first-run".to_owned(),
+            "--hide-scrollbars".to_owned(),
+            "--disable-background-networking".to_owned(),
+            "--disable-component-update".to_owned(),
+            "--disable-sync".to_owned(),
+            format!("--window-size={width},{height}"),
+            format!("--user-data-dir={}", browser.profile.path().display()),
+        ];
+        let always = json!({
+            "goog:chromeOptions": { "args": arguments },
+            "goog:loggingPrefs": { "browser": "ALL" },
+        });
+        let session = browser.command(
+            "POST",
+            "/session",
+            &json!({ "capabilities": { "alwaysMatch": always } }),
+        );
+        browser.session = text(&session.unwrap()["sessionId"]);
+        browser
+    }
+
+    /// Opens a page, and waits until it is loaded.
+    pub fn open(&self, url: &str) {
+        self.post("/url", &json!({ "url": url }));
+    }
+
+    /// Returns the title of the page.
+    #[must_use]
+    pub fn title(&self) -> String {
+        text(&self.get("/title"))
+    }
+
+    /// Clicks the first element that a CSS selector selects.
+    pub fn click(&self, selector: &str) {
+        let element = self.elements(selector).into_iter().next();
+        let element = element.unwrap_or_else(|| panic!("no {selector} on {}", self.title()));
+        self.post(&format!("/element/{element}/click"), &json!({}));
+    }
+
+    /// Returns the visible texts of all elements that a CSS selector selects.
+    #[must_use]
+    pub fn texts(&self, selector: &str) -> Vec<String> {
+        let elements = self.elements(selector).into_iter();
+        elements
+            .map(|element| text(&self.get(&format!("/element/{element}/text"))))
+            .collect()
+    }
+
+    /// Returns the names and roles that a screen reader tells of all elements that a selector
+    /// selects.
+    #[must_use]
+    pub fn accessible(&self, selector: &str) -> Vec<(String, String)> {
+        let elements = self.elements(selector).into_iter();
+        elements
+            .map(|element| {
+                let role = self.get(&format!("/element/{element}/computedrole"));
+                let label = self.get(&format!("/element/{element}/computedlabel"));
+                (text(&role), text(&label))
+            })
+            .collect()
+    }
+
+    /// Returns a computed property of the first element that a selector selects.
+    #[must_use]
+    pub fn style(&self, selector: &str, property: &str) -> String {
+        let element = &self.elements(selector)[0];
+        text(&self.get(&format!("/element/{element}/css/{property}")))
+    }
+
+    /// Presses keys, as a person does without a mouse.
+    pub fn press(&self, keys: &str) {
+        let mut actions = Vec::new();
+        for key in keys.chars() {
+            actions.push(json!({ "type": "keyDown", "value": key.to_string() }));
+            actions.push(json!({ "type": "keyUp", "value": key.to_string() }));
+        }
+        let keyboard = json!({ "type": "key", "id": "keyboard", "actions": actions });
+        self.post("/actions", &json!({ "actions": [keyboard] }));
+    }
+
+    /// Returns the text of the element that has the focus.
+    #[must_use]
+    pub fn focused(&self) -> String {
+        let element = text(&self.get("/element/active")[ELEMENT]);
+        text(&self.get(&format!("/element/{element}/text")))
+    }
+
+    /// Waits until a condition holds.
+    pub fn wait_until(&self, condition: impl Fn(&Self) -> bool) {
+        let begun = Instant::now();
+        while !condition(self) {
+            assert!(begun.elapsed() < TIMEOUT, "{}", text(&self.get("/source")));
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Chooses the preferred color scheme, `dark` or `light`.
+    pub fn prefer(&self, scheme: &str) {
+        let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
+        let command = json!({ "cmd": "Emulation.setEmulatedMedia", "params": { "features": features } });
+        self.post("/goog/cdp/execute", &command);
+    }
+
+    /// Returns the text of a dialog, if a script has opened one.
+    #[must_use]
+    pub fn dialog(&self) -> Option<Value> {
+        self.command("GET", &format!("/session/{}/alert/text", self.session), &Value::Null)
+            .ok()
+    }
+
+    /// Returns the messages of the console since the last call, such as violations of a policy.
+    #[must_use]
+    pub fn console(&self) -> Vec<Value> {
+        let entries = self.post("/se/log", &json!({ "type": "browser" }));
+        entries.as_array().cloned().unwrap_or_default()
+    }
+
+    /// Returns a picture of the window as PNG.
+    #[must_use]
+    pub fn screenshot(&self) -> Vec<u8> {
+        BASE64_STANDARD.decode(text(&self.get("/screenshot"))).unwrap()
+    }
+
+    fn elements(&self, selector: &str) -> Vec<String> {
+        let found = self.post("/elements", &json!({ "using": "css selector", "value": selector }));
+        let found = found.as_array().unwrap().iter();
+        found.map(|element| text(&element[ELEMENT])).collect()
+    }
+
+    fn get(&self, path: &str) -> Value {
+        let path = format!("/session/{}{path}", self.session);
+        self.command("GET", &path, &Value::Null).unwrap()
+    }
+
+    fn post(&self, path: &str, body: &Value) -> Value {
+        let path = format!("/session/{}{path}", self.session);
+        self.command("POST", &path, body).unwrap()
+    }
+
+    /// Sends a command, and returns its value, or the error.
+    fn command(&self, method: &str, path: &str, body: &Value) -> Result<Value, Value> {
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        let mut connection = TcpStream::connect(self.address).unwrap();
+        connection.set_read_timeout(Some(TIMEOUT * 2)).unwrap();
+        let length = body.len();
+        write!(
+            connection,
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+        .unwrap();
+        let mut reader = BufReader::new(connection);
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        let is_success = line.starts_with("HTTP/1.1 200");
+        let mut length = 0;
+        while line.trim() != "" {
+            line.clear();
+            reader.read_line(&mut line).unwrap();
+            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap();
+            }
+        }
+        let mut response = vec![0; length];
+        reader.read_exact(&mut response).unwrap();
+        let mut response: Value = serde_json::from_slice(&response).unwrap();
+        let value = response["value"].take();
+        if is_success { Ok(value) } else { Err(value) }
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // Ends Chromium, which the driver has started.
+        let _ = self.command("DELETE", &format!("/session/{}", self.session), &Value::Null);
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("{value}")).to_owned()
+}

@@ -1,0 +1,57 @@
+//! `/debug/rpcz`: counts, rates and quantiles of RPCs, sampled or not.
+
+use std::time::Duration;
+
+use integration_tests::kinds::Message;
+use integration_tests::kinds::unary_client::UnaryClient;
+use integration_tests::own_process::{block_on, in_own_process_with};
+use integration_tests::scripted::{Annotated, ScriptedService};
+use integration_tests::server::serve;
+use opentelemetry_sdk::trace::Sampler;
+use otel_runtime::TracedChannel;
+use otel_setup::Exporter;
+use tonic::transport::Endpoint;
+
+use crate::zpages::{Pages, texts};
+
+#[test]
+fn rpcs_are_counted_sampled_or_not_whoever_reads_the_metrics() {
+    for exporter in ["none", "prometheus", "console", "otlp"] {
+        let body = async {
+            let exporters = match exporter {
+                "prometheus" => vec![Exporter::Prometheus],
+                "console" => vec![Exporter::Console],
+                "otlp" => vec![Exporter::Otlp],
+                _ => vec![],
+            };
+            let pages = Pages::with(|setup| {
+                setup
+                    .sampler(Sampler::AlwaysOff)
+                    .metric_exporters(exporters)
+                    .prometheus_address("127.0.0.1:0".parse().unwrap())
+            });
+            assert_eq!(texts(&pages.html("/debug/rpcz"), "h2"), [] as [&str; 0]);
+            let server = serve(Annotated::routes(&ScriptedService::default())).await;
+            let endpoint = Endpoint::from_shared(format!("http://{}", server.address)).unwrap();
+            let mut client = UnaryClient::new(TracedChannel::connect(endpoint).await.unwrap());
+            for text in ["a", "b", "c", "5"] {
+                let _ = client.call(Message::from(text)).await;
+            }
+            let page = pages.html("/debug/rpcz");
+            assert_eq!(texts(&page, "h2"), ["Server", "Client"]);
+            assert_eq!(texts(&page, "tbody th"), ["kinds.Unary/Call"; 2]);
+            let cells = texts(&page, "tbody td");
+            assert_eq!(cells.len(), 2 * 3 * 6);
+            for window in cells.chunks(6) {
+                assert_eq!(window[..2], ["4", "1"], "{cells:?}");
+                let rate: f64 = window[2].parse().unwrap();
+                assert!(rate > 0.0, "{cells:?}");
+                assert!(window[3..].iter().all(|quantile| quantile.ends_with('s')), "{cells:?}");
+            }
+            assert!(pages.row("kinds.Unary/Call", "server").is_null(), "no span is recorded");
+            // Nobody receives the metrics.
+            let _ = pages.telemetry.shutdown(Duration::ZERO).await;
+        };
+        in_own_process_with(&[("CASE", exporter)], || block_on(body));
+    }
+}
