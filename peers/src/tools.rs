@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 use std::sync::{Mutex, PoisonError};
 
-/// The environment variable with a directory for what is installed, instead of the target directory.
+/// The environment variable with a directory for what is installed.
+///
+/// Without it, that is the target directory.
 ///
 /// Continuous integration may keep it from one run to the next.
 const CACHE: &str = "PEERS_CACHE";

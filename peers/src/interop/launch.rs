@@ -50,7 +50,7 @@ impl Launcher {
     #[must_use]
     pub fn java(directory: &str) -> Self {
         let mut launcher = Self::java_in(&java_classes(directory), &[]);
-        // Its spans are an experiment, metrics are not.
+        // Spans are an experiment of the plugin, metrics are not.
         launcher.variables = vec![("GRPC_EXPERIMENTAL_ENABLE_OTEL_TRACING", "true".to_owned())];
         launcher
     }

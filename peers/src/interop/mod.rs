@@ -6,6 +6,7 @@
 pub mod launch;
 pub mod names;
 mod observe;
+mod ours;
 mod page;
 pub mod peer;
 mod process;

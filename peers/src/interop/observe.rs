@@ -1,4 +1,4 @@
-//! What each side says of an RPC, as text of one line.
+//! The spans and durations of each side of an RPC, as text of one line.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -49,7 +49,7 @@ fn end_text(found: &Attributes, is_error: bool) -> String {
         text += " error";
     }
     if let Some(error_type) = found.get("error.type") {
-        // It depends on which of them comes first.
+        // A race decides which of them comes first.
         let error_type = match &**error_type {
             "connection_reset" | "broken_pipe" | "unexpected_eof" => LOST_CONNECTION,
             other => other,

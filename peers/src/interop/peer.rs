@@ -53,7 +53,7 @@ pub const GO_OTELGRPC: Peer = Peer {
     reasons: &[
         Reason {
             role: Client,
-            ends: &[End::GzipRefused],
+            ends: &[End::GzipRefused, End::Unknown, End::LargeRequest],
             text: "rarely the span of a refused stream ends as OK, when the answer comes while the client still sends",
         },
         Reason {

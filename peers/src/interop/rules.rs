@@ -1,4 +1,4 @@
-//! What each side must say of an end, by the specification of gRPC and OpenTelemetry's conventions.
+//! The ends of spans by the specification of gRPC and OpenTelemetry's conventions.
 
 use super::observe::LOST_CONNECTION;
 use super::{Direction, End};
@@ -46,7 +46,7 @@ fn client(end: End, caller: &str) -> Vec<String> {
         End::Deadline => return vec!["DEADLINE_EXCEEDED error DEADLINE_EXCEEDED".to_owned()],
         End::LargeRequest => &["RESOURCE_EXHAUSTED", "OUT_OF_RANGE"],
         End::LargeReply => &["OUT_OF_RANGE"],
-        // An answer that is not gRPC, such as a page with 404, may have another code for the caller.
+        // The caller may get another code of an answer that is not gRPC, such as a page with 404.
         End::GzipRefused | End::Unknown => return vec!["UNIMPLEMENTED error UNIMPLEMENTED".to_owned()],
         // tonic's code of a connection that has been lost.
         End::Killed => &["UNAVAILABLE", "UNKNOWN"],
@@ -65,7 +65,7 @@ fn client(end: End, caller: &str) -> Vec<String> {
 
 /// Returns whether the peer's first span says what the conventions have for the end.
 ///
-/// Its error type does not matter: older conventions have none.
+/// The error type of that span does not matter: older conventions have none.
 pub(super) fn is_conventional(direction: Direction, end: End, caller: &str, theirs: &str) -> bool {
     let first = theirs.split(" > ").next().unwrap_or_default();
     let is = |code: &str, status: &str| {

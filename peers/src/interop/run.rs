@@ -2,34 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::time::Duration;
 
 use integration_tests::client::{Kind, code_name, endpoint};
 use integration_tests::collector::Collector;
-use integration_tests::kinds::Message;
-use integration_tests::kinds::bidi_client::BidiClient;
-use integration_tests::kinds::bidi_server::BidiServer;
-use integration_tests::kinds::client_stream_client::ClientStreamClient;
-use integration_tests::kinds::client_stream_server::ClientStreamServer;
-use integration_tests::kinds::server_stream_client::ServerStreamClient;
-use integration_tests::kinds::server_stream_server::ServerStreamServer;
-use integration_tests::kinds::unary_client::UnaryClient;
-use integration_tests::kinds::unary_server::UnaryServer;
-use integration_tests::scripted::{Annotated, LARGE, ScriptedService};
+use integration_tests::scripted::{Annotated, ScriptedService};
 use integration_tests::server::{RunningServer, TIMEOUT, serve_with};
 use integration_tests::telemetry::{Telemetry, attributes};
 use opentelemetry_sdk::trace::SpanData;
 use otel_runtime::{ServerLayer, TracedChannel};
 use tokio::task::{JoinHandle, block_in_place};
 use tokio::time::timeout;
-use tonic::codec::CompressionEncoding::Gzip;
-use tonic::codegen::http::uri::PathAndQuery;
-use tonic::service::Routes;
+use tonic::Status;
 use tonic::transport::Server;
-use tonic::{Request, Status};
 
 use super::names::{self, Names};
 use super::observe::{durations_that_differ, our_span, their_spans};
+use super::ours::{DEADLINE, call, routes_with_gzip};
 use super::peer::{self, Peer};
 use super::process::Process;
 use super::table::{Cell, Key, Table};
@@ -37,7 +25,6 @@ use super::{Direction, End, rules};
 
 /// Set to `1`, makes the table have what was found; set to `add`, adds what was found to it.
 const UPDATE: &str = "UPDATE_EXPECT";
-const DEADLINE: Duration = Duration::from_millis(200);
 
 /// Runs all cells of a peer in one direction, and asserts that the table has their results.
 ///
@@ -331,69 +318,4 @@ fn span_of(spans: &[SpanData], kind: Kind) -> &SpanData {
         [span] => span,
         spans => spans.iter().find(of_kind).unwrap(),
     }
-}
-
-fn routes_with_gzip(handler: &ScriptedService) -> Routes {
-    macro_rules! gzip {
-        ($server:ident) => {
-            $server::new(Annotated(handler.clone()))
-                .accept_compressed(Gzip)
-                .send_compressed(Gzip)
-        };
-    }
-    Routes::new(gzip!(UnaryServer))
-        .add_service(gzip!(ServerStreamServer))
-        .add_service(gzip!(ClientStreamServer))
-        .add_service(gzip!(BidiServer))
-}
-
-/// Makes a call with one message, and reads its response to the end.
-async fn call(channel: TracedChannel, kind: Kind, end: End) -> Result<(), Status> {
-    let text = match end {
-        End::LargeRequest => "x".repeat(LARGE),
-        _ => end.text().to_owned(),
-    };
-    let mut request = Request::new(Message { text });
-    if end == End::Deadline {
-        request.set_timeout(DEADLINE);
-    }
-    if end == End::Unknown {
-        return call_unknown(channel, kind, request).await;
-    }
-    macro_rules! client {
-        ($client:ident) => {
-            match end {
-                End::Gzip => $client::new(channel)
-                    .send_compressed(Gzip)
-                    .accept_compressed(Gzip),
-                _ => $client::new(channel),
-            }
-        };
-    }
-    let mut replies = match kind {
-        Kind::Unary => return client!(UnaryClient).call(request).await.map(drop),
-        Kind::ClientStream => {
-            let request = request.map(tokio_stream::once);
-            return client!(ClientStreamClient).call(request).await.map(drop);
-        }
-        Kind::ServerStream => client!(ServerStreamClient).call(request).await?,
-        Kind::Bidi => client!(BidiClient).call(request.map(tokio_stream::once)).await?,
-    };
-    while replies.get_mut().message().await?.is_some() {}
-    Ok(())
-}
-
-/// Calls a method that the service of the kind does not have.
-async fn call_unknown(channel: TracedChannel, kind: Kind, request: Request<Message>) -> Result<(), Status> {
-    let path = PathAndQuery::try_from(format!("/kinds.{kind:?}/Unknown")).unwrap();
-    let codec = tonic_prost::ProstCodec::<Message, Message>::default();
-    let mut client = tonic::client::Grpc::new(channel);
-    client
-        .ready()
-        .await
-        .map_err(|error| Status::unavailable(error.to_string()))?;
-    let request = request.map(tokio_stream::once);
-    let mut replies = client.streaming(request, path, codec).await?;
-    while replies.get_mut().message().await?.is_some() {}
-    Ok(())
 }
