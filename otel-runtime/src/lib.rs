@@ -1,6 +1,8 @@
 // Markdown takes the first definition of a link. Those at the end of the README are for readers
 // outside of rustdoc.
 //! [chapters]: crate::docs
+// rustdoc has no pictures. This one is empty.
+//! [picture]: data:image/gif;base64,R0lGODlhAQABAAAAACw=
 // The quick start needs a `.proto` file, which the doctests of `examples` have.
 #![cfg_attr(not(doctest), doc = include_str!("../README.md"))]
 // On docs.rs, whose compiler is a nightly one.
