@@ -360,7 +360,8 @@ fn an_exporter_gets_the_same_spans_with_the_pages() {
         global::tracer("app").start("job").end();
         assert_eq!(succeeded(&pages.row("job", "internal")), 1);
         pages.telemetry.shutdown(TIMEOUT).await.unwrap();
-        // The server ends with the telemetry, on a thread of its own: it closes what it has accepted.
+        // The server ends with the telemetry, on a thread of its own, which closes what it has
+        // accepted.
         let refuses = async {
             while let Ok(mut accepted) = TcpStream::connect(pages.address).await {
                 let _ = accepted.read(&mut [0]).await;
