@@ -79,6 +79,8 @@ fn without_table(manifest: &str, table: &str) -> String {
 fn workspace(root: &Path) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("two_versions");
     for name in ["otel-macros", "otel-runtime"] {
+        // A file of an earlier copy may be gone since.
+        let _ = fs::remove_dir_all(folder.join(name));
         copy(&root.join(name).join("src"), &folder.join(name).join("src"));
         let manifest = fs::read_to_string(root.join(name).join("Cargo.toml")).unwrap();
         let manifest = without_table(&manifest, "[dev-dependencies]");
