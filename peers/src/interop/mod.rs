@@ -1,6 +1,6 @@
 //! The matrix of gRPC implementations: each calls our server, and is called by our client.
 //!
-//! `peers/interop.tsv` has the expected result of each cell, and [`rules`] what all cells must have
+//! `peers/interop.tsv` has the expected result of each cell, and `rules` what all cells must have
 //! in common.
 
 pub mod launch;
