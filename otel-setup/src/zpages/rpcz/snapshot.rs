@@ -66,7 +66,7 @@ impl Totals {
     }
 
     /// Estimates a quantile, as Prometheus does: durations are evenly distributed in their bucket.
-    /// Those above the last bound count as that bound.
+    /// A duration above the last bound counts as that bound.
     pub(super) fn quantile(&self, quantile: f64) -> Option<f64> {
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let float = |count: u64| count as f64;
