@@ -271,6 +271,8 @@ impl<'p> Runner<'p> {
             let code = ended.split(' ').next().unwrap();
             codes.push(code.to_owned());
         }
+        // A peer may have closed the connection before.
+        self.handler.forget_release().await;
         codes
     }
 
