@@ -67,6 +67,7 @@ pub(crate) struct Guard {
     warned: AtomicBool,
 }
 
+pub(crate) static FAILURES: Guard = Guard::new("`failures`", "the default decides whether the RPC failed");
 pub(crate) static FILTER: Guard = Guard::new("`filter`", "the RPC is recorded");
 pub(crate) static PUBLIC_ENDPOINT: Guard = Guard::new("`public_endpoint_if`", "the caller is untrusted");
 pub(crate) static SPAN_ATTRIBUTES: Guard = Guard::new("`span_attributes`", "the span is recorded without them");

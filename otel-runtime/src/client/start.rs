@@ -100,7 +100,7 @@ impl ClientLayer {
             };
             call.start_span(parent, &attributes);
         }
-        self.options.add_span_attributes(&call, request);
+        self.options.apply(&mut call, request);
         call
     }
 

@@ -12,6 +12,8 @@ pub(crate) struct Outcome<'a> {
     /// The `error.type`, if it is more specific than the status code.
     error_type: Option<&'static str>,
     message: &'a str,
+    /// Whether it is a failure, if the user decides against the default.
+    judged: Option<bool>,
 }
 
 impl<'a> Outcome<'a> {
@@ -29,6 +31,7 @@ impl<'a> Outcome<'a> {
             code,
             error_type: None,
             message,
+            judged: None,
         }
     }
 
@@ -47,6 +50,17 @@ impl<'a> Outcome<'a> {
     /// Sets an `error.type` that is more specific than the status code.
     pub(crate) const fn with_error_type(mut self, error_type: &'static str) -> Self {
         self.error_type = Some(error_type);
+        self
+    }
+
+    /// Returns `true` if the handler panicked.
+    pub(crate) fn is_panic(self) -> bool {
+        self.error_type == Some(semconv::PANIC)
+    }
+
+    /// Makes the outcome a failure or none, where that is not the default.
+    pub(crate) fn judged(mut self, is_failure: bool, side: Side) -> Self {
+        self.judged = Some(is_failure).filter(|_| self.error_type(side).is_some() != is_failure);
         self
     }
 
@@ -89,7 +103,9 @@ impl<'a> Outcome<'a> {
     #[inline]
     pub(crate) const fn error_type(self, side: Side) -> Option<&'static str> {
         match (self.code, side) {
+            _ if matches!(self.judged, Some(false)) => None,
             _ if self.error_type.is_some() => self.error_type,
+            _ if self.judged.is_some() => Some(self.code_str()),
             (Code::Ok, Side::Client) => None,
             (_, Side::Client)
             | (
@@ -113,10 +129,12 @@ impl<'a> Outcome<'a> {
 
     /// Returns an index below [`Outcome::COUNT`] for this `rpc.status_code` and `error.type`.
     ///
-    /// Returns `None` for an `error.type` that is too rare to have a slot of its own.
+    /// Returns `None` for an `error.type` that is too rare to have a slot of its own, and for an
+    /// outcome that the user has judged.
     #[inline]
     pub(crate) fn metric_index(self) -> Option<usize> {
         match self.error_type {
+            _ if self.judged.is_some() => None,
             None => Some(self.code as usize),
             Some(semconv::PANIC) => Some(Outcome::COUNT - 1),
             Some(_) => None,

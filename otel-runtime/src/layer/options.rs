@@ -8,6 +8,7 @@ use opentelemetry::KeyValue;
 use super::filter::Filter;
 use super::request::RpcRequest;
 use crate::attributes::captured_headers::CapturedHeaders;
+use crate::grpc::failures::Failures;
 use crate::guard;
 use crate::instrumentation::{Instrumentation, InstrumentationRef};
 use crate::rpc::call::Call;
@@ -19,6 +20,7 @@ pub(crate) struct Options {
     pub(crate) filters: Vec<Filter>,
     pub(crate) captured_headers: CapturedHeaders,
     pub(crate) span_attributes: Option<MakeAttributes>,
+    pub(crate) failures: Option<Failures>,
     pub(crate) instrumentation: Option<Instrumentation>,
 }
 
@@ -31,6 +33,14 @@ impl Options {
     /// Returns the instrumentation that calls are recorded with.
     pub(crate) fn instrumentation(&self) -> InstrumentationRef {
         InstrumentationRef::or_global(self.instrumentation.as_ref())
+    }
+
+    /// Sets what only the options say of a call.
+    pub(crate) fn apply(&self, call: &mut Call, request: &RpcRequest<'_>) {
+        if let Some(failures) = &self.failures {
+            call.set_failures(failures);
+        }
+        self.add_span_attributes(call, request);
     }
 
     /// Adds the attributes that the user's function makes of the request.
@@ -108,6 +118,38 @@ macro_rules! options {
                 self.with_options(|options| {
                     options.span_attributes = Some(Arc::new(move |request| attributes(request).into_iter().collect()));
                 })
+            }
+
+            /// Sets which status codes are failures, by `rpc.method` and code.
+            ///
+            /// A failure has `error.type`, and its span has the status `Error`. `Some` decides, and
+            /// `None` leaves it to the semantic conventions: every code but `OK` on a client, and
+            /// the codes of a server's own mistakes on a server. `OK` is never a failure, and a
+            /// panic always is. A method that is not known is `_OTHER`. If the function
+            /// [panics](crate::docs::emitted#panics), the conventions decide. Outcomes that differ
+            /// from the conventions have no exemplars.
+            ///
+            /// ```
+            /// use otel_runtime::{ClientLayer, ServerLayer};
+            /// use tonic::Code;
+            ///
+            /// let server = ServerLayer::new().failures(|method, code| match (method, code) {
+            ///     ("shop.Orders/Place", Code::ResourceExhausted) => Some(true),
+            ///     _ => None,
+            /// });
+            /// let client = ClientLayer::new("shop.example:50051").failures(|_, code| match code {
+            ///     Code::NotFound | Code::Cancelled => Some(false),
+            ///     _ => None,
+            /// });
+            /// # let _ = (server, client);
+            /// ```
+            #[must_use]
+            pub fn failures(
+                self,
+                is_failure: impl Fn(&str, tonic::Code) -> Option<bool> + Send + Sync + 'static,
+            ) -> Self {
+                let failures = $crate::grpc::failures::Failures::new(is_failure);
+                self.with_options(|options| options.failures = Some(failures))
             }
 
             /// Registers methods that exist, by their full names: `grpc.health.v1.Health/Check`.

@@ -198,8 +198,8 @@ impl ServerLayer {
             origin,
             arrived: deferred.map(|(arrived, _)| arrived),
         };
-        let call = start_call(params, is_public(), incoming, &captured.request_headers);
-        self.options.add_span_attributes(&call, &request);
+        let mut call = start_call(params, is_public(), incoming, &captured.request_headers);
+        self.options.apply(&mut call, &request);
         ActiveCall::Recorded(call)
     }
 }

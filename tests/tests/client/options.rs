@@ -318,3 +318,42 @@ async fn clones_of_a_layer_can_have_different_options() {
     }
     telemetry.span().await;
 }
+
+mod failures {
+    use opentelemetry::trace::Status as SpanStatus;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn are_told_by_method_and_code() {
+        let server = serve(ScriptedService::default().routes()).await;
+        for (code, error) in [
+            (Code::Ok, None),
+            (Code::NotFound, None),
+            (Code::Internal, Some("INTERNAL")),
+        ] {
+            let telemetry = Telemetry::start();
+            let layer = layer().failures(|method, code| match (method, code) {
+                ("kinds.Unary/Call", Code::NotFound) => Some(false),
+                (_, Code::Ok) => Some(true),
+                _ => None,
+            });
+            let text = (code as i32).to_string();
+            let result = call(channel(&server, &layer), Kind::Unary, Request::new(text.as_str())).await;
+            assert_eq!(result.map_or_else(|status| status.code(), |_| Code::Ok), code);
+
+            let span = telemetry.span().await;
+            let found = attributes(&span.attributes);
+            assert_eq!(found.get("error.type").map(String::as_str), error, "{code:?}");
+            assert_eq!(
+                matches!(span.status, SpanStatus::Error { .. }),
+                error.is_some(),
+                "{code:?}"
+            );
+            let [(point, 1, _)] = &telemetry.metrics().client_durations()[..] else {
+                panic!("{code:?}: expected one point")
+            };
+            assert_eq!(point.get("error.type").map(String::as_str), error, "{code:?}");
+        }
+    }
+}

@@ -343,3 +343,54 @@ mod instrumentation {
         assert_eq!(seen.span().span_context().span_id(), SpanId::from_hex(PARENT).unwrap());
     }
 }
+
+mod failures {
+    use opentelemetry::trace::Status as SpanStatus;
+
+    use super::*;
+
+    fn judge(method: &str, code: Code) -> Option<bool> {
+        assert_eq!(method, RPC);
+        match code {
+            Code::NotFound | Code::Ok => Some(true),
+            Code::Internal => Some(false),
+            Code::DataLoss => panic!("as asked"),
+            _ => None,
+        }
+    }
+
+    #[tokio::test]
+    async fn are_told_by_method_and_code() {
+        let cases = [
+            (Code::Ok, None),
+            (Code::NotFound, Some("NOT_FOUND")),
+            (Code::Internal, None),
+            (Code::DataLoss, Some("DATA_LOSS")),
+            (Code::Unavailable, Some("UNAVAILABLE")),
+            (Code::InvalidArgument, None),
+        ];
+        for (code, error) in cases {
+            for routes in both() {
+                let telemetry = Telemetry::start();
+                let layer = ServerLayer::new().known_methods([RPC]).failures(judge);
+                let server = serve_with(Server::builder().layer(layer), routes).await;
+                let text = (code as i32).to_string();
+                let (_, status) = call_to_end(server.channel().await, RPC, request(&text)).await;
+                assert_eq!(status.code(), code);
+
+                let span = telemetry.span().await;
+                let found = attributes(&span.attributes);
+                assert_eq!(found.get("error.type").map(String::as_str), error, "{code:?}");
+                assert_eq!(
+                    matches!(span.status, SpanStatus::Error { .. }),
+                    error.is_some(),
+                    "{code:?}"
+                );
+                let [(point, 1, _)] = &telemetry.metrics().durations()[..] else {
+                    panic!("{code:?}: expected one point")
+                };
+                assert_eq!(point.get("error.type").map(String::as_str), error, "{code:?}");
+            }
+        }
+    }
+}

@@ -18,6 +18,10 @@ impl Call {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
+        let outcome = match &self.failures {
+            None => outcome,
+            Some(failures) => failures.judge(self.method.name(), self.side(), outcome),
+        };
         let elapsed = self.started_at.elapsed();
         guard::METER.run(|| self.record_metrics(elapsed.as_secs_f64(), outcome));
         if exemplars::are_enabled() {

@@ -16,6 +16,7 @@ use super::origin::RequestOrigin;
 use super::request_body::RequestEnd;
 use crate::attributes::captured_headers::CapturedHeaders;
 use crate::clock::Instant;
+use crate::grpc::failures::Failures;
 use crate::grpc::progress::OfferedEncodings;
 use crate::grpc::side::Side;
 use crate::grpc::timeout::Timeout;
@@ -88,6 +89,8 @@ pub struct Call {
     /// How a server's request ends, if that is watched.
     request_end: Option<Arc<RequestEnd>>,
     offered_encodings: OfferedEncodings,
+    /// The layer's function that tells which codes are failures.
+    failures: Option<Failures>,
     /// The status that the handler returned, while the response is still being sent.
     pending_status: Option<(Code, String)>,
     ended: bool,
@@ -114,6 +117,7 @@ impl Call {
             origin: params.origin,
             request_end: None,
             offered_encodings: OfferedEncodings::default(),
+            failures: None,
             pending_status: None,
             ended: false,
             panicked: false,
@@ -263,6 +267,12 @@ impl Call {
     #[inline]
     pub(crate) fn offered_encodings(&self) -> OfferedEncodings {
         self.offered_encodings
+    }
+
+    /// Sets the function that tells which codes are failures.
+    #[cold]
+    pub(crate) fn set_failures(&mut self, failures: &Failures) {
+        self.failures = Some(failures.clone());
     }
 
     /// Returns `true` if the caller's deadline has passed.

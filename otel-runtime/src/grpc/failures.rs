@@ -1,0 +1,40 @@
+//! The user's decision on which status codes are failures.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tonic::Code;
+
+use super::outcome::Outcome;
+use super::side::Side;
+use crate::guard;
+
+/// A function of the method and the code that tells failures, where it differs from the default.
+#[derive(Clone)]
+pub(crate) struct Failures(Arc<dyn Fn(&str, Code) -> Option<bool> + Send + Sync>);
+
+impl Failures {
+    pub(crate) fn new(is_failure: impl Fn(&str, Code) -> Option<bool> + Send + Sync + 'static) -> Self {
+        Failures(Arc::new(is_failure))
+    }
+
+    /// Returns the outcome as the function judges it.
+    ///
+    /// `OK` is never a failure, and a panic always is, so the function is not asked.
+    #[cold]
+    pub(crate) fn judge<'a>(&self, method: &str, side: Side, outcome: Outcome<'a>) -> Outcome<'a> {
+        if outcome.code() == Code::Ok || outcome.is_panic() {
+            return outcome;
+        }
+        match guard::FAILURES.run(|| (self.0)(method, outcome.code())).flatten() {
+            Some(is_failure) => outcome.judged(is_failure, side),
+            None => outcome,
+        }
+    }
+}
+
+impl fmt::Debug for Failures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Failures").finish_non_exhaustive()
+    }
+}
