@@ -19,6 +19,7 @@ use crate::layer::request::RpcRequest;
 use crate::method::Method;
 use crate::rpc::active_call::ActiveCall;
 use crate::rpc::call::{CallParams, SpanParent, UnresolvedMethod};
+use crate::rpc::extras::Extras;
 use crate::rpc::message_sizes::MessageSizes;
 use crate::rpc::origin::RequestOrigin;
 use crate::rpc::pool::PooledCall;
@@ -76,7 +77,10 @@ impl ClientLayer {
                 registry: Arc::clone(&self.registry),
                 expects_answer: false,
             }),
-            message_sizes: MessageSizes::new_if_enabled(&instrumentation, method, false),
+            extras: Extras::new(
+                self.options.call.as_ref(),
+                MessageSizes::new_if_enabled(&instrumentation, method, false),
+            ),
             instrumentation,
             layer_headers: Some(captured),
             handler_headers: None,
@@ -100,7 +104,7 @@ impl ClientLayer {
             };
             call.start_span(parent, &attributes);
         }
-        self.options.apply(&mut call, request);
+        self.options.add_span_attributes(&call, request);
         call
     }
 

@@ -1,6 +1,5 @@
 //! The user's decision on which status codes are failures.
 
-use std::fmt;
 use std::sync::Arc;
 
 use tonic::Code;
@@ -9,7 +8,7 @@ use super::outcome::Outcome;
 use super::side::Side;
 use crate::guard;
 
-/// A function of the method and the code that tells failures, where it differs from the default.
+/// The user's function that decides by method and code which outcomes are failures.
 #[derive(Clone)]
 pub(crate) struct Failures(Arc<dyn Fn(&str, Code) -> Option<bool> + Send + Sync>);
 
@@ -20,8 +19,7 @@ impl Failures {
 
     /// Returns the outcome as the function judges it.
     ///
-    /// `OK` is never a failure, and a panic always is, so the function is not asked.
-    #[cold]
+    /// `OK` is never a failure, and a panic always is, so the function is not called for these.
     pub(crate) fn judge<'a>(&self, method: &str, side: Side, outcome: Outcome<'a>) -> Outcome<'a> {
         if outcome.code() == Code::Ok || outcome.is_panic() {
             return outcome;
@@ -30,11 +28,5 @@ impl Failures {
             Some(is_failure) => outcome.judged(is_failure, side),
             None => outcome,
         }
-    }
-}
-
-impl fmt::Debug for Failures {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Failures").finish_non_exhaustive()
     }
 }

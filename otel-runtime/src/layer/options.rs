@@ -8,10 +8,10 @@ use opentelemetry::KeyValue;
 use super::filter::Filter;
 use super::request::RpcRequest;
 use crate::attributes::captured_headers::CapturedHeaders;
-use crate::grpc::failures::Failures;
 use crate::guard;
 use crate::instrumentation::{Instrumentation, InstrumentationRef};
 use crate::rpc::call::Call;
+use crate::rpc::extras::CallOptions;
 
 type MakeAttributes = Arc<dyn Fn(&RpcRequest<'_>) -> Vec<KeyValue> + Send + Sync>;
 
@@ -20,8 +20,9 @@ pub(crate) struct Options {
     pub(crate) filters: Vec<Filter>,
     pub(crate) captured_headers: CapturedHeaders,
     pub(crate) span_attributes: Option<MakeAttributes>,
-    pub(crate) failures: Option<Failures>,
     pub(crate) instrumentation: Option<Instrumentation>,
+    /// `None` if all of them are off.
+    pub(crate) call: Option<Arc<CallOptions>>,
 }
 
 impl Options {
@@ -35,12 +36,14 @@ impl Options {
         InstrumentationRef::or_global(self.instrumentation.as_ref())
     }
 
-    /// Sets what only the options say of a call.
-    pub(crate) fn apply(&self, call: &mut Call, request: &RpcRequest<'_>) {
-        if let Some(failures) = &self.failures {
-            call.set_failures(failures);
-        }
-        self.add_span_attributes(call, request);
+    /// Returns the options that calls need until their end, to set one of them.
+    pub(crate) fn call_mut(&mut self) -> &mut CallOptions {
+        Arc::make_mut(self.call.get_or_insert_default())
+    }
+
+    /// Returns `true` if the user decides which status codes are failures.
+    pub(crate) fn has_failures(&self) -> bool {
+        self.call.as_ref().is_some_and(|options| options.failures.is_some())
     }
 
     /// Adds the attributes that the user's function makes of the request.
@@ -126,8 +129,7 @@ macro_rules! options {
             /// `None` leaves it to the semantic conventions: every code but `OK` on a client, and
             /// the codes of a server's own mistakes on a server. `OK` is never a failure, and a
             /// panic always is. A method that is not known is `_OTHER`. If the function
-            /// [panics](crate::docs::emitted#panics), the conventions decide. Outcomes that differ
-            /// from the conventions have no exemplars.
+            /// [panics](crate::docs::emitted#panics), the conventions decide.
             ///
             /// ```
             /// use otel_runtime::{ClientLayer, ServerLayer};
@@ -149,7 +151,18 @@ macro_rules! options {
                 is_failure: impl Fn(&str, tonic::Code) -> Option<bool> + Send + Sync + 'static,
             ) -> Self {
                 let failures = $crate::grpc::failures::Failures::new(is_failure);
-                self.with_options(|options| options.failures = Some(failures))
+                self.with_options(|options| options.call_mut().failures = Some(failures))
+            }
+
+            /// Sets which status codes are failures, by their names, for all methods. For otel-setup.
+            #[doc(hidden)]
+            #[must_use]
+            pub fn failures_by_code(self, codes: Vec<(&'static str, bool)>) -> Self {
+                self.failures(move |_, code| {
+                    let name = $crate::grpc::outcome::Outcome::new(code, "").code_str();
+                    let code = codes.iter().find(|(code, _)| *code == name);
+                    code.map(|(_, is_failure)| *is_failure)
+                })
             }
 
             /// Registers methods that exist, by their full names: `grpc.health.v1.Health/Check`.

@@ -24,6 +24,7 @@ use crate::layer::request::RpcRequest;
 use crate::rpc::active_call::{ActiveCall, Found};
 use crate::rpc::call::{CallParams, UnresolvedMethod};
 use crate::rpc::current;
+use crate::rpc::extras::Extras;
 use crate::rpc::message_sizes::MessageSizes;
 use crate::rpc::origin::{RequestOrigin, client_mark, mark_unseen};
 use crate::rpc::request_body::{self, RequestEnd};
@@ -191,15 +192,18 @@ impl ServerLayer {
                 registry: Arc::clone(&self.registry),
                 expects_answer: false,
             }),
-            message_sizes: MessageSizes::new_if_enabled(&instrumentation, method, self.message_sizes),
+            extras: Extras::new(
+                self.options.call.as_ref(),
+                MessageSizes::new_if_enabled(&instrumentation, method, self.message_sizes),
+            ),
             instrumentation,
             layer_headers: Some(captured),
             handler_headers: None,
             origin,
             arrived: deferred.map(|(arrived, _)| arrived),
         };
-        let mut call = start_call(params, is_public(), incoming, &captured.request_headers);
-        self.options.apply(&mut call, &request);
+        let call = start_call(params, is_public(), incoming, &captured.request_headers);
+        self.options.add_span_attributes(&call, &request);
         ActiveCall::Recorded(call)
     }
 }

@@ -63,7 +63,7 @@ impl ServerLayer {
         for (option, is_set) in [
             ("response_headers", !captured.response_headers.is_empty()),
             ("response_trailers", !captured.response_trailers.is_empty()),
-            ("failures", self.options.failures.is_some()),
+            ("failures", self.options.has_failures()),
             ("instrumentation", self.options.instrumentation.is_some()),
             ("message_sizes", self.message_sizes),
         ] {

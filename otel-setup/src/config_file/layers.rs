@@ -71,6 +71,9 @@ fn server(item: &Item<'_>) -> Result<(ServerLayer, String), InitError> {
         .request_headers(options.request_headers)
         .response_headers(options.response_headers)
         .response_trailers(options.response_trailers);
+    if !options.failures.is_empty() {
+        layer = layer.failures_by_code(options.failures);
+    }
     Ok((options.filters.into_iter().fold(layer, ServerLayer::filter), line))
 }
 
@@ -79,10 +82,13 @@ fn client(item: &Item<'_>) -> Result<(ClientLayer, String), InitError> {
     let options = Options::read(&mut section)?;
     section.finish()?;
     let line = options.line("client");
-    let layer = ClientLayer::new("")
+    let mut layer = ClientLayer::new("")
         .request_headers(options.request_headers)
         .response_headers(options.response_headers)
         .response_trailers(options.response_trailers);
+    if !options.failures.is_empty() {
+        layer = layer.failures_by_code(options.failures);
+    }
     Ok((options.filters.into_iter().fold(layer, ClientLayer::filter), line))
 }
 
@@ -92,6 +98,8 @@ struct Options {
     response_headers: Vec<String>,
     response_trailers: Vec<String>,
     filters: Vec<Filter>,
+    /// Status codes, and whether they are failures.
+    failures: Vec<(&'static str, bool)>,
     /// The options that are set, for people.
     words: Vec<String>,
 }
@@ -113,11 +121,18 @@ impl Options {
         if !filters.is_empty() {
             words.push(format!("filters {}", filters.len()));
         }
+        let failures = section.get("failures").map(|item| failures(&item)).transpose()?;
+        let failures = failures.unwrap_or_default();
+        if !failures.is_empty() {
+            let codes: Vec<String> = failures.iter().map(|(name, is)| format!("{name} {is}")).collect();
+            words.push(format!("failures {}", codes.join(", ")));
+        }
         Ok(Options {
             request_headers,
             response_headers,
             response_trailers,
             filters,
+            failures,
             words,
         })
     }
@@ -145,6 +160,39 @@ fn header_names(item: &Item<'_>) -> Result<Vec<String>, InitError> {
         }
     };
     item.list()?.iter().map(name).collect()
+}
+
+/// The status codes that may be failures.
+const CODES: [&str; 16] = [
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
+/// Reads which status codes are failures: `{NOT_FOUND: true}`.
+fn failures(item: &Item<'_>) -> Result<Vec<(&'static str, bool)>, InitError> {
+    let mut section = item.section()?;
+    let mut failures = Vec::new();
+    for code in CODES {
+        if let Some(item) = section.get(code) {
+            failures.push((code, item.boolean()?));
+        }
+    }
+    section.finish()?;
+    Ok(failures)
 }
 
 fn filters(item: &Item<'_>) -> Result<Vec<Filter>, InitError> {

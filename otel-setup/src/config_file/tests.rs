@@ -32,10 +32,10 @@ fn properties_of_the_root() {
         [
             "duration boundaries: [0.01, 0.1, 1.0] s".to_owned(),
             format!(
-                "server layers: request_headers x-tenant, grpc-trace-bin; {headers}; filters 3; public_endpoint; \
-                 message_sizes"
+                "server layers: request_headers x-tenant, grpc-trace-bin; {headers}; filters 3; \
+                 failures NOT_FOUND true, INTERNAL false; public_endpoint; message_sizes"
             ),
-            format!("client layers: request_headers x-tenant; {headers}; filters 1"),
+            format!("client layers: request_headers x-tenant; {headers}; filters 1; failures UNAVAILABLE false"),
         ]
     );
     let unsupported = "is not supported by OpenTelemetry's SDK for Rust; ignoring it";
@@ -263,7 +263,7 @@ fn faulty_files_are_errors_that_name_the_place() {
             &layers("{client: {public_endpoint: true}}"),
             &format!(
                 "{options}.client.public_endpoint is not a known property; known are request_headers, \
-                 response_headers, response_trailers, filters"
+                 response_headers, response_trailers, filters, failures"
             ),
         ),
         (
@@ -272,6 +272,14 @@ fn faulty_files_are_errors_that_name_the_place() {
                 "{options}.server.filters[0].not.path is not a known filter; known are health_check, reflection, \
                  service, service_prefix, method, not, any, all"
             ),
+        ),
+        (
+            &layers("{server: {failures: {NOT_FOUND: often}}}"),
+            &format!("{options}.server.failures.NOT_FOUND must be true or false"),
+        ),
+        (
+            &layers("{client: {failures: {OK: true}}}"),
+            &format!("{options}.client.failures.OK is not a known property; known are CANCELLED, UNKNOWN"),
         ),
         (
             &layers("{duration_boundaries: [0.1, 0.1]}"),

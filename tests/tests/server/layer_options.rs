@@ -349,48 +349,63 @@ mod failures {
 
     use super::*;
 
-    fn judge(method: &str, code: Code) -> Option<bool> {
+    fn is_failure(method: &str, code: Code) -> Option<bool> {
         assert_eq!(method, RPC);
         match code {
-            Code::NotFound | Code::Ok => Some(true),
+            Code::Ok | Code::NotFound => Some(true),
             Code::Internal => Some(false),
-            Code::DataLoss => panic!("as asked"),
+            Code::Unavailable => Some(true),
             _ => None,
         }
     }
 
     #[tokio::test]
-    async fn are_told_by_method_and_code() {
-        let cases = [
-            (Code::Ok, None),
-            (Code::NotFound, Some("NOT_FOUND")),
-            (Code::Internal, None),
-            (Code::DataLoss, Some("DATA_LOSS")),
-            (Code::Unavailable, Some("UNAVAILABLE")),
-            (Code::InvalidArgument, None),
-        ];
-        for (code, error) in cases {
+    async fn are_decided_by_method_and_code() {
+        for (text, code, error) in [
+            ("0", "OK", None),
+            ("5", "NOT_FOUND", Some("NOT_FOUND")),
+            ("13", "INTERNAL", None),
+            ("14", "UNAVAILABLE", Some("UNAVAILABLE")),
+            ("15", "DATA_LOSS", Some("DATA_LOSS")),
+            ("3", "INVALID_ARGUMENT", None),
+        ] {
             for routes in both() {
                 let telemetry = Telemetry::start();
-                let layer = ServerLayer::new().known_methods([RPC]).failures(judge);
+                let layer = ServerLayer::new().known_methods([RPC]).failures(is_failure);
                 let server = serve_with(Server::builder().layer(layer), routes).await;
-                let text = (code as i32).to_string();
-                let (_, status) = call_to_end(server.channel().await, RPC, request(&text)).await;
-                assert_eq!(status.code(), code);
-
-                let span = telemetry.span().await;
-                let found = attributes(&span.attributes);
-                assert_eq!(found.get("error.type").map(String::as_str), error, "{code:?}");
-                assert_eq!(
-                    matches!(span.status, SpanStatus::Error { .. }),
-                    error.is_some(),
-                    "{code:?}"
-                );
-                let [(point, 1, _)] = &telemetry.metrics().durations()[..] else {
-                    panic!("{code:?}: expected one point")
+                // Its series exists at the second RPC.
+                for _ in 0..2 {
+                    call_to_end(server.channel().await, RPC, request(text)).await;
+                }
+                for span in telemetry.spans(2).await {
+                    let recorded = attributes(&span.attributes);
+                    assert_eq!(recorded["rpc.status_code"], code);
+                    assert_eq!(recorded.get("error.type").map(String::as_str), error, "{code}");
+                    let status = match error {
+                        Some(_) => SpanStatus::error(format!("as asked: {text}")),
+                        None => SpanStatus::Unset,
+                    };
+                    assert_eq!(span.status, status, "{code}");
+                }
+                let [(point, 2, _)] = &telemetry.metrics().durations()[..] else {
+                    panic!("{code}: expected one point")
                 };
-                assert_eq!(point.get("error.type").map(String::as_str), error, "{code:?}");
+                assert_eq!(point["rpc.status_code"], code);
+                assert_eq!(point.get("error.type").map(String::as_str), error, "{code}");
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_always_one() {
+        for routes in both() {
+            let telemetry = Telemetry::start();
+            let layer = ServerLayer::new().failures(|_, _| Some(false));
+            let server = serve_with(Server::builder().layer(layer), routes).await;
+            call_to_end(server.channel().await, RPC, request("panic")).await;
+            let span = telemetry.span().await;
+            assert_eq!(attributes(&span.attributes)["error.type"], "panic");
+            assert_eq!(span.status, SpanStatus::error("as asked"));
         }
     }
 }

@@ -18,9 +18,10 @@ impl Call {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        let outcome = match &self.failures {
-            None => outcome,
-            Some(failures) => failures.judge(self.method.name(), self.side(), outcome),
+        let outcome = if self.extras.is_empty() {
+            outcome
+        } else {
+            self.extras.judge(self.method, outcome)
         };
         let elapsed = self.started_at.elapsed();
         guard::METER.run(|| self.record_metrics(elapsed.as_secs_f64(), outcome));
@@ -42,7 +43,7 @@ impl Call {
         if let Some(legacy) = instruments.legacy() {
             legacy.record_duration(self.side(), self.method.name(), seconds, outcome);
         }
-        if let Some(sizes) = &self.message_sizes {
+        if let Some(sizes) = self.message_sizes() {
             sizes.end(self.method, outcome);
         }
     }

@@ -67,7 +67,7 @@ impl Call {
         let instruments = self.instrumentation.instruments();
         self.method.with_metrics(instruments, |metrics| metrics.add_active(-1));
         method.with_metrics(instruments, |metrics| metrics.add_active(1));
-        if let Some(sizes) = &self.message_sizes {
+        if let Some(sizes) = self.message_sizes() {
             sizes.set_method(method);
         }
         self.method = method;

@@ -11,12 +11,12 @@ use opentelemetry::trace::Link;
 use opentelemetry::{Context, KeyValue};
 use tonic::Code;
 
+use super::extras::Extras;
 use super::message_sizes::MessageSizes;
 use super::origin::RequestOrigin;
 use super::request_body::RequestEnd;
 use crate::attributes::captured_headers::CapturedHeaders;
 use crate::clock::Instant;
-use crate::grpc::failures::Failures;
 use crate::grpc::progress::OfferedEncodings;
 use crate::grpc::side::Side;
 use crate::grpc::timeout::Timeout;
@@ -44,7 +44,7 @@ pub(crate) struct CallParams {
     pub(crate) layer_headers: Option<&'static CapturedHeaders>,
     /// The handler's header lists, if a handler starts the call.
     pub(crate) handler_headers: Option<&'static CapturedHeaders>,
-    pub(crate) message_sizes: Option<Arc<MessageSizes>>,
+    pub(crate) extras: Extras,
     pub(crate) origin: RequestOrigin,
     /// The time of arrival, if the call starts later.
     pub(crate) arrived: Option<Instant>,
@@ -84,13 +84,11 @@ pub struct Call {
     layer_headers: Option<&'static CapturedHeaders>,
     /// Header lists of the handler that runs this call, if one has claimed it.
     handler_headers: Option<&'static CapturedHeaders>,
-    message_sizes: Option<Arc<MessageSizes>>,
+    extras: Extras,
     origin: RequestOrigin,
     /// How a server's request ends, if that is watched.
     request_end: Option<Arc<RequestEnd>>,
     offered_encodings: OfferedEncodings,
-    /// The layer's function that tells which codes are failures.
-    failures: Option<Failures>,
     /// The status that the handler returned, while the response is still being sent.
     pending_status: Option<(Code, String)>,
     ended: bool,
@@ -113,11 +111,10 @@ impl Call {
             timeout,
             layer_headers: params.layer_headers,
             handler_headers: params.handler_headers,
-            message_sizes: params.message_sizes,
+            extras: params.extras,
             origin: params.origin,
             request_end: None,
             offered_encodings: OfferedEncodings::default(),
-            failures: None,
             pending_status: None,
             ended: false,
             panicked: false,
@@ -184,7 +181,7 @@ impl Call {
 
     #[inline]
     pub(crate) fn message_sizes(&self) -> Option<&Arc<MessageSizes>> {
-        self.message_sizes.as_ref()
+        self.extras.message_sizes()
     }
 
     /// Returns `true` if a layer started the call, and no handler has claimed it.
@@ -267,12 +264,6 @@ impl Call {
     #[inline]
     pub(crate) fn offered_encodings(&self) -> OfferedEncodings {
         self.offered_encodings
-    }
-
-    /// Sets the function that tells which codes are failures.
-    #[cold]
-    pub(crate) fn set_failures(&mut self, failures: &Failures) {
-        self.failures = Some(failures.clone());
     }
 
     /// Returns `true` if the caller's deadline has passed.
