@@ -8,9 +8,11 @@ use super::outcome::Outcome;
 use super::side::Side;
 use crate::guard;
 
+type IsFailure = dyn Fn(&str, Code) -> Option<bool> + Send + Sync;
+
 /// The user's function that decides by method and code which outcomes are failures.
 #[derive(Clone)]
-pub(crate) struct Failures(Arc<dyn Fn(&str, Code) -> Option<bool> + Send + Sync>);
+pub(crate) struct Failures(Arc<IsFailure>);
 
 impl Failures {
     pub(crate) fn new(is_failure: impl Fn(&str, Code) -> Option<bool> + Send + Sync + 'static) -> Self {

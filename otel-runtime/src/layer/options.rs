@@ -83,6 +83,18 @@ macro_rules! options {
             /// Names are case-insensitive; an invalid name is ignored, with a warning. The first 16
             /// values of each header are recorded, and the first 1,024 bytes of each value. Binary
             /// values (`-bin`, or not UTF-8) are cut as the base64 that they are recorded in.
+            ///
+            /// A name may be a pattern: `x-tenant-*` stands for all headers whose names begin with
+            /// `x-tenant-`, and records the first 32 of them. It never records
+            /// [a header that may hold a secret](crate::docs::trust#secrets).
+            ///
+            /// ```
+            /// use otel_runtime::{ClientLayer, ServerLayer};
+            ///
+            /// let server = ServerLayer::new().request_headers(["user-agent", "x-tenant-*"]);
+            /// let client = ClientLayer::new("shop.example:50051").response_trailers(["x-cost-*"]);
+            /// # let _ = (server, client);
+            /// ```
             #[must_use]
             pub fn request_headers(self, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
                 let names = $crate::attributes::captured_headers::HeaderList::request_headers(names);

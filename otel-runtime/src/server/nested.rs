@@ -139,7 +139,8 @@ impl ServerLayer {
         let outer = call.layer_headers().map(|captured| &captured.request_headers);
         call.set_attributes(|| {
             let attributes = captured.request_headers.attributes(request.headers());
-            let is_new = |attribute: &KeyValue| !outer.is_some_and(|outer| outer.has(&attribute.key));
+            let is_new =
+                |attribute: &KeyValue| !outer.is_some_and(|outer| outer.captures(&attribute.key, request.headers()));
             attributes.filter(is_new).collect::<Vec<_>>()
         });
     }

@@ -1,6 +1,5 @@
 //! `instrumentation/development.rust.otel_runtime`: the options of `ServerLayer` and `ClientLayer`.
 
-use http::HeaderName;
 use otel_runtime::filter::{self, Filter};
 use otel_runtime::{ClientLayer, GRPC_DURATION_BOUNDARIES, ServerLayer};
 
@@ -154,9 +153,10 @@ impl Options {
 fn header_names(item: &Item<'_>) -> Result<Vec<String>, InitError> {
     let name = |item: &Item<'_>| {
         let name = item.text()?;
-        match HeaderName::from_bytes(name.as_bytes()) {
-            Ok(name) => Ok(name.as_str().to_owned()),
-            Err(_) => Err(item.error("is not a valid header name; expected one such as x-tenant")),
+        if otel_runtime::is_header_name_or_pattern(name) {
+            Ok(name.to_ascii_lowercase())
+        } else {
+            Err(item.error("is not a valid header name; expected one such as x-tenant or x-tenant-*"))
         }
     };
     item.list()?.iter().map(name).collect()

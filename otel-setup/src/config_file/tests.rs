@@ -257,7 +257,13 @@ fn faulty_files_are_errors_that_name_the_place() {
         ),
         (
             &layers("{server: {request_headers: [\"a b\"]}}"),
-            &format!("{options}.server.request_headers[0] is not a valid header name; expected one such as x-tenant"),
+            &format!(
+                "{options}.server.request_headers[0] is not a valid header name; expected one such as x-tenant or x-tenant-*"
+            ),
+        ),
+        (
+            &layers("{server: {request_headers: [\"cookie*\"]}}"),
+            &format!("{options}.server.request_headers[0] is not a valid header name"),
         ),
         (
             &layers("{client: {public_endpoint: true}}"),

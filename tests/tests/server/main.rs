@@ -4,6 +4,7 @@ mod addresses;
 mod captured_headers;
 mod ends_of_requests;
 mod filters;
+mod header_patterns;
 mod in_production;
 mod layer_and_attribute;
 mod layer_context;
