@@ -44,6 +44,7 @@ impl HeaderPattern {
 }
 
 /// Returns `true` if a name is that of a header, or a pattern of such names.
+#[must_use]
 pub fn is_header_name_or_pattern(name: &str) -> bool {
     if name.contains('*') {
         HeaderPattern::parse(name).is_some()

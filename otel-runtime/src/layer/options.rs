@@ -166,7 +166,7 @@ macro_rules! options {
                 self.with_options(|options| options.call_mut().failures = Some(failures))
             }
 
-            /// Sets which status codes are failures, by their names, for all methods. For otel-setup.
+            /// Sets which status codes are failures, by their names. For otel-setup.
             #[doc(hidden)]
             #[must_use]
             pub fn failures_by_code(self, codes: Vec<(&'static str, bool)>) -> Self {

@@ -46,7 +46,7 @@ fn properties_of_the_root() {
             format!("otel.yaml:6: attribute_limits.attribute_value_length_limit {unsupported}"),
             format!("otel.yaml:7: attribute_limits.attribute_value_depth_limit {unsupported}"),
             format!("otel.yaml:14: instrumentation/development.general.rpc.semconv.experimental {unsupported}"),
-            "otel.yaml:47: distribution.other is for another distribution; ignoring it".to_owned(),
+            "otel.yaml:49: distribution.other is for another distribution; ignoring it".to_owned(),
         ]
     );
 }

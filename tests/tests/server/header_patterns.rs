@@ -174,7 +174,7 @@ async fn capture_the_headers_that_they_match() {
     }
 }
 
-/// Of 40 headers that match, 32 are captured.
+/// If 40 headers match, 32 are captured.
 #[tokio::test]
 async fn are_limited_in_number() {
     for place in ["attribute", "layer"] {

@@ -373,7 +373,7 @@ mod failures {
                 let telemetry = Telemetry::start();
                 let layer = ServerLayer::new().known_methods([RPC]).failures(is_failure);
                 let server = serve_with(Server::builder().layer(layer), routes).await;
-                // Its series exists at the second RPC.
+                // At the second RPC, the series exists.
                 for _ in 0..2 {
                     call_to_end(server.channel().await, RPC, request(text)).await;
                 }
