@@ -54,4 +54,5 @@ pub use instrumentation::{Instrumentation, InstrumentationBuilder};
 pub use layer::filter::{self, Filter};
 pub use layer::request::RpcRequest;
 pub use metrics::duration_boundaries::GRPC_DURATION_BOUNDARIES;
+pub use rpc::call_log::LoggedCalls;
 pub use server::{ServerBody, ServerFuture, ServerLayer, ServerService, TracedStream};

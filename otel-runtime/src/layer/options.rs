@@ -41,6 +41,11 @@ impl Options {
         Arc::make_mut(self.call.get_or_insert_default())
     }
 
+    /// Returns `true` if calls are logged.
+    pub(crate) fn logs_calls(&self) -> bool {
+        self.call.as_ref().is_some_and(|options| options.log.is_some())
+    }
+
     /// Returns `true` if the user decides which status codes are failures.
     pub(crate) fn has_failures(&self) -> bool {
         self.call.as_ref().is_some_and(|options| options.failures.is_some())
@@ -164,6 +169,30 @@ macro_rules! options {
             ) -> Self {
                 let failures = $crate::grpc::failures::Failures::new(is_failure);
                 self.with_options(|options| options.call_mut().failures = Some(failures))
+            }
+
+            /// Logs one `tracing` event for each of these calls, when it ends.
+            ///
+            /// The event belongs to the RPC's span, and has the target `otel_runtime::calls`. Its
+            /// level is ERROR if the server failed, WARN if a client's call did, and INFO for any
+            /// other outcome. [Its fields](crate::docs::emitted#log-events) are the method, the
+            /// code, the duration, the other end, and the numbers of messages. If the option is
+            /// set several times, each call is logged that one of them selects.
+            ///
+            /// ```
+            /// use std::time::Duration;
+            ///
+            /// use otel_runtime::{ClientLayer, LoggedCalls, ServerLayer};
+            ///
+            /// let server = ServerLayer::new().log_calls(LoggedCalls::All);
+            /// let client = ClientLayer::new("shop.example:50051")
+            ///     .log_calls(LoggedCalls::Failures)
+            ///     .log_calls(LoggedCalls::SlowerThan(Duration::from_secs(1)));
+            /// # let _ = (server, client);
+            /// ```
+            #[must_use]
+            pub fn log_calls(self, calls: $crate::LoggedCalls) -> Self {
+                self.with_options(|options| options.call_mut().log.get_or_insert_default().add(calls))
             }
 
             /// Sets which status codes are failures, by their names. For otel-setup.

@@ -1,7 +1,9 @@
 //! `instrumentation/development.rust.otel_runtime`: the options of `ServerLayer` and `ClientLayer`.
 
+use std::time::Duration;
+
 use otel_runtime::filter::{self, Filter};
-use otel_runtime::{ClientLayer, GRPC_DURATION_BOUNDARIES, ServerLayer};
+use otel_runtime::{ClientLayer, GRPC_DURATION_BOUNDARIES, LoggedCalls, ServerLayer};
 
 use super::node::Value;
 use super::section::{Item, Section};
@@ -73,6 +75,7 @@ fn server(item: &Item<'_>) -> Result<(ServerLayer, String), InitError> {
     if !options.failures.is_empty() {
         layer = layer.failures_by_code(options.failures);
     }
+    layer = options.logged.into_iter().fold(layer, ServerLayer::log_calls);
     Ok((options.filters.into_iter().fold(layer, ServerLayer::filter), line))
 }
 
@@ -88,6 +91,7 @@ fn client(item: &Item<'_>) -> Result<(ClientLayer, String), InitError> {
     if !options.failures.is_empty() {
         layer = layer.failures_by_code(options.failures);
     }
+    layer = options.logged.into_iter().fold(layer, ClientLayer::log_calls);
     Ok((options.filters.into_iter().fold(layer, ClientLayer::filter), line))
 }
 
@@ -99,6 +103,7 @@ struct Options {
     filters: Vec<Filter>,
     /// Status codes, and whether they are failures.
     failures: Vec<(&'static str, bool)>,
+    logged: Vec<LoggedCalls>,
     /// The options that are set, for people.
     words: Vec<String>,
 }
@@ -126,12 +131,19 @@ impl Options {
             let codes: Vec<String> = failures.iter().map(|(name, is)| format!("{name} {is}")).collect();
             words.push(format!("failures {}", codes.join(", ")));
         }
+        let logged = section.get("log_calls").map(|item| logged_calls(&item)).transpose()?;
+        let logged = logged.unwrap_or_default();
+        if !logged.is_empty() {
+            let calls: Vec<String> = logged.iter().map(|calls| format!("{calls:?}")).collect();
+            words.push(format!("log_calls {}", calls.join(", ")));
+        }
         Ok(Options {
             request_headers,
             response_headers,
             response_trailers,
             filters,
             failures,
+            logged,
             words,
         })
     }
@@ -160,6 +172,24 @@ fn header_names(item: &Item<'_>) -> Result<Vec<String>, InitError> {
         }
     };
     item.list()?.iter().map(name).collect()
+}
+
+/// Reads which calls are logged: `{failures: true, slower_than: 0.5}`.
+fn logged_calls(item: &Item<'_>) -> Result<Vec<LoggedCalls>, InitError> {
+    let mut section = item.section()?;
+    let mut logged = Vec::new();
+    for (name, calls) in [("all", LoggedCalls::All), ("failures", LoggedCalls::Failures)] {
+        if section.get(name).map(|item| item.boolean()).transpose()? == Some(true) {
+            logged.push(calls);
+        }
+    }
+    if let Some(item) = section.get("slower_than") {
+        let seconds = Duration::try_from_secs_f64(item.float()?);
+        let limit = seconds.map_err(|_| item.error("must be a number of seconds"))?;
+        logged.push(LoggedCalls::SlowerThan(limit));
+    }
+    section.finish()?;
+    Ok(logged)
 }
 
 /// The status codes that may be failures.

@@ -352,9 +352,8 @@ mod failures {
     fn is_failure(method: &str, code: Code) -> Option<bool> {
         assert_eq!(method, RPC);
         match code {
-            Code::Ok | Code::NotFound => Some(true),
+            Code::Ok | Code::NotFound | Code::Unavailable => Some(true),
             Code::Internal => Some(false),
-            Code::Unavailable => Some(true),
             _ => None,
         }
     }

@@ -10,6 +10,7 @@ mod layer_and_attribute;
 mod layer_context;
 mod layer_names;
 mod layer_options;
+mod log_calls;
 mod lost_connections;
 mod messages;
 mod no_sdk;

@@ -28,6 +28,9 @@ impl Call {
         if exemplars::are_enabled() {
             self.record_exemplar(elapsed, outcome);
         }
+        if !self.extras.is_empty() {
+            self.extras.log(self, elapsed, outcome);
+        }
         if let Some(context) = self.recording_context() {
             guard::TRACER.run(|| self.end_span(&context.span(), elapsed, outcome));
         }

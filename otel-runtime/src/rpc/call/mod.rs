@@ -180,6 +180,21 @@ impl Call {
     }
 
     #[inline]
+    pub(crate) fn extras(&mut self) -> &mut Extras {
+        &mut self.extras
+    }
+
+    /// Returns the name of the method, `_OTHER` if it is not known.
+    pub(in crate::rpc) fn method_name(&self) -> &'static str {
+        self.method.name()
+    }
+
+    /// Returns the number of messages of a server's request, if they are counted.
+    pub(in crate::rpc) fn request_messages(&self) -> Option<u64> {
+        self.request_end.as_ref()?.messages()
+    }
+
+    #[inline]
     pub(crate) fn message_sizes(&self) -> Option<&Arc<MessageSizes>> {
         self.extras.message_sizes()
     }
