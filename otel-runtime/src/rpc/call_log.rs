@@ -24,7 +24,7 @@ pub enum LoggedCalls {
     SlowerThan(Duration),
 }
 
-/// Which calls of a layer are logged.
+/// The calls of a layer that are logged.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct CallLog {
     all: bool,

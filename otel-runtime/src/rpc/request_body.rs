@@ -21,7 +21,7 @@ use super::message_sizes::BodyCounter;
 #[derive(Debug, Default)]
 pub(crate) struct RequestEnd {
     is_lost: AtomicBool,
-    /// One more than the number of messages, or zero if they are not counted.
+    /// Number of messages plus one, or zero if they are not counted.
     messages: AtomicU64,
 }
 
