@@ -145,7 +145,24 @@ impl HeaderList {
     }
 }
 
-/// Returns why the text is not the name of a gRPC metadata key, which HTTP might still allow.
+/// Texts in the names of headers that hold secrets, as in otel-runtime's `header_pattern.rs`.
+const SECRETS: [&str; 12] = [
+    "api-key",
+    "api_key",
+    "apikey",
+    "auth",
+    "cookie",
+    "credential",
+    "jwt",
+    "passw",
+    "secret",
+    "session",
+    "signature",
+    "token",
+];
+
+/// Returns why the text is not the name of a gRPC metadata key, which HTTP might still allow, nor a
+/// pattern of such names.
 fn header_name_error(name: &str) -> Option<String> {
     if name.is_empty() {
         return Some("header name must not be empty; expected a name such as `x-tenant`".to_owned());
@@ -154,7 +171,18 @@ fn header_name_error(name: &str) -> Option<String> {
         let lowercase = name.to_ascii_lowercase();
         return Some(format!("header name must be lowercase; write `{lowercase}`"));
     }
-    let invalid = name
+    let (part, is_pattern) = name.strip_suffix('*').map_or((name, false), |part| (part, true));
+    if part.is_empty() || part.contains('*') {
+        return Some(
+            "`*` must end a pattern, behind the beginning of a name; expected one such as `x-tenant-*`".to_owned(),
+        );
+    }
+    if is_pattern && let Some(secret) = SECRETS.into_iter().find(|secret| part.contains(secret)) {
+        return Some(format!(
+            "pattern never matches, since headers with `{secret}` in their name hold secrets; write the name of each header"
+        ));
+    }
+    let invalid = part
         .chars()
         .find(|c| !matches!(c, 'a'..='z' | '0'..='9' | '-' | '_' | '.'))?;
     Some(format!(

@@ -67,6 +67,7 @@ pub(crate) struct Guard {
     warned: AtomicBool,
 }
 
+pub(crate) static FAILURES: Guard = Guard::new("`failures`", "the default decides whether the RPC failed");
 pub(crate) static FILTER: Guard = Guard::new("`filter`", "the RPC is recorded");
 pub(crate) static PUBLIC_ENDPOINT: Guard = Guard::new("`public_endpoint_if`", "the caller is untrusted");
 pub(crate) static SPAN_ATTRIBUTES: Guard = Guard::new("`span_attributes`", "the span is recorded without them");
@@ -77,6 +78,7 @@ pub(crate) static TRACER: Guard = Guard::new(
     "the tracer, its sampler or a span processor",
     "the span is lost or incomplete",
 );
+pub(crate) static SUBSCRIBER: Guard = Guard::new("the `tracing` subscriber", "the call is not logged");
 pub(crate) static METER: Guard = Guard::new("the meter or one of its views", "the RPC is not measured");
 
 impl Guard {

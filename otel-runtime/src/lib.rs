@@ -35,10 +35,12 @@ mod versions;
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
+/// Settings of a configuration file, for otel-setup.
+#[doc(hidden)]
+pub use attributes::header_pattern::is_header_name_or_pattern;
 /// Exemplars, for otel-setup: see the chapter on Prometheus there.
 #[doc(hidden)]
 pub use metrics::exemplars;
-/// Settings of a configuration file, for otel-setup.
 #[doc(hidden)]
 pub use metrics::{duration_boundaries::set_duration_boundaries, legacy::set_stability_opt_in};
 
@@ -52,4 +54,5 @@ pub use instrumentation::{Instrumentation, InstrumentationBuilder};
 pub use layer::filter::{self, Filter};
 pub use layer::request::RpcRequest;
 pub use metrics::duration_boundaries::GRPC_DURATION_BOUNDARIES;
+pub use rpc::call_log::LoggedCalls;
 pub use server::{ServerBody, ServerFuture, ServerLayer, ServerService, TracedStream};

@@ -11,7 +11,11 @@ pub(crate) const HEADER_VALUE: usize = 1024;
 /// Maximum number of values of one captured header or trailer.
 pub(crate) const HEADER_VALUES: usize = 16;
 
-/// Maximum bytes of a method or server name from the wire. DNS names have at most 253.
+/// Maximum number of headers of one message that patterns capture, for each list of names.
+pub(crate) const PATTERN_HEADERS: usize = 32;
+
+/// Maximum bytes of the name of a method, a server, or a header that a pattern captures, if it is
+/// from the wire. DNS names have at most 253.
 pub(crate) const NAME: usize = 256;
 
 /// Maximum bytes of the description in a span status.

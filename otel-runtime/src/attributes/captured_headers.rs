@@ -6,6 +6,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
 
+use super::header_pattern::{self, HeaderPattern};
 use crate::intern::Interner;
 use crate::{limits, semconv};
 
@@ -57,9 +58,20 @@ impl CapturedHeaders {
     }
 }
 
-/// Names of the headers to capture, each with the key of its attribute.
+/// Names of the headers to capture, each with the key of its attribute, and patterns of names.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct HeaderList(Box<[(HeaderName, Key)]>);
+pub(crate) struct HeaderList {
+    names: Box<[(HeaderName, Key)]>,
+    /// `None` if there are none, so that a list of names has nothing more to check.
+    patterns: Option<Box<Patterns>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Patterns {
+    /// The part of an attribute's key before the name of the header.
+    prefix: &'static str,
+    patterns: Box<[HeaderPattern]>,
+}
 
 impl HeaderList {
     pub(crate) fn request_headers(names: impl IntoIterator<Item: AsRef<str>>) -> Self {
@@ -74,54 +86,98 @@ impl HeaderList {
         HeaderList::new(semconv::RPC_RESPONSE_TRAILER, names)
     }
 
-    /// Parses header names, which are case-insensitive. Ignores invalid ones with a warning.
-    fn new(prefix: &str, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
-        let valid = names.into_iter().filter_map(|name| {
-            let name = name.as_ref();
-            HeaderName::from_bytes(name.as_bytes())
-                .inspect_err(|_| {
-                    tracing::warn!("ignoring invalid header name {name:?}, expected one such as \"x-tenant\"");
-                })
-                .ok()
-        });
+    /// Parses header names and patterns, which are case-insensitive. Ignores invalid ones with a
+    /// warning.
+    fn new(prefix: &'static str, listed: impl IntoIterator<Item: AsRef<str>>) -> Self {
         let mut names: Vec<(HeaderName, Key)> = Vec::new();
-        for name in valid {
-            if !names.iter().any(|(known, _)| *known == name) {
+        let mut patterns = Vec::new();
+        for listed in listed {
+            let listed = listed.as_ref();
+            if let Some(pattern) = HeaderPattern::parse(listed) {
+                patterns.push(pattern);
+            } else if let Some(name) = parse_name(listed)
+                && !names.iter().any(|(known, _)| *known == name)
+            {
                 let key = Key::from(format!("{prefix}{name}"));
                 names.push((name, key));
             }
         }
-        HeaderList(names.into_boxed_slice())
+        let patterns = patterns.into_boxed_slice();
+        HeaderList {
+            names: names.into_boxed_slice(),
+            patterns: (!patterns.is_empty()).then(|| Box::new(Patterns { prefix, patterns })),
+        }
     }
 
-    /// Returns `true` if a listed header has this attribute key.
-    pub(crate) fn has(&self, attribute: &Key) -> bool {
-        self.0.iter().any(|(_, key)| key == attribute)
+    /// Returns `true` if the attributes of these headers include one with this key.
+    pub(crate) fn captures(&self, attribute: &Key, headers: &HeaderMap) -> bool {
+        let is_listed = self.names.iter().any(|(_, key)| key == attribute);
+        is_listed || self.matched(headers).iter().any(|matched| matched.key == *attribute)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.names.is_empty() && self.patterns.is_none()
     }
 
     /// Returns the attributes of the listed headers that `headers` contains.
     pub(crate) fn attributes(&self, headers: &HeaderMap) -> impl Iterator<Item = KeyValue> {
-        self.0.iter().filter_map(|(name, key)| {
-            let is_binary = name.as_str().ends_with("-bin");
-            let values = headers.get_all(name).iter();
-            let values: Vec<StringValue> = if is_binary {
-                values
-                    .flat_map(binary)
-                    .take(limits::HEADER_VALUES)
-                    .map(StringValue::from)
-                    .collect()
-            } else {
-                values
-                    .take(limits::HEADER_VALUES)
-                    .map(|value| StringValue::from(text(value)))
-                    .collect()
-            };
+        let listed = self.names.iter().filter_map(|(name, key)| {
+            let values = values(name, headers);
             (!values.is_empty()).then(|| KeyValue::new(key.clone(), Value::Array(Array::String(values))))
-        })
+        });
+        listed.chain(self.matched(headers))
+    }
+
+    /// Returns the attributes of the headers that a pattern matches, and that are not listed.
+    #[inline]
+    fn matched(&self, headers: &HeaderMap) -> Vec<KeyValue> {
+        match &self.patterns {
+            None => Vec::new(),
+            Some(patterns) => self.matched_by(patterns, headers),
+        }
+    }
+
+    #[cold]
+    fn matched_by(&self, patterns: &Patterns, headers: &HeaderMap) -> Vec<KeyValue> {
+        let matching = header_pattern::matching(&patterns.patterns, headers);
+        let matching = matching.filter(|name| !self.names.iter().any(|(listed, _)| listed == name));
+        let attribute = |name: &HeaderName| {
+            let key = format!("{}{name}", patterns.prefix);
+            KeyValue::new(key, Value::Array(Array::String(values(name, headers))))
+        };
+        matching.map(attribute).collect()
+    }
+}
+
+/// Parses the name of a header.
+fn parse_name(name: &str) -> Option<HeaderName> {
+    let parsed = if name.contains('*') {
+        None
+    } else {
+        HeaderName::from_bytes(name.as_bytes()).ok()
+    };
+    if parsed.is_none() {
+        let expected = "expected one such as \"x-tenant\", or a pattern such as \"x-tenant-*\"";
+        tracing::warn!("ignoring invalid header name {name:?}, {expected}");
+    }
+    parsed
+}
+
+/// Returns the values of a header, as they are recorded.
+fn values(name: &HeaderName, headers: &HeaderMap) -> Vec<StringValue> {
+    let is_binary = name.as_str().ends_with("-bin");
+    let values = headers.get_all(name).iter();
+    if is_binary {
+        values
+            .flat_map(binary)
+            .take(limits::HEADER_VALUES)
+            .map(StringValue::from)
+            .collect()
+    } else {
+        values
+            .take(limits::HEADER_VALUES)
+            .map(|value| StringValue::from(text(value)))
+            .collect()
     }
 }
 

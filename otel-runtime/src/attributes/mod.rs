@@ -2,5 +2,6 @@
 
 pub(crate) mod captured_headers;
 pub(crate) mod field_value;
+pub(crate) mod header_pattern;
 pub(crate) mod peer_address;
 pub(crate) mod server_address;

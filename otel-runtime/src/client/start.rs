@@ -19,6 +19,8 @@ use crate::layer::request::RpcRequest;
 use crate::method::Method;
 use crate::rpc::active_call::ActiveCall;
 use crate::rpc::call::{CallParams, SpanParent, UnresolvedMethod};
+use crate::rpc::call_log::Remote;
+use crate::rpc::extras::Extras;
 use crate::rpc::message_sizes::MessageSizes;
 use crate::rpc::origin::RequestOrigin;
 use crate::rpc::pool::PooledCall;
@@ -76,7 +78,11 @@ impl ClientLayer {
                 registry: Arc::clone(&self.registry),
                 expects_answer: false,
             }),
-            message_sizes: MessageSizes::new_if_enabled(&instrumentation, method, false),
+            extras: Extras::new(
+                self.options.call.as_ref(),
+                MessageSizes::new_if_enabled(&instrumentation, method, false),
+                || Remote::Target(Arc::clone(self.registry.target())),
+            ),
             instrumentation,
             layer_headers: Some(captured),
             handler_headers: None,

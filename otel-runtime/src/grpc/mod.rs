@@ -5,6 +5,7 @@
 //! [protocol]: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 
 pub(crate) mod content_type;
+pub(crate) mod failures;
 pub(crate) mod message_frames;
 pub(crate) mod outcome;
 pub(crate) mod path;

@@ -14,9 +14,16 @@ pub(crate) struct Outcome<'a> {
     message: &'a str,
 }
 
+/// The [`error_type`](Outcome::error_type) of an outcome that the user does not call a failure,
+/// though the semantic conventions do.
+///
+/// A value of its own, and not another field, so that other outcomes have nothing more to check.
+const NO_FAILURE: &str = "";
+
 impl<'a> Outcome<'a> {
-    /// Number of values of [`Outcome::metric_index`]: the 17 status codes, and a panic.
-    pub(crate) const COUNT: usize = 18;
+    /// Number of values of [`Outcome::metric_index`]: the 17 status codes, a panic, and the status
+    /// codes whose failure the user decides against the semantic conventions.
+    pub(crate) const COUNT: usize = 18 + 17;
 
     pub(crate) const OK: Outcome<'static> = Outcome::new(Code::Ok, "");
     /// The caller cancelled the RPC or disconnected.
@@ -48,6 +55,20 @@ impl<'a> Outcome<'a> {
     pub(crate) const fn with_error_type(mut self, error_type: &'static str) -> Self {
         self.error_type = Some(error_type);
         self
+    }
+
+    /// Returns `true` if the handler panicked.
+    pub(crate) fn is_panic(self) -> bool {
+        self.error_type == Some(semconv::PANIC)
+    }
+
+    /// Makes the outcome a failure or none, if it is not that by default.
+    pub(crate) fn judged(self, is_failure: bool, side: Side) -> Self {
+        if self.error_type(side).is_some() == is_failure {
+            self
+        } else {
+            self.with_error_type(if is_failure { self.code_str() } else { NO_FAILURE })
+        }
     }
 
     pub(crate) const fn code(self) -> Code {
@@ -88,8 +109,10 @@ impl<'a> Outcome<'a> {
     /// the codes that are failures; the other codes report a mistake of the caller.
     #[inline]
     pub(crate) const fn error_type(self, side: Side) -> Option<&'static str> {
+        if let Some(error_type) = self.error_type {
+            return if error_type.is_empty() { None } else { self.error_type };
+        }
         match (self.code, side) {
-            _ if self.error_type.is_some() => self.error_type,
             (Code::Ok, Side::Client) => None,
             (_, Side::Client)
             | (
@@ -118,7 +141,9 @@ impl<'a> Outcome<'a> {
     pub(crate) fn metric_index(self) -> Option<usize> {
         match self.error_type {
             None => Some(self.code as usize),
-            Some(semconv::PANIC) => Some(Outcome::COUNT - 1),
+            Some(semconv::PANIC) => Some(17),
+            // The user has decided against the default, of which there is one for each code.
+            Some(error_type) if error_type.is_empty() || error_type == self.code_str() => Some(18 + self.code as usize),
             Some(_) => None,
         }
     }
@@ -144,6 +169,11 @@ mod tests {
             .map(|code| Outcome::new(Code::from_i32(code), "").metric_index())
             .collect();
         indices.push(Outcome::panic("").metric_index());
+        indices.extend((0..=16).map(|code| {
+            let outcome = Outcome::new(Code::from_i32(code), "");
+            let is_failure = outcome.error_type(Side::Server).is_some();
+            outcome.judged(!is_failure, Side::Server).metric_index()
+        }));
         assert_eq!(indices, (0..Outcome::COUNT).map(Some).collect::<Vec<_>>());
     }
 }

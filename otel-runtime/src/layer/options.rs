@@ -11,6 +11,7 @@ use crate::attributes::captured_headers::CapturedHeaders;
 use crate::guard;
 use crate::instrumentation::{Instrumentation, InstrumentationRef};
 use crate::rpc::call::Call;
+use crate::rpc::extras::CallOptions;
 
 type MakeAttributes = Arc<dyn Fn(&RpcRequest<'_>) -> Vec<KeyValue> + Send + Sync>;
 
@@ -20,6 +21,8 @@ pub(crate) struct Options {
     pub(crate) captured_headers: CapturedHeaders,
     pub(crate) span_attributes: Option<MakeAttributes>,
     pub(crate) instrumentation: Option<Instrumentation>,
+    /// `None` if all of them are off.
+    pub(crate) call: Option<Arc<CallOptions>>,
 }
 
 impl Options {
@@ -31,6 +34,21 @@ impl Options {
     /// Returns the instrumentation that calls are recorded with.
     pub(crate) fn instrumentation(&self) -> InstrumentationRef {
         InstrumentationRef::or_global(self.instrumentation.as_ref())
+    }
+
+    /// Returns the options that calls need until their end, to set one of them.
+    pub(crate) fn call_mut(&mut self) -> &mut CallOptions {
+        Arc::make_mut(self.call.get_or_insert_default())
+    }
+
+    /// Returns `true` if calls are logged.
+    pub(crate) fn logs_calls(&self) -> bool {
+        self.call.as_ref().is_some_and(|options| options.log.is_some())
+    }
+
+    /// Returns `true` if the user decides which status codes are failures.
+    pub(crate) fn has_failures(&self) -> bool {
+        self.call.as_ref().is_some_and(|options| options.failures.is_some())
     }
 
     /// Adds the attributes that the user's function makes of the request.
@@ -70,6 +88,18 @@ macro_rules! options {
             /// Names are case-insensitive; an invalid name is ignored, with a warning. The first 16
             /// values of each header are recorded, and the first 1,024 bytes of each value. Binary
             /// values (`-bin`, or not UTF-8) are cut as the base64 that they are recorded in.
+            ///
+            /// A name may be a pattern: `x-tenant-*` stands for all headers whose names begin with
+            /// `x-tenant-`, and records the first 32 of them. It never records
+            /// [a header that may hold a secret](crate::docs::trust#secrets).
+            ///
+            /// ```
+            /// use otel_runtime::{ClientLayer, ServerLayer};
+            ///
+            /// let server = ServerLayer::new().request_headers(["user-agent", "x-tenant-*"]);
+            /// let client = ClientLayer::new("shop.example:50051").response_trailers(["x-cost-*"]);
+            /// # let _ = (server, client);
+            /// ```
             #[must_use]
             pub fn request_headers(self, names: impl IntoIterator<Item: AsRef<str>>) -> Self {
                 let names = $crate::attributes::captured_headers::HeaderList::request_headers(names);
@@ -107,6 +137,72 @@ macro_rules! options {
             {
                 self.with_options(|options| {
                     options.span_attributes = Some(Arc::new(move |request| attributes(request).into_iter().collect()));
+                })
+            }
+
+            /// Sets which status codes are failures, by `rpc.method` and code.
+            ///
+            /// A failure has `error.type`, and its span has the status `Error`. `Some` decides, and
+            /// `None` leaves it to the semantic conventions: every code but `OK` on a client, and
+            /// the codes of a server's own mistakes on a server. `OK` is never a failure, and a
+            /// panic always is. A method that is not known is `_OTHER`. If the function
+            /// [panics](crate::docs::emitted#panics), the conventions decide.
+            ///
+            /// ```
+            /// use otel_runtime::{ClientLayer, ServerLayer};
+            /// use tonic::Code;
+            ///
+            /// let server = ServerLayer::new().failures(|method, code| match (method, code) {
+            ///     ("shop.Orders/Place", Code::ResourceExhausted) => Some(true),
+            ///     _ => None,
+            /// });
+            /// let client = ClientLayer::new("shop.example:50051").failures(|_, code| match code {
+            ///     Code::NotFound | Code::Cancelled => Some(false),
+            ///     _ => None,
+            /// });
+            /// # let _ = (server, client);
+            /// ```
+            #[must_use]
+            pub fn failures(
+                self,
+                is_failure: impl Fn(&str, tonic::Code) -> Option<bool> + Send + Sync + 'static,
+            ) -> Self {
+                let failures = $crate::grpc::failures::Failures::new(is_failure);
+                self.with_options(|options| options.call_mut().failures = Some(failures))
+            }
+
+            /// Logs one `tracing` event for each of these calls, when it ends.
+            ///
+            /// The event belongs to the RPC's span, and has the target `otel_runtime::calls`. Its
+            /// level is ERROR if the server failed, WARN if a client's call did, and INFO for any
+            /// other outcome. [Its fields](crate::docs::emitted#log-events) are the method, the
+            /// code, the duration, the other end, and the numbers of messages. If the option is
+            /// set several times, each call is logged that one of them selects.
+            ///
+            /// ```
+            /// use std::time::Duration;
+            ///
+            /// use otel_runtime::{ClientLayer, LoggedCalls, ServerLayer};
+            ///
+            /// let server = ServerLayer::new().log_calls(LoggedCalls::All);
+            /// let client = ClientLayer::new("shop.example:50051")
+            ///     .log_calls(LoggedCalls::Failures)
+            ///     .log_calls(LoggedCalls::SlowerThan(Duration::from_secs(1)));
+            /// # let _ = (server, client);
+            /// ```
+            #[must_use]
+            pub fn log_calls(self, calls: $crate::LoggedCalls) -> Self {
+                self.with_options(|options| options.call_mut().log.get_or_insert_default().add(calls))
+            }
+
+            /// Sets which status codes are failures, by their names. For otel-setup.
+            #[doc(hidden)]
+            #[must_use]
+            pub fn failures_by_code(self, codes: Vec<(&'static str, bool)>) -> Self {
+                self.failures(move |_, code| {
+                    let name = $crate::grpc::outcome::Outcome::new(code, "").code_str();
+                    let code = codes.iter().find(|(code, _)| *code == name);
+                    code.map(|(_, is_failure)| *is_failure)
                 })
             }
 

@@ -86,7 +86,14 @@ fn accepts(span: &SpanContext) -> bool {
 ///
 /// Allocated with the first exemplar of the method and of the outcome.
 #[derive(Default)]
-pub(crate) struct MethodExemplars(OnceLock<Box<[OnceLock<&'static Series>; Outcome::COUNT]>>);
+pub(crate) struct MethodExemplars(OnceLock<Box<ByOutcome>>);
+
+type ByOutcome = [OnceLock<&'static Series>; Outcome::COUNT];
+
+#[cold]
+fn empty() -> Box<ByOutcome> {
+    Box::new(std::array::from_fn(|_| OnceLock::new()))
+}
 
 impl MethodExemplars {
     /// Stores a call that started at `start` and took `elapsed`. `describe` returns the name of the
@@ -104,8 +111,7 @@ impl MethodExemplars {
         let Some(index) = outcome.metric_index().filter(|_| accepts(span)) else {
             return;
         };
-        let series =
-            self.0.get_or_init(Box::default)[index].get_or_init(|| Series::leak(boundaries.len() + 1, describe()));
+        let series = self.0.get_or_init(empty)[index].get_or_init(|| Series::leak(boundaries.len() + 1, describe()));
         let seconds = elapsed.as_secs_f64();
         // Buckets include their upper boundary. Most calls are in one of the first.
         let bucket = boundaries.iter().position(|boundary| seconds <= *boundary);

@@ -64,9 +64,8 @@ impl MessageSizes {
     /// Returns a counter for the messages of one body.
     pub(crate) fn counter(self: &Arc<Self>, direction: Direction) -> BodyCounter {
         BodyCounter {
-            frames: MessageFrames::default(),
-            sizes: Arc::clone(self),
-            direction,
+            sizes: Some(Arc::clone(self)),
+            ..BodyCounter::new(direction)
         }
     }
 
@@ -143,17 +142,35 @@ impl MessageSizes {
 #[derive(Debug)]
 pub(crate) struct BodyCounter {
     frames: MessageFrames,
-    sizes: Arc<MessageSizes>,
+    /// `None` if only the number of messages is of interest.
+    sizes: Option<Arc<MessageSizes>>,
     direction: Direction,
 }
 
 impl BodyCounter {
-    /// Counts a frame of the body, or its end.
-    pub(crate) fn on_poll<D: Buf>(&mut self, frame: Option<&Frame<D>>) {
+    pub(crate) fn new(direction: Direction) -> Self {
+        BodyCounter {
+            frames: MessageFrames::default(),
+            sizes: None,
+            direction,
+        }
+    }
+
+    /// Counts a frame of the body, or its end, and returns the number of messages that end in it.
+    pub(crate) fn on_poll<D: Buf>(&mut self, frame: Option<&Frame<D>>) -> u64 {
         let (sizes, direction) = (&self.sizes, self.direction);
+        let mut messages = 0;
         let bytes = frame.map_or(0, |frame| {
-            self.frames.on_frame(frame, |head| sizes.on_message(direction, head))
+            self.frames.on_frame(frame, |head| {
+                messages += 1;
+                if let Some(sizes) = sizes {
+                    sizes.on_message(direction, head);
+                }
+            })
         });
-        sizes.on_bytes(direction, bytes);
+        if let Some(sizes) = sizes {
+            sizes.on_bytes(direction, bytes);
+        }
+        messages
     }
 }

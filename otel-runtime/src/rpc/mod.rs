@@ -2,7 +2,9 @@
 
 pub(crate) mod active_call;
 pub(crate) mod call;
+pub(crate) mod call_log;
 pub(crate) mod current;
+pub(crate) mod extras;
 pub(crate) mod message_sizes;
 pub(crate) mod origin;
 pub(crate) mod pool;

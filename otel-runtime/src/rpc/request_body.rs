@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use http_body::{Body, Frame, SizeHint};
@@ -14,12 +14,15 @@ use tonic::{Code, Status};
 
 use super::message_sizes::BodyCounter;
 
-/// Whether the body of a request broke off, shared by the body and the call.
+/// Whether the body of a request broke off, and the number of its messages, if they are counted.
+/// Shared by the body and the call.
 ///
 /// tonic hides it from a handler: a reset stream looks like one that has ended.
 #[derive(Debug, Default)]
 pub(crate) struct RequestEnd {
     is_lost: AtomicBool,
+    /// Number of messages plus one, or zero if they are not counted.
+    messages: AtomicU64,
 }
 
 /// Number of ends that a thread keeps.
@@ -40,6 +43,7 @@ impl RequestEnd {
     pub(super) fn put_back(mut self: Arc<Self>) {
         if let Some(end) = Arc::get_mut(&mut self) {
             *end.is_lost.get_mut() = false;
+            *end.messages.get_mut() = 0;
             let _ = POOL.try_with(|pool| {
                 let mut pool = pool.borrow_mut();
                 if pool.len() < MAX_POOLED {
@@ -51,6 +55,11 @@ impl RequestEnd {
 
     pub(crate) fn is_lost(&self) -> bool {
         self.is_lost.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of messages so far, if they are counted.
+    pub(super) fn messages(&self) -> Option<u64> {
+        self.messages.load(Ordering::Relaxed).checked_sub(1)
     }
 }
 
@@ -66,10 +75,14 @@ pub(crate) fn wrap(
     let Some(body) = body.downcast_mut::<tonic::body::Body>() else {
         return false;
     };
+    let end = end();
+    if let (Some(_), Some(end)) = (&counter, &end) {
+        end.messages.store(1, Ordering::Relaxed);
+    }
     *body = tonic::body::Body::new(RequestBody {
         body: std::mem::take(body),
         counter,
-        end: end(),
+        end,
     });
     true
 }
@@ -100,7 +113,10 @@ impl<B: Body<Error = Status>> Body for RequestBody<B> {
             }
             Poll::Ready(frame) => {
                 if let Some(counter) = this.counter {
-                    counter.on_poll(frame.as_ref().and_then(|frame| frame.as_ref().ok()));
+                    let messages = counter.on_poll(frame.as_ref().and_then(|frame| frame.as_ref().ok()));
+                    if let Some(end) = this.end {
+                        end.messages.fetch_add(messages, Ordering::Relaxed);
+                    }
                 }
             }
             Poll::Pending => {}

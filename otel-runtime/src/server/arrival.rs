@@ -23,7 +23,9 @@ use crate::instrumentation::InstrumentationRef;
 use crate::layer::request::RpcRequest;
 use crate::rpc::active_call::{ActiveCall, Found};
 use crate::rpc::call::{CallParams, UnresolvedMethod};
+use crate::rpc::call_log::Remote;
 use crate::rpc::current;
+use crate::rpc::extras::Extras;
 use crate::rpc::message_sizes::MessageSizes;
 use crate::rpc::origin::{RequestOrigin, client_mark, mark_unseen};
 use crate::rpc::request_body::{self, RequestEnd};
@@ -78,7 +80,7 @@ impl ServerLayer {
                 self.marks.mark(request.extensions_mut());
             }
             if call.message_sizes().is_some() || is_from_socket(request) {
-                let counter = call.message_sizes().map(|sizes| sizes.counter(Direction::Received));
+                let counter = call.extras().request_counter(Direction::Received);
                 request_body::wrap(request.body_mut(), counter, || Some(call.watch_request()));
             }
         }
@@ -142,7 +144,8 @@ impl ServerLayer {
         deferred: Option<(Instant, Found)>,
     ) -> ActiveCall {
         let instrumentation = self.options.instrumentation();
-        let addrs = if instrumentation.has_tracer() || is_otlp_path(request.uri().path()) {
+        let needs_addrs = instrumentation.has_tracer() || self.options.call.is_some();
+        let addrs = if needs_addrs || is_otlp_path(request.uri().path()) {
             ConnectionAddrs::from_http(request)
         } else {
             ConnectionAddrs::default()
@@ -191,7 +194,11 @@ impl ServerLayer {
                 registry: Arc::clone(&self.registry),
                 expects_answer: false,
             }),
-            message_sizes: MessageSizes::new_if_enabled(&instrumentation, method, self.message_sizes),
+            extras: Extras::new(
+                self.options.call.as_ref(),
+                MessageSizes::new_if_enabled(&instrumentation, method, self.message_sizes),
+                || incoming.peer().map_or(Remote::Unknown, Remote::Socket),
+            ),
             instrumentation,
             layer_headers: Some(captured),
             handler_headers: None,

@@ -63,6 +63,8 @@ impl ServerLayer {
         for (option, is_set) in [
             ("response_headers", !captured.response_headers.is_empty()),
             ("response_trailers", !captured.response_trailers.is_empty()),
+            ("failures", self.options.has_failures()),
+            ("log_calls", self.options.logs_calls()),
             ("instrumentation", self.options.instrumentation.is_some()),
             ("message_sizes", self.message_sizes),
         ] {
@@ -138,7 +140,8 @@ impl ServerLayer {
         let outer = call.layer_headers().map(|captured| &captured.request_headers);
         call.set_attributes(|| {
             let attributes = captured.request_headers.attributes(request.headers());
-            let is_new = |attribute: &KeyValue| !outer.is_some_and(|outer| outer.has(&attribute.key));
+            let is_new =
+                |attribute: &KeyValue| !outer.is_some_and(|outer| outer.captures(&attribute.key, request.headers()));
             attributes.filter(is_new).collect::<Vec<_>>()
         });
     }

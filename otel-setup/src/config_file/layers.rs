@@ -1,8 +1,9 @@
 //! `instrumentation/development.rust.otel_runtime`: the options of `ServerLayer` and `ClientLayer`.
 
-use http::HeaderName;
+use std::time::Duration;
+
 use otel_runtime::filter::{self, Filter};
-use otel_runtime::{ClientLayer, GRPC_DURATION_BOUNDARIES, ServerLayer};
+use otel_runtime::{ClientLayer, GRPC_DURATION_BOUNDARIES, LoggedCalls, ServerLayer};
 
 use super::node::Value;
 use super::section::{Item, Section};
@@ -71,6 +72,10 @@ fn server(item: &Item<'_>) -> Result<(ServerLayer, String), InitError> {
         .request_headers(options.request_headers)
         .response_headers(options.response_headers)
         .response_trailers(options.response_trailers);
+    if !options.failures.is_empty() {
+        layer = layer.failures_by_code(options.failures);
+    }
+    layer = options.logged.into_iter().fold(layer, ServerLayer::log_calls);
     Ok((options.filters.into_iter().fold(layer, ServerLayer::filter), line))
 }
 
@@ -79,10 +84,14 @@ fn client(item: &Item<'_>) -> Result<(ClientLayer, String), InitError> {
     let options = Options::read(&mut section)?;
     section.finish()?;
     let line = options.line("client");
-    let layer = ClientLayer::new("")
+    let mut layer = ClientLayer::new("")
         .request_headers(options.request_headers)
         .response_headers(options.response_headers)
         .response_trailers(options.response_trailers);
+    if !options.failures.is_empty() {
+        layer = layer.failures_by_code(options.failures);
+    }
+    layer = options.logged.into_iter().fold(layer, ClientLayer::log_calls);
     Ok((options.filters.into_iter().fold(layer, ClientLayer::filter), line))
 }
 
@@ -92,6 +101,9 @@ struct Options {
     response_headers: Vec<String>,
     response_trailers: Vec<String>,
     filters: Vec<Filter>,
+    /// Status codes, and whether they are failures.
+    failures: Vec<(&'static str, bool)>,
+    logged: Vec<LoggedCalls>,
     /// The options that are set, for people.
     words: Vec<String>,
 }
@@ -113,11 +125,25 @@ impl Options {
         if !filters.is_empty() {
             words.push(format!("filters {}", filters.len()));
         }
+        let failures = section.get("failures").map(|item| failures(&item)).transpose()?;
+        let failures = failures.unwrap_or_default();
+        if !failures.is_empty() {
+            let codes: Vec<String> = failures.iter().map(|(name, is)| format!("{name} {is}")).collect();
+            words.push(format!("failures {}", codes.join(", ")));
+        }
+        let logged = section.get("log_calls").map(|item| logged_calls(&item)).transpose()?;
+        let logged = logged.unwrap_or_default();
+        if !logged.is_empty() {
+            let calls: Vec<String> = logged.iter().map(|calls| format!("{calls:?}")).collect();
+            words.push(format!("log_calls {}", calls.join(", ")));
+        }
         Ok(Options {
             request_headers,
             response_headers,
             response_trailers,
             filters,
+            failures,
+            logged,
             words,
         })
     }
@@ -139,12 +165,64 @@ impl Options {
 fn header_names(item: &Item<'_>) -> Result<Vec<String>, InitError> {
     let name = |item: &Item<'_>| {
         let name = item.text()?;
-        match HeaderName::from_bytes(name.as_bytes()) {
-            Ok(name) => Ok(name.as_str().to_owned()),
-            Err(_) => Err(item.error("is not a valid header name; expected one such as x-tenant")),
+        if otel_runtime::is_header_name_or_pattern(name) {
+            Ok(name.to_ascii_lowercase())
+        } else {
+            Err(item.error("is not a valid header name; expected one such as x-tenant or x-tenant-*"))
         }
     };
     item.list()?.iter().map(name).collect()
+}
+
+/// Reads which calls are logged: `{failures: true, slower_than: 0.5}`.
+fn logged_calls(item: &Item<'_>) -> Result<Vec<LoggedCalls>, InitError> {
+    let mut section = item.section()?;
+    let mut logged = Vec::new();
+    for (name, calls) in [("all", LoggedCalls::All), ("failures", LoggedCalls::Failures)] {
+        if section.get(name).map(|item| item.boolean()).transpose()? == Some(true) {
+            logged.push(calls);
+        }
+    }
+    if let Some(item) = section.get("slower_than") {
+        let seconds = Duration::try_from_secs_f64(item.float()?);
+        let limit = seconds.map_err(|_| item.error("must be a number of seconds"))?;
+        logged.push(LoggedCalls::SlowerThan(limit));
+    }
+    section.finish()?;
+    Ok(logged)
+}
+
+/// The status codes that may be failures.
+const CODES: [&str; 16] = [
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
+/// Reads which status codes are failures: `{NOT_FOUND: true}`.
+fn failures(item: &Item<'_>) -> Result<Vec<(&'static str, bool)>, InitError> {
+    let mut section = item.section()?;
+    let mut failures = Vec::new();
+    for code in CODES {
+        if let Some(item) = section.get(code) {
+            failures.push((code, item.boolean()?));
+        }
+    }
+    section.finish()?;
+    Ok(failures)
 }
 
 fn filters(item: &Item<'_>) -> Result<Vec<Filter>, InitError> {

@@ -32,10 +32,12 @@ fn properties_of_the_root() {
         [
             "duration boundaries: [0.01, 0.1, 1.0] s".to_owned(),
             format!(
-                "server layers: request_headers x-tenant, grpc-trace-bin; {headers}; filters 3; public_endpoint; \
-                 message_sizes"
+                "server layers: request_headers x-tenant, grpc-trace-bin; {headers}; filters 3; \
+                 failures NOT_FOUND true, INTERNAL false; log_calls All; public_endpoint; message_sizes"
             ),
-            format!("client layers: request_headers x-tenant; {headers}; filters 1"),
+            format!(
+                "client layers: request_headers x-tenant; {headers}; filters 1; failures UNAVAILABLE false; log_calls Failures, SlowerThan(1.5s)"
+            ),
         ]
     );
     let unsupported = "is not supported by OpenTelemetry's SDK for Rust; ignoring it";
@@ -46,7 +48,7 @@ fn properties_of_the_root() {
             format!("otel.yaml:6: attribute_limits.attribute_value_length_limit {unsupported}"),
             format!("otel.yaml:7: attribute_limits.attribute_value_depth_limit {unsupported}"),
             format!("otel.yaml:14: instrumentation/development.general.rpc.semconv.experimental {unsupported}"),
-            "otel.yaml:47: distribution.other is for another distribution; ignoring it".to_owned(),
+            "otel.yaml:51: distribution.other is for another distribution; ignoring it".to_owned(),
         ]
     );
 }
@@ -201,10 +203,6 @@ fn faulty_files_are_errors_that_name_the_place() {
     let traces = |exporter: &str| {
         format!("file_format: \"1.0\"\ntracer_provider:\n  processors:\n    - batch: {{exporter: {exporter}}}\n")
     };
-    let layers = |layers: &str| {
-        format!("file_format: \"1.0\"\ninstrumentation/development: {{rust: {{otel_runtime: {layers}}}}}\n")
-    };
-    let options = "otel.yaml:2: instrumentation/development.rust.otel_runtime";
     let exporter = "otel.yaml:4: tracer_provider.processors[0].batch.exporter";
     for (text, expected) in [
         (
@@ -255,15 +253,35 @@ fn faulty_files_are_errors_that_name_the_place() {
             &traces("{otlp_http: {tls: {ca_file: ca.pem}}}"),
             &format!("{exporter}.otlp_http.tls.ca_file must be an absolute path"),
         ),
+        ("file_format: [", "otel.yaml: line "),
+    ] {
+        let error = parse(text).err().unwrap_or_else(|| panic!("{text} is accepted"));
+        assert!(error.starts_with(expected), "{error}");
+    }
+}
+
+#[test]
+fn faulty_options_of_layers_are_errors_that_name_the_place() {
+    let layers = |layers: &str| {
+        format!("file_format: \"1.0\"\ninstrumentation/development: {{rust: {{otel_runtime: {layers}}}}}\n")
+    };
+    let options = "otel.yaml:2: instrumentation/development.rust.otel_runtime";
+    for (text, expected) in [
         (
             &layers("{server: {request_headers: [\"a b\"]}}"),
-            &format!("{options}.server.request_headers[0] is not a valid header name; expected one such as x-tenant"),
+            &format!(
+                "{options}.server.request_headers[0] is not a valid header name; expected one such as x-tenant or x-tenant-*"
+            ),
+        ),
+        (
+            &layers("{server: {request_headers: [\"cookie*\"]}}"),
+            &format!("{options}.server.request_headers[0] is not a valid header name"),
         ),
         (
             &layers("{client: {public_endpoint: true}}"),
             &format!(
                 "{options}.client.public_endpoint is not a known property; known are request_headers, \
-                 response_headers, response_trailers, filters"
+                 response_headers, response_trailers, filters, failures, log_calls"
             ),
         ),
         (
@@ -274,6 +292,18 @@ fn faulty_files_are_errors_that_name_the_place() {
             ),
         ),
         (
+            &layers("{server: {failures: {NOT_FOUND: often}}}"),
+            &format!("{options}.server.failures.NOT_FOUND must be true or false"),
+        ),
+        (
+            &layers("{client: {failures: {OK: true}}}"),
+            &format!("{options}.client.failures.OK is not a known property; known are CANCELLED, UNKNOWN"),
+        ),
+        (
+            &layers("{client: {log_calls: {slower_than: -1}}}"),
+            &format!("{options}.client.log_calls.slower_than must be a number of seconds"),
+        ),
+        (
             &layers("{duration_boundaries: [0.1, 0.1]}"),
             &format!("{options}.duration_boundaries must be finite numbers, each greater than the one before"),
         ),
@@ -281,7 +311,6 @@ fn faulty_files_are_errors_that_name_the_place() {
             &layers("{duration_boundaries: fine}"),
             &format!("{options}.duration_boundaries is \"fine\", but must be one of grpc"),
         ),
-        ("file_format: [", "otel.yaml: line "),
     ] {
         let error = parse(text).err().unwrap_or_else(|| panic!("{text} is accepted"));
         assert!(error.starts_with(expected), "{error}");

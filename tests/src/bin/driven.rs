@@ -14,7 +14,7 @@
 //! | `twice` | sets attributes of spans, events, log records and data points twice |
 //! | `flush 500`, `shutdown 500` | flushes or shuts down, with a limit in milliseconds; answers with the time it took, and the error |
 //! | `serve` | starts a service with a `ServerLayer`, and answers with its address; requires `multi_thread` |
-//! | `call` | calls that service through a `ClientLayer`, with the header `x-tenant: a` |
+//! | `call 5` | calls that service through a `ClientLayer`, with the header `x-tenant: a`; it answers with this status code |
 //! | `drop` | drops the telemetry |
 
 use std::io::{self, BufRead};
@@ -32,6 +32,7 @@ use otel_runtime::{ClientLayer, ServerLayer};
 use otel_setup::{Builder, Protocol, ShutdownError, Signal};
 use tokio::runtime::{self, Handle};
 use tokio::task;
+use tonic::Code;
 use tonic::transport::Server;
 use tower_layer::Layer;
 
@@ -98,7 +99,7 @@ fn drive(arguments: impl Iterator<Item = String>) {
             }
             "call" => {
                 let address = servers.last().expect("it serves").address;
-                task::block_in_place(|| Handle::current().block_on(call_with_header(address)));
+                task::block_in_place(|| Handle::current().block_on(call_with_header(address, number)));
             }
             "drop" => drop(telemetry.take()),
             other => panic!("{other}?"),
@@ -107,13 +108,17 @@ fn drive(arguments: impl Iterator<Item = String>) {
     }
 }
 
-/// Calls the service at this address through a layer.
-async fn call_with_header(address: SocketAddr) {
+/// Calls the service at this address through a layer. It answers with this status code.
+async fn call_with_header(address: SocketAddr, code: u32) {
     let layer = ClientLayer::new(address.to_string());
     let mut client = UnaryClient::new(layer.layer(channel_to(address).await));
-    let mut request = request("");
+    let mut request = request(&code.to_string());
     request.metadata_mut().insert("x-tenant", "a".parse().unwrap());
-    client.call(request).await.unwrap();
+    let status = client
+        .call(request)
+        .await
+        .map_or_else(|status| status.code(), |_| Code::Ok);
+    assert_eq!(status as u32, code);
 }
 
 /// Records a span with an attribute of this size.

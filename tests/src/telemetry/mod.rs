@@ -277,6 +277,8 @@ impl Telemetry {
 fn text(value: &opentelemetry::logs::AnyValue) -> Option<String> {
     match value {
         opentelemetry::logs::AnyValue::String(text) => Some(text.to_string()),
+        opentelemetry::logs::AnyValue::Int(number) => Some(number.to_string()),
+        opentelemetry::logs::AnyValue::Double(number) => Some(number.to_string()),
         _ => None,
     }
 }

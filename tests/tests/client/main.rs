@@ -5,6 +5,7 @@ mod ends_behind_a_proxy;
 mod ends_of_connections;
 mod in_process;
 mod interceptors;
+mod log_calls;
 mod middleware;
 mod names;
 mod no_sdk;

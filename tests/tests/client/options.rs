@@ -318,3 +318,55 @@ async fn clones_of_a_layer_can_have_different_options() {
     }
     telemetry.span().await;
 }
+
+mod failures {
+    use opentelemetry::trace::Status as SpanStatus;
+
+    use super::*;
+
+    /// Asserts the outcome of the only RPC.
+    async fn assert_recorded(telemetry: &Telemetry, code: &str, error: Option<&str>, status: &SpanStatus) {
+        let span = telemetry.span().await;
+        let recorded = attributes(&span.attributes);
+        assert_eq!(recorded["rpc.status_code"], code);
+        assert_eq!(recorded.get("error.type").map(String::as_str), error, "{code}");
+        assert_eq!(span.status, *status, "{code}");
+        let [(point, 1, _)] = &telemetry.metrics().client_durations()[..] else {
+            panic!("{code}: expected one point")
+        };
+        assert_eq!(point["rpc.status_code"], code);
+        assert_eq!(point.get("error.type").map(String::as_str), error, "{code}");
+    }
+
+    #[tokio::test]
+    async fn are_decided_by_method_and_code() {
+        let server = serve(ScriptedService::default().routes()).await;
+        let layer = layer().failures(|method, code| match (method, code) {
+            ("kinds.Unary/Call", Code::NotFound) => Some(false),
+            (_, Code::Ok) => Some(true),
+            _ => None,
+        });
+        for (text, code, error, status) in [
+            ("0", "OK", None, SpanStatus::Unset),
+            ("5", "NOT_FOUND", None, SpanStatus::Unset),
+            ("13", "INTERNAL", Some("INTERNAL"), SpanStatus::error("as asked: 13")),
+        ] {
+            let telemetry = Telemetry::start();
+            let _ = call(channel(&server, &layer), Kind::Unary, Request::new(text)).await;
+            assert_recorded(&telemetry, code, error, &status).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn may_leave_out_lost_connections() {
+        let telemetry = Telemetry::start();
+        let closed = {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.local_addr().unwrap()
+        };
+        let layer = layer().failures(|_, code| (code == Code::Unavailable).then_some(false));
+        let channel = layer.layer(endpoint(closed).connect_lazy());
+        call(channel, Kind::Unary, Request::new("")).await.unwrap_err();
+        assert_recorded(&telemetry, "UNAVAILABLE", None, &SpanStatus::Unset).await;
+    }
+}

@@ -63,6 +63,19 @@ async fn public_endpoint_condition() {
     }
 }
 
+#[tokio::test]
+async fn server_failures() {
+    for is_annotated in [false, true] {
+        let telemetry = start();
+        let server = with_layer(ServerLayer::new().failures(|_, _| panics()), is_annotated).await;
+        let (_, status) = call_to_end(server.channel().await, RPCS[0], request("13")).await;
+        assert_eq!(status.code(), Code::Internal);
+        let span = telemetry.span().await;
+        assert_eq!(attributes(&span.attributes)["error.type"], "INTERNAL");
+        telemetry.durations(1).await;
+    }
+}
+
 /// A value whose `Display` implementation panics.
 struct Unspeakable;
 

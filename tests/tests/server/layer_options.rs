@@ -343,3 +343,68 @@ mod instrumentation {
         assert_eq!(seen.span().span_context().span_id(), SpanId::from_hex(PARENT).unwrap());
     }
 }
+
+mod failures {
+    use opentelemetry::trace::Status as SpanStatus;
+
+    use super::*;
+
+    fn is_failure(method: &str, code: Code) -> Option<bool> {
+        assert_eq!(method, RPC);
+        match code {
+            Code::Ok | Code::NotFound | Code::Unavailable => Some(true),
+            Code::Internal => Some(false),
+            _ => None,
+        }
+    }
+
+    #[tokio::test]
+    async fn are_decided_by_method_and_code() {
+        for (text, code, error) in [
+            ("0", "OK", None),
+            ("5", "NOT_FOUND", Some("NOT_FOUND")),
+            ("13", "INTERNAL", None),
+            ("14", "UNAVAILABLE", Some("UNAVAILABLE")),
+            ("15", "DATA_LOSS", Some("DATA_LOSS")),
+            ("3", "INVALID_ARGUMENT", None),
+        ] {
+            for routes in both() {
+                let telemetry = Telemetry::start();
+                let layer = ServerLayer::new().known_methods([RPC]).failures(is_failure);
+                let server = serve_with(Server::builder().layer(layer), routes).await;
+                // At the second RPC, the series exists.
+                for _ in 0..2 {
+                    call_to_end(server.channel().await, RPC, request(text)).await;
+                }
+                for span in telemetry.spans(2).await {
+                    let recorded = attributes(&span.attributes);
+                    assert_eq!(recorded["rpc.status_code"], code);
+                    assert_eq!(recorded.get("error.type").map(String::as_str), error, "{code}");
+                    let status = match error {
+                        Some(_) => SpanStatus::error(format!("as asked: {text}")),
+                        None => SpanStatus::Unset,
+                    };
+                    assert_eq!(span.status, status, "{code}");
+                }
+                let [(point, 2, _)] = &telemetry.metrics().durations()[..] else {
+                    panic!("{code}: expected one point")
+                };
+                assert_eq!(point["rpc.status_code"], code);
+                assert_eq!(point.get("error.type").map(String::as_str), error, "{code}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_always_one() {
+        for routes in both() {
+            let telemetry = Telemetry::start();
+            let layer = ServerLayer::new().failures(|_, _| Some(false));
+            let server = serve_with(Server::builder().layer(layer), routes).await;
+            call_to_end(server.channel().await, RPC, request("panic")).await;
+            let span = telemetry.span().await;
+            assert_eq!(attributes(&span.attributes)["error.type"], "panic");
+            assert_eq!(span.status, SpanStatus::error("as asked"));
+        }
+    }
+}

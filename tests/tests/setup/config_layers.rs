@@ -5,14 +5,16 @@ use integration_tests::collector::Collector;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 
 use crate::config_file::file;
 
 const RPC: &str = "kinds.Unary/Call";
 const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
 
-/// Runs a program that calls itself, with these options of `otel_runtime`.
-fn call_itself(options: &str) -> Collector {
+/// Runs a program that calls itself, with these options of `otel_runtime`. The call answers with
+/// `code`.
+fn call_itself(options: &str, code: i32) -> Collector {
     let collector = Collector::start();
     let (_directory, path) = file(&format!(
         r#"
@@ -27,7 +29,7 @@ instrumentation/development: {{rust: {{otel_runtime: {options}}}}}
     let variables = [("OTEL_CONFIG_FILE", path.to_str().unwrap()), ("URL", &url)];
     let (mut driven, ready) = DrivenProcess::start(DRIVEN, &["multi_thread"], variables);
     assert_eq!(ready, "ready");
-    for line in ["serve", "call"] {
+    for line in ["serve", &format!("call {code}")] {
         driven.send(line);
     }
     let answer = driven.send("shutdown 20000");
@@ -60,7 +62,7 @@ fn layers_start_with_the_options_of_the_file() {
             true,
         ),
     ] {
-        let collector = call_itself(&options);
+        let collector = call_itself(&options, 0);
         let spans = collector.spans();
         let [server, client] = [SpanKind::Server, SpanKind::Client].map(|kind| {
             let mut spans = spans.iter().filter(|span| span.kind() == kind);
@@ -91,6 +93,26 @@ fn layers_start_with_the_options_of_the_file() {
 }
 
 #[test]
+fn failures_of_the_file_hold_on_each_side() {
+    let options = "{server: {failures: {NOT_FOUND: true}}, client: {failures: {NOT_FOUND: false}}}";
+    for (options, code, failed) in [
+        (options, 5, [true, false]),
+        ("{}", 5, [false, true]),
+        (options, 13, [true, true]),
+    ] {
+        let collector = call_itself(options, code);
+        for (kind, failed) in [SpanKind::Server, SpanKind::Client].into_iter().zip(failed) {
+            let spans = collector.spans();
+            let span = spans.iter().find(|span| span.kind() == kind).unwrap();
+            let has_error = span.attributes.iter().any(|attribute| attribute.key == "error.type");
+            let status = span.status.clone().unwrap_or_default().code();
+            assert_eq!(has_error, failed, "{options}: {kind:?}");
+            assert_eq!(status == StatusCode::Error, failed, "{options}: {kind:?}");
+        }
+    }
+}
+
+#[test]
 fn filters_of_the_file_hold_on_each_side() {
     let filters = "{filters: [{not: {service: kinds.Unary}}]}";
     let both = format!("{{server: {filters}, client: {filters}}}");
@@ -103,7 +125,7 @@ fn filters_of_the_file_hold_on_each_side() {
         (client, vec![SpanKind::Server]),
         (other, vec![SpanKind::Server, SpanKind::Client]),
     ] {
-        let collector = call_itself(&options);
+        let collector = call_itself(&options, 0);
         let mut found: Vec<SpanKind> = collector.spans().iter().map(Span::kind).collect();
         found.sort();
         assert_eq!(found, kinds, "{options}");

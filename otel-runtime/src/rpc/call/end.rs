@@ -18,10 +18,18 @@ impl Call {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
+        let outcome = if self.extras.is_empty() {
+            outcome
+        } else {
+            self.extras.judge(self.method, outcome)
+        };
         let elapsed = self.started_at.elapsed();
         guard::METER.run(|| self.record_metrics(elapsed.as_secs_f64(), outcome));
         if exemplars::are_enabled() {
             self.record_exemplar(elapsed, outcome);
+        }
+        if !self.extras.is_empty() {
+            self.extras.log(self, elapsed, outcome);
         }
         if let Some(context) = self.recording_context() {
             guard::TRACER.run(|| self.end_span(&context.span(), elapsed, outcome));
@@ -38,7 +46,7 @@ impl Call {
         if let Some(legacy) = instruments.legacy() {
             legacy.record_duration(self.side(), self.method.name(), seconds, outcome);
         }
-        if let Some(sizes) = &self.message_sizes {
+        if let Some(sizes) = self.message_sizes() {
             sizes.end(self.method, outcome);
         }
     }

@@ -21,6 +21,11 @@ impl Call {
         self.unresolved.as_ref().map(|unresolved| &*unresolved.path)
     }
 
+    /// Returns the name in the path of a request whose method is not known.
+    pub(in crate::rpc) fn original_method(&self) -> Option<&str> {
+        self.unresolved.as_ref().map(UnresolvedMethod::name)
+    }
+
     /// Returns `true` while the call's method is not known.
     pub(crate) fn is_unresolved(&self) -> bool {
         self.unresolved.is_some()
@@ -67,7 +72,7 @@ impl Call {
         let instruments = self.instrumentation.instruments();
         self.method.with_metrics(instruments, |metrics| metrics.add_active(-1));
         method.with_metrics(instruments, |metrics| metrics.add_active(1));
-        if let Some(sizes) = &self.message_sizes {
+        if let Some(sizes) = self.message_sizes() {
             sizes.set_method(method);
         }
         self.method = method;

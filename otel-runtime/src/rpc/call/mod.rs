@@ -11,6 +11,7 @@ use opentelemetry::trace::Link;
 use opentelemetry::{Context, KeyValue};
 use tonic::Code;
 
+use super::extras::Extras;
 use super::message_sizes::MessageSizes;
 use super::origin::RequestOrigin;
 use super::request_body::RequestEnd;
@@ -43,7 +44,7 @@ pub(crate) struct CallParams {
     pub(crate) layer_headers: Option<&'static CapturedHeaders>,
     /// The handler's header lists, if a handler starts the call.
     pub(crate) handler_headers: Option<&'static CapturedHeaders>,
-    pub(crate) message_sizes: Option<Arc<MessageSizes>>,
+    pub(crate) extras: Extras,
     pub(crate) origin: RequestOrigin,
     /// The time of arrival, if the call starts later.
     pub(crate) arrived: Option<Instant>,
@@ -83,7 +84,7 @@ pub struct Call {
     layer_headers: Option<&'static CapturedHeaders>,
     /// Header lists of the handler that runs this call, if one has claimed it.
     handler_headers: Option<&'static CapturedHeaders>,
-    message_sizes: Option<Arc<MessageSizes>>,
+    extras: Extras,
     origin: RequestOrigin,
     /// How a server's request ends, if that is watched.
     request_end: Option<Arc<RequestEnd>>,
@@ -110,7 +111,7 @@ impl Call {
             timeout,
             layer_headers: params.layer_headers,
             handler_headers: params.handler_headers,
-            message_sizes: params.message_sizes,
+            extras: params.extras,
             origin: params.origin,
             request_end: None,
             offered_encodings: OfferedEncodings::default(),
@@ -179,8 +180,23 @@ impl Call {
     }
 
     #[inline]
+    pub(crate) fn extras(&mut self) -> &mut Extras {
+        &mut self.extras
+    }
+
+    /// Returns the name of the method, `_OTHER` if it is not known.
+    pub(in crate::rpc) fn method_name(&self) -> &'static str {
+        self.method.name()
+    }
+
+    /// Returns the number of messages of a server's request, if they are counted.
+    pub(in crate::rpc) fn request_messages(&self) -> Option<u64> {
+        self.request_end.as_ref()?.messages()
+    }
+
+    #[inline]
     pub(crate) fn message_sizes(&self) -> Option<&Arc<MessageSizes>> {
-        self.message_sizes.as_ref()
+        self.extras.message_sizes()
     }
 
     /// Returns `true` if a layer started the call, and no handler has claimed it.

@@ -186,7 +186,7 @@ impl HandlerCall {
             HandlerCall::Layer => current::with_recorded(|call| call.layer_headers()).flatten(),
             HandlerCall::Owned(_) | HandlerCall::None => None,
         };
-        let is_captured = |key: &Key| layer_headers.is_some_and(|captured| list(captured).has(key));
+        let is_captured = |key: &Key| layer_headers.is_some_and(|captured| list(captured).captures(key, headers));
         self.set_attributes(|| {
             let attributes = listed.attributes(headers);
             attributes

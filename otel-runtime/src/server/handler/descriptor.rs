@@ -13,6 +13,7 @@ use crate::method::Method;
 use crate::rpc::active_call::{ActiveCall, Found};
 use crate::rpc::call::{Call, CallParams};
 use crate::rpc::current;
+use crate::rpc::extras::Extras;
 use crate::server::request::{ConnectionAddrs, IncomingRequest};
 use crate::server::start::start_call;
 use crate::{guard, versions};
@@ -151,7 +152,7 @@ impl MethodDescriptor {
                     instrumentation: InstrumentationRef::or_global(instrumentation),
                     layer_headers: None,
                     handler_headers: Some(captured),
-                    message_sizes: None,
+                    extras: Extras::default(),
                     origin: request.origin(),
                     arrived: None,
                 };

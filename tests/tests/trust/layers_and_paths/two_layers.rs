@@ -109,3 +109,31 @@ async fn join_their_attributes() {
         }
     }
 }
+
+/// Also a call that the stricter one has started anew.
+#[tokio::test]
+async fn judge_failures_as_the_outer_one_does() {
+    for (name, routes) in ROUTES {
+        let outer = ServerLayer::new().known_methods([RPC]).failures(|_, _| Some(true));
+        let inner = public().failures(|_, _| Some(false));
+        for (place, server) in servers(&outer, &inner, routes).await {
+            for number in 0..3 {
+                let mut telemetry = Telemetry::start();
+                call(&server, "", Some("application/grpc"), "5").await.unwrap_err();
+                telemetry.discard_spans(usize::from(number == 0 && place == FIRST));
+                let span = telemetry.span().await;
+                let what = format!("{name}, {place}, {number}");
+                assert_eq!(span.links.len(), 1, "{what}");
+                assert_eq!(attributes(&span.attributes)["error.type"], "NOT_FOUND", "{what}");
+                assert_eq!(span.status, SpanStatus::error("as asked: 5"), "{what}");
+                let point = expected([
+                    ("rpc.system.name", "grpc"),
+                    ("rpc.method", RPC),
+                    ("rpc.status_code", "NOT_FOUND"),
+                    ("error.type", "NOT_FOUND"),
+                ]);
+                assert_eq!(telemetry.durations(1).await, [point], "{what}");
+            }
+        }
+    }
+}
