@@ -8,6 +8,7 @@ use std::time::Duration;
 use opentelemetry::KeyValue;
 use opentelemetry::trace::SpanKind;
 
+use super::metrics::RecordedMetrics;
 use super::recorder::Spans;
 use super::report;
 use super::sdk::Sdk;
@@ -45,7 +46,7 @@ pub(super) async fn assert_balanced(sdk: &Arc<Sdk>, limit: Duration, caller: &Lo
 }
 
 fn imbalances(sdk: &Arc<Sdk>) -> Vec<String> {
-    let metrics = sdk.collect();
+    let metrics = RecordedMetrics::collect(sdk);
     let mut found = Vec::new();
     for (kind, side) in [(SpanKind::Server, "server"), (SpanKind::Client, "client")] {
         let mut calls: BTreeMap<String, Counts> = BTreeMap::new();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use opentelemetry::{KeyValue, Value};
 use opentelemetry_sdk::metrics::data::{Metric, ResourceMetrics, ScopeMetrics};
 
-use super::points;
+use super::points::{self, RecordedPoint};
 use super::report;
 use super::sdk::Sdk;
 
@@ -18,9 +18,15 @@ pub struct RecordedMetrics {
 }
 
 impl RecordedMetrics {
-    pub(super) fn new(collections: Vec<Arc<ResourceMetrics>>, sdk: &Arc<Sdk>) -> Self {
+    /// Collects the metrics.
+    pub(super) fn collect(sdk: &Arc<Sdk>) -> Self {
+        sdk.collect();
+        RecordedMetrics::collected(sdk)
+    }
+
+    fn collected(sdk: &Arc<Sdk>) -> Self {
         RecordedMetrics {
-            collections,
+            collections: sdk.collected(),
             sdk: Arc::clone(sdk),
         }
     }
@@ -80,18 +86,6 @@ pub struct RecordedMetric {
     /// The attributes that have selected the points.
     selected: Vec<KeyValue>,
     sdk: Arc<Sdk>,
-}
-
-/// One data point: the value of one set of attributes.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct RecordedPoint {
-    /// The attributes, sorted by key.
-    pub attributes: Vec<KeyValue>,
-    /// The number of measurements of a histogram, otherwise 0.
-    pub count: u64,
-    /// The sum of a histogram's measurements, the value of a sum, or the last value of a gauge.
-    pub value: f64,
 }
 
 impl RecordedMetric {
@@ -157,7 +151,7 @@ impl RecordedMetric {
     fn fail(&self, problem: &str) -> ! {
         let (name, sdk) = (&self.name, &self.sdk);
         let selected = report::attributes(&self.selected);
-        let all = sdk.collected().metric(name);
+        let all = RecordedMetrics::collected(sdk).metric(name);
         panic!(
             "{name}{{{selected}}}: {problem}\n{}\n{}",
             report::points(name, all.points()),

@@ -72,6 +72,7 @@ mod telemetry;
 mod turn;
 mod wait;
 
-pub use metrics::{RecordedMetric, RecordedMetrics, RecordedPoint};
+pub use metrics::{RecordedMetric, RecordedMetrics};
+pub use points::RecordedPoint;
 pub use span::RecordedSpan;
 pub use telemetry::TestTelemetry;

@@ -4,7 +4,17 @@ use opentelemetry::KeyValue;
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric, MetricData};
 
-use super::metrics::RecordedPoint;
+/// One data point: the value of one set of attributes.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct RecordedPoint {
+    /// The attributes, sorted by key.
+    pub attributes: Vec<KeyValue>,
+    /// The number of measurements of a histogram, otherwise 0.
+    pub count: u64,
+    /// The sum of a histogram's measurements, the value of a sum, or the last value of a gauge.
+    pub value: f64,
+}
 
 /// A number of a metric.
 trait Number: Copy {

@@ -5,7 +5,7 @@ use std::panic::Location;
 
 use opentelemetry::{KeyValue, Value};
 
-use super::metrics::RecordedPoint;
+use super::points::RecordedPoint;
 use super::sdk::Sdk;
 use crate::console::{kind_name, waterfall};
 use crate::text::escape_control;

@@ -12,7 +12,6 @@ use opentelemetry_sdk::metrics::reader::MetricReader;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use otel_runtime::{Instrumentation, propagation};
 
-use super::metrics::RecordedMetrics;
 use super::recorder::{Recorder, Spans};
 use crate::metric_reader::Reader;
 
@@ -92,16 +91,15 @@ impl Sdk {
         self.lock().clear();
     }
 
-    /// Collects the metrics, and returns all that have been collected.
-    pub(super) fn collect(self: &Arc<Self>) -> RecordedMetrics {
+    /// Collects the metrics.
+    pub(super) fn collect(&self) {
         let metrics = self.collect_once();
         self.lock().push(Arc::new(metrics));
-        self.collected()
     }
 
     /// Returns the metrics that have been collected.
-    pub(super) fn collected(self: &Arc<Self>) -> RecordedMetrics {
-        RecordedMetrics::new(self.lock().clone(), self)
+    pub(super) fn collected(&self) -> Vec<Arc<ResourceMetrics>> {
+        self.lock().clone()
     }
 
     fn collect_once(&self) -> ResourceMetrics {

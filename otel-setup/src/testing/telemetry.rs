@@ -1,6 +1,5 @@
 //! The telemetry of a test.
 
-use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,16 +33,11 @@ const LIMIT: Duration = Duration::from_secs(5);
 ///
 /// Methods that wait do so for at most five seconds of real time, or for the
 /// [`timeout`](Self::timeout), in any asynchronous runtime and whatever tokio's clock says.
+#[derive(Debug)]
 pub struct TestTelemetry {
     sdk: Arc<Sdk>,
     limit: Duration,
     _turn: Option<Turn>,
-}
-
-impl fmt::Debug for TestTelemetry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TestTelemetry").finish_non_exhaustive()
-    }
 }
 
 impl Default for TestTelemetry {
@@ -270,7 +264,7 @@ impl TestTelemetry {
     /// A call records its metrics before its span ends, so wait for the span first.
     #[must_use]
     pub fn metrics(&self) -> RecordedMetrics {
-        self.sdk.collect()
+        RecordedMetrics::collect(&self.sdk)
     }
 
     /// Collects the metrics, and returns the data points of one.
