@@ -44,7 +44,7 @@ mod init;
 #[cfg(feature = "json")]
 mod json_line;
 mod logs;
-#[cfg(any(feature = "prometheus", feature = "zpages"))]
+#[cfg(any(feature = "prometheus", feature = "testing", feature = "zpages"))]
 mod metric_reader;
 mod metrics;
 mod muted;
@@ -58,6 +58,8 @@ mod shutdown;
 mod signal;
 mod subscriber;
 mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
 #[cfg_attr(not(feature = "console"), allow(dead_code))]
 mod text;
 mod traces;

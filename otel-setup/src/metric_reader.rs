@@ -10,27 +10,47 @@ use opentelemetry_sdk::metrics::{InstrumentKind, ManualReader, Pipeline, Tempora
 
 /// A reader that the meter provider and the endpoint share.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Reader(Arc<ManualReader>);
+pub(crate) struct Reader {
+    reader: Arc<ManualReader>,
+    /// The specification of the exporter `prometheus`: "`cumulative` for all instrument kinds".
+    /// Therefore the default.
+    temporality: Temporality,
+}
+
+impl Reader {
+    /// Creates a reader that collects what has been recorded since its last collection.
+    ///
+    /// Sums that may go down are collected as they are, as OTLP's preference `delta` says.
+    #[cfg(feature = "testing")]
+    pub(crate) fn delta() -> Self {
+        Reader {
+            reader: Arc::default(),
+            temporality: Temporality::Delta,
+        }
+    }
+}
 
 impl MetricReader for Reader {
     fn register_pipeline(&self, pipeline: Weak<Pipeline>) {
-        self.0.register_pipeline(pipeline);
+        self.reader.register_pipeline(pipeline);
     }
 
     fn collect(&self, metrics: &mut ResourceMetrics) -> OTelSdkResult {
-        self.0.collect(metrics)
+        self.reader.collect(metrics)
     }
 
     fn force_flush(&self) -> OTelSdkResult {
-        self.0.force_flush()
+        self.reader.force_flush()
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.0.shutdown_with_timeout(timeout)
+        self.reader.shutdown_with_timeout(timeout)
     }
 
-    /// The specification of the exporter `prometheus`: "`cumulative` for all instrument kinds".
-    fn temporality(&self, _: InstrumentKind) -> Temporality {
-        Temporality::Cumulative
+    fn temporality(&self, kind: InstrumentKind) -> Temporality {
+        match kind {
+            InstrumentKind::UpDownCounter | InstrumentKind::ObservableUpDownCounter => Temporality::Cumulative,
+            _ => self.temporality,
+        }
     }
 }

@@ -52,6 +52,8 @@ pub use metrics::ConsoleMetricExporter;
 pub use metrics_table::metrics_table;
 pub(crate) use pipeline::ConsolePipeline;
 pub use spans::ConsoleSpanExporter;
+#[cfg(any(feature = "testing", feature = "zpages"))]
+pub(crate) use waterfall::kind as kind_name;
 pub use waterfall::waterfall;
 #[cfg(feature = "zpages")]
-pub(crate) use waterfall::{WaterfallLine, kind as kind_name, status_text, waterfall_lines};
+pub(crate) use waterfall::{WaterfallLine, status_text, waterfall_lines};

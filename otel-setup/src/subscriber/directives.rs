@@ -9,7 +9,7 @@ use tracing_subscriber::filter::{Targets, Targets as Directive};
 use crate::env::Env;
 
 /// Valid directives of a filter. An empty list means `info`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Directives(String);
 
 impl Directives {

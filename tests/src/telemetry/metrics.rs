@@ -1,19 +1,31 @@
 //! Queries on the metrics of a collection.
 
+use std::sync::Arc;
+
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric, MetricData, ResourceMetrics, ScopeMetrics};
+use otel_setup::testing::RecordedMetrics;
 
 use super::{Attributes, attributes};
 
 /// The metrics of one collection.
 #[derive(Debug)]
-pub struct Metrics(pub(super) Vec<ResourceMetrics>);
+pub struct Metrics(Arc<ResourceMetrics>);
 
 impl Metrics {
+    /// Returns the metrics of the last collection.
+    #[must_use]
+    pub fn last(recorded: &RecordedMetrics) -> Self {
+        let last = recorded.collections().last();
+        Metrics(Arc::clone(last.expect("metrics have been collected")))
+    }
+
     /// Returns the instrument with this name in the scope `otel-runtime`.
     #[must_use]
     pub fn instrument(&self, name: &str) -> Option<&Metric> {
-        let scopes = self.0.iter().flat_map(ResourceMetrics::scope_metrics);
-        let ours = scopes.filter(|metrics| metrics.scope().name() == "otel-runtime");
+        let ours = self
+            .0
+            .scope_metrics()
+            .filter(|metrics| metrics.scope().name() == "otel-runtime");
         let mut found = ours
             .flat_map(ScopeMetrics::metrics)
             .filter(|metric| metric.name() == name);
@@ -25,8 +37,12 @@ impl Metrics {
     /// Returns the names of all instruments that have a value.
     #[must_use]
     pub fn names(&self) -> Vec<&str> {
-        let scopes = self.0.iter().flat_map(ResourceMetrics::scope_metrics);
-        let mut names: Vec<_> = scopes.flat_map(ScopeMetrics::metrics).map(Metric::name).collect();
+        let mut names: Vec<_> = self
+            .0
+            .scope_metrics()
+            .flat_map(ScopeMetrics::metrics)
+            .map(Metric::name)
+            .collect();
         names.sort_unstable();
         names
     }

@@ -8,7 +8,7 @@ use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
 use integration_tests::scripted::ScriptedService;
 use integration_tests::server::{RunningServer, serve};
-use integration_tests::telemetry::{LocalTelemetry, Telemetry, attributes};
+use integration_tests::telemetry::{Telemetry, attributes};
 use opentelemetry::propagation::text_map_propagator::FieldIter;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{FutureExt, SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
@@ -16,6 +16,7 @@ use opentelemetry::{Array, Context, KeyValue, StringValue, Value};
 use opentelemetry_sdk::trace::SpanData;
 use otel_runtime::filter::{any, health_check, method, not, service};
 use otel_runtime::{ClientLayer, Filter, TracedChannel};
+use otel_setup::testing::TestTelemetry;
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::service::Routes;
 use tonic::{Code, Request, Response, Status};
@@ -273,17 +274,17 @@ mod instrumentation {
     #[tokio::test]
     async fn uses_the_given_providers_and_propagator() {
         let global = Telemetry::start();
-        let own = LocalTelemetry::new(Homemade(["parent".to_owned(), "parent-state".to_owned()]));
+        let own = TestTelemetry::with_propagator(Homemade(["parent".to_owned(), "parent-state".to_owned()]));
         let scripted = ScriptedService::default();
         let server = serve(scripted.routes()).await;
-        let channel = channel(&server, &layer().instrumentation(own.instrumentation.clone()));
+        let channel = channel(&server, &layer().instrumentation(own.instrumentation()));
         let mut request = Request::new("hello");
         for field in ["parent", "parent-state", "x-other"] {
             request.metadata_mut().insert(field, MetadataValue::from_static("old"));
         }
         call(channel, Kind::ServerStream, request).await.unwrap();
 
-        let span = own.span();
+        let span = own.spans(1).await.remove(0);
         assert_eq!(span.name, "kinds.ServerStream/Call");
         assert_eq!(span.instrumentation_scope.name(), "otel-runtime");
         let metadata = scripted.only_metadata();

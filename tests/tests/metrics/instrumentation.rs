@@ -4,11 +4,12 @@ use integration_tests::kinds::Message;
 use integration_tests::kinds::server_stream_client::ServerStreamClient;
 use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
 use integration_tests::server::serve;
-use integration_tests::telemetry::{LocalTelemetry, Telemetry};
+use integration_tests::telemetry::Telemetry;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use opentelemetry::{Context, propagation::text_map_propagator::FieldIter};
 use otel_runtime::{Instrumentation, traced_service};
+use otel_setup::testing::TestTelemetry;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
@@ -50,8 +51,8 @@ impl TextMapPropagator for Homemade {
 #[tokio::test]
 async fn uses_the_given_providers_and_propagator() {
     let global = Telemetry::start();
-    let own = LocalTelemetry::new(Homemade);
-    let instrumentation = own.instrumentation.clone();
+    let own = TestTelemetry::with_propagator(Homemade);
+    let instrumentation = own.instrumentation();
     let server = serve(Routes::new(ServerStreamServer::new(Service { instrumentation }))).await;
     let mut request = Request::new(Message::from(""));
     let (trace, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
@@ -65,7 +66,7 @@ async fn uses_the_given_providers_and_propagator() {
         .into_inner();
     while replies.message().await.unwrap().is_some() {}
 
-    let span = own.span();
+    let span = own.spans(1).await.remove(0);
     assert_eq!(span.name, "kinds.ServerStream/Call");
     assert_eq!(span.parent_span_id.to_string(), parent);
     assert_eq!(span.span_context.trace_id().to_string(), trace);

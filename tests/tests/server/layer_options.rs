@@ -8,12 +8,13 @@ use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamS
 use integration_tests::rpc::{call_to_end, request};
 use integration_tests::scripted::{Annotated, Plain, ScriptedService};
 use integration_tests::server::serve_with;
-use integration_tests::telemetry::{LocalTelemetry, Shared, Telemetry, attributes};
+use integration_tests::telemetry::{Shared, Telemetry, attributes};
 use opentelemetry::trace::{SpanId, TraceContextExt, TraceId};
 use opentelemetry::{Array, Context, KeyValue, StringValue, Value};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SpanData;
 use otel_runtime::{Instrumentation, RpcRequest, ServerLayer};
+use otel_setup::testing::TestTelemetry;
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::service::{InterceptorLayer, Routes};
 use tonic::transport::Server;
@@ -301,13 +302,13 @@ mod instrumentation {
     async fn uses_only_the_given_providers() {
         for routes in [Plain::routes, Annotated::routes] {
             let global = Telemetry::start();
-            let own = LocalTelemetry::new(TraceContextPropagator::new());
-            let layer = ServerLayer::new().instrumentation(own.instrumentation.clone());
+            let own = TestTelemetry::with_propagator(TraceContextPropagator::new());
+            let layer = ServerLayer::new().instrumentation(own.instrumentation());
             let mut request = in_a_trace("01");
             request.get_mut().text.clear();
             call_in(layer, routes(&ScriptedService::default()), request).await;
 
-            let span = own.span();
+            let span = own.spans(1).await.remove(0);
             assert_eq!(span.name, RPC);
             assert_eq!(span.parent_span_id, SpanId::from_hex(PARENT).unwrap());
             assert_eq!(

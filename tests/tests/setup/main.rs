@@ -29,6 +29,7 @@ mod prometheus_names;
 mod rust_log;
 mod subscriber_already_set;
 mod suppressed_events;
+mod testing;
 mod unique_keys;
 mod zpages;
 mod zpages_access;

@@ -34,7 +34,7 @@ async fn of_which_one_distrusts_are_a_root() {
                 for (place, server) in servers(&outer, &inner, routes).await {
                     // The first call, and later ones.
                     for number in 0..3 {
-                        let mut telemetry = Telemetry::start();
+                        let telemetry = Telemetry::start();
                         call(&server, "", Some(content_type), "").await.unwrap();
                         telemetry.discard_spans(usize::from(number == 0 && place == FIRST && restarts));
                         assert_is_public(&telemetry, &format!("{place}, {name}, {content_type}")).await;
@@ -54,7 +54,7 @@ async fn of_which_one_filters_record_nothing() {
         ] {
             for (place, server) in servers(&outer, &inner, routes).await {
                 for number in 0..3 {
-                    let mut telemetry = Telemetry::start();
+                    let telemetry = Telemetry::start();
                     call(&server, "", Some("application/grpc"), "").await.unwrap();
                     telemetry.discard_spans(usize::from(number == 0 && place == FIRST && is_stricter));
                     assert_is_filtered(&telemetry, &format!("{place}, {name}")).await;
@@ -73,7 +73,7 @@ async fn have_a_call_that_nothing_answers() {
         let router = routes(&service).into_axum_router().nest("/stricter", stricter);
         let server = Server::builder().layer(ServerLayer::new().known_methods([RPC]));
         let server = serve_with(server, Routes::from(router)).await;
-        let mut telemetry = Telemetry::start();
+        let telemetry = Telemetry::start();
         call(&server, "/stricter", Some("application/grpc"), "").await.unwrap();
         telemetry.discard_spans(1);
         assert_is_public(&telemetry, name).await;
