@@ -6,12 +6,12 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::metrics::v1::Metric;
-use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 
+use super::otlp::{instrument, text_of, type_of};
 use super::{Attribute, Conventions, Definition, VERSION};
 use crate::collector::{Content, Received};
 
@@ -262,57 +262,5 @@ impl<'c> Judge<'c> {
         if !members.is_empty() && !members.contains(&found) {
             self.find(place, format_args!("{key} has no member {found:?}"));
         }
-    }
-}
-
-fn text_of<'a>(attributes: &'a [KeyValue], name: &str) -> Option<&'a str> {
-    let attribute = attributes.iter().find(|attribute| attribute.key == name)?;
-    match attribute.value.as_ref()?.value.as_ref()? {
-        Value::StringValue(text) => Some(text),
-        _ => None,
-    }
-}
-
-fn type_of(value: &AnyValue) -> String {
-    match value.value.as_ref() {
-        Some(Value::StringValue(_)) => "string".to_owned(),
-        Some(Value::BoolValue(_)) => "boolean".to_owned(),
-        Some(Value::IntValue(_)) => "int".to_owned(),
-        Some(Value::DoubleValue(_)) => "double".to_owned(),
-        Some(Value::ArrayValue(array)) => {
-            let types: BTreeSet<String> = array.values.iter().map(type_of).collect();
-            let types: Vec<String> = types.into_iter().collect();
-            format!("{}[]", types.join("|"))
-        }
-        other => format!("{other:?}"),
-    }
-}
-
-/// Returns the instrument that makes such data, and the attributes of each point.
-fn instrument(data: &Data) -> (&'static str, Vec<&[KeyValue]>) {
-    match data {
-        Data::Gauge(gauge) => (
-            "gauge",
-            gauge.data_points.iter().map(|point| &*point.attributes).collect(),
-        ),
-        Data::Sum(sum) => {
-            let instrument = if sum.is_monotonic { "counter" } else { "updowncounter" };
-            (
-                instrument,
-                sum.data_points.iter().map(|point| &*point.attributes).collect(),
-            )
-        }
-        Data::Histogram(histogram) => {
-            let points = histogram.data_points.iter();
-            ("histogram", points.map(|point| &*point.attributes).collect())
-        }
-        Data::ExponentialHistogram(histogram) => {
-            let points = histogram.data_points.iter();
-            ("histogram", points.map(|point| &*point.attributes).collect())
-        }
-        Data::Summary(summary) => (
-            "summary",
-            summary.data_points.iter().map(|point| &*point.attributes).collect(),
-        ),
     }
 }

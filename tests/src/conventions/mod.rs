@@ -2,6 +2,7 @@
 
 mod facts;
 mod judge;
+mod otlp;
 mod registry;
 
 use std::collections::BTreeMap;
@@ -57,13 +58,6 @@ impl Conventions {
         let mut conventions = facts::read();
         registry::add_to(&mut conventions);
         conventions
-    }
-
-    /// Returns the names of all metrics that an RPC may have.
-    #[must_use]
-    pub fn metrics(&self) -> Vec<&str> {
-        let metrics = self.definitions.keys().filter(|(signal, _)| signal == "metric");
-        metrics.map(|(_, name)| &**name).collect()
     }
 
     fn definition(&self, signal: &str, name: &str) -> Option<&Definition> {
