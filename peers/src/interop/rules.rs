@@ -1,6 +1,5 @@
 //! The ends of spans by the specification of gRPC and OpenTelemetry's conventions.
 
-use super::observe::LOST_CONNECTION;
 use super::{Direction, End};
 
 /// Returns the ends that our span may have, whoever the peer is.
@@ -10,6 +9,10 @@ pub(super) fn ours(direction: Direction, end: End, caller: &str) -> Vec<String> 
     match direction {
         // A client that cannot compress its requests.
         Direction::Client if end == End::GzipRefused && caller == "OK" => vec!["OK".to_owned()],
+        // A client that closes the connection on GOAWAY, and does not wait for its RPCs.
+        Direction::Client if end == End::GoAway && caller == "UNAVAILABLE" => {
+            ["OK", "CANCELLED"].map(str::to_owned).to_vec()
+        }
         Direction::Client => server(end).iter().map(|&end| end.to_owned()).collect(),
         Direction::Server => client(end, caller),
     }
@@ -54,7 +57,11 @@ fn client(end: End, caller: &str) -> Vec<String> {
     let codes = codes.iter().filter(|code| **code == caller);
     let transport = matches!(end, End::Killed | End::Panic);
     let ends = codes.flat_map(|code| {
-        let types: &[&str] = if transport { &[code, LOST_CONNECTION] } else { &[code] };
+        let types: &[&str] = if transport {
+            &[code, "connection_reset"]
+        } else {
+            &[code]
+        };
         types
             .iter()
             .map(|error| format!("{code} error {error}"))

@@ -161,14 +161,18 @@ impl<'p> Runner<'p> {
 
     /// Runs RPCs that end the same way, and returns their results.
     ///
-    /// If a request has taken its time, the client's reset may arrive before its deadline passes at
-    /// the server. So deadlines have three tries.
+    /// Both sides have a timer for a deadline. The client's reset may arrive before the server's
+    /// timer fires, and tonic's answer, which is `CANCELLED`, before the client's. So deadlines
+    /// have five tries.
     async fn cells(&mut self, end: End, kinds: &[Kind]) -> Vec<(Key, Cell)> {
         let mut tries = 1;
         loop {
             let cells = self.cells_once(end, kinds).await;
-            let is_early = cells.iter().any(|(_, cell)| cell.ours[0] == "CANCELLED");
-            if end != End::Deadline || !is_early || tries == 3 {
+            let is_early = cells.iter().any(|(_, cell)| {
+                let is_answered = self.direction == Direction::Client && cell.caller[0] == "CANCELLED";
+                cell.ours[0] == "CANCELLED" || is_answered
+            });
+            if end != End::Deadline || !is_early || tries == 5 {
                 return cells;
             }
             tries += 1;
@@ -200,7 +204,6 @@ impl<'p> Runner<'p> {
                 ours: vec![ours],
                 theirs: vec![theirs],
             };
-            println!("{}, {kind:?}: {cell:?}", end.name());
             cells.push((key, cell));
         }
         cells
@@ -268,6 +271,8 @@ impl<'p> Runner<'p> {
             let code = ended.split(' ').next().unwrap();
             codes.push(code.to_owned());
         }
+        // A peer may have closed the connection before.
+        self.handler.forget_release().await;
         codes
     }
 
