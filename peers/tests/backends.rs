@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use integration_tests::own_process::{in_own_process, in_own_process_with};
+use integration_tests::own_process::in_own_process_with;
 use integration_tests::server::TIMEOUT;
-use otel_setup::{ShutdownError, Signal};
-use peers::backends::{self, Collector, Jaeger, install_collector, install_jaeger};
+use otel_setup::{Exporter, ShutdownError, Signal};
+use peers::backends::{self, Collector, Jaeger, install_collector, install_jaeger, scraped};
+use peers::daemon::free_address;
 use serde_json::Value;
 
 const DIRECTORY: &str = env!("CARGO_TARGET_TMPDIR");
@@ -104,14 +105,20 @@ fn assert_metrics(collector: &Collector, rounds: usize) {
         let only = Some(("span_kind", kind));
         let of_spans = "traces_span_metrics_duration_milliseconds";
         let expected = backends::counts(side, rounds);
-        assert_eq!(collector.sums(&format!("{ours}_count"), None, labels), expected);
         assert_eq!(
-            collector.sums("traces_span_metrics_calls_total", only, labels),
+            scraped(collector.metrics(), &format!("{ours}_count"), None, labels),
             expected
         );
-        assert_eq!(collector.sums(&format!("{of_spans}_count"), only, labels), expected);
-        let seconds = collector.sums(&format!("{ours}_sum"), None, labels);
-        let milliseconds = collector.sums(&format!("{of_spans}_sum"), only, labels);
+        assert_eq!(
+            scraped(collector.metrics(), "traces_span_metrics_calls_total", only, labels),
+            expected
+        );
+        assert_eq!(
+            scraped(collector.metrics(), &format!("{of_spans}_count"), only, labels),
+            expected
+        );
+        let seconds = scraped(collector.metrics(), &format!("{ours}_sum"), None, labels);
+        let milliseconds = scraped(collector.metrics(), &format!("{of_spans}_sum"), only, labels);
         for (key, seconds) in seconds {
             let of_spans = milliseconds[&key] / 1000.0;
             assert!(
@@ -120,7 +127,12 @@ fn assert_metrics(collector: &Collector, rounds: usize) {
             );
         }
     }
-    let active = collector.sums("rpc_server_active_requests", None, ["rpc_system_name"]);
+    let active = scraped(
+        collector.metrics(),
+        "rpc_server_active_requests",
+        None,
+        ["rpc_system_name"],
+    );
     assert_eq!(active, BTreeMap::from([(["grpc".to_owned()], 0.0)]));
 }
 
@@ -142,6 +154,47 @@ fn everything_arrives_once_and_metrics_of_spans_are_ours() {
 }
 
 #[test]
+fn queries_give_the_same_numbers_behind_a_collector() {
+    let program = install_collector(DIRECTORY);
+    in_own_process_with(&[(PROTOCOL, "grpc")], || {
+        let collector = Collector::start(&program);
+        block_on(async {
+            let builder = otel_setup::builder()
+                .service_name("shop")
+                .otlp_endpoint(collector.endpoint("grpc"));
+            let builder = builder.metric_exporters([Exporter::Otlp, Exporter::Prometheus]);
+            let telemetry = builder.prometheus_address(free_address()).init().unwrap();
+            backends::make().await;
+            telemetry.flush(TIMEOUT).await.unwrap();
+            let direct = telemetry.prometheus_address().unwrap();
+            let labels = [
+                "rpc_system_name",
+                "rpc_method",
+                "rpc_status_code",
+                "error_type",
+                "server_address",
+                "le",
+            ];
+            for name in [
+                "rpc_server_call_duration_seconds_bucket",
+                "rpc_server_call_duration_seconds_count",
+                "rpc_server_call_duration_seconds_sum",
+                "rpc_client_call_duration_seconds_bucket",
+                "rpc_client_call_duration_seconds_count",
+                "rpc_client_call_duration_seconds_sum",
+                "rpc_server_active_requests",
+                "rpc_client_active_requests",
+            ] {
+                let found = scraped(collector.metrics(), name, None, labels);
+                assert!(!found.is_empty(), "{name}");
+                assert_eq!(found, scraped(direct, name, None, labels), "{name}");
+            }
+            telemetry.shutdown(TIMEOUT).await.unwrap();
+        });
+    });
+}
+
+#[test]
 fn a_collector_that_is_restarted_gets_everything_once() {
     let program = install_collector(DIRECTORY);
     for protocol_name in PROTOCOLS {
@@ -160,7 +213,12 @@ fn a_collector_that_is_restarted_gets_everything_once() {
             assert_received(&collector, 3);
             // Ours are cumulative, so the new Collector has those of all rounds.
             let labels = ["rpc_method", "rpc_status_code", "error_type"];
-            let found = collector.sums("rpc_server_call_duration_seconds_count", None, labels);
+            let found = scraped(
+                collector.metrics(),
+                "rpc_server_call_duration_seconds_count",
+                None,
+                labels,
+            );
             assert_eq!(found, backends::counts(0, 3));
         });
     }
@@ -227,7 +285,7 @@ fn searches() -> Vec<(Vec<(&'static str, &'static str)>, usize)> {
 #[test]
 fn jaeger_finds_what_users_search_for() {
     let program = install_jaeger(DIRECTORY);
-    in_own_process(|| {
+    in_own_process_with(&[(PROTOCOL, "grpc")], || {
         let jaeger = Jaeger::start(&program);
         block_on(async {
             let telemetry = telemetry(&jaeger.endpoint);

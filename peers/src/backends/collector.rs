@@ -98,35 +98,39 @@ impl Collector {
         }
     }
 
-    /// Returns the lines of the scrape with this name, as labels and values.
+    /// Returns the address of the metrics.
     #[must_use]
-    pub fn metric(&self, name: &str) -> Vec<(Attributes, f64)> {
-        let (_, body) = http::get(self.addresses[2], "/metrics");
-        let lines = body
-            .lines()
-            .filter_map(|line| line.strip_prefix(name)?.strip_prefix('{'));
-        lines
-            .map(|line| sample(line).unwrap_or_else(|| panic!("{line}")))
-            .collect()
+    pub fn metrics(&self) -> SocketAddr {
+        self.addresses[2]
     }
+}
 
-    /// Adds the values of a metric by these labels, with those whose label `only` has this value.
-    #[must_use]
-    pub fn sums<const N: usize>(
-        &self,
-        name: &str,
-        only: Option<(&str, &str)>,
-        by: [&str; N],
-    ) -> BTreeMap<[String; N], f64> {
-        let mut sums = BTreeMap::new();
-        for (labels, value) in self.metric(name) {
-            let label = |name: &str| labels.get(name).cloned().unwrap_or_default();
-            if only.is_none_or(|(name, value)| label(name) == value) {
-                *sums.entry(by.map(label)).or_insert(0.0) += value;
-            }
+/// Adds the values of a metric by these labels, with those whose label `only` has this value.
+///
+/// A bucket's boundary is written as Rust writes it.
+#[must_use]
+pub fn scraped<const N: usize>(
+    address: SocketAddr,
+    name: &str,
+    only: Option<(&str, &str)>,
+    by: [&str; N],
+) -> BTreeMap<[String; N], f64> {
+    let (_, body) = http::get(address, "/metrics");
+    let lines = body
+        .lines()
+        .filter_map(|line| line.strip_prefix(name)?.strip_prefix('{'));
+    let mut sums = BTreeMap::new();
+    for line in lines {
+        let (labels, value) = sample(line).unwrap_or_else(|| panic!("{line}"));
+        let label = |name: &str| match (name, labels.get(name).cloned().unwrap_or_default()) {
+            ("le", bound) => bound.parse::<f64>().map_or(bound, |bound| bound.to_string()),
+            (_, value) => value,
+        };
+        if only.is_none_or(|(name, value)| label(name) == value) {
+            *sums.entry(by.map(label)).or_insert(0.0) += value;
         }
-        sums
     }
+    sums
 }
 
 /// Parses what follows the name and the brace.
