@@ -3,8 +3,11 @@
 // A test that panics has failed; that is what these are for.
 #![allow(clippy::missing_panics_doc)]
 
+pub mod backends;
 pub mod browser;
+pub mod daemon;
 pub mod foreign;
 pub mod interop;
 pub mod prometheus;
+pub mod proxies;
 pub mod tools;

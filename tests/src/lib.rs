@@ -7,6 +7,7 @@ pub mod bridge;
 pub mod child;
 pub mod client;
 pub mod collector;
+pub mod conventions;
 pub mod counted;
 pub mod coverage;
 pub mod faults;

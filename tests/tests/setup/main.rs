@@ -4,6 +4,7 @@ mod batching;
 mod config_file;
 mod config_layers;
 mod console;
+mod conventions;
 mod custom_subscriber;
 mod environment;
 mod instrumented_spans;

@@ -74,6 +74,12 @@ fn test(project: &Project, command: &str, names: &[String]) -> Result<()> {
     if names.iter().any(|name| name == "browser") {
         tools::require(project, "chromedriver", "chromium-driver")?;
     }
+    if names.iter().any(|name| name == "proxies") {
+        tools::require(project, "haproxy", "haproxy")?;
+    }
+    if names.iter().any(|name| name == "tools") {
+        tools::require(project, "h2load", "nghttp2-client")?;
+    }
     let names = names.iter().flat_map(|name| ["--test", name]);
     Ok(project.cargo(command).args(names).run()?)
 }

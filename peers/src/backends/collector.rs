@@ -1,0 +1,147 @@
+//! A Collector, which writes what it receives to files, and counts spans.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use integration_tests::http;
+use integration_tests::server::TIMEOUT;
+use integration_tests::telemetry::Attributes;
+use serde_json::Value;
+
+use super::FOLDER;
+use crate::daemon::{Daemon, configured, free_address};
+
+/// Builds the Collector of `peers/backends/collector`, and returns its path.
+#[must_use]
+pub fn install(directory: &str) -> PathBuf {
+    super::build(directory, "collector", &["main.go", "go.mod", "go.sum"], ".")
+}
+
+/// A Collector, which can be killed and started again.
+#[derive(Debug)]
+pub struct Collector {
+    program: PathBuf,
+    /// The addresses of OTLP over gRPC and HTTP, and of the metrics.
+    addresses: [SocketAddr; 3],
+    folder: tempfile::TempDir,
+    daemon: Option<Daemon>,
+}
+
+impl Collector {
+    /// Starts a Collector.
+    #[must_use]
+    pub fn start(program: &Path) -> Self {
+        let mut collector = Self::stopped(program);
+        collector.restart();
+        collector
+    }
+
+    /// Prepares a Collector that does not run yet.
+    #[must_use]
+    pub fn stopped(program: &Path) -> Self {
+        Collector {
+            program: program.to_owned(),
+            addresses: [free_address(), free_address(), free_address()],
+            folder: tempfile::tempdir().unwrap(),
+            daemon: None,
+        }
+    }
+
+    /// Kills the Collector, if it runs.
+    pub fn kill(&mut self) {
+        self.daemon = None;
+    }
+
+    /// Starts the Collector at its addresses. It adds to the files of earlier runs.
+    pub fn restart(&mut self) {
+        self.kill();
+        let [grpc, http, metrics] = self.addresses;
+        let values = [("GRPC", grpc), ("HTTP", http), ("METRICS", metrics)];
+        let values = values.map(|(name, address)| (name, address.to_string()));
+        let mut command = Command::new(&self.program);
+        let config = configured(&format!("{FOLDER}/collector.yaml"), self.folder.path(), &values);
+        command.arg("--config").arg(config).env_clear();
+        self.daemon = Some(Daemon::start(command, self.folder.path(), http));
+    }
+
+    /// Returns the endpoint for a protocol, such as `http/protobuf`.
+    #[must_use]
+    pub fn endpoint(&self, protocol: &str) -> String {
+        let [grpc, http, _] = self.addresses;
+        format!("http://{}", if protocol == "grpc" { grpc } else { http })
+    }
+
+    /// Waits until this number of items is in the file of a signal, and returns them.
+    ///
+    /// `items` returns those of a message, and its resource. Asserts that there are no more.
+    #[must_use]
+    pub fn received(&self, signal: &str, count: usize, items: impl Fn(&Value) -> Vec<Value>) -> Vec<Value> {
+        let begun = Instant::now();
+        loop {
+            let text = fs::read_to_string(self.folder.path().join(signal)).unwrap_or_default();
+            // The last line may not be whole yet.
+            let lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+            let messages = lines.map(|line| serde_json::from_str(line).unwrap());
+            let found: Vec<Value> = messages.flat_map(|message: Value| items(&message)).collect();
+            if found.len() >= count {
+                assert_eq!(found.len(), count, "{signal}");
+                return found;
+            }
+            assert!(begun.elapsed() < TIMEOUT, "{} of {count} {signal}", found.len());
+            // The Collector does not notify anyone.
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Returns the address of the metrics.
+    #[must_use]
+    pub fn metrics(&self) -> SocketAddr {
+        self.addresses[2]
+    }
+}
+
+/// Adds the values of a metric by these labels, with those whose label `only` has this value.
+///
+/// A bucket's boundary is written as Rust writes it.
+#[must_use]
+pub fn scraped<const N: usize>(
+    address: SocketAddr,
+    name: &str,
+    only: Option<(&str, &str)>,
+    by: [&str; N],
+) -> BTreeMap<[String; N], f64> {
+    let (_, body) = http::get(address, "/metrics");
+    let lines = body
+        .lines()
+        .filter_map(|line| line.strip_prefix(name)?.strip_prefix('{'));
+    let mut sums = BTreeMap::new();
+    for line in lines {
+        let (labels, value) = sample(line).unwrap_or_else(|| panic!("{line}"));
+        let label = |name: &str| match (name, labels.get(name).cloned().unwrap_or_default()) {
+            ("le", bound) => bound.parse::<f64>().map_or(bound, |bound| bound.to_string()),
+            (_, value) => value,
+        };
+        if only.is_none_or(|(name, value)| label(name) == value) {
+            *sums.entry(by.map(label)).or_insert(0.0) += value;
+        }
+    }
+    sums
+}
+
+/// Parses what follows the name and the brace.
+fn sample(line: &str) -> Option<(Attributes, f64)> {
+    let (labels, value) = line.rsplit_once("} ")?;
+    let mut found = Attributes::new();
+    let mut rest = labels;
+    while let Some((name, more)) = rest.split_once("=\"") {
+        let (value, more) = more.split_once('"')?;
+        found.insert(name.to_owned(), value.to_owned());
+        rest = more.strip_prefix(',').unwrap_or(more);
+    }
+    Some((found, value.split(' ').next()?.parse().ok()?))
+}

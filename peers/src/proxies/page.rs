@@ -1,0 +1,97 @@
+//! `docs/proxies.md`, which is generated from the table.
+
+use std::env;
+use std::fmt::Write as _;
+use std::fs;
+
+use super::case::Case;
+use super::program::ALL;
+use super::table::{Entry, Table};
+
+const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/proxies.md");
+
+const INTRODUCTION: &str = "\
+# Proxies
+
+For those who run a proxy between their services: what both sides record of a call, and what the
+proxy changes.
+
+This page is generated from [`peers/proxies.tsv`](../peers/proxies.tsv), which `cargo xtask peers
+proxies` compares with what happens. Client and server are ours: a `TracedChannel`, and a
+`ServerLayer` with `#[traced_service]`. Each proxy forwards HTTP/2 without TLS to one server.
+
+Whatever the proxy, the server's span is a child of the client's span: none of them touches
+`traceparent`. The client's span has the address of the proxy as `server.address`. The server's
+span has the address in the column \"authority\", and the proxy's as `network.peer.address`. Each span has one
+duration with the same method, status code and error type.
+
+";
+
+/// Asserts that the page has what the table has, or writes it if `UPDATE_EXPECT` is set.
+///
+/// # Panics
+///
+/// If the page is not up to date, or a cell of the table needs a reason.
+pub fn check() {
+    let table = Table::read();
+    let text = text(&table);
+    if env::var_os("UPDATE_EXPECT").is_some() {
+        fs::write(PATH, text).unwrap();
+    } else {
+        let found = fs::read_to_string(PATH).unwrap_or_default();
+        assert_eq!(found, text, "UPDATE_EXPECT=1 cargo xtask peers proxies writes the page");
+    }
+    table.check_reasons();
+}
+
+fn text(table: &Table) -> String {
+    let mut page = String::from(INTRODUCTION);
+    let odd = |number: usize| {
+        table
+            .0
+            .keys()
+            .filter(|key| key.0 == number && table.is_odd(key))
+            .count()
+    };
+    let cells = table.0.len();
+    let all_odd: usize = (0..ALL.len()).map(odd).sum();
+    writeln!(
+        page,
+        "{} proxies, {cells} cells. {all_odd} of them differ from a call without a proxy, or have no such call to\n\
+         compare with, for the reasons below.\n\n## Cases\n\n| case | what happens |\n|---|---|",
+        ALL.len() - 1
+    )
+    .unwrap();
+    for case in Case::ALL {
+        writeln!(page, "| {} | {} |", case.name(), case.meaning()).unwrap();
+    }
+    for (number, proxy) in ALL.iter().enumerate() {
+        let mut name = proxy.name.to_owned();
+        if number == 0 {
+            "Without a proxy".clone_into(&mut name);
+        }
+        writeln!(page, "\n## {name}\n\n{}: {} cells differ.\n", proxy.about, odd(number)).unwrap();
+        page += "| case | kinds | client | server | authority | why it differs |\n|---|---|---|---|---|---|\n";
+        for case in Case::ALL {
+            for (kinds, Entry { cell, reason }) in table.rows(number, case) {
+                let kinds = if kinds.len() == case.kinds().len() {
+                    "all".to_owned()
+                } else {
+                    kinds
+                        .iter()
+                        .map(|kind| format!("{kind:?}"))
+                        .collect::<Vec<_>>()
+                        .join(", ")
+                };
+                let (client, server, authority) = (&cell.client, &cell.server, &cell.authority);
+                writeln!(
+                    page,
+                    "| {} | {kinds} | {client} | {server} | {authority} | {reason} |",
+                    case.name()
+                )
+                .unwrap();
+            }
+        }
+    }
+    page
+}
