@@ -308,7 +308,7 @@ fn the_first_failure_of_a_process_counts() {
     }
 }
 
-/// Returns the blocks of PromQL in a page.
+/// Returns the queries in a page.
 fn promql(page: &str) -> Vec<&str> {
     let blocks = page.split("```promql\n").skip(1);
     blocks.map(|block| block.split("```").next().unwrap()).collect()
