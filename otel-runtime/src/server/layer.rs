@@ -242,7 +242,8 @@ impl ServerLayer {
     /// tracing_subscriber::registry().with(exported).with(tracing_subscriber::fmt::layer()).init();
     /// ```
     ///
-    /// otel-setup's lines have `rpc.method` without this option.
+    /// Add it as well to a layer with `with_context_activation(false)`, which is not recognized
+    /// inside of another `tracing` span. otel-setup's lines have `rpc.method` without this option.
     #[must_use]
     pub fn tracing_span(mut self) -> Self {
         self.tracing_span = true;
