@@ -224,8 +224,7 @@ impl ServerLayer {
     /// use tonic::transport::Server;
     ///
     /// tracing_subscriber::fmt().init();
-    /// let server = Server::builder().layer(ServerLayer::new().tracing_span());
-    /// # drop(server);
+    /// let _server = Server::builder().layer(ServerLayer::new().tracing_span());
     /// ```
     ///
     /// The span is never exported: an RPC has one span, OpenTelemetry's. If a layer of the
