@@ -78,7 +78,10 @@ pub(crate) static TRACER: Guard = Guard::new(
     "the tracer, its sampler or a span processor",
     "the span is lost or incomplete",
 );
-pub(crate) static SUBSCRIBER: Guard = Guard::new("the `tracing` subscriber", "the call is not logged");
+pub(crate) static SUBSCRIBER: Guard = Guard::new(
+    "the `tracing` subscriber",
+    "the call is not logged, or its `tracing` span is incomplete",
+);
 pub(crate) static METER: Guard = Guard::new("the meter or one of its views", "the RPC is not measured");
 
 impl Guard {

@@ -41,6 +41,7 @@ use pin_project_lite::pin_project;
 use tracing::Span;
 
 use crate::rpc::current;
+use crate::rpc::task_method::{current_method, run_in_task};
 
 /// Spawns a future as [`tokio::spawn`] does, in the current context.
 ///
@@ -154,11 +155,12 @@ impl<F: Future> Future for WithContext<F> {
     }
 }
 
-/// The OpenTelemetry context and the `tracing` span that were current at a call.
+/// The OpenTelemetry context, the `tracing` span and the method that were current at a call.
 #[derive(Debug)]
 struct CapturedContext {
     context: Context,
     span: Span,
+    method: Option<&'static str>,
 }
 
 impl CapturedContext {
@@ -166,6 +168,7 @@ impl CapturedContext {
         CapturedContext {
             context: Context::current(),
             span: Span::current(),
+            method: current_method(),
         }
     }
 
@@ -174,6 +177,6 @@ impl CapturedContext {
         // current when the span was created.
         let _span = self.span.enter();
         let _context = current::attach(&self.context);
-        work()
+        run_in_task(self.method, work)
     }
 }

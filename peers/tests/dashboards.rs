@@ -308,26 +308,60 @@ fn the_first_failure_of_a_process_counts() {
     }
 }
 
+/// Returns the queries in a page.
+fn promql(page: &str) -> Vec<&str> {
+    let blocks = page.split("```promql\n").skip(1);
+    blocks.map(|block| block.split("```").next().unwrap()).collect()
+}
+
 #[test]
-fn one_query_has_all_generations_of_names() {
-    let readme = include_str!("../../examples/dashboards/README.md");
-    let (_, query) = readme.split_once("```promql\n").unwrap();
-    let (query, _) = query.split_once("```").unwrap();
-    let series = [
-        ("rpc_server_call_duration_seconds_count", r#"rpc_status_code="OK""#),
+fn queries_have_all_generations_of_names() {
+    let [by_code] = promql(include_str!("../../examples/dashboards/README.md"))[..] else {
+        panic!("expected one query")
+    };
+    let [by_method, mean] = promql(include_str!("../../otel-runtime/docs/migrating.md"))[..] else {
+        panic!("expected two queries")
+    };
+    let generations = [
         (
-            "rpc_server_call_duration_seconds_count",
-            r#"rpc_response_status_code="NOT_FOUND""#,
+            "call_duration_seconds",
+            r#"rpc_method="a.B/C",rpc_status_code="OK""#,
+            "0+30x60",
         ),
-        ("rpc_server_duration_milliseconds_count", r#"rpc_grpc_status_code="13""#),
-    ]
-    .map(|(name, code)| json!({"series": format!(r#"{name}{{job="a",{code}}}"#), "values": "0+60x60"}));
-    let samples =
-        ["OK", "NOT_FOUND", "13"].map(|code| json!({"labels": format!(r#"{{job="a",code="{code}"}}"#), "value": 1}));
+        (
+            "call_duration_seconds",
+            r#"rpc_method="d.E/F",rpc_response_status_code="NOT_FOUND""#,
+            "0+30x60",
+        ),
+        (
+            "duration_milliseconds",
+            r#"rpc_service="g.H",rpc_method="I",rpc_grpc_status_code="13""#,
+            "0+30000x60",
+        ),
+    ];
+    let series = generations.iter().flat_map(|(name, labels, sum)| {
+        let series = |part: &str, values: &str| {
+            json!({"series": format!(r#"rpc_server_{name}_{part}{{job="a",{labels}}}"#), "values": values})
+        };
+        [series("count", "0+60x60"), series("sum", sum)]
+    });
+    let samples = |labels: [&str; 3], value: f64| {
+        let samples = labels.map(|labels| json!({"labels": format!("{{{labels}}}"), "value": value}));
+        json!(samples)
+    };
+    let methods = [r#"method="a.B/C""#, r#"method="d.E/F""#, r#"method="g.H/I""#];
+    let codes = ["OK", "NOT_FOUND", "13"];
+    let jobs = codes.map(|code| format!(r#"job="a",code="{code}""#));
+    let both = [0, 1, 2].map(|index| format!(r#"{},code="{}""#, methods[index], codes[index]));
+    let expected = |query: &str, samples| json!({"expr": query, "eval_time": "1h", "exp_samples": samples});
     test_rules(&json!([{
         "interval": "1m",
-        "input_series": series,
-        "promql_expr_test": [{"expr": query, "eval_time": "1h", "exp_samples": samples}],
+        "input_series": series.collect::<Vec<_>>(),
+        "promql_expr_test": [
+            expected(by_code, samples(jobs.each_ref().map(|labels| &**labels), 1.0)),
+            expected(by_method, samples(both.each_ref().map(|labels| &**labels), 1.0)),
+            expected(mean, samples(methods, 0.5)),
+        ],
     }]));
 }
 

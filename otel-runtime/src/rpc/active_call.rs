@@ -168,6 +168,15 @@ impl ActiveCall {
             ActiveCall::Deferred(_) => None,
         }
     }
+
+    /// Returns the `tracing` span to enter while the call runs, if it has one.
+    #[inline]
+    pub(crate) fn tracing_span(&self) -> Option<&tracing::Span> {
+        match self {
+            ActiveCall::Recorded(call) => call.tracing_span(),
+            ActiveCall::Unrecorded(_) | ActiveCall::Deferred(_) => None,
+        }
+    }
 }
 
 /// Starts a call that nothing has started before its end, if it is gRPC.

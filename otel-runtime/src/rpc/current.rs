@@ -8,9 +8,10 @@
 use std::cell::{Cell, RefCell};
 
 use opentelemetry::{Context, ContextGuard, KeyValue};
+use tracing::span::EnteredSpan;
 
 use super::active_call::{ActiveCall, Found, start_at_end};
-use super::call::Call;
+use super::call::{Call, tracing_span};
 use crate::grpc::outcome::Outcome;
 use crate::grpc::side::{Role, Server, Side};
 use crate::guard::CaughtPanic;
@@ -32,12 +33,13 @@ struct ThreadCall {
     late: RefCell<Vec<LateContext>>,
 }
 
-/// The context of a [deferred](ActiveCall::Deferred) call that started while its code ran, attached
-/// until [`run`] returns.
+/// The `tracing` span of a call, entered until [`run`] returns, and the context of a
+/// [deferred](ActiveCall::Deferred) call that started while its code ran, attached until then.
 struct LateContext {
     /// The [address](ActiveCall::address) of the call.
     call: usize,
-    attached: Option<ContextGuard>,
+    _entered: Option<EnteredSpan>,
+    _attached: Option<ContextGuard>,
 }
 
 impl ThreadCall {
@@ -68,24 +70,32 @@ impl ThreadCall {
         self.has_context.then(|| context.clone().attach())
     }
 
-    /// Attaches the context of `call` until [`run`] returns.
+    /// Attaches the context of `call` until [`run`] returns, and enters its `tracing` span.
     #[cold]
     fn attach_late(&self, call: &ActiveCall) {
         let attached = call.context().and_then(|context| self.attach(context));
-        self.late.borrow_mut().push(LateContext {
+        self.enter_late(call, attached);
+    }
+
+    /// Enters the `tracing` span of `call`, if it has one, until [`run`] returns.
+    #[cold]
+    fn enter_late(&self, call: &ActiveCall, attached: Option<ContextGuard>) {
+        let late = LateContext {
             call: call.address(),
-            attached,
-        });
+            _entered: call.tracing_span().and_then(tracing_span::enter),
+            _attached: attached,
+        };
+        self.late.borrow_mut().push(late);
         self.has_late.set(true);
     }
 
     /// Takes the context that has been attached for `call`, if it started late.
     #[cold]
-    fn take_late(&self, call: Option<&ActiveCall>) -> Option<ContextGuard> {
+    fn take_late(&self, call: Option<&ActiveCall>) -> Option<LateContext> {
         let mut late = self.late.borrow_mut();
         let last = late.pop_if(|last| call.is_some_and(|call| call.address() == last.call));
         self.has_late.set(!late.is_empty());
-        last?.attached
+        last
     }
 }
 
@@ -153,6 +163,9 @@ pub(crate) fn run<R: Role, T>(call: &mut Option<ActiveCall>, code: impl FnOnce()
         return code();
     };
     let attached = active.context().and_then(attach);
+    if R::SIDE == Side::Server && active.tracing_span().is_some() {
+        enter(active);
+    }
     let result = match R::SIDE {
         Side::Server => run_swapped(call, code),
         Side::Client => run_swapped(&mut None, code),
@@ -187,9 +200,25 @@ pub(crate) fn run_in_client_context<T>(context: &Context, code: impl FnOnce() ->
     }
 }
 
+/// Enters the `tracing` span of a call until [`run`] returns.
+///
+/// Exits like a late context, whose flag `run` reads anyway: a guard in `run` would cost each poll.
+#[cold]
+fn enter(call: &ActiveCall) {
+    let _ = CURRENT.try_with(|current| current.enter_late(call, None));
+}
+
+/// Takes the current call, which starts anew as another one, and exits its `tracing` span.
+#[cold]
+pub(crate) fn take_restarted() -> Option<ActiveCall> {
+    let call = with_current(Option::take).flatten()?;
+    drop(take_late(Some(&call)));
+    Some(call)
+}
+
 /// Takes the context that has been attached for `call`, if it started late.
 #[cold]
-fn take_late(call: Option<&ActiveCall>) -> Option<ContextGuard> {
+fn take_late(call: Option<&ActiveCall>) -> Option<LateContext> {
     let late = CURRENT.try_with(|current| current.take_late(call));
     late.unwrap_or_default()
 }
@@ -218,6 +247,17 @@ fn on_panic(call: &mut Option<ActiveCall>, panic: CaughtPanic, attached: Option<
 #[inline]
 pub(crate) fn with_current<T>(read: impl FnOnce(&mut Option<ActiveCall>) -> T) -> Option<T> {
     CURRENT.try_with(|current| read(&mut current.call.borrow_mut())).ok()
+}
+
+/// Returns the method of the call that this thread serves, if that is recorded and known.
+///
+/// For log lines, which foreign code may write at any time.
+pub(super) fn method() -> Option<&'static str> {
+    let read = |current: &ThreadCall| match current.call.try_borrow().as_deref() {
+        Ok(Some(ActiveCall::Recorded(call))) => call.known_method(),
+        _ => None,
+    };
+    CURRENT.try_with(read).ok().flatten()
 }
 
 /// Calls `read` with the call that this thread serves, if that is recorded.

@@ -10,3 +10,4 @@ pub(crate) mod origin;
 pub(crate) mod pool;
 pub(crate) mod request_body;
 pub(crate) mod response;
+pub(crate) mod task_method;

@@ -205,7 +205,10 @@ impl ServerLayer {
             origin,
             arrived: deferred.map(|(arrived, _)| arrived),
         };
-        let call = start_call(params, is_public(), incoming, &captured.request_headers);
+        let mut call = start_call(params, is_public(), incoming, &captured.request_headers);
+        if self.tracing_span {
+            call.open_tracing_span();
+        }
         self.options.add_span_attributes(&call, &request);
         ActiveCall::Recorded(call)
     }

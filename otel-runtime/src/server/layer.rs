@@ -115,6 +115,7 @@ pub struct ServerLayer {
     pub(super) public_endpoint: Option<Predicate>,
     pub(super) inner: Arc<InnerLayers>,
     pub(super) message_sizes: bool,
+    pub(super) tracing_span: bool,
     pub(super) registry: Arc<MethodRegistry>,
     pub(super) marks: Arc<Marks>,
 }
@@ -142,6 +143,7 @@ impl ServerLayer {
             public_endpoint: configured.and_then(|layer| layer.public_endpoint.clone()),
             inner: Arc::default(),
             message_sizes: configured.is_some_and(|layer| layer.message_sizes),
+            tracing_span: false,
             registry: Arc::new(MethodRegistry::for_server()),
             marks: Arc::default(),
         }
@@ -202,6 +204,48 @@ impl ServerLayer {
     #[must_use]
     pub fn message_sizes(mut self) -> Self {
         self.message_sizes = true;
+        self
+    }
+
+    /// Opens a `tracing` span around each recorded call, for the lines of your own subscriber.
+    ///
+    /// The span is `rpc`, of level INFO and target `otel_runtime::rpc`. It has the field
+    /// `rpc.method`, and `rpc.status_code` at the end. It is entered while the handler and the
+    /// response stream are polled, so that lines of `tracing_subscriber::fmt` have it:
+    ///
+    /// ```text
+    /// INFO rpc{rpc.method="helloworld.Greeter/SayHello"}: greeter: greeting name="Ada"
+    /// ```
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use otel_runtime::ServerLayer;
+    /// use tonic::transport::Server;
+    ///
+    /// tracing_subscriber::fmt().init();
+    /// let _server = Server::builder().layer(ServerLayer::new().tracing_span());
+    /// ```
+    ///
+    /// The span is never exported: an RPC has one span, OpenTelemetry's. If a layer of the
+    /// subscriber makes OpenTelemetry spans of `tracing` spans, none is opened, with a warning. To
+    /// have it nevertheless, add a filter to that layer:
+    ///
+    /// ```
+    /// use opentelemetry::trace::noop::NoopTracer;
+    /// use tracing_subscriber::filter::filter_fn;
+    /// use tracing_subscriber::prelude::*;
+    ///
+    /// let exported = tracing_opentelemetry::layer().with_tracer(NoopTracer::new());
+    /// let exported = exported.with_filter(filter_fn(|metadata| metadata.target() != "otel_runtime::rpc"));
+    /// tracing_subscriber::registry().with(exported).with(tracing_subscriber::fmt::layer()).init();
+    /// ```
+    ///
+    /// Add it as well to a layer with `with_context_activation(false)`, which is not recognized
+    /// inside of another `tracing` span. otel-setup's lines have `rpc.method` without this option.
+    #[must_use]
+    pub fn tracing_span(mut self) -> Self {
+        self.tracing_span = true;
         self
     }
 }

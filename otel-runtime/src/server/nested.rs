@@ -67,6 +67,7 @@ impl ServerLayer {
             ("log_calls", self.options.logs_calls()),
             ("instrumentation", self.options.instrumentation.is_some()),
             ("message_sizes", self.message_sizes),
+            ("tracing_span", self.tracing_span),
         ] {
             if is_set {
                 warn_of_outer_layer(option);
@@ -116,7 +117,7 @@ impl ServerLayer {
         if !word.is_filtered && !is_stricter() {
             return None;
         }
-        let mut discarded = current::with_current(Option::take).flatten()?;
+        let mut discarded = current::take_restarted()?;
         let call = discarded.recorded()?;
         call.discard();
         let (arrived, outer_captured) = (call.started_at(), call.layer_headers());

@@ -4,6 +4,8 @@ use std::time::SystemTime;
 
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, TraceContextExt};
+use otel_runtime::TRACING_SPAN_TARGET;
+use tracing::Metadata;
 use tracing::field::Field;
 
 use crate::text;
@@ -12,6 +14,14 @@ use crate::text;
 pub(super) fn current_span() -> Option<SpanContext> {
     let span = Context::map_current(|context| context.span().span_context().clone());
     span.is_valid().then_some(span)
+}
+
+/// Returns whether lines show a span. The span of [`ServerLayer::tracing_span`] has nothing that
+/// they do not show anyway.
+///
+/// [`ServerLayer::tracing_span`]: otel_runtime::ServerLayer::tracing_span
+pub(super) fn is_shown(span: &Metadata<'_>) -> bool {
+    span.target() != TRACING_SPAN_TARGET
 }
 
 /// Returns true for the fields that `tracing-log` adds to records of the `log` crate. Their values

@@ -1,6 +1,7 @@
 //! The filters of the layers.
 
 use opentelemetry::Context;
+use otel_runtime::TRACING_SPAN_TARGET;
 use tracing::{Metadata, Subscriber};
 use tracing_subscriber::filter::{FilterExt, FilterFn, LevelFilter, filter_fn};
 use tracing_subscriber::layer::{Context as SubscriberContext, Filter};
@@ -32,7 +33,9 @@ impl Directives {
 fn is_span(metadata: &Metadata<'_>) -> bool {
     const TRANSPORT: [&str; 4] = ["h2", "hyper", "hyper_util", "tower"];
     let target = metadata.target().split("::").next().unwrap_or_default();
-    metadata.is_span() && !TRANSPORT.contains(&target)
+    // The RPC has a span of its own.
+    let is_rpc = metadata.target() == TRACING_SPAN_TARGET;
+    metadata.is_span() && !is_rpc && !TRANSPORT.contains(&target)
 }
 
 fn matching(condition: fn(&Metadata<'_>) -> bool) -> FilterFn<fn(&Metadata<'_>) -> bool> {

@@ -18,7 +18,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::{LookupSpan, Scope};
 
-use super::event::{current_span, field_name, now};
+use super::event::{current_span, field_name, is_shown, now};
 use crate::json_line::json_line;
 
 /// Formats each event as one JSON object.
@@ -38,6 +38,8 @@ struct Line<'a> {
     fields: BTreeMap<&'static str, Value>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     spans: Vec<Enclosing>,
+    #[serde(rename = "rpc.method", skip_serializing_if = "Option::is_none")]
+    rpc_method: Option<&'static str>,
     #[serde(flatten)]
     ids: Option<Ids>,
 }
@@ -95,6 +97,7 @@ where
             } else {
                 Vec::new()
             },
+            rpc_method: otel_runtime::current_method(),
             ids: Ids::current(),
         };
         let line = json_line(&line).map_err(|_| fmt::Error)?;
@@ -108,7 +111,7 @@ where
     S: Subscriber + for<'s> LookupSpan<'s>,
 {
     let scope = context.event_scope().map(Scope::from_root);
-    let spans = scope.into_iter().flatten();
+    let spans = scope.into_iter().flatten().filter(|span| is_shown(span.metadata()));
     let spans = spans.filter_map(|span| {
         let extensions = span.extensions();
         let fields = extensions.get::<FormattedFields<JsonFields>>()?;

@@ -11,10 +11,11 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::{LookupSpan, Scope};
 
-use super::event::{current_span, field_name, now};
+use super::event::{current_span, field_name, is_shown, now};
 use crate::text::{Paint, escape_control};
 
-/// The format of `tracing-subscriber`, with the first eight digits of the trace id.
+/// The format of `tracing-subscriber`, with the first eight digits of the trace id, and the method
+/// of the RPC in front of its spans.
 pub(super) struct Pretty {
     paint: Paint,
     span_fields: bool,
@@ -54,8 +55,12 @@ where
             write!(to, "{} ", self.paint.dim(&trace[..8]))?;
         }
         let mut is_in_span = false;
+        if let Some(method) = otel_runtime::current_method() {
+            write!(to, "{}:", self.paint.bold(&escape_control(method)))?;
+            is_in_span = true;
+        }
         let scope = context.event_scope().map(Scope::from_root);
-        for span in scope.into_iter().flatten() {
+        for span in scope.into_iter().flatten().filter(|span| is_shown(span.metadata())) {
             to.write_str(&self.paint.bold(span.name()))?;
             if self.span_fields
                 && let Some(fields) = span.extensions().get::<FormattedFields<N>>()

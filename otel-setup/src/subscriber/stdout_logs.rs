@@ -20,10 +20,11 @@ use crate::text::stdout_supports_color;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StdoutLogs {
-    /// Text: the format of `tracing-subscriber`, with the first eight digits of the trace id.
+    /// Text: the format of `tracing-subscriber`, with the first eight digits of the trace id, and
+    /// the method of the RPC.
     ///
     /// ```text
-    /// 2026-01-31T23:59:59.999999Z  INFO 4bf92f35 greet{attempt=1}: greeter: greeting name="Ada"
+    /// 2026-01-31T23:59:59.999999Z  INFO 4bf92f35 helloworld.Greeter/SayHello:greet{attempt=1}: greeter: greeting name="Ada"
     /// ```
     ///
     /// Control characters are escaped, so every event is one line. Lines are colored if
@@ -35,6 +36,7 @@ pub enum StdoutLogs {
     /// ```text
     /// {"timestamp":"2026-01-31T23:59:59.999999Z","level":"INFO","target":"greeter",
     ///     "message":"greeting","fields":{"name":"Ada"},"spans":[{"name":"greet","fields":{"attempt":1}}],
+    ///     "rpc.method":"helloworld.Greeter/SayHello",
     ///     "trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","span_id":"00f067aa0ba902b7","trace_flags":"01"}
     /// ```
     ///
@@ -42,8 +44,10 @@ pub enum StdoutLogs {
     /// specification](https://opentelemetry.io/docs/specs/otel/compatibility/logging_trace_context/)
     /// requires. They are absent outside of spans. `spans` are the enclosing `tracing` spans, from
     /// the outermost, and absent outside of them or
-    /// [without their fields](crate::Builder::without_span_fields). All other members are always
-    /// present.
+    /// [without their fields](crate::Builder::without_span_fields). `rpc.method` is the RPC that a
+    /// `ServerLayer` or `#[traced_service]` records around the event, also in tasks that
+    /// [`otel_runtime::task`] starts. It is absent outside of RPCs, and before the method is known.
+    /// All other members are always present.
     ///
     /// Times are RFC 3339 in UTC with microseconds. A missing message is `""`. Fields are numbers,
     /// booleans or strings in an object of their own, so their names cannot collide with other

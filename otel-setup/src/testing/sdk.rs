@@ -26,7 +26,7 @@ pub(super) struct Sdk {
     pub(super) meters: SdkMeterProvider,
     pub(super) recorder: Recorder,
     reader: Reader,
-    /// One for each collection, with what has been recorded since the one before.
+    /// The collections, each with what has been recorded since the one before.
     collected: Mutex<Vec<Arc<ResourceMetrics>>>,
     pub(super) is_global: bool,
 }

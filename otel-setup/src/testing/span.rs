@@ -14,8 +14,8 @@ use super::wait::{On, wait};
 
 /// A span that has ended, from a [`TestTelemetry`](super::TestTelemetry).
 ///
-/// It dereferences to the SDK's [`SpanData`]: its name, status, events and links. Assertions return
-/// the span, so that they can follow each other. If one fails, it shows the trace.
+/// Dereferences to the SDK's [`SpanData`]: name, status, events and links. Assertions return the
+/// span, so that they can follow each other. If one fails, it shows the trace.
 #[derive(Clone, Debug)]
 pub struct RecordedSpan {
     data: SpanData,

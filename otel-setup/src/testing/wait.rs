@@ -14,7 +14,7 @@ use super::recorder::Recorder;
 /// How often metrics are collected: instruments do not notify of measurements.
 const INTERVAL: Duration = Duration::from_millis(1);
 
-/// What a condition depends on.
+/// The telemetry that a condition depends on.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum On {
     /// Only spans, whose starts and ends are notified.

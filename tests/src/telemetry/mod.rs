@@ -1,5 +1,4 @@
-//! Telemetry of the process for one test: `otel_setup::testing`, with log records and with queries on
-//! its data.
+//! Telemetry of the process for one test: `otel_setup::testing`, with log records and queries.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex};

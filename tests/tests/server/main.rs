@@ -22,5 +22,6 @@ mod sampling;
 mod status_codes;
 mod stopped_clock;
 mod streaming;
+mod tracing_span;
 mod unary;
 mod versions;

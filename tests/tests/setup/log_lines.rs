@@ -107,18 +107,49 @@ fn pretty_lines_have_a_shortened_trace_id() {
     assert_eq!(with(&said, "outside"), [" INFO logging_service: outside"]);
     assert_eq!(
         with(&said, "in a handler"),
-        [format!(" INFO {unary} logging_service: in a handler")]
+        [format!(" INFO {unary} kinds.Unary/Call: logging_service: in a handler")]
     );
     assert_eq!(
         with(&said, "in an instrumented"),
         [format!(
-            " WARN {unary} instrumented{{attempt=1}}: logging_service: in an instrumented function"
+            " WARN {unary} kinds.Unary/Call:instrumented{{attempt=1}}: logging_service: in an instrumented function"
         )]
     );
     assert_eq!(
         with(&said, "in a response stream"),
-        [format!(" INFO {streaming} logging_service: in a response stream")]
+        [format!(
+            " INFO {streaming} kinds.ServerStream/Call: logging_service: in a response stream"
+        )]
     );
+    // Like the trace, the method does not reach a task that carries nothing.
+    for carried in ["in a task user", "on a thread user", "on a thread for what blocks"] {
+        assert_eq!(
+            with(&said, carried).len(),
+            with(&said, &format!("{unary} kinds.Unary/Call: logging_service: {carried}")).len(),
+            "{carried}"
+        );
+    }
+    assert_eq!(
+        with(&said, "that carries nothing"),
+        [" INFO logging_service: in a task that carries nothing"]
+    );
+}
+
+#[test]
+fn json_has_the_method_of_the_rpc() {
+    let said = said("json");
+    for (message, method) in [
+        ("in a handler", json!("kinds.Unary/Call")),
+        ("in an instrumented function", json!("kinds.Unary/Call")),
+        ("in a task", json!("kinds.Unary/Call")),
+        ("on a thread", json!("kinds.Unary/Call")),
+        ("on a thread for what blocks", json!("kinds.Unary/Call")),
+        ("in a response stream", json!("kinds.ServerStream/Call")),
+        ("in a task that carries nothing", Value::Null),
+        ("outside", Value::Null),
+    ] {
+        assert_eq!(said.line(message).unwrap()["rpc.method"], method, "{message}");
+    }
 }
 
 #[test]
@@ -149,7 +180,7 @@ fn events_have_the_fields_of_enclosing_spans() {
         panic!("{said:?}")
     };
     assert!(
-        line.ends_with(" instrumented: logging_service: in an instrumented function"),
+        line.ends_with(" kinds.Unary/Call:instrumented: logging_service: in an instrumented function"),
         "{line}"
     );
 }
@@ -184,7 +215,10 @@ fn console_log_records_replace_log_lines() {
 fn log_lines_work_with_the_sdk_disabled() {
     let said = run_logging_service(PROGRAM, "default", [("OTEL_SDK_DISABLED", "true")]);
     assert_eq!(with(&said, "outside"), [" INFO logging_service: outside"]);
-    assert_eq!(with(&said, "in a handler"), [" INFO logging_service: in a handler"]);
+    assert_eq!(
+        with(&said, "in a handler"),
+        [" INFO kinds.Unary/Call: logging_service: in a handler"]
+    );
     assert_eq!((said.records, said.spans), (vec![], vec![]));
 }
 

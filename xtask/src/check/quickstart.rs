@@ -19,8 +19,8 @@ const PRINTED: [&str; 5] = [
     "rpc.client.call.duration: Measures the duration of an outgoing Remote Procedure Call (RPC).",
 ];
 
-/// Writes the quick start's files into an empty folder, and runs and tests them with the versions of
-/// the workspace's lock and the crates of this checkout.
+/// Writes the quick start's files into an empty folder, and runs and tests them, with the versions
+/// of the workspace's lock and the crates of this checkout.
 pub(super) fn run(project: &Project) -> Result<()> {
     let target = project.target_directory("Cargo.toml")?;
     let folder = target.join("readme/greeter");

@@ -31,6 +31,9 @@ impl Call {
         if !self.extras.is_empty() {
             self.extras.log(self, elapsed, outcome);
         }
+        if let Some(span) = self.tracing_span() {
+            self.end_tracing_span(span, outcome);
+        }
         if let Some(context) = self.recording_context() {
             guard::TRACER.run(|| self.end_span(&context.span(), elapsed, outcome));
         }

@@ -76,6 +76,7 @@ impl Call {
             sizes.set_method(method);
         }
         self.method = method;
+        self.record_tracing_method();
         let name = self.method.name();
         self.set_attributes(|| [self.method.rpc_method()]);
         if self.instrumentation.instruments().legacy().is_some() {

@@ -3,6 +3,7 @@
 mod end;
 mod method;
 mod start;
+pub(crate) mod tracing_span;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -94,6 +95,7 @@ pub struct Call {
     ended: bool,
     /// Whether a panic of its handler has been logged.
     panicked: bool,
+    tracing_span: Option<Box<tracing::Span>>,
 }
 
 impl Call {
@@ -118,6 +120,7 @@ impl Call {
             pending_status: None,
             ended: false,
             panicked: false,
+            tracing_span: None,
         }
     }
 

@@ -1,0 +1,221 @@
+//! `ServerLayer::tracing_span`: lines of the program's own subscriber, and no second exported span.
+
+mod running;
+
+use integration_tests::kinds::Message;
+use integration_tests::kinds::server_stream_client::ServerStreamClient;
+use integration_tests::kinds::unary_client::UnaryClient;
+use integration_tests::panics;
+use integration_tests::rpc::{call_to_end, request};
+use integration_tests::server::serve_with;
+use opentelemetry::trace::TracerProvider;
+use otel_runtime::ServerLayer;
+use otel_runtime::filter::health_check;
+use otel_setup::testing::TestTelemetry;
+use tonic::body::Body;
+use tonic::codegen::http;
+use tonic::transport::Server;
+use tower::ServiceBuilder;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::{Targets, filter_fn};
+use tracing_subscriber::prelude::*;
+
+use self::running::{Lines, routes, running, running_with};
+
+const UNARY: &str = "kinds.Unary/Call";
+const STREAM: &str = "kinds.ServerStream/Call";
+
+#[tokio::test]
+async fn lines_have_the_method_and_the_end_has_the_code() {
+    for is_annotated in [false, true] {
+        let known = ServerLayer::new().tracing_span().known_methods([UNARY, STREAM]);
+        let running = running(known, is_annotated).await;
+        for (text, code) in [("", "OK"), ("missing", "NOT_FOUND")] {
+            assert_eq!(
+                running.lines_of(text).await,
+                [
+                    format!("INFO rpc{{rpc.method=\"{UNARY}\"}}: in the handler"),
+                    format!("INFO rpc{{rpc.method=\"{UNARY}\"}}:reserve: in its span"),
+                    format!("INFO rpc{{rpc.method=\"{UNARY}\"}}:reserve: close"),
+                    format!("INFO rpc{{rpc.method=\"{UNARY}\"}}: in a task"),
+                    format!("INFO rpc{{rpc.method=\"{UNARY}\" rpc.status_code=\"{code}\"}}: otel_runtime::rpc: close"),
+                ],
+                "annotated: {is_annotated}"
+            );
+        }
+        let mut replies = ServerStreamClient::new(running.server.channel().await)
+            .call(Message::from(""))
+            .await
+            .unwrap()
+            .into_inner();
+        while replies.message().await.unwrap().is_some() {}
+        assert_eq!(
+            running.lines_at_end().await,
+            [
+                format!("INFO rpc{{rpc.method=\"{STREAM}\"}}: message a"),
+                format!("INFO rpc{{rpc.method=\"{STREAM}\"}}: message b"),
+                format!("INFO rpc{{rpc.method=\"{STREAM}\" rpc.status_code=\"OK\"}}: otel_runtime::rpc: close"),
+            ],
+            "annotated: {is_annotated}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_logged_inside_of_the_span() {
+    let layer = ServerLayer::new().tracing_span().known_methods([UNARY]);
+    let running = running(layer, false).await;
+    panics::quiet();
+    let lines = running.lines_of("panic").await;
+    let [.., exception, end] = &lines[..] else {
+        panic!("{lines:?}")
+    };
+    assert_eq!(
+        exception,
+        &format!(
+            "ERROR rpc{{rpc.method=\"{UNARY}\"}}: otel_runtime::guard: exception.type=\"panic\" exception.message=\"as asked\""
+        )
+    );
+    assert_eq!(
+        end,
+        &format!("INFO rpc{{rpc.method=\"{UNARY}\" rpc.status_code=\"UNKNOWN\"}}: otel_runtime::rpc: close")
+    );
+}
+
+/// An unknown path is no name, and a method that becomes known has its name from then on.
+#[tokio::test]
+async fn a_method_that_is_not_known_has_no_name_until_it_is() {
+    let running = running(ServerLayer::new().tracing_span(), true).await;
+    let channel = running.server.channel().await;
+    call_to_end(channel, "made.Up/Path", request("")).await;
+    assert_eq!(
+        running.lines_at_end().await,
+        ["INFO rpc{rpc.method=\"_OTHER\" rpc.status_code=\"UNIMPLEMENTED\"}: otel_runtime::rpc: close"]
+    );
+    let lines = running.lines_of("").await;
+    assert_eq!(lines[0], format!("INFO rpc{{rpc.method=\"{UNARY}\"}}: in the handler"));
+}
+
+#[tokio::test]
+async fn without_the_option_and_for_filtered_calls_there_is_no_span() {
+    let filtered = ServerLayer::new().tracing_span().filter(health_check());
+    for (layer, spans) in [(ServerLayer::new(), 1), (filtered, 0)] {
+        let running = running(layer, true).await;
+        UnaryClient::new(running.server.channel().await)
+            .call(Message::from(""))
+            .await
+            .unwrap();
+        running.telemetry.spans(spans).await;
+        assert_eq!(
+            running.lines.take(),
+            [
+                "INFO in the handler",
+                "INFO reserve: in its span",
+                "INFO reserve: close",
+                "INFO in a task"
+            ]
+        );
+    }
+}
+
+/// Returns the names of exported spans and of their parents, in the order of their end.
+async fn exported(telemetry: &TestTelemetry, count: usize) -> Vec<(String, Option<String>)> {
+    let spans = telemetry.spans(count).await;
+    let name_of = |id| {
+        let found = spans.iter().find(|span| span.span_context.span_id() == id);
+        found.map(|span| span.name.to_string())
+    };
+    spans
+        .iter()
+        .map(|span| (span.name.to_string(), name_of(span.parent_span_id)))
+        .collect()
+}
+
+/// With and without the activation of OpenTelemetry's context by the layer.
+#[tokio::test]
+async fn a_layer_that_exports_spans_gets_none() {
+    for activates in [true, false] {
+        let (telemetry, lines) = (TestTelemetry::new(), Lines::default());
+        let exporting = tracing_opentelemetry::layer()
+            .with_tracer(telemetry.tracer_provider().tracer("tracing"))
+            .with_context_activation(activates)
+            .with_filter(
+                Targets::new().with_targets([("server", LevelFilter::INFO), ("otel_runtime", LevelFilter::INFO)]),
+            );
+        let subscriber = tracing::subscriber::set_default(lines.subscriber().with(exporting));
+        let layer = ServerLayer::new().tracing_span();
+        let running = running_with(layer, true, telemetry, lines, subscriber).await;
+        let lines = running.lines_of("").await;
+        let child = ("reserve".to_owned(), Some(UNARY.to_owned()));
+        assert_eq!(
+            exported(&running.telemetry, 2).await,
+            [child, (UNARY.to_owned(), None)],
+            "{activates}"
+        );
+        let handler: Vec<_> = lines.iter().filter(|line| line.contains("in the handler")).collect();
+        assert_eq!(handler, ["INFO in the handler"]);
+        running.telemetry.assert_balanced().await;
+    }
+}
+
+#[tokio::test]
+async fn a_layer_that_filters_the_target_exports_one_span_and_lines_have_the_method() {
+    let (telemetry, lines) = (TestTelemetry::new(), Lines::default());
+    let exporting = tracing_opentelemetry::layer()
+        .with_tracer(telemetry.tracer_provider().tracer("tracing"))
+        .with_filter(filter_fn(|metadata| {
+            metadata.target().starts_with("server") && metadata.target() != "otel_runtime::rpc"
+        }));
+    let subscriber = tracing::subscriber::set_default(lines.subscriber().with(exporting));
+    let layer = ServerLayer::new().tracing_span();
+    let running = running_with(layer, true, telemetry, lines, subscriber).await;
+    let lines = running.lines_of("").await;
+    assert_eq!(lines[0], format!("INFO rpc{{rpc.method=\"{UNARY}\"}}: in the handler"));
+    let child = ("reserve".to_owned(), Some(UNARY.to_owned()));
+    assert_eq!(exported(&running.telemetry, 2).await, [child, (UNARY.to_owned(), None)]);
+    running.telemetry.assert_balanced().await;
+}
+
+/// The first call of the outer layer starts anew, once it has met the inner one; later ones wait.
+#[tokio::test]
+async fn a_call_that_a_stricter_layer_starts_anew_has_one_span() {
+    let (telemetry, lines) = (TestTelemetry::new(), Lines::default());
+    let _subscriber = tracing::subscriber::set_default(lines.subscriber());
+    let outer = ServerLayer::new()
+        .tracing_span()
+        .instrumentation(telemetry.instrumentation());
+    let inner = ServerLayer::new().public_endpoint();
+    let server = serve_with(Server::builder().layer(outer).layer(inner), routes(true)).await;
+    for number in 0..3 {
+        UnaryClient::new(server.channel().await)
+            .call(Message::from(""))
+            .await
+            .unwrap();
+        tokio::task::yield_now().await;
+        let lines = lines.take();
+        let handler: Vec<_> = lines.iter().filter(|line| line.contains("in the handler")).collect();
+        assert_eq!(
+            handler,
+            [&format!("INFO rpc{{rpc.method=\"{UNARY}\"}}: in the handler")],
+            "{number}"
+        );
+    }
+}
+
+/// A request whose content type is not gRPC's has a call once a handler gets it.
+#[tokio::test]
+async fn a_call_that_starts_late_has_the_span() {
+    let running = running(ServerLayer::new().tracing_span(), true).await;
+    for _ in 0..2 {
+        let channel = ServiceBuilder::new()
+            .map_request(|mut request: http::Request<Body>| {
+                let text = http::HeaderValue::from_static("text/plain");
+                request.headers_mut().insert(http::header::CONTENT_TYPE, text);
+                request
+            })
+            .service(running.server.channel().await);
+        UnaryClient::new(channel).call(Message::from("")).await.unwrap();
+        let lines = running.lines_at_end().await;
+        assert_eq!(lines[0], format!("INFO rpc{{rpc.method=\"{UNARY}\"}}: in the handler"));
+    }
+}
