@@ -22,8 +22,8 @@ proxies` compares with what happens. Client and server are ours: a `TracedChanne
 
 Whatever the proxy, the server's span is a child of the client's span: none of them touches
 `traceparent`. The client's span has the address of the proxy as `server.address`. The server's
-span has the address in the column \"authority\", and the proxy's as `network.peer.address`. Each span has one
-duration with the same method, status code and error type.
+span has the address in the column \"authority\" as `server.address`. Each span has one duration with
+the same method, status code and error type.
 
 ";
 
@@ -71,6 +71,13 @@ fn text(table: &Table) -> String {
             "Without a proxy".clone_into(&mut name);
         }
         writeln!(page, "\n## {name}\n\n{}: {} cells differ.\n", proxy.about, odd(number)).unwrap();
+        if let Some(reason) = proxy.authority {
+            writeln!(
+                page,
+                "The server's span has the address that the proxy forwards to: {reason}.\n"
+            )
+            .unwrap();
+        }
         page += "| case | kinds | client | server | authority | why it differs |\n|---|---|---|---|---|---|\n";
         for case in Case::ALL {
             for (kinds, Entry { cell, reason }) in table.rows(number, case) {
