@@ -157,7 +157,7 @@ const CASES: [Case; 13] = [
         ],
         exit: 0,
         prints: "[Internal]   20 responses",
-        recorded: &[(OLD_REFLECTION, "OK", 1), (CALL, "INTERNAL", 20)],
+        recorded: &[(OLD_REFLECTION, "CANCELLED", 1), (CALL, "INTERNAL", 20)],
     },
     Case {
         tool: "grpc-health-probe",
