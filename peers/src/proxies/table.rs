@@ -26,6 +26,14 @@ pub(super) struct Cell {
     pub(super) authority: String,
 }
 
+impl Cell {
+    /// Returns whether a result is one of the expected ones: ` | ` separates those of a race.
+    pub(super) fn expects(&self, found: &Cell) -> bool {
+        let of_server = |server: &str| server == found.server;
+        self.client == found.client && self.authority == found.authority && self.server.split(" | ").any(of_server)
+    }
+}
+
 /// A cell, and why it is not that of a call without a proxy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -91,7 +99,10 @@ impl Table {
         let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let mut table = Table::read();
         for (key, cell) in found {
-            table.0.entry(key).or_default().cell = cell;
+            let entry = table.0.entry(key).or_default();
+            if !entry.cell.expects(&cell) {
+                entry.cell = cell;
+            }
         }
         let odd: Vec<Key> = table.0.keys().filter(|key| table.is_odd(key)).copied().collect();
         for (key, entry) in &mut table.0 {
