@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use integration_tests::http;
 use integration_tests::server::TIMEOUT;
 use integration_tests::telemetry::Attributes;
-use serde_json::Value;
+use serde_json::{Deserializer, Value};
 
 use super::FOLDER;
 use crate::daemon::{Daemon, configured, free_address};
@@ -84,10 +84,9 @@ impl Collector {
         let begun = Instant::now();
         loop {
             let text = fs::read_to_string(self.folder.path().join(signal)).unwrap_or_default();
-            // The last line may not be whole yet.
-            let lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
-            let messages = lines.map(|line| serde_json::from_str(line).unwrap());
-            let found: Vec<Value> = messages.flat_map(|message: Value| items(&message)).collect();
+            // The last message may not be whole yet.
+            let messages = Deserializer::from_str(&text).into_iter::<Value>().map_while(Result::ok);
+            let found: Vec<Value> = messages.flat_map(|message| items(&message)).collect();
             if found.len() >= count {
                 assert_eq!(found.len(), count, "{signal}");
                 return found;
@@ -144,4 +143,31 @@ fn sample(line: &str) -> Option<(Attributes, f64)> {
         rest = more.strip_prefix(',').unwrap_or(more);
     }
     Some((found, value.split(' ').next()?.parse().ok()?))
+}
+
+/// Waits until the sums of [`scraped`] are the expected ones.
+///
+/// # Panics
+///
+/// If they are not in time.
+pub fn wait_for<const N: usize>(
+    address: SocketAddr,
+    name: &str,
+    only: Option<(&str, &str)>,
+    by: [&str; N],
+    expected: &BTreeMap<[String; N], f64>,
+) {
+    let begun = Instant::now();
+    loop {
+        let found = scraped(address, name, only, by);
+        if found == *expected {
+            return;
+        }
+        assert!(
+            begun.elapsed() < TIMEOUT,
+            "{name} {only:?}: {found:#?} instead of {expected:#?}"
+        );
+        // Metrics of spans come after the spans, and nobody is notified.
+        thread::sleep(Duration::from_millis(20));
+    }
 }

@@ -66,7 +66,8 @@ impl Jaeger {
     pub fn search(&self, parameters: &[(&str, &str)]) -> Vec<Value> {
         let mut query = "traces?limit=1000&lookback=1h".to_owned();
         for (name, value) in parameters {
-            query += &format!("&{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC));
+            query.extend(["&", name, "="]);
+            query.extend(utf8_percent_encode(value, NON_ALPHANUMERIC));
         }
         self.api(&query).as_array().cloned().unwrap_or_default()
     }

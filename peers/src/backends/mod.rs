@@ -4,7 +4,7 @@ mod collector;
 mod jaeger;
 mod traffic;
 
-pub use collector::{Collector, install as install_collector, scraped};
+pub use collector::{Collector, install as install_collector, scraped, wait_for};
 pub use jaeger::{Jaeger, install as install_jaeger};
 pub use traffic::{counts, make, totals};
 

@@ -22,8 +22,11 @@ proxies` compares with what happens. Client and server are ours: a `TracedChanne
 
 Whatever the proxy, the server's span is a child of the client's span: none of them touches
 `traceparent`. The client's span has the address of the proxy as `server.address`. The server's
-span has the address in the column \"authority\", and the proxy's as `network.peer.address`. Each span has one
-duration with the same method, status code and error type.
+span has the address in the column \"authority\" as `server.address`. Each span has one duration with
+the same method, status code and error type.
+
+`\\|` separates the results of a race. A server that gets a request more than 5 ms after the client's
+clock has started takes a missed deadline for a cancel.
 
 ";
 
@@ -70,7 +73,14 @@ fn text(table: &Table) -> String {
         if number == 0 {
             "Without a proxy".clone_into(&mut name);
         }
-        writeln!(page, "\n## {name}\n\n{}: {} cells differ.\n", proxy.about, odd(number)).unwrap();
+        writeln!(page, "\n## {name}\n\n{}. {} cells differ.\n", proxy.about, odd(number)).unwrap();
+        if let Some(reason) = proxy.authority {
+            writeln!(
+                page,
+                "The server's span has the address that the proxy forwards to:\n{reason}.\n"
+            )
+            .unwrap();
+        }
         page += "| case | kinds | client | server | authority | why it differs |\n|---|---|---|---|---|---|\n";
         for case in Case::ALL {
             for (kinds, Entry { cell, reason }) in table.rows(number, case) {
@@ -83,7 +93,8 @@ fn text(table: &Table) -> String {
                         .collect::<Vec<_>>()
                         .join(", ")
                 };
-                let (client, server, authority) = (&cell.client, &cell.server, &cell.authority);
+                let (client, authority) = (&cell.client, &cell.authority);
+                let server = cell.server.replace('|', "\\|");
                 writeln!(
                     page,
                     "| {} | {kinds} | {client} | {server} | {authority} | {reason} |",

