@@ -23,6 +23,7 @@ use crate::grpc::timeout::Timeout;
 use crate::instrumentation::InstrumentationRef;
 use crate::method::Method;
 use crate::method::registry::MethodRegistry;
+use crate::metrics::series::MethodMetrics;
 use crate::span;
 
 /// The path of a call whose method is not known yet, and the registry that will know it.
@@ -122,9 +123,25 @@ impl Call {
     }
 
     #[inline]
-    pub(super) fn add_active(&self) {
-        self.method
-            .with_metrics(self.instrumentation.instruments(), |metrics| metrics.add_active(1));
+    pub(super) fn add_active(&mut self) {
+        if !self.extras.is_empty() {
+            self.extras.set_series(self.method, &self.instrumentation);
+            if self.unresolved.is_none() {
+                self.extras.set_method(self.method, &self.instrumentation, None);
+            }
+        }
+        self.with_metrics(|metrics| metrics.add_active(1));
+    }
+
+    /// Calls `use_metrics` with the time series of the call.
+    #[inline]
+    fn with_metrics(&self, use_metrics: impl FnOnce(&MethodMetrics)) {
+        match self.extras.metrics() {
+            None => self
+                .method
+                .with_metrics(self.instrumentation.instruments(), use_metrics),
+            Some(metrics) => use_metrics(metrics),
+        }
     }
 
     /// Attaches the call to `base`, the current context if `None`, without a span.
@@ -184,13 +201,8 @@ impl Call {
         &mut self.extras
     }
 
-    /// Returns the name of the method, `_OTHER` if it is not known.
-    pub(in crate::rpc) fn method_name(&self) -> &'static str {
-        self.method.name()
-    }
-
-    /// Returns the number of messages of a server's request, if they are counted.
-    pub(in crate::rpc) fn request_messages(&self) -> Option<u64> {
+    /// Returns the number of messages of the request, if they are counted.
+    fn request_messages(&self) -> Option<u64> {
         self.request_end.as_ref()?.messages()
     }
 
@@ -256,18 +268,22 @@ impl Call {
 
     /// Watches the request's body for an early end.
     pub(crate) fn watch_request(&mut self) -> Arc<RequestEnd> {
-        Arc::clone(self.request_end.insert(RequestEnd::take()))
+        let end = self.request_end.insert(RequestEnd::take());
+        self.extras.watch(end, self.method.side());
+        Arc::clone(end)
     }
 
     /// Takes the end of a request's body that has been watched before the call started.
     pub(crate) fn set_request_end(&mut self, end: Arc<RequestEnd>) {
+        self.extras.watch(&end, self.side());
         self.request_end = Some(end);
     }
 
-    /// Returns `true` if the request ended before it was whole: its caller has gone away.
+    /// Returns `true` if a server's request ended before it was whole: its caller has gone away.
     #[inline]
     pub(crate) fn request_is_lost(&self) -> bool {
-        self.request_end.as_ref().is_some_and(|end| end.is_lost())
+        let end = self.request_end.as_ref();
+        end.is_some_and(|end| end.is_lost() && self.side() == Side::Server)
     }
 
     /// Sets the encodings that the client accepts for its response.

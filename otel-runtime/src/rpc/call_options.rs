@@ -1,0 +1,55 @@
+//! Options of a layer that its calls need until their end, and what they need to know of a request.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::HeaderMap;
+
+use super::call_log::{CallLog, Remote};
+use crate::grpc::failures::Failures;
+use crate::metrics::attribute_set::AttributeSet;
+
+/// Options of a layer that its calls need until their end.
+#[derive(Clone, Default)]
+pub(crate) struct CallOptions {
+    pub(crate) failures: Option<Failures>,
+    pub(crate) log: Option<CallLog>,
+    pub(crate) message_counts: bool,
+    /// Whether a client's message sizes are recorded.
+    pub(crate) message_sizes: bool,
+}
+
+impl CallOptions {
+    /// Returns `true` if an option needs the number of messages.
+    pub(crate) fn counts_messages(&self) -> bool {
+        self.message_counts || self.log.is_some()
+    }
+}
+
+/// A request, as far as options need to know it until the end of its call.
+#[derive(Debug, Default)]
+pub(crate) struct RequestFacts {
+    pub(crate) remote: Remote,
+    /// Number of earlier attempts, by `grpc-previous-rpc-attempts` (gRFC A6).
+    pub(crate) previous_attempts: Option<i64>,
+    /// The user's own attributes on metrics.
+    pub(crate) attributes: Option<Arc<AttributeSet>>,
+}
+
+impl RequestFacts {
+    pub(crate) fn new(remote: Remote, headers: &HeaderMap) -> Self {
+        let attempts = headers.get("grpc-previous-rpc-attempts");
+        let attempts = attempts.and_then(|attempts| attempts.to_str().ok()?.parse::<u32>().ok());
+        RequestFacts {
+            remote,
+            previous_attempts: attempts.filter(|attempts| *attempts > 0).map(i64::from),
+            attributes: None,
+        }
+    }
+}
+
+impl fmt::Debug for CallOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallOptions").finish_non_exhaustive()
+    }
+}
