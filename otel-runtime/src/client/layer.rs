@@ -144,8 +144,9 @@ impl ClientLayer {
     ///
     /// `grpc.client.attempt.sent_total_compressed_message_size` and
     /// `grpc.client.attempt.rcvd_total_compressed_message_size` are the bytes of all messages that
-    /// a call sent and received, compressed if they are. Their attributes are `grpc.method` (`other`
-    /// if the method is not known), `grpc.target` and `grpc.status`.
+    /// a call sent and received, compressed if they are. Their attributes are `grpc.method`
+    /// (`other` if the method is not known), `grpc.target` and `grpc.status`. A message counts as
+    /// sent once the channel has taken it.
     ///
     /// An attempt is a call that passes this layer: retries outside of it are several, and retries
     /// inside of it are one.

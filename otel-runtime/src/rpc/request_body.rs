@@ -64,7 +64,16 @@ impl RequestEnd {
         self.is_lost.load(Ordering::Relaxed)
     }
 
+    /// Counts no further messages: the request belongs to another call, whose body counts them.
+    #[cold]
+    pub(super) fn stop_counting(&self) {
+        self.messages.store(0, Ordering::Relaxed);
+    }
+
     fn add_messages(&self, messages: u64) {
+        if self.messages.load(Ordering::Relaxed) == 0 {
+            return;
+        }
         self.messages.fetch_add(messages, Ordering::Relaxed);
         if let Some((counts, direction)) = self.counts.get() {
             counts.add_messages(*direction, messages);

@@ -122,6 +122,9 @@ impl Call {
         }
         self.with_metrics(|metrics| metrics.add_active(-1));
         self.extras.discard();
+        if let Some(end) = &self.request_end {
+            end.stop_counting();
+        }
         std::mem::forget(self.recording_context().cloned());
     }
 
