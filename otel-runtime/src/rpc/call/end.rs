@@ -2,14 +2,13 @@
 
 use std::time::{Duration, SystemTime};
 
+use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanRef, TraceContextExt};
-use opentelemetry::{Context, KeyValue};
 
 use super::Call;
 use crate::grpc::outcome::Outcome;
-use crate::guard::CaughtPanic;
+use crate::metrics::series::MethodMetrics;
 use crate::metrics::{exemplars, legacy};
-use crate::rpc::call_log::{self, EndedCall};
 use crate::{guard, semconv};
 
 impl Call {
@@ -20,72 +19,35 @@ impl Call {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        let outcome = if self.extras.is_empty() {
-            outcome
-        } else {
-            // A method that is not known by now stays unknown.
-            self.extras
-                .set_method(self.method, &self.instrumentation, self.request_end.as_deref());
-            self.extras.judge(self.method, outcome)
-        };
-        let elapsed = self.started_at.elapsed();
-        guard::METER.run(|| self.record_metrics(elapsed.as_secs_f64(), outcome));
-        if exemplars::are_enabled() {
-            self.record_exemplar(elapsed, outcome);
-        }
         if !self.extras.is_empty() {
-            self.end_extras(elapsed, outcome);
+            self.end_with_extras(outcome);
+            return;
         }
-        if let Some(context) = self.recording_context() {
-            guard::TRACER.run(|| self.end_span(&context.span(), elapsed, outcome));
-        }
-    }
-
-    /// Ends what options that are off by default have added to the call.
-    #[cold]
-    fn end_extras(&self, elapsed: Duration, outcome: Outcome<'_>) {
-        let side = self.side();
-        self.extras.record_metrics(self.method, outcome);
-        let (received, sent) = self.extras.messages(side, self.request_messages());
-        if self.extras.counts_by_method() {
-            self.set_attributes(|| {
-                let attributes = [
-                    (semconv::RPC_MESSAGES_RECEIVED, received.map(u64::cast_signed)),
-                    (semconv::RPC_MESSAGES_SENT, sent.map(u64::cast_signed)),
-                    (semconv::RPC_REQUEST_RESEND_COUNT, self.extras.previous_attempts()),
-                ];
-                let attributes = attributes.into_iter();
-                attributes.filter_map(|(key, value)| Some(KeyValue::new(key, value?)))
-            });
-        }
-        let is_failure = outcome.error_type(side).is_some();
-        if let Some(remote) = self.extras.logged(elapsed, is_failure) {
-            // A thread that is ending may have dropped its current context.
-            let attach = || self.context.clone().map(Context::attach);
-            let _attached = CaughtPanic::catch(attach).ok();
-            let ended = EndedCall {
-                side,
-                method: self.method.name(),
-                original_method: self.original_method(),
-                outcome,
-                elapsed,
-                remote,
-                received,
-                sent,
-            };
-            guard::SUBSCRIBER.run(|| call_log::log(&ended));
-        }
+        let elapsed = self.started_at.elapsed();
+        let instruments = self.instrumentation.instruments();
+        guard::METER.run(|| {
+            self.method
+                .with_metrics(instruments, |metrics| record(metrics, elapsed, outcome));
+            self.record_legacy(elapsed, outcome);
+        });
+        self.end_recorded(elapsed, outcome);
     }
 
     #[inline]
-    fn record_metrics(&self, seconds: f64, outcome: Outcome<'_>) {
-        let instruments = self.instrumentation.instruments();
-        self.with_metrics(|metrics| {
-            metrics.add_active(-1);
-            metrics.record_duration(seconds, outcome);
-        });
-        if let Some(legacy) = instruments.legacy() {
-            legacy.record_duration(self.side(), self.method.name(), seconds, outcome);
+    pub(super) fn record_legacy(&self, elapsed: Duration, outcome: Outcome<'_>) {
+        if let Some(legacy) = self.instrumentation.instruments().legacy() {
+            legacy.record_duration(self.side(), self.method.name(), elapsed.as_secs_f64(), outcome);
+        }
+    }
+
+    /// Ends the span of a call whose metrics are recorded.
+    #[inline]
+    pub(super) fn end_recorded(&self, elapsed: Duration, outcome: Outcome<'_>) {
+        if exemplars::are_enabled() {
+            self.record_exemplar(elapsed, outcome);
+        }
+        if let Some(context) = self.recording_context() {
+            guard::TRACER.run(|| self.end_span(&context.span(), elapsed, outcome));
         }
     }
 
@@ -177,4 +139,10 @@ impl Drop for Call {
             _ => self.end(self.abandoned()),
         }
     }
+}
+
+#[inline]
+pub(super) fn record(metrics: &MethodMetrics, elapsed: Duration, outcome: Outcome<'_>) {
+    metrics.add_active(-1);
+    metrics.record_duration(elapsed.as_secs_f64(), outcome);
 }

@@ -1,6 +1,7 @@
 //! The state of one call, and how it is recorded from its start to the first of its ends.
 
 mod end;
+mod extras;
 mod method;
 mod start;
 
@@ -23,7 +24,6 @@ use crate::grpc::timeout::Timeout;
 use crate::instrumentation::InstrumentationRef;
 use crate::method::Method;
 use crate::method::registry::MethodRegistry;
-use crate::metrics::series::MethodMetrics;
 use crate::span;
 
 /// The path of a call whose method is not known yet, and the registry that will know it.
@@ -124,23 +124,11 @@ impl Call {
 
     #[inline]
     pub(super) fn add_active(&mut self) {
-        if !self.extras.is_empty() {
-            self.extras.set_series(self.method, &self.instrumentation);
-            if self.unresolved.is_none() {
-                self.extras.set_method(self.method, &self.instrumentation, None);
-            }
-        }
-        self.with_metrics(|metrics| metrics.add_active(1));
-    }
-
-    /// Calls `use_metrics` with the time series of the call.
-    #[inline]
-    fn with_metrics(&self, use_metrics: impl FnOnce(&MethodMetrics)) {
-        match self.extras.metrics() {
-            None => self
-                .method
-                .with_metrics(self.instrumentation.instruments(), use_metrics),
-            Some(metrics) => use_metrics(metrics),
+        if self.extras.is_empty() {
+            self.method
+                .with_metrics(self.instrumentation.instruments(), |metrics| metrics.add_active(1));
+        } else {
+            self.start_extras();
         }
     }
 
@@ -194,16 +182,6 @@ impl Call {
     #[inline]
     pub(crate) fn handler_headers(&self) -> Option<&'static CapturedHeaders> {
         self.handler_headers
-    }
-
-    #[inline]
-    pub(crate) fn extras(&mut self) -> &mut Extras {
-        &mut self.extras
-    }
-
-    /// Returns the number of messages of the request, if they are counted.
-    fn request_messages(&self) -> Option<u64> {
-        self.request_end.as_ref()?.messages()
     }
 
     #[inline]
