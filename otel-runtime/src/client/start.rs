@@ -84,10 +84,12 @@ impl ClientLayer {
             extras: Extras::new(
                 self.options.call.as_ref(),
                 MessageSizes::new_if_enabled(&instrumentation, method, self.options.client_message_sizes()),
-                || RequestFacts {
-                    remote: Remote::Target(Arc::clone(self.registry.target())),
+                |options| RequestFacts {
+                    remote: options
+                        .log
+                        .map_or(Remote::Unknown, |_| Remote::Target(Arc::clone(self.registry.target()))),
+                    previous_attempts: None,
                     attributes: self.options.metric_attributes(request),
-                    ..RequestFacts::default()
                 },
             ),
             instrumentation,
@@ -141,8 +143,10 @@ impl SpanAttributes for ClientAttributes<'_> {
     }
 
     fn if_recording(&self, span: &mut BoxedSpan) {
-        for attribute in self.captured.attributes(self.request.headers()) {
-            span.set_attribute(attribute);
+        if !self.captured.is_empty() {
+            for attribute in self.captured.attributes(self.request.headers()) {
+                span.set_attribute(attribute);
+            }
         }
     }
 }

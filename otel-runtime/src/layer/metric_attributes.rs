@@ -4,9 +4,8 @@
 //! series of every method. A call then has a pointer to its series.
 
 use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
 use std::fmt;
-use std::hash::{BuildHasher, BuildHasherDefault};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::request::RpcRequest;
@@ -30,7 +29,6 @@ pub(crate) struct MetricAttributes {
 
 #[derive(Default)]
 struct Sets {
-    hasher: RandomState,
     /// By the hash of their values.
     by_hash: HashMap<u64, Vec<Arc<AttributeSet>>, BuildHasherDefault<Mix>>,
     len: usize,
@@ -80,7 +78,7 @@ impl MetricAttributes {
 
     fn get(&self, values: Values<'_>) -> Arc<AttributeSet> {
         let sets = self.sets.read().unwrap_or_else(PoisonError::into_inner);
-        let hash = sets.hasher.hash_one(values);
+        let hash = hash(values);
         if let Some(set) = sets.find(hash, values) {
             return set;
         }
@@ -109,6 +107,23 @@ impl MetricAttributes {
         sets.by_hash.entry(hash).or_default().push(Arc::clone(&set));
         set
     }
+}
+
+/// Returns a hash of the values.
+///
+/// Callers may choose values of one hash. That is no harm: there are not more than the limit.
+fn hash(values: Values<'_>) -> u64 {
+    let mut mix = Mix::default();
+    for value in values {
+        let value = value.unwrap_or_default().as_bytes();
+        mix.write_usize(value.len());
+        let (chunks, rest) = value.as_chunks::<8>();
+        for chunk in chunks {
+            mix.write_u64(u64::from_le_bytes(*chunk));
+        }
+        rest.iter().for_each(|byte| mix.write_u64(u64::from(*byte)));
+    }
+    mix.finish()
 }
 
 fn cut(value: &str) -> &str {

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use super::call_log::{CallLog, Remote};
 use crate::grpc::failures::Failures;
+use crate::grpc::request_headers::get_first;
 use crate::metrics::attribute_set::AttributeSet;
 
 /// Options of a layer that its calls need until their end.
@@ -36,16 +37,13 @@ pub(crate) struct RequestFacts {
     pub(crate) attributes: Option<Arc<AttributeSet>>,
 }
 
-impl RequestFacts {
-    pub(crate) fn new(remote: Remote, headers: &HeaderMap) -> Self {
-        let attempts = headers.get("grpc-previous-rpc-attempts");
-        let attempts = attempts.and_then(|attempts| attempts.to_str().ok()?.parse::<u32>().ok());
-        RequestFacts {
-            remote,
-            previous_attempts: attempts.filter(|attempts| *attempts > 0).map(i64::from),
-            attributes: None,
-        }
-    }
+const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc-attempts");
+
+/// Returns the number of earlier attempts, if the caller has told it.
+pub(crate) fn previous_attempts(headers: &HeaderMap) -> Option<i64> {
+    let attempts = get_first(headers, &PREVIOUS_ATTEMPTS)?;
+    let attempts: u32 = attempts.to_str().ok()?.parse().ok()?;
+    (attempts > 0).then_some(i64::from(attempts))
 }
 
 impl fmt::Debug for CallOptions {

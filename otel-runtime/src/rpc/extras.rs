@@ -59,6 +59,11 @@ impl State {
         self.options.as_ref().is_some_and(|options| options.counts_messages())
     }
 
+    #[cold]
+    fn watches_request(&self) -> bool {
+        self.message_sizes.is_some() || self.counts_by_method()
+    }
+
     fn counts_by_method(&self) -> bool {
         self.options.as_ref().is_some_and(|options| options.message_counts)
     }
@@ -70,20 +75,24 @@ impl Extras {
     pub(crate) fn new(
         options: Option<&Arc<CallOptions>>,
         message_sizes: Option<Arc<MessageSizes>>,
-        request: impl FnOnce() -> RequestFacts,
+        request: impl FnOnce(&CallOptions) -> RequestFacts,
     ) -> Self {
         if options.is_none() && message_sizes.is_none() {
             return Extras(None);
         }
-        Extras::with_state(options.cloned(), message_sizes, request())
+        Extras::with_state(options, message_sizes, request)
     }
 
+    // Evaluates `request` in here, so that its code is not in that of a call without options.
     #[cold]
+    #[inline(never)]
     fn with_state(
-        options: Option<Arc<CallOptions>>,
+        options: Option<&Arc<CallOptions>>,
         message_sizes: Option<Arc<MessageSizes>>,
-        request: RequestFacts,
+        request: impl FnOnce(&CallOptions) -> RequestFacts,
     ) -> Self {
+        let request = options.map_or_else(RequestFacts::default, |options| request(options));
+        let options = options.cloned();
         let pooled = POOL.try_with(|pool| pool.borrow_mut().pop()).ok().flatten();
         let mut state = pooled.unwrap_or_default();
         *state = State {
@@ -109,6 +118,12 @@ impl Extras {
     #[inline]
     pub(crate) fn response_counter(&self, direction: Direction, headers: &HeaderMap) -> Option<BodyCounter> {
         let state = self.0.as_ref()?;
+        Extras::response_counter_of(state, direction, headers)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn response_counter_of(state: &State, direction: Direction, headers: &HeaderMap) -> Option<BodyCounter> {
         if let Some(sizes) = &state.message_sizes {
             return sizes.response_counter(direction, headers);
         }
@@ -138,10 +153,7 @@ impl Extras {
     /// Returns `true` if the body of a request must be wrapped, wherever it comes from.
     #[inline]
     pub(crate) fn watches_request(&self) -> bool {
-        let Some(state) = &self.0 else {
-            return false;
-        };
-        state.message_sizes.is_some() || state.counts_by_method()
+        self.0.as_deref().is_some_and(State::watches_request)
     }
 
     /// Returns `true` if messages are counted by method, while the call runs.

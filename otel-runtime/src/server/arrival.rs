@@ -24,7 +24,7 @@ use crate::layer::request::RpcRequest;
 use crate::rpc::active_call::{ActiveCall, Found};
 use crate::rpc::call::{CallParams, UnresolvedMethod};
 use crate::rpc::call_log::Remote;
-use crate::rpc::call_options::RequestFacts;
+use crate::rpc::call_options::{RequestFacts, previous_attempts};
 use crate::rpc::current;
 use crate::rpc::extras::Extras;
 use crate::rpc::message_sizes::{BodyCounter, MessageSizes};
@@ -147,7 +147,7 @@ impl ServerLayer {
         deferred: Option<(Instant, Found)>,
     ) -> ActiveCall {
         let instrumentation = self.options.instrumentation();
-        let needs_addrs = instrumentation.has_tracer() || self.options.call.is_some();
+        let needs_addrs = instrumentation.has_tracer() || self.options.logs_calls();
         let addrs = if needs_addrs || is_otlp_path(request.uri().path()) {
             ConnectionAddrs::from_http(request)
         } else {
@@ -200,12 +200,16 @@ impl ServerLayer {
             extras: Extras::new(
                 self.options.call.as_ref(),
                 MessageSizes::new_if_enabled(&instrumentation, method, self.message_sizes),
-                || {
-                    let remote = incoming.peer().map_or(Remote::Unknown, Remote::Socket);
-                    RequestFacts {
-                        attributes: self.options.metric_attributes(&request),
-                        ..RequestFacts::new(remote, incoming.headers)
-                    }
+                |options| RequestFacts {
+                    remote: options
+                        .log
+                        .and_then(|_| incoming.peer())
+                        .map_or(Remote::Unknown, Remote::Socket),
+                    previous_attempts: options
+                        .message_counts
+                        .then(|| previous_attempts(incoming.headers))
+                        .flatten(),
+                    attributes: self.options.metric_attributes(&request),
                 },
             ),
             instrumentation,
