@@ -121,7 +121,9 @@ fn hash(values: Values<'_>) -> u64 {
         for chunk in chunks {
             mix.write_u64(u64::from_le_bytes(*chunk));
         }
-        rest.iter().for_each(|byte| mix.write_u64(u64::from(*byte)));
+        for byte in rest {
+            mix.write_u64(u64::from(*byte));
+        }
     }
     mix.finish()
 }
