@@ -153,6 +153,9 @@ impl MethodMetrics {
     }
 
     /// Records the duration of one call, in seconds.
+    // Always inlined, although it has a second caller: saves 15 instructions.
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
     pub(crate) fn record_duration(&self, seconds: f64, outcome: Outcome<'_>) {
         match outcome.metric_index() {
             Some(index) => self.record(seconds, self.by_outcome[index].get_or_init(|| self.bind(outcome))),

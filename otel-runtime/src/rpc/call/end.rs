@@ -41,7 +41,9 @@ impl Call {
     }
 
     /// Ends the span of a call whose metrics are recorded.
-    #[inline]
+    // Always inlined, although it has a second caller: saves 15 instructions.
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
     pub(super) fn end_recorded(&self, elapsed: Duration, outcome: Outcome<'_>) {
         if exemplars::are_enabled() {
             self.record_exemplar(elapsed, outcome);
