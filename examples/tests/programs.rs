@@ -86,6 +86,8 @@ fn run_shop() -> Collector {
     assert_eq!(client.stdout, expected);
     let log = shop.close();
     assert!(log.contains("closed"), "{log}");
+    // Four orders, two of which the cashier was asked about.
+    assert_eq!(log.matches("incoming call").count(), 6, "{log}");
     collector
 }
 

@@ -71,6 +71,7 @@ pub(crate) static FAILURES: Guard = Guard::new("`failures`", "the default decide
 pub(crate) static FILTER: Guard = Guard::new("`filter`", "the RPC is recorded");
 pub(crate) static PUBLIC_ENDPOINT: Guard = Guard::new("`public_endpoint_if`", "the caller is untrusted");
 pub(crate) static SPAN_ATTRIBUTES: Guard = Guard::new("`span_attributes`", "the span is recorded without them");
+pub(crate) static METRIC_ATTRIBUTES: Guard = Guard::new("`metric_attributes`", "metrics are recorded without them");
 pub(crate) static FIELDS: Guard = Guard::new("`fields`", "the span is recorded without them");
 pub(crate) static INSTRUMENTATION: Guard = Guard::new("`instrumentation`", "the RPC is not recorded");
 pub(crate) static PROPAGATOR: Guard = Guard::new("the propagator", "the trace context is not propagated");

@@ -74,11 +74,72 @@ pub(crate) const SERVER_CALL_SENT_SIZE: Instrument = Instrument {
     description: "Compressed message bytes sent per server call.",
 };
 
+/// Defined by gRPC, because the conventions have no size metrics. Off by default.
+pub(crate) const CLIENT_ATTEMPT_RECEIVED_SIZE: Instrument = Instrument {
+    name: "grpc.client.attempt.rcvd_total_compressed_message_size",
+    unit: "By",
+    description: "Compressed message bytes received per call attempt.",
+};
+
+/// Defined by gRPC, because the conventions have no size metrics. Off by default.
+pub(crate) const CLIENT_ATTEMPT_SENT_SIZE: Instrument = Instrument {
+    name: "grpc.client.attempt.sent_total_compressed_message_size",
+    unit: "By",
+    description: "Compressed message bytes sent per client call attempt.",
+};
+
+/// Started calls, received messages, sent messages. The first is gRPC's; nobody has defined the
+/// others, which are named like its sizes. Off by default.
+pub(crate) const SERVER_MESSAGE_COUNTERS: [Instrument; 3] = [
+    Instrument {
+        name: "grpc.server.call.started",
+        unit: "{call}",
+        description: "Number of server calls started.",
+    },
+    Instrument {
+        name: "grpc.server.call.rcvd_messages",
+        unit: "{message}",
+        description: "Number of messages received by server calls.",
+    },
+    Instrument {
+        name: "grpc.server.call.sent_messages",
+        unit: "{message}",
+        description: "Number of messages sent by server calls.",
+    },
+];
+
+/// [`SERVER_MESSAGE_COUNTERS`] of a client.
+pub(crate) const CLIENT_MESSAGE_COUNTERS: [Instrument; 3] = [
+    Instrument {
+        name: "grpc.client.attempt.started",
+        unit: "{attempt}",
+        description: "Number of client call attempts started.",
+    },
+    Instrument {
+        name: "grpc.client.attempt.rcvd_messages",
+        unit: "{message}",
+        description: "Number of messages received by client call attempts.",
+    },
+    Instrument {
+        name: "grpc.client.attempt.sent_messages",
+        unit: "{message}",
+        description: "Number of messages sent by client call attempts.",
+    },
+];
+
 /// `pkg.Service/Method`, or `other`.
 pub(crate) const GRPC_METHOD: &str = "grpc.method";
 /// The value of [`GRPC_METHOD`] for an unknown method.
 pub(crate) const GRPC_OTHER: &str = "other";
 pub(crate) const GRPC_STATUS: &str = "grpc.status";
+/// The target of a client's channel.
+pub(crate) const GRPC_TARGET: &str = "grpc.target";
+
+/// Number of messages of an RPC, on its span and its log event. No convention has a name for it.
+pub(crate) const RPC_MESSAGES_RECEIVED: &str = "rpc.messages.received";
+pub(crate) const RPC_MESSAGES_SENT: &str = "rpc.messages.sent";
+/// Number of earlier attempts, after the conventions' `http.request.resend_count`.
+pub(crate) const RPC_REQUEST_RESEND_COUNT: &str = "rpc.request.resend_count";
 
 /// gRPC's bucket boundaries for sizes, in bytes: see [gRFC A66].
 ///

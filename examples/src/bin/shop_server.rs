@@ -19,7 +19,7 @@ use examples::services::{Cashier, Storefront};
 use examples::shop::payment_server::PaymentServer;
 use examples::shop::shop_server::ShopServer;
 use examples::stop;
-use otel_runtime::{ServerLayer, TracedChannel};
+use otel_runtime::{LoggedCalls, ServerLayer, TracedChannel};
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Endpoint, Server};
 
@@ -37,7 +37,8 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let cashier = TracedChannel::connect_lazy(&Endpoint::from_shared(format!("http://{address}"))?);
     tracing::info!(%address, "open");
     Server::builder()
-        .layer(ServerLayer::new())
+        // Logs one line for each RPC, as an access log does.
+        .layer(ServerLayer::new().log_calls(LoggedCalls::All))
         .add_service(ShopServer::new(Storefront::new(cashier)))
         .add_service(PaymentServer::new(Cashier))
         .serve_with_incoming_shutdown(incoming, async {

@@ -17,6 +17,7 @@ use super::future::ClientFuture;
 use super::readiness::Readiness;
 use super::target::Target;
 use crate::attributes::captured_headers::CapturedHeaders;
+use crate::layer::call_options::call_options;
 use crate::layer::options::{Options, options};
 use crate::layer::response_future::ResponseFuture;
 use crate::method::registry::MethodRegistry;
@@ -139,6 +140,28 @@ impl ClientLayer {
         let _ = CONFIGURED.set(self);
     }
 
+    /// Records gRPC's own metrics of message sizes (gRFC A66).
+    ///
+    /// `grpc.client.attempt.sent_total_compressed_message_size` and
+    /// `grpc.client.attempt.rcvd_total_compressed_message_size` are the bytes of all messages that
+    /// a call sent and received, compressed if they are. Their attributes are `grpc.method`
+    /// (`other` if the method is not known), `grpc.target` and `grpc.status`. A message counts as
+    /// sent once the channel has taken it.
+    ///
+    /// An attempt is a call that passes this layer: retries outside of it are several, and retries
+    /// inside of it are one.
+    ///
+    /// ```
+    /// use otel_runtime::ClientLayer;
+    ///
+    /// let layer = ClientLayer::new("shop.example:50051").message_sizes();
+    /// # let _ = layer;
+    /// ```
+    #[must_use]
+    pub fn message_sizes(self) -> Self {
+        self.with_options(|options| options.call_mut().message_sizes = true)
+    }
+
     /// Leaves `server.address` and `server.port` out of metrics. Spans keep them.
     ///
     /// Use this if a program has many targets, such as the addresses that it resolves by itself.
@@ -152,6 +175,7 @@ impl ClientLayer {
 }
 
 options! { ClientLayer }
+call_options! { ClientLayer }
 
 impl<S> Layer<S> for ClientLayer {
     type Service = ClientService<S>;

@@ -20,6 +20,7 @@ use crate::method::Method;
 use crate::rpc::active_call::ActiveCall;
 use crate::rpc::call::{CallParams, SpanParent, UnresolvedMethod};
 use crate::rpc::call_log::Remote;
+use crate::rpc::call_options::RequestFacts;
 use crate::rpc::extras::Extras;
 use crate::rpc::message_sizes::MessageSizes;
 use crate::rpc::origin::RequestOrigin;
@@ -49,14 +50,16 @@ impl ClientLayer {
             }
             return None;
         }
-        let call = self.start_outgoing(&outgoing, context, captured, waiting_since);
+        let mut call = self.start_outgoing(&outgoing, context, captured, waiting_since);
         let instrumentation = call.instrumentation();
         match call.context() {
             Some(context) => instrumentation.inject(context, request.headers_mut()),
             None => Context::map_current(|context| instrumentation.inject(context, request.headers_mut())),
         }
-        if let Some(sizes) = call.message_sizes() {
-            request_body::wrap(request.body_mut(), Some(sizes.counter(Direction::Sent)), || None);
+        if call.extras().watches_request() {
+            let counter = call.extras().request_counter(Direction::Sent);
+            let counts = call.extras().counts_by_method();
+            request_body::wrap(request.body_mut(), counter, || counts.then(|| call.watch_request()));
         }
         Some(ActiveCall::Recorded(call))
     }
@@ -80,8 +83,14 @@ impl ClientLayer {
             }),
             extras: Extras::new(
                 self.options.call.as_ref(),
-                MessageSizes::new_if_enabled(&instrumentation, method, false),
-                || Remote::Target(Arc::clone(self.registry.target())),
+                MessageSizes::new_if_enabled(&instrumentation, method, self.options.client_message_sizes()),
+                |options| RequestFacts {
+                    remote: options
+                        .log
+                        .map_or(Remote::Unknown, |_| Remote::Target(Arc::clone(self.registry.target()))),
+                    previous_attempts: None,
+                    attributes: self.options.metric_attributes(request),
+                },
             ),
             instrumentation,
             layer_headers: Some(captured),
@@ -134,8 +143,10 @@ impl SpanAttributes for ClientAttributes<'_> {
     }
 
     fn if_recording(&self, span: &mut BoxedSpan) {
-        for attribute in self.captured.attributes(self.request.headers()) {
-            span.set_attribute(attribute);
+        if !self.captured.is_empty() {
+            for attribute in self.captured.attributes(self.request.headers()) {
+                span.set_attribute(attribute);
+            }
         }
     }
 }

@@ -75,7 +75,29 @@ impl MessageFrames {
             message(self.last_head());
             return content.len() as u64;
         }
-        self.on_any_bytes(data, &mut message)
+        self.on_messages(data, message)
+    }
+
+    /// Reads the whole messages at the start of a frame, and what follows them.
+    #[inline(never)]
+    fn on_messages(&mut self, mut data: &[u8], mut message: impl FnMut(MessageHead)) -> u64 {
+        let mut passed = 0;
+        if self.head_len == 0 {
+            while let [flag, a, b, c, d, content @ ..] = data {
+                let size = u32::from_be_bytes([*a, *b, *c, *d]);
+                let Some(rest) = content.get(size as usize..) else {
+                    break;
+                };
+                self.head = [*flag, *a, *b, *c, *d];
+                message(MessageHead { flag: *flag, size });
+                passed += u64::from(size);
+                data = rest;
+            }
+        }
+        if data.is_empty() {
+            return passed;
+        }
+        passed + self.on_any_bytes(data, &mut message)
     }
 
     #[cold]

@@ -14,6 +14,24 @@ pub(crate) enum Direction {
     Sent,
 }
 
+impl Side {
+    /// Returns the direction of a request's messages.
+    pub(crate) const fn request_direction(self) -> Direction {
+        match self {
+            Side::Server => Direction::Received,
+            Side::Client => Direction::Sent,
+        }
+    }
+
+    /// Returns the direction of a response's messages.
+    pub(crate) const fn response_direction(self) -> Direction {
+        match self {
+            Side::Server => Direction::Sent,
+            Side::Client => Direction::Received,
+        }
+    }
+}
+
 /// The side that a type is for, known at compile time.
 pub(crate) trait Role {
     const SIDE: Side;

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use opentelemetry::KeyValue;
 
 use super::filter::Filter;
+use super::metric_attributes::MetricAttributes;
 use super::request::RpcRequest;
 use crate::attributes::captured_headers::CapturedHeaders;
 use crate::guard;
 use crate::instrumentation::{Instrumentation, InstrumentationRef};
+use crate::metrics::attribute_set::AttributeSet;
 use crate::rpc::call::Call;
-use crate::rpc::extras::CallOptions;
+use crate::rpc::call_options::CallOptions;
 
 type MakeAttributes = Arc<dyn Fn(&RpcRequest<'_>) -> Vec<KeyValue> + Send + Sync>;
 
@@ -21,7 +23,8 @@ pub(crate) struct Options {
     pub(crate) captured_headers: CapturedHeaders,
     pub(crate) span_attributes: Option<MakeAttributes>,
     pub(crate) instrumentation: Option<Instrumentation>,
-    /// `None` if all of them are off.
+    pub(crate) metric_attributes: Option<MetricAttributes>,
+    /// `None` if all of them are off, and there are no `metric_attributes`.
     pub(crate) call: Option<Arc<CallOptions>>,
 }
 
@@ -39,6 +42,26 @@ impl Options {
     /// Returns the options that calls need until their end, to set one of them.
     pub(crate) fn call_mut(&mut self) -> &mut CallOptions {
         Arc::make_mut(self.call.get_or_insert_default())
+    }
+
+    /// Returns the user's own attributes on the metrics of a request.
+    pub(crate) fn metric_attributes(&self, request: &RpcRequest<'_>) -> Option<Arc<AttributeSet>> {
+        self.metric_attributes.as_ref()?.of(request)
+    }
+
+    /// Returns `true` if an option needs the number of messages.
+    pub(crate) fn counts_messages(&self) -> bool {
+        self.call.as_ref().is_some_and(|options| options.counts_messages())
+    }
+
+    /// Returns `true` if messages are counted by method.
+    pub(crate) fn counts_by_method(&self) -> bool {
+        self.call.as_ref().is_some_and(|options| options.message_counts)
+    }
+
+    /// Returns `true` if a client's message sizes are recorded.
+    pub(crate) fn client_message_sizes(&self) -> bool {
+        self.call.as_ref().is_some_and(|options| options.message_sizes)
     }
 
     /// Returns `true` if calls are logged.
@@ -137,72 +160,6 @@ macro_rules! options {
             {
                 self.with_options(|options| {
                     options.span_attributes = Some(Arc::new(move |request| attributes(request).into_iter().collect()));
-                })
-            }
-
-            /// Sets which status codes are failures, by `rpc.method` and code.
-            ///
-            /// A failure has `error.type`, and its span has the status `Error`. `Some` decides, and
-            /// `None` leaves it to the semantic conventions: every code but `OK` on a client, and
-            /// the codes of a server's own mistakes on a server. `OK` is never a failure, and a
-            /// panic always is. A method that is not known is `_OTHER`. If the function
-            /// [panics](crate::docs::emitted#panics), the conventions decide.
-            ///
-            /// ```
-            /// use otel_runtime::{ClientLayer, ServerLayer};
-            /// use tonic::Code;
-            ///
-            /// let server = ServerLayer::new().failures(|method, code| match (method, code) {
-            ///     ("shop.Orders/Place", Code::ResourceExhausted) => Some(true),
-            ///     _ => None,
-            /// });
-            /// let client = ClientLayer::new("shop.example:50051").failures(|_, code| match code {
-            ///     Code::NotFound | Code::Cancelled => Some(false),
-            ///     _ => None,
-            /// });
-            /// # let _ = (server, client);
-            /// ```
-            #[must_use]
-            pub fn failures(
-                self,
-                is_failure: impl Fn(&str, tonic::Code) -> Option<bool> + Send + Sync + 'static,
-            ) -> Self {
-                let failures = $crate::grpc::failures::Failures::new(is_failure);
-                self.with_options(|options| options.call_mut().failures = Some(failures))
-            }
-
-            /// Logs one `tracing` event for each of these calls, when it ends.
-            ///
-            /// The event belongs to the RPC's span, and has the target `otel_runtime::calls`. Its
-            /// level is ERROR if the server failed, WARN if a client's call did, and INFO for any
-            /// other outcome. [Its fields](crate::docs::emitted#log-events) are the method, the
-            /// code, the duration, the other end, and the numbers of messages. If the option is
-            /// set several times, each call is logged that one of them selects.
-            ///
-            /// ```
-            /// use std::time::Duration;
-            ///
-            /// use otel_runtime::{ClientLayer, LoggedCalls, ServerLayer};
-            ///
-            /// let server = ServerLayer::new().log_calls(LoggedCalls::All);
-            /// let client = ClientLayer::new("shop.example:50051")
-            ///     .log_calls(LoggedCalls::Failures)
-            ///     .log_calls(LoggedCalls::SlowerThan(Duration::from_secs(1)));
-            /// # let _ = (server, client);
-            /// ```
-            #[must_use]
-            pub fn log_calls(self, calls: $crate::LoggedCalls) -> Self {
-                self.with_options(|options| options.call_mut().log.get_or_insert_default().add(calls))
-            }
-
-            /// Sets which status codes are failures, by their names. For otel-setup.
-            #[doc(hidden)]
-            #[must_use]
-            pub fn failures_by_code(self, codes: Vec<(&'static str, bool)>) -> Self {
-                self.failures(move |_, code| {
-                    let name = $crate::grpc::outcome::Outcome::new(code, "").code_str();
-                    let code = codes.iter().find(|(code, _)| *code == name);
-                    code.map(|(_, is_failure)| *is_failure)
                 })
             }
 

@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 
 use crate::grpc::progress::{Progress, ResponseRole};
 use crate::grpc::response_status::OwnedOutcome;
-use crate::grpc::side::{Direction, Side};
+use crate::grpc::side::Side;
 use crate::guard::CaughtPanic;
 use crate::rpc::active_call::ActiveCall;
 use crate::rpc::call::Call;
@@ -83,11 +83,9 @@ impl<B: Body, R: ResponseRole> ResponseBody<B, R> {
             call = response::start_answered(call, response.headers());
         }
         if let Some(call) = recorded(&mut call) {
-            let direction = match R::SIDE {
-                Side::Server => Direction::Sent,
-                Side::Client => Direction::Received,
-            };
-            counter = call.extras().response_counter(direction, response.headers());
+            counter = call
+                .extras()
+                .response_counter(R::SIDE.response_direction(), response.headers());
             progress.on_headers(response.headers(), call.offered_encodings());
             response::on_headers(call, &response);
         }
@@ -138,7 +136,8 @@ impl<B: Body, R: ResponseRole> ResponseBody<B, R> {
         }
         if let (Some(counter), None | Some(Ok(_))) = (this.counter, frame) {
             let messages = counter.on_poll(frame.as_ref().and_then(|frame| frame.as_ref().ok()));
-            call.extras().add_response_messages(messages);
+            call.extras()
+                .add_response_messages(R::SIDE.response_direction(), messages);
         }
         match frame {
             Some(Ok(frame)) => {

@@ -12,8 +12,10 @@ use opentelemetry::KeyValue;
 use crate::grpc::outcome::Outcome;
 use crate::grpc::side::Side;
 use crate::intern::{Interner, intern};
+use crate::metrics::attribute_set::AttributeSet;
 use crate::metrics::exemplars::MethodExemplars;
 use crate::metrics::instruments::Instruments;
+use crate::metrics::message_counts::MethodCounts;
 use crate::metrics::series::MethodMetrics;
 use crate::semconv;
 
@@ -34,6 +36,8 @@ pub(crate) struct Method {
     /// Most programs have only one. Any other instrumentation looks its series up in a map.
     metrics: OnceLock<(u64, Arc<MethodMetrics>)>,
     exemplars: MethodExemplars,
+    /// The message counts of the first instrumentation that counted them, and its id.
+    counts: OnceLock<(u64, Arc<MethodCounts>)>,
 }
 
 impl Method {
@@ -62,6 +66,7 @@ impl Method {
             target: Box::from(target),
             metrics: OnceLock::new(),
             exemplars: MethodExemplars::default(),
+            counts: OnceLock::new(),
         }
     }
 
@@ -109,9 +114,51 @@ impl Method {
         }
     }
 
+    /// Returns the method's time series with attributes of the user's own.
+    pub(crate) fn metrics_with(&'static self, instruments: &Instruments, set: &AttributeSet) -> Arc<MethodMetrics> {
+        set.series((instruments.id(), std::ptr::from_ref(self).addr()), |attributes| {
+            let call = instruments.call(self.side);
+            call.method_with(self.side, self.name, &self.target, attributes)
+        })
+    }
+
     #[inline]
     pub(crate) fn exemplars(&self) -> &MethodExemplars {
         &self.exemplars
+    }
+
+    /// Returns the attributes of gRPC's own metrics, `grpc.method` and a client's `grpc.target`.
+    pub(crate) fn grpc_attributes(&self) -> Vec<KeyValue> {
+        let method = if self.is_other() {
+            semconv::GRPC_OTHER
+        } else {
+            self.name
+        };
+        let mut attributes = Vec::with_capacity(3);
+        attributes.push(KeyValue::new(semconv::GRPC_METHOD, method));
+        let target: Vec<_> = self
+            .target
+            .iter()
+            .map(|attribute| attribute.value.to_string())
+            .collect();
+        if !target.is_empty() {
+            attributes.push(KeyValue::new(semconv::GRPC_TARGET, target.join(":")));
+        }
+        attributes
+    }
+
+    /// Returns the message counts of the method with these instruments.
+    #[cold]
+    pub(crate) fn message_counts(&self, instruments: &Instruments) -> Arc<MethodCounts> {
+        if let Some((id, counts)) = self.counts.get()
+            && *id == instruments.id()
+        {
+            return Arc::clone(counts);
+        }
+        let counters = instruments.message_counters(self.side);
+        let counts = counters.method(self.name, &self.target, || self.grpc_attributes());
+        self.counts.get_or_init(|| (instruments.id(), Arc::clone(&counts)));
+        counts
     }
 
     /// Returns the name of the call duration, and its attributes for this outcome.

@@ -9,6 +9,7 @@ use opentelemetry::metrics::{Histogram, Meter, UpDownCounter};
 use crate::grpc::outcome::Outcome;
 use crate::grpc::side::Side;
 use crate::metrics::legacy::Legacy;
+use crate::metrics::message_counts::MessageCounters;
 use crate::metrics::series::CallInstruments;
 use crate::semconv;
 
@@ -19,8 +20,11 @@ pub(crate) struct Instruments {
     server: Arc<CallInstruments>,
     client: Arc<CallInstruments>,
     legacy: Option<Legacy>,
-    meter: Meter,
-    message_sizes: OnceLock<MessageSizeInstruments>,
+    meters: Meters,
+    /// By side. Created when they are first used, so that a meter has them only if they
+    /// are enabled.
+    message_sizes: [OnceLock<MessageSizeInstruments>; 2],
+    message_counters: [OnceLock<Arc<MessageCounters>>; 2],
     /// The buckets of call durations, in seconds.
     boundaries: Box<[f64]>,
 }
@@ -32,7 +36,7 @@ pub(crate) struct Meters {
     pub(crate) hook: Meter,
 }
 
-/// gRPC's own metrics of the messages of a server's call (gRFC A66).
+/// gRPC's own metrics of the messages of a call (gRFC A66).
 struct MessageSizeInstruments {
     received: Histogram<u64>,
     sent: Histogram<u64>,
@@ -43,24 +47,25 @@ impl Instruments {
     pub(crate) fn new(meters: Meters, boundaries: &[f64]) -> Self {
         static IDS: AtomicU64 = AtomicU64::new(0);
 
-        let Meters { rpc: meter, hook } = meters;
+        let Meters { rpc: meter, hook } = &meters;
 
         Instruments {
             id: IDS.fetch_add(1, Ordering::Relaxed),
             server: CallInstruments::new(
-                (&hook, semconv::SERVER_ACTIVE_REQUESTS.name),
-                call_duration(&meter, &semconv::SERVER_CALL_DURATION, boundaries),
-                active_requests(&meter, &semconv::SERVER_ACTIVE_REQUESTS),
+                (hook, semconv::SERVER_ACTIVE_REQUESTS.name),
+                call_duration(meter, &semconv::SERVER_CALL_DURATION, boundaries),
+                active_requests(meter, &semconv::SERVER_ACTIVE_REQUESTS),
             ),
             client: CallInstruments::new(
-                (&hook, semconv::CLIENT_ACTIVE_REQUESTS.name),
-                call_duration(&meter, &semconv::CLIENT_CALL_DURATION, boundaries),
-                active_requests(&meter, &semconv::CLIENT_ACTIVE_REQUESTS),
+                (hook, semconv::CLIENT_ACTIVE_REQUESTS.name),
+                call_duration(meter, &semconv::CLIENT_CALL_DURATION, boundaries),
+                active_requests(meter, &semconv::CLIENT_ACTIVE_REQUESTS),
             ),
-            legacy: Legacy::from_env(&meter),
-            message_sizes: OnceLock::new(),
+            legacy: Legacy::from_env(meter),
+            message_sizes: [OnceLock::new(), OnceLock::new()],
+            message_counters: [OnceLock::new(), OnceLock::new()],
             boundaries: Box::from(boundaries),
-            meter,
+            meters,
         }
     }
 
@@ -88,24 +93,33 @@ impl Instruments {
         self.legacy.as_ref()
     }
 
-    /// Records the total size of the messages that one call of a server received and sent.
-    ///
-    /// The first call creates the instruments, so that a meter has them only if they are enabled.
+    /// Returns the counters of started calls and of messages.
+    pub(crate) fn message_counters(&self, side: Side) -> &MessageCounters {
+        let Meters { rpc, hook } = &self.meters;
+        self.message_counters[side as usize].get_or_init(|| MessageCounters::new(side, rpc, hook))
+    }
+
+    /// Records the total size of the messages that one call received and sent.
     pub(crate) fn record_message_sizes(
         &self,
-        grpc_method: &'static str,
+        side: Side,
+        mut attributes: Vec<KeyValue>,
         outcome: Outcome<'_>,
         received: Option<u64>,
         sent: Option<u64>,
     ) {
-        let instruments = self.message_sizes.get_or_init(|| MessageSizeInstruments {
-            received: message_size(&self.meter, &semconv::SERVER_CALL_RECEIVED_SIZE),
-            sent: message_size(&self.meter, &semconv::SERVER_CALL_SENT_SIZE),
+        let (received_size, sent_size) = match side {
+            Side::Server => (&semconv::SERVER_CALL_RECEIVED_SIZE, &semconv::SERVER_CALL_SENT_SIZE),
+            Side::Client => (
+                &semconv::CLIENT_ATTEMPT_RECEIVED_SIZE,
+                &semconv::CLIENT_ATTEMPT_SENT_SIZE,
+            ),
+        };
+        let instruments = self.message_sizes[side as usize].get_or_init(|| MessageSizeInstruments {
+            received: message_size(&self.meters.rpc, received_size),
+            sent: message_size(&self.meters.rpc, sent_size),
         });
-        let attributes = [
-            KeyValue::new(semconv::GRPC_METHOD, grpc_method),
-            KeyValue::new(semconv::GRPC_STATUS, outcome.code_str()),
-        ];
+        attributes.push(KeyValue::new(semconv::GRPC_STATUS, outcome.code_str()));
         for (histogram, size) in [(&instruments.received, received), (&instruments.sent, sent)] {
             if let Some(size) = size {
                 histogram.record(size, &attributes);

@@ -28,7 +28,7 @@ pub(crate) struct CallInstruments {
     methods: Mutex<HashMap<SeriesKey, Arc<MethodMetrics>>>,
 }
 
-/// The name of the method, and the address of the client's target.
+/// The name of the method, and the address of the client's target with the user's attributes.
 type SeriesKey = (&'static str, Box<[KeyValue]>);
 
 impl CallInstruments {
@@ -55,10 +55,29 @@ impl CallInstruments {
 
     /// Returns the metrics of a method, shared by all callers with the same name and target.
     pub(crate) fn method(&self, side: Side, name: &'static str, target: &[KeyValue]) -> Arc<MethodMetrics> {
+        self.method_with(side, name, target, &[])
+    }
+
+    /// Returns the metrics of a method, all of which have the attributes `extra`.
+    pub(crate) fn method_with(
+        &self,
+        side: Side,
+        name: &'static str,
+        target: &[KeyValue],
+        extra: &[KeyValue],
+    ) -> Arc<MethodMetrics> {
         let mut methods = self.methods.lock().unwrap_or_else(PoisonError::into_inner);
         let metrics = methods
-            .entry((name, Box::from(target)))
-            .or_insert_with(|| Arc::new(MethodMetrics::new(self.call_duration.clone(), side, name, target)));
+            .entry((name, [target, extra].concat().into_boxed_slice()))
+            .or_insert_with(|| {
+                Arc::new(MethodMetrics::new(
+                    self.call_duration.clone(),
+                    side,
+                    name,
+                    target,
+                    extra,
+                ))
+            });
         Arc::clone(metrics)
     }
 
@@ -79,6 +98,8 @@ pub(crate) struct MethodMetrics {
     side: Side,
     name: &'static str,
     target: Box<[KeyValue]>,
+    /// The user's own attributes.
+    extra: Box<[KeyValue]>,
     /// The attributes of its active requests.
     attributes: Box<[KeyValue]>,
     call_duration: Histogram<f64>,
@@ -97,12 +118,19 @@ struct ActiveRequests {
 }
 
 impl MethodMetrics {
-    fn new(call_duration: Histogram<f64>, side: Side, name: &'static str, target: &[KeyValue]) -> Self {
+    fn new(
+        call_duration: Histogram<f64>,
+        side: Side,
+        name: &'static str,
+        target: &[KeyValue],
+        extra: &[KeyValue],
+    ) -> Self {
         MethodMetrics {
             side,
             name,
             target: Box::from(target),
-            attributes: sorted(base_attributes(name).to_vec()),
+            extra: Box::from(extra),
+            attributes: sorted([&base_attributes(name)[..], extra].concat()),
             call_duration,
             by_outcome: std::array::from_fn(|_| OnceLock::new()),
             active: ActiveRequests {
@@ -125,6 +153,9 @@ impl MethodMetrics {
     }
 
     /// Records the duration of one call, in seconds.
+    // Always inlined, although it has a second caller: saves 15 instructions.
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
     pub(crate) fn record_duration(&self, seconds: f64, outcome: Outcome<'_>) {
         match outcome.metric_index() {
             Some(index) => self.record(seconds, self.by_outcome[index].get_or_init(|| self.bind(outcome))),
@@ -158,6 +189,7 @@ impl MethodMetrics {
     pub(crate) fn duration_attributes(&self, outcome: Outcome<'_>) -> Box<[KeyValue]> {
         let mut attributes = base_attributes(self.name).to_vec();
         attributes.extend_from_slice(&self.target);
+        attributes.extend_from_slice(&self.extra);
         attributes.push(KeyValue::new(semconv::RPC_STATUS_CODE, outcome.code_str()));
         let error_type = outcome.error_type(self.side);
         attributes.extend(error_type.map(|error_type| KeyValue::new(semconv::ERROR_TYPE, error_type)));

@@ -44,7 +44,7 @@ impl CallLog {
         }
     }
 
-    pub(super) fn logs(self, elapsed: Duration, is_failure: bool) -> bool {
+    pub(crate) fn logs(self, elapsed: Duration, is_failure: bool) -> bool {
         self.all || self.failures && is_failure || self.slower_than.is_some_and(|limit| elapsed > limit)
     }
 }
@@ -80,17 +80,17 @@ impl Remote {
 }
 
 /// A call that has ended, as its event tells it.
-pub(super) struct EndedCall<'a> {
-    pub(super) side: Side,
-    pub(super) method: &'static str,
+pub(crate) struct EndedCall<'a> {
+    pub(crate) side: Side,
+    pub(crate) method: &'static str,
     /// The name in the path, if the method is not known.
-    pub(super) original_method: Option<&'a str>,
-    pub(super) outcome: Outcome<'a>,
-    pub(super) elapsed: Duration,
-    pub(super) remote: &'a Remote,
+    pub(crate) original_method: Option<&'a str>,
+    pub(crate) outcome: Outcome<'a>,
+    pub(crate) elapsed: Duration,
+    pub(crate) remote: &'a Remote,
     /// Number of messages, if they have been counted.
-    pub(super) received: Option<u64>,
-    pub(super) sent: Option<u64>,
+    pub(crate) received: Option<u64>,
+    pub(crate) sent: Option<u64>,
 }
 
 /// Logs a call at a level, whose event needs a call site of its own.
@@ -142,7 +142,7 @@ macro_rules! log_at {
 }
 
 /// Logs a call: at ERROR if a server failed, at WARN if a client's call did, else at INFO.
-pub(super) fn log(call: &EndedCall<'_>) {
+pub(crate) fn log(call: &EndedCall<'_>) {
     match (call.side, call.outcome.error_type(call.side)) {
         (_, None) => log_at!(Level::INFO, call),
         (Side::Client, Some(_)) => log_at!(Level::WARN, call),

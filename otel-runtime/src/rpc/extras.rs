@@ -9,29 +9,18 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
-use super::call::Call;
-use super::call_log::{self, CallLog, EndedCall, Remote};
-use super::current;
+use super::call_log::{CallLog, Remote};
+use super::call_options::{CallOptions, RequestFacts};
 use super::message_sizes::{BodyCounter, MessageSizes};
+use super::request_body::RequestEnd;
 use crate::grpc::content_type::is_grpc;
-use crate::grpc::failures::Failures;
 use crate::grpc::outcome::Outcome;
 use crate::grpc::side::{Direction, Side};
 use crate::guard;
+use crate::instrumentation::Instrumentation;
 use crate::method::Method;
-
-/// Options of a layer that its calls need until their end.
-#[derive(Clone, Default)]
-pub(crate) struct CallOptions {
-    pub(crate) failures: Option<Failures>,
-    pub(crate) log: Option<CallLog>,
-}
-
-impl fmt::Debug for CallOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CallOptions").finish_non_exhaustive()
-    }
-}
+use crate::metrics::message_counts::MethodCounts;
+use crate::metrics::series::MethodMetrics;
 
 /// Number of empty boxes that a thread keeps.
 const MAX_POOLED: usize = 32;
@@ -43,47 +32,74 @@ thread_local! {
 }
 
 /// The state of a call for options that are off by default. Empty if all of them are off.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Extras(Option<Box<State>>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     options: Option<Arc<CallOptions>>,
     message_sizes: Option<Arc<MessageSizes>>,
-    remote: Remote,
+    request: RequestFacts,
     /// Number of messages of the response so far.
     response_messages: u64,
+    /// The part of `response_messages` that is not in `counts` yet.
+    uncounted: u64,
+    /// `None` if the method is not known yet, or if nothing is counted by method.
+    counts: Option<Arc<MethodCounts>>,
+    /// The time series of the method with the user's own attributes.
+    metrics: Option<Arc<MethodMetrics>>,
 }
 
 impl State {
     fn log(&self) -> Option<CallLog> {
         self.options.as_ref()?.log
     }
+
+    fn counts_messages(&self) -> bool {
+        self.options.as_ref().is_some_and(|options| options.counts_messages())
+    }
+
+    #[cold]
+    fn watches_request(&self) -> bool {
+        self.message_sizes.is_some() || self.counts_by_method()
+    }
+
+    fn counts_by_method(&self) -> bool {
+        self.options.as_ref().is_some_and(|options| options.message_counts)
+    }
 }
 
 impl Extras {
-    /// Returns the state of a call with these options. `remote` is the other end of the call.
+    /// Returns the state of a call with these options.
     #[inline]
     pub(crate) fn new(
         options: Option<&Arc<CallOptions>>,
         message_sizes: Option<Arc<MessageSizes>>,
-        remote: impl FnOnce() -> Remote,
+        request: impl FnOnce(&CallOptions) -> RequestFacts,
     ) -> Self {
         if options.is_none() && message_sizes.is_none() {
             return Extras(None);
         }
-        Extras::with_state(options.cloned(), message_sizes, remote())
+        Extras::with_state(options, message_sizes, request)
     }
 
+    // Evaluates `request` in here, so that its code is not in that of a call without options.
     #[cold]
-    fn with_state(options: Option<Arc<CallOptions>>, message_sizes: Option<Arc<MessageSizes>>, remote: Remote) -> Self {
+    #[inline(never)]
+    fn with_state(
+        options: Option<&Arc<CallOptions>>,
+        message_sizes: Option<Arc<MessageSizes>>,
+        request: impl FnOnce(&CallOptions) -> RequestFacts,
+    ) -> Self {
+        let request = options.map_or_else(RequestFacts::default, |options| request(options));
+        let options = options.cloned();
         let pooled = POOL.try_with(|pool| pool.borrow_mut().pop()).ok().flatten();
         let mut state = pooled.unwrap_or_default();
         *state = State {
             options,
             message_sizes,
-            remote,
-            response_messages: 0,
+            request,
+            ..State::default()
         };
         Extras(Some(state))
     }
@@ -102,10 +118,16 @@ impl Extras {
     #[inline]
     pub(crate) fn response_counter(&self, direction: Direction, headers: &HeaderMap) -> Option<BodyCounter> {
         let state = self.0.as_ref()?;
+        Extras::response_counter_of(state, direction, headers)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn response_counter_of(state: &State, direction: Direction, headers: &HeaderMap) -> Option<BodyCounter> {
         if let Some(sizes) = &state.message_sizes {
             return sizes.response_counter(direction, headers);
         }
-        (state.log().is_some() && is_grpc(headers)).then(|| BodyCounter::new(direction))
+        (state.counts_messages() && is_grpc(headers)).then(|| BodyCounter::new(direction))
     }
 
     /// Returns a counter for the messages of a request, if they are counted.
@@ -114,44 +136,119 @@ impl Extras {
         if let Some(sizes) = &state.message_sizes {
             return Some(sizes.counter(direction));
         }
-        state.log().map(|_| BodyCounter::new(direction))
+        state.counts_messages().then(|| BodyCounter::new(direction))
     }
 
     /// Counts messages of the response.
-    pub(crate) fn add_response_messages(&mut self, messages: u64) {
+    pub(crate) fn add_response_messages(&mut self, direction: Direction, messages: u64) {
         if let Some(state) = &mut self.0 {
             state.response_messages += messages;
+            match &state.counts {
+                Some(counts) => counts.add_messages(direction, messages),
+                None => state.uncounted += messages,
+            }
         }
     }
 
-    /// Logs the end of the call, if that is an option.
+    /// Returns `true` if the body of a request must be wrapped, wherever it comes from.
+    #[inline]
+    pub(crate) fn watches_request(&self) -> bool {
+        self.0.as_deref().is_some_and(State::watches_request)
+    }
+
+    /// Returns `true` if messages are counted by method, while the call runs.
+    pub(crate) fn counts_by_method(&self) -> bool {
+        self.0.as_deref().is_some_and(State::counts_by_method)
+    }
+
+    /// Lets the body of the request add its messages to those of the method.
+    pub(crate) fn watch(&self, end: &RequestEnd, side: Side) {
+        if let Some(counts) = self.0.as_ref().and_then(|state| state.counts.as_ref()) {
+            end.set_counts(Arc::clone(counts), side.request_direction());
+        }
+    }
+
+    /// Sets the method once it is known, and counts by method what has passed until now.
     #[cold]
-    pub(crate) fn log(&self, call: &Call, elapsed: Duration, outcome: Outcome<'_>) {
-        let Some(state) = &self.0 else {
+    pub(crate) fn set_method(
+        &mut self,
+        method: &'static Method,
+        instrumentation: &Instrumentation,
+        request_end: Option<&RequestEnd>,
+    ) {
+        let Some(state) = &mut self.0 else {
             return;
         };
-        let side = call.side();
-        let is_failure = outcome.error_type(side).is_some();
-        if !state.log().is_some_and(|log| log.logs(elapsed, is_failure)) {
+        if let Some(sizes) = &state.message_sizes {
+            sizes.set_method(method);
+        }
+        if !state.counts_by_method() || state.counts.is_some() {
             return;
         }
-        let (response, request) = (Some(state.response_messages), call.request_messages());
-        let (received, sent) = match side {
+        let side = method.side();
+        let counts = guard::METER.run(|| method.message_counts(instrumentation.instruments()));
+        let Some(counts) = counts else {
+            return;
+        };
+        counts.add_started(1);
+        counts.add_messages(side.response_direction(), std::mem::take(&mut state.uncounted));
+        if let Some(end) = request_end {
+            end.set_counts(Arc::clone(&counts), side.request_direction());
+        }
+        state.counts = Some(counts);
+    }
+
+    /// Returns the time series of the call, if they have attributes of the user's own.
+    #[inline]
+    pub(crate) fn metrics(&self) -> Option<&MethodMetrics> {
+        self.0.as_ref()?.metrics.as_deref()
+    }
+
+    /// Sets the time series of the call, if they have attributes of the user's own.
+    #[cold]
+    pub(crate) fn set_series(&mut self, method: &'static Method, instrumentation: &Instrumentation) {
+        if let Some(state) = &mut self.0
+            && let Some(attributes) = &state.request.attributes
+        {
+            state.metrics = guard::METER.run(|| method.metrics_with(instrumentation.instruments(), attributes));
+        }
+    }
+
+    /// Takes the call back, which has started anew.
+    #[cold]
+    pub(crate) fn discard(&mut self) {
+        if let Some(counts) = self.0.as_mut().and_then(|state| state.counts.take()) {
+            counts.add_started(-1);
+        }
+    }
+
+    /// Records the end of the call in the metrics that the options want.
+    pub(crate) fn record_metrics(&self, method: &'static Method, outcome: Outcome<'_>) {
+        if let Some(sizes) = self.message_sizes() {
+            guard::METER.run(|| sizes.end(method, outcome));
+        }
+    }
+
+    /// Returns the numbers of received and of sent messages. `request` is the number of the
+    /// request's.
+    pub(crate) fn messages(&self, side: Side, request: Option<u64>) -> (Option<u64>, Option<u64>) {
+        let response = self.0.as_ref().map(|state| state.response_messages);
+        match side {
             Side::Server => (request, response),
             Side::Client => (response, request),
-        };
-        let ended = EndedCall {
-            side,
-            method: call.method_name(),
-            original_method: call.original_method(),
-            outcome,
-            elapsed,
-            remote: &state.remote,
-            received,
-            sent,
-        };
-        let _attached = call.context().and_then(current::attach);
-        guard::SUBSCRIBER.run(|| call_log::log(&ended));
+        }
+    }
+
+    /// Returns the number of earlier attempts, if the caller has told it.
+    pub(crate) fn previous_attempts(&self) -> Option<i64> {
+        self.0.as_ref()?.request.previous_attempts
+    }
+
+    /// Returns the other end of the call, if the call is logged.
+    pub(crate) fn logged(&self, elapsed: Duration, is_failure: bool) -> Option<&Remote> {
+        let state = self.0.as_ref()?;
+        let is_logged = state.log().is_some_and(|log| log.logs(elapsed, is_failure));
+        is_logged.then_some(&state.request.remote)
     }
 
     /// Returns the outcome of the call as the user's function judges it.
@@ -162,6 +259,12 @@ impl Extras {
             Some(failures) => failures.judge(method.name(), method.side(), outcome),
             None => outcome,
         }
+    }
+}
+
+impl fmt::Debug for Extras {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Extras").finish_non_exhaustive()
     }
 }
 

@@ -12,10 +12,9 @@ use http_body::Frame;
 use crate::grpc::content_type::is_grpc;
 use crate::grpc::message_frames::{MessageFrames, MessageHead};
 use crate::grpc::outcome::Outcome;
-use crate::grpc::side::Direction;
+use crate::grpc::side::{Direction, Side};
 use crate::instrumentation::InstrumentationRef;
 use crate::method::Method;
-use crate::semconv;
 
 /// Number of messages that are buffered until their method is known.
 const MAX_BUFFERED: usize = 1000;
@@ -121,15 +120,19 @@ impl MessageSizes {
     pub(crate) fn end(&self, method: &'static Method, outcome: Outcome<'_>) {
         self.set_method(method);
         if self.grpc_totals {
-            let grpc_method = if method.is_other() {
-                semconv::GRPC_OTHER
-            } else {
-                method.name()
-            };
             let Totals { received, sent, .. } = *self.totals();
-            self.instrumentation
-                .instruments()
-                .record_message_sizes(grpc_method, outcome, received, sent);
+            // A client that got no response has received nothing.
+            let received = match method.side() {
+                Side::Server => received,
+                Side::Client => received.or(Some(0)),
+            };
+            self.instrumentation.instruments().record_message_sizes(
+                method.side(),
+                method.grpc_attributes(),
+                outcome,
+                received,
+                sent,
+            );
         }
     }
 

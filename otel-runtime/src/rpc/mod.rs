@@ -3,6 +3,7 @@
 pub(crate) mod active_call;
 pub(crate) mod call;
 pub(crate) mod call_log;
+pub(crate) mod call_options;
 pub(crate) mod current;
 pub(crate) mod extras;
 pub(crate) mod message_sizes;

@@ -34,7 +34,7 @@ impl PooledCall {
         };
         // Forgets the `None`, which an assignment would drop: saves 20 instructions.
         std::mem::forget(empty.replace(Call::new(params, timeout, started_at)));
-        let call = PooledCall(Some(empty));
+        let mut call = PooledCall(Some(empty));
         call.add_active();
         call
     }

@@ -4,8 +4,8 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::error::Error;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use http_body::{Body, Frame, SizeHint};
@@ -13,6 +13,8 @@ use pin_project_lite::pin_project;
 use tonic::{Code, Status};
 
 use super::message_sizes::BodyCounter;
+use crate::grpc::side::Direction;
+use crate::metrics::message_counts::MethodCounts;
 
 /// Whether the body of a request broke off, and the number of its messages, if they are counted.
 /// Shared by the body and the call.
@@ -23,6 +25,9 @@ pub(crate) struct RequestEnd {
     is_lost: AtomicBool,
     /// Number of messages plus one, or zero if they are not counted.
     messages: AtomicU64,
+    /// The part of `messages` that is not in `counts` yet.
+    uncounted: AtomicU64,
+    counts: OnceLock<(Arc<MethodCounts>, Direction)>,
 }
 
 /// Number of ends that a thread keeps.
@@ -44,6 +49,8 @@ impl RequestEnd {
         if let Some(end) = Arc::get_mut(&mut self) {
             *end.is_lost.get_mut() = false;
             *end.messages.get_mut() = 0;
+            *end.uncounted.get_mut() = 0;
+            end.counts.take();
             let _ = POOL.try_with(|pool| {
                 let mut pool = pool.borrow_mut();
                 if pool.len() < MAX_POOLED {
@@ -55,6 +62,38 @@ impl RequestEnd {
 
     pub(crate) fn is_lost(&self) -> bool {
         self.is_lost.load(Ordering::Relaxed)
+    }
+
+    /// Counts no further messages: the request belongs to another call, whose body counts them.
+    #[cold]
+    pub(super) fn stop_counting(&self) {
+        self.messages.store(0, Ordering::Relaxed);
+    }
+
+    fn add_messages(&self, messages: u64) {
+        if self.messages.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        self.messages.fetch_add(messages, Ordering::Relaxed);
+        if let Some((counts, direction)) = self.counts.get() {
+            counts.add_messages(*direction, messages);
+        } else {
+            self.uncounted.fetch_add(messages, Ordering::SeqCst);
+            // The method may have become known meanwhile.
+            self.count();
+        }
+    }
+
+    /// Adds the messages to those of their method.
+    pub(super) fn set_counts(&self, counts: Arc<MethodCounts>, direction: Direction) {
+        let _ = self.counts.set((counts, direction));
+        self.count();
+    }
+
+    fn count(&self) {
+        if let Some((counts, direction)) = self.counts.get() {
+            counts.add_messages(*direction, self.uncounted.swap(0, Ordering::SeqCst));
+        }
     }
 
     /// Returns the number of messages so far, if they are counted.
@@ -115,7 +154,7 @@ impl<B: Body<Error = Status>> Body for RequestBody<B> {
                 if let Some(counter) = this.counter {
                     let messages = counter.on_poll(frame.as_ref().and_then(|frame| frame.as_ref().ok()));
                     if let Some(end) = this.end {
-                        end.messages.fetch_add(messages, Ordering::Relaxed);
+                        end.add_messages(messages);
                     }
                 }
             }

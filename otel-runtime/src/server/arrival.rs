@@ -24,9 +24,10 @@ use crate::layer::request::RpcRequest;
 use crate::rpc::active_call::{ActiveCall, Found};
 use crate::rpc::call::{CallParams, UnresolvedMethod};
 use crate::rpc::call_log::Remote;
+use crate::rpc::call_options::{RequestFacts, previous_attempts};
 use crate::rpc::current;
 use crate::rpc::extras::Extras;
-use crate::rpc::message_sizes::MessageSizes;
+use crate::rpc::message_sizes::{BodyCounter, MessageSizes};
 use crate::rpc::origin::{RequestOrigin, client_mark, mark_unseen};
 use crate::rpc::request_body::{self, RequestEnd};
 
@@ -79,7 +80,7 @@ impl ServerLayer {
             if call.is_unresolved() {
                 self.marks.mark(request.extensions_mut());
             }
-            if call.message_sizes().is_some() || is_from_socket(request) {
+            if call.extras().watches_request() || is_from_socket(request) {
                 let counter = call.extras().request_counter(Direction::Received);
                 request_body::wrap(request.body_mut(), counter, || Some(call.watch_request()));
             }
@@ -114,8 +115,10 @@ impl ServerLayer {
         *head.headers_mut() = request.headers().clone();
         *head.extensions_mut() = request.extensions().clone();
         let mut end = None;
-        if is_from_socket(request) {
-            request_body::wrap(request.body_mut(), None, || {
+        if self.options.counts_by_method() || is_from_socket(request) {
+            let counter = self.options.counts_messages();
+            let counter = counter.then(|| BodyCounter::new(Direction::Received));
+            request_body::wrap(request.body_mut(), counter, || {
                 Some(Arc::clone(end.insert(RequestEnd::take())))
             });
         }
@@ -144,7 +147,7 @@ impl ServerLayer {
         deferred: Option<(Instant, Found)>,
     ) -> ActiveCall {
         let instrumentation = self.options.instrumentation();
-        let needs_addrs = instrumentation.has_tracer() || self.options.call.is_some();
+        let needs_addrs = instrumentation.has_tracer() || self.options.logs_calls();
         let addrs = if needs_addrs || is_otlp_path(request.uri().path()) {
             ConnectionAddrs::from_http(request)
         } else {
@@ -197,7 +200,17 @@ impl ServerLayer {
             extras: Extras::new(
                 self.options.call.as_ref(),
                 MessageSizes::new_if_enabled(&instrumentation, method, self.message_sizes),
-                || incoming.peer().map_or(Remote::Unknown, Remote::Socket),
+                |options| RequestFacts {
+                    remote: options
+                        .log
+                        .and_then(|_| incoming.peer())
+                        .map_or(Remote::Unknown, Remote::Socket),
+                    previous_attempts: options
+                        .message_counts
+                        .then(|| previous_attempts(incoming.headers))
+                        .flatten(),
+                    attributes: self.options.metric_attributes(&request),
+                },
             ),
             instrumentation,
             layer_headers: Some(captured),

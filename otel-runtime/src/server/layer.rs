@@ -15,6 +15,7 @@ use super::body::ServerBody;
 use super::future::ServerFuture;
 use super::inner::InnerLayers;
 use crate::attributes::captured_headers::CapturedHeaders;
+use crate::layer::call_options::call_options;
 use crate::layer::options::{Options, options};
 use crate::layer::request::RpcRequest;
 use crate::layer::response_future::ResponseFuture;
@@ -251,6 +252,7 @@ impl ServerLayer {
 }
 
 options! { ServerLayer }
+call_options! { ServerLayer }
 
 impl fmt::Debug for ServerLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -64,6 +64,8 @@ impl ServerLayer {
             ("response_headers", !captured.response_headers.is_empty()),
             ("response_trailers", !captured.response_trailers.is_empty()),
             ("failures", self.options.has_failures()),
+            ("metric_attributes", self.options.metric_attributes.is_some()),
+            ("message_counts", self.options.counts_by_method()),
             ("log_calls", self.options.logs_calls()),
             ("instrumentation", self.options.instrumentation.is_some()),
             ("message_sizes", self.message_sizes),

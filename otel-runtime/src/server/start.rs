@@ -85,8 +85,10 @@ impl SpanAttributes for ServerAttributes<'_> {
 
     fn if_recording(&self, span: &mut BoxedSpan) {
         peer_address::add_peer_address(self.request.peer(), self.request.extensions, span);
-        for attribute in self.captured.attributes(self.request.headers) {
-            span.set_attribute(attribute);
+        if !self.captured.is_empty() {
+            for attribute in self.captured.attributes(self.request.headers) {
+                span.set_attribute(attribute);
+            }
         }
     }
 }

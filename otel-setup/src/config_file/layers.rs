@@ -66,6 +66,9 @@ fn server(item: &Item<'_>) -> Result<(ServerLayer, String), InitError> {
     if options.flag(&mut section, "message_sizes")? {
         layer = layer.message_sizes();
     }
+    if options.flag(&mut section, "message_counts")? {
+        layer = layer.message_counts();
+    }
     section.finish()?;
     let line = options.line("server");
     layer = layer
@@ -81,10 +84,17 @@ fn server(item: &Item<'_>) -> Result<(ServerLayer, String), InitError> {
 
 fn client(item: &Item<'_>) -> Result<(ClientLayer, String), InitError> {
     let mut section = item.section()?;
-    let options = Options::read(&mut section)?;
+    let mut options = Options::read(&mut section)?;
+    let mut layer = ClientLayer::new("");
+    if options.flag(&mut section, "message_sizes")? {
+        layer = layer.message_sizes();
+    }
+    if options.flag(&mut section, "message_counts")? {
+        layer = layer.message_counts();
+    }
     section.finish()?;
     let line = options.line("client");
-    let mut layer = ClientLayer::new("")
+    layer = layer
         .request_headers(options.request_headers)
         .response_headers(options.response_headers)
         .response_trailers(options.response_trailers);

@@ -33,10 +33,10 @@ fn properties_of_the_root() {
             "duration boundaries: [0.01, 0.1, 1.0] s".to_owned(),
             format!(
                 "server layers: request_headers x-tenant, grpc-trace-bin; {headers}; filters 3; \
-                 failures NOT_FOUND true, INTERNAL false; log_calls All; public_endpoint; message_sizes"
+                 failures NOT_FOUND true, INTERNAL false; log_calls All; public_endpoint; message_sizes; message_counts"
             ),
             format!(
-                "client layers: request_headers x-tenant; {headers}; filters 1; failures UNAVAILABLE false; log_calls Failures, SlowerThan(1.5s)"
+                "client layers: request_headers x-tenant; {headers}; filters 1; failures UNAVAILABLE false; log_calls Failures, SlowerThan(1.5s); message_sizes; message_counts"
             ),
         ]
     );
@@ -48,7 +48,7 @@ fn properties_of_the_root() {
             format!("otel.yaml:6: attribute_limits.attribute_value_length_limit {unsupported}"),
             format!("otel.yaml:7: attribute_limits.attribute_value_depth_limit {unsupported}"),
             format!("otel.yaml:14: instrumentation/development.general.rpc.semconv.experimental {unsupported}"),
-            "otel.yaml:51: distribution.other is for another distribution; ignoring it".to_owned(),
+            "otel.yaml:54: distribution.other is for another distribution; ignoring it".to_owned(),
         ]
     );
 }
@@ -281,7 +281,7 @@ fn faulty_options_of_layers_are_errors_that_name_the_place() {
             &layers("{client: {public_endpoint: true}}"),
             &format!(
                 "{options}.client.public_endpoint is not a known property; known are request_headers, \
-                 response_headers, response_trailers, filters, failures, log_calls"
+                 response_headers, response_trailers, filters, failures, log_calls, message_sizes, message_counts"
             ),
         ),
         (

@@ -5,7 +5,9 @@ mod each_rpc_recorded_once;
 mod global_providers_replaced;
 mod instrumentation;
 mod legacy_names;
+mod message_counts;
 mod message_sizes;
+mod metric_attributes;
 mod metric_series;
 mod server;
 

@@ -93,6 +93,24 @@ fn layers_start_with_the_options_of_the_file() {
 }
 
 #[test]
+fn messages_are_counted_as_the_file_says() {
+    let server = ["grpc.server.call.started", "grpc.server.call.rcvd_messages"];
+    let client = ["grpc.client.attempt.started", "grpc.client.attempt.rcvd_messages"];
+    let sizes = ["grpc.client.attempt.sent_total_compressed_message_size"];
+    for (options, expected) in [
+        ("{server: {message_counts: true}}", &server[..]),
+        ("{client: {message_counts: true}}", &client),
+        ("{client: {message_sizes: true}}", &sizes),
+    ] {
+        let metrics = call_itself(options, 0).metrics();
+        for name in [&server[..], &client, &sizes].concat() {
+            let is_there = metrics.iter().any(|metric| metric.name == name);
+            assert_eq!(is_there, expected.contains(&name), "{options}: {name}");
+        }
+    }
+}
+
+#[test]
 fn failures_of_the_file_hold_on_each_side() {
     let options = "{server: {failures: {NOT_FOUND: true}}, client: {failures: {NOT_FOUND: false}}}";
     for (options, code, failed) in [

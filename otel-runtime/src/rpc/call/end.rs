@@ -7,6 +7,7 @@ use opentelemetry::trace::{SpanRef, TraceContextExt};
 
 use super::Call;
 use crate::grpc::outcome::Outcome;
+use crate::metrics::series::MethodMetrics;
 use crate::metrics::{exemplars, legacy};
 use crate::{guard, semconv};
 
@@ -18,18 +19,34 @@ impl Call {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        let outcome = if self.extras.is_empty() {
-            outcome
-        } else {
-            self.extras.judge(self.method, outcome)
-        };
+        if !self.extras.is_empty() {
+            self.end_with_extras(outcome);
+            return;
+        }
         let elapsed = self.started_at.elapsed();
-        guard::METER.run(|| self.record_metrics(elapsed.as_secs_f64(), outcome));
+        let instruments = self.instrumentation.instruments();
+        guard::METER.run(|| {
+            self.method
+                .with_metrics(instruments, |metrics| record(metrics, elapsed, outcome));
+            self.record_legacy(elapsed, outcome);
+        });
+        self.end_recorded(elapsed, outcome);
+    }
+
+    #[inline]
+    pub(super) fn record_legacy(&self, elapsed: Duration, outcome: Outcome<'_>) {
+        if let Some(legacy) = self.instrumentation.instruments().legacy() {
+            legacy.record_duration(self.side(), self.method.name(), elapsed.as_secs_f64(), outcome);
+        }
+    }
+
+    /// Ends the span of a call whose metrics are recorded.
+    // Always inlined, although it has a second caller: saves 15 instructions.
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
+    pub(super) fn end_recorded(&self, elapsed: Duration, outcome: Outcome<'_>) {
         if exemplars::are_enabled() {
             self.record_exemplar(elapsed, outcome);
-        }
-        if !self.extras.is_empty() {
-            self.extras.log(self, elapsed, outcome);
         }
         if let Some(span) = self.tracing_span() {
             self.end_tracing_span(span, outcome);
@@ -39,28 +56,14 @@ impl Call {
         }
     }
 
-    #[inline]
-    fn record_metrics(&self, seconds: f64, outcome: Outcome<'_>) {
-        let instruments = self.instrumentation.instruments();
-        self.method.with_metrics(instruments, |metrics| {
-            metrics.add_active(-1);
-            metrics.record_duration(seconds, outcome);
-        });
-        if let Some(legacy) = instruments.legacy() {
-            legacy.record_duration(self.side(), self.method.name(), seconds, outcome);
-        }
-        if let Some(sizes) = self.message_sizes() {
-            sizes.end(self.method, outcome);
-        }
-    }
-
     #[inline(never)]
     fn record_exemplar(&self, elapsed: Duration, outcome: Outcome<'_>) {
-        // Without a start time there is no span of this call.
+        // Without a start time there is no span of this call. Exemplars are kept by method, and not
+        // by the user's attributes.
         let Some(context) = self
             .context
             .as_ref()
-            .filter(|_| self.start_time > SystemTime::UNIX_EPOCH)
+            .filter(|_| self.start_time > SystemTime::UNIX_EPOCH && self.extras.metrics().is_none())
         else {
             return;
         };
@@ -84,8 +87,11 @@ impl Call {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        let instruments = self.instrumentation.instruments();
-        self.method.with_metrics(instruments, |metrics| metrics.add_active(-1));
+        self.with_metrics(|metrics| metrics.add_active(-1));
+        self.extras.discard();
+        if let Some(end) = &self.request_end {
+            end.stop_counting();
+        }
         std::mem::forget(self.recording_context().cloned());
     }
 
@@ -138,4 +144,10 @@ impl Drop for Call {
             _ => self.end(self.abandoned()),
         }
     }
+}
+
+#[inline]
+pub(super) fn record(metrics: &MethodMetrics, elapsed: Duration, outcome: Outcome<'_>) {
+    metrics.add_active(-1);
+    metrics.record_duration(elapsed.as_secs_f64(), outcome);
 }

@@ -22,7 +22,7 @@ impl Call {
     }
 
     /// Returns the name in the path of a request whose method is not known.
-    pub(in crate::rpc) fn original_method(&self) -> Option<&str> {
+    pub(super) fn original_method(&self) -> Option<&str> {
         self.unresolved.as_ref().map(UnresolvedMethod::name)
     }
 
@@ -69,13 +69,14 @@ impl Call {
     }
 
     fn set_method(&mut self, method: &'static Method, span_name: &str) {
-        let instruments = self.instrumentation.instruments();
-        self.method.with_metrics(instruments, |metrics| metrics.add_active(-1));
-        method.with_metrics(instruments, |metrics| metrics.add_active(1));
-        if let Some(sizes) = self.message_sizes() {
-            sizes.set_method(method);
-        }
+        self.with_metrics(|metrics| metrics.add_active(-1));
         self.method = method;
+        if !self.extras.is_empty() {
+            self.extras.set_series(method, &self.instrumentation);
+            self.extras
+                .set_method(method, &self.instrumentation, self.request_end.as_deref());
+        }
+        self.with_metrics(|metrics| metrics.add_active(1));
         self.record_tracing_method();
         let name = self.method.name();
         self.set_attributes(|| [self.method.rpc_method()]);

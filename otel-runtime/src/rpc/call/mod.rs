@@ -1,6 +1,7 @@
 //! The state of one call, and how it is recorded from its start to the first of its ends.
 
 mod end;
+mod extras;
 mod method;
 mod start;
 pub(crate) mod tracing_span;
@@ -125,9 +126,13 @@ impl Call {
     }
 
     #[inline]
-    pub(super) fn add_active(&self) {
-        self.method
-            .with_metrics(self.instrumentation.instruments(), |metrics| metrics.add_active(1));
+    pub(super) fn add_active(&mut self) {
+        if self.extras.is_empty() {
+            self.method
+                .with_metrics(self.instrumentation.instruments(), |metrics| metrics.add_active(1));
+        } else {
+            self.start_extras();
+        }
     }
 
     /// Attaches the call to `base`, the current context if `None`, without a span.
@@ -180,21 +185,6 @@ impl Call {
     #[inline]
     pub(crate) fn handler_headers(&self) -> Option<&'static CapturedHeaders> {
         self.handler_headers
-    }
-
-    #[inline]
-    pub(crate) fn extras(&mut self) -> &mut Extras {
-        &mut self.extras
-    }
-
-    /// Returns the name of the method, `_OTHER` if it is not known.
-    pub(in crate::rpc) fn method_name(&self) -> &'static str {
-        self.method.name()
-    }
-
-    /// Returns the number of messages of a server's request, if they are counted.
-    pub(in crate::rpc) fn request_messages(&self) -> Option<u64> {
-        self.request_end.as_ref()?.messages()
     }
 
     #[inline]
@@ -259,18 +249,22 @@ impl Call {
 
     /// Watches the request's body for an early end.
     pub(crate) fn watch_request(&mut self) -> Arc<RequestEnd> {
-        Arc::clone(self.request_end.insert(RequestEnd::take()))
+        let end = self.request_end.insert(RequestEnd::take());
+        self.extras.watch(end, self.method.side());
+        Arc::clone(end)
     }
 
     /// Takes the end of a request's body that has been watched before the call started.
     pub(crate) fn set_request_end(&mut self, end: Arc<RequestEnd>) {
+        self.extras.watch(&end, self.side());
         self.request_end = Some(end);
     }
 
-    /// Returns `true` if the request ended before it was whole: its caller has gone away.
+    /// Returns `true` if a server's request ended before it was whole: its caller has gone away.
     #[inline]
     pub(crate) fn request_is_lost(&self) -> bool {
-        self.request_end.as_ref().is_some_and(|end| end.is_lost())
+        let end = self.request_end.as_ref();
+        end.is_some_and(|end| end.is_lost() && self.side() == Side::Server)
     }
 
     /// Sets the encodings that the client accepts for its response.

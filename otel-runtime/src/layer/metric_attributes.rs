@@ -1,0 +1,147 @@
+//! Attributes of the user's own on metrics, with a bounded number of values.
+//!
+//! Each layer keeps the sets of values that it has met, up to its limit, and with each set the time
+//! series of every method. A call then has a pointer to its series.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::request::RpcRequest;
+use crate::metrics::attribute_set::{AttributeSet, Mix, RESERVED, Values};
+use crate::{guard, limits, semconv};
+
+/// Number of sets of values that a layer distinguishes, unless the user sets another.
+const DEFAULT_LIMIT: usize = 100;
+
+type UseValues<'u> = &'u mut dyn FnMut(Values<'_>);
+type MakeValues = dyn Fn(&RpcRequest<'_>, UseValues<'_>) + Send + Sync;
+
+/// The attributes of one layer.
+#[derive(Clone)]
+pub(crate) struct MetricAttributes {
+    keys: Arc<[&'static str]>,
+    values: Arc<MakeValues>,
+    limit: usize,
+    sets: Arc<RwLock<Sets>>,
+}
+
+#[derive(Default)]
+struct Sets {
+    /// By the hash of their values.
+    by_hash: HashMap<u64, Vec<Arc<AttributeSet>>, BuildHasherDefault<Mix>>,
+    len: usize,
+    /// The set of all values beyond the limit.
+    other: Option<Arc<AttributeSet>>,
+}
+
+impl MetricAttributes {
+    pub(crate) fn new<const N: usize>(
+        keys: [&'static str; N],
+        values: impl for<'a> Fn(&RpcRequest<'a>) -> [Option<&'a str>; N] + Send + Sync + 'static,
+    ) -> Self {
+        for key in keys {
+            if RESERVED.contains(&key) {
+                tracing::warn!(target: "otel_runtime", "ignoring the metric attribute {key:?}, which every RPC has");
+            }
+        }
+        MetricAttributes {
+            keys: Arc::from(keys),
+            values: Arc::new(move |request: &RpcRequest<'_>, use_values: UseValues<'_>| {
+                use_values(&values(request).map(|value| value.map(cut)));
+            }),
+            limit: DEFAULT_LIMIT,
+            sets: Arc::default(),
+        }
+    }
+
+    /// Sets the limit, for a layer that has not met any value.
+    pub(crate) fn with_limit(&self, limit: usize) -> Self {
+        MetricAttributes {
+            limit,
+            sets: Arc::default(),
+            ..self.clone()
+        }
+    }
+
+    /// Returns the set of values of a request, or that of all values beyond the limit.
+    ///
+    /// Returns `None` if the user's function panics.
+    pub(crate) fn of(&self, request: &RpcRequest<'_>) -> Option<Arc<AttributeSet>> {
+        let mut set = None;
+        guard::METRIC_ATTRIBUTES.run(|| {
+            (self.values)(request, &mut |values| set = Some(self.get(values)));
+        });
+        set
+    }
+
+    fn get(&self, values: Values<'_>) -> Arc<AttributeSet> {
+        let sets = self.sets.read().unwrap_or_else(PoisonError::into_inner);
+        let hash = hash(values);
+        if let Some(set) = sets.find(hash, values) {
+            return set;
+        }
+        if let Some(other) = sets.other.as_ref().filter(|_| sets.len >= self.limit) {
+            return Arc::clone(other);
+        }
+        drop(sets);
+        self.insert(hash, values)
+    }
+
+    #[cold]
+    fn insert(&self, hash: u64, values: Values<'_>) -> Arc<AttributeSet> {
+        let mut sets = self.sets.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(set) = sets.find(hash, values) {
+            return set;
+        }
+        if sets.len >= self.limit {
+            let other = || {
+                let values = vec![Some(semconv::OTHER); self.keys.len()];
+                Arc::new(AttributeSet::new(&self.keys, &values))
+            };
+            return Arc::clone(sets.other.get_or_insert_with(other));
+        }
+        let set = Arc::new(AttributeSet::new(&self.keys, values));
+        sets.len += 1;
+        sets.by_hash.entry(hash).or_default().push(Arc::clone(&set));
+        set
+    }
+}
+
+/// Returns a hash of the values.
+///
+/// Callers may choose values of one hash. That is no harm: there are not more than the limit.
+fn hash(values: Values<'_>) -> u64 {
+    let mut mix = Mix::default();
+    for value in values {
+        let value = value.unwrap_or_default().as_bytes();
+        mix.write_usize(value.len());
+        let (chunks, rest) = value.as_chunks::<8>();
+        for chunk in chunks {
+            mix.write_u64(u64::from_le_bytes(*chunk));
+        }
+        for byte in rest {
+            mix.write_u64(u64::from(*byte));
+        }
+    }
+    mix.finish()
+}
+
+fn cut(value: &str) -> &str {
+    limits::cut(value, limits::NAME)
+}
+
+impl Sets {
+    #[inline]
+    fn find(&self, hash: u64, values: Values<'_>) -> Option<Arc<AttributeSet>> {
+        let sets = self.by_hash.get(&hash)?;
+        sets.iter().find(|set| set.has(values)).cloned()
+    }
+}
+
+impl fmt::Debug for MetricAttributes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MetricAttributes").finish_non_exhaustive()
+    }
+}

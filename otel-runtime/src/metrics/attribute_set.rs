@@ -1,0 +1,99 @@
+//! Values of the user's own attributes on metrics, with the time series that have them.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use opentelemetry::KeyValue;
+
+use super::series::MethodMetrics;
+use crate::semconv;
+
+/// The values of some attributes. A request may lack some of them.
+pub(crate) type Values<'v> = &'v [Option<&'v str>];
+
+/// Attributes that metrics have anyway.
+pub(crate) const RESERVED: [&str; 6] = [
+    semconv::RPC_SYSTEM_NAME,
+    semconv::RPC_METHOD,
+    semconv::RPC_STATUS_CODE,
+    semconv::ERROR_TYPE,
+    semconv::SERVER_ADDRESS,
+    semconv::SERVER_PORT,
+];
+
+/// A set of values, with the time series of each method that has met it.
+pub(crate) struct AttributeSet {
+    values: Box<[Option<Box<str>>]>,
+    attributes: Box<[KeyValue]>,
+    series: RwLock<HashMap<MethodKey, Arc<MethodMetrics>, BuildHasherDefault<Mix>>>,
+}
+
+/// The id of the instruments, and the address of the method.
+type MethodKey = (u64, usize);
+
+impl AttributeSet {
+    pub(crate) fn new(keys: &[&'static str], values: Values<'_>) -> Self {
+        let attributes = keys.iter().zip(values).filter(|(key, _)| !RESERVED.contains(*key));
+        let attributes = attributes.filter_map(|(key, value)| Some(KeyValue::new(*key, (*value)?.to_owned())));
+        AttributeSet {
+            values: values.iter().map(|value| value.map(Box::from)).collect(),
+            attributes: attributes.collect(),
+            series: RwLock::default(),
+        }
+    }
+
+    pub(crate) fn has(&self, values: Values<'_>) -> bool {
+        let own = self.values.iter().map(Option::as_deref);
+        own.eq(values.iter().copied())
+    }
+
+    /// Returns the time series of a method with these values. `make` makes them of the attributes.
+    pub(crate) fn series(
+        &self,
+        method: MethodKey,
+        make: impl FnOnce(&[KeyValue]) -> Arc<MethodMetrics>,
+    ) -> Arc<MethodMetrics> {
+        let series = self.series.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(series) = series.get(&method) {
+            return Arc::clone(series);
+        }
+        drop(series);
+        let metrics = make(&self.attributes);
+        let mut series = self.series.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(series.entry(method).or_insert(metrics))
+    }
+}
+
+/// A hasher of numbers that nobody outside of the program chooses.
+#[derive(Default)]
+pub(crate) struct Mix(u64);
+
+impl Hasher for Mix {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    #[inline]
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(26);
+    }
+
+    #[inline]
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
+    }
+}
+
+impl fmt::Debug for AttributeSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AttributeSet").finish_non_exhaustive()
+    }
+}

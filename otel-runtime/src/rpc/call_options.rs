@@ -1,0 +1,52 @@
+//! Options of a layer that its calls need until their end, and what they need to know of a request.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName};
+
+use super::call_log::{CallLog, Remote};
+use crate::grpc::failures::Failures;
+use crate::metrics::attribute_set::AttributeSet;
+
+/// Options of a layer that its calls need until their end.
+#[derive(Clone, Default)]
+pub(crate) struct CallOptions {
+    pub(crate) failures: Option<Failures>,
+    pub(crate) log: Option<CallLog>,
+    pub(crate) message_counts: bool,
+    /// Whether a client's message sizes are recorded.
+    pub(crate) message_sizes: bool,
+}
+
+impl CallOptions {
+    /// Returns `true` if an option needs the number of messages.
+    pub(crate) fn counts_messages(&self) -> bool {
+        self.message_counts || self.log.is_some()
+    }
+}
+
+/// A request, as far as options need to know it until the end of its call.
+#[derive(Debug, Default)]
+pub(crate) struct RequestFacts {
+    pub(crate) remote: Remote,
+    /// Number of earlier attempts, by `grpc-previous-rpc-attempts` (gRFC A6).
+    pub(crate) previous_attempts: Option<i64>,
+    /// The user's own attributes on metrics.
+    pub(crate) attributes: Option<Arc<AttributeSet>>,
+}
+
+const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc-attempts");
+
+/// Returns the number of earlier attempts, if the caller has told it.
+pub(crate) fn previous_attempts(headers: &HeaderMap) -> Option<i64> {
+    let attempts = headers.get(PREVIOUS_ATTEMPTS)?;
+    let attempts: u32 = attempts.to_str().ok()?.parse().ok()?;
+    (attempts > 0).then_some(i64::from(attempts))
+}
+
+impl fmt::Debug for CallOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallOptions").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,155 @@
+//! Attributes of the user's own on metrics, with a bounded number of values.
+
+use std::collections::BTreeMap;
+
+use integration_tests::client::{Kind, call, endpoint};
+use integration_tests::kinds::Message;
+use integration_tests::panics::{panics, quiet};
+use integration_tests::rpc::{call_to_end, request};
+use integration_tests::scripted::{Annotated, Plain, ScriptedService};
+use integration_tests::server::{serve, serve_with};
+use integration_tests::telemetry::{Attributes, Telemetry, attributes, expected};
+use otel_runtime::{ClientLayer, RpcRequest, ServerLayer};
+use tonic::Request;
+use tonic::transport::Server;
+use tower::Layer;
+
+const RPC: &str = "kinds.Unary/Call";
+
+/// Returns tenant and zone of a request.
+fn values<'a>(request: &RpcRequest<'a>) -> [Option<&'a str>; 2] {
+    ["x-tenant", "x-zone"].map(|name| request.headers().get(name).and_then(|value| value.to_str().ok()))
+}
+
+fn with_headers<T>(mut request: Request<T>, headers: &[(&'static str, &str)]) -> Request<T> {
+    for (name, value) in headers {
+        request.metadata_mut().insert(*name, value.parse().unwrap());
+    }
+    request
+}
+
+/// Returns the expected attributes of an active request.
+fn active(own: &[(&str, &str)]) -> Attributes {
+    let mut point = expected([("rpc.system.name", "grpc"), ("rpc.method", RPC)]);
+    point.extend(own.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+    point
+}
+
+#[tokio::test]
+async fn durations_and_active_requests_have_them() {
+    let handler = ScriptedService::default();
+    for (routes, is_known) in [
+        (Plain::routes(&handler), true),
+        // The method becomes known while the first call runs.
+        (Plain::routes(&handler), false),
+        (Annotated::routes(&handler), false),
+    ] {
+        let telemetry = Telemetry::start();
+        let layer = ServerLayer::new().metric_attributes(["app.tenant", "app.zone"], values);
+        let layer = if is_known { layer.known_methods([RPC]) } else { layer };
+        let server = serve_with(Server::builder().layer(layer), routes).await;
+        let channel = server.channel().await;
+        let headers = [("x-tenant", "acme"), ("x-zone", "north")];
+        let own = [("app.tenant", "acme"), ("app.zone", "north")];
+        let waiting = tokio::spawn({
+            let (channel, request) = (channel.clone(), with_headers(request("wait"), &headers));
+            async move { call_to_end(channel, RPC, request).await }
+        });
+        handler.waits().await;
+        let running = telemetry.metrics().active_requests();
+        if is_known {
+            assert!(running.contains(&(active(&own), 1)), "{running:?}");
+        }
+        handler.release();
+        waiting.await.unwrap();
+        call_to_end(channel.clone(), RPC, with_headers(request("5"), &headers[..1])).await;
+        call_to_end(channel, RPC, request("0")).await;
+        telemetry.spans(3).await;
+
+        let metrics = telemetry.metrics();
+        assert_eq!(metrics.active_request_count(), 0);
+        let durations: BTreeMap<Attributes, u64> = metrics
+            .durations()
+            .into_iter()
+            .map(|(attributes, count, _)| (attributes, count))
+            .collect();
+        let point = |own: &[(&str, &str)], code: &str| {
+            let mut point = active(own);
+            point.insert("rpc.status_code".to_owned(), code.to_owned());
+            (point, 1)
+        };
+        let all = [point(&own, "OK"), point(&own[..1], "NOT_FOUND"), point(&[], "OK")];
+        assert_eq!(durations, all.into());
+    }
+}
+
+/// Calls with 500 tenants, once and again, and returns the tenants of the durations, with counts.
+async fn count_tenants(layer: ServerLayer) -> BTreeMap<String, u64> {
+    let telemetry = Telemetry::start();
+    let routes = ScriptedService::default().routes();
+    let server = serve_with(Server::builder().layer(layer.known_methods([RPC])), routes).await;
+    let channel = server.channel().await;
+    for _ in 0..2 {
+        for number in 0..500 {
+            let tenant = format!("tenant {number}");
+            let request: Request<Message> = with_headers(request(""), &[("x-tenant", &tenant)]);
+            call_to_end(channel.clone(), RPC, request).await;
+        }
+    }
+    telemetry.spans(1000).await;
+    let durations = telemetry.metrics().durations().into_iter();
+    durations
+        .map(|(mut attributes, count, _)| (attributes.remove("tenant").unwrap(), count))
+        .collect()
+}
+
+#[tokio::test]
+async fn further_values_are_other() {
+    let layer = || ServerLayer::new().metric_attributes(["tenant"], |request| [values(request)[0]]);
+    for (layer, limit) in [
+        (layer(), 100),
+        (layer().metric_attribute_limit(3), 3),
+        (layer().metric_attribute_limit(0), 0),
+    ] {
+        let tenants = count_tenants(layer).await;
+        let mut expected: BTreeMap<String, u64> = (0..limit).map(|number| (format!("tenant {number}"), 2)).collect();
+        expected.insert("_OTHER".to_owned(), 1000 - 2 * limit);
+        assert_eq!(tenants, expected);
+    }
+}
+
+#[tokio::test]
+async fn clients_have_them_beside_their_target() {
+    let telemetry = Telemetry::start();
+    let server = serve(ScriptedService::default().routes()).await;
+    let layer = ClientLayer::new("shop.example:50051").metric_attributes(["app.tenant", "app.zone"], values);
+    let channel = layer.layer(endpoint(server.address).connect_lazy());
+    let long = "x".repeat(300);
+    let request = with_headers(Request::new(""), &[("x-tenant", &long)]);
+    call(channel, Kind::Unary, request).await.unwrap();
+    telemetry.span().await;
+    let metrics = telemetry.metrics();
+    let tenant = ("app.tenant", &long[..256]);
+    let [(duration, 1, _)] = &metrics.client_durations()[..] else {
+        panic!("expected one point: {metrics:?}")
+    };
+    let mut point = active(&[tenant, ("server.address", "shop.example"), ("server.port", "50051")]);
+    point.insert("rpc.status_code".to_owned(), "OK".to_owned());
+    assert_eq!(*duration, point);
+    assert!(metrics.client_active_requests().contains(&(active(&[tenant]), 0)));
+}
+
+#[tokio::test]
+async fn a_panic_leaves_them_out() {
+    quiet();
+    let telemetry = Telemetry::start();
+    let layer = ServerLayer::new().metric_attributes(["tenant"], |_| panics());
+    let routes = ScriptedService::default().routes();
+    let server = serve_with(Server::builder().layer(layer.known_methods([RPC])), routes).await;
+    call_to_end(server.channel().await, RPC, request("")).await;
+    let span = attributes(&telemetry.span().await.attributes);
+    assert_eq!(span["rpc.status_code"], "OK");
+    let mut point = active(&[]);
+    point.insert("rpc.status_code".to_owned(), "OK".to_owned());
+    assert_eq!(telemetry.durations(1).await, [point]);
+}
