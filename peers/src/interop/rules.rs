@@ -1,4 +1,4 @@
-//! The ends of spans by the table, and by the specification of gRPC and OpenTelemetry's conventions.
+//! The ends of spans by the table, by the specification of gRPC and by OpenTelemetry's conventions.
 
 use std::collections::BTreeMap;
 

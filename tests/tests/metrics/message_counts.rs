@@ -161,7 +161,7 @@ async fn methods_are_those_that_exist() {
 #[tokio::test]
 async fn a_call_that_a_stricter_layer_restarts_counts_once() {
     for number in 0..2 {
-        let mut telemetry = Telemetry::start();
+        let telemetry = Telemetry::start();
         let layers = Server::builder()
             .layer(ServerLayer::new().known_methods([BIDI]).message_counts())
             .layer(ServerLayer::new().public_endpoint());
