@@ -133,10 +133,16 @@ pub(crate) fn start_deferred(found: Found) {
     with_current(|current| *current = Some(call));
 }
 
-/// Like [`run`] on a server, but compiled once instead of once per closure: for the handlers of all
+/// Like [`run_handler`], but compiled once instead of once per closure: for the handlers of all
 /// methods.
 pub(crate) fn run_dyn(call: &mut Option<ActiveCall>, code: &mut dyn FnMut()) {
-    run::<Server, _>(call, code);
+    run_handler(call, code);
+}
+
+/// Runs code inside the call of a handler without a layer, which has no `tracing` span.
+#[inline]
+pub(crate) fn run_handler<T>(call: &mut Option<ActiveCall>, code: impl FnOnce() -> T) -> T {
+    run_with::<Server, T>(call, |_| {}, code)
 }
 
 /// Runs a handler inside the call of a layer, which is the current one.
@@ -159,13 +165,25 @@ pub(crate) fn run_in_layer(code: &mut dyn FnMut()) {
 /// code may run without either.
 #[inline]
 pub(crate) fn run<R: Role, T>(call: &mut Option<ActiveCall>, code: impl FnOnce() -> T) -> T {
+    let enter_span = |active: &ActiveCall| {
+        if R::SIDE == Side::Server && active.tracing_span().is_some() {
+            enter(active);
+        }
+    };
+    run_with::<R, T>(call, enter_span, code)
+}
+
+#[inline]
+fn run_with<R: Role, T>(
+    call: &mut Option<ActiveCall>,
+    enter_span: impl FnOnce(&ActiveCall),
+    code: impl FnOnce() -> T,
+) -> T {
     let Some(active) = call else {
         return code();
     };
     let attached = active.context().and_then(attach);
-    if R::SIDE == Side::Server && active.tracing_span().is_some() {
-        enter(active);
-    }
+    enter_span(active);
     let result = match R::SIDE {
         Side::Server => run_swapped(call, code),
         Side::Client => run_swapped(&mut None, code),

@@ -8,7 +8,6 @@ use tonic::{Code, Status};
 
 use crate::attributes::captured_headers::{CapturedHeaders, HeaderList};
 use crate::grpc::outcome::Outcome;
-use crate::grpc::side::Server;
 use crate::guard;
 use crate::rpc::active_call::ActiveCall;
 use crate::rpc::call::Call;
@@ -59,7 +58,7 @@ impl HandlerCall {
     #[inline]
     pub(super) fn run<T>(&mut self, code: impl FnOnce() -> T) -> T {
         match self {
-            HandlerCall::Owned(call) => current::run::<Server, _>(call, code),
+            HandlerCall::Owned(call) => current::run_handler(call, code),
             HandlerCall::Layer | HandlerCall::None => code(),
         }
     }

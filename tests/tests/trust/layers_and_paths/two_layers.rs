@@ -118,7 +118,7 @@ async fn judge_failures_as_the_outer_one_does() {
         let inner = public().failures(|_, _| Some(false));
         for (place, server) in servers(&outer, &inner, routes).await {
             for number in 0..3 {
-                let mut telemetry = Telemetry::start();
+                let telemetry = Telemetry::start();
                 call(&server, "", Some("application/grpc"), "5").await.unwrap_err();
                 telemetry.discard_spans(usize::from(number == 0 && place == FIRST));
                 let span = telemetry.span().await;
