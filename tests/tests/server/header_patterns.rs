@@ -195,3 +195,19 @@ async fn are_limited_in_number() {
         assert_eq!(count("rpc.request.header."), 33, "{place}: {found:?}");
     }
 }
+
+/// The macro rejects what the runtime never captures. Neither crate can see the other's list.
+#[test]
+fn the_attribute_and_the_layers_know_the_same_secrets() {
+    let secrets = |path: &str| {
+        let path = format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"));
+        let source = std::fs::read_to_string(path).unwrap();
+        let (_, list) = source.split_once("const SECRETS: [").unwrap();
+        let (_, list) = list.split_once("= [").unwrap();
+        let (list, _) = list.split_once("];").unwrap();
+        list.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let of_layers = secrets("otel-runtime/src/attributes/header_pattern.rs");
+    assert!(of_layers.contains(&"\"cookie\",".to_owned()), "{of_layers:?}");
+    assert_eq!(secrets("otel-macros/src/args.rs"), of_layers);
+}
