@@ -99,7 +99,7 @@ const CASES: [Case; 13] = [
             "ADDRESS",
             "kinds.Unary/Call",
         ],
-        // tonic's answer when the deadline passes, `CANCELLED`, may come before the tool's own timer.
+        // tonic's answer when the deadline passes, `CANCELLED`, may beat the tool's own timer.
         exit: &[64 + 4, 64 + 1],
         prints: "Code: ",
         recorded: &[(CALL, "DEADLINE_EXCEEDED", 1)],
