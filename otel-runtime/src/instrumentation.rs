@@ -275,7 +275,7 @@ impl Meters {
     }
 }
 
-fn scope() -> InstrumentationScope {
+pub(crate) fn scope() -> InstrumentationScope {
     InstrumentationScope::builder(semconv::SCOPE_NAME)
         .with_version(semconv::SCOPE_VERSION)
         .with_schema_url(semconv::SCHEMA_URL)

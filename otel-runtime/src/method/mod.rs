@@ -15,6 +15,7 @@ use crate::intern::{Interner, intern};
 use crate::metrics::exemplars::MethodExemplars;
 use crate::metrics::instruments::Instruments;
 use crate::metrics::series::MethodMetrics;
+use crate::rpc::observer::MethodObserver;
 use crate::semconv;
 
 /// A gRPC method, with the data that all its calls share.
@@ -34,6 +35,7 @@ pub(crate) struct Method {
     /// Most programs have only one. Any other instrumentation looks its series up in a map.
     metrics: OnceLock<(u64, Arc<MethodMetrics>)>,
     exemplars: MethodExemplars,
+    observer: OnceLock<Box<dyn MethodObserver>>,
 }
 
 impl Method {
@@ -62,6 +64,7 @@ impl Method {
             target: Box::from(target),
             metrics: OnceLock::new(),
             exemplars: MethodExemplars::default(),
+            observer: OnceLock::new(),
         }
     }
 
@@ -112,6 +115,12 @@ impl Method {
     #[inline]
     pub(crate) fn exemplars(&self) -> &MethodExemplars {
         &self.exemplars
+    }
+
+    /// Returns the observer of the method's calls, which `observe` makes once.
+    #[inline]
+    pub(crate) fn observer(&self, observe: impl FnOnce() -> Box<dyn MethodObserver>) -> &dyn MethodObserver {
+        &**self.observer.get_or_init(observe)
     }
 
     /// Returns the name of the call duration, and its attributes for this outcome.

@@ -1,5 +1,7 @@
 //! Starting a server's call, in a layer or in a handler.
 
+use std::net::SocketAddr;
+
 use opentelemetry::global::BoxedSpan;
 use opentelemetry::trace::{Link, Span, TraceContextExt};
 use opentelemetry::{Context, KeyValue};
@@ -88,5 +90,9 @@ impl SpanAttributes for ServerAttributes<'_> {
         for attribute in self.captured.attributes(self.request.headers) {
             span.set_attribute(attribute);
         }
+    }
+
+    fn peer(&self) -> Option<SocketAddr> {
+        self.request.peer()
     }
 }

@@ -3,13 +3,17 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::mem::size_of;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::SystemTime;
 
-use opentelemetry::trace::SpanId;
-use opentelemetry_sdk::trace::SpanData;
+use opentelemetry::trace::{SpanContext, SpanId, Status};
+use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
+use otel_runtime::observer::{self, Messages, RunningCall, StartedCall};
 
 use crate::zpages::budget::Pool;
 use crate::zpages::log_line::LogLine;
+use crate::zpages::registry::Registry;
 use crate::zpages::row::Row;
 use crate::zpages::sample::Inside;
 use crate::zpages::size;
@@ -34,21 +38,34 @@ type Shard = HashMap<u64, Entry, BuildHasherDefault<IdHasher>>;
 
 /// A running span.
 #[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) row: Arc<Row>,
-    /// `None` if there was no room.
-    pub(super) details: Option<Arc<Running>>,
+pub(super) enum Entry {
+    Detailed(Arc<Running>),
+    /// A span whose details had no room.
+    Counted(&'static Row),
 }
 
-/// The details of a running span.
+/// The details of a running span. Its room is given back when it is dropped.
 #[derive(Debug)]
 pub(super) struct Running {
-    /// The span as it was when it started.
-    pub(super) span: SpanData,
+    registry: &'static Registry,
+    pub(super) row: &'static Row,
+    start: Start,
     /// The first span of this process above it, or `None` if it is the first.
-    pub(super) root: Option<Arc<Running>>,
-    contents: Mutex<Contents>,
-    pub(super) bytes: usize,
+    root: Option<Arc<Running>>,
+    messages: Messages,
+    /// Whether the span's end has been seen.
+    is_ended: AtomicBool,
+    contents: OnceLock<Box<Mutex<Contents>>>,
+    bytes: usize,
+}
+
+/// A span as it was when it started.
+#[derive(Debug)]
+pub(super) enum Start {
+    /// The span of an RPC, as the RPC has told it.
+    Call(StartedCall),
+    /// A copy of any other span.
+    Span(Box<SpanData>),
 }
 
 /// Spans that ended inside of a first span, and log lines.
@@ -59,8 +76,6 @@ struct Contents {
     missing_spans: u64,
     missing_logs: u64,
     bytes: usize,
-    /// Whether the span has ended. A span inside may end later.
-    is_closed: bool,
 }
 
 impl Table {
@@ -97,18 +112,21 @@ impl Table {
     /// Returns the details of a running span, if it has some.
     pub(super) fn details(&self, id: SpanId) -> Option<Arc<Running>> {
         let id = number(id);
-        self.shard(id).get(&id)?.details.clone()
+        match self.shard(id).get(&id)? {
+            Entry::Detailed(running) => Some(Arc::clone(running)),
+            Entry::Counted(_) => None,
+        }
     }
 
     /// Returns all running spans with details.
-    pub(super) fn all(&self) -> Vec<(Arc<Row>, Arc<Running>)> {
+    pub(super) fn all(&self) -> Vec<Arc<Running>> {
         let mut all = Vec::new();
         for shard in &self.shards {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            let detailed = shard
-                .values()
-                .filter_map(|entry| Some((Arc::clone(&entry.row), entry.details.clone()?)));
-            all.extend(detailed);
+            all.extend(shard.values().filter_map(|entry| match entry {
+                Entry::Detailed(running) => Some(Arc::clone(running)),
+                Entry::Counted(_) => None,
+            }));
         }
         all
     }
@@ -116,37 +134,95 @@ impl Table {
 
 impl Running {
     /// Reserves the room of a span. If there is none, returns `None`.
-    pub(super) fn new(span: SpanData, root: Option<Arc<Running>>, pool: &Pool) -> Option<Arc<Self>> {
-        let mut bytes = size::span(&span);
-        let mut span = span;
-        if bytes > size::MAX_SPAN {
-            span = size::copy(&span);
-            bytes = size::span(&span);
-        }
-        bytes += size_of::<Running>() - size_of::<SpanData>() + 16;
-        pool.reserve(bytes).then(|| {
+    #[inline]
+    pub(super) fn new(
+        registry: &'static Registry,
+        row: &'static Row,
+        start: Start,
+        root: Option<Arc<Running>>,
+    ) -> Option<Arc<Self>> {
+        let bytes = size_of::<Running>() + 16 + start.size();
+        registry.budget.details.reserve(bytes).then(|| {
             Arc::new(Running {
-                span,
+                registry,
+                row,
+                start,
                 root,
-                contents: Mutex::default(),
+                messages: Messages::default(),
+                is_ended: AtomicBool::new(false),
+                contents: OnceLock::new(),
                 bytes,
             })
         })
     }
 
-    fn contents(&self) -> MutexGuard<'_, Contents> {
-        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn span_context(&self) -> &SpanContext {
+        match &self.start {
+            Start::Call(call) => &call.span_context,
+            Start::Span(span) => &span.span_context,
+        }
+    }
+
+    pub(super) fn start_time(&self) -> SystemTime {
+        match &self.start {
+            Start::Call(call) => call.start_time,
+            Start::Span(span) => span.start_time,
+        }
+    }
+
+    /// Returns the span as far as it is known.
+    pub(super) fn span(&self) -> SpanData {
+        match &self.start {
+            Start::Call(call) => of_call(call),
+            Start::Span(span) => SpanData::clone(span),
+        }
+    }
+
+    /// Returns the messages that have passed, if the span is that of an RPC.
+    pub(super) fn passed(&self) -> Option<&Messages> {
+        match &self.start {
+            Start::Call(_) => Some(&self.messages),
+            Start::Span(_) => None,
+        }
+    }
+
+    /// Returns the first span of this process above it, or itself.
+    pub(super) fn root_of(self: Arc<Self>) -> Arc<Self> {
+        self.root.clone().unwrap_or(self)
+    }
+
+    /// Returns the first span of this process above it, unless it is the first.
+    pub(super) fn root(&self) -> Option<&Running> {
+        self.root.as_deref()
+    }
+
+    /// Records that the end of the span has been seen.
+    #[inline]
+    pub(super) fn set_ended(&self) {
+        self.is_ended.store(true, Ordering::Relaxed);
+    }
+
+    fn contents(&self) -> Option<MutexGuard<'_, Contents>> {
+        let contents = self.contents.get()?;
+        Some(contents.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn contents_to_fill(&self) -> MutexGuard<'_, Contents> {
+        let contents = self.contents.get_or_init(|| {
+            // Too little to refuse it: a span with contents has more of them.
+            self.registry.budget.details.add(size_of::<Mutex<Contents>>());
+            Box::default()
+        });
+        contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a span that ended inside of this first one.
     #[cold]
-    pub(super) fn add_ended(&self, span: &SpanData, pool: &Pool) {
+    pub(super) fn add_ended(&self, span: &SpanData) {
+        let pool = &self.registry.budget.details;
         let span = size::copy(span);
         let bytes = size::span(&span);
-        let mut contents = self.contents();
-        if contents.is_closed {
-            return;
-        }
+        let mut contents = self.contents_to_fill();
         if contents.ended.len() >= MAX_ENDED
             && let Some(oldest) = contents.ended.pop_front()
         {
@@ -162,12 +238,10 @@ impl Running {
     }
 
     /// Adds a log line inside of this first span.
-    pub(super) fn add_log(&self, line: LogLine, pool: &Pool) {
+    pub(super) fn add_log(&self, line: LogLine) {
+        let pool = &self.registry.budget.details;
         let bytes = line.size();
-        let mut contents = self.contents();
-        if contents.is_closed {
-            return;
-        }
+        let mut contents = self.contents_to_fill();
         if contents.logs.len() >= MAX_LOGS
             && let Some(oldest) = contents.logs.pop_front()
         {
@@ -184,7 +258,9 @@ impl Running {
 
     /// Returns copies of the spans that ended inside, and of the log lines.
     pub(super) fn inside(&self) -> (Vec<SpanData>, Inside) {
-        let contents = self.contents();
+        let Some(contents) = self.contents() else {
+            return Default::default();
+        };
         let inside = Inside {
             logs: contents.logs.iter().cloned().collect(),
             missing_spans: contents.missing_spans,
@@ -196,22 +272,73 @@ impl Running {
     /// Returns copies of the log lines of one span.
     pub(super) fn logs_of(&self, id: SpanId) -> Vec<LogLine> {
         let contents = self.contents();
-        contents
-            .logs
-            .iter()
-            .filter(|line| line.span_id == id)
-            .cloned()
-            .collect()
+        let logs = contents.iter().flat_map(|contents| &contents.logs);
+        logs.filter(|line| line.span_id == id).cloned().collect()
+    }
+}
+
+impl Drop for Running {
+    #[inline]
+    fn drop(&mut self) {
+        let contents = match self.contents.get_mut() {
+            None => 0,
+            Some(contents) => {
+                let contents = contents.get_mut().unwrap_or_else(PoisonError::into_inner);
+                size_of::<Mutex<Contents>>() + contents.bytes
+            }
+        };
+        self.registry.budget.details.release(self.bytes + contents);
+    }
+}
+
+impl RunningCall for Running {
+    #[inline]
+    fn messages(&self) -> &Messages {
+        &self.messages
     }
 
-    /// Gives back the room, when the span has ended.
-    pub(super) fn release(&self, pool: &Pool) {
-        let mut contents = self.contents();
-        pool.release(self.bytes + contents.bytes);
-        *contents = Contents {
-            is_closed: true,
-            ..Contents::default()
-        };
+    #[inline]
+    fn end(&self) {
+        if !self.is_ended.load(Ordering::Relaxed) {
+            self.registry.abandon(self.span_context().span_id());
+        }
+    }
+}
+
+impl Start {
+    /// Copies a span, without the parts that make it too large.
+    pub(super) fn of(span: SpanData) -> Self {
+        let is_small = size::span(&span) <= size::MAX_SPAN;
+        Start::Span(Box::new(if is_small { span } else { size::copy(&span) }))
+    }
+
+    /// Returns the bytes that it has on the heap.
+    #[inline]
+    fn size(&self) -> usize {
+        match self {
+            // Most names and addresses are shared by all calls.
+            Start::Call(call) => call.name.len() + size::trace_state(&call.span_context),
+            Start::Span(span) => size::span(span) + 16,
+        }
+    }
+}
+
+/// Returns the span of a call.
+fn of_call(call: &StartedCall) -> SpanData {
+    SpanData {
+        span_context: call.span_context.clone(),
+        parent_span_id: call.parent_span_id,
+        parent_span_is_remote: call.parent_span_is_remote,
+        span_kind: call.kind.clone(),
+        name: call.name.clone(),
+        start_time: call.start_time,
+        end_time: call.start_time,
+        attributes: call.attributes(),
+        dropped_attributes_count: 0,
+        events: SpanEvents::default(),
+        links: SpanLinks::default(),
+        status: Status::Unset,
+        instrumentation_scope: observer::scope(),
     }
 }
 

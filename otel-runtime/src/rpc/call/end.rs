@@ -26,6 +26,14 @@ impl Call {
         if let Some(context) = self.recording_context() {
             guard::TRACER.run(|| self.end_span(&context.span(), elapsed, outcome));
         }
+        self.end_observed();
+    }
+
+    #[inline]
+    fn end_observed(&mut self) {
+        if let Some(observed) = self.observed.take() {
+            observed.end();
+        }
     }
 
     #[inline]
@@ -76,6 +84,7 @@ impl Call {
         let instruments = self.instrumentation.instruments();
         self.method.with_metrics(instruments, |metrics| metrics.add_active(-1));
         std::mem::forget(self.recording_context().cloned());
+        self.end_observed();
     }
 
     /// Returns the outcome of a call whose caller has gone away.

@@ -12,6 +12,7 @@ use opentelemetry::{Context, KeyValue};
 use tonic::Code;
 
 use super::message_sizes::MessageSizes;
+use super::observer::RunningCall;
 use super::origin::RequestOrigin;
 use super::request_body::RequestEnd;
 use crate::attributes::captured_headers::CapturedHeaders;
@@ -84,6 +85,8 @@ pub struct Call {
     /// Header lists of the handler that runs this call, if one has claimed it.
     handler_headers: Option<&'static CapturedHeaders>,
     message_sizes: Option<Arc<MessageSizes>>,
+    /// The call as an observer sees it, if there is one.
+    observed: Option<Arc<dyn RunningCall>>,
     origin: RequestOrigin,
     /// How a server's request ends, if that is watched.
     request_end: Option<Arc<RequestEnd>>,
@@ -111,6 +114,7 @@ impl Call {
             layer_headers: params.layer_headers,
             handler_headers: params.handler_headers,
             message_sizes: params.message_sizes,
+            observed: None,
             origin: params.origin,
             request_end: None,
             offered_encodings: OfferedEncodings::default(),
@@ -181,6 +185,11 @@ impl Call {
     #[inline]
     pub(crate) fn message_sizes(&self) -> Option<&Arc<MessageSizes>> {
         self.message_sizes.as_ref()
+    }
+
+    #[inline]
+    pub(crate) fn observed(&self) -> Option<&Arc<dyn RunningCall>> {
+        self.observed.as_ref()
     }
 
     /// Returns `true` if a layer started the call, and no handler has claimed it.

@@ -2,14 +2,15 @@
 
 use std::time::SystemTime;
 
-use opentelemetry::trace::{SpanBuilder, SpanKind};
+use opentelemetry::trace::{Span, SpanBuilder, SpanContext, SpanId, SpanKind, TraceContextExt};
 use opentelemetry::{Context, KeyValue};
 
 use super::{Call, SpanParent};
 use crate::grpc::side::Side;
 use crate::metrics::legacy;
+use crate::rpc::observer::{self, CallObserver, StartedCall};
 use crate::span::{SpanAttributes, StartedSpan};
-use crate::{clock, propagation, semconv};
+use crate::{clock, guard, propagation, semconv};
 
 impl Call {
     /// Returns the wall-clock time of the start.
@@ -41,6 +42,7 @@ impl Call {
             // `rpc.method` is added when the method is resolved, or at the end.
             Some(unresolved) => SpanBuilder::from_name(unresolved.name().to_owned()),
         };
+        let from_request = at_start.len();
         attributes.at_start(&mut at_start);
         builder.span_kind = Some(match self.side() {
             Side::Server => SpanKind::Server,
@@ -50,7 +52,11 @@ impl Call {
         builder.attributes = Some(at_start);
         builder.links = parent.link.map(|link| vec![link]);
         let parent = parent.parent.as_ref().unwrap_or(&base);
-        self.context = Some(match self.instrumentation.start_span(parent, builder, attributes) {
+        let started = match observer::get() {
+            None => self.instrumentation.start_span(parent, builder, attributes),
+            Some(observer) => self.start_observed_span(observer, parent, builder, attributes, from_request),
+        };
+        self.context = Some(match started {
             Some(StartedSpan::Recording(span)) => {
                 self.is_recording = true;
                 propagation::with_recording_span(&base, parent, span)
@@ -58,5 +64,54 @@ impl Call {
             Some(StartedSpan::NonRecording(span_context)) => propagation::with_non_recording_span(&base, span_context),
             None => base,
         });
+    }
+
+    /// Starts the call's span, and shows it to the observer if it is recording.
+    ///
+    /// The attributes of the span that come from the request start at `from_request`.
+    #[inline(never)]
+    fn start_observed_span(
+        &mut self,
+        observer: &'static dyn CallObserver,
+        parent: &Context,
+        builder: SpanBuilder,
+        attributes: &dyn SpanAttributes,
+        from_request: usize,
+    ) -> Option<StartedSpan> {
+        let (name, kind) = (builder.name.clone(), builder.span_kind.clone());
+        let at_start = builder.attributes.as_deref().unwrap_or_default();
+        let (server_address, server_port) = observer::server(&at_start[from_request..]);
+        let (started, met) = observer::expect(|| self.instrumentation.start_span(parent, builder, attributes));
+        let Some(StartedSpan::Recording(span)) = &started else {
+            return started;
+        };
+        let span_context = span.span_context();
+        if met != Some(span_context.span_id()) {
+            return started;
+        }
+        let parent = parent.span();
+        // As the SDK does: a parent without a trace is none.
+        let parent = Some(parent.span_context()).filter(|parent| parent.is_valid());
+        let call = StartedCall {
+            name,
+            kind: kind.unwrap_or(SpanKind::Internal),
+            span_context: span_context.clone(),
+            parent_span_id: parent.map_or(SpanId::INVALID, SpanContext::span_id),
+            parent_span_is_remote: parent.is_some_and(SpanContext::is_remote),
+            start_time: self.start_time,
+            server_address,
+            server_port,
+            peer: attributes.peer(),
+        };
+        let observed = guard::TRACER.run(|| {
+            if self.unresolved.is_some() {
+                observer.method(&call.name, call.kind.clone()).start(call)
+            } else {
+                let observe = || observer.method(self.method.span_name(), call.kind.clone());
+                self.method.observer(observe).start(call)
+            }
+        });
+        self.observed = observed.flatten();
+        started
     }
 }

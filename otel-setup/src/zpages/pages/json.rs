@@ -79,8 +79,8 @@ pub(in crate::zpages) fn json(registry: &Registry, query: &Query) -> Option<Stri
         return json_line(&summary).ok();
     };
     let row = registry.rows.get(id)?;
-    let selection = Selection::parse(&row, &query.show)?;
-    let (shown, count) = select(registry, &row, &selection);
+    let selection = Selection::parse(row, &query.show)?;
+    let (shown, count) = select(registry, row, &selection);
     let now = SystemTime::now();
     let selected = Selected {
         name: &row.name,

@@ -60,7 +60,7 @@ pub(super) struct Shown {
 impl Shown {
     fn running(running: &Running) -> Self {
         let (ended, inside) = running.inside();
-        let mut spans = vec![running.span.clone()];
+        let mut spans = vec![running.span()];
         spans.extend(ended);
         Shown {
             spans,
@@ -79,13 +79,13 @@ impl Shown {
 }
 
 /// Returns the spans of a row, and how many of them there are.
-pub(super) fn select(registry: &Registry, row: &Arc<Row>, selection: &Selection) -> (Vec<Shown>, u64) {
+pub(super) fn select(registry: &Registry, row: &'static Row, selection: &Selection) -> (Vec<Shown>, u64) {
     let counts = row.counts();
     match selection {
         Selection::Running => {
             let running = registry.running();
-            let of_row = running.iter().filter(|(of, _)| Arc::ptr_eq(of, row));
-            let shown = of_row.take(MAX_RUNNING).map(|(_, running)| Shown::running(running));
+            let of_row = running.iter().filter(|running| std::ptr::eq(running.row, row));
+            let shown = of_row.take(MAX_RUNNING).map(|running| Shown::running(running));
             (shown.collect(), counts.running)
         }
         Selection::Ended(bucket) => {
@@ -101,7 +101,7 @@ pub(super) fn select(registry: &Registry, row: &Arc<Row>, selection: &Selection)
 
 /// All spans that are known, to complete traces with.
 struct Known {
-    running: Vec<(Arc<Row>, Arc<Running>)>,
+    running: Vec<Arc<Running>>,
     samples: Vec<Arc<Sample>>,
 }
 
@@ -119,8 +119,9 @@ impl Known {
     fn complete(&self, trace: TraceId, inside: &mut Inside) -> Vec<(SpanData, bool)> {
         let mut spans = Vec::new();
         let is_of = |span: &SpanData| span.span_context.trace_id() == trace;
-        for (_, running) in self.running.iter().filter(|(_, running)| is_of(&running.span)) {
-            spans.push((running.span.clone(), true));
+        let running = self.running.iter();
+        for running in running.filter(|running| running.span_context().trace_id() == trace) {
+            spans.push((running.span(), true));
             let (ended, other) = running.inside();
             spans.extend(ended.into_iter().map(|span| (span, false)));
             inside.logs.extend(other.logs);
@@ -142,8 +143,8 @@ impl Known {
 pub(in crate::zpages) fn samples(registry: &Registry, query: &Query) -> Option<String> {
     let id = query.row?;
     let row = registry.rows.get(id)?;
-    let selection = Selection::parse(&row, &query.show)?;
-    let (shown, count) = select(registry, &row, &selection);
+    let selection = Selection::parse(row, &query.show)?;
+    let (shown, count) = select(registry, row, &selection);
     let what = match &selection {
         Selection::Running => "running now".to_owned(),
         Selection::Ended(Bucket::Latency(index)) => format!("ended after {}", BUCKETS[*index]),

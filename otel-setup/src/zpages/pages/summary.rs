@@ -1,7 +1,5 @@
 //! `/debug/tracez`: a row for each span name.
 
-use std::sync::Arc;
-
 use opentelemetry::trace::SpanKind;
 
 use crate::console;
@@ -18,7 +16,7 @@ const ROWS: usize = 300;
 /// A row with its id and its counts.
 pub(super) struct Line {
     pub(super) id: usize,
-    pub(super) row: Arc<Row>,
+    pub(super) row: &'static Row,
     pub(super) counts: Counts,
 }
 
