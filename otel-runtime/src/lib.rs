@@ -23,6 +23,8 @@ mod layer;
 mod limits;
 mod method;
 mod metrics;
+#[doc(hidden)]
+pub mod observer;
 pub mod propagation;
 mod rpc;
 mod semconv;
@@ -38,9 +40,6 @@ pub mod __private;
 /// Exemplars, for otel-setup: see the chapter on Prometheus there.
 #[doc(hidden)]
 pub use metrics::exemplars;
-/// Calls that run now, for the zPages of otel-setup.
-#[doc(hidden)]
-pub use rpc::observer;
 /// Settings of a configuration file, for otel-setup.
 #[doc(hidden)]
 pub use metrics::{duration_boundaries::set_duration_boundaries, legacy::set_stability_opt_in};

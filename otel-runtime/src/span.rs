@@ -16,7 +16,7 @@ pub(crate) trait SpanAttributes {
     /// Adds the attributes that only a recording span needs.
     fn if_recording(&self, span: &mut BoxedSpan);
 
-    /// Returns the address of the client's socket, at a server.
+    /// Returns the address of the client's socket, at a server whose span is recording.
     fn peer(&self) -> Option<SocketAddr> {
         None
     }

@@ -53,8 +53,8 @@ impl ClientLayer {
             Some(context) => instrumentation.inject(context, request.headers_mut()),
             None => Context::map_current(|context| instrumentation.inject(context, request.headers_mut())),
         }
-        if let Some(sizes) = call.message_sizes() {
-            request_body::wrap(request.body_mut(), Some(sizes.counter(Direction::Sent)), || None);
+        if let Some(counter) = call.counter(Direction::Sent) {
+            request_body::wrap(request.body_mut(), Some(counter), || None);
         }
         Some(ActiveCall::Recorded(call))
     }

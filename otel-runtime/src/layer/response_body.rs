@@ -83,13 +83,11 @@ impl<B: Body, R: ResponseRole> ResponseBody<B, R> {
             call = response::start_answered(call, response.headers());
         }
         if let Some(call) = recorded(&mut call) {
-            counter = call.message_sizes().and_then(|sizes| {
-                let direction = match R::SIDE {
-                    Side::Server => Direction::Sent,
-                    Side::Client => Direction::Received,
-                };
-                sizes.response_counter(direction, response.headers())
-            });
+            let direction = match R::SIDE {
+                Side::Server => Direction::Sent,
+                Side::Client => Direction::Received,
+            };
+            counter = call.response_counter(direction, response.headers());
             progress.on_headers(response.headers(), call.offered_encodings());
             response::on_headers(call, &response);
         }

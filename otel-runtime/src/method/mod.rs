@@ -15,7 +15,7 @@ use crate::intern::{Interner, intern};
 use crate::metrics::exemplars::MethodExemplars;
 use crate::metrics::instruments::Instruments;
 use crate::metrics::series::MethodMetrics;
-use crate::rpc::observer::MethodObserver;
+use crate::observer::MethodObserver;
 use crate::semconv;
 
 /// A gRPC method, with the data that all its calls share.

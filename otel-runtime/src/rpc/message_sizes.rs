@@ -15,6 +15,7 @@ use crate::grpc::outcome::Outcome;
 use crate::grpc::side::Direction;
 use crate::instrumentation::InstrumentationRef;
 use crate::method::Method;
+use crate::observer::RunningCall;
 use crate::semconv;
 
 /// Number of messages that are buffered until their method is known.
@@ -61,24 +62,11 @@ impl MessageSizes {
         })
     }
 
-    /// Returns a counter for the messages of one body.
-    pub(crate) fn counter(self: &Arc<Self>, direction: Direction) -> BodyCounter {
-        BodyCounter {
-            frames: MessageFrames::default(),
-            sizes: Arc::clone(self),
-            direction,
-        }
-    }
-
-    /// Returns a counter for the messages of a response, if that is gRPC.
-    pub(crate) fn response_counter(self: &Arc<Self>, direction: Direction, headers: &HeaderMap) -> Option<BodyCounter> {
-        if is_grpc(headers) {
-            return Some(self.counter(direction));
-        }
+    /// Records that a response is not gRPC, so that it has no messages.
+    fn on_other_response(&self, direction: Direction) {
         if direction == Direction::Sent {
             self.totals().sent = None;
         }
-        None
     }
 
     fn on_bytes(&self, direction: Direction, bytes: u64) {
@@ -143,17 +131,69 @@ impl MessageSizes {
 #[derive(Debug)]
 pub(crate) struct BodyCounter {
     frames: MessageFrames,
-    sizes: Arc<MessageSizes>,
+    sizes: Option<Arc<MessageSizes>>,
+    observed: Option<Arc<dyn RunningCall>>,
     direction: Direction,
 }
 
 impl BodyCounter {
+    /// Returns a counter for the messages of one body of a call.
+    #[cold]
+    pub(crate) fn new(
+        sizes: Option<&Arc<MessageSizes>>,
+        observed: Option<&Arc<dyn RunningCall>>,
+        direction: Direction,
+    ) -> Self {
+        if let Some(observed) = observed {
+            observed.messages().count(direction);
+        }
+        BodyCounter {
+            frames: MessageFrames::default(),
+            sizes: sizes.cloned(),
+            observed: observed.cloned(),
+            direction,
+        }
+    }
+
+    /// Returns a counter for the messages of a call's response, if that is gRPC.
+    #[cold]
+    pub(crate) fn for_response(
+        sizes: Option<&Arc<MessageSizes>>,
+        observed: Option<&Arc<dyn RunningCall>>,
+        direction: Direction,
+        headers: &HeaderMap,
+    ) -> Option<Self> {
+        if is_grpc(headers) {
+            return Some(BodyCounter::new(sizes, observed, direction));
+        }
+        if let Some(sizes) = sizes {
+            sizes.on_other_response(direction);
+        }
+        None
+    }
+
+    /// Tells that the body cannot be counted.
+    #[cold]
+    pub(crate) fn cancel(&self) {
+        if let Some(observed) = &self.observed {
+            observed.messages().uncount(self.direction);
+        }
+    }
+
     /// Counts a frame of the body, or its end.
     pub(crate) fn on_poll<D: Buf>(&mut self, frame: Option<&Frame<D>>) {
-        let (sizes, direction) = (&self.sizes, self.direction);
-        let bytes = frame.map_or(0, |frame| {
-            self.frames.on_frame(frame, |head| sizes.on_message(direction, head))
-        });
-        sizes.on_bytes(direction, bytes);
+        let (sizes, observed, direction) = (self.sizes.as_deref(), self.observed.as_deref(), self.direction);
+        let on_message = |head| {
+            if let Some(observed) = observed {
+                observed.messages().add(direction);
+            }
+            if let Some(sizes) = sizes {
+                sizes.on_message(direction, head);
+            }
+        };
+        let bytes = frame.map_or(0, |frame| self.frames.on_frame(frame, on_message));
+        if let Some(sizes) = sizes {
+            sizes.on_bytes(direction, bytes);
+        }
     }
 }

@@ -4,7 +4,6 @@ pub(crate) mod active_call;
 pub(crate) mod call;
 pub(crate) mod current;
 pub(crate) mod message_sizes;
-pub mod observer;
 pub(crate) mod origin;
 pub(crate) mod pool;
 pub(crate) mod request_body;

@@ -77,8 +77,8 @@ impl ServerLayer {
             if call.is_unresolved() {
                 self.marks.mark(request.extensions_mut());
             }
-            if call.message_sizes().is_some() || is_from_socket(request) {
-                let counter = call.message_sizes().map(|sizes| sizes.counter(Direction::Received));
+            if call.counts_messages() || is_from_socket(request) {
+                let counter = call.counter(Direction::Received);
                 request_body::wrap(request.body_mut(), counter, || Some(call.watch_request()));
             }
         }

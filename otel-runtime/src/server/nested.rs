@@ -81,9 +81,9 @@ impl ServerLayer {
                 has_service: true,
                 inner_layer: Some(word),
             });
-            let sizes = current::with_recorded(|call| call.message_sizes().cloned()).flatten();
-            if let Some(sizes) = sizes {
-                request_body::wrap(request.body_mut(), Some(sizes.counter(Direction::Received)), || None);
+            let counter = current::with_recorded(|call| call.counter(Direction::Received)).flatten();
+            if counter.is_some() {
+                request_body::wrap(request.body_mut(), counter, || None);
             }
         } else {
             restarted = self.restart(request, word, captured);

@@ -157,6 +157,17 @@ impl Zpages {
     }
 }
 
+/// Says what a configuration file's settings would do.
+#[cfg(feature = "config-file")]
+pub(crate) fn check(env: &Env) -> Result<String, InitError> {
+    let place = Place::resolve(&Options::default(), env)?;
+    let limit = settings::memory_limit(&Options::default(), env);
+    Ok(match place {
+        Some(Place { host, port, .. }) => format!("zPages: {host} port {port}, in {limit} bytes"),
+        None => "zPages: none, since `address` is missing".to_owned(),
+    })
+}
+
 fn listen(place: &Place) -> Result<Endpoint, InitError> {
     let is_variable = place.setting.starts_with(settings::ADDRESS_VARIABLE);
     let (listener, chose_port) = bind(&Address {

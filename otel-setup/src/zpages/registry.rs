@@ -167,7 +167,9 @@ impl MethodObserver for ObservedMethod {
         );
         let running = Running::new(registry, row, Start::Call(call), root);
         let is_kept = registry.add(id, row, running.clone());
-        running.filter(|_| is_kept).map(|running| running as Arc<dyn RunningCall>)
+        running
+            .filter(|_| is_kept)
+            .map(|running| running as Arc<dyn RunningCall>)
     }
 }
 

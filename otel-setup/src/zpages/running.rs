@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::mem::size_of;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
@@ -53,6 +54,8 @@ pub(super) struct Running {
     /// The first span of this process above it, or `None` if it is the first.
     root: Option<Arc<Running>>,
     messages: Messages,
+    /// The method of an RPC that has started without.
+    method: OnceLock<&'static str>,
     /// Whether the span's end has been seen.
     is_ended: AtomicBool,
     contents: OnceLock<Box<Mutex<Contents>>>,
@@ -149,6 +152,7 @@ impl Running {
                 start,
                 root,
                 messages: Messages::default(),
+                method: OnceLock::new(),
                 is_ended: AtomicBool::new(false),
                 contents: OnceLock::new(),
                 bytes,
@@ -173,17 +177,16 @@ impl Running {
     /// Returns the span as far as it is known.
     pub(super) fn span(&self) -> SpanData {
         match &self.start {
-            Start::Call(call) => of_call(call),
+            Start::Call(call) => of_call(call, self.method.get().copied()),
             Start::Span(span) => SpanData::clone(span),
         }
     }
 
-    /// Returns the messages that have passed, if the span is that of an RPC.
-    pub(super) fn passed(&self) -> Option<&Messages> {
-        match &self.start {
-            Start::Call(_) => Some(&self.messages),
-            Start::Span(_) => None,
-        }
+    /// Returns the address of the client, if the span is that of an RPC at a server.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        let Start::Call(call) = &self.start else { return None };
+        let peer = call.peer?;
+        Some(SocketAddr::new(peer.ip().to_canonical(), peer.port()))
     }
 
     /// Returns the first span of this process above it, or itself.
@@ -297,6 +300,10 @@ impl RunningCall for Running {
         &self.messages
     }
 
+    fn set_method(&self, name: &'static str) {
+        let _ = self.method.set(name);
+    }
+
     #[inline]
     fn end(&self) {
         if !self.is_ended.load(Ordering::Relaxed) {
@@ -323,8 +330,13 @@ impl Start {
     }
 }
 
-/// Returns the span of a call.
-fn of_call(call: &StartedCall) -> SpanData {
+/// Returns the span of a call, whose method has become known since or not.
+fn of_call(call: &StartedCall, method: Option<&'static str>) -> SpanData {
+    let named = method.map(|method| StartedCall {
+        name: method.into(),
+        ..call.clone()
+    });
+    let call = named.as_ref().unwrap_or(call);
     SpanData {
         span_context: call.span_context.clone(),
         parent_span_id: call.parent_span_id,

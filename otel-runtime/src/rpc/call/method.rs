@@ -71,6 +71,9 @@ impl Call {
             sizes.set_method(method);
         }
         self.method = method;
+        if let Some(observed) = &self.observed {
+            observed.set_method(method.name());
+        }
         let name = self.method.name();
         self.set_attributes(|| [self.method.rpc_method()]);
         if self.instrumentation.instruments().legacy().is_some() {

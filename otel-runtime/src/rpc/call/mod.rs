@@ -7,22 +7,23 @@ mod start;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use http::HeaderMap;
 use opentelemetry::trace::Link;
 use opentelemetry::{Context, KeyValue};
 use tonic::Code;
 
-use super::message_sizes::MessageSizes;
-use super::observer::RunningCall;
+use super::message_sizes::{BodyCounter, MessageSizes};
 use super::origin::RequestOrigin;
 use super::request_body::RequestEnd;
 use crate::attributes::captured_headers::CapturedHeaders;
 use crate::clock::Instant;
 use crate::grpc::progress::OfferedEncodings;
-use crate::grpc::side::Side;
+use crate::grpc::side::{Direction, Side};
 use crate::grpc::timeout::Timeout;
 use crate::instrumentation::InstrumentationRef;
 use crate::method::Method;
 use crate::method::registry::MethodRegistry;
+use crate::observer::RunningCall;
 use crate::span;
 
 /// The path of a call whose method is not known yet, and the registry that will know it.
@@ -182,14 +183,26 @@ impl Call {
         self.handler_headers
     }
 
+    /// Returns `true` if someone wants the messages counted.
     #[inline]
-    pub(crate) fn message_sizes(&self) -> Option<&Arc<MessageSizes>> {
-        self.message_sizes.as_ref()
+    pub(crate) fn counts_messages(&self) -> bool {
+        self.message_sizes.is_some() || self.observed.is_some()
     }
 
+    /// Returns a counter for the messages of one body, if they are counted.
     #[inline]
-    pub(crate) fn observed(&self) -> Option<&Arc<dyn RunningCall>> {
-        self.observed.as_ref()
+    pub(crate) fn counter(&self, direction: Direction) -> Option<BodyCounter> {
+        self.counts_messages()
+            .then(|| BodyCounter::new(self.message_sizes.as_ref(), self.observed.as_ref(), direction))
+    }
+
+    /// Returns a counter for the messages of the response, if they are counted.
+    #[inline]
+    pub(crate) fn response_counter(&self, direction: Direction, headers: &HeaderMap) -> Option<BodyCounter> {
+        if !self.counts_messages() {
+            return None;
+        }
+        BodyCounter::for_response(self.message_sizes.as_ref(), self.observed.as_ref(), direction, headers)
     }
 
     /// Returns `true` if a layer started the call, and no handler has claimed it.

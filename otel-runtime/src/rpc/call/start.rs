@@ -6,9 +6,9 @@ use opentelemetry::trace::{Span, SpanBuilder, SpanContext, SpanId, SpanKind, Tra
 use opentelemetry::{Context, KeyValue};
 
 use super::{Call, SpanParent};
-use crate::grpc::side::Side;
+use crate::grpc::side::{Direction, Side};
 use crate::metrics::legacy;
-use crate::rpc::observer::{self, CallObserver, StartedCall};
+use crate::observer::{self, CallObserver, StartedCall};
 use crate::span::{SpanAttributes, StartedSpan};
 use crate::{clock, guard, propagation, semconv};
 
@@ -44,18 +44,17 @@ impl Call {
         };
         let from_request = at_start.len();
         attributes.at_start(&mut at_start);
-        builder.span_kind = Some(match self.side() {
-            Side::Server => SpanKind::Server,
-            Side::Client => SpanKind::Client,
-        });
+        let observer = observer::get();
+        let server = observer.map(|_| observer::expect(&at_start[from_request..]));
+        builder.span_kind = Some(self.span_kind());
         builder.start_time = Some(self.start_time);
         builder.attributes = Some(at_start);
         builder.links = parent.link.map(|link| vec![link]);
         let parent = parent.parent.as_ref().unwrap_or(&base);
-        let started = match observer::get() {
-            None => self.instrumentation.start_span(parent, builder, attributes),
-            Some(observer) => self.start_observed_span(observer, parent, builder, attributes, from_request),
-        };
+        let started = self.instrumentation.start_span(parent, builder, attributes);
+        if let (Some(observer), Some(server)) = (observer, server) {
+            self.observe(observer, parent, started.as_ref(), attributes, server);
+        }
         self.context = Some(match started {
             Some(StartedSpan::Recording(span)) => {
                 self.is_recording = true;
@@ -66,35 +65,34 @@ impl Call {
         });
     }
 
-    /// Starts the call's span, and shows it to the observer if it is recording.
-    ///
-    /// The attributes of the span that come from the request start at `from_request`.
+    /// Shows a call whose span has started to the observer, if the observer's processor has met
+    /// the span.
     #[inline(never)]
-    fn start_observed_span(
+    fn observe(
         &mut self,
         observer: &'static dyn CallObserver,
         parent: &Context,
-        builder: SpanBuilder,
+        span: Option<&StartedSpan>,
         attributes: &dyn SpanAttributes,
-        from_request: usize,
-    ) -> Option<StartedSpan> {
-        let (name, kind) = (builder.name.clone(), builder.span_kind.clone());
-        let at_start = builder.attributes.as_deref().unwrap_or_default();
-        let (server_address, server_port) = observer::server(&at_start[from_request..]);
-        let (started, met) = observer::expect(|| self.instrumentation.start_span(parent, builder, attributes));
-        let Some(StartedSpan::Recording(span)) = &started else {
-            return started;
+        (server_address, server_port): observer::Server,
+    ) {
+        let met = observer::take_met();
+        let Some(StartedSpan::Recording(span)) = span else {
+            return;
         };
         let span_context = span.span_context();
         if met != Some(span_context.span_id()) {
-            return started;
+            return;
         }
         let parent = parent.span();
         // As the SDK does: a parent without a trace is none.
         let parent = Some(parent.span_context()).filter(|parent| parent.is_valid());
         let call = StartedCall {
-            name,
-            kind: kind.unwrap_or(SpanKind::Internal),
+            name: match &self.unresolved {
+                None => self.method.span_name().into(),
+                Some(unresolved) => unresolved.name().to_owned().into(),
+            },
+            kind: self.span_kind(),
             span_context: span_context.clone(),
             parent_span_id: parent.map_or(SpanId::INVALID, SpanContext::span_id),
             parent_span_is_remote: parent.is_some_and(SpanContext::is_remote),
@@ -112,6 +110,22 @@ impl Call {
             }
         });
         self.observed = observed.flatten();
-        started
+        // A layer sees every response, of which nothing has passed yet.
+        if self.layer_headers.is_some()
+            && let Some(observed) = &self.observed
+        {
+            observed.messages().count(match self.side() {
+                Side::Server => Direction::Sent,
+                Side::Client => Direction::Received,
+            });
+        }
+    }
+
+    #[inline]
+    fn span_kind(&self) -> SpanKind {
+        match self.side() {
+            Side::Server => SpanKind::Server,
+            Side::Client => SpanKind::Client,
+        }
     }
 }

@@ -1,12 +1,14 @@
 //! `/debug/tracez?row=…&show=…`: the running spans of a name, or samples of those that ended.
 
 use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{Status, TraceId};
 use opentelemetry_sdk::trace::SpanData;
+use otel_runtime::observer::RunningCall;
 
 use crate::console;
 use crate::text::time;
@@ -55,6 +57,16 @@ pub(super) struct Shown {
     pub(super) spans: Vec<SpanData>,
     pub(super) inside: Inside,
     pub(super) is_running: bool,
+    pub(super) call: CallSoFar,
+}
+
+/// What is known of an RPC that runs, beside its span.
+#[derive(Default)]
+pub(super) struct CallSoFar {
+    pub(super) peer: Option<SocketAddr>,
+    /// The number of messages, if they are counted.
+    pub(super) received: Option<u64>,
+    pub(super) sent: Option<u64>,
 }
 
 impl Shown {
@@ -66,6 +78,11 @@ impl Shown {
             spans,
             inside,
             is_running: true,
+            call: CallSoFar {
+                peer: running.peer(),
+                received: running.messages().received(),
+                sent: running.messages().sent(),
+            },
         }
     }
 
@@ -74,6 +91,7 @@ impl Shown {
             spans: sample.spans.clone(),
             inside: sample.inside.clone(),
             is_running: false,
+            call: CallSoFar::default(),
         }
     }
 }
@@ -191,6 +209,7 @@ fn article(html: &mut Html, known: &Known, shown: &Shown, number: usize, now: Sy
     html.raw("</h2>\n<p class=\"d\">Started ");
     html.text(time(span.start_time).as_deref().unwrap_or("at an unknown time"));
     html.raw(", trace <span class=\"m\">").show(trace).raw("</span></p>\n");
+    so_far(html, &shown.call);
     if let Status::Error { description } = &span.status
         && !description.is_empty()
     {
@@ -205,6 +224,19 @@ fn article(html: &mut Html, known: &Known, shown: &Shown, number: usize, now: Sy
     attributes(html, "Attributes", &span.attributes);
     events(html, span);
     html.raw("</article>\n");
+}
+
+/// Adds the client and the messages of an RPC that runs.
+fn so_far(html: &mut Html, call: &CallSoFar) {
+    let parts = [
+        call.peer.map(|peer| format!("From {peer}")),
+        call.received.map(|count| format!("Messages received: {count}")),
+        call.sent.map(|count| format!("Messages sent: {count}")),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if !parts.is_empty() {
+        html.raw("<p>").text(&parts.join(" · ")).raw("</p>\n");
+    }
 }
 
 /// Returns the spans of a waterfall, each once.

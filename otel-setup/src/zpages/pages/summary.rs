@@ -11,7 +11,7 @@ use crate::zpages::registry::Registry;
 use crate::zpages::row::{Counts, Row};
 
 /// The number of rows of a page.
-const ROWS: usize = 300;
+pub(super) const ROWS: usize = 300;
 
 /// A row with its id and its counts.
 pub(super) struct Line {

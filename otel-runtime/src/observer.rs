@@ -16,7 +16,7 @@ use opentelemetry::{InstrumentationScope, KeyValue, StringValue, Value};
 
 use crate::attributes::peer_address;
 use crate::grpc::side::Direction;
-use crate::{instrumentation, semconv};
+use crate::semconv;
 
 /// An observer of all calls of this process whose span is recorded.
 pub trait CallObserver: Send + Sync {
@@ -35,21 +35,27 @@ pub trait RunningCall: Debug + Send + Sync {
     /// Returns the messages that have passed.
     fn messages(&self) -> &Messages;
 
+    /// Names the method of a call that has started without.
+    fn set_method(&self, name: &'static str);
+
     /// Ends the call, if its span has not ended it.
     fn end(&self);
 }
 
 /// The number of messages that a call has received and sent so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Messages {
     received: AtomicU64,
     sent: AtomicU64,
 }
 
+/// The number of messages that nobody counts.
+const UNCOUNTED: u64 = u64::MAX;
+
 /// A call at its start.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct StartedCall {
-    /// The name of the span.
+    /// The name of the span: that of the method, or a part of the path if that is not known yet.
     pub name: Cow<'static, str>,
     /// The kind of the span.
     pub kind: SpanKind,
@@ -110,7 +116,7 @@ pub fn meets(span: &SpanContext) -> bool {
 /// Returns the scope of the spans of calls.
 #[must_use]
 pub fn scope() -> InstrumentationScope {
-    instrumentation::scope()
+    semconv::scope()
 }
 
 #[inline]
@@ -118,20 +124,13 @@ pub(crate) fn get() -> Option<&'static dyn CallObserver> {
     OBSERVER.get().copied()
 }
 
-/// Starts a span, and returns the id of the span that the observer's processor has met.
-#[inline]
-pub(crate) fn expect<T>(start_span: impl FnOnce() -> T) -> (T, Option<SpanId>) {
-    START.with(|start| start.set(Start::Expected));
-    let span = start_span();
-    match START.with(|start| start.replace(Start::None)) {
-        Start::Met(id) => (span, Some(id)),
-        Start::None | Start::Expected => (span, None),
-    }
-}
+/// `server.address` and `server.port`.
+pub(crate) type Server = (Option<StringValue>, Option<i64>);
 
-/// Returns the address and the port in `server.address` and `server.port`.
-#[inline]
-pub(crate) fn server(attributes: &[KeyValue]) -> (Option<StringValue>, Option<i64>) {
+/// Lets the observer's processor [meet](meets) the next span, and returns the server's address in
+/// its attributes that come from the request.
+pub(crate) fn expect(attributes: &[KeyValue]) -> Server {
+    START.with(|start| start.set(Start::Expected));
     let (mut address, mut port) = (None, None);
     for attribute in attributes {
         match &attribute.value {
@@ -143,12 +142,21 @@ pub(crate) fn server(attributes: &[KeyValue]) -> (Option<StringValue>, Option<i6
     (address, port)
 }
 
+/// Returns the id of the span that the observer's processor has met since it was expected.
+#[inline]
+pub(crate) fn take_met() -> Option<SpanId> {
+    match START.with(|start| start.replace(Start::None)) {
+        Start::Met(id) => Some(id),
+        Start::None | Start::Expected => None,
+    }
+}
+
 impl StartedCall {
     /// Returns the attributes that the call's span got from the request, without captured headers.
     #[must_use]
     pub fn attributes(&self) -> Vec<KeyValue> {
         let mut attributes = vec![KeyValue::new(semconv::RPC_SYSTEM_NAME, semconv::GRPC)];
-        // The name of an unknown method is a part of the path.
+        // Only names of methods live as long as the process.
         if let Cow::Borrowed(method) = self.name {
             attributes.push(KeyValue::new(semconv::RPC_METHOD, method));
         }
@@ -160,25 +168,49 @@ impl StartedCall {
     }
 }
 
+impl Default for Messages {
+    #[inline]
+    fn default() -> Self {
+        Messages {
+            received: AtomicU64::new(UNCOUNTED),
+            sent: AtomicU64::new(UNCOUNTED),
+        }
+    }
+}
+
 impl Messages {
-    /// Returns the number of messages that the call has received.
+    /// Returns the number of messages that the call has received, if they are counted.
     #[must_use]
-    pub fn received(&self) -> u64 {
-        self.received.load(Ordering::Relaxed)
+    pub fn received(&self) -> Option<u64> {
+        Some(self.received.load(Ordering::Relaxed)).filter(|count| *count != UNCOUNTED)
     }
 
-    /// Returns the number of messages that the call has sent.
+    /// Returns the number of messages that the call has sent, if they are counted.
     #[must_use]
-    pub fn sent(&self) -> u64 {
-        self.sent.load(Ordering::Relaxed)
+    pub fn sent(&self) -> Option<u64> {
+        Some(self.sent.load(Ordering::Relaxed)).filter(|count| *count != UNCOUNTED)
+    }
+
+    fn counter(&self, direction: Direction) -> &AtomicU64 {
+        match direction {
+            Direction::Received => &self.received,
+            Direction::Sent => &self.sent,
+        }
+    }
+
+    /// Starts to count the messages of one direction.
+    pub(crate) fn count(&self, direction: Direction) {
+        self.counter(direction).store(0, Ordering::Relaxed);
+    }
+
+    /// Stops counting the messages of one direction, because they pass unseen.
+    #[cold]
+    pub(crate) fn uncount(&self, direction: Direction) {
+        self.counter(direction).store(UNCOUNTED, Ordering::Relaxed);
     }
 
     #[inline]
     pub(crate) fn add(&self, direction: Direction) {
-        let counter = match direction {
-            Direction::Received => &self.received,
-            Direction::Sent => &self.sent,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
+        self.counter(direction).fetch_add(1, Ordering::Relaxed);
     }
 }
