@@ -39,7 +39,7 @@ pub trait RunningCall: Debug + Send + Sync {
     fn set_method(&self, name: &'static str);
 
     /// Ends the call, if its span has not ended it.
-    fn end(&self);
+    fn end(self: Arc<Self>);
 }
 
 /// The number of messages that a call has received and sent so far.

@@ -1,7 +1,7 @@
-//! The spans that run now.
+//! A span that runs now.
 
-use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::mem::size_of;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,30 +19,14 @@ use crate::zpages::row::Row;
 use crate::zpages::sample::Inside;
 use crate::zpages::size;
 
-/// The number of tables. A page holds the lock of one of them for a moment, to copy pointers.
-const SHARDS: usize = 32;
 /// The last spans and log lines inside of a running span that are kept.
 const MAX_ENDED: usize = 32;
 const MAX_LOGS: usize = 64;
-/// A slot of a table, with its byte of control.
-const SLOT_BYTES: usize = size_of::<(u64, Entry)>() + 1;
+/// The number of unused ones that a thread keeps for its next RPCs.
+const MAX_POOLED: usize = 32;
 
-/// The entries of running spans by span id.
-#[derive(Debug)]
-pub(super) struct Table {
-    shards: [Mutex<Shard>; SHARDS],
-    /// The number of entries that a shard may have.
-    capacity: usize,
-}
-
-type Shard = HashMap<u64, Entry, BuildHasherDefault<IdHasher>>;
-
-/// A running span.
-#[derive(Debug)]
-pub(super) enum Entry {
-    Detailed(Arc<Running>),
-    /// A span whose details had no room.
-    Counted(&'static Row),
+thread_local! {
+    static POOL: RefCell<Vec<Arc<Running>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The details of a running span. Its room is given back when it is dropped.
@@ -69,6 +53,8 @@ pub(super) enum Start {
     Call(StartedCall),
     /// A copy of any other span.
     Span(Box<SpanData>),
+    /// None: the span has ended.
+    Ended,
 }
 
 /// Spans that ended inside of a first span, and log lines.
@@ -81,60 +67,6 @@ struct Contents {
     bytes: usize,
 }
 
-impl Table {
-    pub(super) fn new(bytes: usize) -> Self {
-        Table {
-            shards: Default::default(),
-            capacity: capacity(bytes / SHARDS),
-        }
-    }
-
-    fn shard(&self, id: u64) -> MutexGuard<'_, Shard> {
-        let index = (mix(id) >> 32) as usize % SHARDS;
-        self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Adds a span that starts, or returns `false` if there is no room.
-    #[inline]
-    pub(super) fn insert(&self, id: SpanId, entry: Entry) -> bool {
-        let id = number(id);
-        let mut shard = self.shard(id);
-        let fits = shard.len() < self.capacity;
-        if fits {
-            shard.insert(id, entry);
-        }
-        fits
-    }
-
-    #[inline]
-    pub(super) fn remove(&self, id: SpanId) -> Option<Entry> {
-        let id = number(id);
-        self.shard(id).remove(&id)
-    }
-
-    /// Returns the details of a running span, if it has some.
-    pub(super) fn details(&self, id: SpanId) -> Option<Arc<Running>> {
-        let id = number(id);
-        match self.shard(id).get(&id)? {
-            Entry::Detailed(running) => Some(Arc::clone(running)),
-            Entry::Counted(_) => None,
-        }
-    }
-
-    /// Returns all running spans with details.
-    pub(super) fn all(&self) -> Vec<Arc<Running>> {
-        let mut all = Vec::new();
-        for shard in &self.shards {
-            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            all.extend(shard.values().filter_map(|entry| match entry {
-                Entry::Detailed(running) => Some(Arc::clone(running)),
-                Entry::Counted(_) => None,
-            }));
-        }
-        all
-    }
-}
-
 impl Running {
     /// Reserves the room of a span. If there is none, returns `None`.
     #[inline]
@@ -145,25 +77,57 @@ impl Running {
         root: Option<Arc<Running>>,
     ) -> Option<Arc<Self>> {
         let bytes = size_of::<Running>() + 16 + start.size();
-        registry.budget.details.reserve(bytes).then(|| {
-            Arc::new(Running {
-                registry,
-                row,
-                start,
-                root,
-                messages: Messages::default(),
-                method: OnceLock::new(),
-                is_ended: AtomicBool::new(false),
-                contents: OnceLock::new(),
-                bytes,
-            })
+        if !registry.budget.details.reserve(bytes) {
+            return None;
+        }
+        let pooled = POOL.try_with(|pool| pool.borrow_mut().pop()).ok().flatten();
+        let mut running = pooled.unwrap_or_else(|| Running::unused(registry, row));
+        // Nobody else has an unused one.
+        if let Some(running) = Arc::get_mut(&mut running) {
+            running.row = row;
+            running.start = start;
+            running.root = root;
+            running.messages = Messages::default();
+            running.bytes = bytes;
+        }
+        Some(running)
+    }
+
+    #[cold]
+    fn unused(registry: &'static Registry, row: &'static Row) -> Arc<Self> {
+        Arc::new(Running {
+            registry,
+            row,
+            start: Start::Ended,
+            root: None,
+            messages: Messages::default(),
+            method: OnceLock::new(),
+            is_ended: AtomicBool::new(false),
+            contents: OnceLock::new(),
+            bytes: 0,
         })
+    }
+
+    /// Gives its room back.
+    #[inline]
+    fn clear(&mut self) {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        if let Some(contents) = self.contents.take() {
+            let contents = contents.into_inner().unwrap_or_else(PoisonError::into_inner);
+            bytes += size_of::<Mutex<Contents>>() + contents.bytes;
+        }
+        self.registry.budget.details.release(bytes);
+        self.start = Start::Ended;
+        self.root = None;
+        self.method = OnceLock::new();
+        *self.is_ended.get_mut() = false;
     }
 
     pub(super) fn span_context(&self) -> &SpanContext {
         match &self.start {
             Start::Call(call) => &call.span_context,
             Start::Span(span) => &span.span_context,
+            Start::Ended => &SpanContext::NONE,
         }
     }
 
@@ -171,14 +135,16 @@ impl Running {
         match &self.start {
             Start::Call(call) => call.start_time,
             Start::Span(span) => span.start_time,
+            Start::Ended => SystemTime::UNIX_EPOCH,
         }
     }
 
-    /// Returns the span as far as it is known.
-    pub(super) fn span(&self) -> SpanData {
+    /// Returns the span as far as it is known, or `None` if it has ended.
+    pub(super) fn span(&self) -> Option<SpanData> {
         match &self.start {
-            Start::Call(call) => of_call(call, self.method.get().copied()),
-            Start::Span(span) => SpanData::clone(span),
+            Start::Call(call) => Some(of_call(call, self.method.get().copied())),
+            Start::Span(span) => Some(SpanData::clone(span)),
+            Start::Ended => None,
         }
     }
 
@@ -283,14 +249,9 @@ impl Running {
 impl Drop for Running {
     #[inline]
     fn drop(&mut self) {
-        let contents = match self.contents.get_mut() {
-            None => 0,
-            Some(contents) => {
-                let contents = contents.get_mut().unwrap_or_else(PoisonError::into_inner);
-                size_of::<Mutex<Contents>>() + contents.bytes
-            }
-        };
-        self.registry.budget.details.release(self.bytes + contents);
+        if self.bytes > 0 {
+            self.clear();
+        }
     }
 }
 
@@ -305,9 +266,19 @@ impl RunningCall for Running {
     }
 
     #[inline]
-    fn end(&self) {
+    fn end(mut self: Arc<Self>) {
         if !self.is_ended.load(Ordering::Relaxed) {
             self.registry.abandon(self.span_context().span_id());
+        }
+        // A page or a span inside may still have it.
+        if let Some(running) = Arc::get_mut(&mut self) {
+            running.clear();
+            let _ = POOL.try_with(|pool| {
+                let mut pool = pool.borrow_mut();
+                if pool.len() < MAX_POOLED {
+                    pool.push(self);
+                }
+            });
         }
     }
 }
@@ -326,6 +297,7 @@ impl Start {
             // Most names and addresses are shared by all calls.
             Start::Call(call) => call.name.len() + size::trace_state(&call.span_context),
             Start::Span(span) => size::span(span) + 16,
+            Start::Ended => 0,
         }
     }
 }
@@ -358,37 +330,5 @@ impl Contents {
     fn release(&mut self, bytes: usize, pool: &Pool) {
         self.bytes -= bytes;
         pool.release(bytes);
-    }
-}
-
-fn number(id: SpanId) -> u64 {
-    u64::from_be_bytes(id.to_bytes())
-}
-
-/// Returns the number of entries of the largest table that fits. A table has 2ⁿ slots, and is full
-/// at seven eighths.
-fn capacity(bytes: usize) -> usize {
-    let slots = (bytes / SLOT_BYTES + 1).next_power_of_two() / 2;
-    slots / 8 * 7
-}
-
-/// Ids are random, so a multiplication is enough for those of a generator that counts.
-fn mix(id: u64) -> u64 {
-    id.wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
-
-/// Hashes span ids only.
-#[derive(Debug, Default)]
-struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, _: &[u8]) {}
-
-    fn write_u64(&mut self, id: u64) {
-        self.0 = mix(id);
     }
 }

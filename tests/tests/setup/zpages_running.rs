@@ -15,7 +15,6 @@ use opentelemetry::trace::{Span, Tracer};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use otel_runtime::{ClientLayer, Instrumentation, ServerLayer};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio_stream::StreamExt;
 use tonic::transport::Server;
 use tower::ServiceBuilder;
@@ -213,16 +212,13 @@ fn rows_as_json_come_in_parts() {
 
 #[test]
 fn the_configuration_file_has_the_settings() {
-    let directory = TempDir::new().unwrap();
-    let path = directory.path().join("otel.yaml");
     let content = "file_format: \"1.0\"\ndistribution:\n  otel_setup:\n    zpages: \
                    {address: \"127.0.0.1:0\", memory_limit: 100000, allowed_hosts: [pod.example]}\n";
-    fs::write(&path, content).unwrap();
-    let variables = [
-        ("OTEL_CONFIG_FILE", path.to_str().unwrap()),
-        // The file is everything.
-        ("OTEL_RUST_ZPAGES_ADDRESS", "127.0.0.1:1"),
-    ];
+    // The process of the test has another temporary directory.
+    let path = concat!(env!("CARGO_TARGET_TMPDIR"), "/zpages.yaml");
+    fs::write(path, content).unwrap();
+    // The file is everything.
+    let variables = [("OTEL_CONFIG_FILE", path), ("OTEL_RUST_ZPAGES_ADDRESS", "127.0.0.1:1")];
     in_own_process_with(&variables, || {
         let telemetry = otel_setup::init().unwrap();
         let address = telemetry.zpages_address().unwrap();

@@ -10,7 +10,7 @@ use crate::grpc::side::{Direction, Side};
 use crate::metrics::legacy;
 use crate::observer::{self, CallObserver, StartedCall};
 use crate::span::{SpanAttributes, StartedSpan};
-use crate::{clock, guard, propagation, semconv};
+use crate::{clock, propagation, semconv};
 
 impl Call {
     /// Returns the wall-clock time of the start.
@@ -101,15 +101,12 @@ impl Call {
             server_port,
             peer: attributes.peer(),
         };
-        let observed = guard::TRACER.run(|| {
-            if self.unresolved.is_some() {
-                observer.method(&call.name, call.kind.clone()).start(call)
-            } else {
-                let observe = || observer.method(self.method.span_name(), call.kind.clone());
-                self.method.observer(observe).start(call)
-            }
-        });
-        self.observed = observed.flatten();
+        self.observed = if self.unresolved.is_some() {
+            observer.method(&call.name, call.kind.clone()).start(call)
+        } else {
+            let observe = || observer.method(self.method.span_name(), self.span_kind());
+            self.method.observer(observe).start(call)
+        };
         // A layer sees every response, of which nothing has passed yet.
         if self.layer_headers.is_some()
             && let Some(observed) = &self.observed

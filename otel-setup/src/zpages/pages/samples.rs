@@ -70,11 +70,11 @@ pub(super) struct CallSoFar {
 }
 
 impl Shown {
-    fn running(running: &Running) -> Self {
+    fn running(running: &Running) -> Option<Self> {
         let (ended, inside) = running.inside();
-        let mut spans = vec![running.span()];
+        let mut spans = vec![running.span()?];
         spans.extend(ended);
-        Shown {
+        Some(Shown {
             spans,
             inside,
             is_running: true,
@@ -83,7 +83,7 @@ impl Shown {
                 received: running.messages().received(),
                 sent: running.messages().sent(),
             },
-        }
+        })
     }
 
     fn sample(sample: &Sample) -> Self {
@@ -103,7 +103,7 @@ pub(super) fn select(registry: &Registry, row: &'static Row, selection: &Selecti
         Selection::Running => {
             let running = registry.running();
             let of_row = running.iter().filter(|running| std::ptr::eq(running.row, row));
-            let shown = of_row.take(MAX_RUNNING).map(|running| Shown::running(running));
+            let shown = of_row.take(MAX_RUNNING).filter_map(|running| Shown::running(running));
             (shown.collect(), counts.running)
         }
         Selection::Ended(bucket) => {
@@ -139,7 +139,7 @@ impl Known {
         let is_of = |span: &SpanData| span.span_context.trace_id() == trace;
         let running = self.running.iter();
         for running in running.filter(|running| running.span_context().trace_id() == trace) {
-            spans.push((running.span(), true));
+            spans.extend(running.span().map(|span| (span, true)));
             let (ended, other) = running.inside();
             spans.extend(ended.into_iter().map(|span| (span, false)));
             inside.logs.extend(other.logs);
