@@ -20,6 +20,7 @@ mod sample;
 mod settings;
 mod site;
 mod size;
+mod start;
 mod table;
 
 use std::sync::Arc;

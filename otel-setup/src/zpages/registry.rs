@@ -13,8 +13,9 @@ use crate::zpages::budget::Budget;
 use crate::zpages::log_line::LogLine;
 use crate::zpages::row::Row;
 use crate::zpages::rows::Rows;
-use crate::zpages::running::{Running, Start};
+use crate::zpages::running::Running;
 use crate::zpages::sample::{Inside, Sample};
+use crate::zpages::start::Start;
 use crate::zpages::table::{Entry, Table};
 
 /// Running spans, counts, and samples.

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
-use opentelemetry::trace::{SpanContext, SpanId, Status};
-use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
-use otel_runtime::observer::{self, Messages, RunningCall, StartedCall};
+use opentelemetry::trace::{SpanContext, SpanId};
+use opentelemetry_sdk::trace::SpanData;
+use otel_runtime::observer::{Messages, RunningCall};
 
 use crate::zpages::budget::Pool;
 use crate::zpages::log_line::LogLine;
@@ -18,6 +18,7 @@ use crate::zpages::registry::Registry;
 use crate::zpages::row::Row;
 use crate::zpages::sample::Inside;
 use crate::zpages::size;
+use crate::zpages::start::Start;
 
 /// The last spans and log lines inside of a running span that are kept.
 const MAX_ENDED: usize = 32;
@@ -44,17 +45,6 @@ pub(super) struct Running {
     is_ended: AtomicBool,
     contents: OnceLock<Box<Mutex<Contents>>>,
     bytes: usize,
-}
-
-/// A span as it was when it started.
-#[derive(Debug)]
-pub(super) enum Start {
-    /// The span of an RPC, as the RPC has told it.
-    Call(StartedCall),
-    /// A copy of any other span.
-    Span(Box<SpanData>),
-    /// None: the span has ended.
-    Ended,
 }
 
 /// Spans that ended inside of a first span, and log lines.
@@ -124,35 +114,20 @@ impl Running {
     }
 
     pub(super) fn span_context(&self) -> &SpanContext {
-        match &self.start {
-            Start::Call(call) => &call.span_context,
-            Start::Span(span) => &span.span_context,
-            Start::Ended => &SpanContext::NONE,
-        }
+        self.start.span_context()
     }
 
     pub(super) fn start_time(&self) -> SystemTime {
-        match &self.start {
-            Start::Call(call) => call.start_time,
-            Start::Span(span) => span.start_time,
-            Start::Ended => SystemTime::UNIX_EPOCH,
-        }
+        self.start.time()
     }
 
     /// Returns the span as far as it is known, or `None` if it has ended.
     pub(super) fn span(&self) -> Option<SpanData> {
-        match &self.start {
-            Start::Call(call) => Some(of_call(call, self.method.get().copied())),
-            Start::Span(span) => Some(SpanData::clone(span)),
-            Start::Ended => None,
-        }
+        self.start.span(self.method.get().copied())
     }
 
-    /// Returns the address of the client, if the span is that of an RPC at a server.
     pub(super) fn peer(&self) -> Option<SocketAddr> {
-        let Start::Call(call) = &self.start else { return None };
-        let peer = call.peer?;
-        Some(SocketAddr::new(peer.ip().to_canonical(), peer.port()))
+        self.start.peer()
     }
 
     /// Returns the first span of this process above it, or itself.
@@ -280,49 +255,6 @@ impl RunningCall for Running {
                 }
             });
         }
-    }
-}
-
-impl Start {
-    /// Copies a span, without the parts that make it too large.
-    pub(super) fn of(span: SpanData) -> Self {
-        let is_small = size::span(&span) <= size::MAX_SPAN;
-        Start::Span(Box::new(if is_small { span } else { size::copy(&span) }))
-    }
-
-    /// Returns the bytes that it has on the heap.
-    #[inline]
-    fn size(&self) -> usize {
-        match self {
-            // Most names and addresses are shared by all calls.
-            Start::Call(call) => call.name.len() + size::trace_state(&call.span_context),
-            Start::Span(span) => size::span(span) + 16,
-            Start::Ended => 0,
-        }
-    }
-}
-
-/// Returns the span of a call, whose method has become known since or not.
-fn of_call(call: &StartedCall, method: Option<&'static str>) -> SpanData {
-    let named = method.map(|method| StartedCall {
-        name: method.into(),
-        ..call.clone()
-    });
-    let call = named.as_ref().unwrap_or(call);
-    SpanData {
-        span_context: call.span_context.clone(),
-        parent_span_id: call.parent_span_id,
-        parent_span_is_remote: call.parent_span_is_remote,
-        span_kind: call.kind.clone(),
-        name: call.name.clone(),
-        start_time: call.start_time,
-        end_time: call.start_time,
-        attributes: call.attributes(),
-        dropped_attributes_count: 0,
-        events: SpanEvents::default(),
-        links: SpanLinks::default(),
-        status: Status::Unset,
-        instrumentation_scope: observer::scope(),
     }
 }
 

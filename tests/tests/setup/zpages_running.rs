@@ -83,7 +83,7 @@ fn running_rpcs_have_their_peer_and_their_messages() {
         service.release();
         next.await.unwrap();
 
-        // One message of three is read, and nothing is sent.
+        // The handler reads one message of three, and sends nothing.
         let mut client = ClientStreamClient::new(channel);
         let requests = tokio_stream::iter(["wait", "b", "c"].map(Message::from)).chain(tokio_stream::pending());
         let call = tokio::spawn(async move { client.call(requests).await });

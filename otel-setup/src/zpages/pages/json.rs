@@ -78,7 +78,8 @@ struct Log<'a> {
     text: &'a str,
 }
 
-/// Returns the counts of the rows, as many as a page has, or the spans that the query selects. `None` if there are none.
+/// Returns the counts of the rows, as many as a page has, or the spans that the query selects.
+/// `None` if there are none.
 pub(in crate::zpages) fn json(registry: &Registry, query: &Query) -> Option<String> {
     let Some(id) = query.row else {
         let lines = lines(registry, &query.filter);

@@ -1,20 +1,19 @@
 //! `/debug/tracez?row=…&show=…`: the running spans of a name, or samples of those that ended.
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{Status, TraceId};
 use opentelemetry_sdk::trace::SpanData;
-use otel_runtime::observer::RunningCall;
 
 use crate::console;
 use crate::text::time;
 use crate::zpages::html::Html;
 use crate::zpages::log_line::LogLine;
 use crate::zpages::outcome::BUCKETS;
+use crate::zpages::pages::call_so_far::CallSoFar;
 use crate::zpages::pages::document::{Frame, duration, end};
 use crate::zpages::pages::waterfall::{Bar, waterfall};
 use crate::zpages::query::Query;
@@ -60,15 +59,6 @@ pub(super) struct Shown {
     pub(super) call: CallSoFar,
 }
 
-/// What is known of an RPC that runs, beside its span.
-#[derive(Default)]
-pub(super) struct CallSoFar {
-    pub(super) peer: Option<SocketAddr>,
-    /// The number of messages, if they are counted.
-    pub(super) received: Option<u64>,
-    pub(super) sent: Option<u64>,
-}
-
 impl Shown {
     fn running(running: &Running) -> Option<Self> {
         let (ended, inside) = running.inside();
@@ -78,11 +68,7 @@ impl Shown {
             spans,
             inside,
             is_running: true,
-            call: CallSoFar {
-                peer: running.peer(),
-                received: running.messages().received(),
-                sent: running.messages().sent(),
-            },
+            call: CallSoFar::of(running),
         })
     }
 
@@ -209,7 +195,7 @@ fn article(html: &mut Html, known: &Known, shown: &Shown, number: usize, now: Sy
     html.raw("</h2>\n<p class=\"d\">Started ");
     html.text(time(span.start_time).as_deref().unwrap_or("at an unknown time"));
     html.raw(", trace <span class=\"m\">").show(trace).raw("</span></p>\n");
-    so_far(html, &shown.call);
+    shown.call.write(html);
     if let Status::Error { description } = &span.status
         && !description.is_empty()
     {
@@ -224,19 +210,6 @@ fn article(html: &mut Html, known: &Known, shown: &Shown, number: usize, now: Sy
     attributes(html, "Attributes", &span.attributes);
     events(html, span);
     html.raw("</article>\n");
-}
-
-/// Adds the client and the messages of an RPC that runs.
-fn so_far(html: &mut Html, call: &CallSoFar) {
-    let parts = [
-        call.peer.map(|peer| format!("From {peer}")),
-        call.received.map(|count| format!("Messages received: {count}")),
-        call.sent.map(|count| format!("Messages sent: {count}")),
-    ];
-    let parts: Vec<String> = parts.into_iter().flatten().collect();
-    if !parts.is_empty() {
-        html.raw("<p>").text(&parts.join(" · ")).raw("</p>\n");
-    }
 }
 
 /// Returns the spans of a waterfall, each once.
