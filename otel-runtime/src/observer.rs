@@ -102,15 +102,15 @@ pub fn set(observer: &'static dyn CallObserver) {
 ///
 /// Spans of other tracer providers are not observed: their end would not be seen.
 #[inline]
+#[must_use]
 pub fn meets(span: &SpanContext) -> bool {
-    let is_expected = START.with(|start| {
+    START.with(|start| {
         let is_expected = matches!(start.get(), Start::Expected);
         if is_expected {
             start.set(Start::Met(span.span_id()));
         }
         is_expected
-    });
-    is_expected
+    })
 }
 
 /// Returns the scope of the spans of calls.
