@@ -57,6 +57,10 @@ pub(crate) struct Config {
     /// The names of propagators, as `OTEL_PROPAGATORS` has them.
     pub(crate) propagators: String,
     pub(crate) instrumentation: Instrumentation,
+    #[cfg_attr(
+        not(feature = "zpages"),
+        allow(dead_code, reason = "it has only settings of features")
+    )]
     distribution: Distribution,
     resource: Vec<KeyValue>,
     traces: Option<Traces>,

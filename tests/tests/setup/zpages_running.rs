@@ -52,12 +52,12 @@ fn running_rpcs_have_their_peer_and_their_messages() {
         let next = tokio::spawn(async move { while stream.message().await.unwrap().is_some() {} });
         service.waits().await;
         let name = "kinds.ServerStream/Call";
-        let (served, called) = (running(&pages, name, "server"), running(&pages, name, "client"));
-        assert_eq!(messages(&served), [&json!(1), &json!(1)]);
-        assert_eq!(messages(&called), [&json!(1), &json!(1)]);
-        let peer = served["peer"].as_str().unwrap();
+        let (at_server, at_client) = (running(&pages, name, "server"), running(&pages, name, "client"));
+        assert_eq!(messages(&at_server), [&json!(1), &json!(1)]);
+        assert_eq!(messages(&at_client), [&json!(1), &json!(1)]);
+        let peer = at_server["peer"].as_str().unwrap();
         let (host, port) = peer.split_once(':').unwrap();
-        assert_eq!((host, &called["peer"]), ("127.0.0.1", &Value::Null));
+        assert_eq!((host, &at_client["peer"]), ("127.0.0.1", &Value::Null));
         let attributes = json!({
             "rpc.system.name": "grpc",
             "rpc.method": name,
@@ -66,12 +66,12 @@ fn running_rpcs_have_their_peer_and_their_messages() {
             "network.peer.address": "127.0.0.1",
             "network.peer.port": port.parse::<u16>().unwrap(),
         });
-        assert_eq!(served["spans"][0]["attributes"], attributes);
+        assert_eq!(at_server["spans"][0]["attributes"], attributes);
         assert_eq!(
-            served["spans"][0]["parent_id"],
-            called["spans"][0]["context"]["span_id"]
+            at_server["spans"][0]["parent_id"],
+            at_client["spans"][0]["context"]["span_id"]
         );
-        assert_eq!(served["spans"][0]["scope"]["name"], "otel-runtime");
+        assert_eq!(at_server["spans"][0]["scope"]["name"], "otel-runtime");
         let row = pages.row(name, "server");
         let html = pages.html(&format!("/debug/tracez?row={}&show=running", row["row"]));
         let so_far = format!("From {peer} · Messages received: 1 · Messages sent: 1");
@@ -89,13 +89,13 @@ fn running_rpcs_have_their_peer_and_their_messages() {
         let call = tokio::spawn(async move { client.call(requests).await });
         service.waits().await;
         let name = "kinds.ClientStream/Call";
-        let called = running(&pages, name, "client");
-        assert_eq!(messages(&called), [&json!(0), &json!(3)]);
-        let served = running(&pages, name, "server");
-        assert_eq!(served["sent_messages"], 0);
+        let at_client = running(&pages, name, "client");
+        assert_eq!(messages(&at_client), [&json!(0), &json!(3)]);
+        let at_server = running(&pages, name, "server");
+        assert_eq!(at_server["sent_messages"], 0);
         assert!(
-            (1..=3).contains(&served["received_messages"].as_u64().unwrap()),
-            "{served}"
+            (1..=3).contains(&at_server["received_messages"].as_u64().unwrap()),
+            "{at_server}"
         );
         call.abort();
         for kind in ["client", "server"] {
