@@ -206,7 +206,7 @@ impl InstrumentationBuilder {
     where
         P: TracerProvider<Tracer: Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static>,
     {
-        self.tracer = Some(BoxedTracer::new(Box::new(provider.tracer_with_scope(scope()))));
+        self.tracer = Some(BoxedTracer::new(Box::new(provider.tracer_with_scope(semconv::scope()))));
         self
     }
 
@@ -244,7 +244,7 @@ impl InstrumentationBuilder {
             propagator,
             duration_boundaries,
         } = self;
-        let tracer = tracer.or_else(|| guard::TRACER.run(|| global::tracer_with_scope(scope())));
+        let tracer = tracer.or_else(|| guard::TRACER.run(|| global::tracer_with_scope(semconv::scope())));
         let boundaries = duration_boundaries.unwrap_or_else(duration_boundaries::default);
         let instruments = guard::METER.run(|| {
             let meters = meters.unwrap_or_else(|| Meters::new(global::meter_with_scope));
@@ -269,17 +269,10 @@ impl fmt::Debug for InstrumentationBuilder {
 impl Meters {
     fn new(meter: impl Fn(InstrumentationScope) -> Meter) -> Self {
         Meters {
-            rpc: meter(scope()),
+            rpc: meter(semconv::scope()),
             hook: meter(InstrumentationScope::builder(semconv::HOOK_SCOPE_NAME).build()),
         }
     }
-}
-
-fn scope() -> InstrumentationScope {
-    InstrumentationScope::builder(semconv::SCOPE_NAME)
-        .with_version(semconv::SCOPE_VERSION)
-        .with_schema_url(semconv::SCHEMA_URL)
-        .build()
 }
 
 /// The instrumentation of one call.

@@ -1,5 +1,7 @@
 //! Starting spans and adding attributes to them.
 
+use std::net::SocketAddr;
+
 use opentelemetry::global::BoxedSpan;
 use opentelemetry::trace::{SpanContext, TraceContextExt};
 use opentelemetry::{Context, KeyValue};
@@ -13,6 +15,11 @@ pub(crate) trait SpanAttributes {
 
     /// Adds the attributes that only a recording span needs.
     fn if_recording(&self, span: &mut BoxedSpan);
+
+    /// Returns the address of the client's socket, at a server whose span is recording.
+    fn peer(&self) -> Option<SocketAddr> {
+        None
+    }
 }
 
 /// A span that a tracer started.

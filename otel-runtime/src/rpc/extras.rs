@@ -21,6 +21,7 @@ use crate::instrumentation::Instrumentation;
 use crate::method::Method;
 use crate::metrics::message_counts::MethodCounts;
 use crate::metrics::series::MethodMetrics;
+use crate::observer::RunningCall;
 
 /// Number of empty boxes that a thread keeps.
 const MAX_POOLED: usize = 32;
@@ -48,6 +49,9 @@ struct State {
     counts: Option<Arc<MethodCounts>>,
     /// The time series of the method with the user's own attributes.
     metrics: Option<Arc<MethodMetrics>>,
+    tracing_span: Option<tracing::Span>,
+    /// The call as an observer sees it, if there is one.
+    observed: Option<Arc<dyn RunningCall>>,
 }
 
 impl State {
@@ -61,7 +65,17 @@ impl State {
 
     #[cold]
     fn watches_request(&self) -> bool {
-        self.message_sizes.is_some() || self.counts_by_method()
+        self.reads_messages() || self.counts_by_method()
+    }
+
+    fn reads_messages(&self) -> bool {
+        self.message_sizes.is_some() || self.observed.is_some()
+    }
+
+    /// Returns a counter for the messages of one body, if they are counted.
+    fn counter(&self, direction: Direction) -> Option<BodyCounter> {
+        (self.reads_messages() || self.counts_messages())
+            .then(|| BodyCounter::with(direction, self.message_sizes.clone(), self.observed.clone()))
     }
 
     fn counts_by_method(&self) -> bool {
@@ -93,8 +107,7 @@ impl Extras {
     ) -> Self {
         let request = options.map_or_else(RequestFacts::default, |options| request(options));
         let options = options.cloned();
-        let pooled = POOL.try_with(|pool| pool.borrow_mut().pop()).ok().flatten();
-        let mut state = pooled.unwrap_or_default();
+        let mut state = take();
         *state = State {
             options,
             message_sizes,
@@ -109,8 +122,39 @@ impl Extras {
         self.0.is_none()
     }
 
+    #[cold]
+    fn state(&mut self) -> &mut State {
+        self.0.get_or_insert_with(take)
+    }
+
+    /// Returns the `tracing` span of the call, if it has one.
     #[inline]
-    pub(crate) fn message_sizes(&self) -> Option<&Arc<MessageSizes>> {
+    pub(crate) fn tracing_span(&self) -> Option<&tracing::Span> {
+        self.0.as_ref()?.tracing_span.as_ref()
+    }
+
+    pub(crate) fn set_tracing_span(&mut self, span: tracing::Span) {
+        self.state().tracing_span = Some(span);
+    }
+
+    /// Returns the call as an observer sees it, if there is one.
+    pub(crate) fn observed(&self) -> Option<&Arc<dyn RunningCall>> {
+        self.0.as_ref()?.observed.as_ref()
+    }
+
+    pub(crate) fn set_observed(&mut self, observed: Arc<dyn RunningCall>) {
+        self.state().observed = Some(observed);
+    }
+
+    /// Tells the observer that the call has ended.
+    pub(crate) fn end_observed(&mut self) {
+        if let Some(observed) = self.0.as_mut().and_then(|state| state.observed.take()) {
+            observed.end();
+        }
+    }
+
+    #[inline]
+    fn message_sizes(&self) -> Option<&Arc<MessageSizes>> {
         self.0.as_ref()?.message_sizes.as_ref()
     }
 
@@ -124,19 +168,23 @@ impl Extras {
     #[cold]
     #[inline(never)]
     fn response_counter_of(state: &State, direction: Direction, headers: &HeaderMap) -> Option<BodyCounter> {
-        if let Some(sizes) = &state.message_sizes {
-            return sizes.response_counter(direction, headers);
+        if is_grpc(headers) {
+            return state.counter(direction);
         }
-        (state.counts_messages() && is_grpc(headers)).then(|| BodyCounter::new(direction))
+        if let Some(sizes) = &state.message_sizes {
+            sizes.on_other_response(direction);
+        }
+        None
     }
 
     /// Returns a counter for the messages of a request, if they are counted.
     pub(crate) fn request_counter(&self, direction: Direction) -> Option<BodyCounter> {
-        let state = self.0.as_ref()?;
-        if let Some(sizes) = &state.message_sizes {
-            return Some(sizes.counter(direction));
-        }
-        state.counts_messages().then(|| BodyCounter::new(direction))
+        self.0.as_ref()?.counter(direction)
+    }
+
+    /// Returns `true` if the call wants more of messages than their number.
+    pub(crate) fn reads_messages(&self) -> bool {
+        self.0.as_deref().is_some_and(State::reads_messages)
     }
 
     /// Counts messages of the response.
@@ -220,6 +268,7 @@ impl Extras {
         if let Some(counts) = self.0.as_mut().and_then(|state| state.counts.take()) {
             counts.add_started(-1);
         }
+        self.end_observed();
     }
 
     /// Records the end of the call in the metrics that the options want.
@@ -275,6 +324,12 @@ impl Drop for Extras {
             put_back(state);
         }
     }
+}
+
+/// Takes the box of an empty state from the pool of this thread.
+fn take() -> Box<State> {
+    let pooled = POOL.try_with(|pool| pool.borrow_mut().pop()).ok().flatten();
+    pooled.unwrap_or_default()
 }
 
 /// Puts the box of a state into the pool of this thread.

@@ -112,6 +112,9 @@ pub(crate) fn wrap(
     end: impl FnOnce() -> Option<Arc<RequestEnd>>,
 ) -> bool {
     let Some(body) = body.downcast_mut::<tonic::body::Body>() else {
+        if let Some(counter) = counter {
+            counter.cancel();
+        }
         return false;
     };
     let end = end();

@@ -1,5 +1,8 @@
 //! Starting a server's call, in a layer or in a handler.
 
+use std::cell::Cell;
+use std::net::SocketAddr;
+
 use opentelemetry::global::BoxedSpan;
 use opentelemetry::trace::{Link, Span, TraceContextExt};
 use opentelemetry::{Context, KeyValue};
@@ -29,7 +32,16 @@ pub(super) fn start_call(
     let call = &mut *pooled;
     let caller = call.instrumentation().extract(request.headers, &known);
     if is_public || call.instrumentation().has_tracer() {
-        start_span(call, caller, is_public, &ServerAttributes { request, captured });
+        start_span(
+            call,
+            caller,
+            is_public,
+            &ServerAttributes {
+                request,
+                captured,
+                peer: Cell::new(None),
+            },
+        );
     } else {
         call.set_context(caller);
     }
@@ -76,6 +88,8 @@ fn untrusted(caller: &Context) -> SpanParent {
 struct ServerAttributes<'a> {
     request: &'a IncomingRequest<'a>,
     captured: &'a HeaderList,
+    /// The address of the client, once it has been looked up.
+    peer: Cell<Option<SocketAddr>>,
 }
 
 impl SpanAttributes for ServerAttributes<'_> {
@@ -84,11 +98,17 @@ impl SpanAttributes for ServerAttributes<'_> {
     }
 
     fn if_recording(&self, span: &mut BoxedSpan) {
-        peer_address::add_peer_address(self.request.peer(), self.request.extensions, span);
+        let peer = self.request.peer();
+        self.peer.set(peer);
+        peer_address::add_peer_address(peer, self.request.extensions, span);
         if !self.captured.is_empty() {
             for attribute in self.captured.attributes(self.request.headers) {
                 span.set_attribute(attribute);
             }
         }
+    }
+
+    fn peer(&self) -> Option<SocketAddr> {
+        self.peer.get()
     }
 }

@@ -48,9 +48,6 @@ impl Call {
         if exemplars::are_enabled() {
             self.record_exemplar(elapsed, outcome);
         }
-        if let Some(span) = self.tracing_span() {
-            self.end_tracing_span(span, outcome);
-        }
         if let Some(context) = self.recording_context() {
             guard::TRACER.run(|| self.end_span(&context.span(), elapsed, outcome));
         }

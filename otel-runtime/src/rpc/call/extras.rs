@@ -36,6 +36,18 @@ impl Call {
         self.with_metrics(|metrics| metrics.add_active(1));
     }
 
+    /// Tells the options of a method that was not known when the call started.
+    #[cold]
+    pub(super) fn set_method_of_extras(&mut self) {
+        self.extras.set_series(self.method, &self.instrumentation);
+        self.extras
+            .set_method(self.method, &self.instrumentation, self.request_end.as_deref());
+        self.record_tracing_method();
+        if let Some(observed) = self.extras.observed() {
+            observed.set_method(self.method.name());
+        }
+    }
+
     /// Calls `use_metrics` with the time series of the call.
     pub(super) fn with_metrics(&self, use_metrics: impl FnOnce(&MethodMetrics)) {
         match self.extras.metrics() {
@@ -67,7 +79,11 @@ impl Call {
         if let Some(remote) = self.extras.logged(elapsed, is_failure) {
             self.log(remote, elapsed, outcome, messages);
         }
+        if let Some(span) = self.tracing_span() {
+            self.end_tracing_span(span, outcome);
+        }
         self.end_recorded(elapsed, outcome);
+        self.extras.end_observed();
     }
 
     /// Adds the numbers of received and sent messages, and of earlier attempts, to the span.

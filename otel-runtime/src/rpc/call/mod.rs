@@ -14,7 +14,6 @@ use opentelemetry::{Context, KeyValue};
 use tonic::Code;
 
 use super::extras::Extras;
-use super::message_sizes::MessageSizes;
 use super::origin::RequestOrigin;
 use super::request_body::RequestEnd;
 use crate::attributes::captured_headers::CapturedHeaders;
@@ -96,7 +95,6 @@ pub struct Call {
     ended: bool,
     /// Whether a panic of its handler has been logged.
     panicked: bool,
-    tracing_span: Option<Box<tracing::Span>>,
 }
 
 impl Call {
@@ -121,7 +119,6 @@ impl Call {
             pending_status: None,
             ended: false,
             panicked: false,
-            tracing_span: None,
         }
     }
 
@@ -185,11 +182,6 @@ impl Call {
     #[inline]
     pub(crate) fn handler_headers(&self) -> Option<&'static CapturedHeaders> {
         self.handler_headers
-    }
-
-    #[inline]
-    pub(crate) fn message_sizes(&self) -> Option<&Arc<MessageSizes>> {
-        self.extras.message_sizes()
     }
 
     /// Returns `true` if a layer started the call, and no handler has claimed it.

@@ -2,12 +2,13 @@
 
 use std::time::SystemTime;
 
-use opentelemetry::trace::{SpanBuilder, SpanKind};
+use opentelemetry::trace::{Span, SpanBuilder, SpanContext, SpanId, SpanKind, TraceContextExt};
 use opentelemetry::{Context, KeyValue};
 
 use super::{Call, SpanParent};
 use crate::grpc::side::Side;
 use crate::metrics::legacy;
+use crate::observer::{self, CallObserver, StartedCall};
 use crate::span::{SpanAttributes, StartedSpan};
 use crate::{clock, propagation, semconv};
 
@@ -41,16 +42,20 @@ impl Call {
             // `rpc.method` is added when the method is resolved, or at the end.
             Some(unresolved) => SpanBuilder::from_name(unresolved.name().to_owned()),
         };
+        let from_request = at_start.len();
         attributes.at_start(&mut at_start);
-        builder.span_kind = Some(match self.side() {
-            Side::Server => SpanKind::Server,
-            Side::Client => SpanKind::Client,
-        });
+        let observer = observer::get();
+        let server = observer.map(|_| observer::expect(&at_start[from_request..]));
+        builder.span_kind = Some(self.span_kind());
         builder.start_time = Some(self.start_time);
         builder.attributes = Some(at_start);
         builder.links = parent.link.map(|link| vec![link]);
         let parent = parent.parent.as_ref().unwrap_or(&base);
-        self.context = Some(match self.instrumentation.start_span(parent, builder, attributes) {
+        let started = self.instrumentation.start_span(parent, builder, attributes);
+        if let (Some(observer), Some(server)) = (observer, server) {
+            self.observe(observer, parent, started.as_ref(), attributes, server);
+        }
+        self.context = Some(match started {
             Some(StartedSpan::Recording(span)) => {
                 self.is_recording = true;
                 propagation::with_recording_span(&base, parent, span)
@@ -58,5 +63,65 @@ impl Call {
             Some(StartedSpan::NonRecording(span_context)) => propagation::with_non_recording_span(&base, span_context),
             None => base,
         });
+    }
+
+    /// Shows a call whose span has started to the observer, if the observer's processor has met
+    /// the span.
+    #[inline(never)]
+    fn observe(
+        &mut self,
+        observer: &'static dyn CallObserver,
+        parent: &Context,
+        span: Option<&StartedSpan>,
+        attributes: &dyn SpanAttributes,
+        (server_address, server_port): observer::Server,
+    ) {
+        let met = observer::take_met();
+        let Some(StartedSpan::Recording(span)) = span else {
+            return;
+        };
+        let span_context = span.span_context();
+        if met != Some(span_context.span_id()) {
+            return;
+        }
+        let parent = parent.span();
+        // As the SDK does: a parent without a trace is none.
+        let parent = Some(parent.span_context()).filter(|parent| parent.is_valid());
+        let call = StartedCall {
+            name: match &self.unresolved {
+                None => self.method.span_name().into(),
+                Some(unresolved) => unresolved.name().to_owned().into(),
+            },
+            kind: self.span_kind(),
+            span_context: span_context.clone(),
+            parent_span_id: parent.map_or(SpanId::INVALID, SpanContext::span_id),
+            parent_span_is_remote: parent.is_some_and(SpanContext::is_remote),
+            start_time: self.start_time,
+            server_address,
+            server_port,
+            peer: attributes.peer(),
+        };
+        let observed = if self.unresolved.is_some() {
+            observer.method(&call.name, call.kind.clone()).start(call)
+        } else {
+            let observe = || observer.method(self.method.span_name(), self.span_kind());
+            self.method.observer(observe).start(call)
+        };
+        let Some(observed) = observed else {
+            return;
+        };
+        // A layer sees every response, of which nothing has passed yet.
+        if self.layer_headers.is_some() {
+            observed.messages().count(self.side().response_direction());
+        }
+        self.extras.set_observed(observed);
+    }
+
+    #[inline]
+    fn span_kind(&self) -> SpanKind {
+        match self.side() {
+            Side::Server => SpanKind::Server,
+            Side::Client => SpanKind::Client,
+        }
     }
 }
