@@ -54,7 +54,7 @@ impl ClientLayer {
             None => Context::map_current(|context| instrumentation.inject(context, request.headers_mut())),
         }
         if let Some(sizes) = call.message_sizes() {
-            request_body::wrap(request.body_mut(), Some(sizes.counter(Direction::Sent)), || None);
+            request_body::wrap(request.body_mut(), Some((Arc::clone(sizes), Direction::Sent)), || None);
         }
         Some(ActiveCall::Recorded(call))
     }
@@ -71,10 +71,12 @@ impl ClientLayer {
         let method = self.method(request);
         let params = CallParams {
             method: method.unwrap_or_else(|| self.registry.fallback()),
-            unresolved: method.is_none().then(|| UnresolvedMethod {
-                path: Box::from(request.path()),
-                registry: Arc::clone(&self.registry),
-                expects_answer: false,
+            unresolved: method.is_none().then(|| {
+                Box::new(UnresolvedMethod {
+                    path: Box::from(request.path()),
+                    registry: Arc::clone(&self.registry),
+                    expects_answer: false,
+                })
             }),
             message_sizes: MessageSizes::new_if_enabled(&instrumentation, method, false),
             instrumentation,

@@ -15,7 +15,6 @@ use crate::guard::CaughtPanic;
 use crate::rpc::active_call::ActiveCall;
 use crate::rpc::call::Call;
 use crate::rpc::current;
-use crate::rpc::message_sizes::BodyCounter;
 use crate::rpc::response;
 
 /// The result of polling the body `B` for a frame, with the error `E`.
@@ -33,7 +32,8 @@ pin_project! {
         call: Option<ActiveCall>,
         http_status: StatusCode,
         progress: R::Progress,
-        counter: Option<BodyCounter>,
+        // Whether its messages are counted.
+        is_counted: bool,
         // A function pointer because `drop` calls it: `Drop` cannot require `B: Body` if the type
         // does not.
         peek: fn(Pin<&mut B>) -> Peeked,
@@ -62,7 +62,7 @@ impl<B, R: ResponseRole> Default for ResponseBody<B, R> {
             call: None,
             http_status: StatusCode::OK,
             progress: R::Progress::default(),
-            counter: None,
+            is_counted: false,
             peek: |_| Peeked::Nothing,
             role: PhantomData,
         }
@@ -77,19 +77,15 @@ impl<B: Body, R: ResponseRole> ResponseBody<B, R> {
         mut call: Option<ActiveCall>,
         wrap: impl FnOnce(Self) -> W,
     ) -> Response<W> {
-        let mut counter = None;
+        let mut is_counted = false;
         let mut progress = R::Progress::default();
         if matches!(call, Some(ActiveCall::Deferred(_))) {
             call = response::start_answered(call, response.headers());
         }
         if let Some(call) = recorded(&mut call) {
-            counter = call.message_sizes().and_then(|sizes| {
-                let direction = match R::SIDE {
-                    Side::Server => Direction::Sent,
-                    Side::Client => Direction::Received,
-                };
-                sizes.response_counter(direction, response.headers())
-            });
+            is_counted = call
+                .message_sizes()
+                .is_some_and(|sizes| sizes.counts_response(direction::<R>(), response.headers()));
             progress.on_headers(response.headers(), call.offered_encodings());
             response::on_headers(call, &response);
         }
@@ -100,7 +96,7 @@ impl<B: Body, R: ResponseRole> ResponseBody<B, R> {
                 call,
                 http_status,
                 progress,
-                counter,
+                is_counted,
                 peek: peek::<B>,
                 role: PhantomData,
             })
@@ -138,8 +134,10 @@ impl<B: Body, R: ResponseRole> ResponseBody<B, R> {
         if call.has_ended() {
             return;
         }
-        if let (Some(counter), None | Some(Ok(_))) = (this.counter, frame) {
-            counter.on_poll(frame.as_ref().and_then(|frame| frame.as_ref().ok()));
+        if *this.is_counted
+            && let (Some(sizes), None | Some(Ok(_))) = (call.message_sizes(), frame)
+        {
+            sizes.on_poll(direction::<R>(), frame.as_ref().and_then(|frame| frame.as_ref().ok()));
         }
         match frame {
             Some(Ok(frame)) => {
@@ -209,6 +207,14 @@ fn peek_end<B, R: ResponseRole>(
             Peeked::End => response::on_eos(call, http_status),
             Peeked::Nothing => {}
         }
+    }
+}
+
+/// Returns the direction of a response.
+fn direction<R: ResponseRole>() -> Direction {
+    match R::SIDE {
+        Side::Server => Direction::Sent,
+        Side::Client => Direction::Received,
     }
 }
 

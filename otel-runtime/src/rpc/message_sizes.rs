@@ -20,7 +20,7 @@ use crate::semconv;
 /// Number of messages that are buffered until their method is known.
 const MAX_BUFFERED: usize = 1000;
 
-/// The messages of one call so far, counted by the bodies of its request and its response.
+/// The messages of one call so far, which the bodies of its request and its response count.
 #[derive(Debug)]
 pub(crate) struct MessageSizes {
     instrumentation: InstrumentationRef,
@@ -34,10 +34,16 @@ struct Totals {
     method: Option<&'static Method>,
     /// Messages whose method is not known yet.
     buffered: Vec<(Direction, u64)>,
-    /// Bytes of messages. `None` if nothing has read the request.
-    received: Option<u64>,
-    /// Bytes of messages. `None` if the response is not gRPC.
-    sent: Option<u64>,
+    received: Messages,
+    sent: Messages,
+}
+
+/// The messages of one direction.
+#[derive(Debug, Default)]
+struct Messages {
+    frames: MessageFrames,
+    /// `None` if nothing has read the request, or if the response is not gRPC.
+    bytes: Option<u64>,
 }
 
 impl MessageSizes {
@@ -54,56 +60,62 @@ impl MessageSizes {
                 totals: Mutex::new(Totals {
                     method,
                     buffered: Vec::new(),
-                    received: None,
-                    sent: Some(0),
+                    received: Messages::default(),
+                    sent: Messages {
+                        bytes: Some(0),
+                        ..Messages::default()
+                    },
                 }),
             })
         })
     }
 
-    /// Returns a counter for the messages of one body.
-    pub(crate) fn counter(self: &Arc<Self>, direction: Direction) -> BodyCounter {
-        BodyCounter {
-            frames: MessageFrames::default(),
-            sizes: Arc::clone(self),
-            direction,
+    /// Returns `true` if the messages of a response are to be counted: it is gRPC.
+    pub(crate) fn counts_response(&self, direction: Direction, headers: &HeaderMap) -> bool {
+        let is_grpc = is_grpc(headers);
+        if !is_grpc && direction == Direction::Sent {
+            self.totals().sent.bytes = None;
         }
+        is_grpc
     }
 
-    /// Returns a counter for the messages of a response, if that is gRPC.
-    pub(crate) fn response_counter(self: &Arc<Self>, direction: Direction, headers: &HeaderMap) -> Option<BodyCounter> {
-        if is_grpc(headers) {
-            return Some(self.counter(direction));
-        }
-        if direction == Direction::Sent {
-            self.totals().sent = None;
-        }
-        None
-    }
-
-    fn on_bytes(&self, direction: Direction, bytes: u64) {
+    /// Counts a frame of the body of this direction, or its end.
+    pub(crate) fn on_poll<D: Buf>(&self, direction: Direction, frame: Option<&Frame<D>>) {
         let mut totals = self.totals();
-        let total = match direction {
-            Direction::Received => &mut totals.received,
-            Direction::Sent => &mut totals.sent,
+        let Totals {
+            method,
+            buffered,
+            received,
+            sent,
+        } = &mut *totals;
+        let messages = match direction {
+            Direction::Received => received,
+            Direction::Sent => sent,
         };
-        *total = Some(total.unwrap_or(0) + bytes);
+        let on_message = |head| self.on_message(*method, buffered, direction, head);
+        let bytes = frame.map_or(0, |frame| messages.frames.on_frame(frame, on_message));
+        messages.bytes = Some(messages.bytes.unwrap_or(0) + bytes);
     }
 
     /// Records the size of a message by its legacy name, if its uncompressed size is known.
-    fn on_message(&self, direction: Direction, head: MessageHead) {
+    fn on_message(
+        &self,
+        method: Option<&'static Method>,
+        buffered: &mut Vec<(Direction, u64)>,
+        direction: Direction,
+        head: MessageHead,
+    ) {
         let Some(legacy) = self.instrumentation.instruments().legacy() else {
             return;
         };
         if head.flag != 0 {
             return;
         }
-        let mut totals = self.totals();
         let size = u64::from(head.size);
-        if let Some(method) = totals.method {
+        if let Some(method) = method {
             legacy.record_size(method.side(), method.name(), direction, size);
-        } else if totals.buffered.len() < MAX_BUFFERED {
-            totals.buffered.push((direction, size));
+        } else if buffered.len() < MAX_BUFFERED {
+            buffered.push((direction, size));
         }
     }
 
@@ -127,7 +139,10 @@ impl MessageSizes {
             } else {
                 method.name()
             };
-            let Totals { received, sent, .. } = *self.totals();
+            let (received, sent) = {
+                let totals = self.totals();
+                (totals.received.bytes, totals.sent.bytes)
+            };
             self.instrumentation
                 .instruments()
                 .record_message_sizes(grpc_method, outcome, received, sent);
@@ -136,24 +151,5 @@ impl MessageSizes {
 
     fn totals(&self) -> MutexGuard<'_, Totals> {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Counts the messages of one body as its frames pass.
-#[derive(Debug)]
-pub(crate) struct BodyCounter {
-    frames: MessageFrames,
-    sizes: Arc<MessageSizes>,
-    direction: Direction,
-}
-
-impl BodyCounter {
-    /// Counts a frame of the body, or its end.
-    pub(crate) fn on_poll<D: Buf>(&mut self, frame: Option<&Frame<D>>) {
-        let (sizes, direction) = (&self.sizes, self.direction);
-        let bytes = frame.map_or(0, |frame| {
-            self.frames.on_frame(frame, |head| sizes.on_message(direction, head))
-        });
-        sizes.on_bytes(direction, bytes);
     }
 }

@@ -12,7 +12,8 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tonic::{Code, Status};
 
-use super::message_sizes::BodyCounter;
+use super::message_sizes::MessageSizes;
+use crate::grpc::side::Direction;
 
 /// Whether the body of a request broke off, shared by the body and the call.
 ///
@@ -53,6 +54,9 @@ impl RequestEnd {
         self.is_lost.load(Ordering::Relaxed)
     }
 }
+
+/// Where the messages of a request are counted, and their direction.
+pub(crate) type BodyCounter = (Arc<MessageSizes>, Direction);
 
 /// Counts the messages of a request, and watches its end, if its body is tonic's own.
 ///
@@ -99,8 +103,8 @@ impl<B: Body<Error = Status>> Body for RequestBody<B> {
                 }
             }
             Poll::Ready(frame) => {
-                if let Some(counter) = this.counter {
-                    counter.on_poll(frame.as_ref().and_then(|frame| frame.as_ref().ok()));
+                if let Some((sizes, direction)) = this.counter {
+                    sizes.on_poll(*direction, frame.as_ref().and_then(|frame| frame.as_ref().ok()));
                 }
             }
             Poll::Pending => {}

@@ -78,7 +78,9 @@ impl ServerLayer {
                 self.marks.mark(request.extensions_mut());
             }
             if call.message_sizes().is_some() || is_from_socket(request) {
-                let counter = call.message_sizes().map(|sizes| sizes.counter(Direction::Received));
+                let counter = call
+                    .message_sizes()
+                    .map(|sizes| (Arc::clone(sizes), Direction::Received));
                 request_body::wrap(request.body_mut(), counter, || Some(call.watch_request()));
             }
         }
@@ -186,10 +188,12 @@ impl ServerLayer {
         let method = self.registry.get(path);
         let params = CallParams {
             method: method.unwrap_or_else(|| self.registry.fallback()),
-            unresolved: method.is_none().then(|| UnresolvedMethod {
-                path: Box::from(path),
-                registry: Arc::clone(&self.registry),
-                expects_answer: false,
+            unresolved: method.is_none().then(|| {
+                Box::new(UnresolvedMethod {
+                    path: Box::from(path),
+                    registry: Arc::clone(&self.registry),
+                    expects_answer: false,
+                })
             }),
             message_sizes: MessageSizes::new_if_enabled(&instrumentation, method, self.message_sizes),
             instrumentation,

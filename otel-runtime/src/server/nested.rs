@@ -83,7 +83,7 @@ impl ServerLayer {
             });
             let sizes = current::with_recorded(|call| call.message_sizes().cloned()).flatten();
             if let Some(sizes) = sizes {
-                request_body::wrap(request.body_mut(), Some(sizes.counter(Direction::Received)), || None);
+                request_body::wrap(request.body_mut(), Some((sizes, Direction::Received)), || None);
             }
         } else {
             restarted = self.restart(request, word, captured);

@@ -18,7 +18,7 @@ use crate::attributes::captured_headers::CapturedHeaders;
 use crate::clock::Instant;
 use crate::grpc::progress::OfferedEncodings;
 use crate::grpc::side::Side;
-use crate::grpc::timeout::Timeout;
+use crate::grpc::timeout::Deadline;
 use crate::instrumentation::InstrumentationRef;
 use crate::method::Method;
 use crate::method::registry::MethodRegistry;
@@ -37,7 +37,7 @@ pub(crate) struct UnresolvedMethod {
 pub(crate) struct CallParams {
     /// The registry's fallback if the method is unresolved.
     pub(crate) method: &'static Method,
-    pub(crate) unresolved: Option<UnresolvedMethod>,
+    pub(crate) unresolved: Option<Box<UnresolvedMethod>>,
     pub(crate) instrumentation: InstrumentationRef,
     /// The layer's header lists, if a layer starts the call.
     pub(crate) layer_headers: Option<&'static CapturedHeaders>,
@@ -68,7 +68,8 @@ pub(crate) struct SpanParent {
 #[derive(Debug)]
 pub struct Call {
     method: &'static Method,
-    unresolved: Option<UnresolvedMethod>,
+    /// In a box, since few calls have one.
+    unresolved: Option<Box<UnresolvedMethod>>,
     instrumentation: InstrumentationRef,
     /// The context to attach while the call runs. `None` if the current context needs no change.
     context: Option<Context>,
@@ -79,7 +80,7 @@ pub struct Call {
     started_late: bool,
     /// The wall-clock time of `started_at`, if the call has a span.
     start_time: SystemTime,
-    timeout: Option<Timeout>,
+    deadline: Option<Deadline>,
     layer_headers: Option<&'static CapturedHeaders>,
     /// Header lists of the handler that runs this call, if one has claimed it.
     handler_headers: Option<&'static CapturedHeaders>,
@@ -89,7 +90,7 @@ pub struct Call {
     request_end: Option<Arc<RequestEnd>>,
     offered_encodings: OfferedEncodings,
     /// The status that the handler returned, while the response is still being sent.
-    pending_status: Option<(Code, String)>,
+    pending_status: Option<(Code, Box<str>)>,
     ended: bool,
     /// Whether a panic of its handler has been logged.
     panicked: bool,
@@ -97,7 +98,7 @@ pub struct Call {
 
 impl Call {
     #[inline]
-    pub(super) fn new(params: CallParams, timeout: Option<Timeout>, started_at: Instant) -> Self {
+    pub(super) fn new(params: CallParams, deadline: Option<Deadline>, started_at: Instant) -> Self {
         Call {
             method: params.method,
             unresolved: params.unresolved,
@@ -107,7 +108,7 @@ impl Call {
             started_at,
             started_late: params.arrived.is_some(),
             start_time: SystemTime::UNIX_EPOCH,
-            timeout,
+            deadline,
             layer_headers: params.layer_headers,
             handler_headers: params.handler_headers,
             message_sizes: params.message_sizes,
@@ -208,14 +209,14 @@ impl Call {
 
     /// Sets the status that the call ends with unless its end says otherwise. The first one counts.
     pub(crate) fn set_pending_status(&mut self, code: Code, message: &str) {
-        self.pending_status.get_or_insert_with(|| (code, message.to_owned()));
+        self.pending_status.get_or_insert_with(|| (code, Box::from(message)));
     }
 
     pub(crate) fn has_pending_status(&self) -> bool {
         self.pending_status.is_some()
     }
 
-    pub(crate) fn take_pending_status(&mut self) -> Option<(Code, String)> {
+    pub(crate) fn take_pending_status(&mut self) -> Option<(Code, Box<str>)> {
         self.pending_status.take()
     }
 
@@ -267,8 +268,6 @@ impl Call {
 
     /// Returns `true` if the caller's deadline has passed.
     pub(crate) fn deadline_exceeded(&self) -> bool {
-        self.timeout
-            .as_ref()
-            .is_some_and(|timeout| timeout.exceeded(self.side()))
+        self.deadline.as_ref().is_some_and(Deadline::has_passed)
     }
 }
