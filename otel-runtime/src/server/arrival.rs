@@ -149,7 +149,6 @@ impl ServerLayer {
         } else {
             ConnectionAddrs::default()
         };
-        let addrs = || addrs;
         let incoming = IncomingRequest::from_http(request, &addrs);
         let arrival = Arrival {
             path: request.uri().path(),
