@@ -17,7 +17,7 @@ use crate::sdk::Mode;
 use crate::service::{Bare, Traced};
 use crate::variant::{Variant, Whose};
 
-/// What grows, and the numbers of it.
+/// A quantity that grows, and its numbers.
 struct Series {
     name: &'static str,
     variants: Vec<(usize, Variant)>,

@@ -12,7 +12,7 @@ pub struct Method {
     pub codes: Vec<(&'static str, bool)>,
 }
 
-/// What one replica serves and calls.
+/// A replica of a service: the methods that it serves and calls.
 #[derive(Clone, Debug)]
 pub struct Replica {
     /// The methods of its `ServerLayer` or annotated services.

@@ -1,4 +1,4 @@
-//! Where the time of an RPC goes on a server under load, as flame graphs.
+//! Flame graphs of servers under load: where the time of an RPC goes.
 //!
 //! ```console
 //! $ cargo xtask bench flame

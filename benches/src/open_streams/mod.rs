@@ -40,7 +40,7 @@ const PAGE: f64 = 4096.0;
 /// The messages of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// One request, a stream of responses.
+    /// A single request, and a stream of responses.
     Watch,
     /// Streams in both directions.
     Chat,
@@ -77,7 +77,7 @@ struct Variant {
     make: fn(Mode, Shape) -> Open,
 }
 
-/// What a stream takes.
+/// The memory of a stream.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Memory {
     pub(crate) allocations: f64,
@@ -168,7 +168,7 @@ where
     })
 }
 
-/// What tracing adds to an open stream.
+/// A row of the table: the memory that tracing adds to an open stream.
 pub(crate) struct Row {
     variant: &'static str,
     shape: Shape,

@@ -107,16 +107,21 @@ impl<B: Body, R: ResponseRole> ResponseBody<B, R> {
     #[inline]
     pub(crate) fn poll_inside(self: Pin<&mut Self>, cx: &mut Context<'_>) -> PolledFrame<B, B::Error> {
         let mut this = self.project();
-        let mut poll = || {
-            let body = this.body.as_mut().as_pin_mut();
-            body.map_or(Poll::Ready(None), |body| body.poll_frame(cx))
+        let mut polled = Poll::Ready(None);
+        let poll = || {
+            if let Some(body) = this.body.as_mut().as_pin_mut() {
+                // Forgets the `None`, which an assignment would drop. The frame does not pass
+                // through `current::run`, which would copy it.
+                std::mem::forget(std::mem::replace(&mut polled, body.poll_frame(cx)));
+            }
         };
         if recorded(this.call).is_some_and(|call| call.has_ended()) {
             // The call has ended; poll the body without entering it again.
-            poll()
+            poll();
         } else {
-            current::run::<R, _>(this.call, poll)
+            current::run::<R, _>(this.call, poll);
         }
+        polled
     }
 
     /// Records what a poll of the body yielded. `outcome` tells what its error means for the call.

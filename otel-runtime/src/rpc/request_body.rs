@@ -55,7 +55,7 @@ impl RequestEnd {
     }
 }
 
-/// Where the messages of a request are counted, and their direction.
+/// The counter of a request's messages, and their direction.
 pub(crate) type BodyCounter = (Arc<MessageSizes>, Direction);
 
 /// Counts the messages of a request, and watches its end, if its body is tonic's own.

@@ -1,4 +1,4 @@
-//! Where the time of a traced RPC goes on a server under load: `docs/flame-*.svg`.
+//! Flame graphs of servers under load: `docs/flame-*.svg`.
 
 use anyhow::Result;
 use xshell::cmd;

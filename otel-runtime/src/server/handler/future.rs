@@ -122,7 +122,7 @@ impl<T: 'static> ResponseKind<Result<Response<BoxStream<T>>, Status>> {
     }
 }
 
-/// What a handler returns when it is polled.
+/// The result of polling a handler.
 type PolledHandler<T> = Poll<Result<Response<T>, Status>>;
 
 /// Finishes a poll of a handler.
