@@ -6,8 +6,8 @@
 //! $ cargo xtask bench table
 //! ```
 //!
-//! Each measurement is a process of its own (`one …`, `open …`), so that globals of one crate do not
-//! affect another. `table` and `guard` start those processes.
+//! Each measurement is a process of its own (`one …`, `open …`), so that globals of one crate do
+//! not affect another. `table` and `guard` start those processes.
 
 mod allocations;
 mod by_hand;

@@ -108,7 +108,7 @@ impl<B: Body, R: ResponseRole> ResponseBody<B, R> {
     pub(crate) fn poll_inside(self: Pin<&mut Self>, cx: &mut Context<'_>) -> PolledFrame<B, B::Error> {
         let mut this = self.project();
         let mut polled = Poll::Ready(None);
-        let poll = || {
+        let mut poll = || {
             if let Some(body) = this.body.as_mut().as_pin_mut() {
                 // Forgets the `None`, which an assignment would drop. The frame does not pass
                 // through `current::run`, which would copy it.
