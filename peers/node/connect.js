@@ -108,7 +108,7 @@ function runClient(address) {
 }
 
 function runServer() {
-  const waiting = [];
+  const waiting = new Set(); // The handlers that wait, the first in front.
 
   async function obey(text, signal) {
     if (text === 'panic') throw new Error('as asked');
@@ -117,8 +117,8 @@ function runServer() {
     if (text === 'wait') {
       answer('waits');
       await new Promise((resolve, reject) => {
-        waiting.push(resolve);
-        signal.addEventListener('abort', () => { waiting.shift(); reject(signal.reason); });
+        waiting.add(resolve);
+        signal.addEventListener('abort', () => { waiting.delete(resolve); reject(signal.reason); });
       });
     }
     return { text };
@@ -183,7 +183,11 @@ function runServer() {
     for (const kind of ['ServerStream', 'Bidi']) router.service(registry.getService(`kinds.${kind}`), streaming(kind));
   };
   const sessions = new Set();
-  const server = http2.createServer(connectNodeAdapter({ routes, interceptors: [instrument], readMaxBytes: LIMIT }));
+  // The connection keeps what has come of a refused request. With more than Node's 10 MB of that,
+  // it resets all later streams.
+  const options = { maxSessionMemory: 100 };
+  const adapter = connectNodeAdapter({ routes, interceptors: [instrument], readMaxBytes: LIMIT });
+  const server = http2.createServer(options, adapter);
   server.on('session', (session) => {
     sessions.add(session);
     session.on('close', () => sessions.delete(session));
@@ -191,7 +195,11 @@ function runServer() {
   server.listen(0, '127.0.0.1', () => answer(`127.0.0.1:${server.address().port}`));
   const lines = readline.createInterface({ input: process.stdin });
   lines.on('line', (line) => {
-    if (line === 'release') waiting.shift()();
+    if (line === 'release') {
+      const [release] = waiting;
+      waiting.delete(release);
+      release();
+    }
     else if (line === 'flush') answer('flushed');
     else if (line === 'goaway') {
       server.close();

@@ -13,15 +13,16 @@ const { load, served } = require('./kinds');
 const [directory, , next] = process.argv.slice(2);
 const kinds = load(directory);
 const services = served(kinds);
-const waiting = [];
+const waiting = new Set(); // The replies of handlers that wait, the first in front.
 
 function obey(text, call, reply, fail) {
   if (text === 'wait') {
     answer('waits');
-    waiting.push(() => reply({ text }));
+    const release = () => reply({ text });
+    waiting.add(release);
+    // Told of every call that ends, also of those that have replied.
     call.on('cancelled', () => {
-      waiting.shift();
-      fail({ code: grpc.status.CANCELLED, details: 'gone' });
+      if (waiting.delete(release)) fail({ code: grpc.status.CANCELLED, details: 'gone' });
     });
   } else if (text === 'panic') {
     throw new Error('as asked');
@@ -70,7 +71,11 @@ server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error,
 });
 const lines = readline.createInterface({ input: process.stdin });
 lines.on('line', (line) => {
-  if (line === 'release') waiting.shift()();
+  if (line === 'release') {
+    const [release] = waiting;
+    waiting.delete(release);
+    release();
+  }
   else if (line === 'flush') answer('flushed');
   else if (line === 'goaway') {
     server.tryShutdown(() => {});

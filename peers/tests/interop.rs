@@ -24,7 +24,7 @@ peers! {
     GRPCIO: grpcio_calls Client, grpcio_is_called Server;
     GRPCLIB: grpclib_calls Client;
     GRPC_JS: grpc_js_calls Client, grpc_js_is_called Server;
-    CONNECT_NODE: connect_node_calls Client;
+    CONNECT_NODE: connect_node_calls Client, connect_node_is_called Server;
 }
 
 /// Named so that it is the last to run, after the table has been updated.

@@ -1,7 +1,7 @@
 //! Services of all four kinds that follow the script in the request.
 
 use std::marker::PhantomData;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
@@ -82,6 +82,15 @@ impl ScriptedService {
         self.released.notify_one();
     }
 
+    /// Forgets a release that came when no call waited.
+    pub async fn forget_release(&self) {
+        tokio::select! {
+            biased;
+            () = self.released.notified() => {}
+            () = std::future::ready(()) => {}
+        }
+    }
+
     /// Returns the number of calls.
     #[must_use]
     pub fn calls(&self) -> u64 {
@@ -108,8 +117,11 @@ impl ScriptedService {
         match text {
             "wait" | "hold" => {
                 let _held = (text == "hold").then(|| Held);
+                // Several releases may come at once, and are not counted: be there for the first.
+                let mut released = pin!(self.released.notified());
+                released.as_mut().enable();
                 self.waiting.notify_one();
-                self.released.notified().await;
+                released.await;
             }
             "panic" => panic!("as asked"),
             "span" => drop(Held),

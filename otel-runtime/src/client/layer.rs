@@ -66,12 +66,12 @@ use crate::rpc::active_call::ActiveCall;
 /// An error of the service becomes the `tonic::Status` that a generated client would make of it
 /// anyway, with the error as its source. A call that gets no response, or only a part of one, ends
 /// with that status code, and with the `error.type` of its cause: `connection_refused`,
-/// `connection_reset`, `connection_aborted`, `not_connected`, `address_not_available`,
-/// `host_unreachable`, `network_unreachable`, `network_down`, `broken_pipe`, `timed_out`,
-/// `unexpected_eof`, `not_found` (no such Unix domain socket), `permission_denied`, `invalid_data`
-/// (TLS), `connect_error` (a connection that failed for any other reason). Without a known cause,
-/// `error.type` is the code. If tonic's own deadline timer fires, the caller gets `CANCELLED` from
-/// tonic; span and metrics have `DEADLINE_EXCEEDED`.
+/// `connection_reset` (a connection that is gone, also if the socket says `BrokenPipe` or
+/// `UnexpectedEof`), `not_connected`, `address_not_available`, `host_unreachable`,
+/// `network_unreachable`, `network_down`, `timed_out`, `not_found` (no such Unix domain socket),
+/// `permission_denied`, `invalid_data` (TLS), `connect_error` (a connection that failed for any
+/// other reason). Without a known cause, `error.type` is the code. If tonic's own deadline timer
+/// fires, the caller gets `CANCELLED` from tonic; span and metrics have `DEADLINE_EXCEEDED`.
 ///
 /// If the generated client cannot decode a message, it drops the response, which the layer can only
 /// record as `CANCELLED`.

@@ -192,16 +192,17 @@ fn io_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a std::io::Error> 
 fn io_error_type(kind: ErrorKind) -> Option<&'static str> {
     Some(match kind {
         ErrorKind::ConnectionRefused => "connection_refused",
-        ErrorKind::ConnectionReset => "connection_reset",
-        ErrorKind::ConnectionAborted => "connection_aborted",
+        // A peer that is gone. Which of these a socket reports depends on the bytes in flight.
+        ErrorKind::ConnectionReset
+        | ErrorKind::ConnectionAborted
+        | ErrorKind::BrokenPipe
+        | ErrorKind::UnexpectedEof => "connection_reset",
         ErrorKind::NotConnected => "not_connected",
         ErrorKind::AddrNotAvailable => "address_not_available",
         ErrorKind::HostUnreachable => "host_unreachable",
         ErrorKind::NetworkUnreachable => "network_unreachable",
         ErrorKind::NetworkDown => "network_down",
-        ErrorKind::BrokenPipe => "broken_pipe",
         ErrorKind::TimedOut => "timed_out",
-        ErrorKind::UnexpectedEof => "unexpected_eof",
         ErrorKind::NotFound => "not_found",
         ErrorKind::PermissionDenied => "permission_denied",
         ErrorKind::InvalidData => "invalid_data",

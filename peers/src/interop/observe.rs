@@ -25,9 +25,6 @@ const CODE_ATTRIBUTES: [&str; 5] = [
     "rpc.connect_rpc.status_code",
 ];
 
-/// The error types of a connection whose other end has gone.
-pub(super) const LOST_CONNECTION: &str = "connection_reset or broken_pipe";
-
 /// The longest time in which the spans of a peer arrive.
 const ARRIVAL: Duration = Duration::from_secs(5);
 
@@ -49,11 +46,6 @@ fn end_text(found: &Attributes, is_error: bool) -> String {
         text += " error";
     }
     if let Some(error_type) = found.get("error.type") {
-        // A race decides which of them comes first.
-        let error_type = match &**error_type {
-            "connection_reset" | "broken_pipe" | "unexpected_eof" => LOST_CONNECTION,
-            other => other,
-        };
         text = format!("{text} {error_type}");
     }
     text

@@ -147,7 +147,10 @@ fn write_peer(page: &mut String, table: &Table, number: usize, peer: &Peer) {
         for end in ends {
             for (kinds, cell) in table.rows(number, direction, end) {
                 let disagrees = !is_conventional(direction, end, cell);
-                if disagrees {
+                let is_race = [&cell.caller, &cell.ours, &cell.theirs]
+                    .iter()
+                    .any(|texts| texts.len() > 1);
+                if disagrees || is_race {
                     reasons.extend(peer.reason(direction, end).map(|reason| reason.text));
                 }
                 let kinds = if kinds.len() == Kind::ALL.len() {
@@ -179,7 +182,7 @@ fn write_peer(page: &mut String, table: &Table, number: usize, peer: &Peer) {
             writeln!(page, "\nNot tested, since the call does not end: {}.", end.name()).unwrap();
         }
         for reason in reasons {
-            writeln!(page, "* ✗ {reason}").unwrap();
+            writeln!(page, "* {reason}").unwrap();
         }
     }
 }

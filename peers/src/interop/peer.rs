@@ -203,7 +203,11 @@ pub const GRPCLIB: Peer = Peer {
     launcher: Launcher::grpclib,
     argument: PROTO,
     never_ends: &[],
-    reasons: &[],
+    reasons: &[Reason {
+        role: Client,
+        ends: &[End::GoAway],
+        text: "on GOAWAY a client closes the connection, and RPCs whose reply has not come fail with UNAVAILABLE",
+    }],
 };
 
 /// grpc-js with OpenTelemetry's instrumentation.
@@ -212,7 +216,7 @@ pub const GRPC_JS: Peer = Peer {
     versions: "grpc-js 1.14.7 with @opentelemetry/instrumentation-grpc 0.223.0",
     launcher: Launcher::grpc_js,
     argument: PROTO,
-    never_ends: &[(Server, End::GoAway)],
+    never_ends: &[],
     reasons: &[
         Reason {
             role: Server,
@@ -238,8 +242,27 @@ pub const CONNECT_NODE: Peer = Peer {
     versions: "connect-node 2.2.0 over gRPC, with spans made by hand",
     launcher: Launcher::connect_node,
     argument: PROTO,
-    never_ends: &[(Client, End::LargeRequest), (Server, End::GoAway)],
-    reasons: &[],
+    // So is a call to grpc-go, which also resets the stream behind its answer.
+    never_ends: &[(Client, End::LargeRequest)],
+    reasons: &[
+        Reason {
+            role: Server,
+            ends: &[End::Deadline],
+            text: "the client's reset and the server's timer race",
+        },
+        Reason {
+            role: Server,
+            ends: &[End::LargeRequest],
+            text: "a unary request that is too large does not reach interceptors; what has come of it stays in the \
+                   connection's memory, and with more than Node's `maxSessionMemory` of that (10 MB) the server \
+                   resets all later RPCs of the connection with ENHANCE_YOUR_CALM",
+        },
+        Reason {
+            role: Server,
+            ends: &[End::LargeReply],
+            text: "a stream that the client resets while the server writes does not end its generator, nor the span",
+        },
+    ],
 };
 
 /// All peers, in the order of the page.

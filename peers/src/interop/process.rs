@@ -87,6 +87,11 @@ impl Process {
         self.child.try_wait().unwrap().is_some()
     }
 
+    /// Waits until the process has ended.
+    pub(super) fn wait(&mut self) {
+        self.child.wait().unwrap();
+    }
+
     /// Kills the process.
     pub(super) fn kill(&mut self) {
         let _ = self.child.kill();

@@ -1,7 +1,44 @@
-//! The ends of spans by the specification of gRPC and OpenTelemetry's conventions.
+//! The ends of spans by the table, and by the specification of gRPC and OpenTelemetry's conventions.
 
-use super::observe::LOST_CONNECTION;
+use std::collections::BTreeMap;
+
+use integration_tests::client::Kind;
+
+use super::peer;
+use super::table::{Cell, Key, Table};
 use super::{Direction, End};
+
+/// Returns the results that are not in the table, break a rule or lack a reason, as text.
+pub(super) fn wrong_cells(table: &Table, found: &BTreeMap<Key, Cell>, is_update: bool) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (key, cell) in found {
+        let (number, direction, end, kind) = *key;
+        let name = peer::ALL[number].name;
+        let place = format!("{name}, {}, {}, {:?}", direction.role(), end.name(), Kind::ALL[kind]);
+        let (caller, our, theirs) = (&cell.caller[0], &cell.ours[0], &cell.theirs[0]);
+        let rule = ours(direction, end, caller);
+        if !rule.contains(our) {
+            wrong.push(format!(
+                "{place}: ours is {our:?}, caller got {caller}, not one of {rule:?}"
+            ));
+        }
+        if !is_conventional(direction, end, caller, theirs) && peer::ALL[number].reason(direction, end).is_none() {
+            wrong.push(format!(
+                "{place}: theirs is {theirs:?}, caller got {caller}, without a reason"
+            ));
+        }
+        let is_expected = table.cells.get(key).is_some_and(|known| {
+            known.caller.contains(caller) && known.ours.contains(our) && known.theirs.contains(theirs)
+        });
+        if !is_update && !is_expected {
+            wrong.push(format!(
+                "{place}: {cell:?}, but the table has {:?}",
+                table.cells.get(key)
+            ));
+        }
+    }
+    wrong
+}
 
 /// Returns the ends that our span may have, whoever the peer is.
 ///
@@ -10,6 +47,10 @@ pub(super) fn ours(direction: Direction, end: End, caller: &str) -> Vec<String> 
     match direction {
         // A client that cannot compress its requests.
         Direction::Client if end == End::GzipRefused && caller == "OK" => vec!["OK".to_owned()],
+        // A client that closes the connection on GOAWAY, and does not wait for its RPCs.
+        Direction::Client if end == End::GoAway && caller == "UNAVAILABLE" => {
+            ["OK", "CANCELLED"].map(str::to_owned).to_vec()
+        }
         Direction::Client => server(end).iter().map(|&end| end.to_owned()).collect(),
         Direction::Server => client(end, caller),
     }
@@ -54,7 +95,11 @@ fn client(end: End, caller: &str) -> Vec<String> {
     let codes = codes.iter().filter(|code| **code == caller);
     let transport = matches!(end, End::Killed | End::Panic);
     let ends = codes.flat_map(|code| {
-        let types: &[&str] = if transport { &[code, LOST_CONNECTION] } else { &[code] };
+        let types: &[&str] = if transport {
+            &[code, "connection_reset"]
+        } else {
+            &[code]
+        };
         types
             .iter()
             .map(|error| format!("{code} error {error}"))
