@@ -86,7 +86,7 @@ impl Replica {
             ("rpc.method", method.name.clone(), false),
             ("rpc.system.name", "grpc".to_owned(), false),
         ];
-        let mut size = sum(&format!("rpc_{side}_active_requests"), &names);
+        let mut total = sum(&format!("rpc_{side}_active_requests"), &names);
         for target in targets {
             for (code, is_failure) in &method.codes {
                 let mut attributes = [&names, &target[..]].concat();
@@ -94,10 +94,10 @@ impl Replica {
                 if *is_failure {
                     attributes.push(("error.type", (*code).to_owned(), false));
                 }
-                size = size.plus(self.histogram(&format!("rpc_{side}_call_duration_seconds"), &attributes));
+                total = total.plus(self.histogram(&format!("rpc_{side}_call_duration_seconds"), &attributes));
             }
         }
-        size
+        total
     }
 
     /// Returns the size of a data point of durations.

@@ -54,7 +54,14 @@ fn sample(server: &Path, variant: &str, scratch: &Path) -> Result<Vec<u8>> {
     let (samples, message) = (scratch.join("perf.data"), scratch.join("message.bin"));
     fs::write(&message, MESSAGE)?;
     let mut process = Command::new("perf")
-        .args(["record", "--quiet", "--event=cpu-clock", "--freq=499", "--call-graph=fp", "--output"])
+        .args([
+            "record",
+            "--quiet",
+            "--event=cpu-clock",
+            "--freq=499",
+            "--call-graph=fp",
+            "--output",
+        ])
         .arg(&samples)
         .arg("--")
         .arg(server)
@@ -81,7 +88,10 @@ fn sample(server: &Path, variant: &str, scratch: &Path) -> Result<Vec<u8>> {
         return Err(String::from_utf8_lossy(&load.stderr).into());
     }
     eprintln!("{variant}: {recorded} spans and durations");
-    let script = Command::new("perf").args(["script", "--input"]).arg(&samples).output()?;
+    let script = Command::new("perf")
+        .args(["script", "--input"])
+        .arg(&samples)
+        .output()?;
     Ok(script.stdout)
 }
 
@@ -112,7 +122,6 @@ fn shorten(line: &str) -> String {
 fn draw(variant: &str, folded: &str, graph: &Path) -> Result<()> {
     let mut options = Options::default();
     options.title = format!("A server's processor time, unary RPCs on 512 streams: {variant}");
-    options.count_name = "samples".to_owned();
     options.min_width = MIN_WIDTH;
     flamegraph::from_lines(&mut options, folded.lines(), File::create(graph)?)?;
     Ok(())

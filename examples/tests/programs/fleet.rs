@@ -49,12 +49,13 @@ instrumentation/development: {{rust: {{otel_runtime: {{duration_boundaries: {bou
         assert_ne!(lines.read_line(&mut line).unwrap(), 0, "the shop has ended");
     }
     let (_, port) = line.trim_end().rsplit_once(':').unwrap();
+    let port = port.to_owned();
     let none = ["TRACES", "METRICS", "LOGS"].map(|signal| (format!("OTEL_{signal}_EXPORTER"), "none"));
     let variables = none.iter().map(|(name, value)| (name.as_str(), *value));
     let client = child::run(
         env!("CARGO_BIN_EXE_shop_client"),
         &[],
-        variables.chain([("PORT", port)]),
+        variables.chain([("PORT", &*port)]),
     );
     assert!(client.success, "{client:?}");
     let (_, scrape) = http::get(page, "/metrics");
