@@ -71,12 +71,10 @@ impl ClientLayer {
         let method = self.method(request);
         let params = CallParams {
             method: method.unwrap_or_else(|| self.registry.fallback()),
-            unresolved: method.is_none().then(|| {
-                Box::new(UnresolvedMethod {
-                    path: Box::from(request.path()),
-                    registry: Arc::clone(&self.registry),
-                    expects_answer: false,
-                })
+            unresolved: method.is_none().then(|| UnresolvedMethod {
+                path: Box::from(request.path()),
+                registry: Arc::clone(&self.registry),
+                expects_answer: false,
             }),
             message_sizes: MessageSizes::new_if_enabled(&instrumentation, method, false),
             instrumentation,

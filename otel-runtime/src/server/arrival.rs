@@ -187,12 +187,10 @@ impl ServerLayer {
         let method = self.registry.get(path);
         let params = CallParams {
             method: method.unwrap_or_else(|| self.registry.fallback()),
-            unresolved: method.is_none().then(|| {
-                Box::new(UnresolvedMethod {
-                    path: Box::from(path),
-                    registry: Arc::clone(&self.registry),
-                    expects_answer: false,
-                })
+            unresolved: method.is_none().then(|| UnresolvedMethod {
+                path: Box::from(path),
+                registry: Arc::clone(&self.registry),
+                expects_answer: false,
             }),
             message_sizes: MessageSizes::new_if_enabled(&instrumentation, method, self.message_sizes),
             instrumentation,

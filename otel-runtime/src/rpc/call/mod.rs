@@ -37,7 +37,7 @@ pub(crate) struct UnresolvedMethod {
 pub(crate) struct CallParams {
     /// The registry's fallback if the method is unresolved.
     pub(crate) method: &'static Method,
-    pub(crate) unresolved: Option<Box<UnresolvedMethod>>,
+    pub(crate) unresolved: Option<UnresolvedMethod>,
     pub(crate) instrumentation: InstrumentationRef,
     /// The layer's header lists, if a layer starts the call.
     pub(crate) layer_headers: Option<&'static CapturedHeaders>,
@@ -68,8 +68,7 @@ pub(crate) struct SpanParent {
 #[derive(Debug)]
 pub struct Call {
     method: &'static Method,
-    /// In a box, since few calls have one.
-    unresolved: Option<Box<UnresolvedMethod>>,
+    unresolved: Option<UnresolvedMethod>,
     instrumentation: InstrumentationRef,
     /// The context to attach while the call runs. `None` if the current context needs no change.
     context: Option<Context>,
