@@ -9,7 +9,7 @@ use std::time::Instant;
 use crate::rpc::{Rpc, Shape};
 use crate::sdk::{self, Mode};
 use crate::variant::Whose;
-use crate::{allocations, callgrind, variants};
+use crate::{allocations, callgrind, growth, variants};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -86,8 +86,8 @@ impl Subject<'_> {
 
 /// Runs the process of one measurement.
 pub(crate) fn one(variant: &str, mode: Mode, shape: Shape, how: &str) -> Result<()> {
-    let variants = variants::all();
-    let found = variants.iter().find(|known| known.name == variant);
+    let mut variants = variants::all().into_iter().chain(growth::variants());
+    let found = variants.find(|known| known.name == variant);
     let variant = found.ok_or_else(|| format!("no variant {variant}"))?;
     let installed = sdk::install(mode, variant.whose == Whose::Ours);
     let mut rpc = (variant.make)(mode, shape);

@@ -113,7 +113,7 @@ impl Instrumentation {
         !self.0.tracer_is_noop.load(Ordering::Relaxed)
     }
 
-    /// Starts a child span of the span in `parent`.
+    /// Starts a child span of the span in `parent`, which `builder` describes.
     ///
     /// Returns `None` if telemetry is suppressed, if the tracer turns out to be a no-op, or if it
     /// panics.
@@ -121,14 +121,14 @@ impl Instrumentation {
     pub(crate) fn start_span(
         &self,
         parent: &Context,
-        builder: SpanBuilder,
+        builder: impl FnOnce() -> SpanBuilder,
         attributes: &dyn SpanAttributes,
     ) -> Option<StartedSpan> {
         if parent.is_telemetry_suppressed() {
             return None;
         }
         let started = guard::TRACER.run(|| {
-            let mut span = self.0.tracer.build_with_context(builder, parent);
+            let mut span = self.0.tracer.build_with_context(builder(), parent);
             if span.is_recording() {
                 attributes.if_recording(&mut span);
                 return Some(StartedSpan::Recording(span));

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-use opentelemetry::trace::{SpanContext, SpanId, SpanKind};
+use opentelemetry::trace::{SpanBuilder, SpanContext, SpanId, SpanKind};
 use opentelemetry::{InstrumentationScope, KeyValue, StringValue, Value};
 
 use crate::attributes::peer_address;
@@ -128,14 +128,14 @@ pub(crate) fn get() -> Option<&'static dyn CallObserver> {
 pub(crate) type Server = (Option<StringValue>, Option<i64>);
 
 /// Lets the observer's processor [meet](meets) the next span, and returns the server's address in
-/// its attributes that come from the request.
-pub(crate) fn expect(attributes: &[KeyValue]) -> Server {
+/// its attributes.
+pub(crate) fn expect(span: &SpanBuilder) -> Server {
     START.with(|start| start.set(Start::Expected));
     let (mut address, mut port) = (None, None);
-    for attribute in attributes {
-        match &attribute.value {
-            Value::String(text) => address = Some(text.clone()),
-            Value::I64(number) => port = Some(*number),
+    for attribute in span.attributes.iter().flatten() {
+        match (attribute.key.as_str(), &attribute.value) {
+            (semconv::SERVER_ADDRESS, Value::String(text)) => address = Some(text.clone()),
+            (semconv::SERVER_PORT, Value::I64(number)) => port = Some(*number),
             _ => {}
         }
     }

@@ -7,7 +7,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Buf;
 use http::HeaderMap;
+use http_body::Frame;
 
 use super::call_log::{CallLog, Remote};
 use super::call_options::{CallOptions, RequestFacts};
@@ -41,6 +43,8 @@ struct State {
     options: Option<Arc<CallOptions>>,
     message_sizes: Option<Arc<MessageSizes>>,
     request: RequestFacts,
+    /// Counts the messages of the response, if they are counted.
+    response: Option<BodyCounter>,
     /// Number of messages of the response so far.
     response_messages: u64,
     /// The part of `response_messages` that is not in `counts` yet.
@@ -76,6 +80,30 @@ impl State {
     fn counter(&self, direction: Direction) -> Option<BodyCounter> {
         (self.reads_messages() || self.counts_messages())
             .then(|| BodyCounter::with(direction, self.message_sizes.clone(), self.observed.clone()))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn start_response(&mut self, direction: Direction, headers: &HeaderMap) {
+        if is_grpc(headers) {
+            self.response = self.counter(direction);
+        } else if let Some(sizes) = &self.message_sizes {
+            sizes.on_other_response(direction);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn on_response<D: Buf>(&mut self, frame: Option<&Frame<D>>) {
+        let Some(counter) = &mut self.response else {
+            return;
+        };
+        let messages = counter.on_poll(frame);
+        self.response_messages += messages;
+        match &self.counts {
+            Some(counts) => counts.add_messages(counter.direction(), messages),
+            None => self.uncounted += messages,
+        }
     }
 
     fn counts_by_method(&self) -> bool {
@@ -158,44 +186,30 @@ impl Extras {
         self.0.as_ref()?.message_sizes.as_ref()
     }
 
-    /// Returns a counter for the messages of a response, if they are counted.
+    /// Starts to count the messages of a response, if they are counted.
     #[inline]
-    pub(crate) fn response_counter(&self, direction: Direction, headers: &HeaderMap) -> Option<BodyCounter> {
-        let state = self.0.as_ref()?;
-        Extras::response_counter_of(state, direction, headers)
+    pub(crate) fn start_response(&mut self, direction: Direction, headers: &HeaderMap) {
+        if let Some(state) = &mut self.0 {
+            state.start_response(direction, headers);
+        }
     }
 
-    #[cold]
-    #[inline(never)]
-    fn response_counter_of(state: &State, direction: Direction, headers: &HeaderMap) -> Option<BodyCounter> {
-        if is_grpc(headers) {
-            return state.counter(direction);
+    /// Counts a frame of the response, or its end.
+    #[inline]
+    pub(crate) fn on_response<D: Buf>(&mut self, frame: Option<&Frame<D>>) {
+        if let Some(state) = &mut self.0 {
+            state.on_response(frame);
         }
-        if let Some(sizes) = &state.message_sizes {
-            sizes.on_other_response(direction);
-        }
-        None
     }
 
     /// Returns a counter for the messages of a request, if they are counted.
-    pub(crate) fn request_counter(&self, direction: Direction) -> Option<BodyCounter> {
-        self.0.as_ref()?.counter(direction)
+    pub(crate) fn request_counter(&self, direction: Direction) -> Option<Box<BodyCounter>> {
+        self.0.as_ref()?.counter(direction).map(Box::new)
     }
 
     /// Returns `true` if the call wants more of messages than their number.
     pub(crate) fn reads_messages(&self) -> bool {
         self.0.as_deref().is_some_and(State::reads_messages)
-    }
-
-    /// Counts messages of the response.
-    pub(crate) fn add_response_messages(&mut self, direction: Direction, messages: u64) {
-        if let Some(state) = &mut self.0 {
-            state.response_messages += messages;
-            match &state.counts {
-                Some(counts) => counts.add_messages(direction, messages),
-                None => state.uncounted += messages,
-            }
-        }
     }
 
     /// Returns `true` if the body of a request must be wrapped, wherever it comes from.

@@ -165,6 +165,10 @@ impl BodyCounter {
         }
     }
 
+    pub(super) fn direction(&self) -> Direction {
+        self.direction
+    }
+
     /// Tells that the body cannot be counted.
     #[cold]
     pub(super) fn cancel(&self) {

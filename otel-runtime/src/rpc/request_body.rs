@@ -108,7 +108,7 @@ impl RequestEnd {
 /// another body. Returns `false` if the body has another type.
 pub(crate) fn wrap(
     body: &mut dyn Any,
-    counter: Option<BodyCounter>,
+    counter: Option<Box<BodyCounter>>,
     end: impl FnOnce() -> Option<Arc<RequestEnd>>,
 ) -> bool {
     let Some(body) = body.downcast_mut::<tonic::body::Body>() else {
@@ -133,7 +133,8 @@ pin_project! {
     struct RequestBody<B> {
         #[pin]
         body: B,
-        counter: Option<BodyCounter>,
+        // In a box, since most requests are not counted.
+        counter: Option<Box<BodyCounter>>,
         end: Option<Arc<RequestEnd>>,
     }
 }

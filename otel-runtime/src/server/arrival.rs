@@ -117,7 +117,7 @@ impl ServerLayer {
         let mut end = None;
         if self.options.counts_by_method() || is_from_socket(request) {
             let counter = self.options.counts_messages();
-            let counter = counter.then(|| BodyCounter::new(Direction::Received));
+            let counter = counter.then(|| Box::new(BodyCounter::new(Direction::Received)));
             request_body::wrap(request.body_mut(), counter, || {
                 Some(Arc::clone(end.insert(RequestEnd::take())))
             });
@@ -153,7 +153,6 @@ impl ServerLayer {
         } else {
             ConnectionAddrs::default()
         };
-        let addrs = || addrs;
         let incoming = IncomingRequest::from_http(request, &addrs);
         let arrival = Arrival {
             path: request.uri().path(),

@@ -253,6 +253,10 @@ fn faulty_files_are_errors_that_name_the_place() {
             &traces("{otlp_http: {tls: {ca_file: ca.pem}}}"),
             &format!("{exporter}.otlp_http.tls.ca_file must be an absolute path"),
         ),
+        (
+            "file_format: \"1.0\"\ndistribution: {otel_setup: {zpage: {}}}",
+            "otel.yaml:2: distribution.otel_setup.zpage is not a known property; known are zpages",
+        ),
         ("file_format: [", "otel.yaml: line "),
     ] {
         let error = parse(text).err().unwrap_or_else(|| panic!("{text} is accepted"));
@@ -311,11 +315,6 @@ fn faulty_options_of_layers_are_errors_that_name_the_place() {
             &layers("{duration_boundaries: fine}"),
             &format!("{options}.duration_boundaries is \"fine\", but must be one of grpc"),
         ),
-        (
-            "file_format: \"1.0\"\ndistribution: {otel_setup: {zpage: {}}}",
-            "otel.yaml:2: distribution.otel_setup.zpage is not a known property; known are zpages",
-        ),
-        ("file_format: [", "otel.yaml: line "),
     ] {
         let error = parse(text).err().unwrap_or_else(|| panic!("{text} is accepted"));
         assert!(error.starts_with(expected), "{error}");

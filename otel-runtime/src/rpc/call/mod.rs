@@ -20,7 +20,7 @@ use crate::attributes::captured_headers::CapturedHeaders;
 use crate::clock::Instant;
 use crate::grpc::progress::OfferedEncodings;
 use crate::grpc::side::Side;
-use crate::grpc::timeout::Timeout;
+use crate::grpc::timeout::Deadline;
 use crate::instrumentation::InstrumentationRef;
 use crate::method::Method;
 use crate::method::registry::MethodRegistry;
@@ -81,7 +81,7 @@ pub struct Call {
     started_late: bool,
     /// The wall-clock time of `started_at`, if the call has a span.
     start_time: SystemTime,
-    timeout: Option<Timeout>,
+    deadline: Option<Deadline>,
     layer_headers: Option<&'static CapturedHeaders>,
     /// Header lists of the handler that runs this call, if one has claimed it.
     handler_headers: Option<&'static CapturedHeaders>,
@@ -91,7 +91,7 @@ pub struct Call {
     request_end: Option<Arc<RequestEnd>>,
     offered_encodings: OfferedEncodings,
     /// The status that the handler returned, while the response is still being sent.
-    pending_status: Option<(Code, String)>,
+    pending_status: Option<(Code, Box<str>)>,
     ended: bool,
     /// Whether a panic of its handler has been logged.
     panicked: bool,
@@ -99,7 +99,7 @@ pub struct Call {
 
 impl Call {
     #[inline]
-    pub(super) fn new(params: CallParams, timeout: Option<Timeout>, started_at: Instant) -> Self {
+    pub(super) fn new(params: CallParams, deadline: Option<Deadline>, started_at: Instant) -> Self {
         Call {
             method: params.method,
             unresolved: params.unresolved,
@@ -109,7 +109,7 @@ impl Call {
             started_at,
             started_late: params.arrived.is_some(),
             start_time: SystemTime::UNIX_EPOCH,
-            timeout,
+            deadline,
             layer_headers: params.layer_headers,
             handler_headers: params.handler_headers,
             extras: params.extras,
@@ -209,14 +209,14 @@ impl Call {
 
     /// Sets the status that the call ends with unless its end says otherwise. The first one counts.
     pub(crate) fn set_pending_status(&mut self, code: Code, message: &str) {
-        self.pending_status.get_or_insert_with(|| (code, message.to_owned()));
+        self.pending_status.get_or_insert_with(|| (code, Box::from(message)));
     }
 
     pub(crate) fn has_pending_status(&self) -> bool {
         self.pending_status.is_some()
     }
 
-    pub(crate) fn take_pending_status(&mut self) -> Option<(Code, String)> {
+    pub(crate) fn take_pending_status(&mut self) -> Option<(Code, Box<str>)> {
         self.pending_status.take()
     }
 
@@ -272,8 +272,6 @@ impl Call {
 
     /// Returns `true` if the caller's deadline has passed.
     pub(crate) fn deadline_exceeded(&self) -> bool {
-        self.timeout
-            .as_ref()
-            .is_some_and(|timeout| timeout.exceeded(self.side()))
+        self.deadline.as_ref().is_some_and(Deadline::has_passed)
     }
 }

@@ -14,7 +14,7 @@ use crate::rpc::active_call::{ActiveCall, Found};
 use crate::rpc::call::{Call, CallParams};
 use crate::rpc::current;
 use crate::rpc::extras::Extras;
-use crate::server::request::{ConnectionAddrs, IncomingRequest};
+use crate::server::request::IncomingRequest;
 use crate::server::start::start_call;
 use crate::{guard, versions};
 
@@ -116,8 +116,7 @@ impl MethodDescriptor {
 
     /// Starts the call of a request.
     pub fn start(&'static self, request: &Request<impl Sized>) -> HandlerCall {
-        let addrs = || ConnectionAddrs::from_tonic(request);
-        self.start_incoming(&IncomingRequest::from_tonic(request, &addrs), None)
+        self.start_incoming(&IncomingRequest::from_tonic(request), None)
     }
 
     /// Like [`start`](Self::start), but records with the [`Instrumentation`] that `evaluate` passes
@@ -127,8 +126,7 @@ impl MethodDescriptor {
         request: &Request<impl Sized>,
         evaluate: impl FnOnce(&mut dyn FnMut(&Instrumentation)),
     ) -> HandlerCall {
-        let addrs = || ConnectionAddrs::from_tonic(request);
-        let request = IncomingRequest::from_tonic(request, &addrs);
+        let request = IncomingRequest::from_tonic(request);
         let mut call = HandlerCall::None;
         guard::INSTRUMENTATION.run(|| {
             evaluate(&mut |instrumentation| call = self.start_incoming(&request, Some(instrumentation)));
