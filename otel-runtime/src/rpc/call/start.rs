@@ -117,20 +117,20 @@ impl Call {
             server_port,
             peer: attributes.peer(),
         };
-        let observed = if self.unresolved.is_some() {
+        let running = if self.unresolved.is_some() {
             observer.method(&call.name, call.kind.clone()).start(call)
         } else {
             let observe = || observer.method(self.method.span_name(), self.span_kind());
             self.method.observer(observe).start(call)
         };
-        let Some(observed) = observed else {
+        let Some(running) = running else {
             return;
         };
         // A layer sees every response, of which nothing has passed yet.
         if self.layer_headers.is_some() {
-            observed.messages().count(self.side().response_direction());
+            running.messages().count(self.side().response_direction());
         }
-        self.extras.set_observed(observed);
+        self.extras.set_observed(running);
     }
 
     #[inline]

@@ -2,7 +2,8 @@
 //!
 //! A call without them has a null pointer instead, so they cost nothing there.
 
-use std::cell::RefCell;
+mod state;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,105 +12,22 @@ use bytes::Buf;
 use http::HeaderMap;
 use http_body::Frame;
 
-use super::call_log::{CallLog, Remote};
+use self::state::{State, put_back, take};
+use super::call_log::Remote;
 use super::call_options::{CallOptions, RequestFacts};
 use super::message_sizes::{BodyCounter, MessageSizes};
 use super::request_body::RequestEnd;
-use crate::grpc::content_type::is_grpc;
 use crate::grpc::outcome::Outcome;
 use crate::grpc::side::{Direction, Side};
 use crate::guard;
 use crate::instrumentation::Instrumentation;
 use crate::method::Method;
-use crate::metrics::message_counts::MethodCounts;
 use crate::metrics::series::MethodMetrics;
 use crate::observer::RunningCall;
-
-/// Number of empty boxes that a thread keeps.
-const MAX_POOLED: usize = 32;
-
-thread_local! {
-    // The pool holds boxes without state, to reuse their allocation.
-    #[allow(clippy::vec_box)]
-    static POOL: RefCell<Vec<Box<State>>> = const { RefCell::new(Vec::new()) };
-}
 
 /// The state of a call for options that are off by default. Empty if all of them are off.
 #[derive(Default)]
 pub(crate) struct Extras(Option<Box<State>>);
-
-#[derive(Default)]
-struct State {
-    options: Option<Arc<CallOptions>>,
-    message_sizes: Option<Arc<MessageSizes>>,
-    request: RequestFacts,
-    /// Counts the messages of the response, if they are counted.
-    response: Option<BodyCounter>,
-    /// Number of messages of the response so far.
-    response_messages: u64,
-    /// The part of `response_messages` that is not in `counts` yet.
-    uncounted: u64,
-    /// `None` if the method is not known yet, or if nothing is counted by method.
-    counts: Option<Arc<MethodCounts>>,
-    /// The time series of the method with the user's own attributes.
-    metrics: Option<Arc<MethodMetrics>>,
-    tracing_span: Option<tracing::Span>,
-    /// The call as an observer sees it, if there is one.
-    observed: Option<Arc<dyn RunningCall>>,
-}
-
-impl State {
-    fn log(&self) -> Option<CallLog> {
-        self.options.as_ref()?.log
-    }
-
-    fn counts_messages(&self) -> bool {
-        self.options.as_ref().is_some_and(|options| options.counts_messages())
-    }
-
-    #[cold]
-    fn watches_request(&self) -> bool {
-        self.reads_messages() || self.counts_by_method()
-    }
-
-    fn reads_messages(&self) -> bool {
-        self.message_sizes.is_some() || self.observed.is_some()
-    }
-
-    /// Returns a counter for the messages of one body, if they are counted.
-    fn counter(&self, direction: Direction) -> Option<BodyCounter> {
-        (self.reads_messages() || self.counts_messages())
-            .then(|| BodyCounter::with(direction, self.message_sizes.clone(), self.observed.clone()))
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn start_response(&mut self, direction: Direction, headers: &HeaderMap) {
-        if is_grpc(headers) {
-            self.response = self.counter(direction);
-        } else if let Some(sizes) = &self.message_sizes {
-            sizes.on_other_response(direction);
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn on_response<D: Buf>(&mut self, frame: Option<&Frame<D>>) {
-        let Some(counter) = &mut self.response else {
-            return;
-        };
-        let messages = counter.on_poll(frame);
-        self.response_messages += messages;
-        match &self.counts {
-            Some(counts) => counts.add_messages(counter.direction(), messages),
-            None => self.uncounted += messages,
-        }
-    }
-
-    fn counts_by_method(&self) -> bool {
-        self.options.as_ref().is_some_and(|options| options.message_counts)
-    }
-}
 
 impl Extras {
     /// Returns the state of a call with these options.
@@ -238,26 +156,9 @@ impl Extras {
         instrumentation: &Instrumentation,
         request_end: Option<&RequestEnd>,
     ) {
-        let Some(state) = &mut self.0 else {
-            return;
-        };
-        if let Some(sizes) = &state.message_sizes {
-            sizes.set_method(method);
+        if let Some(state) = &mut self.0 {
+            state.set_method(method, instrumentation, request_end);
         }
-        if !state.counts_by_method() || state.counts.is_some() {
-            return;
-        }
-        let side = method.side();
-        let counts = guard::METER.run(|| method.message_counts(instrumentation.instruments()));
-        let Some(counts) = counts else {
-            return;
-        };
-        counts.add_started(1);
-        counts.add_messages(side.response_direction(), std::mem::take(&mut state.uncounted));
-        if let Some(end) = request_end {
-            end.set_counts(Arc::clone(&counts), side.request_direction());
-        }
-        state.counts = Some(counts);
     }
 
     /// Returns the time series of the call, if they have attributes of the user's own.
@@ -338,23 +239,4 @@ impl Drop for Extras {
             put_back(state);
         }
     }
-}
-
-/// Takes the box of an empty state from the pool of this thread.
-fn take() -> Box<State> {
-    let pooled = POOL.try_with(|pool| pool.borrow_mut().pop()).ok().flatten();
-    pooled.unwrap_or_default()
-}
-
-/// Puts the box of a state into the pool of this thread.
-#[cold]
-fn put_back(mut state: Box<State>) {
-    // Dropped before the pool is borrowed: the user's functions may be, too.
-    *state = State::default();
-    let _ = POOL.try_with(|pool| {
-        let mut pool = pool.borrow_mut();
-        if pool.len() < MAX_POOLED {
-            pool.push(state);
-        }
-    });
 }
