@@ -14,7 +14,6 @@ use std::time::SystemTime;
 use opentelemetry::trace::{SpanBuilder, SpanContext, SpanId, SpanKind};
 use opentelemetry::{InstrumentationScope, KeyValue, StringValue, Value};
 
-use crate::attributes::peer_address;
 use crate::grpc::side::Direction;
 use crate::semconv;
 
@@ -163,7 +162,11 @@ impl StartedCall {
         let address = self.server_address.clone();
         attributes.extend(address.map(|address| KeyValue::new(semconv::SERVER_ADDRESS, Value::String(address))));
         attributes.extend(self.server_port.map(|port| KeyValue::new(semconv::SERVER_PORT, port)));
-        attributes.extend(self.peer.into_iter().flat_map(peer_address::of_socket));
+        if let Some(peer) = self.peer {
+            let address = peer.ip().to_canonical().to_string();
+            attributes.push(KeyValue::new(semconv::NETWORK_PEER_ADDRESS, address));
+            attributes.push(KeyValue::new(semconv::NETWORK_PEER_PORT, i64::from(peer.port())));
+        }
         attributes
     }
 }

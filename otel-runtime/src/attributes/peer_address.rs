@@ -20,19 +20,9 @@ pub(crate) fn add_peer_address(socket: Option<SocketAddr>, extensions: &Extensio
         }
         return;
     };
-    for attribute in of_socket(socket) {
-        span.set_attribute(attribute);
-    }
-}
-
-/// Returns `network.peer.address` and `network.peer.port` of a socket.
-#[inline]
-pub(crate) fn of_socket(socket: SocketAddr) -> [KeyValue; 2] {
     let address = format_ip(socket.ip().to_canonical());
-    [
-        KeyValue::new(semconv::NETWORK_PEER_ADDRESS, Value::String(address)),
-        KeyValue::new(semconv::NETWORK_PEER_PORT, i64::from(socket.port())),
-    ]
+    span.set_attribute(KeyValue::new(semconv::NETWORK_PEER_ADDRESS, Value::String(address)));
+    span.set_attribute(KeyValue::new(semconv::NETWORK_PEER_PORT, i64::from(socket.port())));
 }
 
 /// Number of formatted IP addresses in the per-thread cache.

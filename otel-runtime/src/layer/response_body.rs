@@ -133,9 +133,8 @@ impl<B: Body, R: ResponseRole> ResponseBody<B, R> {
         if call.has_ended() {
             return;
         }
-        if let None | Some(Ok(_)) = frame {
-            call.extras()
-                .on_response(frame.as_ref().and_then(|frame| frame.as_ref().ok()));
+        if !call.extras().is_empty() {
+            call.extras().on_response(frame.as_ref());
         }
         match frame {
             Some(Ok(frame)) => {

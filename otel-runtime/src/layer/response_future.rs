@@ -43,7 +43,8 @@ pin_project! {
 impl<F, R: ResponseRole> ResponseFuture<F, R> {
     /// Starts the future that `start` makes of a request, inside the call.
     ///
-    /// Neither passes through `current::run`, which would copy both three times.
+    /// Neither passes through `current::run`, which would copy both three times. Its `tracing` span
+    /// has been [entered](current::enter).
     #[inline]
     pub(crate) fn start<T>(call: Option<ActiveCall>, request: T, start: impl FnOnce(T) -> F) -> Self {
         let mut started = ResponseFuture {
@@ -52,7 +53,7 @@ impl<F, R: ResponseRole> ResponseFuture<F, R> {
             role: PhantomData,
         };
         let (mut request, mut start) = (Some(request), Some(start));
-        current::run::<R, _>(&mut started.call, || {
+        current::run_in::<R, false, _>(&mut started.call, || {
             if let (Some(start), Some(request)) = (start.take(), request.take()) {
                 started.future = Some(start(request));
             }

@@ -142,7 +142,7 @@ pub(crate) fn run_dyn(call: &mut Option<ActiveCall>, code: &mut dyn FnMut()) {
 /// Runs code inside the call of a handler without a layer, which has no `tracing` span.
 #[inline]
 pub(crate) fn run_handler<T>(call: &mut Option<ActiveCall>, code: impl FnOnce() -> T) -> T {
-    run_with::<Server, T>(call, |_| {}, code)
+    run_in::<Server, false, T>(call, code)
 }
 
 /// Runs a handler inside the call of a layer, which is the current one.
@@ -165,25 +165,27 @@ pub(crate) fn run_in_layer(code: &mut dyn FnMut()) {
 /// code may run without either.
 #[inline]
 pub(crate) fn run<R: Role, T>(call: &mut Option<ActiveCall>, code: impl FnOnce() -> T) -> T {
-    let enter_span = |active: &ActiveCall| {
-        if R::SIDE == Side::Server && active.tracing_span().is_some() {
-            enter(active);
-        }
-    };
-    run_with::<R, T>(call, enter_span, code)
+    match R::SIDE {
+        Side::Server => run_in::<R, true, T>(call, code),
+        Side::Client => run_in::<R, false, T>(call, code),
+    }
 }
 
+/// Like [`run`], but enters a `tracing` span only if it may have to.
 #[inline]
-fn run_with<R: Role, T>(
+pub(crate) fn run_in<R: Role, const MAY_ENTER_SPAN: bool, T>(
     call: &mut Option<ActiveCall>,
-    enter_span: impl FnOnce(&ActiveCall),
     code: impl FnOnce() -> T,
 ) -> T {
     let Some(active) = call else {
         return code();
     };
+    // Read before the context is attached, since both are read from the same place.
+    let has_extras = MAY_ENTER_SPAN && active.has_extras();
     let attached = active.context().and_then(attach);
-    enter_span(active);
+    if has_extras {
+        enter(active);
+    }
     let result = match R::SIDE {
         Side::Server => run_swapped(call, code),
         Side::Client => run_swapped(&mut None, code),
@@ -204,7 +206,7 @@ fn run_swapped<T>(call: &mut Option<ActiveCall>, code: impl FnOnce() -> T) -> Re
         current.has_late.get()
     });
     if let (Ok(true), Ok(_)) = (has_late, &result) {
-        drop(take_late(call.as_ref()));
+        exit_late(call.as_ref());
     }
     result
 }
@@ -218,11 +220,15 @@ pub(crate) fn run_in_client_context<T>(context: &Context, code: impl FnOnce() ->
     }
 }
 
-/// Enters the `tracing` span of a call until [`run`] returns.
+/// Enters the `tracing` span of a call, if it has one, until [`run`] or [`run_in`] returns.
 ///
 /// Exits like a late context, whose flag `run` reads anyway: a guard in `run` would cost each poll.
 #[cold]
-fn enter(call: &ActiveCall) {
+#[inline(never)]
+pub(crate) fn enter(call: &ActiveCall) {
+    if call.tracing_span().is_none() {
+        return;
+    }
     let _ = CURRENT.try_with(|current| current.enter_late(call, None));
 }
 
@@ -230,12 +236,18 @@ fn enter(call: &ActiveCall) {
 #[cold]
 pub(crate) fn take_restarted() -> Option<ActiveCall> {
     let call = with_current(Option::take).flatten()?;
-    drop(take_late(Some(&call)));
+    exit_late(Some(&call));
     Some(call)
 }
 
-/// Takes the context that has been attached for `call`, if it started late.
+/// Detaches the context that has been attached for `call`, if it started late.
 #[cold]
+#[inline(never)]
+fn exit_late(call: Option<&ActiveCall>) {
+    drop(take_late(call));
+}
+
+/// Takes the context that has been attached for `call`, if it started late.
 fn take_late(call: Option<&ActiveCall>) -> Option<LateContext> {
     let late = CURRENT.try_with(|current| current.take_late(call));
     late.unwrap_or_default()

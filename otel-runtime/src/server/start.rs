@@ -1,6 +1,5 @@
 //! Starting a server's call, in a layer or in a handler.
 
-use std::cell::Cell;
 use std::net::SocketAddr;
 
 use opentelemetry::global::BoxedSpan;
@@ -32,16 +31,7 @@ pub(super) fn start_call(
     let call = &mut *pooled;
     let caller = call.instrumentation().extract(request.headers, &known);
     if is_public || call.instrumentation().has_tracer() {
-        start_span(
-            call,
-            caller,
-            is_public,
-            &ServerAttributes {
-                request,
-                captured,
-                peer: Cell::new(None),
-            },
-        );
+        start_span(call, caller, is_public, &ServerAttributes { request, captured });
     } else {
         call.set_context(caller);
     }
@@ -88,8 +78,6 @@ fn untrusted(caller: &Context) -> SpanParent {
 struct ServerAttributes<'a> {
     request: &'a IncomingRequest<'a>,
     captured: &'a HeaderList,
-    /// The address of the client, once it has been looked up.
-    peer: Cell<Option<SocketAddr>>,
 }
 
 impl SpanAttributes for ServerAttributes<'_> {
@@ -98,9 +86,7 @@ impl SpanAttributes for ServerAttributes<'_> {
     }
 
     fn if_recording(&self, span: &mut BoxedSpan) {
-        let peer = self.request.peer();
-        self.peer.set(peer);
-        peer_address::add_peer_address(peer, self.request.extensions, span);
+        peer_address::add_peer_address(self.request.peer(), self.request.extensions, span);
         if !self.captured.is_empty() {
             for attribute in self.captured.attributes(self.request.headers) {
                 span.set_attribute(attribute);
@@ -109,6 +95,6 @@ impl SpanAttributes for ServerAttributes<'_> {
     }
 
     fn peer(&self) -> Option<SocketAddr> {
-        self.peer.get()
+        self.request.peer()
     }
 }

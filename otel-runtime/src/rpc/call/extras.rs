@@ -2,17 +2,19 @@
 //!
 //! Apart, so that a call without them checks for them once at its start, and once at its end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::{Context, KeyValue};
 
 use super::Call;
-use super::end::record;
 use crate::grpc::outcome::Outcome;
 use crate::guard::CaughtPanic;
 use crate::metrics::series::MethodMetrics;
 use crate::rpc::call_log::{self, EndedCall, Remote};
+use crate::rpc::call_options::{CallOptions, RequestFacts};
 use crate::rpc::extras::Extras;
+use crate::rpc::message_sizes::MessageSizes;
 use crate::{guard, semconv};
 
 impl Call {
@@ -21,14 +23,24 @@ impl Call {
         &mut self.extras
     }
 
+    #[inline]
+    pub(crate) fn has_extras(&self) -> bool {
+        !self.extras.is_empty()
+    }
+
     /// Returns the number of messages of the request, if they are counted.
     fn request_messages(&self) -> Option<u64> {
         self.request_end.as_ref()?.messages()
     }
 
-    /// Counts a call with such options among the active requests.
+    /// Sets the options of the layer that started the call, and counts it among the active requests.
+    ///
+    /// `grpc_sizes` tells whether gRPC's own metrics of message sizes are enabled.
     #[cold]
-    pub(super) fn start_extras(&mut self) {
+    pub(crate) fn set_options(&mut self, options: Option<&Arc<CallOptions>>, grpc_sizes: bool, request: RequestFacts) {
+        let method = self.unresolved.is_none().then_some(self.method);
+        let sizes = MessageSizes::new_if_enabled(&self.instrumentation, method, grpc_sizes);
+        self.extras.set_options(options, sizes, request);
         self.extras.set_series(self.method, &self.instrumentation);
         if self.unresolved.is_none() {
             self.extras.set_method(self.method, &self.instrumentation, None);
@@ -58,18 +70,18 @@ impl Call {
         }
     }
 
-    /// Ends a call with such options.
+    /// Returns the outcome of a call that ends, as the user's function judges it.
     #[cold]
-    pub(super) fn end_with_extras(&mut self, outcome: Outcome<'_>) {
+    pub(super) fn judge<'a>(&mut self, outcome: Outcome<'a>) -> Outcome<'a> {
         // A method that is not known by now stays unknown.
         self.extras
             .set_method(self.method, &self.instrumentation, self.request_end.as_deref());
-        let outcome = self.extras.judge(self.method, outcome);
-        let elapsed = self.started_at.elapsed();
-        guard::METER.run(|| {
-            self.with_metrics(|metrics| record(metrics, elapsed, outcome));
-            self.record_legacy(elapsed, outcome);
-        });
+        self.extras.judge(self.method, outcome)
+    }
+
+    /// Records the end of a call, beside its span and its duration.
+    #[cold]
+    pub(super) fn end_extras(&mut self, elapsed: Duration, outcome: Outcome<'_>) {
         self.extras.record_metrics(self.method, outcome);
         let messages = self.extras.messages(self.side(), self.request_messages());
         if self.extras.counts_by_method() {
@@ -82,8 +94,6 @@ impl Call {
         if let Some(span) = self.tracing_span() {
             self.end_tracing_span(span, outcome);
         }
-        self.end_recorded(elapsed, outcome);
-        self.extras.end_observed();
     }
 
     /// Adds the numbers of received and sent messages, and of earlier attempts, to the span.

@@ -3,6 +3,7 @@
 mod end;
 mod extras;
 mod method;
+mod observed;
 mod start;
 pub(crate) mod tracing_span;
 
@@ -45,7 +46,8 @@ pub(crate) struct CallParams {
     pub(crate) layer_headers: Option<&'static CapturedHeaders>,
     /// The handler's header lists, if a handler starts the call.
     pub(crate) handler_headers: Option<&'static CapturedHeaders>,
-    pub(crate) extras: Extras,
+    /// Whether [`Call::set_options`] follows.
+    pub(crate) has_options: bool,
     pub(crate) origin: RequestOrigin,
     /// The time of arrival, if the call starts later.
     pub(crate) arrived: Option<Instant>,
@@ -112,7 +114,7 @@ impl Call {
             deadline,
             layer_headers: params.layer_headers,
             handler_headers: params.handler_headers,
-            extras: params.extras,
+            extras: Extras::default(),
             origin: params.origin,
             request_end: None,
             offered_encodings: OfferedEncodings::default(),
@@ -123,13 +125,9 @@ impl Call {
     }
 
     #[inline]
-    pub(super) fn add_active(&mut self) {
-        if self.extras.is_empty() {
-            self.method
-                .with_metrics(self.instrumentation.instruments(), |metrics| metrics.add_active(1));
-        } else {
-            self.start_extras();
-        }
+    pub(super) fn add_active(&self) {
+        self.method
+            .with_metrics(self.instrumentation.instruments(), |metrics| metrics.add_active(1));
     }
 
     /// Attaches the call to `base`, the current context if `None`, without a span.

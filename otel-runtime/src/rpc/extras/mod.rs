@@ -30,37 +30,18 @@ use crate::observer::RunningCall;
 pub(crate) struct Extras(Option<Box<State>>);
 
 impl Extras {
-    /// Returns the state of a call with these options.
-    #[inline]
-    pub(crate) fn new(
-        options: Option<&Arc<CallOptions>>,
-        message_sizes: Option<Arc<MessageSizes>>,
-        request: impl FnOnce(&CallOptions) -> RequestFacts,
-    ) -> Self {
-        if options.is_none() && message_sizes.is_none() {
-            return Extras(None);
-        }
-        Extras::with_state(options, message_sizes, request)
-    }
-
-    // Evaluates `request` in here, so that its code is not in that of a call without options.
+    /// Sets the options of the layer that started the call.
     #[cold]
-    #[inline(never)]
-    fn with_state(
+    pub(crate) fn set_options(
+        &mut self,
         options: Option<&Arc<CallOptions>>,
         message_sizes: Option<Arc<MessageSizes>>,
-        request: impl FnOnce(&CallOptions) -> RequestFacts,
-    ) -> Self {
-        let request = options.map_or_else(RequestFacts::default, |options| request(options));
-        let options = options.cloned();
-        let mut state = take();
-        *state = State {
-            options,
-            message_sizes,
-            request,
-            ..State::default()
-        };
-        Extras(Some(state))
+        request: RequestFacts,
+    ) {
+        let state = self.state();
+        state.options = options.cloned();
+        state.message_sizes = message_sizes;
+        state.request = request;
     }
 
     #[inline]
@@ -112,9 +93,15 @@ impl Extras {
         }
     }
 
-    /// Counts a frame of the response, or its end.
-    #[inline]
-    pub(crate) fn on_response<D: Buf>(&mut self, frame: Option<&Frame<D>>) {
+    /// Counts what a poll of the response yielded.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn on_response<D: Buf, E>(&mut self, frame: Option<&Result<Frame<D>, E>>) {
+        let frame = match frame {
+            None => None,
+            Some(Ok(frame)) => Some(frame),
+            Some(Err(_)) => return,
+        };
         if let Some(state) = &mut self.0 {
             state.on_response(frame);
         }

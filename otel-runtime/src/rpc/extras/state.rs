@@ -1,4 +1,4 @@
-//! What a call with such options needs until its end, and a pool of boxes for it.
+//! The contents of the state, and a pool of boxes for it.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -83,8 +83,6 @@ impl State {
         }
     }
 
-    #[cold]
-    #[inline(never)]
     pub(super) fn on_response<D: Buf>(&mut self, frame: Option<&Frame<D>>) {
         let Some(counter) = &mut self.response else {
             return;

@@ -13,7 +13,6 @@ use crate::method::Method;
 use crate::rpc::active_call::{ActiveCall, Found};
 use crate::rpc::call::{Call, CallParams};
 use crate::rpc::current;
-use crate::rpc::extras::Extras;
 use crate::server::request::IncomingRequest;
 use crate::server::start::start_call;
 use crate::{guard, versions};
@@ -150,7 +149,7 @@ impl MethodDescriptor {
                     instrumentation: InstrumentationRef::or_global(instrumentation),
                     layer_headers: None,
                     handler_headers: Some(captured),
-                    extras: Extras::default(),
+                    has_options: false,
                     origin: request.origin(),
                     arrived: None,
                 };
