@@ -58,7 +58,8 @@ impl ClientLayer {
         if call.extras().watches_request() {
             let counter = call.extras().request_counter(Direction::Sent);
             let counts = call.extras().counts_by_method();
-            request_body::wrap(request.body_mut(), counter, || counts.then(|| call.watch_request()));
+            let end = |counted| counts.then(|| call.watch_request(counted));
+            request_body::wrap(request.body_mut(), counter, end);
         }
         Some(ActiveCall::Recorded(call))
     }

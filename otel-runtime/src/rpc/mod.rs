@@ -10,5 +10,6 @@ pub(crate) mod message_sizes;
 pub(crate) mod origin;
 pub(crate) mod pool;
 pub(crate) mod request_body;
+pub(crate) mod request_end;
 pub(crate) mod response;
 pub(crate) mod task_method;

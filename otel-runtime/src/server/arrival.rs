@@ -28,7 +28,8 @@ use crate::rpc::call_options::{RequestFacts, previous_attempts};
 use crate::rpc::current;
 use crate::rpc::message_sizes::{BodyCounter, MessageSizes};
 use crate::rpc::origin::{RequestOrigin, client_mark, mark_unseen};
-use crate::rpc::request_body::{self, RequestEnd};
+use crate::rpc::request_body;
+use crate::rpc::request_end::RequestEnd;
 
 /// Returns `true` if the body of a request may end early, as it comes over a socket.
 ///
@@ -84,7 +85,7 @@ impl ServerLayer {
             }
             if call.extras().watches_request() || is_from_socket(request) {
                 let counter = call.extras().request_counter(Direction::Received);
-                request_body::wrap(request.body_mut(), counter, || Some(call.watch_request()));
+                request_body::wrap(request.body_mut(), counter, |counts| Some(call.watch_request(counts)));
             }
         }
         Some(call)
@@ -119,9 +120,9 @@ impl ServerLayer {
         let mut end = None;
         if self.options.counts_by_method() || is_from_socket(request) {
             let counter = self.options.counts_messages();
-            let counter = counter.then(|| Box::new(BodyCounter::new(Direction::Received)));
-            request_body::wrap(request.body_mut(), counter, || {
-                Some(Arc::clone(end.insert(RequestEnd::take())))
+            let counter = counter.then(|| BodyCounter::new(Direction::Received));
+            request_body::wrap(request.body_mut(), counter, |counts| {
+                Some(Arc::clone(end.insert(RequestEnd::take(counts))))
             });
         }
         let start = move |found| {

@@ -92,7 +92,7 @@ impl ServerLayer {
                 reads.then(|| extras.request_counter(Direction::Received))
             });
             if let Some(counter @ Some(_)) = counter.flatten() {
-                request_body::wrap(request.body_mut(), counter, || None);
+                request_body::wrap(request.body_mut(), counter, |_| None);
             }
         } else {
             restarted = self.restart(request, word, captured);

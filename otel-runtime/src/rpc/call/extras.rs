@@ -33,7 +33,7 @@ impl Call {
         self.request_end.as_ref()?.messages()
     }
 
-    /// Sets the options of the layer that started the call, and counts it among the active requests.
+    /// Sets the options of the layer that started the call, and counts the call as active.
     ///
     /// `grpc_sizes` tells whether gRPC's own metrics of message sizes are enabled.
     #[cold]

@@ -16,7 +16,7 @@ use tonic::Code;
 
 use super::extras::Extras;
 use super::origin::RequestOrigin;
-use super::request_body::RequestEnd;
+use super::request_end::RequestEnd;
 use crate::attributes::captured_headers::CapturedHeaders;
 use crate::clock::Instant;
 use crate::grpc::progress::OfferedEncodings;
@@ -238,8 +238,8 @@ impl Call {
     }
 
     /// Watches the request's body for an early end.
-    pub(crate) fn watch_request(&mut self) -> Arc<RequestEnd> {
-        let end = self.request_end.insert(RequestEnd::take());
+    pub(crate) fn watch_request(&mut self, counts_messages: bool) -> Arc<RequestEnd> {
+        let end = self.request_end.insert(RequestEnd::take(counts_messages));
         self.extras.watch(end, self.method.side());
         Arc::clone(end)
     }

@@ -16,7 +16,7 @@ use self::state::{State, put_back, take};
 use super::call_log::Remote;
 use super::call_options::{CallOptions, RequestFacts};
 use super::message_sizes::{BodyCounter, MessageSizes};
-use super::request_body::RequestEnd;
+use super::request_end::RequestEnd;
 use crate::grpc::outcome::Outcome;
 use crate::grpc::side::{Direction, Side};
 use crate::guard;
@@ -108,8 +108,8 @@ impl Extras {
     }
 
     /// Returns a counter for the messages of a request, if they are counted.
-    pub(crate) fn request_counter(&self, direction: Direction) -> Option<Box<BodyCounter>> {
-        self.0.as_ref()?.counter(direction).map(Box::new)
+    pub(crate) fn request_counter(&self, direction: Direction) -> Option<BodyCounter> {
+        self.0.as_ref()?.counter(direction)
     }
 
     /// Returns `true` if the call wants more of messages than their number.

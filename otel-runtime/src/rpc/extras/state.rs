@@ -18,7 +18,7 @@ use crate::observer::RunningCall;
 use crate::rpc::call_log::CallLog;
 use crate::rpc::call_options::{CallOptions, RequestFacts};
 use crate::rpc::message_sizes::{BodyCounter, MessageSizes};
-use crate::rpc::request_body::RequestEnd;
+use crate::rpc::request_end::RequestEnd;
 
 /// Number of empty boxes that a thread keeps.
 const MAX_POOLED: usize = 32;
