@@ -73,6 +73,9 @@ impl Call {
     /// Returns the outcome of a call that ends, as the user's function judges it.
     #[cold]
     pub(super) fn judge<'a>(&mut self, outcome: Outcome<'a>) -> Outcome<'a> {
+        if !self.extras.has_options() {
+            return outcome;
+        }
         // A method that is not known by now stays unknown.
         self.extras
             .set_method(self.method, &self.instrumentation, self.request_end.as_deref());
@@ -82,6 +85,15 @@ impl Call {
     /// Records the end of a call, beside its span and its duration.
     #[cold]
     pub(super) fn end_extras(&mut self, elapsed: Duration, outcome: Outcome<'_>) {
+        if self.extras.has_options() {
+            self.end_options(elapsed, outcome);
+        }
+        if let Some(span) = self.tracing_span() {
+            self.end_tracing_span(span, outcome);
+        }
+    }
+
+    fn end_options(&mut self, elapsed: Duration, outcome: Outcome<'_>) {
         self.extras.record_metrics(self.method, outcome);
         let messages = self.extras.messages(self.side(), self.request_messages());
         if self.extras.counts_by_method() {
@@ -90,9 +102,6 @@ impl Call {
         let is_failure = outcome.error_type(self.side()).is_some();
         if let Some(remote) = self.extras.logged(elapsed, is_failure) {
             self.log(remote, elapsed, outcome, messages);
-        }
-        if let Some(span) = self.tracing_span() {
-            self.end_tracing_span(span, outcome);
         }
     }
 

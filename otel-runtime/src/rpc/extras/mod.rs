@@ -49,6 +49,12 @@ impl Extras {
         self.0.is_none()
     }
 
+    /// Returns `true` if the layer has such options, or if sizes of messages are recorded.
+    pub(crate) fn has_options(&self) -> bool {
+        let state = self.0.as_deref();
+        state.is_some_and(|state| state.options.is_some() || state.message_sizes.is_some())
+    }
+
     #[cold]
     fn state(&mut self) -> &mut State {
         self.0.get_or_insert_with(take)
@@ -75,7 +81,11 @@ impl Extras {
 
     /// Tells the observer that the call has ended.
     pub(crate) fn end_observed(&mut self) {
-        if let Some(observed) = self.0.as_mut().and_then(|state| state.observed.take()) {
+        if let Some(state) = &mut self.0
+            && let Some(observed) = state.observed.take()
+        {
+            // It has a reference to the observed call, which is used again if it has no other one.
+            state.response = None;
             observed.end();
         }
     }
