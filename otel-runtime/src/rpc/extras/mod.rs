@@ -84,7 +84,7 @@ impl Extras {
         if let Some(state) = &mut self.0
             && let Some(observed) = state.observed.take()
         {
-            // It has a reference to the observed call, which is used again if it has no other one.
+            // The counter refers to the observed call, whose room is used again if nothing else does.
             state.response = None;
             observed.end();
         }
