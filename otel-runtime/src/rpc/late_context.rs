@@ -6,7 +6,7 @@ use opentelemetry::ContextGuard;
 use tracing::span::EnteredSpan;
 
 use super::active_call::ActiveCall;
-use super::call::tracing_span;
+use crate::guard;
 
 /// The late contexts of a thread, the innermost last.
 #[derive(Default)]
@@ -33,9 +33,11 @@ impl LateContexts {
     /// Enters the `tracing` span of `call`, if it has one, and keeps its context attached.
     #[cold]
     pub(super) fn enter(&self, call: &ActiveCall, attached: Option<ContextGuard>) {
+        let span = call.tracing_span();
+        let entered = span.map(|span| guard::SUBSCRIBER.run(|| span.clone().entered()));
         let late = LateContext {
             call: call.address(),
-            _entered: call.tracing_span().and_then(tracing_span::enter),
+            _entered: entered.flatten(),
             _attached: attached,
         };
         self.contexts.borrow_mut().push(late);
