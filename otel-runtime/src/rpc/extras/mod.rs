@@ -84,7 +84,8 @@ impl Extras {
         if let Some(state) = &mut self.0
             && let Some(observed) = state.observed.take()
         {
-            // The counter refers to the observed call, whose room is used again if nothing else does.
+            // The counter refers to the observed call, whose room is used again if nothing else
+            // does.
             state.response = None;
             observed.end();
         }
