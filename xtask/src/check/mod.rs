@@ -4,6 +4,7 @@ mod fuzz;
 mod packages;
 mod pages;
 mod quickstart;
+mod shapes;
 mod versions;
 
 use std::time::Instant;
@@ -76,6 +77,11 @@ const STEPS: &[Step] = &[
         name: "clippy",
         about: "the workspace has no warning",
         run: |project| cargo(project, "clippy --workspace --all-targets --locked -- -D warnings"),
+    },
+    Step {
+        name: "clippy-shapes",
+        about: "clippy says nothing of a service because of the attribute, not even its nursery",
+        run: shapes::linted,
     },
     Step {
         name: "clippy-services",
