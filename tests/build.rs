@@ -1,6 +1,7 @@
 //! Generates the services that the tests implement, without protoc, and the modules of the test
 //! binary `ui`.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
@@ -43,7 +44,7 @@ fn list_accepted() -> Result<()> {
         // clippy-shapes` lints them.
         let allowed = "dead_code, unreachable_pub, rust_2018_idioms, clippy::all, clippy::pedantic";
         let path = file.display();
-        modules += &format!("#[allow({allowed})]\n#[path = \"{path}\"]\nmod {name};\n");
+        writeln!(modules, "#[allow({allowed})]\n#[path = \"{path}\"]\nmod {name};")?;
     }
     fs::write(out_dir()?.join("accepted.rs"), modules)?;
     Ok(())
