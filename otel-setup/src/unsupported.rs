@@ -43,19 +43,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_configuration_file_needs_the_feature() {
-        let env = Env::from_vars([("OTEL_CONFIG_FILE", "otel.yaml")]);
-        warn(&env);
-        let expected =
-            r#"OTEL_CONFIG_FILE="otel.yaml" requires the Cargo feature `config-file` of otel-setup; ignoring it"#;
-        let is_missing = cfg!(not(feature = "config-file"));
-        assert_eq!(
-            env.into_warnings(),
-            Vec::from_iter(is_missing.then(|| expected.to_owned()))
-        );
-    }
-
-    #[test]
     fn only_variables_that_are_set_cause_warnings() {
         let env = Env::from_vars([("OTEL_BSP_EXPORT_TIMEOUT", "1000"), ("OTEL_CONFIG_FILE", "")]);
         warn(&env);

@@ -92,18 +92,18 @@ impl HttpClient {
     pub(super) async fn send(&self, body: Bytes) -> Result<Bytes, AttemptError> {
         let begun = Instant::now();
         let mut answer = pin!(self.send_over(&self.client, body.clone()));
-        let answer = match self.late() {
-            None => answer.await,
-            Some(late) => match time::timeout(late, &mut answer).await {
-                Ok(answer) => answer,
-                Err(_) => {
-                    let connections = connections(&self.connector);
-                    tokio::select! {
-                        answer = &mut answer => answer,
-                        () = self.is_answered_over(&connections) => self.send_over(&connections, body).await,
-                    }
-                }
-            },
+        let in_time = match self.late() {
+            Some(late) => time::timeout(late, &mut answer).await.ok(),
+            None => Some(answer.as_mut().await),
+        };
+        let answer = if let Some(answer) = in_time {
+            answer
+        } else {
+            let connections = connections(&self.connector);
+            tokio::select! {
+                answer = &mut answer => answer,
+                () = self.is_answered_over(&connections) => self.send_over(&connections, body).await,
+            }
         };
         if answer.is_ok() {
             let took = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -124,7 +124,7 @@ impl HttpClient {
     async fn is_answered_over(&self, connections: &Connections) {
         let empty = self.body(Vec::new());
         if self.send_over(connections, empty).await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

@@ -45,30 +45,3 @@ pub(super) fn for_http(tcp: Connector, _: Option<Proxy>) -> Connector {
 pub(super) fn for_grpc(_: Connector, proxy: &Proxy) -> Connector {
     match *proxy {}
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_variable_of_a_proxy_causes_a_warning() {
-        let variables = [("HTTP_PROXY", "http://ada:secret@proxy:3128")];
-        for (endpoint, is_used) in [
-            ("http://collector:4318", true),
-            ("https://collector:4318", false),
-            ("http://localhost:4318", false),
-            ("http://127.0.0.1:4318", false),
-            ("http://[::1]:4318", false),
-        ] {
-            let env = Env::from_vars(variables);
-            assert!(Proxy::for_endpoint(&Uri::from_static(endpoint), &env).is_none());
-            let expected =
-                "HTTP_PROXY=\"…\" requires the Cargo feature `proxy` of otel-setup; connecting directly".to_owned();
-            assert_eq!(
-                env.into_warnings(),
-                Vec::from_iter(is_used.then_some(expected)),
-                "{endpoint}"
-            );
-        }
-    }
-}

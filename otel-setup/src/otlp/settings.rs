@@ -144,32 +144,3 @@ fn tls(signal: Signal, endpoint: &Uri, env: &Env) -> Result<Option<Tls>, InitErr
     }
     Ok(None)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn compression_needs_the_feature() {
-        let variable = "OTEL_EXPORTER_OTLP_COMPRESSION";
-        for (value, expected) in [
-            ("none", (false, vec![])),
-            #[cfg(feature = "gzip")]
-            ("gzip", (true, vec![])),
-            #[cfg(not(feature = "gzip"))]
-            (
-                "gzip",
-                (
-                    false,
-                    vec![format!(
-                        "{variable}=\"gzip\" requires the Cargo feature `gzip` of otel-setup; using none"
-                    )],
-                ),
-            ),
-        ] {
-            let env = Env::from_vars([(variable, value)]);
-            let found = is_compressed(Signal::Traces, &env);
-            assert_eq!((found, env.into_warnings()), expected, "{value}");
-        }
-    }
-}

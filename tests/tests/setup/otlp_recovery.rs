@@ -159,7 +159,8 @@ fn connection_dies_silently_over_http() {
     let answer = driven.send("flush 20000");
     assert!(answer.starts_with("ok "), "{answer}");
     assert_eq!(collector.spans().len(), 6);
-    assert_eq!(proxy.connections(), 2);
+    // The pool may not have the connection of the empty request back yet.
+    assert!((2..=3).contains(&proxy.connections()), "{}", proxy.connections());
     driven.send("spans 7");
     let answer = driven.send("shutdown 20000");
     assert!(answer.starts_with("ok "), "{answer}");

@@ -1,6 +1,7 @@
 //! The checks besides the tests, each a step with a name.
 
 mod fuzz;
+mod lean;
 mod packages;
 mod pages;
 mod quickstart;
@@ -133,8 +134,13 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "features",
-        about: "the crates build with no feature, with each and with each two; otel-setup's tests pass without",
+        about: "the crates build with no feature, with each and with each two",
         run: packages::features,
+    },
+    Step {
+        name: "missing-features",
+        about: "a program without a Cargo feature of otel-setup is told when it needs it",
+        run: lean::told,
     },
     Step {
         name: "wasm",
