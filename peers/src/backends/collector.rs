@@ -28,6 +28,9 @@ pub struct Collector {
     program: PathBuf,
     /// The addresses of OTLP over gRPC and HTTP, and of the metrics.
     addresses: [SocketAddr; 3],
+    /// The name of the configuration, and what replaces names in it besides addresses.
+    template: &'static str,
+    values: Vec<(&'static str, String)>,
     folder: tempfile::TempDir,
     daemon: Option<Daemon>,
 }
@@ -41,12 +44,25 @@ impl Collector {
         collector
     }
 
+    /// Starts a Collector that passes metrics on to a Prometheus by an exporter: `prometheus`, which
+    /// is scraped, or `otlp_http` or `prometheusremotewrite`, which need the address of `target`.
+    #[must_use]
+    pub fn start_for_prometheus(program: &Path, exporter: &str, target: SocketAddr) -> Self {
+        let mut collector = Self::stopped(program);
+        collector.template = "collector-prometheus.yaml";
+        collector.values = vec![("EXPORTER", exporter.to_owned()), ("TARGET", target.to_string())];
+        collector.restart();
+        collector
+    }
+
     /// Prepares a Collector that does not run yet.
     #[must_use]
     pub fn stopped(program: &Path) -> Self {
         Collector {
             program: program.to_owned(),
             addresses: [free_address(), free_address(), free_address()],
+            template: "collector.yaml",
+            values: Vec::new(),
             folder: tempfile::tempdir().unwrap(),
             daemon: None,
         }
@@ -62,9 +78,11 @@ impl Collector {
         self.kill();
         let [grpc, http, metrics] = self.addresses;
         let values = [("GRPC", grpc), ("HTTP", http), ("METRICS", metrics)];
-        let values = values.map(|(name, address)| (name, address.to_string()));
+        let addresses = values.map(|(name, address)| (name, address.to_string()));
+        let values: Vec<_> = addresses.into_iter().chain(self.values.clone()).collect();
         let mut command = Command::new(&self.program);
-        let config = configured(&format!("{FOLDER}/collector.yaml"), self.folder.path(), &values);
+        let template = format!("{FOLDER}/{}", self.template);
+        let config = configured(&template, self.folder.path(), &values);
         command.arg("--config").arg(config).env_clear();
         self.daemon = Some(Daemon::start(command, self.folder.path(), http));
     }
