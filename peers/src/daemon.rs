@@ -62,6 +62,21 @@ impl Daemon {
     }
 }
 
+impl Daemon {
+    /// Sends a signal, such as `STOP`, which freezes the process until `CONT`.
+    pub fn signal(&self, name: &str) {
+        let mut kill = Command::new("kill");
+        let sent = kill.arg(format!("-{name}")).arg(self.process.id().to_string()).status();
+        assert!(sent.unwrap().success(), "{name}");
+    }
+
+    /// Asks the process to end, and waits until it has.
+    pub fn end(mut self) {
+        self.signal("TERM");
+        self.process.wait().unwrap();
+    }
+}
+
 impl Drop for Daemon {
     fn drop(&mut self) {
         // A kill, since tests of outages drop the value.

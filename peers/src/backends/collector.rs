@@ -73,6 +73,33 @@ impl Collector {
         self.daemon = None;
     }
 
+    /// Freezes the Collector: its connections stay, and it reads nothing.
+    ///
+    /// # Panics
+    ///
+    /// If it does not run.
+    pub fn freeze(&self) {
+        self.daemon.as_ref().expect("it runs").signal("STOP");
+    }
+
+    /// Lets a frozen Collector go on.
+    ///
+    /// # Panics
+    ///
+    /// If it does not run.
+    pub fn thaw(&self) {
+        self.daemon.as_ref().expect("it runs").signal("CONT");
+    }
+
+    /// Ends the Collector, which writes what it has, and returns all items in the file of a signal.
+    #[must_use]
+    pub fn ended(&mut self, signal: &str, items: impl Fn(&Value) -> Vec<Value>) -> Vec<Value> {
+        if let Some(daemon) = self.daemon.take() {
+            daemon.end();
+        }
+        self.written(signal, items)
+    }
+
     /// Starts the Collector at its addresses. It adds to the files of earlier runs.
     pub fn restart(&mut self) {
         self.kill();
@@ -101,10 +128,7 @@ impl Collector {
     pub fn received(&self, signal: &str, count: usize, items: impl Fn(&Value) -> Vec<Value>) -> Vec<Value> {
         let begun = Instant::now();
         loop {
-            let text = fs::read_to_string(self.folder.path().join(signal)).unwrap_or_default();
-            // The last message may not be whole yet.
-            let messages = Deserializer::from_str(&text).into_iter::<Value>().map_while(Result::ok);
-            let found: Vec<Value> = messages.flat_map(|message| items(&message)).collect();
+            let found = self.written(signal, &items);
             if found.len() >= count {
                 assert_eq!(found.len(), count, "{signal}");
                 return found;
@@ -113,6 +137,13 @@ impl Collector {
             // The Collector does not notify anyone.
             thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    fn written(&self, signal: &str, items: impl Fn(&Value) -> Vec<Value>) -> Vec<Value> {
+        let text = fs::read_to_string(self.folder.path().join(signal)).unwrap_or_default();
+        // The last message may not be whole yet.
+        let messages = Deserializer::from_str(&text).into_iter::<Value>().map_while(Result::ok);
+        messages.flat_map(|message| items(&message)).collect()
     }
 
     /// Returns the address of the metrics.
