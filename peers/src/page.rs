@@ -10,20 +10,23 @@ use integration_tests::client::Kind;
 ///
 /// # Panics
 ///
-/// If the page is not up to date. The message has the name of the `test` that writes it.
-pub(crate) fn check(path: &str, text: &str, test: &str) {
+/// If the page is not up to date. The message has the name of the test that writes it.
+pub(crate) fn check(path: &str, text: &str, written_by: &str) {
     if env::var_os("UPDATE_EXPECT").is_some() {
         fs::write(path, text).unwrap();
     } else {
         let found = fs::read_to_string(path).unwrap_or_default();
-        assert_eq!(found, text, "UPDATE_EXPECT=1 cargo xtask peers {test} writes the page");
+        assert_eq!(
+            found, text,
+            "UPDATE_EXPECT=1 cargo xtask peers {written_by} writes the page"
+        );
     }
 }
 
 /// Appends a row of a table in Markdown.
 pub(crate) fn row(page: &mut String, cells: &[&dyn Display]) {
     for cell in cells {
-        *page += &format!("| {} ", cell.to_string().replace('|', "\\|"));
+        page.extend(["| ", &cell.to_string().replace('|', "\\|"), " "]);
     }
     *page += "|\n";
 }

@@ -24,8 +24,11 @@ Whatever the proxy, the server's span is a child of the client's span: none of t
 span has the address in the column \"authority\" as `server.address`. Each span has one duration with
 the same method, status code and error type.
 
-`\\|` separates the results of a race. A server that gets a request more than 5 ms after the client's
-clock has started takes a missed deadline for a cancel.
+The status of an answer that is not gRPC's is given as `HTTP 502`; the code is that of gRPC's mapping
+from HTTP.
+
+A server that gets a request more than 5 ms after the client's clock has started takes a missed
+deadline for a cancel, so the test makes such a call again. `\\|` separates the results of a race.
 
 ";
 
