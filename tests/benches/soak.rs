@@ -113,8 +113,8 @@ fn main() {
 fn assert_no_growth(minutes: &[Minute]) {
     let third = minutes.len() / 3;
     let (warm, last) = minutes[third..].split_at(minutes.len() - 2 * third);
-    let least = |part: &[Minute]| part.iter().map(|minute| minute.memory).reduce(Memory::least).unwrap();
-    let (second, end) = (least(warm), least(last));
+    let least_of = |part: &[Minute]| part.iter().map(|minute| minute.memory).reduce(Memory::least).unwrap();
+    let (second, end) = (least_of(warm), least_of(last));
     println!("in the second third at least {second:?}, in the last {end:?}");
     let series = minutes[third - 1].series;
     assert!(minutes[third..].iter().all(|minute| minute.series == series));
