@@ -66,7 +66,7 @@ pub enum Behaviour {
     Accept,
     /// Never answers, and stores nothing.
     Hang,
-    /// Stores the message, and answers with success after a delay.
+    /// Stores the message, and answers with success: after a delay, unless the message is empty.
     Slow(Duration),
     /// Fails with `UNAVAILABLE`, or 503, which exporters may retry.
     Unavailable,
@@ -246,6 +246,16 @@ pub fn unused_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
+impl Content {
+    fn is_empty(&self) -> bool {
+        match self {
+            Content::Traces(request) => request.resource_spans.is_empty(),
+            Content::Metrics(request) => request.resource_metrics.is_empty(),
+            Content::Logs(request) => request.resource_logs.is_empty(),
+        }
+    }
+}
+
 impl Received {
     /// Returns the spans of the message.
     #[must_use]
@@ -331,7 +341,9 @@ impl Shared {
             Behaviour::Accept => 0,
             Behaviour::Hang => std::future::pending().await,
             Behaviour::Slow(pause) => {
-                tokio::time::sleep(pause).await;
+                if !content.is_empty() {
+                    tokio::time::sleep(pause).await;
+                }
                 0
             }
             Behaviour::PartialSuccess(count) => count,

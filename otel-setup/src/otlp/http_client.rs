@@ -120,12 +120,15 @@ impl HttpClient {
         (slowest > 0 && late <= self.timeout / 2).then_some(late)
     }
 
-    /// Waits until the receiver has accepted an empty request. Otherwise, it waits forever.
+    /// Waits until the receiver has accepted an empty request, and some time more. Otherwise, it
+    /// waits forever.
     async fn is_answered_over(&self, connections: &Connections) {
         let empty = self.body(Vec::new());
         if self.send_over(connections, empty).await.is_err() {
             std::future::pending::<()>().await;
         }
+        // A receiver that was frozen answers everything at once.
+        time::sleep(self.timeout / 20).await;
     }
 
     async fn send_over(&self, connections: &Connections, body: Bytes) -> Result<Bytes, AttemptError> {
