@@ -1,5 +1,6 @@
-//! The dashboard, the rules and the alerts have the true numbers in a Prometheus 3, whichever way the
-//! metrics take to it.
+//! The dashboard, the rules and the alerts have the true numbers in a Prometheus 3.
+//!
+//! A table of ways of metrics to Prometheus, and one of what each query returns on all of them.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -94,7 +95,7 @@ const BIDI: (&str, &str) = ("rpc_method", "kinds.Bidi/Call");
 const OTHER: (&str, &str) = ("rpc_method", "_OTHER");
 const HERE: (&str, &str) = ("server_address", "127.0.0.1");
 
-/// What a panel shows.
+/// The contents of a panel.
 enum Shown {
     /// Calls of the second round, by time.
     Calls(&'static [Row]),
@@ -163,7 +164,7 @@ fn shown(title: &str, number: usize) -> Shown {
     }
 }
 
-/// The recording rules that count all calls of the last five minutes, with the calls of both rounds.
+/// Recording rules that count all calls of the last five minutes, with the calls of both rounds.
 const RECORDED: [(&str, &[Row]); 2] = [
     (
         "300 * job_method:rpc_server_calls:rate5m",
