@@ -29,7 +29,7 @@ enum Expected {
     /// Everything arrives once, and nothing is reported.
     Once,
     /// Batches whose timeout is over are reported. They are lost, or arrive when the Collector goes
-    /// on: twice if the connection has been replaced, and both requests are in the system's buffers.
+    /// on: twice if the connection has been replaced, and both requests are in the buffers.
     NotConfirmed,
 }
 
