@@ -1,4 +1,4 @@
-//! The system's allocator, with a count of allocations.
+//! The system's allocator, with a count of allocations, and of what is alive.
 //!
 //! The functions are not inlined, so that callgrind sees them. The guard subtracts their cost,
 //! which depends on the layout of the heap.
@@ -13,11 +13,19 @@ pub(crate) const FUNCTIONS: &str = "benches::allocations::system::";
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 static BYTES: AtomicU64 = AtomicU64::new(0);
+static FREED: AtomicU64 = AtomicU64::new(0);
+static FREED_BYTES: AtomicU64 = AtomicU64::new(0);
 
 /// Returns the number of allocations since the start, and their bytes. Each growth counts as
 /// another.
 pub(crate) fn so_far() -> (u64, u64) {
     (ALLOCATIONS.load(Relaxed), BYTES.load(Relaxed))
+}
+
+/// Returns the number of allocations that are alive, and their bytes.
+pub(crate) fn alive() -> (u64, u64) {
+    let (allocations, bytes) = so_far();
+    (allocations - FREED.load(Relaxed), bytes - FREED_BYTES.load(Relaxed))
 }
 
 struct Counting;
@@ -30,8 +38,13 @@ fn count(size: usize) {
     BYTES.fetch_add(size as u64, Relaxed);
 }
 
+fn count_freed(size: usize) {
+    FREED.fetch_add(1, Relaxed);
+    FREED_BYTES.fetch_add(size as u64, Relaxed);
+}
+
 mod system {
-    use super::{GlobalAlloc, Layout, System, count};
+    use super::{GlobalAlloc, Layout, System, count, count_freed};
 
     #[inline(never)]
     pub(super) unsafe fn alloc(layout: Layout) -> *mut u8 {
@@ -49,12 +62,14 @@ mod system {
 
     #[inline(never)]
     pub(super) unsafe fn dealloc(pointer: *mut u8, layout: Layout) {
+        count_freed(layout.size());
         // SAFETY: the caller upholds the same contract.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     #[inline(never)]
     pub(super) unsafe fn realloc(pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count_freed(layout.size());
         count(size);
         // SAFETY: the caller upholds the same contract.
         unsafe { System.realloc(pointer, layout, size) }

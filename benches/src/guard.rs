@@ -1,7 +1,8 @@
 //! The limit of costs: the committed baseline, and 3% more.
 //!
 //! The guard compares instructions that tracing adds to an RPC, without those of the allocator, and
-//! allocations. Both are nearly the same in each run; time is not.
+//! allocations; and the bytes and allocations of a stream that is open. All are nearly the same in
+//! each run; time and resident memory are not.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -9,6 +10,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::measure::{Cost, Subject};
+use crate::open_streams;
 use crate::report::programs;
 use crate::rpc::Shape;
 use crate::sdk::Mode;
@@ -21,7 +23,8 @@ const GROWTH: f64 = 1.03;
 /// A difference that is noise: the SDK's hash maps are seeded at random.
 const FEW_INSTRUCTIONS: f64 = 25.0;
 
-/// Instructions and allocations, by the name of what they were counted for.
+/// Instructions, or the bytes of an open stream, and allocations, by the name of what they were
+/// counted for.
 type Costs = BTreeMap<String, (f64, f64)>;
 
 /// Fails if a cost exceeds the baseline, or is not in it.
@@ -40,7 +43,7 @@ pub(crate) fn check(directory: &Path) -> Result<(), Box<dyn Error>> {
         {
             failed += 1;
             println!(
-                "{name}: {instructions:.0} instructions and {allocations:.1} allocations; it was {most_instructions:.0} and {most_allocations:.1}"
+                "{name}: {instructions:.0} and {allocations:.1} allocations; it was {most_instructions:.0} and {most_allocations:.1}"
             );
         }
     }
@@ -58,7 +61,7 @@ pub(crate) fn check(directory: &Path) -> Result<(), Box<dyn Error>> {
 /// Rewrites the baseline.
 pub(crate) fn update(directory: &Path) -> Result<(), Box<dyn Error>> {
     let mut text = String::from(
-        "# What tracing adds to an RPC: instructions without the allocator's, and allocations. Written by cargo xtask bench guard --update\n",
+        "# What tracing adds to an RPC: instructions without the allocator's, and allocations. And to an open stream: bytes, and allocations. Written by cargo xtask bench guard --update\n",
     );
     for (name, (instructions, allocations)) in measure(directory)? {
         writeln!(text, "{name}\t{instructions:.0}\t{allocations:.1}")?;
@@ -90,7 +93,7 @@ fn measure(directory: &Path) -> Result<Costs, Box<dyn Error>> {
         (Shape::Error, Mode::Sampled),
     ];
     let variants = variants::all();
-    let mut costs = Costs::new();
+    let mut costs = memory(&directory.join("unbound"))?;
     for (program, is_bound) in programs(directory) {
         for (shape, mode) in guarded {
             let count = |variant| {
@@ -126,6 +129,15 @@ fn measure(directory: &Path) -> Result<Costs, Box<dyn Error>> {
                 );
             }
         }
+    }
+    Ok(costs)
+}
+
+/// Measures streams that are open.
+fn memory(program: &Path) -> Result<Costs, Box<dyn Error>> {
+    let mut costs = Costs::new();
+    for row in open_streams::table(program)? {
+        costs.insert(row.name(), (row.memory.bytes, row.memory.allocations));
     }
     Ok(costs)
 }

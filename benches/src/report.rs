@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::chart;
+use crate::growth;
 use crate::measure::{self, Cost, Subject};
+use crate::open_streams::{self, Memory};
 use crate::row::Row;
 use crate::rpc::Shape;
 use crate::sdk::Mode;
@@ -32,6 +34,8 @@ pub(crate) fn table(directory: &Path) -> Result<(), Box<dyn Error>> {
             rows.extend(group);
         }
     }
+    write_open_streams(&mut text, directory)?;
+    write!(text, "\n{}", growth::table(&directory.join("bound"))?)?;
     text.push_str(&notes(&variants));
     std::fs::write(directory.join("table.txt"), &text)?;
     std::fs::write(
@@ -133,6 +137,24 @@ fn write_group(text: &mut String, rows: &[Row<'_>]) -> std::fmt::Result {
             row.cost.spans,
             row.cost.durations,
             if is_base { "  (all of it)" } else { "" }
+        )?;
+    }
+    Ok(())
+}
+
+fn write_open_streams(text: &mut String, directory: &Path) -> Result<(), Box<dyn Error>> {
+    let head = "memory of a stream that is open";
+    writeln!(text, "\n{head:66} {:>7} {:>7} {:>9}", "bytes", "allocs", "resident")?;
+    for row in open_streams::table(&directory.join("unbound"))? {
+        let Memory {
+            allocations,
+            bytes,
+            resident,
+        } = row.memory;
+        writeln!(
+            text,
+            "{:66} {bytes:>7.0} {allocations:>7.1} {resident:>9.0}",
+            row.name()
         )?;
     }
     Ok(())

@@ -2,28 +2,24 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::str::FromStr;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version};
+use http::{HeaderMap, HeaderValue, Request, Response, Uri};
 use http_body::Frame;
-use http_body_util::{Full, StreamBody};
+use http_body_util::StreamBody;
 use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags, TraceState};
 use tonic::body::Body;
-use tonic::transport::server::TcpConnectInfo;
 use tower::Service;
 
 use crate::proto::Message;
 use crate::proto::bench_client::BenchClient;
+use crate::request::{MakeBody, PARENT, Requests, TEXT, TRACE, framed, peer, streamed, whole, with_authority};
 use crate::sdk::Mode;
 
 pub(crate) const MESSAGES: usize = 100;
-const TEXT: &str = "Hello, world!";
-const TRACE: u128 = 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736;
-const PARENT: u64 = 0x00f0_67aa_0ba9_02b7;
 
 /// Makes an RPC.
 pub(crate) type Rpc = Box<dyn FnMut()>;
@@ -49,7 +45,7 @@ impl Shape {
         }
     }
 
-    fn path(self) -> &'static str {
+    pub(crate) fn path(self) -> &'static str {
         match self {
             Shape::Unary => "/bench.Bench/Unary",
             Shape::Stream => "/bench.Bench/Stream",
@@ -74,7 +70,7 @@ impl fmt::Display for Shape {
 }
 
 /// Returns the output of a future that is never pending for long: tonic yields now and then.
-fn now<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn now<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     for _ in 0..1000 {
         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
@@ -106,13 +102,6 @@ where
     (length, status)
 }
 
-/// A message as gRPC frames it.
-fn framed() -> Bytes {
-    let message = prost::Message::encode_to_vec(&Message { text: TEXT.to_owned() });
-    let length = u32::try_from(message.len()).expect("a short message");
-    [&[0][..], &length.to_be_bytes(), &message].concat().into()
-}
-
 /// Returns RPCs to a server, from a caller with a span.
 ///
 /// As hyper does, each request has an authority and the address of the client's socket.
@@ -133,35 +122,13 @@ where
     with_addresses(server, streamed, mode, shape)
 }
 
-/// Makes the body of a request with one framed message.
-type MakeBody = fn(Bytes) -> Body;
-
-fn whole(message: Bytes) -> Body {
-    Body::new(Full::new(message))
-}
-
-fn streamed(message: Bytes) -> Body {
-    let frame = Ok::<_, Infallible>(Frame::data(message));
-    Body::new(StreamBody::new(tokio_stream::once(frame)))
-}
-
 fn with_addresses<S, B>(server: S, body: MakeBody, mode: Mode, shape: Shape) -> Rpc
 where
     S: Service<Request<Body>, Response = Response<B>, Error: fmt::Debug> + Clone + 'static,
     B: http_body::Body<Data = Bytes, Error: fmt::Debug>,
 {
-    let peer = TcpConnectInfo {
-        local_addr: Some(SocketAddr::from(([10, 0, 0, 1], 50051))),
-        remote_addr: Some(SocketAddr::from(([192, 0, 2, 7], 41952))),
-    };
-    calls(
-        server,
-        format!("http://bench.example:50051{}", shape.path()),
-        Some(peer),
-        body,
-        mode,
-        shape,
-    )
+    let requests = Requests::new(with_authority(shape.path()), Some(peer()), body, mode);
+    calls(server, move |message| requests.make(message), shape)
 }
 
 /// Returns RPCs to a server without an authority and the client's address.
@@ -170,22 +137,16 @@ where
     S: Service<Request<Body>, Response = Response<B>, Error: fmt::Debug> + Clone + 'static,
     B: http_body::Body<Data = Bytes, Error: fmt::Debug>,
 {
-    calls(server, shape.path().to_owned(), None, whole, mode, shape)
+    let requests = Requests::new(shape.path().to_owned(), None, whole, mode);
+    calls(server, move |message| requests.make(message), shape)
 }
 
-fn calls<S, B>(server: S, uri: String, peer: Option<TcpConnectInfo>, body: MakeBody, mode: Mode, shape: Shape) -> Rpc
+/// Returns RPCs to a server, each with the request that `make` makes of its message.
+pub(crate) fn calls<S, B>(server: S, mut make: impl FnMut(Bytes) -> Request<Body> + 'static, shape: Shape) -> Rpc
 where
     S: Service<Request<Body>, Response = Response<B>, Error: fmt::Debug> + Clone + 'static,
     B: http_body::Body<Data = Bytes, Error: fmt::Debug>,
 {
-    let uri = Uri::try_from(uri).expect("a URI");
-    let mut headers = HeaderMap::new();
-    headers.insert("te", HeaderValue::from_static("trailers"));
-    headers.insert("content-type", HeaderValue::from_static("application/grpc"));
-    headers.insert("user-agent", HeaderValue::from_static("bench/1"));
-    let sampled = u8::from(mode.caller_is_sampled());
-    let parent = format!("00-{TRACE:032x}-{PARENT:016x}-{sampled:02x}");
-    headers.insert("traceparent", parent.parse().expect("a header"));
     let message = framed();
     let (expected_length, expected_status) = match shape {
         Shape::Unary => (message.len(), "0"),
@@ -193,18 +154,10 @@ where
         Shape::Error => (0, "5"),
     };
     Box::new(move || {
-        let mut request = Request::new(body(message.clone()));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = uri.clone();
-        *request.version_mut() = Version::HTTP_2;
-        *request.headers_mut() = headers.clone();
-        if let Some(peer) = &peer {
-            request.extensions_mut().insert(peer.clone());
-        }
         // tonic's server makes a request of its own for each call.
         let mut server = server.clone();
         now(std::future::poll_fn(|cx| server.poll_ready(cx))).expect("ready");
-        let response = now(server.call(request)).expect("a response");
+        let response = now(server.call(make(message.clone()))).expect("a response");
         let in_headers = response.headers().get("grpc-status").cloned();
         let (length, in_trailers) = read(response.into_body());
         let status = in_headers.or(in_trailers).expect("a status");

@@ -1,10 +1,12 @@
 //! Shared by the example programs: the services, and the display of their telemetry.
 //!
+//! * [`fleet`] computes the size of a fleet's metrics.
 //! * [`services`] has the handlers, with `#[traced_service]`.
 //! * [`servers`] runs the services on loopback sockets, with a `ServerLayer` around them.
 //! * [`stop`] waits for Ctrl-C or SIGTERM.
 //! * [`telemetry`] installs OpenTelemetry's SDK, with exporters to memory, and the zPages.
 
+pub mod fleet;
 pub mod servers;
 pub mod services;
 pub mod stop;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use http::HeaderMap;
-use opentelemetry::global::{self, BoxedTracer};
+use opentelemetry::global::{self, BoxedSpan, BoxedTracer};
 use opentelemetry::metrics::{Meter, MeterProvider, NoopMeterProvider};
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::noop::NoopTracer;
@@ -18,7 +18,7 @@ use crate::metrics::duration_boundaries;
 use crate::metrics::instruments::{Instruments, Meters};
 use crate::propagation::known::Known;
 use crate::propagation::{self, Headers, Limited};
-use crate::span::{SpanAttributes, StartedSpan};
+use crate::span::StartedSpan;
 use crate::{guard, semconv, versions};
 
 /// The providers and the propagator that calls are recorded with, instead of the global ones.
@@ -113,7 +113,8 @@ impl Instrumentation {
         !self.0.tracer_is_noop.load(Ordering::Relaxed)
     }
 
-    /// Starts a child span of the span in `parent`.
+    /// Starts a child span of the span in `parent`, which `builder` describes, and calls
+    /// `if_recording` with it if it is recording.
     ///
     /// Returns `None` if telemetry is suppressed, if the tracer turns out to be a no-op, or if it
     /// panics.
@@ -121,16 +122,16 @@ impl Instrumentation {
     pub(crate) fn start_span(
         &self,
         parent: &Context,
-        builder: SpanBuilder,
-        attributes: &dyn SpanAttributes,
+        builder: impl FnOnce() -> SpanBuilder,
+        if_recording: impl FnOnce(&mut BoxedSpan),
     ) -> Option<StartedSpan> {
         if parent.is_telemetry_suppressed() {
             return None;
         }
         let started = guard::TRACER.run(|| {
-            let mut span = self.0.tracer.build_with_context(builder, parent);
+            let mut span = self.0.tracer.build_with_context(builder(), parent);
             if span.is_recording() {
-                attributes.if_recording(&mut span);
+                if_recording(&mut span);
                 return Some(StartedSpan::Recording(span));
             }
             let parent = parent.span();
@@ -206,7 +207,7 @@ impl InstrumentationBuilder {
     where
         P: TracerProvider<Tracer: Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static>,
     {
-        self.tracer = Some(BoxedTracer::new(Box::new(provider.tracer_with_scope(scope()))));
+        self.tracer = Some(BoxedTracer::new(Box::new(provider.tracer_with_scope(semconv::scope()))));
         self
     }
 
@@ -244,7 +245,7 @@ impl InstrumentationBuilder {
             propagator,
             duration_boundaries,
         } = self;
-        let tracer = tracer.or_else(|| guard::TRACER.run(|| global::tracer_with_scope(scope())));
+        let tracer = tracer.or_else(|| guard::TRACER.run(|| global::tracer_with_scope(semconv::scope())));
         let boundaries = duration_boundaries.unwrap_or_else(duration_boundaries::default);
         let instruments = guard::METER.run(|| {
             let meters = meters.unwrap_or_else(|| Meters::new(global::meter_with_scope));
@@ -269,17 +270,10 @@ impl fmt::Debug for InstrumentationBuilder {
 impl Meters {
     fn new(meter: impl Fn(InstrumentationScope) -> Meter) -> Self {
         Meters {
-            rpc: meter(scope()),
+            rpc: meter(semconv::scope()),
             hook: meter(InstrumentationScope::builder(semconv::HOOK_SCOPE_NAME).build()),
         }
     }
-}
-
-fn scope() -> InstrumentationScope {
-    InstrumentationScope::builder(semconv::SCOPE_NAME)
-        .with_version(semconv::SCOPE_VERSION)
-        .with_schema_url(semconv::SCHEMA_URL)
-        .build()
 }
 
 /// The instrumentation of one call.

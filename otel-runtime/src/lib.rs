@@ -23,6 +23,8 @@ mod layer;
 mod limits;
 mod method;
 mod metrics;
+#[doc(hidden)]
+pub mod observer;
 pub mod propagation;
 mod rpc;
 mod semconv;

@@ -3,6 +3,8 @@
 //! The crate `opentelemetry-semantic-conventions` cannot be used yet: its newest version has schema
 //! 1.42, with the names from before the RPC conventions became stable.
 
+use opentelemetry::InstrumentationScope;
+
 pub(crate) const SCOPE_NAME: &str = env!("CARGO_PKG_NAME");
 pub(crate) const SCOPE_VERSION: &str = env!("CARGO_PKG_VERSION");
 pub(crate) const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.45.0";
@@ -222,4 +224,12 @@ pub(crate) mod legacy {
             description: "Measures the size of RPC response messages.",
         },
     };
+}
+
+/// Returns the instrumentation scope of calls.
+pub(crate) fn scope() -> InstrumentationScope {
+    InstrumentationScope::builder(SCOPE_NAME)
+        .with_version(SCOPE_VERSION)
+        .with_schema_url(SCHEMA_URL)
+        .build()
 }

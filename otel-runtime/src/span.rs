@@ -1,5 +1,7 @@
 //! Starting spans and adding attributes to them.
 
+use std::net::SocketAddr;
+
 use opentelemetry::global::BoxedSpan;
 use opentelemetry::trace::{SpanContext, TraceContextExt};
 use opentelemetry::{Context, KeyValue};
@@ -11,8 +13,9 @@ pub(crate) trait SpanAttributes {
     /// Adds the attributes that a sampler sees, beside `rpc.system.name` and `rpc.method`.
     fn at_start(&self, attributes: &mut Vec<KeyValue>);
 
-    /// Adds the attributes that only a recording span needs.
-    fn if_recording(&self, span: &mut BoxedSpan);
+    /// Adds the attributes that only a recording span needs. Returns the address of the client's
+    /// socket, at a server.
+    fn if_recording(&self, span: &mut BoxedSpan) -> Option<SocketAddr>;
 }
 
 /// A span that a tracer started.

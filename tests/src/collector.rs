@@ -197,9 +197,10 @@ impl Collector {
         runtime.block_on(waiting).expect("enough requests in time")
     }
 
-    /// Discards all messages received so far.
+    /// Discards all messages received so far, and the times of their requests.
     pub fn clear(&self) {
         self.shared.received.send_modify(Vec::clear);
+        self.shared.requests.send_modify(Vec::clear);
     }
 
     /// Returns the received spans.

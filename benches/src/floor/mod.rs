@@ -75,7 +75,7 @@ pub(crate) struct Started {
 
 impl Started {
     /// Starts an RPC of a server.
-    fn new(mode: Mode) -> Self {
+    pub(crate) fn new(mode: Mode) -> Self {
         Started::below(mode, SpanKind::Server, || {
             let flags = TraceFlags::default().with_sampled(mode.caller_is_sampled());
             let caller = SpanContext::new(1_u128.into(), 2_u64.into(), flags, true, TraceState::NONE);

@@ -1,12 +1,14 @@
 //! Measures what the zPages take.
 //!
-//! * Instructions that they add to a sampled span of an RPC, counted by callgrind.
+//! * Instructions that they add to a sampled RPC at a server, and to any other span, counted by
+//!   callgrind.
 //! * The time and the length of a page about 10,000 open streams of 2,000 methods.
 //! * Memory after 10,000,000 spans.
 //! * RPCs per second of a traced server, with the pages and without, in processes that take turns.
 //!
 //! Each measurement is a process of its own.
 
+mod rpc;
 mod throughput;
 
 use std::alloc::System;
@@ -20,13 +22,14 @@ use cap::Cap;
 use opentelemetry::trace::{Span, SpanKind, Tracer};
 use opentelemetry::{Context, KeyValue, global};
 use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::metrics::ManualReader;
 use opentelemetry_sdk::trace::{SpanData, SpanProcessor};
 use otel_setup::{StdoutLogs, Telemetry};
 
 #[global_allocator]
 static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
 
-/// The spans of the shorter run of callgrind. The longer one has twice as many.
+/// The RPCs or spans of the shorter run of callgrind. The longer one has twice as many.
 const COUNTED: u64 = 20_000;
 const STREAMS: usize = 10_000;
 const METHODS: usize = 2_000;
@@ -50,7 +53,7 @@ impl SpanProcessor for Nothing {
     }
 }
 
-/// Sets this process up, with the pages or with [`Nothing`].
+/// Sets this process up, with the pages, or with [`Nothing`] and a reader that nobody reads.
 fn set_up(has_pages: bool) -> Telemetry {
     let setup = otel_setup::builder()
         .trace_exporters([])
@@ -62,12 +65,12 @@ fn set_up(has_pages: bool) -> Telemetry {
     } else {
         setup
             .configure_tracer_provider(|provider| provider.with_span_processor(Nothing))
-            .configure_meter_provider(|provider| provider)
+            .configure_meter_provider(|provider| provider.with_reader(ManualReader::default()))
     };
     setup.init().expect("telemetry can be set up")
 }
 
-/// Starts a span with the attributes of an RPC at a server.
+/// Starts a span with as many attributes as that of an RPC.
 fn start(tracer: &impl Tracer, name: &'static str) -> impl Span {
     let mut attributes = Vec::with_capacity(8);
     attributes.push(KeyValue::new("rpc.system.name", "grpc"));
@@ -178,21 +181,23 @@ fn again(arguments: &[&str], counts: bool) -> String {
     String::from_utf8_lossy(&printed).into_owned()
 }
 
-fn instructions(mode: &str, count: u64) -> f64 {
-    let printed = again(&["spans", mode, &count.to_string()], true);
+fn instructions(what: &str, mode: &str, count: u64) -> f64 {
+    let printed = again(&[what, mode, &count.to_string()], true);
     let collected = printed.lines().find_map(|line| line.split_once("Collected : "));
     let (_, number) = collected.expect("callgrind prints a number");
     number.trim().parse().expect("it is a number")
 }
 
 fn report() {
-    #[expect(clippy::cast_precision_loss, reason = "a quotient")]
-    let each = |mode| (instructions(mode, 2 * COUNTED) - instructions(mode, COUNTED)) / COUNTED as f64;
-    let (with, without) = (each("on"), each("off"));
-    println!(
-        "a sampled span: {with:.0} instructions with the pages, {without:.0} without: {:.0} more",
-        with - without
-    );
+    for what in ["rpcs", "layered-rpcs", "spans"] {
+        #[expect(clippy::cast_precision_loss, reason = "a quotient")]
+        let each = |mode| (instructions(what, mode, 2 * COUNTED) - instructions(what, mode, COUNTED)) / COUNTED as f64;
+        let (with, without) = (each("on"), each("off"));
+        println!(
+            "{what}: {with:.0} instructions each with the pages, {without:.0} without: {:.0} more",
+            with - without
+        );
+    }
     print!("{}", again(&["page"], false));
     for mode in ["on", "off"] {
         print!("{}", again(&["memory", mode], false));
@@ -222,9 +227,13 @@ fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        ["spans", mode, count] => {
+        [what @ ("spans" | "rpcs" | "layered-rpcs"), mode, count] => {
             let _telemetry = set_up(mode == "on");
-            spans(count.parse().expect("it is a number"));
+            let count = count.parse().expect("it is a number");
+            match what {
+                "spans" => spans(count),
+                _ => rpc::serve(count, what == "layered-rpcs"),
+            }
         }
         ["page"] => page(),
         ["memory", mode] => memory(mode == "on"),

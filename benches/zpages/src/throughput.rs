@@ -16,7 +16,7 @@ const CONNECTIONS: usize = 4;
 const CALLS_AT_A_TIME: usize = 16;
 const CALLS: usize = 1500;
 
-struct MyGreeter;
+pub(crate) struct MyGreeter;
 
 #[traced_service]
 #[tonic::async_trait]

@@ -107,6 +107,7 @@ impl HeaderList {
         is_listed || self.matched(headers).iter().any(|matched| matched.key == *attribute)
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.names.is_empty() && self.patterns.is_none()
     }

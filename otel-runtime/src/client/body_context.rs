@@ -13,8 +13,8 @@ use tonic::body::Body as TonicBody;
 
 use crate::rpc::current;
 
-/// The result of polling a request body for a frame.
-type PolledFrame = Poll<Option<Result<Frame<Bytes>, Status>>>;
+/// A frame of a request body, or its error.
+type PolledFrame = Result<Frame<Bytes>, Status>;
 
 /// Lets a request body be polled in the current context, if it is tonic's own.
 ///
@@ -43,30 +43,25 @@ fn start(body: &mut TonicBody) {
         Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
             Ok(data) => match poll() {
                 Poll::Ready(None) => *body = TonicBody::new(Complete(Some(data))),
-                second => stream(body, [Some(Ok(Frame::data(data))), ready(second)]),
+                Poll::Pending => stream(body, [Some(Ok(Frame::data(data)))]),
+                Poll::Ready(second) => stream(body, [Some(Ok(Frame::data(data))), second]),
             },
-            Err(frame) => stream(body, [Some(Ok(frame)), None]),
+            Err(frame) => stream(body, [Some(Ok(frame))]),
         },
         Poll::Ready(None) => *body = TonicBody::empty(),
-        first => stream(body, [ready(first), None]),
+        Poll::Ready(error) => stream(body, [error]),
+        Poll::Pending => stream(body, []),
     }
 }
 
 /// Lets the rest of a request body be polled in the current context, after these frames.
 #[cold]
-fn stream(body: &mut TonicBody, polled: [Option<Result<Frame<Bytes>, Status>>; 2]) {
+fn stream<const N: usize>(body: &mut TonicBody, polled: [Option<PolledFrame>; N]) {
     *body = TonicBody::new(Streaming {
         polled,
         body: Some(std::mem::take(body)),
         context: Context::current(),
     });
-}
-
-fn ready(polled: PolledFrame) -> Option<Result<Frame<Bytes>, Status>> {
-    match polled {
-        Poll::Ready(frame) => frame,
-        Poll::Pending => None,
-    }
 }
 
 /// A request body of one data frame.
@@ -86,19 +81,20 @@ impl Body for Complete {
 }
 
 /// A request body that is polled in a context.
-struct Streaming {
-    /// Frames that have been polled and not passed on.
-    polled: [Option<Result<Frame<Bytes>, Status>>; 2],
+struct Streaming<const N: usize> {
+    /// Frames that have been polled and not passed on. Each takes 96 bytes, and a stream that waits
+    /// for its first message has none.
+    polled: [Option<PolledFrame>; N],
     /// `None` once it has ended.
     body: Option<TonicBody>,
     context: Context,
 }
 
-impl Body for Streaming {
+impl<const N: usize> Body for Streaming<N> {
     type Data = Bytes;
     type Error = Status;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> PolledFrame {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<PolledFrame>> {
         let Streaming { polled, body, context } = &mut *self;
         if let Some(frame) = polled.iter_mut().find_map(Option::take) {
             return Poll::Ready(Some(frame));
@@ -125,7 +121,7 @@ impl Body for Streaming {
     }
 }
 
-impl Drop for Streaming {
+impl<const N: usize> Drop for Streaming<N> {
     fn drop(&mut self) {
         if self.body.is_some() {
             current::run_in_client_context(&self.context, || self.body = None);

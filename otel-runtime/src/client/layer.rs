@@ -229,7 +229,7 @@ where
             return ClientFuture::failed(call, error);
         }
         let has_context = matches!(&call, Some(ActiveCall::Recorded(call)) if call.context().is_some());
-        ClientFuture::new(ResponseFuture::start(call, || {
+        ClientFuture::new(ResponseFuture::start(call, request, |mut request| {
             if has_context {
                 body_context::poll_in_current_context(request.body_mut());
             }

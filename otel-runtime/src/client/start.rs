@@ -1,5 +1,6 @@
 //! Starting a client's call.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::Request;
@@ -18,10 +19,9 @@ use crate::grpc::side::Direction;
 use crate::layer::request::RpcRequest;
 use crate::method::Method;
 use crate::rpc::active_call::ActiveCall;
-use crate::rpc::call::{CallParams, SpanParent, UnresolvedMethod};
+use crate::rpc::call::{Call, CallParams, SpanParent, UnresolvedMethod};
 use crate::rpc::call_log::Remote;
 use crate::rpc::call_options::RequestFacts;
-use crate::rpc::extras::Extras;
 use crate::rpc::message_sizes::MessageSizes;
 use crate::rpc::origin::RequestOrigin;
 use crate::rpc::pool::PooledCall;
@@ -59,7 +59,8 @@ impl ClientLayer {
         if call.extras().watches_request() {
             let counter = call.extras().request_counter(Direction::Sent);
             let counts = call.extras().counts_by_method();
-            request_body::wrap(request.body_mut(), counter, || counts.then(|| call.watch_request()));
+            let end = |counted| counts.then(|| call.watch_request(counted));
+            request_body::wrap(request.body_mut(), counter, end);
         }
         Some(ActiveCall::Recorded(call))
     }
@@ -74,6 +75,8 @@ impl ClientLayer {
     ) -> PooledCall {
         let instrumentation = self.options.instrumentation();
         let method = self.method(request);
+        let sizes = self.options.client_message_sizes();
+        let has_options = self.options.call.is_some() || MessageSizes::are_enabled(&instrumentation, sizes);
         let params = CallParams {
             method: method.unwrap_or_else(|| self.registry.fallback()),
             unresolved: method.is_none().then(|| UnresolvedMethod {
@@ -81,17 +84,7 @@ impl ClientLayer {
                 registry: Arc::clone(&self.registry),
                 expects_answer: false,
             }),
-            extras: Extras::new(
-                self.options.call.as_ref(),
-                MessageSizes::new_if_enabled(&instrumentation, method, self.options.client_message_sizes()),
-                |options| RequestFacts {
-                    remote: options
-                        .log
-                        .map_or(Remote::Unknown, |_| Remote::Target(Arc::clone(self.registry.target()))),
-                    previous_attempts: None,
-                    attributes: self.options.metric_attributes(request),
-                },
-            ),
+            has_options,
             instrumentation,
             layer_headers: Some(captured),
             handler_headers: None,
@@ -115,8 +108,25 @@ impl ClientLayer {
             };
             call.start_span(parent, &attributes);
         }
+        if has_options {
+            self.set_options(&mut call, request);
+        }
         self.options.add_span_attributes(&call, request);
         call
+    }
+
+    // Apart, so that its code is not in that of a call without options.
+    #[cold]
+    #[inline(never)]
+    fn set_options(&self, call: &mut Call, request: &RpcRequest<'_>) {
+        let target = self.options.logs_calls().then(|| Arc::clone(self.registry.target()));
+        let facts = RequestFacts {
+            remote: target.map_or(Remote::Unknown, Remote::Target),
+            previous_attempts: None,
+            attributes: self.options.metric_attributes(request),
+        };
+        let sizes = self.options.client_message_sizes();
+        call.set_options(self.options.call.as_ref(), sizes, facts);
     }
 
     /// Returns the method of a request, if it is known.
@@ -142,11 +152,12 @@ impl SpanAttributes for ClientAttributes<'_> {
         attributes.extend_from_slice(self.target);
     }
 
-    fn if_recording(&self, span: &mut BoxedSpan) {
+    fn if_recording(&self, span: &mut BoxedSpan) -> Option<SocketAddr> {
         if !self.captured.is_empty() {
             for attribute in self.captured.attributes(self.request.headers()) {
                 span.set_attribute(attribute);
             }
         }
+        None
     }
 }

@@ -29,28 +29,27 @@ fn slack(timeout: Duration) -> Duration {
     }
 }
 
-/// The timeout of a request, and the time at which it arrived, by the clock of tonic's timers.
+/// The time from which an RPC that is dropped has missed its deadline, by the clock of tonic's
+/// timers.
 #[derive(Debug)]
-pub(crate) struct Timeout {
-    timeout: Duration,
-    started_at: TimerInstant,
-}
+pub(crate) struct Deadline(TimerInstant);
 
-impl Timeout {
+impl Deadline {
     /// `arrived` is the time of arrival, if the call starts later.
     ///
-    /// Never inlined, to keep the start of a call without a timeout small.
+    /// Returns `None` if the clock cannot reach the deadline. Never inlined, to keep the start of a
+    /// call without a timeout small.
     #[inline(never)]
-    pub(crate) fn start(timeout: Duration, arrived: Option<Instant>) -> Option<Self> {
+    pub(crate) fn new(side: Side, timeout: Duration, arrived: Option<Instant>) -> Option<Self> {
         let now = now()?;
         let late = arrived.map_or(Duration::ZERO, |arrived| arrived.elapsed());
         let started_at = now.checked_sub(late).unwrap_or(now);
-        Some(Timeout { timeout, started_at })
+        started_at.checked_add(shortest(side, timeout)).map(Deadline)
     }
 
-    /// Returns `true` if an RPC that is dropped now has exceeded its timeout.
-    pub(crate) fn exceeded(&self, side: Side) -> bool {
-        now().is_some_and(|now| exceeded(side, self.timeout, now - self.started_at))
+    /// Returns `true` if an RPC that is dropped now has missed its deadline.
+    pub(crate) fn has_passed(&self) -> bool {
+        now().is_some_and(|now| now >= self.0)
     }
 }
 
@@ -90,13 +89,13 @@ fn parse(value: &[u8]) -> Option<Duration> {
     }
 }
 
-/// Returns `true` if an RPC that was dropped after `elapsed` had exceeded its `timeout`.
+/// Returns the time after which an RPC that is dropped has exceeded its `timeout`.
 ///
 /// A client needs no tolerance: the deadline is measured by its own clock.
-pub(crate) fn exceeded(side: Side, timeout: Duration, elapsed: Duration) -> bool {
+pub(crate) fn shortest(side: Side, timeout: Duration) -> Duration {
     match side {
-        Side::Client => elapsed >= timeout,
-        Side::Server => elapsed + slack(timeout) >= timeout,
+        Side::Client => timeout,
+        Side::Server => timeout.saturating_sub(slack(timeout)),
     }
 }
 
@@ -148,16 +147,13 @@ mod tests {
             (0, 0),
         ] {
             let micros = Duration::from_micros;
-            let exceeded = |elapsed| exceeded(Side::Server, micros(timeout), micros(elapsed));
-            assert!(exceeded(earliest), "{timeout}");
-            assert!(earliest == 0 || !exceeded(earliest - 1), "{timeout}");
+            assert_eq!(shortest(Side::Server, micros(timeout)), micros(earliest));
         }
     }
 
     #[test]
     fn client_has_no_slack() {
-        let millis = Duration::from_millis;
-        assert!(exceeded(Side::Client, millis(1000), millis(1000)));
-        assert!(!exceeded(Side::Client, millis(1000), millis(999)));
+        let second = Duration::from_secs(1);
+        assert_eq!(shortest(Side::Client, second), second);
     }
 }

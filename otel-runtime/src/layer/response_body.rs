@@ -15,7 +15,6 @@ use crate::guard::CaughtPanic;
 use crate::rpc::active_call::ActiveCall;
 use crate::rpc::call::Call;
 use crate::rpc::current;
-use crate::rpc::message_sizes::BodyCounter;
 use crate::rpc::response;
 
 /// The result of polling the body `B` for a frame, with the error `E`.
@@ -33,7 +32,6 @@ pin_project! {
         call: Option<ActiveCall>,
         http_status: StatusCode,
         progress: R::Progress,
-        counter: Option<BodyCounter>,
         // A function pointer because `drop` calls it: `Drop` cannot require `B: Body` if the type
         // does not.
         peek: fn(Pin<&mut B>) -> Peeked,
@@ -62,7 +60,6 @@ impl<B, R: ResponseRole> Default for ResponseBody<B, R> {
             call: None,
             http_status: StatusCode::OK,
             progress: R::Progress::default(),
-            counter: None,
             peek: |_| Peeked::Nothing,
             role: PhantomData,
         }
@@ -77,15 +74,13 @@ impl<B: Body, R: ResponseRole> ResponseBody<B, R> {
         mut call: Option<ActiveCall>,
         wrap: impl FnOnce(Self) -> W,
     ) -> Response<W> {
-        let mut counter = None;
         let mut progress = R::Progress::default();
         if matches!(call, Some(ActiveCall::Deferred(_))) {
             call = response::start_answered(call, response.headers());
         }
         if let Some(call) = recorded(&mut call) {
-            counter = call
-                .extras()
-                .response_counter(R::SIDE.response_direction(), response.headers());
+            call.extras()
+                .start_response(R::SIDE.response_direction(), response.headers());
             progress.on_headers(response.headers(), call.offered_encodings());
             response::on_headers(call, &response);
         }
@@ -96,7 +91,6 @@ impl<B: Body, R: ResponseRole> ResponseBody<B, R> {
                 call,
                 http_status,
                 progress,
-                counter,
                 peek: peek::<B>,
                 role: PhantomData,
             })
@@ -107,16 +101,21 @@ impl<B: Body, R: ResponseRole> ResponseBody<B, R> {
     #[inline]
     pub(crate) fn poll_inside(self: Pin<&mut Self>, cx: &mut Context<'_>) -> PolledFrame<B, B::Error> {
         let mut this = self.project();
+        let mut polled = Poll::Ready(None);
         let mut poll = || {
-            let body = this.body.as_mut().as_pin_mut();
-            body.map_or(Poll::Ready(None), |body| body.poll_frame(cx))
+            if let Some(body) = this.body.as_mut().as_pin_mut() {
+                // Forgets the `None`, which an assignment would drop. The frame does not pass
+                // through `current::run`, which would copy it.
+                std::mem::forget(std::mem::replace(&mut polled, body.poll_frame(cx)));
+            }
         };
         if recorded(this.call).is_some_and(|call| call.has_ended()) {
             // The call has ended; poll the body without entering it again.
-            poll()
+            poll();
         } else {
-            current::run::<R, _>(this.call, poll)
+            current::run::<R, _>(this.call, poll);
         }
+        polled
     }
 
     /// Records what a poll of the body yielded. `outcome` tells what its error means for the call.
@@ -134,10 +133,8 @@ impl<B: Body, R: ResponseRole> ResponseBody<B, R> {
         if call.has_ended() {
             return;
         }
-        if let (Some(counter), None | Some(Ok(_))) = (this.counter, frame) {
-            let messages = counter.on_poll(frame.as_ref().and_then(|frame| frame.as_ref().ok()));
-            call.extras()
-                .add_response_messages(R::SIDE.response_direction(), messages);
+        if !call.extras().is_empty() {
+            call.extras().on_response(frame.as_ref());
         }
         match frame {
             Some(Ok(frame)) => {

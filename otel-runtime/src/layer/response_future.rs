@@ -41,15 +41,24 @@ pin_project! {
 }
 
 impl<F, R: ResponseRole> ResponseFuture<F, R> {
-    /// Starts the future inside the call.
+    /// Starts the future that `start` makes of a request, inside the call.
+    ///
+    /// Neither passes through `current::run`, which would copy both three times. Its `tracing` span
+    /// has been [entered](current::enter).
     #[inline]
-    pub(crate) fn start(mut call: Option<ActiveCall>, start: impl FnOnce() -> F) -> Self {
-        let future = current::run::<R, _>(&mut call, start);
-        ResponseFuture {
-            future: Some(future),
+    pub(crate) fn start<T>(call: Option<ActiveCall>, request: T, start: impl FnOnce(T) -> F) -> Self {
+        let mut started = ResponseFuture {
+            future: None,
             call,
             role: PhantomData,
-        }
+        };
+        let (mut request, mut start) = (Some(request), Some(start));
+        current::run_in::<R, false, _>(&mut started.call, || {
+            if let (Some(start), Some(request)) = (start.take(), request.take()) {
+                started.future = Some(start(request));
+            }
+        });
+        started
     }
 
     /// Returns a future that has returned.
@@ -79,14 +88,16 @@ impl<F, R: ResponseRole> ResponseFuture<F, R> {
         B: Body,
     {
         let mut this = self.project();
-        let polled = current::run::<R, _>(this.call, || {
+        let mut polled = Poll::Pending;
+        current::run::<R, _>(this.call, || {
             // A future that is polled again after it has returned stays pending.
-            let future = this.future.as_mut().as_pin_mut();
-            let polled = future.map_or(Poll::Pending, |future| future.poll(cx));
+            if let Some(future) = this.future.as_mut().as_pin_mut() {
+                // Forgets the `Pending`, which an assignment would drop.
+                std::mem::forget(std::mem::replace(&mut polled, future.poll(cx)));
+            }
             if polled.is_ready() {
                 this.future.set(None);
             }
-            polled
         });
         let result = ready!(polled);
         let mut call = this.call.take();

@@ -17,6 +17,7 @@ use crate::metrics::exemplars::MethodExemplars;
 use crate::metrics::instruments::Instruments;
 use crate::metrics::message_counts::MethodCounts;
 use crate::metrics::series::MethodMetrics;
+use crate::observer::MethodObserver;
 use crate::semconv;
 
 /// A gRPC method, with the data that all its calls share.
@@ -38,6 +39,7 @@ pub(crate) struct Method {
     exemplars: MethodExemplars,
     /// The message counts of the first instrumentation that counted them, and its id.
     counts: OnceLock<(u64, Arc<MethodCounts>)>,
+    observer: OnceLock<Box<dyn MethodObserver>>,
 }
 
 impl Method {
@@ -67,6 +69,7 @@ impl Method {
             metrics: OnceLock::new(),
             exemplars: MethodExemplars::default(),
             counts: OnceLock::new(),
+            observer: OnceLock::new(),
         }
     }
 
@@ -159,6 +162,12 @@ impl Method {
         let counts = counters.method(self.name, &self.target, || self.grpc_attributes());
         self.counts.get_or_init(|| (instruments.id(), Arc::clone(&counts)));
         counts
+    }
+
+    /// Returns the observer of the method's calls, which `observe` makes once.
+    #[inline]
+    pub(crate) fn observer(&self, observe: impl FnOnce() -> Box<dyn MethodObserver>) -> &dyn MethodObserver {
+        &**self.observer.get_or_init(observe)
     }
 
     /// Returns the name of the call duration, and its attributes for this outcome.

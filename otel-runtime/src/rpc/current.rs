@@ -5,13 +5,13 @@
 //!
 //! Foreign code is never called while the thread-local is borrowed: it might start a call in turn.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 
 use opentelemetry::{Context, ContextGuard, KeyValue};
-use tracing::span::EnteredSpan;
 
 use super::active_call::{ActiveCall, Found, start_at_end};
-use super::call::{Call, tracing_span};
+use super::call::Call;
+use super::late_context::{LateContext, LateContexts};
 use crate::grpc::outcome::Outcome;
 use crate::grpc::side::{Role, Server, Side};
 use crate::guard::CaughtPanic;
@@ -28,18 +28,7 @@ struct ThreadCall {
     call: RefCell<Option<ActiveCall>>,
     /// Whether the thread has OpenTelemetry's current context.
     has_context: bool,
-    /// Whether `late` has any.
-    has_late: Cell<bool>,
-    late: RefCell<Vec<LateContext>>,
-}
-
-/// The `tracing` span of a call, entered until [`run`] returns, and the context of a
-/// [deferred](ActiveCall::Deferred) call that started while its code ran, attached until then.
-struct LateContext {
-    /// The [address](ActiveCall::address) of the call.
-    call: usize,
-    _entered: Option<EnteredSpan>,
-    _attached: Option<ContextGuard>,
+    late: LateContexts,
 }
 
 impl ThreadCall {
@@ -53,8 +42,7 @@ impl ThreadCall {
         ThreadCall {
             call: RefCell::new(None),
             has_context: CaughtPanic::catch(|| Context::map_current(|_| ())).is_ok(),
-            has_late: Cell::new(false),
-            late: RefCell::default(),
+            late: LateContexts::default(),
         }
     }
 
@@ -74,28 +62,7 @@ impl ThreadCall {
     #[cold]
     fn attach_late(&self, call: &ActiveCall) {
         let attached = call.context().and_then(|context| self.attach(context));
-        self.enter_late(call, attached);
-    }
-
-    /// Enters the `tracing` span of `call`, if it has one, until [`run`] returns.
-    #[cold]
-    fn enter_late(&self, call: &ActiveCall, attached: Option<ContextGuard>) {
-        let late = LateContext {
-            call: call.address(),
-            _entered: call.tracing_span().and_then(tracing_span::enter),
-            _attached: attached,
-        };
-        self.late.borrow_mut().push(late);
-        self.has_late.set(true);
-    }
-
-    /// Takes the context that has been attached for `call`, if it started late.
-    #[cold]
-    fn take_late(&self, call: Option<&ActiveCall>) -> Option<LateContext> {
-        let mut late = self.late.borrow_mut();
-        let last = late.pop_if(|last| call.is_some_and(|call| call.address() == last.call));
-        self.has_late.set(!late.is_empty());
-        last
+        self.late.enter(call, attached);
     }
 }
 
@@ -142,7 +109,7 @@ pub(crate) fn run_dyn(call: &mut Option<ActiveCall>, code: &mut dyn FnMut()) {
 /// Runs code inside the call of a handler without a layer, which has no `tracing` span.
 #[inline]
 pub(crate) fn run_handler<T>(call: &mut Option<ActiveCall>, code: impl FnOnce() -> T) -> T {
-    run_with::<Server, T>(call, |_| {}, code)
+    run_in::<Server, false, T>(call, code)
 }
 
 /// Runs a handler inside the call of a layer, which is the current one.
@@ -165,25 +132,27 @@ pub(crate) fn run_in_layer(code: &mut dyn FnMut()) {
 /// code may run without either.
 #[inline]
 pub(crate) fn run<R: Role, T>(call: &mut Option<ActiveCall>, code: impl FnOnce() -> T) -> T {
-    let enter_span = |active: &ActiveCall| {
-        if R::SIDE == Side::Server && active.tracing_span().is_some() {
-            enter(active);
-        }
-    };
-    run_with::<R, T>(call, enter_span, code)
+    match R::SIDE {
+        Side::Server => run_in::<R, true, T>(call, code),
+        Side::Client => run_in::<R, false, T>(call, code),
+    }
 }
 
+/// Like [`run`], but enters a `tracing` span only if it may have to.
 #[inline]
-fn run_with<R: Role, T>(
+pub(crate) fn run_in<R: Role, const MAY_ENTER_SPAN: bool, T>(
     call: &mut Option<ActiveCall>,
-    enter_span: impl FnOnce(&ActiveCall),
     code: impl FnOnce() -> T,
 ) -> T {
     let Some(active) = call else {
         return code();
     };
+    // Read before the context is attached, since both are read from the same place.
+    let has_extras = MAY_ENTER_SPAN && active.has_extras();
     let attached = active.context().and_then(attach);
-    enter_span(active);
+    if has_extras {
+        enter(active);
+    }
     let result = match R::SIDE {
         Side::Server => run_swapped(call, code),
         Side::Client => run_swapped(&mut None, code),
@@ -201,10 +170,10 @@ fn run_swapped<T>(call: &mut Option<ActiveCall>, code: impl FnOnce() -> T) -> Re
     let result = CaughtPanic::catch(code);
     let has_late = CURRENT.try_with(|current| {
         current.swap(call);
-        current.has_late.get()
+        current.late.has_any()
     });
     if let (Ok(true), Ok(_)) = (has_late, &result) {
-        drop(take_late(call.as_ref()));
+        exit_late(call.as_ref());
     }
     result
 }
@@ -218,26 +187,36 @@ pub(crate) fn run_in_client_context<T>(context: &Context, code: impl FnOnce() ->
     }
 }
 
-/// Enters the `tracing` span of a call until [`run`] returns.
+/// Enters the `tracing` span of a call, if it has one, until [`run`] or [`run_in`] returns.
 ///
 /// Exits like a late context, whose flag `run` reads anyway: a guard in `run` would cost each poll.
 #[cold]
-fn enter(call: &ActiveCall) {
-    let _ = CURRENT.try_with(|current| current.enter_late(call, None));
+#[inline(never)]
+pub(crate) fn enter(call: &ActiveCall) {
+    if call.tracing_span().is_none() {
+        return;
+    }
+    let _ = CURRENT.try_with(|current| current.late.enter(call, None));
 }
 
 /// Takes the current call, which starts anew as another one, and exits its `tracing` span.
 #[cold]
 pub(crate) fn take_restarted() -> Option<ActiveCall> {
     let call = with_current(Option::take).flatten()?;
-    drop(take_late(Some(&call)));
+    exit_late(Some(&call));
     Some(call)
 }
 
-/// Takes the context that has been attached for `call`, if it started late.
+/// Detaches the context that has been attached for `call`, if it started late.
 #[cold]
+#[inline(never)]
+fn exit_late(call: Option<&ActiveCall>) {
+    drop(take_late(call));
+}
+
+/// Takes the context that has been attached for `call`, if it started late.
 fn take_late(call: Option<&ActiveCall>) -> Option<LateContext> {
-    let late = CURRENT.try_with(|current| current.take_late(call));
+    let late = CURRENT.try_with(|current| current.late.take(call));
     late.unwrap_or_default()
 }
 

@@ -6,15 +6,14 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Buf;
-use http::HeaderMap;
 use http_body::Frame;
 
-use crate::grpc::content_type::is_grpc;
 use crate::grpc::message_frames::{MessageFrames, MessageHead};
 use crate::grpc::outcome::Outcome;
 use crate::grpc::side::{Direction, Side};
 use crate::instrumentation::InstrumentationRef;
 use crate::method::Method;
+use crate::observer::RunningCall;
 
 /// Number of messages that are buffered until their method is known.
 const MAX_BUFFERED: usize = 1000;
@@ -40,13 +39,20 @@ struct Totals {
 }
 
 impl MessageSizes {
-    /// Returns `None` if neither gRPC's own metrics nor the legacy names are enabled.
-    pub(crate) fn new_if_enabled(
+    /// Returns `true` if gRPC's own metrics or the legacy names are enabled.
+    #[inline]
+    pub(crate) fn are_enabled(instrumentation: &InstrumentationRef, grpc_totals: bool) -> bool {
+        grpc_totals || instrumentation.instruments().legacy().is_some()
+    }
+
+    /// Returns `None` if they are not [enabled](Self::are_enabled). `method` is `None` if it is not
+    /// known yet.
+    pub(super) fn new_if_enabled(
         instrumentation: &InstrumentationRef,
         method: Option<&'static Method>,
         grpc_totals: bool,
     ) -> Option<Arc<Self>> {
-        (grpc_totals || instrumentation.instruments().legacy().is_some()).then(|| {
+        MessageSizes::are_enabled(instrumentation, grpc_totals).then(|| {
             Arc::new(MessageSizes {
                 instrumentation: instrumentation.clone(),
                 grpc_totals,
@@ -60,23 +66,11 @@ impl MessageSizes {
         })
     }
 
-    /// Returns a counter for the messages of one body.
-    pub(crate) fn counter(self: &Arc<Self>, direction: Direction) -> BodyCounter {
-        BodyCounter {
-            sizes: Some(Arc::clone(self)),
-            ..BodyCounter::new(direction)
-        }
-    }
-
-    /// Returns a counter for the messages of a response, if that is gRPC.
-    pub(crate) fn response_counter(self: &Arc<Self>, direction: Direction, headers: &HeaderMap) -> Option<BodyCounter> {
-        if is_grpc(headers) {
-            return Some(self.counter(direction));
-        }
+    /// Records that a response is not gRPC, so that it has no messages.
+    pub(super) fn on_other_response(&self, direction: Direction) {
         if direction == Direction::Sent {
             self.totals().sent = None;
         }
-        None
     }
 
     fn on_bytes(&self, direction: Direction, bytes: u64) {
@@ -145,8 +139,10 @@ impl MessageSizes {
 #[derive(Debug)]
 pub(crate) struct BodyCounter {
     frames: MessageFrames,
-    /// `None` if only the number of messages is of interest.
+    /// `None` if sizes are of no interest.
     sizes: Option<Arc<MessageSizes>>,
+    /// The call as an observer sees it, if there is one.
+    observed: Option<Arc<dyn RunningCall>>,
     direction: Direction,
 }
 
@@ -155,7 +151,36 @@ impl BodyCounter {
         BodyCounter {
             frames: MessageFrames::default(),
             sizes: None,
+            observed: None,
             direction,
+        }
+    }
+
+    /// Returns a counter that also tells sizes, and an observer.
+    pub(super) fn with(
+        direction: Direction,
+        sizes: Option<Arc<MessageSizes>>,
+        observed: Option<Arc<dyn RunningCall>>,
+    ) -> Self {
+        if let Some(observed) = &observed {
+            observed.messages().count(direction);
+        }
+        BodyCounter {
+            sizes,
+            observed,
+            ..BodyCounter::new(direction)
+        }
+    }
+
+    pub(super) fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    /// Tells that the body cannot be counted.
+    #[cold]
+    pub(super) fn cancel(&self) {
+        if let Some(observed) = &self.observed {
+            observed.messages().uncount(self.direction);
         }
     }
 
@@ -173,6 +198,9 @@ impl BodyCounter {
         });
         if let Some(sizes) = sizes {
             sizes.on_bytes(direction, bytes);
+        }
+        if let Some(observed) = &self.observed {
+            observed.messages().add(direction, messages);
         }
         messages
     }

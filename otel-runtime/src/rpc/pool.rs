@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::call::{Call, CallParams};
 use crate::clock::Instant;
-use crate::grpc::timeout::Timeout;
+use crate::grpc::timeout::Deadline;
 
 /// Number of empty boxes that a thread keeps.
 const MAX_POOLED: usize = 32;
@@ -25,17 +25,20 @@ impl PooledCall {
     /// Starts the clock of a call, and counts it among the active requests.
     #[inline]
     pub(crate) fn new(params: CallParams, timeout: Option<Duration>) -> Self {
+        let has_options = params.has_options;
         let started_at = params.arrived.unwrap_or_else(Instant::now);
         // Before the call is constructed: a panic in between would need a copy of `params`.
-        let timeout = timeout.and_then(|timeout| Timeout::start(timeout, params.arrived));
+        let deadline = timeout.and_then(|timeout| Deadline::new(params.method.side(), timeout, params.arrived));
         let mut empty = match POOL.try_with(|pool| pool.borrow_mut().pop()) {
             Ok(Some(empty)) => empty,
             _ => Box::new(None),
         };
         // Forgets the `None`, which an assignment would drop: saves 20 instructions.
-        std::mem::forget(empty.replace(Call::new(params, timeout, started_at)));
-        let mut call = PooledCall(Some(empty));
-        call.add_active();
+        std::mem::forget(empty.replace(Call::new(params, deadline, started_at)));
+        let call = PooledCall(Some(empty));
+        if !has_options {
+            call.add_active();
+        }
         call
     }
 }

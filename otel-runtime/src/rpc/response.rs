@@ -155,10 +155,16 @@ pub(crate) fn finish(call: &mut Call, outcome: Outcome<'_>) {
     call.end(outcome);
 }
 
+#[inline]
 fn capture(call: &Call, headers: &HeaderMap, list: fn(&CapturedHeaders) -> &HeaderList) {
     if let Some(captured) = call.layer_headers()
         && !list(captured).is_empty()
     {
-        call.set_attributes(|| list(captured).attributes(headers));
+        capture_listed(call, headers, list(captured));
     }
+}
+
+#[cold]
+fn capture_listed(call: &Call, headers: &HeaderMap, listed: &HeaderList) {
+    call.set_attributes(|| listed.attributes(headers));
 }

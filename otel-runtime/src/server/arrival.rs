@@ -22,14 +22,14 @@ use crate::guard;
 use crate::instrumentation::InstrumentationRef;
 use crate::layer::request::RpcRequest;
 use crate::rpc::active_call::{ActiveCall, Found};
-use crate::rpc::call::{CallParams, UnresolvedMethod};
+use crate::rpc::call::{Call, CallParams, UnresolvedMethod};
 use crate::rpc::call_log::Remote;
 use crate::rpc::call_options::{RequestFacts, previous_attempts};
 use crate::rpc::current;
-use crate::rpc::extras::Extras;
 use crate::rpc::message_sizes::{BodyCounter, MessageSizes};
 use crate::rpc::origin::{RequestOrigin, client_mark, mark_unseen};
-use crate::rpc::request_body::{self, RequestEnd};
+use crate::rpc::request_body;
+use crate::rpc::request_end::RequestEnd;
 
 /// Returns `true` if the body of a request may end early, as it comes over a socket.
 ///
@@ -76,13 +76,16 @@ impl ServerLayer {
             }
             self.start_arrived(request, self.origin(client_mark), captured, None)
         };
+        if self.tracing_span {
+            current::enter(&call);
+        }
         if let Some(call) = call.recorded() {
             if call.is_unresolved() {
                 self.marks.mark(request.extensions_mut());
             }
             if call.extras().watches_request() || is_from_socket(request) {
                 let counter = call.extras().request_counter(Direction::Received);
-                request_body::wrap(request.body_mut(), counter, || Some(call.watch_request()));
+                request_body::wrap(request.body_mut(), counter, |counts| Some(call.watch_request(counts)));
             }
         }
         Some(call)
@@ -118,8 +121,8 @@ impl ServerLayer {
         if self.options.counts_by_method() || is_from_socket(request) {
             let counter = self.options.counts_messages();
             let counter = counter.then(|| BodyCounter::new(Direction::Received));
-            request_body::wrap(request.body_mut(), counter, || {
-                Some(Arc::clone(end.insert(RequestEnd::take())))
+            request_body::wrap(request.body_mut(), counter, |counts| {
+                Some(Arc::clone(end.insert(RequestEnd::take(counts))))
             });
         }
         let start = move |found| {
@@ -153,7 +156,6 @@ impl ServerLayer {
         } else {
             ConnectionAddrs::default()
         };
-        let addrs = || addrs;
         let incoming = IncomingRequest::from_http(request, &addrs);
         let arrival = Arrival {
             path: request.uri().path(),
@@ -190,6 +192,8 @@ impl ServerLayer {
             return ActiveCall::filtered(origin, context);
         }
         let method = self.registry.get(path);
+        let has_options =
+            self.options.call.is_some() || MessageSizes::are_enabled(&instrumentation, self.message_sizes);
         let params = CallParams {
             method: method.unwrap_or_else(|| self.registry.fallback()),
             unresolved: method.is_none().then(|| UnresolvedMethod {
@@ -197,21 +201,7 @@ impl ServerLayer {
                 registry: Arc::clone(&self.registry),
                 expects_answer: false,
             }),
-            extras: Extras::new(
-                self.options.call.as_ref(),
-                MessageSizes::new_if_enabled(&instrumentation, method, self.message_sizes),
-                |options| RequestFacts {
-                    remote: options
-                        .log
-                        .and_then(|_| incoming.peer())
-                        .map_or(Remote::Unknown, Remote::Socket),
-                    previous_attempts: options
-                        .message_counts
-                        .then(|| previous_attempts(incoming.headers))
-                        .flatten(),
-                    attributes: self.options.metric_attributes(&request),
-                },
-            ),
+            has_options,
             instrumentation,
             layer_headers: Some(captured),
             handler_headers: None,
@@ -219,11 +209,30 @@ impl ServerLayer {
             arrived: deferred.map(|(arrived, _)| arrived),
         };
         let mut call = start_call(params, is_public(), incoming, &captured.request_headers);
+        if has_options {
+            self.set_options(&mut call, incoming, &request);
+        }
         if self.tracing_span {
             call.open_tracing_span();
         }
         self.options.add_span_attributes(&call, &request);
         ActiveCall::Recorded(call)
+    }
+
+    // Apart, so that its code is not in that of a call without options.
+    #[cold]
+    #[inline(never)]
+    fn set_options(&self, call: &mut Call, incoming: &IncomingRequest<'_>, request: &RpcRequest<'_>) {
+        let options = self.options.call.as_ref();
+        let counts_messages = self.options.counts_by_method();
+        let attempts = counts_messages.then(|| previous_attempts(incoming.headers));
+        let peer = self.options.logs_calls().then(|| incoming.peer());
+        let facts = RequestFacts {
+            remote: peer.flatten().map_or(Remote::Unknown, Remote::Socket),
+            previous_attempts: attempts.flatten(),
+            attributes: self.options.metric_attributes(request),
+        };
+        call.set_options(options, self.message_sizes, facts);
     }
 }
 

@@ -297,6 +297,6 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let call = self.layer.start(&mut request, self.captured);
-        ServerFuture::new(ResponseFuture::start(call, || self.inner.call(request)))
+        ServerFuture::new(ResponseFuture::start(call, request, |request| self.inner.call(request)))
     }
 }

@@ -86,9 +86,13 @@ impl ServerLayer {
                 has_service: true,
                 inner_layer: Some(word),
             });
-            let sizes = current::with_recorded(|call| call.message_sizes().cloned()).flatten();
-            if let Some(sizes) = sizes {
-                request_body::wrap(request.body_mut(), Some(sizes.counter(Direction::Received)), || None);
+            let counter = current::with_recorded(|call| {
+                let extras = call.extras();
+                let reads = extras.reads_messages();
+                reads.then(|| extras.request_counter(Direction::Received))
+            });
+            if let Some(counter @ Some(_)) = counter.flatten() {
+                request_body::wrap(request.body_mut(), counter, |_| None);
             }
         } else {
             restarted = self.restart(request, word, captured);

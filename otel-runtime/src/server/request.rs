@@ -16,27 +16,27 @@ pub(super) struct IncomingRequest<'a> {
     pub(super) uri: Option<&'a Uri>,
     pub(super) extensions: &'a Extensions,
     /// Looked up only if they are needed: tonic searches the extensions for them.
-    addrs: &'a dyn Fn() -> ConnectionAddrs,
+    connection: &'a dyn Connection,
 }
 
 impl<'a> IncomingRequest<'a> {
     /// The request that a handler got.
-    pub(super) fn from_tonic<T>(request: &'a Request<T>, addrs: &'a dyn Fn() -> ConnectionAddrs) -> Self {
+    pub(super) fn from_tonic<T>(request: &'a Request<T>) -> Self {
         IncomingRequest {
             headers: request.metadata().as_ref(),
             uri: original_uri(request.extensions()),
             extensions: request.extensions(),
-            addrs,
+            connection: request,
         }
     }
 
     /// The request that a layer got.
-    pub(super) fn from_http<B>(request: &'a http::Request<B>, addrs: &'a dyn Fn() -> ConnectionAddrs) -> Self {
+    pub(super) fn from_http<B>(request: &'a http::Request<B>, addrs: &'a ConnectionAddrs) -> Self {
         IncomingRequest {
             headers: request.headers(),
             uri: Some(request.uri()),
             extensions: request.extensions(),
-            addrs,
+            connection: addrs,
         }
     }
 
@@ -79,7 +79,7 @@ impl<'a> IncomingRequest<'a> {
 
     /// Returns the client's address.
     pub(super) fn peer(&self) -> Option<SocketAddr> {
-        (self.addrs)().peer
+        self.connection.addrs().peer
     }
 
     /// Returns `true` if a client sent the request, and `false` if the handler was called directly.
@@ -102,13 +102,32 @@ impl<'a> IncomingRequest<'a> {
                 .headers
                 .get(USER_AGENT)
                 .is_some_and(|agent| agent.as_bytes().starts_with(b"OTel-OTLP-Exporter-Rust/"))
-            && (self.addrs)().same_host()
+            && self.connection.addrs().same_host()
     }
 }
 
 /// Returns `true` if OTLP exporters send to this path.
 pub(super) fn is_otlp_path(path: &str) -> bool {
     path.starts_with("/opentelemetry.proto.collector.")
+}
+
+/// A source of a connection's addresses.
+///
+/// A trait and not a closure, of which each method would have two copies: one that consumes it.
+trait Connection {
+    fn addrs(&self) -> ConnectionAddrs;
+}
+
+impl<T> Connection for Request<T> {
+    fn addrs(&self) -> ConnectionAddrs {
+        ConnectionAddrs::from_tonic(self)
+    }
+}
+
+impl Connection for ConnectionAddrs {
+    fn addrs(&self) -> ConnectionAddrs {
+        *self
+    }
 }
 
 /// The two ends of a TCP connection. Both are `None` for any other connection.
@@ -121,10 +140,7 @@ pub(super) struct ConnectionAddrs {
 impl ConnectionAddrs {
     /// Reads the addresses that tonic's server has put into the extensions.
     #[cfg(not(target_family = "wasm"))]
-    pub(super) fn from_tonic<T>(request: &Request<T>) -> Self {
-        if request.extensions().is_empty() {
-            return ConnectionAddrs::default();
-        }
+    fn from_tonic<T>(request: &Request<T>) -> Self {
         ConnectionAddrs::without_tls(request.extensions()).unwrap_or_else(|| ConnectionAddrs {
             peer: request.remote_addr(),
             local: request.local_addr(),
@@ -132,12 +148,15 @@ impl ConnectionAddrs {
     }
 
     #[cfg(target_family = "wasm")]
-    pub(super) fn from_tonic<T>(_: &Request<T>) -> Self {
+    fn from_tonic<T>(_: &Request<T>) -> Self {
         ConnectionAddrs::default()
     }
 
     #[cfg(not(target_family = "wasm"))]
     fn without_tls(extensions: &Extensions) -> Option<Self> {
+        if extensions.is_empty() {
+            return Some(ConnectionAddrs::default());
+        }
         let connection = extensions.get::<tonic::transport::server::TcpConnectInfo>()?;
         Some(ConnectionAddrs {
             peer: connection.remote_addr,

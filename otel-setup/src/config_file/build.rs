@@ -15,7 +15,11 @@ impl Config {
     pub(crate) fn providers(&self, builder: &mut Builder) -> Result<Providers, InitError> {
         let none = EnvPairs::default().into_env();
         #[cfg(feature = "zpages")]
-        builder.zpages.resolve(&none)?;
+        let zpages = self.distribution.zpages.as_ref().map_or(&none, |zpages| &zpages.env);
+        #[cfg(not(feature = "zpages"))]
+        let zpages = &none;
+        #[cfg(feature = "zpages")]
+        self.configure_zpages(builder, zpages)?;
         let mut attributes = self.resource.clone();
         attributes.append(&mut builder.resource_attributes);
         let resource = resource::resource(attributes, &none);
@@ -39,7 +43,17 @@ impl Config {
         let explicit = builder.log_exporters.take();
         let exporters = self::exporters(Signal::Logs, explicit, self.logs.as_deref(), &none)?;
         let loggers = logs::provider(&exporters, builder, &resource)?;
-        Providers::assemble(builder, &none, tracers, meters, loggers)
+        Providers::assemble(builder, zpages, tracers, meters, loggers).map_err(|error| error.in_places(zpages))
+    }
+
+    /// Adds the settings of the zPages. Those in code take precedence.
+    #[cfg(feature = "zpages")]
+    fn configure_zpages(&self, builder: &mut Builder, env: &Env) -> Result<(), InitError> {
+        if let Some(zpages) = &self.distribution.zpages {
+            let hosts = zpages.allowed_hosts.iter().cloned();
+            builder.zpages.options.allowed_hosts.extend(hosts);
+        }
+        builder.zpages.resolve(env).map_err(|error| error.in_places(env))
     }
 
     /// Adds the views, and the settings of the scrape endpoint.
@@ -69,6 +83,8 @@ impl Config {
     pub(crate) fn into_warnings(self) -> Vec<String> {
         let mut warnings = self.warnings;
         let mut environments = Vec::new();
+        #[cfg(feature = "zpages")]
+        environments.extend(self.distribution.zpages.map(|zpages| zpages.env));
         if let Some(traces) = self.traces {
             environments.push(traces.limits);
             environments.extend(traces.pipelines.into_iter().map(|pipeline| pipeline.env));

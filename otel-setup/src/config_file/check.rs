@@ -80,6 +80,11 @@ pub fn check(path: impl AsRef<Path>) -> Result<ConfigReport, InitError> {
     lines.push(format!("propagators: {}", config.propagators));
     let layers = config.instrumentation.layers.as_ref();
     lines.extend(layers.into_iter().flat_map(|layers| layers.lines.clone()));
+    #[cfg(feature = "zpages")]
+    if let Some(zpages) = &config.distribution.zpages {
+        let line = crate::zpages::check(&zpages.env).map_err(|error| error.in_places(&zpages.env))?;
+        lines.push(line);
+    }
     let (_, warning) = propagation::parse_names(&config.propagators);
     let mut warnings = config.into_warnings();
     warnings.extend(warning);

@@ -9,6 +9,7 @@
 
 mod build;
 mod check;
+mod distribution;
 mod exporters;
 mod instrumentation;
 mod layers;
@@ -36,6 +37,7 @@ use std::{env, fs};
 use opentelemetry::KeyValue;
 
 pub use self::check::{ConfigReport, check};
+use self::distribution::Distribution;
 use self::exporters::Pipeline;
 use self::instrumentation::Instrumentation;
 use self::meter_provider::Metrics;
@@ -55,6 +57,11 @@ pub(crate) struct Config {
     /// The names of propagators, as `OTEL_PROPAGATORS` has them.
     pub(crate) propagators: String,
     pub(crate) instrumentation: Instrumentation,
+    #[cfg_attr(
+        not(feature = "zpages"),
+        allow(dead_code, reason = "it has only settings of features")
+    )]
+    distribution: Distribution,
     resource: Vec<KeyValue>,
     traces: Option<Traces>,
     metrics: Option<Metrics>,
@@ -122,13 +129,9 @@ fn read(root: &Item<'_>) -> Result<Config, InitError> {
             .map(|item| logger_provider::read(&item))
             .transpose()?,
         instrumentation: instrumentation::read(section.get("instrumentation/development"))?,
+        distribution: distribution::read(section.get("distribution"))?,
         warnings: Vec::new(),
     };
-    if let Some(distribution) = section.get("distribution") {
-        for (_, options) in distribution.entries()? {
-            options.warn("is for another distribution; ignoring it");
-        }
-    }
     section.finish()?;
     Ok(config)
 }

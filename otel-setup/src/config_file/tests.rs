@@ -253,6 +253,10 @@ fn faulty_files_are_errors_that_name_the_place() {
             &traces("{otlp_http: {tls: {ca_file: ca.pem}}}"),
             &format!("{exporter}.otlp_http.tls.ca_file must be an absolute path"),
         ),
+        (
+            "file_format: \"1.0\"\ndistribution: {otel_setup: {zpage: {}}}",
+            "otel.yaml:2: distribution.otel_setup.zpage is not a known property; known are zpages",
+        ),
         ("file_format: [", "otel.yaml: line "),
     ] {
         let error = parse(text).err().unwrap_or_else(|| panic!("{text} is accepted"));
@@ -331,6 +335,54 @@ fn errors_of_the_setup_name_the_place() {
         "tracer_provider.processors[0].batch.exporter.otlp_grpc.endpoint=\"http://\" is not a valid URL; expected e.g. \
          http://localhost:4317"
     );
+}
+
+#[cfg(feature = "zpages")]
+#[test]
+fn settings_of_the_zpages() {
+    let load = |zpages: &str| {
+        load(&format!(
+            "file_format: \"1.0\"\ndistribution: {{otel_setup: {{zpages: {zpages}}}}}"
+        ))
+    };
+    let zpages = load("{address: \"pod:9465\", memory_limit: 100000, allowed_hosts: [a.example, b.example]}");
+    let zpages = zpages.distribution.zpages.unwrap();
+    assert_eq!(zpages.allowed_hosts, ["a.example", "b.example"]);
+    let place = "distribution.otel_setup.zpages";
+    for (zpages, expected) in [
+        ("{address: \"pod:9465\"}", Ok("zPages: pod port 9465, in 2097152 bytes")),
+        (
+            "{address: \"pod:9465\", memory_limit: 100000}",
+            Ok("zPages: pod port 9465, in 100000 bytes"),
+        ),
+        ("{memory_limit: 100000}", Ok("zPages: none, since `address` is missing")),
+        (
+            "{address: pod}",
+            Err(format!(
+                "{place}.address=\"pod\" is not an address; write host and port, such as localhost:9465"
+            )),
+        ),
+    ] {
+        let env = load(zpages).distribution.zpages.unwrap().env;
+        let checked = crate::zpages::check(&env).map_err(|error| error.in_places(&env).to_string());
+        assert_eq!(checked, expected.map(str::to_owned), "{zpages}");
+    }
+    for (zpages, expected) in [
+        ("{address: 9465}", "address must be a string"),
+        ("{memory_limit: 0}", "memory_limit must be at least 1"),
+        ("{allowed_hosts: a.example}", "allowed_hosts must be a list"),
+        (
+            "{port: 1}",
+            "port is not a known property; known are address, memory_limit, allowed_hosts",
+        ),
+    ] {
+        let text = format!("file_format: \"1.0\"\ndistribution: {{otel_setup: {{zpages: {zpages}}}}}");
+        assert_eq!(
+            parse(&text).err(),
+            Some(format!("otel.yaml:2: {place}.{expected}")),
+            "{zpages}"
+        );
+    }
 }
 
 #[test]

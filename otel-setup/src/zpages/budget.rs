@@ -60,6 +60,11 @@ impl Pool {
         fits
     }
 
+    /// Takes bytes, whether there are as many or not.
+    pub(super) fn add(&self, bytes: usize) {
+        self.used.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     #[inline]
     pub(super) fn release(&self, bytes: usize) {
         self.used.fetch_sub(bytes, Ordering::Relaxed);

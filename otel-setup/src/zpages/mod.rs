@@ -20,6 +20,8 @@ mod sample;
 mod settings;
 mod site;
 mod size;
+mod start;
+mod table;
 
 use std::sync::Arc;
 
@@ -27,6 +29,7 @@ use opentelemetry_sdk::logs::LoggerProviderBuilder;
 use opentelemetry_sdk::metrics::MeterProviderBuilder;
 use opentelemetry_sdk::metrics::reader::MetricReader;
 use opentelemetry_sdk::trace::{BatchSpanProcessor, SpanProcessor, TracerProviderBuilder};
+use otel_runtime::observer;
 
 use crate::env::Env;
 use crate::error::InitError;
@@ -53,11 +56,11 @@ pub(crate) struct Zpages {
 #[derive(Debug)]
 struct Wanted {
     place: Place,
-    registry: Arc<Registry>,
+    registry: &'static Registry,
 }
 
 /// The part of a span processor that feeds the pages.
-pub(crate) struct Spans(Arc<Registry>);
+pub(crate) struct Spans(&'static Registry);
 
 impl Spans {
     /// Returns a processor that passes the spans on to `next`.
@@ -71,7 +74,7 @@ impl Zpages {
     pub(crate) fn resolve(&mut self, env: &Env) -> Result<(), InitError> {
         self.wanted = Place::resolve(&self.options, env)?.map(|place| Wanted {
             place,
-            registry: Arc::new(Registry::new(settings::memory_limit(&self.options, env))),
+            registry: Registry::leak(settings::memory_limit(&self.options, env)),
         });
         Ok(())
     }
@@ -84,7 +87,7 @@ impl Zpages {
     pub(crate) fn take_spans(&mut self) -> Option<Spans> {
         let wanted = self.wanted.as_ref().filter(|_| !self.has_spans)?;
         self.has_spans = true;
-        Some(Spans(Arc::clone(&wanted.registry)))
+        Some(Spans(wanted.registry))
     }
 
     /// Adds a processor for the pages alone, if no other one feeds them.
@@ -97,7 +100,7 @@ impl Zpages {
 
     pub(crate) fn add_logs(&self, provider: LoggerProviderBuilder) -> LoggerProviderBuilder {
         match &self.wanted {
-            Some(wanted) => provider.with_log_processor(ObservedLogs(Arc::clone(&wanted.registry))),
+            Some(wanted) => provider.with_log_processor(ObservedLogs(wanted.registry)),
             None => provider,
         }
     }
@@ -144,6 +147,7 @@ impl Zpages {
             rpcz: Arc::clone(&rpcz),
             hosts: std::mem::take(&mut self.options.allowed_hosts),
         }));
+        observer::set(registry);
         endpoint.spawn(async move {
             let mut interval = tokio::time::interval_at(tokio::time::Instant::now() + TICK, TICK);
             loop {
@@ -153,6 +157,17 @@ impl Zpages {
         });
         Ok(Some(endpoint))
     }
+}
+
+/// Says what a configuration file's settings would do.
+#[cfg(feature = "config-file")]
+pub(crate) fn check(env: &Env) -> Result<String, InitError> {
+    let place = Place::resolve(&Options::default(), env)?;
+    let limit = settings::memory_limit(&Options::default(), env);
+    Ok(match place {
+        Some(Place { host, port, .. }) => format!("zPages: {host} port {port}, in {limit} bytes"),
+        None => "zPages: none, since `address` is missing".to_owned(),
+    })
 }
 
 fn listen(place: &Place) -> Result<Endpoint, InitError> {

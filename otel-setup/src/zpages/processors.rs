@@ -1,13 +1,14 @@
 //! The processors of spans and of log records that feed the pages.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use opentelemetry::trace::Span as _;
 use opentelemetry::{Context, InstrumentationScope};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord};
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
+use otel_runtime::observer;
 
 use crate::zpages::registry::Registry;
 
@@ -17,12 +18,12 @@ use crate::zpages::registry::Registry;
 /// beside another, but one around it.
 #[derive(Debug)]
 pub(crate) struct ObservedSpans<P> {
-    registry: Arc<Registry>,
+    registry: &'static Registry,
     next: Option<P>,
 }
 
 impl<P> ObservedSpans<P> {
-    pub(super) fn new(registry: Arc<Registry>, next: Option<P>) -> Self {
+    pub(super) fn new(registry: &'static Registry, next: Option<P>) -> Self {
         ObservedSpans { registry, next }
     }
 
@@ -33,7 +34,10 @@ impl<P> ObservedSpans<P> {
 
 impl<P: SpanProcessor> SpanProcessor for ObservedSpans<P> {
     fn on_start(&self, span: &mut Span, context: &Context) {
-        if let Some(data) = span.exported_data() {
+        // An RPC tells its start itself: the copy of its span would double its cost.
+        if !observer::meets(span.span_context())
+            && let Some(data) = span.exported_data()
+        {
             self.registry.start(data);
         }
         if let Some(next) = &self.next {
@@ -65,7 +69,7 @@ impl<P: SpanProcessor> SpanProcessor for ObservedSpans<P> {
 
 /// A log processor that shows log records inside of running spans to the pages.
 #[derive(Debug)]
-pub(crate) struct ObservedLogs(pub(super) Arc<Registry>);
+pub(crate) struct ObservedLogs(pub(super) &'static Registry);
 
 impl LogProcessor for ObservedLogs {
     fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {

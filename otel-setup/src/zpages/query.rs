@@ -11,6 +11,8 @@ pub(super) struct Query {
     pub(super) filter: String,
     /// The number of the first row.
     pub(super) from: usize,
+    /// The number of rows, if it is not the default.
+    pub(super) limit: Option<usize>,
     /// The id of a row.
     pub(super) row: Option<usize>,
     /// `running`, the index of a latency bucket, or a code.
@@ -29,6 +31,7 @@ impl Query {
                 "refresh" => parsed.refresh = value != "0",
                 "filter" => value.trim().clone_into(&mut parsed.filter),
                 "from" => parsed.from = value.parse().unwrap_or_default(),
+                "limit" => parsed.limit = value.parse().ok(),
                 "row" => parsed.row = value.parse().ok(),
                 "show" => parsed.show = value.into_owned(),
                 _ => {}
@@ -56,14 +59,15 @@ mod tests {
                 },
             ),
             (
-                "filter=+a%20b%26+c&from=300&x=y",
+                "filter=+a%20b%26+c&from=300&limit=7&x=y",
                 Query {
                     filter: "a b& c".to_owned(),
                     from: 300,
+                    limit: Some(7),
                     ..Query::default()
                 },
             ),
-            ("row=-1&from=many&refresh=0&&=", Query::default()),
+            ("row=-1&from=many&limit=all&refresh=0&&=", Query::default()),
         ] {
             assert_eq!(Query::parse(query), expected, "{query}");
         }

@@ -102,7 +102,12 @@ impl Row {
     /// Returns whether a span belongs to this row, as far as its name says.
     #[inline]
     pub(super) fn is_of(&self, span: &SpanData) -> bool {
-        *self.name == *span.name && self.kind == span.span_kind
+        self.is(&span.name, &span.span_kind)
+    }
+
+    #[inline]
+    pub(super) fn is(&self, name: &str, kind: &SpanKind) -> bool {
+        *self.name == *name && self.kind == *kind
     }
 
     #[inline]

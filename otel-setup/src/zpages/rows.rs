@@ -22,37 +22,47 @@ pub(super) const OTHER_NAMES: &str = "(all other names)";
 #[derive(Debug)]
 pub(super) struct Rows {
     hasher: RandomState,
-    shards: [RwLock<HashMap<u64, Arc<Row>>>; SHARDS],
+    shards: [RwLock<HashMap<u64, &'static Row>>; SHARDS],
     /// The index of a row is its id on the pages. The first is [`OTHER_NAMES`].
-    all: RwLock<Vec<Arc<Row>>>,
-    other: Arc<Row>,
+    all: RwLock<Vec<&'static Row>>,
+    other: &'static Row,
 }
 
 impl Rows {
     pub(super) fn new() -> Self {
-        let other = Arc::new(Row::new(OTHER_NAMES, SpanKind::Internal, false));
+        let other: &Row = Box::leak(Box::new(Row::new(OTHER_NAMES, SpanKind::Internal, false)));
         Rows {
             hasher: RandomState::new(),
             shards: Default::default(),
-            all: RwLock::new(vec![Arc::clone(&other)]),
+            all: RwLock::new(vec![other]),
             other,
         }
     }
 
     /// Returns the row of a span.
     #[inline]
-    pub(super) fn of(&self, span: &SpanData, pool: &Pool) -> Arc<Row> {
+    pub(super) fn of(&self, span: &SpanData, pool: &Pool) -> &'static Row {
         let hash = self.hash(&span.name, &span.span_kind);
+        self.get_hashed(hash, &span.name, &span.span_kind).unwrap_or_else(|| {
+            let mut attributes = span.attributes.iter();
+            let is_rpc = attributes.any(|attribute| attribute.key.as_str() == "rpc.system.name");
+            self.add(hash, &span.name, &span.span_kind, is_rpc, pool)
+        })
+    }
+
+    /// Returns the row of a name and a kind.
+    pub(super) fn named(&self, name: &str, kind: &SpanKind, is_rpc: bool, pool: &Pool) -> &'static Row {
+        let hash = self.hash(name, kind);
+        let found = self.get_hashed(hash, name, kind);
+        found.unwrap_or_else(|| self.add(hash, name, kind, is_rpc, pool))
+    }
+
+    #[inline]
+    fn get_hashed(&self, hash: u64, name: &str, kind: &SpanKind) -> Option<&'static Row> {
         let shard = self.shard(hash).read().unwrap_or_else(PoisonError::into_inner);
-        match shard.get(&hash) {
-            Some(row) if row.is_of(span) => Arc::clone(row),
-            // Two names have one hash.
-            Some(_) => Arc::clone(&self.other),
-            None => {
-                drop(shard);
-                self.add(hash, span, pool)
-            }
-        }
+        let row = *shard.get(&hash)?;
+        // Two names may have one hash.
+        Some(if row.is(name, kind) { row } else { self.other })
     }
 
     fn hash(&self, name: &str, kind: &SpanKind) -> u64 {
@@ -70,47 +80,40 @@ impl Rows {
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "below the number of shards")]
-    fn shard(&self, hash: u64) -> &RwLock<HashMap<u64, Arc<Row>>> {
+    fn shard(&self, hash: u64) -> &RwLock<HashMap<u64, &'static Row>> {
         &self.shards[hash as usize % SHARDS]
     }
 
     #[cold]
-    fn add(&self, hash: u64, span: &SpanData, pool: &Pool) -> Arc<Row> {
+    fn add(&self, hash: u64, name: &str, kind: &SpanKind, is_rpc: bool, pool: &Pool) -> &'static Row {
         let mut shard = self.shard(hash).write().unwrap_or_else(PoisonError::into_inner);
         match shard.entry(hash) {
-            Entry::Occupied(entry) => Arc::clone(entry.get()),
+            Entry::Occupied(entry) => entry.get(),
             Entry::Vacant(entry) => {
-                if !pool.reserve(ROW_BYTES + cut(&span.name).len()) {
-                    return Arc::clone(&self.other);
+                if !pool.reserve(ROW_BYTES + cut(name).len()) {
+                    return self.other;
                 }
-                let is_rpc = span
-                    .attributes
-                    .iter()
-                    .any(|attribute| attribute.key.as_str() == "rpc.system.name");
-                let row = Arc::new(Row::new(&span.name, span.span_kind.clone(), is_rpc));
-                entry.insert(Arc::clone(&row));
-                self.all
-                    .write()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(Arc::clone(&row));
+                let row: &Row = Box::leak(Box::new(Row::new(name, kind.clone(), is_rpc)));
+                entry.insert(row);
+                self.all.write().unwrap_or_else(PoisonError::into_inner).push(row);
                 row
             }
         }
     }
 
     /// Returns the rows in the order of their ids.
-    pub(super) fn all(&self) -> Vec<Arc<Row>> {
+    pub(super) fn all(&self) -> Vec<&'static Row> {
         self.all.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn get(&self, id: usize) -> Option<Arc<Row>> {
+    pub(super) fn get(&self, id: usize) -> Option<&'static Row> {
         let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
-        all.get(id).map(Arc::clone)
+        all.get(id).copied()
     }
 
     /// Keeps a sample. If there is no room, the row with the largest samples loses its oldest one.
     #[cold]
-    pub(super) fn keep(&self, row: &Arc<Row>, bucket: Bucket, sample: Sample, pool: &Pool) {
+    pub(super) fn keep(&self, row: &'static Row, bucket: Bucket, sample: Sample, pool: &Pool) {
         // Each round frees a sample. Other threads may be faster to take its room.
         for _ in 0..64 {
             if pool.reserve(sample.bytes) {
@@ -118,8 +121,8 @@ impl Rows {
                 return;
             }
             let all = self.all();
-            let size = |other: &Arc<Row>| {
-                let own = if Arc::ptr_eq(other, row) { sample.bytes } else { 0 };
+            let size = |other: &Row| {
+                let own = if std::ptr::eq(other, row) { sample.bytes } else { 0 };
                 other.sample_bytes() + own
             };
             let largest = all.iter().max_by_key(|other| size(other));

@@ -1,54 +1,74 @@
-//! The spans that run now.
+//! A span that runs now.
 
-use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::mem::size_of;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::SystemTime;
 
-use opentelemetry::trace::SpanId;
+use opentelemetry::trace::{SpanContext, SpanId};
 use opentelemetry_sdk::trace::SpanData;
+use otel_runtime::observer::{Messages, RunningCall};
 
 use crate::zpages::budget::Pool;
 use crate::zpages::log_line::LogLine;
 use crate::zpages::row::Row;
 use crate::zpages::sample::Inside;
 use crate::zpages::size;
+use crate::zpages::start::Start;
+use crate::zpages::table::Table;
 
-/// The number of tables. A page holds the lock of one of them for a moment, to copy pointers.
-const SHARDS: usize = 32;
 /// The last spans and log lines inside of a running span that are kept.
 const MAX_ENDED: usize = 32;
 const MAX_LOGS: usize = 64;
-/// A slot of a table, with its byte of control.
-const SLOT_BYTES: usize = size_of::<(u64, Entry)>() + 1;
+/// The number of unused ones that a thread keeps for its next RPCs.
+const MAX_POOLED: usize = 32;
 
-/// The entries of running spans by span id.
-#[derive(Debug)]
-pub(super) struct Table {
-    shards: [Mutex<Shard>; SHARDS],
-    /// The number of entries that a shard may have.
-    capacity: usize,
+thread_local! {
+    static POOL: RefCell<Vec<Arc<Running>>> = const { RefCell::new(Vec::new()) };
 }
 
-type Shard = HashMap<u64, Entry, BuildHasherDefault<IdHasher>>;
-
-/// A running span.
+/// The running spans, and the room for their details.
 #[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) row: Arc<Row>,
-    /// `None` if there was no room.
-    pub(super) details: Option<Arc<Running>>,
+pub(super) struct Places {
+    pub(super) table: Table<Entry>,
+    pub(super) details: &'static Pool,
 }
 
-/// The details of a running span.
+/// A running span in the table.
+#[derive(Clone, Debug)]
+pub(super) enum Entry {
+    Detailed(Arc<Running>),
+    /// A span whose details had no room.
+    Counted(&'static Row),
+}
+
+impl Entry {
+    pub(super) fn details(self) -> Option<Arc<Running>> {
+        match self {
+            Entry::Detailed(running) => Some(running),
+            Entry::Counted(_) => None,
+        }
+    }
+}
+
+/// The details of a running span. Its room is given back when it is dropped.
 #[derive(Debug)]
 pub(super) struct Running {
-    /// The span as it was when it started.
-    pub(super) span: SpanData,
+    places: &'static Places,
+    pub(super) row: &'static Row,
+    start: Start,
     /// The first span of this process above it, or `None` if it is the first.
-    pub(super) root: Option<Arc<Running>>,
-    contents: Mutex<Contents>,
-    pub(super) bytes: usize,
+    root: Option<Arc<Running>>,
+    messages: Messages,
+    /// The method of an RPC that has started without.
+    method: OnceLock<&'static str>,
+    /// Whether the span's end has been seen.
+    is_ended: AtomicBool,
+    contents: OnceLock<Box<Mutex<Contents>>>,
+    bytes: usize,
 }
 
 /// Spans that ended inside of a first span, and log lines.
@@ -59,94 +79,128 @@ struct Contents {
     missing_spans: u64,
     missing_logs: u64,
     bytes: usize,
-    /// Whether the span has ended. A span inside may end later.
-    is_closed: bool,
-}
-
-impl Table {
-    pub(super) fn new(bytes: usize) -> Self {
-        Table {
-            shards: Default::default(),
-            capacity: capacity(bytes / SHARDS),
-        }
-    }
-
-    fn shard(&self, id: u64) -> MutexGuard<'_, Shard> {
-        let index = (mix(id) >> 32) as usize % SHARDS;
-        self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Adds a span that starts, or returns `false` if there is no room.
-    #[inline]
-    pub(super) fn insert(&self, id: SpanId, entry: Entry) -> bool {
-        let id = number(id);
-        let mut shard = self.shard(id);
-        let fits = shard.len() < self.capacity;
-        if fits {
-            shard.insert(id, entry);
-        }
-        fits
-    }
-
-    #[inline]
-    pub(super) fn remove(&self, id: SpanId) -> Option<Entry> {
-        let id = number(id);
-        self.shard(id).remove(&id)
-    }
-
-    /// Returns the details of a running span, if it has some.
-    pub(super) fn details(&self, id: SpanId) -> Option<Arc<Running>> {
-        let id = number(id);
-        self.shard(id).get(&id)?.details.clone()
-    }
-
-    /// Returns all running spans with details.
-    pub(super) fn all(&self) -> Vec<(Arc<Row>, Arc<Running>)> {
-        let mut all = Vec::new();
-        for shard in &self.shards {
-            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            let detailed = shard
-                .values()
-                .filter_map(|entry| Some((Arc::clone(&entry.row), entry.details.clone()?)));
-            all.extend(detailed);
-        }
-        all
-    }
 }
 
 impl Running {
     /// Reserves the room of a span. If there is none, returns `None`.
-    pub(super) fn new(span: SpanData, root: Option<Arc<Running>>, pool: &Pool) -> Option<Arc<Self>> {
-        let mut bytes = size::span(&span);
-        let mut span = span;
-        if bytes > size::MAX_SPAN {
-            span = size::copy(&span);
-            bytes = size::span(&span);
+    #[inline]
+    pub(super) fn new(
+        places: &'static Places,
+        row: &'static Row,
+        start: Start,
+        root: Option<Arc<Running>>,
+    ) -> Option<Arc<Self>> {
+        let bytes = size_of::<Running>() + 16 + start.size();
+        if !places.details.reserve(bytes) {
+            return None;
         }
-        bytes += size_of::<Running>() - size_of::<SpanData>() + 16;
-        pool.reserve(bytes).then(|| {
-            Arc::new(Running {
-                span,
-                root,
-                contents: Mutex::default(),
-                bytes,
-            })
+        let pooled = POOL.try_with(|pool| pool.borrow_mut().pop()).ok().flatten();
+        let mut running = pooled.unwrap_or_else(|| Running::unused(places, row));
+        // Nobody else has an unused one.
+        if let Some(running) = Arc::get_mut(&mut running) {
+            running.row = row;
+            running.start = start;
+            running.root = root;
+            running.messages = Messages::default();
+            running.bytes = bytes;
+        }
+        Some(running)
+    }
+
+    #[cold]
+    fn unused(places: &'static Places, row: &'static Row) -> Arc<Self> {
+        Arc::new(Running {
+            places,
+            row,
+            start: Start::Ended,
+            root: None,
+            messages: Messages::default(),
+            method: OnceLock::new(),
+            is_ended: AtomicBool::new(false),
+            contents: OnceLock::new(),
+            bytes: 0,
         })
     }
 
-    fn contents(&self) -> MutexGuard<'_, Contents> {
-        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Gives its room back.
+    #[inline]
+    fn clear(&mut self) {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        if let Some(contents) = self.contents.take() {
+            let contents = contents.into_inner().unwrap_or_else(PoisonError::into_inner);
+            bytes += size_of::<Mutex<Contents>>() + contents.bytes;
+        }
+        self.places.details.release(bytes);
+        self.start = Start::Ended;
+        self.root = None;
+        self.method = OnceLock::new();
+        *self.is_ended.get_mut() = false;
+    }
+
+    pub(super) fn span_context(&self) -> &SpanContext {
+        self.start.span_context()
+    }
+
+    pub(super) fn start_time(&self) -> SystemTime {
+        self.start.time()
+    }
+
+    /// Returns the span as far as it is known, or `None` if it has ended.
+    pub(super) fn span(&self) -> Option<SpanData> {
+        self.start.span(self.method.get().copied())
+    }
+
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        self.start.peer()
+    }
+
+    /// Returns the first span of this process above it, or itself.
+    pub(super) fn root_of(self: Arc<Self>) -> Arc<Self> {
+        self.root.clone().unwrap_or(self)
+    }
+
+    /// Returns the first span of this process above it, unless it is the first.
+    pub(super) fn root(&self) -> Option<&Running> {
+        self.root.as_deref()
+    }
+
+    /// Records that the end of the span has been seen.
+    #[inline]
+    pub(super) fn set_ended(&self) {
+        self.is_ended.store(true, Ordering::Relaxed);
+    }
+
+    /// Removes the span from the table, since its end will not be seen.
+    #[cold]
+    fn abandon(&self) {
+        match self.places.table.remove(self.span_context().span_id()) {
+            Some(Entry::Detailed(details)) => details.row.end(),
+            Some(Entry::Counted(row)) => row.end(),
+            None => {}
+        }
+    }
+
+    fn contents(&self) -> Option<MutexGuard<'_, Contents>> {
+        let contents = self.contents.get()?;
+        Some(contents.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn contents_to_fill(&self) -> MutexGuard<'_, Contents> {
+        let contents = self.contents.get_or_init(|| {
+            // Too little to refuse it: a span with contents has more of them.
+            self.places.details.add(size_of::<Mutex<Contents>>());
+            Box::default()
+        });
+        contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a span that ended inside of this first one.
     #[cold]
-    pub(super) fn add_ended(&self, span: &SpanData, pool: &Pool) {
+    pub(super) fn add_ended(&self, span: &SpanData) {
+        let pool = self.places.details;
         let span = size::copy(span);
         let bytes = size::span(&span);
-        let mut contents = self.contents();
-        if contents.is_closed {
-            return;
-        }
+        let mut contents = self.contents_to_fill();
         if contents.ended.len() >= MAX_ENDED
             && let Some(oldest) = contents.ended.pop_front()
         {
@@ -162,12 +216,10 @@ impl Running {
     }
 
     /// Adds a log line inside of this first span.
-    pub(super) fn add_log(&self, line: LogLine, pool: &Pool) {
+    pub(super) fn add_log(&self, line: LogLine) {
+        let pool = self.places.details;
         let bytes = line.size();
-        let mut contents = self.contents();
-        if contents.is_closed {
-            return;
-        }
+        let mut contents = self.contents_to_fill();
         if contents.logs.len() >= MAX_LOGS
             && let Some(oldest) = contents.logs.pop_front()
         {
@@ -184,7 +236,9 @@ impl Running {
 
     /// Returns copies of the spans that ended inside, and of the log lines.
     pub(super) fn inside(&self) -> (Vec<SpanData>, Inside) {
-        let contents = self.contents();
+        let Some(contents) = self.contents() else {
+            return Default::default();
+        };
         let inside = Inside {
             logs: contents.logs.iter().cloned().collect(),
             missing_spans: contents.missing_spans,
@@ -196,22 +250,45 @@ impl Running {
     /// Returns copies of the log lines of one span.
     pub(super) fn logs_of(&self, id: SpanId) -> Vec<LogLine> {
         let contents = self.contents();
-        contents
-            .logs
-            .iter()
-            .filter(|line| line.span_id == id)
-            .cloned()
-            .collect()
+        let logs = contents.iter().flat_map(|contents| &contents.logs);
+        logs.filter(|line| line.span_id == id).cloned().collect()
+    }
+}
+
+impl Drop for Running {
+    #[inline]
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            self.clear();
+        }
+    }
+}
+
+impl RunningCall for Running {
+    #[inline]
+    fn messages(&self) -> &Messages {
+        &self.messages
     }
 
-    /// Gives back the room, when the span has ended.
-    pub(super) fn release(&self, pool: &Pool) {
-        let mut contents = self.contents();
-        pool.release(self.bytes + contents.bytes);
-        *contents = Contents {
-            is_closed: true,
-            ..Contents::default()
-        };
+    fn set_method(&self, name: &'static str) {
+        let _ = self.method.set(name);
+    }
+
+    #[inline]
+    fn end(mut self: Arc<Self>) {
+        if !self.is_ended.load(Ordering::Relaxed) {
+            self.abandon();
+        }
+        // A page or a span inside may still have it.
+        if let Some(running) = Arc::get_mut(&mut self) {
+            running.clear();
+            let _ = POOL.try_with(|pool| {
+                let mut pool = pool.borrow_mut();
+                if pool.len() < MAX_POOLED {
+                    pool.push(self);
+                }
+            });
+        }
     }
 }
 
@@ -219,37 +296,5 @@ impl Contents {
     fn release(&mut self, bytes: usize, pool: &Pool) {
         self.bytes -= bytes;
         pool.release(bytes);
-    }
-}
-
-fn number(id: SpanId) -> u64 {
-    u64::from_be_bytes(id.to_bytes())
-}
-
-/// Returns the number of entries of the largest table that fits. A table has 2ⁿ slots, and is full
-/// at seven eighths.
-fn capacity(bytes: usize) -> usize {
-    let slots = (bytes / SLOT_BYTES + 1).next_power_of_two() / 2;
-    slots / 8 * 7
-}
-
-/// Ids are random, so a multiplication is enough for those of a generator that counts.
-fn mix(id: u64) -> u64 {
-    id.wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
-
-/// Hashes span ids only.
-#[derive(Debug, Default)]
-struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, _: &[u8]) {}
-
-    fn write_u64(&mut self, id: u64) {
-        self.0 = mix(id);
     }
 }

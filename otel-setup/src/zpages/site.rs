@@ -30,7 +30,7 @@ const POLICY: &str = "default-src 'none'; style-src 'sha256-2c1iv55HGu+8GyNNW3Lm
 /// The pages of one setup.
 #[derive(Debug)]
 pub(super) struct Pages {
-    pub(super) registry: Arc<Registry>,
+    pub(super) registry: &'static Registry,
     pub(super) rpcz: Arc<Rpcz>,
     /// Further names of this host.
     pub(super) hosts: Vec<String>,
@@ -98,10 +98,10 @@ impl Pages {
     fn page(&self, request: &Parts) -> Response<Full<Bytes>> {
         let query = Query::parse(request.uri.query().unwrap_or_default());
         let (content_type, page) = match request.uri.path() {
-            TRACEZ_JSON => ("application/json", pages::json(&self.registry, &query)),
+            TRACEZ_JSON => ("application/json", pages::json(self.registry, &query)),
             RPCZ => (HTML, Some(pages::rpcz(&self.rpcz.report(), &query))),
-            _ if query.row.is_some() => (HTML, pages::samples(&self.registry, &query)),
-            _ => (HTML, Some(pages::summary(&self.registry, &query))),
+            _ if query.row.is_some() => (HTML, pages::samples(self.registry, &query)),
+            _ => (HTML, Some(pages::summary(self.registry, &query))),
         };
         let Some(page) = page else {
             return text(StatusCode::NOT_FOUND, "there are no such spans\n");

@@ -35,7 +35,7 @@ pub(super) fn span(span: &SpanData) -> usize {
 
 /// Returns the bytes of a trace state, which is a list of pairs of strings.
 #[inline]
-fn trace_state(context: &SpanContext) -> usize {
+pub(super) fn trace_state(context: &SpanContext) -> usize {
     let state = context.trace_state();
     if *state == TraceState::NONE {
         return 0;

@@ -36,3 +36,4 @@ mod zpages;
 mod zpages_access;
 mod zpages_hostile;
 mod zpages_rpcz;
+mod zpages_running;

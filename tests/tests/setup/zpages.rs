@@ -132,7 +132,7 @@ fn a_running_stream_is_shown_and_disappears_when_it_ends() {
         let pages = Pages::start();
         assert_eq!(
             pages.json("/debug/tracez.json"),
-            json!({ "spans": [], "uncounted_running": 0 })
+            json!({ "spans": [], "total": 0, "next_from": null, "uncounted_running": 0 })
         );
         let service = ScriptedService::default();
         let server = server(&service).await;

@@ -11,7 +11,7 @@ use otel_setup::Exporter;
 use crate::zpages::Pages;
 
 /// Returns the status line of a request with this header `Host`.
-fn status_at(address: SocketAddr, request: &str, host: &str) -> String {
+pub(crate) fn status_at(address: SocketAddr, request: &str, host: &str) -> String {
     let mut connection = TcpStream::connect(address).unwrap();
     write!(connection, "{request} HTTP/1.0\r\n{host}\r\n").unwrap();
     let mut response = String::new();

@@ -2,6 +2,7 @@
 //! them.
 
 mod compile_cost;
+mod flame;
 mod footprint;
 mod methods;
 mod scale;
@@ -21,12 +22,16 @@ use crate::tools;
 pub(crate) enum Command {
     /// Measures an RPC, here and in competing crates, and draws docs/bench.svg
     Table,
-    /// Fails if an RPC costs over 3% more than benches/baseline.tsv says
+    /// Fails if an RPC or an open stream costs over 3% more than benches/baseline.tsv says
     Guard {
         /// Rewrites the baseline instead
         #[arg(long)]
         update: bool,
     },
+    /// Measures how the cost of an RPC grows with methods, headers, baggage and clients
+    Growth,
+    /// Draws where the time of a server under load goes: docs/flame-*.svg
+    Flame,
     /// Measures servers under load, in about 12 minutes
     Scale {
         /// Takes one minute, for a trial
@@ -54,6 +59,8 @@ pub(crate) fn run(project: &Project, command: Command) -> Result<()> {
     match command {
         Command::Table => table(project),
         Command::Guard { update } => guard(project, update),
+        Command::Growth => growth(project),
+        Command::Flame => flame::run(project),
         Command::Scale { quick } => scale::run(project, quick),
         Command::Methods { code_only } => methods::run(project, code_only),
         Command::CompileCost { runs } => compile_cost::run(project, runs),
@@ -69,6 +76,12 @@ fn table(project: &Project) -> Result<()> {
     let directory = directory.display();
     println!("\n{directory}/table.txt, {directory}/table.json, docs/bench.svg");
     Ok(())
+}
+
+fn growth(project: &Project) -> Result<()> {
+    let directory = programs(project, "--no-default-features")?;
+    let unbound = directory.join("unbound");
+    Ok(cmd!(project.shell, "{unbound} growth {directory}").run()?)
 }
 
 fn guard(project: &Project, update: bool) -> Result<()> {

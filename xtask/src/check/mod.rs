@@ -1,9 +1,11 @@
 //! The checks besides the tests, each a step with a name.
 
 mod fuzz;
+mod lean;
 mod packages;
 mod pages;
 mod quickstart;
+mod shapes;
 mod versions;
 
 use anyhow::{Context, Result};
@@ -77,6 +79,11 @@ const STEPS: &[Step] = &[
         run: |project| cargo(project, "clippy --workspace --all-targets --locked -- -D warnings"),
     },
     Step {
+        name: "clippy-shapes",
+        about: "clippy says nothing of a service because of the attribute, not even its nursery",
+        run: shapes::linted,
+    },
+    Step {
         name: "clippy-services",
         about: "peers/services has no warning",
         run: |project| {
@@ -128,6 +135,11 @@ const STEPS: &[Step] = &[
         name: "features",
         about: "the crates build with no feature, with each and with each two",
         run: packages::features,
+    },
+    Step {
+        name: "missing-features",
+        about: "a program without a Cargo feature of otel-setup is told when it needs it",
+        run: lean::told,
     },
     Step {
         name: "wasm",

@@ -15,44 +15,38 @@ impl Call {
     /// Ends the call: its span, its duration, its place among the active requests.
     ///
     /// The first end counts; later ones do nothing.
-    pub(crate) fn end(&mut self, outcome: Outcome<'_>) {
+    pub(crate) fn end(&mut self, mut outcome: Outcome<'_>) {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        if !self.extras.is_empty() {
-            self.end_with_extras(outcome);
-            return;
+        let has_extras = !self.extras.is_empty();
+        if has_extras {
+            outcome = self.judge(outcome);
         }
         let elapsed = self.started_at.elapsed();
-        let instruments = self.instrumentation.instruments();
         guard::METER.run(|| {
-            self.method
-                .with_metrics(instruments, |metrics| record(metrics, elapsed, outcome));
-            self.record_legacy(elapsed, outcome);
+            let instruments = self.instrumentation.instruments();
+            match self.extras.metrics() {
+                None => self
+                    .method
+                    .with_metrics(instruments, |metrics| record(metrics, elapsed, outcome)),
+                Some(metrics) => record_with_attributes(metrics, elapsed, outcome),
+            }
+            if let Some(legacy) = instruments.legacy() {
+                legacy.record_duration(self.side(), self.method.name(), elapsed.as_secs_f64(), outcome);
+            }
         });
-        self.end_recorded(elapsed, outcome);
-    }
-
-    #[inline]
-    pub(super) fn record_legacy(&self, elapsed: Duration, outcome: Outcome<'_>) {
-        if let Some(legacy) = self.instrumentation.instruments().legacy() {
-            legacy.record_duration(self.side(), self.method.name(), elapsed.as_secs_f64(), outcome);
+        if has_extras {
+            self.end_extras(elapsed, outcome);
         }
-    }
-
-    /// Ends the span of a call whose metrics are recorded.
-    // Always inlined, although it has a second caller: saves 15 instructions.
-    #[allow(clippy::inline_always)]
-    #[inline(always)]
-    pub(super) fn end_recorded(&self, elapsed: Duration, outcome: Outcome<'_>) {
         if exemplars::are_enabled() {
             self.record_exemplar(elapsed, outcome);
         }
-        if let Some(span) = self.tracing_span() {
-            self.end_tracing_span(span, outcome);
-        }
         if let Some(context) = self.recording_context() {
             guard::TRACER.run(|| self.end_span(&context.span(), elapsed, outcome));
+        }
+        if has_extras {
+            self.extras.end_observed();
         }
     }
 
@@ -147,7 +141,13 @@ impl Drop for Call {
 }
 
 #[inline]
-pub(super) fn record(metrics: &MethodMetrics, elapsed: Duration, outcome: Outcome<'_>) {
+fn record(metrics: &MethodMetrics, elapsed: Duration, outcome: Outcome<'_>) {
     metrics.add_active(-1);
     metrics.record_duration(elapsed.as_secs_f64(), outcome);
+}
+
+/// Records in time series with the user's own attributes. Apart, to keep `record` inlined.
+#[cold]
+fn record_with_attributes(metrics: &MethodMetrics, elapsed: Duration, outcome: Outcome<'_>) {
+    record(metrics, elapsed, outcome);
 }

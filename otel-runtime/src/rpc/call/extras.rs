@@ -2,17 +2,19 @@
 //!
 //! Apart, so that a call without them checks for them once at its start, and once at its end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::{Context, KeyValue};
 
 use super::Call;
-use super::end::record;
 use crate::grpc::outcome::Outcome;
 use crate::guard::CaughtPanic;
 use crate::metrics::series::MethodMetrics;
 use crate::rpc::call_log::{self, EndedCall, Remote};
+use crate::rpc::call_options::{CallOptions, RequestFacts};
 use crate::rpc::extras::Extras;
+use crate::rpc::message_sizes::MessageSizes;
 use crate::{guard, semconv};
 
 impl Call {
@@ -21,19 +23,41 @@ impl Call {
         &mut self.extras
     }
 
+    #[inline]
+    pub(crate) fn has_extras(&self) -> bool {
+        !self.extras.is_empty()
+    }
+
     /// Returns the number of messages of the request, if they are counted.
     fn request_messages(&self) -> Option<u64> {
         self.request_end.as_ref()?.messages()
     }
 
-    /// Counts a call with such options among the active requests.
+    /// Sets the options of the layer that started the call, and counts the call as active.
+    ///
+    /// `grpc_sizes` tells whether gRPC's own metrics of message sizes are enabled.
     #[cold]
-    pub(super) fn start_extras(&mut self) {
+    pub(crate) fn set_options(&mut self, options: Option<&Arc<CallOptions>>, grpc_sizes: bool, request: RequestFacts) {
+        let method = self.unresolved.is_none().then_some(self.method);
+        let sizes = MessageSizes::new_if_enabled(&self.instrumentation, method, grpc_sizes);
+        self.extras.set_options(options, sizes, request);
         self.extras.set_series(self.method, &self.instrumentation);
         if self.unresolved.is_none() {
             self.extras.set_method(self.method, &self.instrumentation, None);
         }
         self.with_metrics(|metrics| metrics.add_active(1));
+    }
+
+    /// Tells the options of a method that was not known when the call started.
+    #[cold]
+    pub(super) fn set_method_of_extras(&mut self) {
+        self.extras.set_series(self.method, &self.instrumentation);
+        self.extras
+            .set_method(self.method, &self.instrumentation, self.request_end.as_deref());
+        self.record_tracing_method();
+        if let Some(observed) = self.extras.observed() {
+            observed.set_method(self.method.name());
+        }
     }
 
     /// Calls `use_metrics` with the time series of the call.
@@ -46,18 +70,30 @@ impl Call {
         }
     }
 
-    /// Ends a call with such options.
+    /// Returns the outcome of a call that ends, as the user's function judges it.
     #[cold]
-    pub(super) fn end_with_extras(&mut self, outcome: Outcome<'_>) {
+    pub(super) fn judge<'a>(&mut self, outcome: Outcome<'a>) -> Outcome<'a> {
+        if !self.extras.has_options() {
+            return outcome;
+        }
         // A method that is not known by now stays unknown.
         self.extras
             .set_method(self.method, &self.instrumentation, self.request_end.as_deref());
-        let outcome = self.extras.judge(self.method, outcome);
-        let elapsed = self.started_at.elapsed();
-        guard::METER.run(|| {
-            self.with_metrics(|metrics| record(metrics, elapsed, outcome));
-            self.record_legacy(elapsed, outcome);
-        });
+        self.extras.judge(self.method, outcome)
+    }
+
+    /// Records the end of a call, beside its span and its duration.
+    #[cold]
+    pub(super) fn end_extras(&mut self, elapsed: Duration, outcome: Outcome<'_>) {
+        if self.extras.has_options() {
+            self.end_options(elapsed, outcome);
+        }
+        if let Some(span) = self.tracing_span() {
+            self.end_tracing_span(span, outcome);
+        }
+    }
+
+    fn end_options(&mut self, elapsed: Duration, outcome: Outcome<'_>) {
         self.extras.record_metrics(self.method, outcome);
         let messages = self.extras.messages(self.side(), self.request_messages());
         if self.extras.counts_by_method() {
@@ -67,7 +103,6 @@ impl Call {
         if let Some(remote) = self.extras.logged(elapsed, is_failure) {
             self.log(remote, elapsed, outcome, messages);
         }
-        self.end_recorded(elapsed, outcome);
     }
 
     /// Adds the numbers of received and sent messages, and of earlier attempts, to the span.

@@ -72,12 +72,9 @@ impl Call {
         self.with_metrics(|metrics| metrics.add_active(-1));
         self.method = method;
         if !self.extras.is_empty() {
-            self.extras.set_series(method, &self.instrumentation);
-            self.extras
-                .set_method(method, &self.instrumentation, self.request_end.as_deref());
+            self.set_method_of_extras();
         }
         self.with_metrics(|metrics| metrics.add_active(1));
-        self.record_tracing_method();
         let name = self.method.name();
         self.set_attributes(|| [self.method.rpc_method()]);
         if self.instrumentation.instruments().legacy().is_some() {

@@ -3,6 +3,7 @@
 mod end;
 mod extras;
 mod method;
+mod observed;
 mod start;
 pub(crate) mod tracing_span;
 
@@ -14,14 +15,13 @@ use opentelemetry::{Context, KeyValue};
 use tonic::Code;
 
 use super::extras::Extras;
-use super::message_sizes::MessageSizes;
 use super::origin::RequestOrigin;
-use super::request_body::RequestEnd;
+use super::request_end::RequestEnd;
 use crate::attributes::captured_headers::CapturedHeaders;
 use crate::clock::Instant;
 use crate::grpc::progress::OfferedEncodings;
 use crate::grpc::side::Side;
-use crate::grpc::timeout::Timeout;
+use crate::grpc::timeout::Deadline;
 use crate::instrumentation::InstrumentationRef;
 use crate::method::Method;
 use crate::method::registry::MethodRegistry;
@@ -46,7 +46,8 @@ pub(crate) struct CallParams {
     pub(crate) layer_headers: Option<&'static CapturedHeaders>,
     /// The handler's header lists, if a handler starts the call.
     pub(crate) handler_headers: Option<&'static CapturedHeaders>,
-    pub(crate) extras: Extras,
+    /// Whether [`Call::set_options`] follows.
+    pub(crate) has_options: bool,
     pub(crate) origin: RequestOrigin,
     /// The time of arrival, if the call starts later.
     pub(crate) arrived: Option<Instant>,
@@ -82,7 +83,7 @@ pub struct Call {
     started_late: bool,
     /// The wall-clock time of `started_at`, if the call has a span.
     start_time: SystemTime,
-    timeout: Option<Timeout>,
+    deadline: Option<Deadline>,
     layer_headers: Option<&'static CapturedHeaders>,
     /// Header lists of the handler that runs this call, if one has claimed it.
     handler_headers: Option<&'static CapturedHeaders>,
@@ -92,16 +93,15 @@ pub struct Call {
     request_end: Option<Arc<RequestEnd>>,
     offered_encodings: OfferedEncodings,
     /// The status that the handler returned, while the response is still being sent.
-    pending_status: Option<(Code, String)>,
+    pending_status: Option<(Code, Box<str>)>,
     ended: bool,
     /// Whether a panic of its handler has been logged.
     panicked: bool,
-    tracing_span: Option<Box<tracing::Span>>,
 }
 
 impl Call {
     #[inline]
-    pub(super) fn new(params: CallParams, timeout: Option<Timeout>, started_at: Instant) -> Self {
+    pub(super) fn new(params: CallParams, deadline: Option<Deadline>, started_at: Instant) -> Self {
         Call {
             method: params.method,
             unresolved: params.unresolved,
@@ -111,28 +111,23 @@ impl Call {
             started_at,
             started_late: params.arrived.is_some(),
             start_time: SystemTime::UNIX_EPOCH,
-            timeout,
+            deadline,
             layer_headers: params.layer_headers,
             handler_headers: params.handler_headers,
-            extras: params.extras,
+            extras: Extras::default(),
             origin: params.origin,
             request_end: None,
             offered_encodings: OfferedEncodings::default(),
             pending_status: None,
             ended: false,
             panicked: false,
-            tracing_span: None,
         }
     }
 
     #[inline]
-    pub(super) fn add_active(&mut self) {
-        if self.extras.is_empty() {
-            self.method
-                .with_metrics(self.instrumentation.instruments(), |metrics| metrics.add_active(1));
-        } else {
-            self.start_extras();
-        }
+    pub(super) fn add_active(&self) {
+        self.method
+            .with_metrics(self.instrumentation.instruments(), |metrics| metrics.add_active(1));
     }
 
     /// Attaches the call to `base`, the current context if `None`, without a span.
@@ -187,11 +182,6 @@ impl Call {
         self.handler_headers
     }
 
-    #[inline]
-    pub(crate) fn message_sizes(&self) -> Option<&Arc<MessageSizes>> {
-        self.extras.message_sizes()
-    }
-
     /// Returns `true` if a layer started the call, and no handler has claimed it.
     #[inline]
     pub(crate) fn is_unclaimed(&self) -> bool {
@@ -217,14 +207,14 @@ impl Call {
 
     /// Sets the status that the call ends with unless its end says otherwise. The first one counts.
     pub(crate) fn set_pending_status(&mut self, code: Code, message: &str) {
-        self.pending_status.get_or_insert_with(|| (code, message.to_owned()));
+        self.pending_status.get_or_insert_with(|| (code, Box::from(message)));
     }
 
     pub(crate) fn has_pending_status(&self) -> bool {
         self.pending_status.is_some()
     }
 
-    pub(crate) fn take_pending_status(&mut self) -> Option<(Code, String)> {
+    pub(crate) fn take_pending_status(&mut self) -> Option<(Code, Box<str>)> {
         self.pending_status.take()
     }
 
@@ -248,8 +238,8 @@ impl Call {
     }
 
     /// Watches the request's body for an early end.
-    pub(crate) fn watch_request(&mut self) -> Arc<RequestEnd> {
-        let end = self.request_end.insert(RequestEnd::take());
+    pub(crate) fn watch_request(&mut self, counts_messages: bool) -> Arc<RequestEnd> {
+        let end = self.request_end.insert(RequestEnd::take(counts_messages));
         self.extras.watch(end, self.method.side());
         Arc::clone(end)
     }
@@ -280,8 +270,6 @@ impl Call {
 
     /// Returns `true` if the caller's deadline has passed.
     pub(crate) fn deadline_exceeded(&self) -> bool {
-        self.timeout
-            .as_ref()
-            .is_some_and(|timeout| timeout.exceeded(self.side()))
+        self.deadline.as_ref().is_some_and(Deadline::has_passed)
     }
 }

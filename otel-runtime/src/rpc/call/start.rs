@@ -2,12 +2,14 @@
 
 use std::time::SystemTime;
 
-use opentelemetry::trace::{SpanBuilder, SpanKind};
+use opentelemetry::global::BoxedSpan;
+use opentelemetry::trace::{Link, SpanBuilder, SpanKind};
 use opentelemetry::{Context, KeyValue};
 
 use super::{Call, SpanParent};
 use crate::grpc::side::Side;
 use crate::metrics::legacy;
+use crate::observer;
 use crate::span::{SpanAttributes, StartedSpan};
 use crate::{clock, propagation, semconv};
 
@@ -26,9 +28,39 @@ impl Call {
     /// Starts the call's span.
     pub(crate) fn start_span(&mut self, parent: SpanParent, attributes: &dyn SpanAttributes) {
         self.start_time = self.start_time();
-        let base = parent.base.unwrap_or_else(Context::current);
-        // Has room for the attributes that the end adds.
-        let mut at_start = Vec::with_capacity(8);
+        let SpanParent { base, parent, link } = parent;
+        let base = base.unwrap_or_else(Context::current);
+        let parent = parent.as_ref().unwrap_or(&base);
+        let started = match observer::get() {
+            None => {
+                let builder = || self.span_builder(link, attributes);
+                let if_recording = |span: &mut BoxedSpan| {
+                    attributes.if_recording(span);
+                };
+                self.instrumentation.start_span(parent, builder, if_recording)
+            }
+            Some(observer) => self.start_observed(observer, parent, link, attributes),
+        };
+        self.context = Some(match started {
+            Some(StartedSpan::Recording(span)) => {
+                self.is_recording = true;
+                propagation::with_recording_span(&base, parent, span)
+            }
+            Some(StartedSpan::NonRecording(span_context)) => propagation::with_non_recording_span(&base, span_context),
+            None => base,
+        });
+    }
+
+    // Always inlined, although it has a second caller, which is cold: saves 40 instructions.
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
+    pub(super) fn span_builder(&self, link: Option<Link>, attributes: &dyn SpanAttributes) -> SpanBuilder {
+        // Room for two names, for the addresses of both ends or of a client's target, and for two
+        // attributes that the end adds. A span keeps it until it is exported: each takes 56 bytes.
+        let mut at_start = Vec::with_capacity(match self.side() {
+            Side::Server => 8,
+            Side::Client => 6,
+        });
         at_start.push(KeyValue::new(semconv::RPC_SYSTEM_NAME, semconv::GRPC));
         let mut builder = match &self.unresolved {
             None => {
@@ -42,21 +74,20 @@ impl Call {
             Some(unresolved) => SpanBuilder::from_name(unresolved.name().to_owned()),
         };
         attributes.at_start(&mut at_start);
-        builder.span_kind = Some(match self.side() {
-            Side::Server => SpanKind::Server,
-            Side::Client => SpanKind::Client,
-        });
+        builder.span_kind = Some(self.span_kind());
         builder.start_time = Some(self.start_time);
         builder.attributes = Some(at_start);
-        builder.links = parent.link.map(|link| vec![link]);
-        let parent = parent.parent.as_ref().unwrap_or(&base);
-        self.context = Some(match self.instrumentation.start_span(parent, builder, attributes) {
-            Some(StartedSpan::Recording(span)) => {
-                self.is_recording = true;
-                propagation::with_recording_span(&base, parent, span)
-            }
-            Some(StartedSpan::NonRecording(span_context)) => propagation::with_non_recording_span(&base, span_context),
-            None => base,
-        });
+        if let Some(link) = link {
+            builder.links = Some(vec![link]);
+        }
+        builder
+    }
+
+    #[inline]
+    pub(super) fn span_kind(&self) -> SpanKind {
+        match self.side() {
+            Side::Server => SpanKind::Server,
+            Side::Client => SpanKind::Client,
+        }
     }
 }

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use opentelemetry::Context;
 use tracing::Span;
 use tracing::field::Empty;
-use tracing::span::EnteredSpan;
 
 use super::Call;
 use crate::grpc::outcome::Outcome;
@@ -25,7 +24,9 @@ impl Call {
     pub(crate) fn open_tracing_span(&mut self) {
         let base = self.context().cloned().unwrap_or_else(Context::current);
         let opened = guard::SUBSCRIBER.run(|| open(base, self.known_method()));
-        self.tracing_span = opened.flatten().map(Box::new);
+        if let Some(span) = opened.flatten() {
+            self.extras.set_tracing_span(span);
+        }
     }
 
     /// Returns the name of the method, if it is known.
@@ -36,13 +37,13 @@ impl Call {
 
     #[inline]
     pub(crate) fn tracing_span(&self) -> Option<&Span> {
-        self.tracing_span.as_deref()
+        self.extras.tracing_span()
     }
 
     /// Sets the method of the `tracing` span, which was not known when the span was opened.
     #[cold]
     pub(super) fn record_tracing_method(&self) {
-        if let Some(span) = &self.tracing_span {
+        if let Some(span) = self.tracing_span() {
             guard::SUBSCRIBER.run(|| span.record(semconv::RPC_METHOD, self.method.name()));
         }
     }
@@ -55,12 +56,6 @@ impl Call {
         }
         guard::SUBSCRIBER.run(|| span.record(semconv::RPC_STATUS_CODE, outcome.code_str()));
     }
-}
-
-/// Enters the `tracing` span of a call until the result is dropped.
-#[cold]
-pub(crate) fn enter(span: &Span) -> Option<EnteredSpan> {
-    guard::SUBSCRIBER.run(|| span.clone().entered())
 }
 
 /// Opens a span in the context `base`, or returns `None` if a layer of the subscriber exports it.

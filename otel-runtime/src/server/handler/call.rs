@@ -74,10 +74,18 @@ impl HandlerCall {
     }
 
     /// Records what the handler returned: the headers of a response, or the end of the call.
-    #[inline]
-    pub(super) fn on_response(&mut self, response: Result<&HeaderMap, &Status>) {
+    ///
+    /// `is_whole` tells that the response is one message, so that it ends the call, too. Never
+    /// inlined: each method would have a copy.
+    #[inline(never)]
+    pub(super) fn on_returned(&mut self, response: Result<&HeaderMap, &Status>, is_whole: bool) {
         match response {
-            Ok(headers) => self.capture(headers, |captured| &captured.response_headers),
+            Ok(headers) => {
+                self.capture(headers, |captured| &captured.response_headers);
+                if is_whole {
+                    self.finish_ok();
+                }
+            }
             Err(status) => self.finish_with(status),
         }
     }

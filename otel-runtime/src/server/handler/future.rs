@@ -122,16 +122,22 @@ impl<T: 'static> ResponseKind<Result<Response<BoxStream<T>>, Status>> {
     }
 }
 
-/// Finishes a handler that has returned.
+/// The result of polling a handler.
+type PolledHandler<T> = Poll<Result<Response<T>, Status>>;
+
+/// Finishes a poll of a handler.
 pub(super) trait Finish<T> {
     type Message;
 
-    // The whole result, and not the response in it: taking it apart copies it twice, which costs 50
-    // instructions.
-    fn finish(call: &mut HandlerCall, result: Result<Response<T>, Status>) -> Result<Response<Self::Message>, Status>;
+    /// Whether the response is one message, which ends the call.
+    const IS_WHOLE: bool;
+
+    // All that was polled, and not the response in it: taking it apart copies it twice, which costs
+    // 50 instructions.
+    fn finish(call: &mut HandlerCall, polled: PolledHandler<T>) -> PolledHandler<Self::Message>;
 }
 
-/// Ends the call: the response is one message.
+/// Returns a response of one message as it is.
 pub(super) struct WithMessage;
 
 /// Hands the call over to the response stream.
@@ -143,25 +149,22 @@ pub(super) struct WithBoxedStream;
 impl<T> Finish<T> for WithMessage {
     type Message = T;
 
-    #[allow(clippy::inline_always)]
-    #[inline(always)]
-    fn finish(call: &mut HandlerCall, result: Result<Response<T>, Status>) -> Result<Response<T>, Status> {
-        if result.is_ok() {
-            call.finish_ok();
-        }
-        result
+    const IS_WHOLE: bool = true;
+
+    #[inline]
+    fn finish(_: &mut HandlerCall, polled: PolledHandler<T>) -> PolledHandler<T> {
+        polled
     }
 }
 
 impl<S: Stream> Finish<S> for WithStream {
     type Message = TracedStream<S>;
 
+    const IS_WHOLE: bool = false;
+
     #[inline]
-    fn finish(
-        call: &mut HandlerCall,
-        result: Result<Response<S>, Status>,
-    ) -> Result<Response<TracedStream<S>>, Status> {
-        result.map(|response| {
+    fn finish(call: &mut HandlerCall, polled: PolledHandler<S>) -> PolledHandler<TracedStream<S>> {
+        polled.map_ok(|response| {
             let call = call.take();
             response.map(|stream| TracedStream::new(call, stream))
         })
@@ -171,9 +174,11 @@ impl<S: Stream> Finish<S> for WithStream {
 impl<S: BoxedStream> Finish<S> for WithBoxedStream {
     type Message = S;
 
+    const IS_WHOLE: bool = false;
+
     #[inline]
-    fn finish(call: &mut HandlerCall, result: Result<Response<S>, Status>) -> Result<Response<S>, Status> {
-        WithStream::finish(call, result).map(|response| response.map(S::boxed))
+    fn finish(call: &mut HandlerCall, polled: PolledHandler<S>) -> PolledHandler<S> {
+        WithStream::finish(call, polled).map_ok(|response| response.map(S::boxed))
     }
 }
 
@@ -241,11 +246,11 @@ where
             }
         });
         if let Poll::Ready(result) = &polled {
-            this.call.on_response(metadata(result));
+            this.call.on_returned(metadata(result), K::IS_WHOLE);
             // Nothing is left in it: an `async` block that has returned has dropped its locals.
             this.handler.set(Handler::Done);
         }
-        polled.map(|result| K::finish(this.call, result))
+        K::finish(this.call, polled)
     }
 }
 

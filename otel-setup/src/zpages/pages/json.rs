@@ -12,13 +12,17 @@ use crate::json_line::json_line;
 use crate::text::time;
 use crate::zpages::outcome::BOUNDS;
 use crate::zpages::pages::samples::{Selection, Shown, select};
-use crate::zpages::pages::summary::{Line, lines};
+use crate::zpages::pages::summary::{Line, ROWS, lines};
 use crate::zpages::query::Query;
 use crate::zpages::registry::Registry;
 
 #[derive(Serialize)]
 struct Summary<'a> {
     spans: Vec<Row<'a>>,
+    /// The number of rows that the filter selects.
+    total: usize,
+    /// The parameter `from` of the next rows, if there are more.
+    next_from: Option<usize>,
     /// The running spans that have no row.
     uncounted_running: u64,
 }
@@ -53,6 +57,12 @@ struct Selected<'a> {
 struct Sample<'a> {
     running: bool,
     age_seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    received_messages: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sent_messages: Option<u64>,
     spans: Vec<serde_json::Value>,
     logs: Vec<Log<'a>>,
     missing_spans: u64,
@@ -68,19 +78,26 @@ struct Log<'a> {
     text: &'a str,
 }
 
-/// Returns the counts of all rows, or the spans that the query selects. `None` if there are none.
+/// Returns the counts of the rows, as many as a page has, or the spans that the query selects.
+/// `None` if there are none.
 pub(in crate::zpages) fn json(registry: &Registry, query: &Query) -> Option<String> {
     let Some(id) = query.row else {
         let lines = lines(registry, &query.filter);
+        let next = query.from.saturating_add(query.limit.unwrap_or(ROWS));
         let summary = Summary {
-            spans: lines.iter().map(row).collect(),
+            spans: lines[query.from.min(lines.len())..next.min(lines.len())]
+                .iter()
+                .map(row)
+                .collect(),
+            total: lines.len(),
+            next_from: Some(next).filter(|next| *next < lines.len()),
             uncounted_running: registry.uncounted(),
         };
         return json_line(&summary).ok();
     };
     let row = registry.rows.get(id)?;
-    let selection = Selection::parse(&row, &query.show)?;
-    let (shown, count) = select(registry, &row, &selection);
+    let selection = Selection::parse(row, &query.show)?;
+    let (shown, count) = select(registry, row, &selection);
     let now = SystemTime::now();
     let selected = Selected {
         name: &row.name,
@@ -134,6 +151,9 @@ fn sample(shown: &Shown, now: SystemTime) -> Sample<'_> {
     Sample {
         running: shown.is_running,
         age_seconds: now.duration_since(start).unwrap_or_default().as_secs_f64(),
+        peer: shown.call.peer.map(|peer| peer.to_string()),
+        received_messages: shown.call.received,
+        sent_messages: shown.call.sent,
         spans: spans.collect(),
         logs: logs.collect(),
         missing_spans: shown.inside.missing_spans,

@@ -1,5 +1,6 @@
 //! The pages, as HTML and as JSON.
 
+mod call_so_far;
 mod document;
 mod json;
 mod rpcz;

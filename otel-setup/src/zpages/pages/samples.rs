@@ -13,6 +13,7 @@ use crate::text::time;
 use crate::zpages::html::Html;
 use crate::zpages::log_line::LogLine;
 use crate::zpages::outcome::BUCKETS;
+use crate::zpages::pages::call_so_far::CallSoFar;
 use crate::zpages::pages::document::{Frame, duration, end};
 use crate::zpages::pages::waterfall::{Bar, waterfall};
 use crate::zpages::query::Query;
@@ -55,18 +56,20 @@ pub(super) struct Shown {
     pub(super) spans: Vec<SpanData>,
     pub(super) inside: Inside,
     pub(super) is_running: bool,
+    pub(super) call: CallSoFar,
 }
 
 impl Shown {
-    fn running(running: &Running) -> Self {
+    fn running(running: &Running) -> Option<Self> {
         let (ended, inside) = running.inside();
-        let mut spans = vec![running.span.clone()];
+        let mut spans = vec![running.span()?];
         spans.extend(ended);
-        Shown {
+        Some(Shown {
             spans,
             inside,
             is_running: true,
-        }
+            call: CallSoFar::of(running),
+        })
     }
 
     fn sample(sample: &Sample) -> Self {
@@ -74,18 +77,19 @@ impl Shown {
             spans: sample.spans.clone(),
             inside: sample.inside.clone(),
             is_running: false,
+            call: CallSoFar::default(),
         }
     }
 }
 
 /// Returns the spans of a row, and how many of them there are.
-pub(super) fn select(registry: &Registry, row: &Arc<Row>, selection: &Selection) -> (Vec<Shown>, u64) {
+pub(super) fn select(registry: &Registry, row: &'static Row, selection: &Selection) -> (Vec<Shown>, u64) {
     let counts = row.counts();
     match selection {
         Selection::Running => {
             let running = registry.running();
-            let of_row = running.iter().filter(|(of, _)| Arc::ptr_eq(of, row));
-            let shown = of_row.take(MAX_RUNNING).map(|(_, running)| Shown::running(running));
+            let of_row = running.iter().filter(|running| std::ptr::eq(running.row, row));
+            let shown = of_row.take(MAX_RUNNING).filter_map(|running| Shown::running(running));
             (shown.collect(), counts.running)
         }
         Selection::Ended(bucket) => {
@@ -101,7 +105,7 @@ pub(super) fn select(registry: &Registry, row: &Arc<Row>, selection: &Selection)
 
 /// All spans that are known, to complete traces with.
 struct Known {
-    running: Vec<(Arc<Row>, Arc<Running>)>,
+    running: Vec<Arc<Running>>,
     samples: Vec<Arc<Sample>>,
 }
 
@@ -119,8 +123,9 @@ impl Known {
     fn complete(&self, trace: TraceId, inside: &mut Inside) -> Vec<(SpanData, bool)> {
         let mut spans = Vec::new();
         let is_of = |span: &SpanData| span.span_context.trace_id() == trace;
-        for (_, running) in self.running.iter().filter(|(_, running)| is_of(&running.span)) {
-            spans.push((running.span.clone(), true));
+        let running = self.running.iter();
+        for running in running.filter(|running| running.span_context().trace_id() == trace) {
+            spans.extend(running.span().map(|span| (span, true)));
             let (ended, other) = running.inside();
             spans.extend(ended.into_iter().map(|span| (span, false)));
             inside.logs.extend(other.logs);
@@ -142,8 +147,8 @@ impl Known {
 pub(in crate::zpages) fn samples(registry: &Registry, query: &Query) -> Option<String> {
     let id = query.row?;
     let row = registry.rows.get(id)?;
-    let selection = Selection::parse(&row, &query.show)?;
-    let (shown, count) = select(registry, &row, &selection);
+    let selection = Selection::parse(row, &query.show)?;
+    let (shown, count) = select(registry, row, &selection);
     let what = match &selection {
         Selection::Running => "running now".to_owned(),
         Selection::Ended(Bucket::Latency(index)) => format!("ended after {}", BUCKETS[*index]),
@@ -190,6 +195,7 @@ fn article(html: &mut Html, known: &Known, shown: &Shown, number: usize, now: Sy
     html.raw("</h2>\n<p class=\"d\">Started ");
     html.text(time(span.start_time).as_deref().unwrap_or("at an unknown time"));
     html.raw(", trace <span class=\"m\">").show(trace).raw("</span></p>\n");
+    shown.call.write(html);
     if let Status::Error { description } = &span.status
         && !description.is_empty()
     {

@@ -1,7 +1,5 @@
 //! `/debug/tracez`: a row for each span name.
 
-use std::sync::Arc;
-
 use opentelemetry::trace::SpanKind;
 
 use crate::console;
@@ -13,12 +11,12 @@ use crate::zpages::registry::Registry;
 use crate::zpages::row::{Counts, Row};
 
 /// The number of rows of a page.
-const ROWS: usize = 300;
+pub(super) const ROWS: usize = 300;
 
 /// A row with its id and its counts.
 pub(super) struct Line {
     pub(super) id: usize,
-    pub(super) row: Arc<Row>,
+    pub(super) row: &'static Row,
     pub(super) counts: Counts,
 }
 

@@ -1,5 +1,7 @@
 //! Runs the example programs as a user would, and checks their output and telemetry.
 
+mod fleet;
+
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 

@@ -1,0 +1,146 @@
+//! The contents of the state, and a pool of boxes for it.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use bytes::Buf;
+use http::HeaderMap;
+use http_body::Frame;
+
+use crate::grpc::content_type::is_grpc;
+use crate::grpc::side::Direction;
+use crate::guard;
+use crate::instrumentation::Instrumentation;
+use crate::method::Method;
+use crate::metrics::message_counts::MethodCounts;
+use crate::metrics::series::MethodMetrics;
+use crate::observer::RunningCall;
+use crate::rpc::call_log::CallLog;
+use crate::rpc::call_options::{CallOptions, RequestFacts};
+use crate::rpc::message_sizes::{BodyCounter, MessageSizes};
+use crate::rpc::request_end::RequestEnd;
+
+/// Number of empty boxes that a thread keeps.
+const MAX_POOLED: usize = 32;
+
+thread_local! {
+    // The pool holds boxes without state, to reuse their allocation.
+    #[allow(clippy::vec_box)]
+    static POOL: RefCell<Vec<Box<State>>> = const { RefCell::new(Vec::new()) };
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) options: Option<Arc<CallOptions>>,
+    pub(super) message_sizes: Option<Arc<MessageSizes>>,
+    pub(super) request: RequestFacts,
+    /// Counts the messages of the response, if they are counted.
+    pub(super) response: Option<BodyCounter>,
+    /// Number of messages of the response so far.
+    pub(super) response_messages: u64,
+    /// The part of `response_messages` that is not in `counts` yet.
+    pub(super) uncounted: u64,
+    /// `None` if the method is not known yet, or if nothing is counted by method.
+    pub(super) counts: Option<Arc<MethodCounts>>,
+    /// The time series of the method with the user's own attributes.
+    pub(super) metrics: Option<Arc<MethodMetrics>>,
+    pub(super) tracing_span: Option<tracing::Span>,
+    /// The call as an observer sees it, if there is one.
+    pub(super) observed: Option<Arc<dyn RunningCall>>,
+}
+
+impl State {
+    pub(super) fn log(&self) -> Option<CallLog> {
+        self.options.as_ref()?.log
+    }
+
+    pub(super) fn counts_messages(&self) -> bool {
+        self.options.as_ref().is_some_and(|options| options.counts_messages())
+    }
+
+    #[cold]
+    pub(super) fn watches_request(&self) -> bool {
+        self.reads_messages() || self.counts_by_method()
+    }
+
+    pub(super) fn reads_messages(&self) -> bool {
+        self.message_sizes.is_some() || self.observed.is_some()
+    }
+
+    /// Returns a counter for the messages of one body, if they are counted.
+    pub(super) fn counter(&self, direction: Direction) -> Option<BodyCounter> {
+        (self.reads_messages() || self.counts_messages())
+            .then(|| BodyCounter::with(direction, self.message_sizes.clone(), self.observed.clone()))
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(super) fn start_response(&mut self, direction: Direction, headers: &HeaderMap) {
+        if is_grpc(headers) {
+            self.response = self.counter(direction);
+        } else if let Some(sizes) = &self.message_sizes {
+            sizes.on_other_response(direction);
+        }
+    }
+
+    pub(super) fn on_response<D: Buf>(&mut self, frame: Option<&Frame<D>>) {
+        let Some(counter) = &mut self.response else {
+            return;
+        };
+        let messages = counter.on_poll(frame);
+        self.response_messages += messages;
+        match &self.counts {
+            Some(counts) => counts.add_messages(counter.direction(), messages),
+            None => self.uncounted += messages,
+        }
+    }
+
+    pub(super) fn counts_by_method(&self) -> bool {
+        self.options.as_ref().is_some_and(|options| options.message_counts)
+    }
+
+    /// Sets the method once it is known, and counts by method what has passed until now.
+    pub(super) fn set_method(
+        &mut self,
+        method: &'static Method,
+        instrumentation: &Instrumentation,
+        request_end: Option<&RequestEnd>,
+    ) {
+        if let Some(sizes) = &self.message_sizes {
+            sizes.set_method(method);
+        }
+        if !self.counts_by_method() || self.counts.is_some() {
+            return;
+        }
+        let side = method.side();
+        let counts = guard::METER.run(|| method.message_counts(instrumentation.instruments()));
+        let Some(counts) = counts else {
+            return;
+        };
+        counts.add_started(1);
+        counts.add_messages(side.response_direction(), std::mem::take(&mut self.uncounted));
+        if let Some(end) = request_end {
+            end.set_counts(Arc::clone(&counts), side.request_direction());
+        }
+        self.counts = Some(counts);
+    }
+}
+
+/// Takes the box of an empty state from the pool of this thread.
+pub(super) fn take() -> Box<State> {
+    let pooled = POOL.try_with(|pool| pool.borrow_mut().pop()).ok().flatten();
+    pooled.unwrap_or_default()
+}
+
+/// Puts the box of a state into the pool of this thread.
+#[cold]
+pub(super) fn put_back(mut state: Box<State>) {
+    // Dropped before the pool is borrowed: the user's functions may be, too.
+    *state = State::default();
+    let _ = POOL.try_with(|pool| {
+        let mut pool = pool.borrow_mut();
+        if pool.len() < MAX_POOLED {
+            pool.push(state);
+        }
+    });
+}
