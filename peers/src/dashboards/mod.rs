@@ -10,7 +10,7 @@ pub use route::{Form, Route, Setting};
 /// The path of the rules.
 pub const RULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/dashboards/rules.yml");
 
-const DASHBOARD: &str = include_str!("../../examples/dashboards/grpc.json");
+const DASHBOARD: &str = include_str!("../../../examples/dashboards/grpc.json");
 
 /// Returns the queries of the dashboard with the titles of their panels.
 ///
