@@ -110,7 +110,7 @@ impl Prometheus {
 
     /// Starts Prometheus with this configuration and these flags, and waits until it is ready.
     ///
-    /// It scrapes and evaluates rules twice a second.
+    /// Prometheus scrapes and evaluates rules twice a second.
     #[must_use]
     pub fn configured(programs: &Programs, mut configuration: Value, flags: &[&str]) -> Self {
         let data = tempfile::tempdir().unwrap();

@@ -1,8 +1,8 @@
-//! The dashboard, the rules and the alerts have the true numbers in a Prometheus 3, whichever way the
-//! metrics take to it.
+//! The dashboard, the rules and the alerts have the true numbers in a Prometheus 3.
+//!
+//! A table of ways of metrics to Prometheus, and one of what each query returns on all of them.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use integration_tests::client::{Kind, call, connect};
@@ -11,35 +11,16 @@ use integration_tests::kinds::Message;
 use integration_tests::own_process::in_own_process;
 use integration_tests::scripted::ScriptedService;
 use integration_tests::server::{RunningServer, TIMEOUT};
-use integration_tests::telemetry::Attributes;
 use otel_runtime::TracedChannel;
-use otel_setup::{Builder, Exporter, Protocol, Telemetry};
-use peers::backends::{Collector, install_collector};
-use peers::dashboards::{RULES, queries};
-use peers::prometheus::{Programs, Prometheus};
-use serde_json::{Value, json};
+use peers::dashboards::{Form, Route, Row, Setting, differences, queries};
+use peers::prometheus::Prometheus;
+use serde_json::Value;
 use tokio::task::{JoinHandle, block_in_place};
 use tokio::time::timeout;
 use tonic::Request;
 use tonic::codegen::http::uri::PathAndQuery;
 
 const DIRECTORY: &str = env!("CARGO_TARGET_TMPDIR");
-
-/// A way of metrics to Prometheus.
-#[derive(Clone, Copy, PartialEq)]
-enum Route {
-    Scrape,
-    Otlp,
-    /// Through the Collector, by its exporter of this name.
-    Collector(&'static str),
-}
-
-/// The form of the histograms in Prometheus.
-#[derive(Clone, Copy, PartialEq)]
-enum Form {
-    Classic,
-    Native,
-}
 
 macro_rules! routes {
     ($($name:ident: $route:expr, $form:expr;)*) => { $(
@@ -84,9 +65,6 @@ const STUCK: u32 = 3;
 /// The duration of slow calls, between the boundaries 1 and 2.5.
 const SLOW: Duration = Duration::from_millis(1200);
 
-/// The labels of a series that tell it from others in a panel, and the value.
-type Row = (&'static [(&'static str, &'static str)], f64);
-
 const UNARY: (&str, &str) = ("rpc_method", "kinds.Unary/Call");
 const CLIENT_STREAM: (&str, &str) = ("rpc_method", "kinds.ClientStream/Call");
 const SERVER_STREAM: (&str, &str) = ("rpc_method", "kinds.ServerStream/Call");
@@ -94,7 +72,7 @@ const BIDI: (&str, &str) = ("rpc_method", "kinds.Bidi/Call");
 const OTHER: (&str, &str) = ("rpc_method", "_OTHER");
 const HERE: (&str, &str) = ("server_address", "127.0.0.1");
 
-/// What a panel shows.
+/// The contents of a panel.
 enum Shown {
     /// Calls of the second round, by time.
     Calls(&'static [Row]),
@@ -163,7 +141,7 @@ fn shown(title: &str, number: usize) -> Shown {
     }
 }
 
-/// The recording rules that count all calls of the last five minutes, with the calls of both rounds.
+/// Recording rules that count all calls of the last five minutes, with the calls of both rounds.
 const RECORDED: [(&str, &[Row]); 2] = [
     (
         "300 * job_method:rpc_server_calls:rate5m",
@@ -195,97 +173,9 @@ const ALERTS: [[&str; 3]; 6] = [
     ["RpcServerUnknownMethods", "_OTHER", "pending"],
 ];
 
-/// A service whose metrics reach a Prometheus on a route.
-struct Setting {
-    telemetry: Telemetry,
-    prometheus: Prometheus,
-    _collector: Option<Collector>,
-}
-
-fn builder() -> Builder {
-    otel_setup::builder()
-        .service_name("shop")
-        .service_instance_id("shop-0")
-        .trace_exporters([])
-        .log_exporters([])
-        .metric_export_interval(Duration::from_millis(300))
-}
-
-impl Setting {
-    fn new(route: Route, form: Form) -> Self {
-        let programs = Programs::install(DIRECTORY);
-        let is_native = form == Form::Native;
-        let prometheus = |scraped: Option<SocketAddr>| {
-            let job = scraped.map(|scraped| {
-                json!({
-                    "job_name": if route == Route::Scrape { "shop" } else { "collector" },
-                    "honor_labels": route != Route::Scrape,
-                    "convert_classic_histograms_to_nhcb": is_native,
-                    "static_configs": [{"targets": [scraped]}],
-                })
-            });
-            let configuration = json!({
-                "rule_files": [RULES],
-                "otlp": {"convert_histograms_to_nhcb": is_native},
-                "scrape_configs": job.into_iter().collect::<Vec<_>>(),
-            });
-            let flags = [
-                "--enable-feature=exemplar-storage,created-timestamp-zero-ingestion",
-                "--web.enable-otlp-receiver",
-                "--web.enable-remote-write-receiver",
-            ];
-            Prometheus::configured(&programs, configuration, &flags)
-        };
-        let otlp = |endpoint: String, protocol: Protocol| {
-            let builder = builder().otlp_endpoint(endpoint).otlp_protocol(protocol);
-            builder.metric_exporters([Exporter::Otlp]).init().unwrap()
-        };
-        match route {
-            Route::Scrape => {
-                let builder = builder().prometheus_address("127.0.0.1:0".parse().unwrap());
-                let telemetry = builder.metric_exporters([Exporter::Prometheus]).init().unwrap();
-                Setting {
-                    prometheus: prometheus(telemetry.prometheus_address()),
-                    telemetry,
-                    _collector: None,
-                }
-            }
-            Route::Otlp => {
-                let prometheus = prometheus(None);
-                let endpoint = format!("http://{}/api/v1/otlp", prometheus.address);
-                Setting {
-                    telemetry: otlp(endpoint, Protocol::HttpProtobuf),
-                    prometheus,
-                    _collector: None,
-                }
-            }
-            Route::Collector(exporter) => {
-                let program = install_collector(DIRECTORY);
-                let (collector, prometheus) = if exporter == "prometheus" {
-                    let unused = SocketAddr::from(([127, 0, 0, 1], 9));
-                    let collector = Collector::start_for_prometheus(&program, exporter, unused);
-                    let prometheus = prometheus(Some(collector.metrics()));
-                    (collector, prometheus)
-                } else {
-                    let prometheus = prometheus(None);
-                    (
-                        Collector::start_for_prometheus(&program, exporter, prometheus.address),
-                        prometheus,
-                    )
-                };
-                Setting {
-                    telemetry: otlp(collector.endpoint("grpc"), Protocol::Grpc),
-                    prometheus,
-                    _collector: Some(collector),
-                }
-            }
-        }
-    }
-}
-
 /// Makes the calls, and asserts that the dashboard, the rules and the alerts know them.
 async fn check(route: Route, form: Form) {
-    let setting = block_in_place(|| Setting::new(route, form));
+    let setting = block_in_place(|| Setting::new(route, form, DIRECTORY));
     let prometheus = &setting.prometheus;
     let service = ScriptedService::default();
     let server = Coverage::Both.serve(&service).await;
@@ -411,28 +301,6 @@ fn check_panels(prometheus: &Prometheus, begun: f64, ended: f64, wrong: &mut Vec
         );
     }
     assert_eq!(count, 14);
-}
-
-/// Returns what differs: values by more than 2 %, after a multiplication by `factor`, and series
-/// that are missing or, if `all` are expected, too many.
-fn differences(found: &[(Attributes, f64)], rows: &[Row], factor: f64, all: bool) -> Vec<String> {
-    let mut wrong = Vec::new();
-    for (labels, expected) in rows {
-        let is_it = |(found, _): &&(Attributes, f64)| {
-            labels
-                .iter()
-                .all(|(name, value)| found.get(*name).is_some_and(|found| found == value))
-        };
-        let of_it: Vec<f64> = found.iter().filter(is_it).map(|(_, value)| value * factor).collect();
-        match of_it[..] {
-            [value] if (value - expected).abs() <= 0.02 * expected => {}
-            _ => wrong.push(format!("{of_it:?} instead of {expected} for {labels:?}")),
-        }
-    }
-    if all && found.len() != rows.len() {
-        wrong.push(format!("other series: {found:?}"));
-    }
-    wrong
 }
 
 /// Waits until the alerts are those of the calls.

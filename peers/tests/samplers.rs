@@ -87,7 +87,7 @@ fn make_calls(row: usize, endpoint: &str, others: &str) {
         // Jaeger accepts no metrics and no log records.
         let _ = telemetry.shutdown(TIMEOUT).await;
     });
-    // They export the rest when they end.
+    // The processes export the rest when they end.
     for process in [shop, cashier] {
         drop(process.end());
     }

@@ -44,8 +44,10 @@ impl Collector {
         collector
     }
 
-    /// Starts a Collector that passes metrics on to a Prometheus by an exporter: `prometheus`, which
-    /// is scraped, or `otlp_http` or `prometheusremotewrite`, which need the address of `target`.
+    /// Starts a Collector that passes metrics on to a Prometheus by an exporter.
+    ///
+    /// The exporter is `prometheus`, which is scraped, or one of `otlp_http` and
+    /// `prometheusremotewrite`, which send to `target`.
     #[must_use]
     pub fn start_for_prometheus(program: &Path, exporter: &str, target: SocketAddr) -> Self {
         let mut collector = Self::stopped(program);
