@@ -36,7 +36,7 @@ impl Call {
     /// Sets the options of the layer that started the call, and counts the call as active.
     ///
     /// `grpc_sizes` tells whether gRPC's own metrics of message sizes are enabled.
-    #[cold]
+    #[inline]
     pub(crate) fn set_options(&mut self, options: Option<&Arc<CallOptions>>, grpc_sizes: bool, request: RequestFacts) {
         let method = self.unresolved.is_none().then_some(self.method);
         let sizes = MessageSizes::new_if_enabled(&self.instrumentation, method, grpc_sizes);
@@ -73,9 +73,11 @@ impl Call {
     /// Returns the outcome of a call that ends, as the user's function judges it.
     #[cold]
     pub(super) fn judge<'a>(&mut self, outcome: Outcome<'a>) -> Outcome<'a> {
-        // A method that is not known by now stays unknown.
-        self.extras
-            .set_method(self.method, &self.instrumentation, self.request_end.as_deref());
+        if self.unresolved.is_some() {
+            // A method that is not known by now stays unknown.
+            self.extras
+                .set_method(self.method, &self.instrumentation, self.request_end.as_deref());
+        }
         self.extras.judge(self.method, outcome)
     }
 
@@ -83,6 +85,17 @@ impl Call {
     #[cold]
     pub(super) fn end_extras(&mut self, elapsed: Duration, outcome: Outcome<'_>) {
         self.extras.record_metrics(self.method, outcome);
+        if self.extras.counts_messages() {
+            self.end_counted(elapsed, outcome);
+        }
+        if let Some(span) = self.tracing_span() {
+            self.end_tracing_span(span, outcome);
+        }
+    }
+
+    /// Records the numbers of messages on the span, and logs the call, as the options want.
+    #[inline(never)]
+    fn end_counted(&self, elapsed: Duration, outcome: Outcome<'_>) {
         let messages = self.extras.messages(self.side(), self.request_messages());
         if self.extras.counts_by_method() {
             self.set_message_counts(messages);
@@ -90,9 +103,6 @@ impl Call {
         let is_failure = outcome.error_type(self.side()).is_some();
         if let Some(remote) = self.extras.logged(elapsed, is_failure) {
             self.log(remote, elapsed, outcome, messages);
-        }
-        if let Some(span) = self.tracing_span() {
-            self.end_tracing_span(span, outcome);
         }
     }
 
@@ -110,6 +120,7 @@ impl Call {
     }
 
     /// Logs the end of the call in its context.
+    #[inline(never)]
     fn log(
         &self,
         remote: &Remote,
