@@ -20,6 +20,7 @@ mod growth;
 mod guard;
 mod measure;
 mod open_streams;
+mod options;
 mod report;
 mod request;
 mod row;

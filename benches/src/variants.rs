@@ -6,6 +6,7 @@ use tower::Layer;
 
 use crate::by_hand::ByHand;
 use crate::floor::{Floor, FloorClient, FloorServer, Guarded};
+use crate::options;
 use crate::proto::bench_server::BenchServer;
 use crate::rpc::{Answers, Rpc, Shape, of_client, to_server, to_server_streamed, to_server_without_addresses};
 use crate::sdk::Mode;
@@ -116,6 +117,7 @@ pub(crate) fn all() -> Vec<Variant> {
             of_client(FloorClient::new(Answers::new(), mode), mode, shape)
         }),
     ]);
+    all.extend(options::all());
     #[cfg(feature = "competitors")]
     all.extend(crate::competitors::clients());
     all

@@ -75,11 +75,20 @@ impl Running {
     ///
     /// Returns an error if no port is free.
     pub fn start(services: Routes) -> io::Result<Self> {
+        Running::start_with(ServerLayer::new(), services)
+    }
+
+    /// Like [`start`](Self::start), with a layer that has options.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if no port is free.
+    pub fn start_with(layer: ServerLayer, services: Routes) -> io::Result<Self> {
         // Disables Nagle's algorithm, which delays small messages by up to 40 ms.
         let incoming = TcpIncoming::bind((Ipv4Addr::LOCALHOST, 0).into())?.with_nodelay(Some(true));
         let address = incoming.local_addr()?;
         let (stop, stopped) = oneshot::channel::<()>();
-        let router = Server::builder().layer(ServerLayer::new()).add_routes(services);
+        let router = Server::builder().layer(layer).add_routes(services);
         let server = tokio::spawn(router.serve_with_incoming_shutdown(incoming, async {
             // An error means that the sender was dropped, which also stops the server.
             let _ = stopped.await;

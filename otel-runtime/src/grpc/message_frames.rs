@@ -83,15 +83,21 @@ impl MessageFrames {
     fn on_messages(&mut self, mut data: &[u8], mut message: impl FnMut(MessageHead)) -> u64 {
         let mut passed = 0;
         if self.head_len == 0 {
-            while let [flag, a, b, c, d, content @ ..] = data {
-                let size = u32::from_be_bytes([*a, *b, *c, *d]);
+            // The head of the last whole message: kept once, and not for each message.
+            let mut last = None;
+            while let Some((head, content)) = data.split_first_chunk::<HEAD>() {
+                let [flag, size @ ..] = *head;
+                let size = u32::from_be_bytes(size);
                 let Some(rest) = content.get(size as usize..) else {
                     break;
                 };
-                self.head = [*flag, *a, *b, *c, *d];
-                message(MessageHead { flag: *flag, size });
+                last = Some(head);
+                message(MessageHead { flag, size });
                 passed += u64::from(size);
                 data = rest;
+            }
+            if let Some(head) = last {
+                self.head = *head;
             }
         }
         if data.is_empty() {

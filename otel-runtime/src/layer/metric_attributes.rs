@@ -112,6 +112,7 @@ impl MetricAttributes {
 /// Returns a hash of the values.
 ///
 /// Callers may choose values of one hash. That is no harm: there are not more than the limit.
+#[inline]
 fn hash(values: Values<'_>) -> u64 {
     let mut mix = Mix::default();
     for value in values {
@@ -121,13 +122,16 @@ fn hash(values: Values<'_>) -> u64 {
         for chunk in chunks {
             mix.write_u64(u64::from_le_bytes(*chunk));
         }
-        for byte in rest {
-            mix.write_u64(u64::from(*byte));
+        if !rest.is_empty() {
+            // The last eight bytes, some of them again: a number at a time is cheaper than a byte.
+            let short = || rest.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+            mix.write_u64(value.last_chunk().map_or_else(short, |last| u64::from_le_bytes(*last)));
         }
     }
     mix.finish()
 }
 
+#[inline]
 fn cut(value: &str) -> &str {
     limits::cut(value, limits::NAME)
 }

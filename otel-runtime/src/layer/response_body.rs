@@ -133,7 +133,7 @@ impl<B: Body, R: ResponseRole> ResponseBody<B, R> {
         if call.has_ended() {
             return;
         }
-        if !call.extras().is_empty() {
+        if call.extras().counts_response() {
             call.extras().on_response(frame.as_ref());
         }
         match frame {

@@ -44,12 +44,14 @@ impl AttributeSet {
         }
     }
 
+    #[inline]
     pub(crate) fn has(&self, values: Values<'_>) -> bool {
         let own = self.values.iter().map(Option::as_deref);
         own.eq(values.iter().copied())
     }
 
     /// Returns the time series of a method with these values. `make` makes them of the attributes.
+    #[inline]
     pub(crate) fn series(
         &self,
         method: MethodKey,
@@ -60,6 +62,11 @@ impl AttributeSet {
             return Arc::clone(series);
         }
         drop(series);
+        self.insert(method, make)
+    }
+
+    #[cold]
+    fn insert(&self, method: MethodKey, make: impl FnOnce(&[KeyValue]) -> Arc<MethodMetrics>) -> Arc<MethodMetrics> {
         let metrics = make(&self.attributes);
         let mut series = self.series.write().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(series.entry(method).or_insert(metrics))

@@ -42,11 +42,11 @@ impl MethodCounts {
 
     #[inline]
     pub(crate) fn add_messages(&self, direction: Direction, messages: u64) {
-        let index = match direction {
-            Direction::Received => 1,
-            Direction::Sent => 2,
+        let count = match direction {
+            Direction::Received => &self.counts[1],
+            Direction::Sent => &self.counts[2],
         };
-        self.counts[index].fetch_add(messages.cast_signed(), Ordering::Relaxed);
+        count.fetch_add(messages.cast_signed(), Ordering::Relaxed);
     }
 }
 

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName};
 
 use super::call_log::{CallLog, Remote};
 use crate::grpc::failures::Failures;
+use crate::grpc::request_headers::get_first;
 use crate::metrics::attribute_set::AttributeSet;
 
 /// Options of a layer that its calls need until their end.
@@ -40,7 +41,7 @@ const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc
 
 /// Returns the number of earlier attempts, if the caller has told it.
 pub(crate) fn previous_attempts(headers: &HeaderMap) -> Option<i64> {
-    let attempts = headers.get(PREVIOUS_ATTEMPTS)?;
+    let attempts = get_first(headers, &PREVIOUS_ATTEMPTS)?;
     let attempts: u32 = attempts.to_str().ok()?.parse().ok()?;
     (attempts > 0).then_some(i64::from(attempts))
 }

@@ -193,9 +193,14 @@ pub(crate) fn run_in_client_context<T>(context: &Context, code: impl FnOnce() ->
 #[cold]
 #[inline(never)]
 pub(crate) fn enter(call: &ActiveCall) {
-    if call.tracing_span().is_none() {
-        return;
+    if call.tracing_span().is_some() {
+        enter_span(call);
     }
+}
+
+// Apart, so that a call with other options does not save registers for it.
+#[inline(never)]
+fn enter_span(call: &ActiveCall) {
     let _ = CURRENT.try_with(|current| current.late.enter(call, None));
 }
 

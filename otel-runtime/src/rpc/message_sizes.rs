@@ -172,6 +172,7 @@ impl BodyCounter {
         }
     }
 
+    #[inline]
     pub(super) fn direction(&self) -> Direction {
         self.direction
     }
@@ -185,7 +186,21 @@ impl BodyCounter {
     }
 
     /// Counts a frame of the body, or its end, and returns the number of messages that end in it.
+    #[inline]
     pub(crate) fn on_poll<D: Buf>(&mut self, frame: Option<&Frame<D>>) -> u64 {
+        if self.sizes.is_some() || self.observed.is_some() {
+            return self.on_told_poll(frame);
+        }
+        // Compiled apart, since sizes would cost each message.
+        let mut messages = 0;
+        if let Some(frame) = frame {
+            self.frames.on_frame(frame, |_| messages += 1);
+        }
+        messages
+    }
+
+    #[inline(never)]
+    fn on_told_poll<D: Buf>(&mut self, frame: Option<&Frame<D>>) -> u64 {
         let (sizes, direction) = (&self.sizes, self.direction);
         let mut messages = 0;
         let bytes = frame.map_or(0, |frame| {

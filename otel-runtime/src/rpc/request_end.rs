@@ -25,7 +25,10 @@ struct Counting {
     messages: AtomicU64,
     /// The part of `messages` that is not in `counts` yet.
     uncounted: AtomicU64,
-    counts: OnceLock<(Arc<MethodCounts>, Direction)>,
+    /// The counts of a method that is known when counting starts: cheaper than a lock.
+    counts: Option<(Arc<MethodCounts>, Direction)>,
+    /// The counts of a method that becomes known later.
+    late_counts: OnceLock<(Arc<MethodCounts>, Direction)>,
 }
 
 /// Number of ends that a thread keeps.
@@ -37,11 +40,22 @@ thread_local! {
 
 impl RequestEnd {
     /// Takes an end from the pool of this thread.
-    pub(crate) fn take(counts_messages: bool) -> Arc<Self> {
+    #[inline]
+    pub(crate) fn take() -> Arc<Self> {
         let pooled = POOL.try_with(|pool| pool.borrow_mut().pop()).ok().flatten();
-        let mut end = pooled.unwrap_or_default();
-        if counts_messages {
-            start_counting(&mut end);
+        pooled.unwrap_or_default()
+    }
+
+    /// Takes an end that counts messages from the pool of this thread. `counts` is `None` if the
+    /// method is not known yet.
+    #[cold]
+    pub(crate) fn take_counting(counts: Option<(Arc<MethodCounts>, Direction)>) -> Arc<Self> {
+        let mut end = RequestEnd::take();
+        // Nobody else has an end that is in the pool, or new.
+        if let Some(end) = Arc::get_mut(&mut end) {
+            let counting = end.counting.get_or_insert_default();
+            *counting.is_on.get_mut() = true;
+            counting.counts = counts;
         }
         end
     }
@@ -89,7 +103,7 @@ impl RequestEnd {
             return;
         };
         counting.messages.fetch_add(messages, Ordering::Relaxed);
-        if let Some((counts, direction)) = counting.counts.get() {
+        if let Some((counts, direction)) = counting.counts() {
             counts.add_messages(*direction, messages);
         } else {
             counting.uncounted.fetch_add(messages, Ordering::SeqCst);
@@ -101,7 +115,7 @@ impl RequestEnd {
     /// Adds the messages to those of their method.
     pub(super) fn set_counts(&self, counts: Arc<MethodCounts>, direction: Direction) {
         if let Some(counting) = self.counting() {
-            let _ = counting.counts.set((counts, direction));
+            let _ = counting.late_counts.set((counts, direction));
             counting.count();
         }
     }
@@ -113,17 +127,13 @@ impl RequestEnd {
 }
 
 impl Counting {
+    fn counts(&self) -> Option<&(Arc<MethodCounts>, Direction)> {
+        self.counts.as_ref().or_else(|| self.late_counts.get())
+    }
+
     fn count(&self) {
-        if let Some((counts, direction)) = self.counts.get() {
+        if let Some((counts, direction)) = self.counts() {
             counts.add_messages(*direction, self.uncounted.swap(0, Ordering::SeqCst));
         }
-    }
-}
-
-#[cold]
-fn start_counting(end: &mut Arc<RequestEnd>) {
-    // Nobody else has an end that is in the pool, or new.
-    if let Some(end) = Arc::get_mut(end) {
-        *end.counting.get_or_insert_default().is_on.get_mut() = true;
     }
 }

@@ -122,7 +122,12 @@ impl ServerLayer {
             let counter = self.options.counts_messages();
             let counter = counter.then(|| BodyCounter::new(Direction::Received));
             request_body::wrap(request.body_mut(), counter, |counts| {
-                Some(Arc::clone(end.insert(RequestEnd::take(counts))))
+                let watched = if counts {
+                    RequestEnd::take_counting(None)
+                } else {
+                    RequestEnd::take()
+                };
+                Some(Arc::clone(end.insert(watched)))
             });
         }
         let start = move |found| {

@@ -11,6 +11,7 @@ mod exports_to_self;
 mod headers;
 mod layers_and_paths;
 mod method_limit;
+mod metric_attribute_limit;
 mod names;
 mod propagators;
 mod public_endpoint;

@@ -34,9 +34,10 @@ fn more_contents(package: &str) -> &'static [&'static str] {
 }
 
 /// Pages with the badge of a feature: the crate, the page and the feature.
-const BADGES: [(&str, &str, &str); 2] = [
+const BADGES: [(&str, &str, &str); 3] = [
     ("otel-runtime", "otel_runtime/type.TracedChannel.html", "channel"),
     ("otel-setup", "otel_setup/enum.Protocol.html", "otlp"),
+    ("otel-setup", "otel_setup/testing/index.html", "testing"),
 ];
 
 /// Builds the documentation as docs.rs does, with the badges of features.

@@ -36,7 +36,7 @@ impl Call {
     /// Sets the options of the layer that started the call, and counts the call as active.
     ///
     /// `grpc_sizes` tells whether gRPC's own metrics of message sizes are enabled.
-    #[cold]
+    #[inline]
     pub(crate) fn set_options(&mut self, options: Option<&Arc<CallOptions>>, grpc_sizes: bool, request: RequestFacts) {
         let method = self.unresolved.is_none().then_some(self.method);
         let sizes = MessageSizes::new_if_enabled(&self.instrumentation, method, grpc_sizes);
@@ -76,9 +76,11 @@ impl Call {
         if !self.extras.has_options() {
             return outcome;
         }
-        // A method that is not known by now stays unknown.
-        self.extras
-            .set_method(self.method, &self.instrumentation, self.request_end.as_deref());
+        if self.unresolved.is_some() {
+            // A method that is not known by now stays unknown.
+            self.extras
+                .set_method(self.method, &self.instrumentation, self.request_end.as_deref());
+        }
         self.extras.judge(self.method, outcome)
     }
 
@@ -95,6 +97,14 @@ impl Call {
 
     fn end_options(&mut self, elapsed: Duration, outcome: Outcome<'_>) {
         self.extras.record_metrics(self.method, outcome);
+        if self.extras.counts_messages() {
+            self.end_counted(elapsed, outcome);
+        }
+    }
+
+    /// Records the numbers of messages on the span, and logs the call, as the options want.
+    #[inline(never)]
+    fn end_counted(&self, elapsed: Duration, outcome: Outcome<'_>) {
         let messages = self.extras.messages(self.side(), self.request_messages());
         if self.extras.counts_by_method() {
             self.set_message_counts(messages);
@@ -119,6 +129,7 @@ impl Call {
     }
 
     /// Logs the end of the call in its context.
+    #[inline(never)]
     fn log(
         &self,
         remote: &Remote,

@@ -239,14 +239,19 @@ impl Call {
 
     /// Watches the request's body for an early end.
     pub(crate) fn watch_request(&mut self, counts_messages: bool) -> Arc<RequestEnd> {
-        let end = self.request_end.insert(RequestEnd::take(counts_messages));
-        self.extras.watch(end, self.method.side());
-        Arc::clone(end)
+        let end = if counts_messages {
+            RequestEnd::take_counting(self.extras.request_counts(self.side()))
+        } else {
+            RequestEnd::take()
+        };
+        Arc::clone(self.request_end.insert(end))
     }
 
     /// Takes the end of a request's body that has been watched before the call started.
     pub(crate) fn set_request_end(&mut self, end: Arc<RequestEnd>) {
-        self.extras.watch(&end, self.side());
+        if let Some((counts, direction)) = self.extras.request_counts(self.side()) {
+            end.set_counts(counts, direction);
+        }
         self.request_end = Some(end);
     }
 

@@ -22,6 +22,7 @@ use crate::grpc::side::{Direction, Side};
 use crate::guard;
 use crate::instrumentation::Instrumentation;
 use crate::method::Method;
+use crate::metrics::message_counts::MethodCounts;
 use crate::metrics::series::MethodMetrics;
 use crate::observer::RunningCall;
 
@@ -31,7 +32,7 @@ pub(crate) struct Extras(Option<Box<State>>);
 
 impl Extras {
     /// Sets the options of the layer that started the call.
-    #[cold]
+    #[inline]
     pub(crate) fn set_options(
         &mut self,
         options: Option<&Arc<CallOptions>>,
@@ -55,7 +56,7 @@ impl Extras {
         state.is_some_and(|state| state.options.is_some() || state.message_sizes.is_some())
     }
 
-    #[cold]
+    #[inline]
     fn state(&mut self) -> &mut State {
         self.0.get_or_insert_with(take)
     }
@@ -99,12 +100,21 @@ impl Extras {
     /// Starts to count the messages of a response, if they are counted.
     #[inline]
     pub(crate) fn start_response(&mut self, direction: Direction, headers: &HeaderMap) {
-        if let Some(state) = &mut self.0 {
+        if let Some(state) = &mut self.0
+            && state.wants_messages()
+        {
             state.start_response(direction, headers);
         }
     }
 
-    /// Counts what a poll of the response yielded.
+    /// Returns `true` if the messages of the response are counted.
+    #[inline]
+    pub(crate) fn counts_response(&self) -> bool {
+        self.0.as_ref().is_some_and(|state| state.response.is_some())
+    }
+
+    /// Counts what a poll of the response yielded, if its messages are
+    /// [counted](Self::counts_response).
     #[cold]
     #[inline(never)]
     pub(crate) fn on_response<D: Buf, E>(&mut self, frame: Option<&Result<Frame<D>, E>>) {
@@ -139,15 +149,15 @@ impl Extras {
         self.0.as_deref().is_some_and(State::counts_by_method)
     }
 
-    /// Lets the body of the request add its messages to those of the method.
-    pub(crate) fn watch(&self, end: &RequestEnd, side: Side) {
-        if let Some(counts) = self.0.as_ref().and_then(|state| state.counts.as_ref()) {
-            end.set_counts(Arc::clone(counts), side.request_direction());
-        }
+    /// Returns the counts that the messages of the request belong to, if the method is known.
+    #[inline]
+    pub(crate) fn request_counts(&self, side: Side) -> Option<(Arc<MethodCounts>, Direction)> {
+        let counts = self.0.as_ref()?.counts.as_ref()?;
+        Some((Arc::clone(counts), side.request_direction()))
     }
 
     /// Sets the method once it is known, and counts by method what has passed until now.
-    #[cold]
+    #[inline]
     pub(crate) fn set_method(
         &mut self,
         method: &'static Method,
@@ -166,7 +176,7 @@ impl Extras {
     }
 
     /// Sets the time series of the call, if they have attributes of the user's own.
-    #[cold]
+    #[inline]
     pub(crate) fn set_series(&mut self, method: &'static Method, instrumentation: &Instrumentation) {
         if let Some(state) = &mut self.0
             && let Some(attributes) = &state.request.attributes
@@ -185,6 +195,7 @@ impl Extras {
     }
 
     /// Records the end of the call in the metrics that the options want.
+    #[inline]
     pub(crate) fn record_metrics(&self, method: &'static Method, outcome: Outcome<'_>) {
         if let Some(sizes) = self.message_sizes() {
             guard::METER.run(|| sizes.end(method, outcome));
@@ -201,6 +212,12 @@ impl Extras {
         }
     }
 
+    /// Returns `true` if messages are counted, for the span of the call or its log event.
+    #[inline]
+    pub(crate) fn counts_messages(&self) -> bool {
+        self.0.as_deref().is_some_and(State::counts_messages)
+    }
+
     /// Returns the number of earlier attempts, if the caller has told it.
     pub(crate) fn previous_attempts(&self) -> Option<i64> {
         self.0.as_ref()?.request.previous_attempts
@@ -214,7 +231,7 @@ impl Extras {
     }
 
     /// Returns the outcome of the call as the user's function judges it.
-    #[cold]
+    #[inline]
     pub(crate) fn judge<'a>(&self, method: &'static Method, outcome: Outcome<'a>) -> Outcome<'a> {
         let options = self.0.as_ref().and_then(|state| state.options.as_ref());
         match options.and_then(|options| options.failures.as_ref()) {

@@ -54,22 +54,30 @@ impl State {
         self.options.as_ref()?.log
     }
 
+    #[inline]
     pub(super) fn counts_messages(&self) -> bool {
         self.options.as_ref().is_some_and(|options| options.counts_messages())
     }
 
-    #[cold]
+    #[inline]
     pub(super) fn watches_request(&self) -> bool {
         self.reads_messages() || self.counts_by_method()
     }
 
+    #[inline]
     pub(super) fn reads_messages(&self) -> bool {
         self.message_sizes.is_some() || self.observed.is_some()
     }
 
+    /// Returns `true` if messages are counted, or told to anyone.
+    #[inline]
+    pub(super) fn wants_messages(&self) -> bool {
+        self.reads_messages() || self.counts_messages()
+    }
+
     /// Returns a counter for the messages of one body, if they are counted.
     pub(super) fn counter(&self, direction: Direction) -> Option<BodyCounter> {
-        (self.reads_messages() || self.counts_messages())
+        self.wants_messages()
             .then(|| BodyCounter::with(direction, self.message_sizes.clone(), self.observed.clone()))
     }
 
@@ -83,6 +91,7 @@ impl State {
         }
     }
 
+    #[inline]
     pub(super) fn on_response<D: Buf>(&mut self, frame: Option<&Frame<D>>) {
         let Some(counter) = &mut self.response else {
             return;
@@ -95,11 +104,13 @@ impl State {
         }
     }
 
+    #[inline]
     pub(super) fn counts_by_method(&self) -> bool {
         self.options.as_ref().is_some_and(|options| options.message_counts)
     }
 
     /// Sets the method once it is known, and counts by method what has passed until now.
+    #[inline]
     pub(super) fn set_method(
         &mut self,
         method: &'static Method,
@@ -109,9 +120,18 @@ impl State {
         if let Some(sizes) = &self.message_sizes {
             sizes.set_method(method);
         }
-        if !self.counts_by_method() || self.counts.is_some() {
-            return;
+        if self.counts_by_method() && self.counts.is_none() {
+            self.count_by_method(method, instrumentation, request_end);
         }
+    }
+
+    #[inline(never)]
+    fn count_by_method(
+        &mut self,
+        method: &'static Method,
+        instrumentation: &Instrumentation,
+        request_end: Option<&RequestEnd>,
+    ) {
         let side = method.side();
         let counts = guard::METER.run(|| method.message_counts(instrumentation.instruments()));
         let Some(counts) = counts else {

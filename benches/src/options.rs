@@ -1,0 +1,53 @@
+//! Variants of layers with an option that is off by default.
+//!
+//! What an option costs is the difference to the layer's own row.
+
+use otel_runtime::{ClientLayer, LoggedCalls, RpcRequest, ServerLayer};
+use tower::Layer;
+
+use crate::proto::bench_server::BenchServer;
+use crate::rpc::{Answers, Rpc, Shape, of_client, to_server_without_addresses};
+use crate::sdk::Mode;
+use crate::service::Traced;
+use crate::variant::{BARE_CLIENT, BARE_WITHOUT_ADDRESSES, Variant};
+
+macro_rules! server {
+    ($option:literal, $set:expr) => {
+        Variant::ours(
+            concat!("attribute + ServerLayer, no addresses, ", $option),
+            BARE_WITHOUT_ADDRESSES,
+            |mode, shape| to_server($set(ServerLayer::new()), mode, shape),
+        )
+    };
+}
+
+macro_rules! client {
+    ($option:literal, $set:expr) => {
+        Variant::ours(concat!("ClientLayer, ", $option), BARE_CLIENT, |mode, shape| {
+            let layer: ClientLayer = $set(ClientLayer::new("bench.example:50051"));
+            of_client(layer.layer(Answers::new()), mode, shape)
+        })
+    };
+}
+
+pub(crate) fn all() -> [Variant; 6] {
+    [
+        server!("failures", |layer: ServerLayer| layer.failures(|_, _| None)),
+        server!("log_calls", |layer: ServerLayer| layer.log_calls(LoggedCalls::All)),
+        server!("message_counts", ServerLayer::message_counts),
+        server!("metric_attributes", |layer: ServerLayer| layer
+            .metric_attributes(["path"], path)),
+        client!("message_counts", ClientLayer::message_counts),
+        client!("metric_attributes", |layer: ClientLayer| layer
+            .metric_attributes(["path"], path)),
+    ]
+}
+
+fn to_server(layer: ServerLayer, mode: Mode, shape: Shape) -> Rpc {
+    to_server_without_addresses(layer.layer(BenchServer::new(Traced)), mode, shape)
+}
+
+/// Returns a value that costs next to nothing. A header costs some 240 instructions.
+fn path<'a>(request: &RpcRequest<'a>) -> [Option<&'a str>; 1] {
+    [Some(request.path())]
+}
