@@ -1,6 +1,6 @@
 //! Variants of layers with an option that is off by default.
 //!
-//! What an option costs is the difference to the layer's own row.
+//! The difference to the row of the layer alone is the cost of an option.
 
 use otel_runtime::{ClientLayer, LoggedCalls, RpcRequest, ServerLayer};
 use tower::Layer;

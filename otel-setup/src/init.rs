@@ -82,28 +82,7 @@ fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
 
     // The globals come last: an error above leaves them unchanged.
     IS_SET_UP.fetch_or(providers.process.is_some(), Ordering::Relaxed);
-    if let Some(tracers) = &providers.tracers {
-        global::set_tracer_provider(tracers.clone());
-    }
-    if let Some(meters) = &providers.meters {
-        global::set_meter_provider(CallbackGuard(meters.clone()));
-    }
-    let propagator_warning = if let Some(set_propagator) = builder.set_propagator.take() {
-        set_propagator();
-        None
-    } else {
-        let (propagator, warning) = propagation::parse_names(&source.propagators());
-        propagation::set_global(propagator);
-        warning
-    };
-    #[cfg(feature = "config-file")]
-    if let Source::File(config, _) = &source {
-        let options = &config.instrumentation;
-        otel_runtime::set_stability_opt_in(options.stability_opt_in.clone());
-        if let Some(layers) = &options.layers {
-            layers.set_defaults();
-        }
-    }
+    let propagator_warning = set_globals(&providers, &source, builder.set_propagator.take());
     for warning in source.into_warnings().into_iter().chain(propagator_warning) {
         log_warning(&warning);
     }
@@ -113,6 +92,34 @@ fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
         providers: Arc::new(providers),
         layers,
     })
+}
+
+/// A function of [`Builder::propagator`] that sets the global one.
+type SetPropagator = Box<dyn FnOnce() + Send + Sync>;
+
+/// Sets what is global. Returns a warning of propagators that are not known.
+fn set_globals(providers: &Providers, source: &Source, set_propagator: Option<SetPropagator>) -> Option<String> {
+    if let Some(tracers) = &providers.tracers {
+        global::set_tracer_provider(tracers.clone());
+    }
+    if let Some(meters) = &providers.meters {
+        global::set_meter_provider(CallbackGuard(meters.clone()));
+    }
+    #[cfg(feature = "config-file")]
+    if let Source::File(config, _) = &source {
+        let options = &config.instrumentation;
+        otel_runtime::set_stability_opt_in(options.stability_opt_in.clone());
+        if let Some(layers) = &options.layers {
+            layers.set_defaults();
+        }
+    }
+    if let Some(set_propagator) = set_propagator {
+        set_propagator();
+        return None;
+    }
+    let (propagator, warning) = propagation::parse_names(&source.propagators());
+    propagation::set_global(propagator);
+    warning
 }
 
 /// The source of the settings that the program does not make.

@@ -94,7 +94,7 @@ async fn queries_find_the_metrics_of_options() {
         r#"sum(rpc_server_call_duration_seconds_count{error_type!=""})"#,
         &[("", 1.0)],
     );
-    // What runs is there while it runs.
+    // A running RPC is there while it runs.
     let active = format!(r#"sum by (tenant) (rpc_server_active_requests{{rpc_method="{STREAM}"}})"#);
     wait_for(&active, &[("acme", 1.0)]);
     let by_method = |name: &str| format!("sum by (grpc_method) (grpc_server_call_{name}_total)");

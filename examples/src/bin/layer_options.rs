@@ -45,7 +45,7 @@ fn tenant<'a>(request: &RpcRequest<'a>) -> [Option<&'a str>; 1] {
 
 fn layer() -> ServerLayer {
     ServerLayer::new()
-        // One line for each RPC, as an access log has.
+        // A line for each RPC, as an access log has.
         .log_calls(LoggedCalls::All)
         // Counters that go up while a stream runs, and the numbers on its span.
         .message_counts()

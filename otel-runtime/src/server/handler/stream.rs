@@ -179,7 +179,10 @@ fn poll_inside<T, S>(call: &mut HandlerCall, mut stream: Pin<&mut S>, cx: &mut C
 where
     S: Stream<Item = Result<T, Status>>,
 {
-    let polled = call.run(|| stream.as_mut().poll_next(cx));
+    let mut polled = Poll::Pending;
+    // Forgets the `Pending`, which an assignment would drop. The message does not pass through
+    // `run`, which would copy it.
+    call.run(|| std::mem::forget(std::mem::replace(&mut polled, stream.as_mut().poll_next(cx))));
     match &polled {
         Poll::Ready(None) => call.on_stream_end(None),
         Poll::Ready(Some(Err(status))) => call.on_stream_end(Some(status)),

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, ExponentialHistogramDataPoint, MetricData};
 
 use crate::prometheus::exemplars::{Exemplar, Exemplars};
 use crate::prometheus::exponential::explicit;
@@ -39,6 +39,20 @@ struct Buckets {
     count: u64,
     sum: f64,
     exemplars: Vec<Exemplar>,
+}
+
+impl Buckets {
+    /// Converts a data point of an exponential histogram, which has no exemplars.
+    fn of_exponential<T: Number>(point: &ExponentialHistogramDataPoint<T>) -> Self {
+        let (bounds, counts) = explicit(point);
+        Buckets {
+            bounds,
+            counts,
+            count: point.count() as u64,
+            sum: point.sum().as_f64(),
+            exemplars: Vec::new(),
+        }
+    }
 }
 
 impl<'s, 'a> Text<'s, 'a> {
@@ -161,15 +175,7 @@ impl<'s, 'a> Text<'s, 'a> {
             MetricData::ExponentialHistogram(histogram) => {
                 for point in histogram.data_points() {
                     if let Some(start) = self.start(family, scope, point.attributes(), histogram.start_time()) {
-                        let (bounds, counts) = explicit(point);
-                        let buckets = Buckets {
-                            bounds,
-                            counts,
-                            count: point.count() as u64,
-                            sum: point.sum().as_f64(),
-                            exemplars: Vec::new(),
-                        };
-                        self.histogram(family, &buckets, start);
+                        self.histogram(family, &Buckets::of_exponential(point), start);
                     }
                 }
             }
