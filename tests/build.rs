@@ -1,15 +1,17 @@
 //! Generates the services that the tests implement, without protoc, and the modules of the test
 //! binary `ui`.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
+
+#[path = "ui/services.rs"]
+mod services;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// The folder of the services that the attribute accepts.
 const ACCEPTED: &str = "ui/pass";
-/// The folder of those that are compiled with every order of their attributes.
-const EACH_ORDER: &str = "ui/pass/each_order";
 
 fn main() -> Result<()> {
     println!("cargo::rerun-if-changed=proto");
@@ -32,52 +34,20 @@ fn generate(name: &str, configure: impl Fn(tonic_prost_build::Builder) -> tonic_
     Ok(())
 }
 
-/// Writes `accepted.rs`, with a module for each file in [`ACCEPTED`].
-///
-/// A file in [`EACH_ORDER`] becomes several modules: with the attribute above `#[async_trait]`,
-/// below it, and without `#[async_trait]`, unless the first line says that the file needs it.
+/// Writes `accepted.rs`, with a module for each service in [`ACCEPTED`].
 fn list_accepted() -> Result<()> {
-    let mut modules = Vec::new();
-    for file in files(ACCEPTED)? {
-        modules.push(module(&fs::canonicalize(file)?));
+    let mut modules = String::new();
+    for services::Service { name, code } in services::accepted(Path::new(ACCEPTED))? {
+        let file = out_dir()?.join(format!("{name}.rs"));
+        fs::write(&file, code)?;
+        // The files deny warnings of the compiler. No test calls the services. `cargo xtask check
+        // clippy-shapes` lints them.
+        let allowed = "dead_code, unreachable_pub, rust_2018_idioms, clippy::all, clippy::pedantic";
+        let path = file.display();
+        writeln!(modules, "#[allow({allowed})]\n#[path = \"{path}\"]\nmod {name};")?;
     }
-    for file in files(EACH_ORDER)? {
-        let above = fs::read_to_string(&file)?;
-        let below = above.replace(
-            "#[traced_service]\n#[tonic::async_trait]\n",
-            "#[tonic::async_trait]\n#[traced_service]\n",
-        );
-        let mut orders = vec![("above", above.clone()), ("below", below)];
-        if !above.starts_with("// Needs `#[async_trait]`") {
-            orders.push(("without", above.replace("#[tonic::async_trait]\n", "")));
-        }
-        let name = file.file_stem().unwrap().to_string_lossy();
-        for (order, code) in orders {
-            let file = out_dir()?.join(format!("{name}_{order}_async_trait.rs"));
-            fs::write(&file, code)?;
-            modules.push(module(&file));
-        }
-    }
-    fs::write(out_dir()?.join("accepted.rs"), modules.concat())?;
+    fs::write(out_dir()?.join("accepted.rs"), modules)?;
     Ok(())
-}
-
-/// Returns the Rust files of a folder, in a fixed order.
-fn files(folder: &str) -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
-    let mut files = entries.collect::<Result<Vec<_>>>()?;
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "rs"));
-    files.sort();
-    Ok(files)
-}
-
-/// Returns the declaration of a module.
-fn module(file: &Path) -> String {
-    let name = file.file_stem().unwrap().to_string_lossy();
-    // The files deny warnings of the compiler. No test calls the services.
-    let allowed = "dead_code, unreachable_pub, rust_2018_idioms, clippy::all, clippy::pedantic";
-    let path = file.display();
-    format!("#[allow({allowed})]\n#[path = \"{path}\"]\nmod {name};\n")
 }
 
 fn out_dir() -> Result<PathBuf> {

@@ -42,7 +42,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        ["one", variant, mode, shape, how] => measure::one(variant, mode.parse()?, shape.parse()?, how),
+        ["one", variant, mode, shape, how] => {
+            let variants = variants::all().into_iter().chain(growth::variants());
+            measure::one(variants, variant, mode.parse()?, shape.parse()?, how)
+        }
         ["open", variant, mode, shape, count] => {
             open_streams::one(variant, mode.parse()?, shape.parse()?, count.parse()?)
         }

@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use crate::rpc::{Rpc, Shape};
 use crate::sdk::{self, Mode};
-use crate::variant::Whose;
-use crate::{allocations, callgrind, growth, variants};
+use crate::variant::{Variant, Whose};
+use crate::{allocations, callgrind};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -85,8 +85,13 @@ impl Subject<'_> {
 }
 
 /// Runs the process of one measurement.
-pub(crate) fn one(variant: &str, mode: Mode, shape: Shape, how: &str) -> Result<()> {
-    let mut variants = variants::all().into_iter().chain(growth::variants());
+pub(crate) fn one(
+    mut variants: impl Iterator<Item = Variant>,
+    variant: &str,
+    mode: Mode,
+    shape: Shape,
+    how: &str,
+) -> Result<()> {
     let found = variants.find(|known| known.name == variant);
     let variant = found.ok_or_else(|| format!("no variant {variant}"))?;
     let installed = sdk::install(mode, variant.whose == Whose::Ours);

@@ -84,8 +84,8 @@ fn instrument_method(args: TokenStream, item: TokenStream) -> Result<ImplItemFn>
         let body = shape::braced(quote!(#type_hint #destructure #statements), body_span);
         let respond = Ident::new(&respond.to_string(), span);
         let call = Ident::new("__call", Span::mixed_site());
-        let start = quote!(*#call = #start);
-        let future = quote_spanned!(span=> #returning.#respond(move |#call| { #start; async move #body }));
+        let start = use_of(&request, quote!(*#call = #start;));
+        let future = quote_spanned!(span=> #returning.#respond(move |#call| { #start async move #body }));
         quote! {
             #import
             static __RPC: #runtime::__private::MethodDescriptor = #runtime::__private::MethodDescriptor::#constructor;
@@ -111,6 +111,17 @@ fn import(respond: &Ident, sig: &Signature, runtime: &Path) -> Option<TokenStrea
         quote!(RespondUnary)
     };
     (respond == "__respond").then(|| quote!(use #runtime::__private::#from as _;))
+}
+
+/// Allows a statement to use the argument if its name says that it is unused, such as `_request`.
+fn use_of(request: &Ident, statement: TokenStream) -> TokenStream {
+    let name = request.to_string();
+    // Only a block can have an attribute.
+    if name.starts_with('_') && !name.starts_with("__") {
+        quote!(#[allow(clippy::used_underscore_binding)] { #statement })
+    } else {
+        statement
+    }
 }
 
 fn changed_by_another_attribute(method: &Ident) -> Error {

@@ -7,7 +7,7 @@
 //! attribute. An error in an argument affects none of that, because the impl is then returned
 //! unchanged.
 
-use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::parse::discouraged::Speculative;
 use syn::parse::{ParseStream, Parser};
@@ -105,7 +105,8 @@ fn impl_item(input: ParseStream<'_>) -> Result<ImplItem> {
     if let Ok(mut method) = method_head(&ahead)
         && ahead.peek(Brace)
     {
-        method.block = verbatim_block(Brace::default(), ahead.parse::<Group>()?.into_token_stream());
+        // A body that `macro_rules!` passes as `$body:block` is an invisible group of braces.
+        method.block = verbatim_block(Brace::default(), ahead.parse::<TokenTree>()?.into_token_stream());
         input.advance_to(&ahead);
         return Ok(ImplItem::Fn(method));
     }
@@ -118,7 +119,8 @@ fn is_braced(token: &TokenTree) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use proc_macro2::{TokenStream, TokenTree};
+    use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+    use quote::quote;
     use syn::{ImplItem, parse_quote};
 
     use crate::{expand, method, source};
@@ -167,6 +169,19 @@ mod tests {
             error(parse_quote!(impl Greeter for MyGreeter { async fn say_hello(&self, request) {} })),
             "expected `:`"
         );
+    }
+
+    #[test]
+    fn accepts_a_body_from_a_macro() {
+        let body = Group::new(Delimiter::None, quote!({ Err(gone()) }));
+        let service =
+            source::parse_impl(quote!(impl Greeter for MyGreeter { async fn say_hello(&self, _: A) -> B #body }));
+        let tokens: Vec<TokenTree> = source::to_tokens(service.unwrap()).into_iter().collect();
+        let Some(TokenTree::Group(items)) = tokens.last() else {
+            panic!("expected an impl")
+        };
+        let last = items.stream().into_iter().last().unwrap();
+        assert!(matches!(last, TokenTree::Group(group) if group.delimiter() == Delimiter::None));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use http::HeaderMap;
-use opentelemetry::global::{self, BoxedTracer};
+use opentelemetry::global::{self, BoxedSpan, BoxedTracer};
 use opentelemetry::metrics::{Meter, MeterProvider, NoopMeterProvider};
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::noop::NoopTracer;
@@ -18,7 +18,7 @@ use crate::metrics::duration_boundaries;
 use crate::metrics::instruments::{Instruments, Meters};
 use crate::propagation::known::Known;
 use crate::propagation::{self, Headers, Limited};
-use crate::span::{SpanAttributes, StartedSpan};
+use crate::span::StartedSpan;
 use crate::{guard, semconv, versions};
 
 /// The providers and the propagator that calls are recorded with, instead of the global ones.
@@ -113,7 +113,8 @@ impl Instrumentation {
         !self.0.tracer_is_noop.load(Ordering::Relaxed)
     }
 
-    /// Starts a child span of the span in `parent`, which `builder` describes.
+    /// Starts a child span of the span in `parent`, which `builder` describes, and calls
+    /// `if_recording` with it if it is recording.
     ///
     /// Returns `None` if telemetry is suppressed, if the tracer turns out to be a no-op, or if it
     /// panics.
@@ -122,7 +123,7 @@ impl Instrumentation {
         &self,
         parent: &Context,
         builder: impl FnOnce() -> SpanBuilder,
-        attributes: &dyn SpanAttributes,
+        if_recording: impl FnOnce(&mut BoxedSpan),
     ) -> Option<StartedSpan> {
         if parent.is_telemetry_suppressed() {
             return None;
@@ -130,7 +131,7 @@ impl Instrumentation {
         let started = guard::TRACER.run(|| {
             let mut span = self.0.tracer.build_with_context(builder(), parent);
             if span.is_recording() {
-                attributes.if_recording(&mut span);
+                if_recording(&mut span);
                 return Some(StartedSpan::Recording(span));
             }
             let parent = parent.span();

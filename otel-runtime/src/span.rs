@@ -13,13 +13,9 @@ pub(crate) trait SpanAttributes {
     /// Adds the attributes that a sampler sees, beside `rpc.system.name` and `rpc.method`.
     fn at_start(&self, attributes: &mut Vec<KeyValue>);
 
-    /// Adds the attributes that only a recording span needs.
-    fn if_recording(&self, span: &mut BoxedSpan);
-
-    /// Returns the address of the client's socket, at a server whose span is recording.
-    fn peer(&self) -> Option<SocketAddr> {
-        None
-    }
+    /// Adds the attributes that only a recording span needs. Returns the address of the client's
+    /// socket, at a server.
+    fn if_recording(&self, span: &mut BoxedSpan) -> Option<SocketAddr>;
 }
 
 /// A span that a tracer started.

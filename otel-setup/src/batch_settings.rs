@@ -194,6 +194,19 @@ mod tests {
         }
     }
 
+    /// The channels of the SDK allocate all their slots at once. The chapter about variables tells
+    /// how much the largest queues take.
+    #[test]
+    fn the_largest_queues_take_25_megabytes() {
+        let span = size_of::<trace::SpanData>() + size_of::<usize>();
+        // The SDK boxes a record and its scope.
+        let record = 2 * size_of::<usize>();
+        for (slot, at_most) in [(span, 25_000_000), (record, 1_100_000)] {
+            assert!(slot * MAX_QUEUE <= at_most, "{}", slot * MAX_QUEUE);
+        }
+        assert!(span * MAX_QUEUE > 20_000_000);
+    }
+
     #[test]
     fn a_batch_is_at_most_as_large_as_the_queue() {
         let env = Env::from_vars([

@@ -35,10 +35,10 @@ pub enum Exporter {
     /// (`OTEL_BSP_MAX_QUEUE_SIZE`, `OTEL_BLRP_MAX_QUEUE_SIZE`), one batch of each, and one export
     /// of metrics. Spans and log records that find their queue full are lost.
     ///
-    /// An outage of the receiver is logged once, and so is its end.
-    /// [`shutdown`](crate::Telemetry::shutdown) reports the total losses. Items of a [partial
-    /// success](https://opentelemetry.io/docs/specs/otlp/#partial-success) count as delivered even
-    /// if the receiver rejects them. The SDK logs the rejection.
+    /// Losses are logged, at most once a minute for each reason, and
+    /// [`shutdown`](crate::Telemetry::shutdown) reports their number. The rejected items of a
+    /// [partial success](https://opentelemetry.io/docs/specs/otlp/#partial-success) are lost as
+    /// well. [Outages](crate::docs::outages) has the rules of retries.
     #[cfg(feature = "otlp")]
     Otlp,
     /// `console`: writes to stdout, as text or [as JSON](crate::Builder::console_json).

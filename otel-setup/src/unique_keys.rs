@@ -4,7 +4,11 @@
 //!
 //! The SDK appends an attribute that is set again. Most backends show the first value then.
 //!
-//! A data point keeps the first value instead, since the SDK aggregates by it.
+//! A data point keeps the first value instead. The SDK sorts a copy of a measurement's attributes,
+//! drops all but the first of equal keys, and aggregates by the rest: `sort_and_dedup` in
+//! `metrics/internal/mod.rs` of `opentelemetry_sdk` 0.33.1. Measurements that differ in a later
+//! value alone share one time series, which an exporter cannot divide.
+//! <https://github.com/open-telemetry/opentelemetry-rust/issues/1098> is about it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;

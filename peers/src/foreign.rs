@@ -9,7 +9,6 @@ use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 
-use crate::interop::launch::Launcher;
 use crate::tools::{installed, output_of};
 use integration_tests::child::DrivenProcess;
 use integration_tests::collector::{Collector, Content, Received};
@@ -20,9 +19,9 @@ const NEEDS_NODE: &str = "Node.js 20 or newer with npm, and a registry for it";
 /// A language: its interpreter and its programs.
 #[derive(Debug)]
 pub struct Language {
-    interpreter: String,
-    programs: &'static str,
-    variables: Vec<(&'static str, String)>,
+    pub(crate) interpreter: String,
+    pub(crate) programs: &'static str,
+    pub(crate) variables: Vec<(&'static str, String)>,
 }
 
 impl Language {
@@ -77,16 +76,6 @@ impl Language {
             interpreter: interpreter.trim().to_owned(),
             programs: PROGRAMS,
             variables: vec![("NODE_PATH", modules)],
-        }
-    }
-
-    /// Returns what starts the programs for a client and for a server.
-    pub(crate) fn launcher(&self, client: &str, server: &str) -> Launcher {
-        Launcher {
-            program: self.interpreter.clone().into(),
-            arguments: Vec::new(),
-            roles: [client, server].map(|program| vec![format!("{}/{program}", self.programs)]),
-            variables: self.variables.clone(),
         }
     }
 

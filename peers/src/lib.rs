@@ -6,8 +6,10 @@
 pub mod backends;
 pub mod browser;
 pub mod daemon;
+pub mod dashboards;
 pub mod foreign;
 pub mod interop;
+mod page;
 pub mod prometheus;
 pub mod proxies;
 pub mod tools;

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::tools::{installed, output_of};
 use integration_tests::http;
@@ -103,13 +103,22 @@ impl Prometheus {
     /// Starts Prometheus for these services and with these flags, and waits until it is ready.
     #[must_use]
     pub fn start_with(programs: &Programs, services: &[SocketAddr], flags: &[&str]) -> Self {
+        let targets: Vec<String> = services.iter().map(ToString::to_string).collect();
+        let job = json!({"job_name": "service", "static_configs": [{"targets": targets}]});
+        Prometheus::configured(programs, json!({"scrape_configs": [job]}), flags)
+    }
+
+    /// Starts Prometheus with this configuration and these flags, and waits until it is ready.
+    ///
+    /// Prometheus scrapes and evaluates rules twice a second.
+    #[must_use]
+    pub fn configured(programs: &Programs, mut configuration: Value, flags: &[&str]) -> Self {
         let data = tempfile::tempdir().unwrap();
         let settings = data.path().join("prometheus.yml");
-        let scrapes = "{scrape_interval: 500ms, scrape_timeout: 500ms}";
-        let targets: Vec<String> = services.iter().map(|service| format!("'{service}'")).collect();
-        let targets = targets.join(", ");
-        let jobs = format!("[{{job_name: service, static_configs: [{{targets: [{targets}]}}]}}]");
-        fs::write(&settings, format!("global: {scrapes}\nscrape_configs: {jobs}\n")).unwrap();
+        configuration["global"] =
+            json!({"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms"});
+        // JSON is YAML.
+        fs::write(&settings, configuration.to_string()).unwrap();
         let mut process = Command::new(&programs.prometheus)
             .arg(format!("--config.file={}", settings.display()))
             .arg(format!("--storage.tsdb.path={}", data.path().join("data").display()))

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use integration_tests::own_process::in_own_process_with;
 use integration_tests::server::TIMEOUT;
 use otel_setup::{Exporter, ShutdownError, Signal};
-use peers::backends::{self, Collector, Jaeger, install_collector, install_jaeger, scraped, wait_for};
+use peers::backends::{self, Collector, Jaeger, install_collector, install_jaeger, logs, scraped, spans, wait_for};
 use peers::daemon::free_address;
 use serde_json::Value;
 
@@ -27,31 +27,6 @@ fn protocol() -> String {
 fn telemetry(endpoint: &str) -> otel_setup::Telemetry {
     let builder = otel_setup::builder().service_name("shop").otlp_endpoint(endpoint);
     builder.init().unwrap()
-}
-
-/// Returns the items of an OTLP message in JSON, each with its resource and its scope.
-fn items(message: &Value, names: [&str; 3]) -> Vec<Value> {
-    let list = |value: &Value, name: &str| value[name].as_array().cloned().unwrap_or_default();
-    let [resources, scopes, items] = names;
-    let mut found = Vec::new();
-    for resource in list(message, resources) {
-        for scope in list(&resource, scopes) {
-            for mut item in list(&scope, items) {
-                item["resource"] = resource["resource"].clone();
-                item["scope"] = scope["scope"].clone();
-                found.push(item);
-            }
-        }
-    }
-    found
-}
-
-fn spans(message: &Value) -> Vec<Value> {
-    items(message, ["resourceSpans", "scopeSpans", "spans"])
-}
-
-fn logs(message: &Value) -> Vec<Value> {
-    items(message, ["resourceLogs", "scopeLogs", "logRecords"])
 }
 
 /// Returns an attribute as text, or nothing.

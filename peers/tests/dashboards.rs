@@ -13,41 +13,16 @@ use integration_tests::scripted::ScriptedService;
 use integration_tests::server::serve_with;
 use otel_runtime::{ServerLayer, TracedChannel};
 use otel_setup::Exporter;
+use peers::dashboards::{RULES, queries};
 use peers::prometheus::Programs;
 use serde_json::{Value, json};
 use tonic::transport::{Endpoint, Server};
-
-const RULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/dashboards/rules.yml");
-const DASHBOARD: &str = include_str!("../../examples/dashboards/grpc.json");
 
 fn promtool(arguments: &[&str]) {
     let programs = Programs::install(env!("CARGO_TARGET_TMPDIR"));
     let output = programs.promtool().args(arguments).output().unwrap();
     let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     assert!(output.status.success(), "{said}");
-}
-
-/// Returns the queries of the dashboard with the titles of their panels.
-///
-/// Variables have the values that Grafana inserts if all is selected.
-fn queries() -> Vec<(String, String)> {
-    let dashboard: Value = serde_json::from_str(DASHBOARD).unwrap();
-    let panels = dashboard["panels"].as_array().unwrap().iter();
-    let targets = panels.flat_map(|panel| {
-        let title = panel["title"].as_str().unwrap();
-        let targets = panel["targets"].as_array().into_iter().flatten();
-        targets.map(move |target| (title.to_owned(), target["expr"].as_str().unwrap().to_owned()))
-    });
-    targets
-        .map(|(title, query)| {
-            let query = query
-                .replace("$job", ".*")
-                .replace("$method", ".*")
-                .replace("$__rate_interval", "5m");
-            assert!(!query.contains('$'), "{query}");
-            (title, query)
-        })
-        .collect()
 }
 
 /// The form of the histograms in Prometheus.
@@ -243,7 +218,7 @@ fn check(form: Form) {
     let mut expected = Vec::new();
     let mut panel = String::new();
     let mut number = 0;
-    for (title, query) in queries() {
+    for (title, query) in queries("5m") {
         number = if title == panel { number + 1 } else { 0 };
         panel.clone_from(&title);
         let samples = shown(&title)
@@ -411,7 +386,7 @@ async fn the_exporter_writes_every_name_in_the_queries() {
     let exprs = rules
         .lines()
         .filter(|line| line.contains("rpc_") && !line.contains("record:"));
-    let mut queried: Vec<String> = queries().into_iter().map(|(_, query)| query).collect();
+    let mut queried: Vec<String> = queries("5m").into_iter().map(|(_, query)| query).collect();
     queried.extend(exprs.map(str::to_owned));
     let queried: BTreeSet<&str> = queried.iter().flat_map(|query| names(query)).collect();
     for name in &queried {

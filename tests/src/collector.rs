@@ -66,7 +66,7 @@ pub enum Behaviour {
     Accept,
     /// Never answers, and stores nothing.
     Hang,
-    /// Stores the message, and answers with success after a delay.
+    /// Stores the message, and answers with success: after a delay, unless the message is empty.
     Slow(Duration),
     /// Fails with `UNAVAILABLE`, or 503, which exporters may retry.
     Unavailable,
@@ -197,9 +197,10 @@ impl Collector {
         runtime.block_on(waiting).expect("enough requests in time")
     }
 
-    /// Discards all messages received so far.
+    /// Discards all messages received so far, and the times of their requests.
     pub fn clear(&self) {
         self.shared.received.send_modify(Vec::clear);
+        self.shared.requests.send_modify(Vec::clear);
     }
 
     /// Returns the received spans.
@@ -243,6 +244,16 @@ impl Drop for Collector {
 #[must_use]
 pub fn unused_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+impl Content {
+    fn is_empty(&self) -> bool {
+        match self {
+            Content::Traces(request) => request.resource_spans.is_empty(),
+            Content::Metrics(request) => request.resource_metrics.is_empty(),
+            Content::Logs(request) => request.resource_logs.is_empty(),
+        }
+    }
 }
 
 impl Received {
@@ -330,7 +341,9 @@ impl Shared {
             Behaviour::Accept => 0,
             Behaviour::Hang => std::future::pending().await,
             Behaviour::Slow(pause) => {
-                tokio::time::sleep(pause).await;
+                if !content.is_empty() {
+                    tokio::time::sleep(pause).await;
+                }
                 0
             }
             Behaviour::PartialSuccess(count) => count,

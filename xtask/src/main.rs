@@ -10,6 +10,7 @@ mod sanitize;
 mod screenshot;
 mod semver;
 mod snapshots;
+mod times;
 mod tools;
 
 use std::process::ExitCode;

@@ -1,5 +1,6 @@
 //! Starting a client's call.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::Request;
@@ -151,11 +152,12 @@ impl SpanAttributes for ClientAttributes<'_> {
         attributes.extend_from_slice(self.target);
     }
 
-    fn if_recording(&self, span: &mut BoxedSpan) {
+    fn if_recording(&self, span: &mut BoxedSpan) -> Option<SocketAddr> {
         if !self.captured.is_empty() {
             for attribute in self.captured.attributes(self.request.headers()) {
                 span.set_attribute(attribute);
             }
         }
+        None
     }
 }

@@ -5,13 +5,13 @@
 //!
 //! Foreign code is never called while the thread-local is borrowed: it might start a call in turn.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 
 use opentelemetry::{Context, ContextGuard, KeyValue};
-use tracing::span::EnteredSpan;
 
 use super::active_call::{ActiveCall, Found, start_at_end};
-use super::call::{Call, tracing_span};
+use super::call::Call;
+use super::late_context::{LateContext, LateContexts};
 use crate::grpc::outcome::Outcome;
 use crate::grpc::side::{Role, Server, Side};
 use crate::guard::CaughtPanic;
@@ -28,18 +28,7 @@ struct ThreadCall {
     call: RefCell<Option<ActiveCall>>,
     /// Whether the thread has OpenTelemetry's current context.
     has_context: bool,
-    /// Whether `late` has any.
-    has_late: Cell<bool>,
-    late: RefCell<Vec<LateContext>>,
-}
-
-/// The `tracing` span of a call, entered until [`run`] returns, and the context of a
-/// [deferred](ActiveCall::Deferred) call that started while its code ran, attached until then.
-struct LateContext {
-    /// The [address](ActiveCall::address) of the call.
-    call: usize,
-    _entered: Option<EnteredSpan>,
-    _attached: Option<ContextGuard>,
+    late: LateContexts,
 }
 
 impl ThreadCall {
@@ -53,8 +42,7 @@ impl ThreadCall {
         ThreadCall {
             call: RefCell::new(None),
             has_context: CaughtPanic::catch(|| Context::map_current(|_| ())).is_ok(),
-            has_late: Cell::new(false),
-            late: RefCell::default(),
+            late: LateContexts::default(),
         }
     }
 
@@ -74,28 +62,7 @@ impl ThreadCall {
     #[cold]
     fn attach_late(&self, call: &ActiveCall) {
         let attached = call.context().and_then(|context| self.attach(context));
-        self.enter_late(call, attached);
-    }
-
-    /// Enters the `tracing` span of `call`, if it has one, until [`run`] returns.
-    #[cold]
-    fn enter_late(&self, call: &ActiveCall, attached: Option<ContextGuard>) {
-        let late = LateContext {
-            call: call.address(),
-            _entered: call.tracing_span().and_then(tracing_span::enter),
-            _attached: attached,
-        };
-        self.late.borrow_mut().push(late);
-        self.has_late.set(true);
-    }
-
-    /// Takes the context that has been attached for `call`, if it started late.
-    #[cold]
-    fn take_late(&self, call: Option<&ActiveCall>) -> Option<LateContext> {
-        let mut late = self.late.borrow_mut();
-        let last = late.pop_if(|last| call.is_some_and(|call| call.address() == last.call));
-        self.has_late.set(!late.is_empty());
-        last
+        self.late.enter(call, attached);
     }
 }
 
@@ -203,7 +170,7 @@ fn run_swapped<T>(call: &mut Option<ActiveCall>, code: impl FnOnce() -> T) -> Re
     let result = CaughtPanic::catch(code);
     let has_late = CURRENT.try_with(|current| {
         current.swap(call);
-        current.has_late.get()
+        current.late.has_any()
     });
     if let (Ok(true), Ok(_)) = (has_late, &result) {
         exit_late(call.as_ref());
@@ -234,7 +201,7 @@ pub(crate) fn enter(call: &ActiveCall) {
 // Apart, so that a call with other options does not save registers for it.
 #[inline(never)]
 fn enter_span(call: &ActiveCall) {
-    let _ = CURRENT.try_with(|current| current.enter_late(call, None));
+    let _ = CURRENT.try_with(|current| current.late.enter(call, None));
 }
 
 /// Takes the current call, which starts anew as another one, and exits its `tracing` span.
@@ -254,7 +221,7 @@ fn exit_late(call: Option<&ActiveCall>) {
 
 /// Takes the context that has been attached for `call`, if it started late.
 fn take_late(call: Option<&ActiveCall>) -> Option<LateContext> {
-    let late = CURRENT.try_with(|current| current.take_late(call));
+    let late = CURRENT.try_with(|current| current.late.take(call));
     late.unwrap_or_default()
 }
 

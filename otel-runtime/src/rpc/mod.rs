@@ -6,6 +6,7 @@ pub(crate) mod call_log;
 pub(crate) mod call_options;
 pub(crate) mod current;
 pub(crate) mod extras;
+mod late_context;
 pub(crate) mod message_sizes;
 pub(crate) mod origin;
 pub(crate) mod pool;

@@ -85,16 +85,14 @@ impl SpanAttributes for ServerAttributes<'_> {
         server_address::add_server_address(self.request.uri, self.request.headers, attributes);
     }
 
-    fn if_recording(&self, span: &mut BoxedSpan) {
-        peer_address::add_peer_address(self.request.peer(), self.request.extensions, span);
+    fn if_recording(&self, span: &mut BoxedSpan) -> Option<SocketAddr> {
+        let peer = self.request.peer();
+        peer_address::add_peer_address(peer, self.request.extensions, span);
         if !self.captured.is_empty() {
             for attribute in self.captured.attributes(self.request.headers) {
                 span.set_attribute(attribute);
             }
         }
-    }
-
-    fn peer(&self) -> Option<SocketAddr> {
-        self.request.peer()
+        peer
     }
 }

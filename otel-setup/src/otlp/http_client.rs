@@ -1,7 +1,9 @@
 //! The HTTP client of the OTLP exporters.
 
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
@@ -10,6 +12,7 @@ use http_body_util::{BodyExt, Collected, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use tokio::time;
 
 use super::attempt::{AttemptError, Retry, clean};
 use super::google_rpc;
@@ -33,9 +36,15 @@ type HttpsConnector = Connector;
 #[cfg(feature = "tls")]
 type HttpsConnector = hyper_rustls::HttpsConnector<Connector>;
 
+type Connections = Client<HttpsConnector, Full<Bytes>>;
+
 /// A client of one URL.
 pub(super) struct HttpClient {
-    client: Client<HttpsConnector, Full<Bytes>>,
+    client: Connections,
+    connector: HttpsConnector,
+    timeout: Duration,
+    /// The milliseconds that the slowest answer has taken, at least 1. Zero if there was none.
+    slowest: AtomicU64,
     uri: Uri,
     headers: HeaderMap,
     is_compressed: bool,
@@ -54,8 +63,12 @@ impl HttpClient {
             let authorization = proxy.authorization(&settings.endpoint);
             headers.extend(authorization.map(|value| (header::PROXY_AUTHORIZATION, value.clone())));
         }
+        let connector = connector(settings);
         HttpClient {
-            client: Client::builder(TokioExecutor::new()).build(connector(settings)),
+            client: connections(&connector),
+            connector,
+            timeout: settings.timeout,
+            slowest: AtomicU64::default(),
             uri: settings.endpoint.clone(),
             headers,
             is_compressed: settings.is_compressed,
@@ -72,12 +85,58 @@ impl HttpClient {
     }
 
     /// Sends a body, and returns that of the response.
+    ///
+    /// HTTP/1.1 has no pings to find out that the connection has died silently. Once an answer is
+    /// late, an empty request is sent over a new connection. If that is answered first, the body is
+    /// sent again there, and the old connection is closed.
     pub(super) async fn send(&self, body: Bytes) -> Result<Bytes, AttemptError> {
+        let begun = Instant::now();
+        let mut answer = pin!(self.send_over(&self.client, body.clone()));
+        let in_time = match self.late() {
+            Some(late) => time::timeout(late, &mut answer).await.ok(),
+            None => Some(answer.as_mut().await),
+        };
+        let answer = if let Some(answer) = in_time {
+            answer
+        } else {
+            let connections = connections(&self.connector);
+            tokio::select! {
+                answer = &mut answer => answer,
+                () = self.is_answered_over(&connections) => self.send_over(&connections, body).await,
+            }
+        };
+        if answer.is_ok() {
+            let took = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+            self.slowest.fetch_max(took.max(1), Ordering::Relaxed);
+        }
+        answer
+    }
+
+    /// Returns the time after which an answer is late, if the receiver has answered before: more
+    /// than it has ever needed, since it may have a request that it has not answered yet.
+    fn late(&self) -> Option<Duration> {
+        let slowest = self.slowest.load(Ordering::Relaxed);
+        let late = Duration::from_millis(slowest.saturating_mul(2)).max(self.timeout * 3 / 10);
+        (slowest > 0 && late <= self.timeout / 2).then_some(late)
+    }
+
+    /// Waits until the receiver has accepted an empty request, and some time more. Otherwise, it
+    /// waits forever.
+    async fn is_answered_over(&self, connections: &Connections) {
+        let empty = self.body(Vec::new());
+        if self.send_over(connections, empty).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        // A receiver that was frozen answers everything at once.
+        time::sleep(self.timeout / 20).await;
+    }
+
+    async fn send_over(&self, connections: &Connections, body: Bytes) -> Result<Bytes, AttemptError> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         request.uri_mut().clone_from(&self.uri);
         request.headers_mut().clone_from(&self.headers);
-        let response = self.client.request(request).await;
+        let response = connections.request(request).await;
         let (parts, body) = response
             .map_err(|error| AttemptError::unreachable(&error))?
             .into_parts();
@@ -184,6 +243,11 @@ pub(super) fn tcp(settings: &Settings) -> HttpConnector {
     // TLS and proxies have other schemes.
     connector.enforce_http(false);
     connector
+}
+
+/// Returns a client without connections.
+fn connections(connector: &HttpsConnector) -> Connections {
+    Client::builder(TokioExecutor::new()).build(connector.clone())
 }
 
 fn connector(settings: &Settings) -> HttpsConnector {

@@ -13,10 +13,10 @@ use crate::zpages::budget::Budget;
 use crate::zpages::log_line::LogLine;
 use crate::zpages::row::Row;
 use crate::zpages::rows::Rows;
-use crate::zpages::running::Running;
+use crate::zpages::running::{Entry, Places, Running};
 use crate::zpages::sample::{Inside, Sample};
 use crate::zpages::start::Start;
-use crate::zpages::table::{Entry, Table};
+use crate::zpages::table::Table;
 
 /// Running spans, counts, and samples.
 ///
@@ -24,20 +24,23 @@ use crate::zpages::table::{Entry, Table};
 #[derive(Debug)]
 pub(super) struct Registry {
     pub(super) rows: Rows,
-    running: Table,
+    running: Places,
     /// The running spans beyond the room of the table.
     uncounted: AtomicI64,
-    pub(super) budget: Budget,
+    pub(super) budget: &'static Budget,
 }
 
 impl Registry {
     /// Creates a registry for the rest of the process: its spans refer to it without a count of
     /// references, which all threads would share.
     pub(super) fn leak(limit: usize) -> &'static Self {
-        let budget = Budget::new(limit);
+        let budget: &Budget = Box::leak(Box::new(Budget::new(limit)));
         Box::leak(Box::new(Registry {
             rows: Rows::new(),
-            running: Table::new(budget.entries),
+            running: Places {
+                table: Table::new(budget.entries),
+                details: &budget.details,
+            },
             uncounted: AtomicI64::new(0),
             budget,
         }))
@@ -52,7 +55,7 @@ impl Registry {
             span.parent_span_is_remote,
             span.span_context.trace_id(),
         );
-        self.add(id, row, Running::new(self, row, Start::of(span), root));
+        self.add(id, row, Running::new(&self.running, row, Start::of(span), root));
     }
 
     /// Adds a span that starts, and returns whether its details are kept.
@@ -61,6 +64,7 @@ impl Registry {
         let is_detailed = details.is_some();
         let fits = self
             .running
+            .table
             .insert(id, details.map_or(Entry::Counted(row), Entry::Detailed));
         if fits {
             row.start();
@@ -76,13 +80,13 @@ impl Registry {
         if parent == SpanId::INVALID || is_remote {
             return None;
         }
-        let parent = self.running.details(parent)?;
+        let parent = self.running.table.get(parent)?.details()?;
         let is_same_trace = parent.span_context().trace_id() == trace;
         is_same_trace.then(|| parent.root_of())
     }
 
     pub(super) fn end(&self, span: &SpanData) {
-        let entry = self.running.remove(span.span_context.span_id());
+        let entry = self.running.table.remove(span.span_context.span_id());
         let (row, details) = match entry {
             Some(Entry::Detailed(details)) => {
                 details.set_ended();
@@ -112,20 +116,10 @@ impl Registry {
         }
     }
 
-    /// Removes a running span whose end will not be seen.
-    #[cold]
-    pub(super) fn abandon(&self, id: SpanId) {
-        match self.running.remove(id) {
-            Some(Entry::Detailed(details)) => details.row.end(),
-            Some(Entry::Counted(row)) => row.end(),
-            None => {}
-        }
-    }
-
     /// Adds a log record to the span that it belongs to, if that one runs.
     pub(super) fn log(&self, record: &SdkLogRecord, scope: &InstrumentationScope) {
         let Some(context) = record.trace_context() else { return };
-        let Some(running) = self.running.details(context.span_id) else {
+        let Some(running) = self.running.table.get(context.span_id).and_then(Entry::details) else {
             return;
         };
         let line = LogLine::new(record, scope, context.span_id);
@@ -134,7 +128,8 @@ impl Registry {
 
     /// Returns the running spans that have details, the oldest first.
     pub(super) fn running(&self) -> Vec<Arc<Running>> {
-        let mut running = self.running.all();
+        let all = self.running.table.all().into_iter();
+        let mut running: Vec<_> = all.filter_map(Entry::details).collect();
         running.sort_by_key(|running| running.start_time());
         running
     }
@@ -167,7 +162,7 @@ impl MethodObserver for ObservedMethod {
             call.parent_span_is_remote,
             call.span_context.trace_id(),
         );
-        let running = Running::new(registry, row, Start::Call(call), root);
+        let running = Running::new(&registry.running, row, Start::Call(call), root);
         let is_kept = registry.add(id, row, running.clone());
         running
             .filter(|_| is_kept)

@@ -14,11 +14,11 @@ use otel_runtime::observer::{Messages, RunningCall};
 
 use crate::zpages::budget::Pool;
 use crate::zpages::log_line::LogLine;
-use crate::zpages::registry::Registry;
 use crate::zpages::row::Row;
 use crate::zpages::sample::Inside;
 use crate::zpages::size;
 use crate::zpages::start::Start;
+use crate::zpages::table::Table;
 
 /// The last spans and log lines inside of a running span that are kept.
 const MAX_ENDED: usize = 32;
@@ -30,10 +30,34 @@ thread_local! {
     static POOL: RefCell<Vec<Arc<Running>>> = const { RefCell::new(Vec::new()) };
 }
 
+/// The running spans, and the room for their details.
+#[derive(Debug)]
+pub(super) struct Places {
+    pub(super) table: Table<Entry>,
+    pub(super) details: &'static Pool,
+}
+
+/// A running span in the table.
+#[derive(Clone, Debug)]
+pub(super) enum Entry {
+    Detailed(Arc<Running>),
+    /// A span whose details had no room.
+    Counted(&'static Row),
+}
+
+impl Entry {
+    pub(super) fn details(self) -> Option<Arc<Running>> {
+        match self {
+            Entry::Detailed(running) => Some(running),
+            Entry::Counted(_) => None,
+        }
+    }
+}
+
 /// The details of a running span. Its room is given back when it is dropped.
 #[derive(Debug)]
 pub(super) struct Running {
-    registry: &'static Registry,
+    places: &'static Places,
     pub(super) row: &'static Row,
     start: Start,
     /// The first span of this process above it, or `None` if it is the first.
@@ -61,17 +85,17 @@ impl Running {
     /// Reserves the room of a span. If there is none, returns `None`.
     #[inline]
     pub(super) fn new(
-        registry: &'static Registry,
+        places: &'static Places,
         row: &'static Row,
         start: Start,
         root: Option<Arc<Running>>,
     ) -> Option<Arc<Self>> {
         let bytes = size_of::<Running>() + 16 + start.size();
-        if !registry.budget.details.reserve(bytes) {
+        if !places.details.reserve(bytes) {
             return None;
         }
         let pooled = POOL.try_with(|pool| pool.borrow_mut().pop()).ok().flatten();
-        let mut running = pooled.unwrap_or_else(|| Running::unused(registry, row));
+        let mut running = pooled.unwrap_or_else(|| Running::unused(places, row));
         // Nobody else has an unused one.
         if let Some(running) = Arc::get_mut(&mut running) {
             running.row = row;
@@ -84,9 +108,9 @@ impl Running {
     }
 
     #[cold]
-    fn unused(registry: &'static Registry, row: &'static Row) -> Arc<Self> {
+    fn unused(places: &'static Places, row: &'static Row) -> Arc<Self> {
         Arc::new(Running {
-            registry,
+            places,
             row,
             start: Start::Ended,
             root: None,
@@ -106,7 +130,7 @@ impl Running {
             let contents = contents.into_inner().unwrap_or_else(PoisonError::into_inner);
             bytes += size_of::<Mutex<Contents>>() + contents.bytes;
         }
-        self.registry.budget.details.release(bytes);
+        self.places.details.release(bytes);
         self.start = Start::Ended;
         self.root = None;
         self.method = OnceLock::new();
@@ -146,6 +170,16 @@ impl Running {
         self.is_ended.store(true, Ordering::Relaxed);
     }
 
+    /// Removes the span from the table, since its end will not be seen.
+    #[cold]
+    fn abandon(&self) {
+        match self.places.table.remove(self.span_context().span_id()) {
+            Some(Entry::Detailed(details)) => details.row.end(),
+            Some(Entry::Counted(row)) => row.end(),
+            None => {}
+        }
+    }
+
     fn contents(&self) -> Option<MutexGuard<'_, Contents>> {
         let contents = self.contents.get()?;
         Some(contents.lock().unwrap_or_else(PoisonError::into_inner))
@@ -154,7 +188,7 @@ impl Running {
     fn contents_to_fill(&self) -> MutexGuard<'_, Contents> {
         let contents = self.contents.get_or_init(|| {
             // Too little to refuse it: a span with contents has more of them.
-            self.registry.budget.details.add(size_of::<Mutex<Contents>>());
+            self.places.details.add(size_of::<Mutex<Contents>>());
             Box::default()
         });
         contents.lock().unwrap_or_else(PoisonError::into_inner)
@@ -163,7 +197,7 @@ impl Running {
     /// Adds a span that ended inside of this first one.
     #[cold]
     pub(super) fn add_ended(&self, span: &SpanData) {
-        let pool = &self.registry.budget.details;
+        let pool = self.places.details;
         let span = size::copy(span);
         let bytes = size::span(&span);
         let mut contents = self.contents_to_fill();
@@ -183,7 +217,7 @@ impl Running {
 
     /// Adds a log line inside of this first span.
     pub(super) fn add_log(&self, line: LogLine) {
-        let pool = &self.registry.budget.details;
+        let pool = self.places.details;
         let bytes = line.size();
         let mut contents = self.contents_to_fill();
         if contents.logs.len() >= MAX_LOGS
@@ -243,7 +277,7 @@ impl RunningCall for Running {
     #[inline]
     fn end(mut self: Arc<Self>) {
         if !self.is_ended.load(Ordering::Relaxed) {
-            self.registry.abandon(self.span_context().span_id());
+            self.abandon();
         }
         // A page or a span inside may still have it.
         if let Some(running) = Arc::get_mut(&mut self) {

@@ -1,12 +1,9 @@
 //! The running spans, found by their ids.
 
 use std::mem::size_of;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use opentelemetry::trace::SpanId;
-
-use crate::zpages::row::Row;
-use crate::zpages::running::Running;
 
 /// The number of shards. A page holds the lock of one of them for a moment, to copy pointers.
 const SHARDS: usize = 32;
@@ -15,48 +12,49 @@ const MIN_SLOTS: usize = 8;
 
 /// The entries of running spans by span id.
 #[derive(Debug)]
-pub(super) struct Table {
-    shards: [Mutex<Shard>; SHARDS],
+pub(super) struct Table<E> {
+    shards: [Mutex<Shard<E>>; SHARDS],
     /// The number of entries that a shard may have.
     capacity: usize,
 }
 
-/// A running span.
-#[derive(Debug)]
-pub(super) enum Entry {
-    Detailed(Arc<Running>),
-    /// A span whose details had no room.
-    Counted(&'static Row),
-}
-
-type Slot = (u64, Option<Entry>);
+type Slot<E> = (u64, Option<E>);
 
 /// A hash table with linear probing, of 2ⁿ slots.
 ///
 /// The standard one takes twice the instructions: ids are random, so there is little to do.
-#[derive(Debug, Default)]
-struct Shard {
-    slots: Vec<Slot>,
+#[derive(Debug)]
+struct Shard<E> {
+    slots: Vec<Slot<E>>,
     count: usize,
 }
 
-impl Table {
+impl<E> Default for Shard<E> {
+    fn default() -> Self {
+        Shard {
+            slots: Vec::new(),
+            count: 0,
+        }
+    }
+}
+
+impl<E: Clone> Table<E> {
     pub(super) fn new(bytes: usize) -> Self {
         Table {
-            shards: Default::default(),
-            capacity: max_count((bytes / SHARDS / size_of::<Slot>() + 1).next_power_of_two() / 2),
+            shards: std::array::from_fn(|_| Mutex::default()),
+            capacity: max_count((bytes / SHARDS / size_of::<Slot<E>>() + 1).next_power_of_two() / 2),
         }
     }
 
     #[inline]
-    fn shard(&self, id: u64) -> MutexGuard<'_, Shard> {
+    fn shard(&self, id: u64) -> MutexGuard<'_, Shard<E>> {
         let index = (mix(id) >> 32) as usize % SHARDS;
         self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a span that starts, or returns `false` if there is no room.
     #[inline]
-    pub(super) fn insert(&self, id: SpanId, entry: Entry) -> bool {
+    pub(super) fn insert(&self, id: SpanId, entry: E) -> bool {
         let id = number(id);
         let mut shard = self.shard(id);
         let fits = shard.count < self.capacity;
@@ -67,36 +65,30 @@ impl Table {
     }
 
     #[inline]
-    pub(super) fn remove(&self, id: SpanId) -> Option<Entry> {
+    pub(super) fn remove(&self, id: SpanId) -> Option<E> {
         let id = number(id);
         self.shard(id).remove(id)
     }
 
-    /// Returns the details of a running span, if it has some.
-    pub(super) fn details(&self, id: SpanId) -> Option<Arc<Running>> {
+    /// Returns the entry of a running span.
+    pub(super) fn get(&self, id: SpanId) -> Option<E> {
         let id = number(id);
         let shard = self.shard(id);
-        match shard.slots[shard.find(id)?].1.as_ref()? {
-            Entry::Detailed(running) => Some(Arc::clone(running)),
-            Entry::Counted(_) => None,
-        }
+        shard.slots[shard.find(id)?].1.clone()
     }
 
-    /// Returns all running spans with details.
-    pub(super) fn all(&self) -> Vec<Arc<Running>> {
+    /// Returns all entries.
+    pub(super) fn all(&self) -> Vec<E> {
         let mut all = Vec::new();
         for shard in &self.shards {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            all.extend(shard.slots.iter().filter_map(|(_, entry)| match entry {
-                Some(Entry::Detailed(running)) => Some(Arc::clone(running)),
-                Some(Entry::Counted(_)) | None => None,
-            }));
+            all.extend(shard.slots.iter().filter_map(|(_, entry)| entry.clone()));
         }
         all
     }
 }
 
-impl Shard {
+impl<E> Shard<E> {
     /// Returns the first slot where an id may be.
     #[inline]
     fn home(&self, id: u64) -> usize {
@@ -109,7 +101,7 @@ impl Shard {
     }
 
     #[inline]
-    fn insert(&mut self, id: u64, entry: Entry) {
+    fn insert(&mut self, id: u64, entry: E) {
         if self.count >= max_count(self.slots.len()) {
             self.grow();
         }
@@ -150,7 +142,7 @@ impl Shard {
     }
 
     #[inline]
-    fn remove(&mut self, id: u64) -> Option<Entry> {
+    fn remove(&mut self, id: u64) -> Option<E> {
         let mut hole = self.find(id)?;
         let entry = self.slots[hole].1.take();
         self.count -= 1;
@@ -189,25 +181,19 @@ fn mix(id: u64) -> u64 {
 mod tests {
     use std::collections::HashSet;
 
-    use opentelemetry::trace::SpanKind;
     use proptest::prelude::*;
 
     use super::*;
-
-    fn row() -> &'static Row {
-        Box::leak(Box::new(Row::new("job", SpanKind::Internal, false)))
-    }
 
     proptest! {
         /// Slots are few, so that ids collide.
         #[test]
         fn entries_are_found_until_they_are_removed(steps in prop::collection::vec((any::<bool>(), 1..40_u64), 0..200)) {
-            let row = row();
             let mut shard = Shard::default();
             let mut model = HashSet::new();
             for (is_insertion, id) in steps {
                 if is_insertion && model.insert(id) {
-                    shard.insert(id, Entry::Counted(row));
+                    shard.insert(id, ());
                 } else if !is_insertion {
                     prop_assert_eq!(shard.remove(id).is_some(), model.remove(&id));
                 }
@@ -220,12 +206,11 @@ mod tests {
 
     #[test]
     fn a_table_has_as_many_entries_as_its_bytes_have_room_for() {
-        let row = row();
         let table = Table::new(100_000);
-        let fits = |id: &u64| table.insert(SpanId::from(*id), Entry::Counted(row));
+        let fits = |id: &u64| table.insert(SpanId::from(*id), ());
         let count = (1..100_000).filter(fits).count();
         assert_eq!(count, 32 * 112);
-        assert!(count * size_of::<Slot>() < 100_000);
+        assert!(count * size_of::<Slot<()>>() < 100_000);
         assert!(table.remove(SpanId::from(1)).is_some());
         assert!(table.remove(SpanId::from(1)).is_none());
         assert!(fits(&1));

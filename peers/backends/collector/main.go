@@ -1,5 +1,5 @@
-// A Collector of the components that the tests use: OTLP in, a file and Prometheus out, and
-// metrics of spans.
+// A Collector of the components that the tests use: OTLP in; files, Prometheus and OTLP out; metrics
+// of spans.
 package main
 
 import (
@@ -8,12 +8,14 @@ import (
 	"github.com/open-telemetry/opentelemetry-collector-contrib/connector/spanmetricsconnector"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/fileexporter"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/prometheusexporter"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/prometheusremotewriteexporter"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/confmap/provider/fileprovider"
 	"go.opentelemetry.io/collector/confmap/provider/yamlprovider"
 	"go.opentelemetry.io/collector/connector"
 	"go.opentelemetry.io/collector/exporter"
+	"go.opentelemetry.io/collector/exporter/otlphttpexporter"
 	"go.opentelemetry.io/collector/otelcol"
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/otlpreceiver"
@@ -29,7 +31,8 @@ func components() (otelcol.Factories, error) {
 		return factories, err
 	}
 	factories.Exporters, err = otelcol.MakeFactoryMap[exporter.Factory](
-		fileexporter.NewFactory(), prometheusexporter.NewFactory())
+		fileexporter.NewFactory(), otlphttpexporter.NewFactory(), prometheusexporter.NewFactory(),
+		prometheusremotewriteexporter.NewFactory())
 	if err != nil {
 		return factories, err
 	}

@@ -28,6 +28,9 @@ pub struct Collector {
     program: PathBuf,
     /// The addresses of OTLP over gRPC and HTTP, and of the metrics.
     addresses: [SocketAddr; 3],
+    /// The name of the configuration, and what replaces names in it besides addresses.
+    template: &'static str,
+    values: Vec<(&'static str, String)>,
     folder: tempfile::TempDir,
     daemon: Option<Daemon>,
 }
@@ -41,12 +44,27 @@ impl Collector {
         collector
     }
 
+    /// Starts a Collector that passes metrics on to a Prometheus by an exporter.
+    ///
+    /// The exporter is `prometheus`, which is scraped, or one of `otlp_http` and
+    /// `prometheusremotewrite`, which send to `target`.
+    #[must_use]
+    pub fn start_for_prometheus(program: &Path, exporter: &str, target: SocketAddr) -> Self {
+        let mut collector = Self::stopped(program);
+        collector.template = "collector-prometheus.yaml";
+        collector.values = vec![("EXPORTER", exporter.to_owned()), ("TARGET", target.to_string())];
+        collector.restart();
+        collector
+    }
+
     /// Prepares a Collector that does not run yet.
     #[must_use]
     pub fn stopped(program: &Path) -> Self {
         Collector {
             program: program.to_owned(),
             addresses: [free_address(), free_address(), free_address()],
+            template: "collector.yaml",
+            values: Vec::new(),
             folder: tempfile::tempdir().unwrap(),
             daemon: None,
         }
@@ -57,14 +75,43 @@ impl Collector {
         self.daemon = None;
     }
 
+    /// Freezes the Collector: its connections stay, and it reads nothing.
+    ///
+    /// # Panics
+    ///
+    /// If it does not run.
+    pub fn freeze(&self) {
+        self.daemon.as_ref().expect("it runs").signal("STOP");
+    }
+
+    /// Lets a frozen Collector go on.
+    ///
+    /// # Panics
+    ///
+    /// If it does not run.
+    pub fn thaw(&self) {
+        self.daemon.as_ref().expect("it runs").signal("CONT");
+    }
+
+    /// Ends the Collector, which writes what it has, and returns all items in the file of a signal.
+    #[must_use]
+    pub fn ended(&mut self, signal: &str, items: impl Fn(&Value) -> Vec<Value>) -> Vec<Value> {
+        if let Some(daemon) = self.daemon.take() {
+            daemon.end();
+        }
+        self.written(signal, items)
+    }
+
     /// Starts the Collector at its addresses. It adds to the files of earlier runs.
     pub fn restart(&mut self) {
         self.kill();
         let [grpc, http, metrics] = self.addresses;
         let values = [("GRPC", grpc), ("HTTP", http), ("METRICS", metrics)];
-        let values = values.map(|(name, address)| (name, address.to_string()));
+        let addresses = values.map(|(name, address)| (name, address.to_string()));
+        let values: Vec<_> = addresses.into_iter().chain(self.values.clone()).collect();
         let mut command = Command::new(&self.program);
-        let config = configured(&format!("{FOLDER}/collector.yaml"), self.folder.path(), &values);
+        let template = format!("{FOLDER}/{}", self.template);
+        let config = configured(&template, self.folder.path(), &values);
         command.arg("--config").arg(config).env_clear();
         self.daemon = Some(Daemon::start(command, self.folder.path(), http));
     }
@@ -83,10 +130,7 @@ impl Collector {
     pub fn received(&self, signal: &str, count: usize, items: impl Fn(&Value) -> Vec<Value>) -> Vec<Value> {
         let begun = Instant::now();
         loop {
-            let text = fs::read_to_string(self.folder.path().join(signal)).unwrap_or_default();
-            // The last message may not be whole yet.
-            let messages = Deserializer::from_str(&text).into_iter::<Value>().map_while(Result::ok);
-            let found: Vec<Value> = messages.flat_map(|message| items(&message)).collect();
+            let found = self.written(signal, &items);
             if found.len() >= count {
                 assert_eq!(found.len(), count, "{signal}");
                 return found;
@@ -95,6 +139,13 @@ impl Collector {
             // The Collector does not notify anyone.
             thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    fn written(&self, signal: &str, items: impl Fn(&Value) -> Vec<Value>) -> Vec<Value> {
+        let text = fs::read_to_string(self.folder.path().join(signal)).unwrap_or_default();
+        // The last message may not be whole yet.
+        let messages = Deserializer::from_str(&text).into_iter::<Value>().map_while(Result::ok);
+        messages.flat_map(|message| items(&message)).collect()
     }
 
     /// Returns the address of the metrics.

@@ -2,10 +2,12 @@
 
 mod collector;
 mod jaeger;
+mod otlp_json;
 mod traffic;
 
 pub use collector::{Collector, install as install_collector, scraped, wait_for};
 pub use jaeger::{Jaeger, install as install_jaeger};
+pub use otlp_json::{logs, metrics, spans};
 pub use traffic::{counts, make, totals};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/backends");

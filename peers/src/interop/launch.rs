@@ -88,28 +88,37 @@ impl Launcher {
         }
     }
 
+    fn interpreted(language: &Language, client: &str, server: &str) -> Self {
+        Launcher {
+            program: language.interpreter.clone().into(),
+            arguments: Vec::new(),
+            roles: [client, server].map(|program| vec![format!("{}/{program}", language.programs)]),
+            variables: language.variables.clone(),
+        }
+    }
+
     /// Returns the programs in `peers/python` that use grpcio.
     #[must_use]
     pub fn grpcio(directory: &str) -> Self {
-        Language::python(directory).launcher("client.py", "server.py")
+        Launcher::interpreted(&Language::python(directory), "client.py", "server.py")
     }
 
     /// Returns the client in `peers/python` that uses grpclib.
     #[must_use]
     pub fn grpclib(directory: &str) -> Self {
-        Language::python(directory).launcher("grpclib_client.py", "server.py")
+        Launcher::interpreted(&Language::python(directory), "grpclib_client.py", "server.py")
     }
 
     /// Returns the programs in `peers/node` that use grpc-js.
     #[must_use]
     pub fn grpc_js(directory: &str) -> Self {
-        Language::node(directory).launcher("client.js", "server.js")
+        Launcher::interpreted(&Language::node(directory), "client.js", "server.js")
     }
 
     /// Returns the program in `peers/node` that uses connect-node.
     #[must_use]
     pub fn connect_node(directory: &str) -> Self {
-        Language::node(directory).launcher("connect.js", "connect.js")
+        Launcher::interpreted(&Language::node(directory), "connect.js", "connect.js")
     }
 
     /// Returns the command that starts the program, which exports to `collector`.

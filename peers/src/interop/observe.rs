@@ -25,8 +25,10 @@ const CODE_ATTRIBUTES: [&str; 5] = [
     "rpc.connect_rpc.status_code",
 ];
 
-/// The longest time in which the spans of a peer arrive.
-const ARRIVAL: Duration = Duration::from_secs(5);
+/// The longest time in which the spans of a peer arrive, and durations of ours are recorded.
+///
+/// Only results that fail the test take that long, so it is for the busiest of machines.
+const ARRIVAL: Duration = Duration::from_secs(20);
 
 /// Returns the code, the span status and the error type of our span: `INTERNAL error INTERNAL`.
 pub(super) fn our_span(span: &SpanData) -> String {
@@ -81,7 +83,7 @@ pub(super) async fn durations_that_differ(
 
 /// Returns the ends of the peer's spans in the trace of our span, from the root down.
 ///
-/// Waits until they are `expected`, or have all arrived.
+/// Waits until they are `expected`. Without an expectation, waits until no more arrive.
 pub(super) fn their_spans(
     collector: &Collector,
     direction: Direction,
@@ -102,8 +104,9 @@ pub(super) fn their_spans(
             let wait = match (&*last, expected) {
                 // A span that does not exist takes no longer to arrive than others.
                 ("-", Some(expected)) if expected.iter().any(|text| text == "-") => Duration::from_millis(100),
-                ("-", _) => Duration::from_secs(1),
-                _ => Duration::from_millis(250),
+                (_, Some(_)) => ARRIVAL,
+                ("-", None) => Duration::from_secs(1),
+                (_, None) => Duration::from_millis(250),
             };
             if since.elapsed() > wait || started.elapsed() > ARRIVAL {
                 return last;

@@ -1,9 +1,7 @@
 //! `docs/interop.md`, which is generated from the table.
 
 use std::collections::BTreeSet;
-use std::env;
-use std::fmt::Write as _;
-use std::fs;
+use std::fmt::{Display, Write as _};
 
 use integration_tests::client::Kind;
 
@@ -11,6 +9,7 @@ use super::names::{self, AllNames};
 use super::peer::{self, Peer};
 use super::table::{Cell, Table};
 use super::{Direction, End, rules};
+use crate::page;
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/interop.md");
 
@@ -20,13 +19,7 @@ const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/interop.md");
 ///
 /// If the page is not up to date.
 pub fn check() {
-    let text = text(&Table::read(), &names::read());
-    if env::var_os("UPDATE_EXPECT").is_some() {
-        fs::write(PATH, text).unwrap();
-    } else {
-        let found = fs::read_to_string(PATH).unwrap_or_default();
-        assert_eq!(found, text, "UPDATE_EXPECT=1 cargo xtask peers interop writes the page");
-    }
+    page::check(PATH, &text(&Table::read(), &names::read()), "interop");
 }
 
 fn text(table: &Table, names: &AllNames) -> String {
@@ -48,11 +41,12 @@ fn text(table: &Table, names: &AllNames) -> String {
     for (number, peer) in peer::ALL.iter().enumerate() {
         let cells = table.cells.keys().filter(|key| key.0 == number).count();
         let disagreeing = disagreements(table, number);
-        writeln!(page, "| {} | {cells} | {disagreeing} |", peer.versions).unwrap();
+        page::row(&mut page, &[&peer.versions, &cells, &disagreeing]);
     }
-    page += "\n## Ends\n\n| end | what happens |\n|---|---|\n";
+    page += "\n## Ends\n\n";
+    page::head(&mut page, &["end", "what happens"]);
     for end in End::ALL {
-        writeln!(page, "| {} | {} |", end.name(), end.meaning()).unwrap();
+        page::row(&mut page, &[&end.name(), &end.meaning()]);
     }
     page += NAMES;
     for ((number, direction), names) in names {
@@ -68,15 +62,9 @@ fn text(table: &Table, names: &AllNames) -> String {
         } else {
             code(&names.metrics)
         };
-        writeln!(
-            page,
-            "| {}, {} | `{}` | {} | {metrics} |",
-            peer::ALL[*number].name,
-            direction.role(),
-            names.span,
-            code(&names.attributes)
-        )
-        .unwrap();
+        let peer = format!("{}, {}", peer::ALL[*number].name, direction.role());
+        let span = format!("`{}`", names.span);
+        page::row(&mut page, &[&peer, &span, &code(&names.attributes), &metrics]);
     }
     for (number, peer) in peer::ALL.iter().enumerate() {
         write_peer(&mut page, table, number, peer);
@@ -134,15 +122,12 @@ fn write_peer(page: &mut String, table: &Table, number: usize, peer: &Peer) {
         if ends.is_empty() {
             continue;
         }
-        page.push_str(match direction {
-            Direction::Client => {
-                "\nThe peer calls our server:\n\n| end | kinds | the caller gets | our SERVER span | its spans |\n"
-            }
-            Direction::Server => {
-                "\nOur client calls the peer:\n\n| end | kinds | the caller gets | our CLIENT span | its spans |\n"
-            }
-        });
-        page.push_str("|---|---|---|---|---|\n");
+        let (who, span) = match direction {
+            Direction::Client => ("The peer calls our server", "our SERVER span"),
+            Direction::Server => ("Our client calls the peer", "our CLIENT span"),
+        };
+        write!(page, "\n{who}:\n\n").unwrap();
+        page::head(page, &["end", "kinds", "the caller gets", span, "its spans"]);
         let mut reasons = BTreeSet::new();
         for end in ends {
             for (kinds, cell) in table.rows(number, direction, end) {
@@ -153,26 +138,16 @@ fn write_peer(page: &mut String, table: &Table, number: usize, peer: &Peer) {
                 if disagrees || is_race {
                     reasons.extend(peer.reason(direction, end).map(|reason| reason.text));
                 }
-                let kinds = if kinds.len() == Kind::ALL.len() {
-                    "all".to_owned()
-                } else {
-                    kinds
-                        .iter()
-                        .map(|kind| format!("{kind:?}"))
-                        .collect::<Vec<_>>()
-                        .join(", ")
-                };
                 let all = |texts: &[String]| texts.join(" *or* ").replace('>', "→");
                 let mark = if disagrees { " ✗" } else { "" };
-                writeln!(
-                    page,
-                    "| {} | {kinds} | {} | {} | {}{mark} |",
-                    end.name(),
-                    all(&cell.caller),
-                    all(&cell.ours),
-                    all(&cell.theirs)
-                )
-                .unwrap();
+                let cells: [&dyn Display; 5] = [
+                    &end.name(),
+                    &page::kinds(&kinds, &Kind::ALL),
+                    &all(&cell.caller),
+                    &all(&cell.ours),
+                    &(all(&cell.theirs) + mark),
+                ];
+                page::row(page, &cells);
             }
         }
         if !reasons.is_empty() {

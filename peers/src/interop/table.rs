@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use integration_tests::client::Kind;
 
 use super::{Direction, End, peer};
+use crate::page;
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/interop.tsv");
 const HEAD: &str = "peer\trole of the peer\tend\tkinds\tcaller\tours\ttheirs";
@@ -80,12 +81,11 @@ impl Table {
             for direction in Direction::ALL {
                 for end in End::ALL {
                     for (kinds, cell) in self.rows(number, direction, end) {
-                        let kinds: Vec<String> = kinds.iter().map(|kind| format!("{kind:?}")).collect();
                         let fields = [
                             peer.name,
                             direction.role(),
                             end.name(),
-                            &kinds.join(", "),
+                            &page::names(&kinds),
                             &cell.caller.join(" | "),
                             &cell.ours.join(" | "),
                             &cell.theirs.join(" | "),
@@ -101,15 +101,6 @@ impl Table {
     /// Returns the results of an end, each with the kinds that have it.
     #[must_use]
     pub fn rows(&self, number: usize, direction: Direction, end: End) -> Vec<(Vec<Kind>, &Cell)> {
-        let mut rows: Vec<(Vec<Kind>, &Cell)> = Vec::new();
-        for (at, kind) in Kind::ALL.into_iter().enumerate() {
-            let key = (number, direction, end, at);
-            let Some(cell) = self.cells.get(&key) else { continue };
-            match rows.iter_mut().find(|row| row.1 == cell) {
-                Some(row) => row.0.push(kind),
-                None => rows.push((vec![kind], cell)),
-            }
-        }
-        rows
+        page::by_result(|kind| self.cells.get(&(number, direction, end, kind)))
     }
 }

@@ -1,12 +1,11 @@
 //! `docs/proxies.md`, which is generated from the table.
 
-use std::env;
-use std::fmt::Write as _;
-use std::fs;
+use std::fmt::{Display, Write as _};
 
 use super::case::Case;
 use super::program::ALL;
 use super::table::{Entry, Table};
+use crate::page;
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/proxies.md");
 
@@ -25,8 +24,11 @@ Whatever the proxy, the server's span is a child of the client's span: none of t
 span has the address in the column \"authority\" as `server.address`. Each span has one duration with
 the same method, status code and error type.
 
-`\\|` separates the results of a race. A server that gets a request more than 5 ms after the client's
-clock has started takes a missed deadline for a cancel.
+The status of an answer that is not gRPC's is given as `HTTP 502`; the code is that of gRPC's mapping
+from HTTP.
+
+A server that gets a request more than 5 ms after the client's clock has started takes a missed
+deadline for a cancel, so the test makes such a call again. `\\|` separates the results of a race.
 
 ";
 
@@ -37,13 +39,7 @@ clock has started takes a missed deadline for a cancel.
 /// If the page is not up to date, or a cell of the table needs a reason.
 pub fn check() {
     let table = Table::read();
-    let text = text(&table);
-    if env::var_os("UPDATE_EXPECT").is_some() {
-        fs::write(PATH, text).unwrap();
-    } else {
-        let found = fs::read_to_string(PATH).unwrap_or_default();
-        assert_eq!(found, text, "UPDATE_EXPECT=1 cargo xtask peers proxies writes the page");
-    }
+    page::check(PATH, &text(&table), "proxies");
     table.check_reasons();
 }
 
@@ -61,12 +57,13 @@ fn text(table: &Table) -> String {
     writeln!(
         page,
         "{} proxies, {cells} cells. {all_odd} of them differ from a call without a proxy, or have no such call to\n\
-         compare with, for the reasons below.\n\n## Cases\n\n| case | what happens |\n|---|---|",
+         compare with, for the reasons below.\n\n## Cases\n",
         ALL.len() - 1
     )
     .unwrap();
+    page::head(&mut page, &["case", "what happens"]);
     for case in Case::ALL {
-        writeln!(page, "| {} | {} |", case.name(), case.meaning()).unwrap();
+        page::row(&mut page, &[&case.name(), &case.meaning()]);
     }
     for (number, proxy) in ALL.iter().enumerate() {
         let mut name = proxy.name.to_owned();
@@ -81,26 +78,20 @@ fn text(table: &Table) -> String {
             )
             .unwrap();
         }
-        page += "| case | kinds | client | server | authority | why it differs |\n|---|---|---|---|---|---|\n";
+        let columns = ["case", "kinds", "client", "server", "authority", "why it differs"];
+        page::head(&mut page, &columns);
         for case in Case::ALL {
             for (kinds, Entry { cell, reason }) in table.rows(number, case) {
-                let kinds = if kinds.len() == case.kinds().len() {
-                    "all".to_owned()
-                } else {
-                    kinds
-                        .iter()
-                        .map(|kind| format!("{kind:?}"))
-                        .collect::<Vec<_>>()
-                        .join(", ")
-                };
-                let (client, authority) = (&cell.client, &cell.authority);
-                let server = cell.server.replace('|', "\\|");
-                writeln!(
-                    page,
-                    "| {} | {kinds} | {client} | {server} | {authority} | {reason} |",
-                    case.name()
-                )
-                .unwrap();
+                let kinds = page::kinds(&kinds, case.kinds());
+                let cells: [&dyn Display; 6] = [
+                    &case.name(),
+                    &kinds,
+                    &cell.client,
+                    &cell.server,
+                    &cell.authority,
+                    reason,
+                ];
+                page::row(&mut page, &cells);
             }
         }
     }

@@ -8,6 +8,7 @@ use integration_tests::client::Kind;
 
 use super::case::Case;
 use super::program::{ALL, DIRECT};
+use crate::page;
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/proxies.tsv");
 const HEAD: &str = "proxy\tcase\tkinds\tclient\tserver\tauthority\treason";
@@ -118,7 +119,6 @@ impl Table {
         for (number, proxy) in ALL.iter().enumerate() {
             for case in Case::ALL {
                 for (kinds, entry) in self.rows(number, case) {
-                    let kinds: Vec<String> = kinds.iter().map(|kind| format!("{kind:?}")).collect();
                     let Cell {
                         client,
                         server,
@@ -127,7 +127,7 @@ impl Table {
                     let fields = [
                         proxy.name,
                         case.name(),
-                        &kinds.join(", "),
+                        &page::names(&kinds),
                         client,
                         server,
                         authority,
@@ -142,16 +142,6 @@ impl Table {
 
     /// Returns the results of a case, each with the kinds that have it.
     pub(super) fn rows(&self, number: usize, case: Case) -> Vec<(Vec<Kind>, &Entry)> {
-        let mut rows: Vec<(Vec<Kind>, &Entry)> = Vec::new();
-        for (at, kind) in Kind::ALL.into_iter().enumerate() {
-            let Some(entry) = self.0.get(&(number, case, at)) else {
-                continue;
-            };
-            match rows.iter_mut().find(|row| row.1 == entry) {
-                Some(row) => row.0.push(kind),
-                None => rows.push((vec![kind], entry)),
-            }
-        }
-        rows
+        page::by_result(|kind| self.0.get(&(number, case, kind)))
     }
 }

@@ -2,6 +2,7 @@
 //! last expression are dropped after its locals. Its `Cargo.toml` renames otel-runtime.
 
 #![cfg(test)]
+#![warn(clippy::nursery)]
 
 use std::future::Future;
 use std::sync::Mutex;

@@ -63,7 +63,8 @@ pub struct Recorded {
     /// The number of RPCs that a proxy answered with a page.
     pages: u64,
     has_layer: bool,
-    is_nested: bool,
+    /// Whether the outer of two layers meets the inner one for the first time.
+    is_first_nested: bool,
 }
 
 impl Round {
@@ -94,7 +95,7 @@ impl Round {
         let builder = Server::builder();
         let made = if self.is_nested() {
             // The outer one trusts callers that the inner one distrusts.
-            let (outer, inner) = (server_layer(instrumentation), public(ServerLayer::new()));
+            let (outer, inner) = (telemetry.outer.clone(), public(ServerLayer::new()));
             let builder = builder.layer(InterceptorLayer::new(counting(&arrived)));
             let builder = builder.layer(outer).layer(inner).layer(BetweenLayer);
             self.make(async { serve_with(builder, routes).await }, &caller)
@@ -117,7 +118,7 @@ impl Round {
             servers: ExpectedOutcomes::of_servers(made.iter().flatten(), has_layer),
             pages: made.iter().flatten().filter(is_page).count() as u64,
             has_layer,
-            is_nested: self.is_nested(),
+            is_first_nested: self.is_nested() && telemetry.is_first_nested(),
             replies: replies(made),
         }
     }

@@ -1,8 +1,11 @@
 //! The telemetry of fault-injection rounds, and its checks.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use opentelemetry::trace::SpanKind;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanProcessor, TracerProviderBuilder};
-use otel_runtime::Instrumentation;
+use otel_runtime::{Instrumentation, ServerLayer};
 
 use super::outcomes::OutcomeCounts;
 use super::{Recorded, faulty};
@@ -14,6 +17,11 @@ pub struct RoundTelemetry {
     counted: CountingTelemetry,
     tracers: SdkTracerProvider,
     pub(super) instrumentation: Instrumentation,
+    /// The layer around another one. It discards spans until it has met the inner one, so all rounds
+    /// have the same.
+    pub(super) outer: ServerLayer,
+    /// Whether a round has had the outer layer.
+    has_nested: AtomicBool,
 }
 
 impl Default for RoundTelemetry {
@@ -45,7 +53,9 @@ impl RoundTelemetry {
         RoundTelemetry {
             counted,
             tracers,
+            outer: super::server_layer(&instrumentation),
             instrumentation,
+            has_nested: AtomicBool::new(false),
         }
     }
 
@@ -75,6 +85,18 @@ impl RoundTelemetry {
             called: spans.ends(&SpanKind::Client),
             served: spans.ends(&SpanKind::Server),
         }
+    }
+
+    /// Returns `true` for the first round with nested layers.
+    pub(super) fn is_first_nested(&self) -> bool {
+        !self.has_nested.swap(true, Ordering::Relaxed)
+    }
+
+    /// Returns the number of time series of each instrument.
+    #[must_use]
+    pub fn series(&self) -> BTreeMap<String, usize> {
+        let series = self.counted.series().into_iter();
+        series.map(|(instrument, series)| (instrument, series.len())).collect()
     }
 
     /// Returns the measurements so far.
@@ -136,7 +158,7 @@ impl Traced {
             round, called, served, ..
         } = recorded;
         // A span that starts before its outer layer has met the inner one does not end.
-        let discarded = if recorded.is_nested { round.callers } else { 0 };
+        let discarded = if recorded.is_first_nested { round.callers } else { 0 };
         let started = self.started - before.started;
         assert!(
             (called + served..=called + served + discarded).contains(&started),

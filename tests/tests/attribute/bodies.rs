@@ -74,7 +74,7 @@ impl ServerStream for Bare {
         refuse_if!(request.get_ref().text.is_empty(), invalid_argument);
         refuse_if!(request.get_ref().text == "!", permission_denied);
         let words = request.into_inner().text;
-        let words = words.split_once(' ').map(|(first, second)| [first, second]);
+        let words = words.split_once(' ').map(<[&str; 2]>::from);
         let words: Vec<_> = words.iter().flatten().map(|word| Ok(Message::from(*word))).collect();
         Ok(Response::new(Box::pin(tokio_stream::iter(words))))
     }

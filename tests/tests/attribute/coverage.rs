@@ -49,8 +49,8 @@ fn counted_regions(order: &str) -> BTreeSet<String> {
 /// Returns the lines of a region.
 fn lines_of(region: &str) -> RangeInclusive<usize> {
     let (start, end) = region.split_once(": ").unwrap();
-    let [start, end] = [start, end].map(|place| place.split(':').next().unwrap().parse().unwrap());
-    start..=end
+    let line = |place: &str| place.split(':').next().unwrap().parse().unwrap();
+    line(start)..=line(end)
 }
 
 /// Returns the numbers of the program's lines that end with a comment.

@@ -13,7 +13,7 @@ use tonic::{Request, Response, Status};
 
 /// Returns the line of its caller.
 #[track_caller]
-fn line_of_caller() -> u32 {
+const fn line_of_caller() -> u32 {
     Location::caller().line()
 }
 

@@ -2,6 +2,8 @@
 
 // For `lints`: this group has an effect only here.
 #![deny(future_incompatible)]
+// Every lint that a user may have switched on: generated code triggers none.
+#![warn(clippy::nursery)]
 
 mod arguments;
 mod bodies;

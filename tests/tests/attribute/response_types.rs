@@ -38,7 +38,7 @@ struct TooLong;
 
 impl From<TooLong> for Status {
     fn from(_: TooLong) -> Self {
-        Status::out_of_range("too long")
+        Self::out_of_range("too long")
     }
 }
 

@@ -166,14 +166,14 @@ mod a_client_that_drops_a_stream {
     use super::*;
 
     /// The codes of both sides, client first, after the client has read `messages`.
-    async fn codes(text: &'static str, messages: usize) -> [String; 2] {
+    async fn codes(kind: Kind, text: &'static str, messages: usize) -> [String; 2] {
         let telemetry = Telemetry::start();
         let server = Server::builder().layer(ServerLayer::new());
         let server = serve_with(server, ScriptedService::default().routes()).await;
         // Whoever makes the other RPC is not recorded.
         let plain = server.channel().await;
         let channel = ClientLayer::new("here").layer(plain.clone());
-        let mut replies = open(channel, Kind::ServerStream, Request::new(text)).await.unwrap();
+        let mut replies = open(channel, kind, Request::new(text)).await.unwrap();
         for _ in 0..messages {
             replies.message().await.unwrap().unwrap();
         }
@@ -193,15 +193,23 @@ mod a_client_that_drops_a_stream {
 
     #[tokio::test]
     async fn behind_its_last_message_has_ended_as_the_trailers_say() {
-        assert_eq!(codes("hello", 1).await, ["OK", "OK"]);
-        assert_eq!(codes("later 5", 1).await, ["NOT_FOUND", "NOT_FOUND"]);
+        for kind in [Kind::ServerStream, Kind::Bidi] {
+            assert_eq!(codes(kind, "hello", 1).await, ["OK", "OK"], "{kind:?}");
+            assert_eq!(codes(kind, "later 5", 1).await, ["NOT_FOUND", "NOT_FOUND"], "{kind:?}");
+        }
     }
 
     #[tokio::test]
     async fn before_its_end_has_cancelled() {
-        assert_eq!(codes("later wait", 1).await, ["CANCELLED", "CANCELLED"]);
-        // The server has handed all of it to the connection.
-        assert_eq!(codes("hello", 0).await, ["CANCELLED", "OK"]);
+        for kind in [Kind::ServerStream, Kind::Bidi] {
+            assert_eq!(
+                codes(kind, "later wait", 1).await,
+                ["CANCELLED", "CANCELLED"],
+                "{kind:?}"
+            );
+            // The server has handed all of it to the connection.
+            assert_eq!(codes(kind, "hello", 0).await, ["CANCELLED", "OK"], "{kind:?}");
+        }
     }
 }
 

@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use integration_tests::client::{Kind, call, endpoint};
-use integration_tests::server::TIMEOUT;
+use integration_tests::client::{Kind, call, code_name, endpoint};
+use integration_tests::scripted::ScriptedService;
+use integration_tests::server::{TIMEOUT, serve};
 use integration_tests::telemetry::{Telemetry, attributes};
-use opentelemetry::trace::Status as SpanStatus;
+use opentelemetry::trace::{SpanKind, Status as SpanStatus};
 use otel_runtime::TracedChannel;
 use tokio::net::TcpListener;
 use tonic::Request;
@@ -108,4 +109,31 @@ async fn has_one_error_type_and_its_reason() {
         }
         assert_eq!(errors[0], errors[1], "{end:?}");
     }
+}
+
+/// The task that drives the connection went away with its runtime.
+#[tokio::test]
+async fn is_recorded_if_the_task_of_the_connection_is_gone() {
+    let telemetry = Telemetry::start();
+    let server = serve(ScriptedService::default().routes()).await;
+    let gone = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let address = server.address;
+    let connecting = gone.spawn(async move { TracedChannel::connect(endpoint(address)).await.unwrap() });
+    let channel = connecting.await.unwrap();
+    let shutdown = tokio::task::spawn_blocking(move || gone.shutdown_timeout(TIMEOUT));
+    shutdown.await.unwrap();
+    let calling = tokio::time::timeout(TIMEOUT, call(channel, Kind::Unary, Request::new("")));
+    let status = calling.await.unwrap().unwrap_err();
+    let span = telemetry.span().await;
+    assert_eq!((&*span.name, &span.span_kind), ("kinds.Unary/Call", &SpanKind::Client));
+    let found = attributes(&span.attributes);
+    assert_eq!(found["rpc.status_code"], code_name(status.code()));
+    assert!(found.contains_key("error.type"));
+    let metrics = telemetry.metrics();
+    assert!(matches!(metrics.client_durations()[..], [(_, 1, _)]));
+    assert_eq!(metrics.client_active_request_count(), 0);
 }

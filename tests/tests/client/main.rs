@@ -11,6 +11,7 @@ mod names;
 mod no_sdk;
 mod options;
 mod outcomes;
+mod refused_messages;
 mod request_stream;
 mod status_codes;
 mod streams;

@@ -23,6 +23,7 @@ use tonic::service::Routes;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status};
 use tower::ServiceBuilder;
+use tower::buffer::BufferLayer;
 use tower::retry::{Policy, RetryLayer};
 use tower::timeout::TimeoutLayer;
 
@@ -204,4 +205,28 @@ async fn outer_retries_are_separate_rpcs() {
         .map(|(point, count, _)| (point["rpc.status_code"].as_str(), *count))
         .collect();
     assert_eq!(counts, [("OK", 1), ("UNAVAILABLE", 2)]);
+}
+
+/// `Buffer` calls the service inside from a task of its own.
+#[tokio::test]
+async fn buffer_outside_cuts_the_trace() {
+    for (is_outside, is_cut) in [(false, false), (true, true)] {
+        let telemetry = Telemetry::start();
+        let server = serve(ScriptedService::default().routes()).await;
+        let trace = TraceId::from(7);
+        let parent = SpanContext::new(trace, SpanId::from(7), TraceFlags::SAMPLED, true, TraceState::NONE);
+        let context = Context::new().with_remote_span_context(parent);
+        let buffer = BufferLayer::new(8);
+        let stack = ServiceBuilder::new();
+        let calling = if is_outside {
+            let stack = stack.layer(buffer).layer(layer(&server)).service(channel(&server));
+            call(stack, Kind::Unary, Request::new("")).with_context(context).await
+        } else {
+            let stack = stack.layer(layer(&server)).layer(buffer).service(channel(&server));
+            call(stack, Kind::Unary, Request::new("")).with_context(context).await
+        };
+        calling.unwrap();
+        let span = telemetry.span().await;
+        assert_eq!(span.span_context.trace_id() != trace, is_cut, "{is_outside}");
+    }
 }

@@ -4,13 +4,15 @@ use integration_tests::kinds::Message;
 use integration_tests::kinds::server_stream_client::ServerStreamClient;
 use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
 use integration_tests::own_process::{block_on, in_own_process_with};
-use integration_tests::server::TIMEOUT;
+use integration_tests::server::{TIMEOUT, serve_with};
 use integration_tests::telemetry::{Attributes, Metrics, Telemetry, attributes, expected};
 use opentelemetry::trace::SpanKind;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
 use otel_runtime::{ClientLayer, ServerLayer, traced_service};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
+use tonic::codec::CompressionEncoding;
+use tonic::service::Routes;
 use tonic::transport::{Endpoint, Server};
 use tonic::{Request, Response, Status};
 use tower::Layer;
@@ -29,6 +31,58 @@ impl ServerStream for Service {
         let items = vec![Ok(answer.clone()), Ok(answer), Err(Status::not_found("no more"))];
         Ok(Response::new(tokio_stream::iter(items)))
     }
+}
+
+/// The old conventions have the uncompressed size, which nobody knows of a compressed message.
+#[test]
+fn compressed_messages_have_no_legacy_size() {
+    in_own_process_with(&[(OPT_IN, "rpc/dup")], || {
+        block_on(async {
+            for (requests, responses, with_size) in [
+                (false, true, ["rpc.server.request.size", "rpc.client.request.size"]),
+                (true, false, ["rpc.server.response.size", "rpc.client.response.size"]),
+            ] {
+                let telemetry = Telemetry::start();
+                tokio::time::timeout(TIMEOUT, compressed_rpc(requests, responses))
+                    .await
+                    .unwrap();
+                telemetry.spans(2).await;
+                let metrics = telemetry.metrics();
+                for side in ["server", "client"] {
+                    for direction in ["request", "response"] {
+                        let name = format!("rpc.{side}.{direction}.size");
+                        let found = points(&metrics, &name);
+                        let found: Vec<_> = found.iter().map(|(_, count, sum)| (*count, *sum)).collect();
+                        // An encoded message has the field's tag, the length, and eight letters.
+                        let all = if direction == "request" { (1, 10.0) } else { (2, 20.0) };
+                        let expected = if with_size.contains(&&*name) {
+                            vec![all]
+                        } else {
+                            Vec::new()
+                        };
+                        assert_eq!(found, expected, "{name}");
+                    }
+                }
+            }
+        });
+    });
+}
+
+/// Makes an RPC, with compressed messages in one direction.
+async fn compressed_rpc(requests: bool, responses: bool) {
+    let mut service = ServerStreamServer::new(Service).accept_compressed(CompressionEncoding::Gzip);
+    if responses {
+        service = service.send_compressed(CompressionEncoding::Gzip);
+    }
+    let server = Server::builder().layer(ServerLayer::new());
+    let server = serve_with(server, Routes::new(service)).await;
+    let channel = ClientLayer::new("greeter.example:1").layer(server.channel().await);
+    let mut client = ServerStreamClient::new(channel).accept_compressed(CompressionEncoding::Gzip);
+    if requests {
+        client = client.send_compressed(CompressionEncoding::Gzip);
+    }
+    let mut replies = client.call(Message::from("12345678")).await.unwrap().into_inner();
+    while let Ok(Some(_)) = replies.message().await {}
 }
 
 /// Makes two RPCs, recorded by the attribute and both layers, and one to an unknown method.

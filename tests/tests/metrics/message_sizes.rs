@@ -163,6 +163,23 @@ fn only_bytes_that_have_passed_are_measured() {
     });
 }
 
+/// A router's request body has a type that cannot hold a counter, so there is no point of 0 bytes.
+#[test]
+fn requests_that_cannot_be_counted_have_no_point() {
+    in_own_process_async(async {
+        let telemetry = Telemetry::start();
+        let router = Routes::new(BidiServer::new(Echo)).into_axum_router();
+        let router = router.layer(ServerLayer::new().message_sizes());
+        let server = integration_tests::server::serve(Routes::from(router)).await;
+        let mut client = BidiClient::new(server.channel().await);
+        echo(&mut client, ["", "a", "abc"]).await;
+        telemetry.span().await;
+        let metrics = telemetry.metrics();
+        assert!(metrics.instrument(RECEIVED).is_none(), "{metrics:?}");
+        assert_eq!(points(&metrics, SENT), [(of("kinds.Bidi/Call", "OK"), 1, 4 + 8)]);
+    });
+}
+
 #[test]
 fn sizes_are_not_measured_by_default() {
     in_own_process_async(async {

@@ -87,12 +87,13 @@ async fn spans_of_the_handler_are_recorded() {
 
 /// Calls each method once, and returns the methods that were recorded.
 async fn recorded(filters: impl IntoIterator<Item = Filter>) -> Vec<String> {
-    const CALLED: [&str; 7] = [
+    const CALLED: [&str; 8] = [
         "kinds.Unary/Call",
         "kinds.ServerStream/Call",
         "kinds.ClientStream/Call",
         "kinds.Bidi/Call",
         "grpc.health.v1.Health/Check",
+        "grpc.health.v1.Health/Watch",
         "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
         "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
     ];
@@ -123,7 +124,8 @@ async fn filters_by_service_and_method() {
     assert_eq!(recorded([service("kinds.Unary")]).await, ["kinds.Unary/Call"]);
     assert_eq!(recorded([method("kinds.Bidi/Call")]).await, ["kinds.Bidi/Call"]);
     assert_eq!(recorded([service_prefix("kinds.")]).await, RPCS);
-    assert_eq!(recorded([health_check()]).await, ["grpc.health.v1.Health/Check"]);
+    let health_checks = ["grpc.health.v1.Health/Check", "grpc.health.v1.Health/Watch"];
+    assert_eq!(recorded([health_check()]).await, health_checks);
     assert_eq!(recorded([not(service_prefix("grpc."))]).await, RPCS);
 }
 

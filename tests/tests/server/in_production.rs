@@ -1,5 +1,7 @@
 //! Places of layers, and ends that look like others: `otel-runtime/docs/other_software.md`.
 
+use std::time::Duration;
+
 use integration_tests::client::{Kind, call};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
@@ -13,6 +15,7 @@ use tonic::transport::Server;
 use tonic::{Code, Request, Response, Status};
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
+use tower::timeout::TimeoutLayer;
 
 const RPC: &str = "kinds.Unary/Call";
 const CALLS: usize = 10;
@@ -65,6 +68,40 @@ async fn tonics_own_limits_are_outside_of_all_layers() {
         .layer(ServerLayer::new().known_methods([RPC]));
     let server = serve_with(server, Plain::routes(&service)).await;
     assert_eq!(codes(&telemetry, 1, &service, &server).await, [1, 0]);
+}
+
+/// A server's own limit of time, tonic's or tower's, looks like a caller who left where it drops the
+/// handler, and like an error where the layer gets it.
+#[tokio::test]
+async fn a_servers_own_timeout_looks_like_a_caller_who_left() {
+    let soon = Duration::from_millis(20);
+    let layer = || ServerLayer::new().known_methods([RPC]);
+    let impatient = TimeoutLayer::new(soon);
+    let routes = || Plain::routes(&ScriptedService::default());
+    for (what, code, server) in [
+        (
+            "tonic's",
+            "CANCELLED",
+            serve_with(Server::builder().timeout(soon).layer(layer()), routes()).await,
+        ),
+        (
+            "tower's around the layer",
+            "CANCELLED",
+            serve_with(Server::builder().layer(impatient.clone()).layer(layer()), routes()).await,
+        ),
+        (
+            "tower's inside",
+            "INTERNAL",
+            serve_with(Server::builder().layer(layer()).layer(impatient), routes()).await,
+        ),
+    ] {
+        let telemetry = Telemetry::start();
+        let (_, status) = call_to_end(server.channel().await, RPC, request("wait")).await;
+        assert_ne!(status.code(), Code::Ok, "{what}");
+        let found = attributes(&telemetry.span().await.attributes);
+        assert_eq!(found["rpc.status_code"], code, "{what}");
+        assert_eq!(telemetry.durations(1).await[0]["rpc.status_code"], code, "{what}");
+    }
 }
 
 struct FailsWithOk;

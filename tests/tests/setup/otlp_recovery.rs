@@ -146,20 +146,57 @@ fn connection_dies_silently_over_grpc() {
     assert_eq!(proxy.connections(), 2);
 }
 
-/// Over HTTP/1.1 there is no ping: the export that finds the connection dead is lost.
+/// Over HTTP/1.1 there is no ping: an empty request over a new connection reveals the dead one.
 #[test]
 fn connection_dies_silently_over_http() {
     let collector = Collector::start();
     let proxy = Proxy::start(collector.address);
-    let url = format!("http://{}", proxy.address);
-    let mut driven = start_spans(&url, "http/protobuf", "500");
+    let mut driven = start_spans(&format!("http://{}", proxy.address), "http/protobuf", "2000");
     driven.send("spans 1");
     assert!(driven.send("flush 20000").starts_with("ok "));
     proxy.silence();
     driven.send("spans 5");
     let answer = driven.send("flush 20000");
+    assert!(answer.starts_with("ok "), "{answer}");
+    assert_eq!(collector.spans().len(), 6);
+    // The pool may not have the connection of the empty request back yet.
+    assert!((2..=3).contains(&proxy.connections()), "{}", proxy.connections());
+    driven.send("spans 7");
+    let answer = driven.send("shutdown 20000");
+    assert!(answer.starts_with("ok "), "{answer}");
+    assert_eq!(collector.spans().len(), 13);
+}
+
+/// A receiver that gets slower has the request, and does not get it again, though it answers an
+/// empty one at once.
+#[test]
+fn slow_answers_over_http_are_awaited() {
+    let collector = Collector::start();
+    let url = collector.url();
+    let mut driven = start_spans(&url, "http/protobuf", "2000");
+    for pause in [0, 500, 900] {
+        collector.behave(Behaviour::Slow(Duration::from_millis(pause)));
+        driven.send("spans 5");
+        let answer = driven.send("flush 20000");
+        assert!(answer.starts_with("ok "), "{pause}: {answer}");
+    }
+    assert_eq!(collector.spans().len(), 15);
+}
+
+/// Without an answer over a new connection either, the old one may well be alive.
+#[test]
+fn frozen_receiver_over_http_is_not_confirmed() {
+    let collector = Collector::start();
+    let url = collector.url();
+    let mut driven = start_spans(&url, "http/protobuf", "500");
+    driven.send("spans 1");
+    assert!(driven.send("flush 20000").starts_with("ok "));
+    collector.behave(Behaviour::Hang);
+    driven.send("spans 5");
+    let answer = driven.send("flush 20000");
     let expected = format!("traces: 5 spans were not confirmed by {url}/v1/traces: no response within 500ms");
     assert!(answer.contains(&expected), "{answer}");
+    collector.behave(Behaviour::Accept);
     driven.send("spans 7");
     assert!(driven.send("flush 20000").starts_with("ok "));
     assert_eq!(collector.spans().len(), 8);

@@ -1,18 +1,19 @@
 //! The checks besides the tests, each a step with a name.
 
 mod fuzz;
+mod lean;
 mod packages;
 mod pages;
 mod quickstart;
+mod shapes;
 mod versions;
-
-use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
 use crate::project::{BENCHES, JAEGER, Project, SERVICES};
+use crate::times::Times;
 use crate::{prose, tools};
 
 #[derive(Args)]
@@ -78,6 +79,11 @@ const STEPS: &[Step] = &[
         run: |project| cargo(project, "clippy --workspace --all-targets --locked -- -D warnings"),
     },
     Step {
+        name: "clippy-shapes",
+        about: "clippy says nothing of a service because of the attribute, not even its nursery",
+        run: shapes::linted,
+    },
+    Step {
         name: "clippy-services",
         about: "peers/services has no warning",
         run: |project| {
@@ -131,6 +137,11 @@ const STEPS: &[Step] = &[
         run: packages::features,
     },
     Step {
+        name: "missing-features",
+        about: "a program without a Cargo feature of otel-setup is told when it needs it",
+        run: lean::told,
+    },
+    Step {
         name: "wasm",
         about: "otel-runtime builds for a browser, without its default features",
         run: packages::for_browsers,
@@ -179,25 +190,13 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<()> {
         [] => true,
         names => names.iter().any(|name| name == step.name),
     };
-    let mut times = Vec::new();
+    let mut times = Times::default();
     for step in STEPS.iter().filter(is_chosen) {
         println!("\n== {}: {}", step.name, step.about);
-        let start = Instant::now();
-        (step.run)(project).with_context(|| format!("cargo xtask check {}", step.name))?;
-        let seconds = start.elapsed().as_secs_f64();
-        println!("{} took {seconds:.1} s", step.name);
-        times.push((step.name, seconds));
+        let ended = times.run(step.name, || (step.run)(project));
+        ended.with_context(|| format!("cargo xtask check {}", step.name))?;
     }
-    if times.len() > 1 {
-        println!("\n== passed");
-        for (name, seconds) in &times {
-            println!("{seconds:7.1} s  {name}");
-        }
-        println!(
-            "{:7.1} s  in all",
-            times.iter().map(|(_, seconds)| seconds).sum::<f64>()
-        );
-    }
+    times.print();
     Ok(())
 }
 

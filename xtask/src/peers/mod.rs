@@ -9,7 +9,16 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::project::{Project, SERVICES};
+use crate::times::Times;
 use crate::tools;
+
+/// The programs that tests need: the test, the program, and the package that brings it.
+const TOOLS: [(&str, &str, &str); 4] = [
+    ("leaks", "valgrind", "valgrind"),
+    ("browser", "chromedriver", "chromium-driver"),
+    ("proxies", "haproxy", "haproxy"),
+    ("tools", "h2load", "nghttp2-client"),
+];
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -41,14 +50,16 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<()> {
         let is_chosen = |name: &String| arguments.names.is_empty() || arguments.names.contains(name);
         tests.into_iter().filter(is_chosen).collect()
     };
-    test(project, "test --locked --package peers", &chosen(peers))?;
+    let mut times = Times::default();
+    test(project, &mut times, "--package peers", &chosen(peers))?;
     let mut services = chosen(services);
     let has_arrow_flight = services.iter().any(|name| name == arrow_flight::NAME);
     services.retain(|name| name != arrow_flight::NAME);
-    test(project, &format!("test --locked --manifest-path {SERVICES}"), &services)?;
+    test(project, &mut times, &format!("--manifest-path {SERVICES}"), &services)?;
     if has_arrow_flight {
-        arrow_flight::run(project)?;
+        times.run(arrow_flight::NAME, || arrow_flight::run(project))?;
     }
+    times.print();
     Ok(())
 }
 
@@ -64,22 +75,28 @@ fn tests(project: &Project, folder: &str) -> Result<BTreeSet<String>> {
     Ok(names)
 }
 
-fn test(project: &Project, command: &str, names: &[String]) -> Result<()> {
+/// Builds the tests of a package, and runs one after the other.
+fn test(project: &Project, times: &mut Times, package: &str, names: &[String]) -> Result<()> {
     if names.is_empty() {
         return Ok(());
     }
-    if names.iter().any(|name| name == "leaks") {
-        tools::require(project, "valgrind", "valgrind")?;
+    for (test, program, apt_package) in TOOLS {
+        if names.iter().any(|name| name == test) {
+            tools::require(project, program, apt_package)?;
+        }
     }
-    if names.iter().any(|name| name == "browser") {
-        tools::require(project, "chromedriver", "chromium-driver")?;
+    let all = names.iter().flat_map(|name| ["--test", name]);
+    let build = project
+        .cargo("test --locked --no-run")
+        .args(package.split(' '))
+        .args(all);
+    times.run(&format!("build {package}"), || Ok(build.run()?))?;
+    for name in names {
+        let run = project
+            .cargo("test --locked")
+            .args(package.split(' '))
+            .args(["--test", name]);
+        times.run(name, || Ok(run.run()?))?;
     }
-    if names.iter().any(|name| name == "proxies") {
-        tools::require(project, "haproxy", "haproxy")?;
-    }
-    if names.iter().any(|name| name == "tools") {
-        tools::require(project, "h2load", "nghttp2-client")?;
-    }
-    let names = names.iter().flat_map(|name| ["--test", name]);
-    Ok(project.cargo(command).args(names).run()?)
+    Ok(())
 }

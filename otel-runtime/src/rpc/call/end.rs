@@ -15,12 +15,14 @@ impl Call {
     /// Ends the call: its span, its duration, its place among the active requests.
     ///
     /// The first end counts; later ones do nothing.
-    pub(crate) fn end(&mut self, outcome: Outcome<'_>) {
+    pub(crate) fn end(&mut self, mut outcome: Outcome<'_>) {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
         let has_extras = !self.extras.is_empty();
-        let outcome = if has_extras { self.judge(outcome) } else { outcome };
+        if has_extras {
+            outcome = self.judge(outcome);
+        }
         let elapsed = self.started_at.elapsed();
         guard::METER.run(|| {
             let instruments = self.instrumentation.instruments();

@@ -73,7 +73,7 @@ impl Call {
     /// Returns the outcome of a call that ends, as the user's function judges it.
     #[cold]
     pub(super) fn judge<'a>(&mut self, outcome: Outcome<'a>) -> Outcome<'a> {
-        if self.unresolved.is_some() {
+        if self.unresolved.is_some() && self.extras.has_options() {
             // A method that is not known by now stays unknown.
             self.extras
                 .set_method(self.method, &self.instrumentation, self.request_end.as_deref());

@@ -1,6 +1,9 @@
 //! A call that an observer sees from its start.
 
+use std::net::SocketAddr;
+
 use opentelemetry::Context;
+use opentelemetry::global::BoxedSpan;
 use opentelemetry::trace::{Link, Span, SpanContext, SpanId, TraceContextExt};
 
 use super::Call;
@@ -18,35 +21,32 @@ impl Call {
         link: Option<Link>,
         attributes: &dyn SpanAttributes,
     ) -> Option<StartedSpan> {
-        let mut server = None;
+        let (mut server, mut peer) = (None, None);
         let builder = || {
             let builder = self.span_builder(link, attributes);
             server = Some(observer::expect(&builder));
             builder
         };
-        let started = self.instrumentation.start_span(parent, builder, attributes);
-        self.observe(observer, parent, started.as_ref(), attributes, server?);
+        let if_recording = |span: &mut BoxedSpan| peer = attributes.if_recording(span);
+        let started = self.instrumentation.start_span(parent, builder, if_recording);
+        let met = observer::take_met();
+        if let (Some(StartedSpan::Recording(span)), Some(server)) = (&started, server)
+            && met == Some(span.span_context().span_id())
+        {
+            self.observe(observer, parent, span.span_context(), server, peer);
+        }
         started
     }
 
-    /// Shows a call whose span has started to the observer, if the observer's processor has met
-    /// the span.
+    /// Shows the call to the observer, whose processor has met its span.
     fn observe(
         &mut self,
         observer: &'static dyn CallObserver,
         parent: &Context,
-        span: Option<&StartedSpan>,
-        attributes: &dyn SpanAttributes,
+        span_context: &SpanContext,
         (server_address, server_port): observer::Server,
+        peer: Option<SocketAddr>,
     ) {
-        let met = observer::take_met();
-        let Some(StartedSpan::Recording(span)) = span else {
-            return;
-        };
-        let span_context = span.span_context();
-        if met != Some(span_context.span_id()) {
-            return;
-        }
         let parent = parent.span();
         // As the SDK does: a parent without a trace is none.
         let parent = Some(parent.span_context()).filter(|parent| parent.is_valid());
@@ -62,7 +62,7 @@ impl Call {
             start_time: self.start_time,
             server_address,
             server_port,
-            peer: attributes.peer(),
+            peer,
         };
         let running = if self.unresolved.is_some() {
             observer.method(&call.name, call.kind.clone()).start(call)

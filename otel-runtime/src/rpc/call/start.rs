@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use opentelemetry::global::BoxedSpan;
 use opentelemetry::trace::{Link, SpanBuilder, SpanKind};
 use opentelemetry::{Context, KeyValue};
 
@@ -33,7 +34,10 @@ impl Call {
         let started = match observer::get() {
             None => {
                 let builder = || self.span_builder(link, attributes);
-                self.instrumentation.start_span(parent, builder, attributes)
+                let if_recording = |span: &mut BoxedSpan| {
+                    attributes.if_recording(span);
+                };
+                self.instrumentation.start_span(parent, builder, if_recording)
             }
             Some(observer) => self.start_observed(observer, parent, link, attributes),
         };

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use opentelemetry::Context;
 use tracing::Span;
 use tracing::field::Empty;
-use tracing::span::EnteredSpan;
 
 use super::Call;
 use crate::grpc::outcome::Outcome;
@@ -57,12 +56,6 @@ impl Call {
         }
         guard::SUBSCRIBER.run(|| span.record(semconv::RPC_STATUS_CODE, outcome.code_str()));
     }
-}
-
-/// Enters the `tracing` span of a call until the result is dropped.
-#[cold]
-pub(crate) fn enter(span: &Span) -> Option<EnteredSpan> {
-    guard::SUBSCRIBER.run(|| span.clone().entered())
 }
 
 /// Opens a span in the context `base`, or returns `None` if a layer of the subscriber exports it.

@@ -50,6 +50,13 @@ impl Extras {
         self.0.is_none()
     }
 
+    /// Returns `true` if the layer has such options, or if sizes of messages are recorded.
+    #[inline]
+    pub(crate) fn has_options(&self) -> bool {
+        let state = self.0.as_deref();
+        state.is_some_and(|state| state.options.is_some() || state.message_sizes.is_some())
+    }
+
     #[inline]
     fn state(&mut self) -> &mut State {
         self.0.get_or_insert_with(take)
@@ -76,7 +83,12 @@ impl Extras {
 
     /// Tells the observer that the call has ended.
     pub(crate) fn end_observed(&mut self) {
-        if let Some(observed) = self.0.as_mut().and_then(|state| state.observed.take()) {
+        if let Some(state) = &mut self.0
+            && let Some(observed) = state.observed.take()
+        {
+            // The counter refers to the observed call, whose room is used again if nothing else
+            // does.
+            state.response = None;
             observed.end();
         }
     }

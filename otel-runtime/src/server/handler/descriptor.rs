@@ -6,6 +6,7 @@ use tonic::{Extensions, Request};
 
 use super::call::HandlerCall;
 use super::future::{GrpcResult, ResponseKind};
+use super::incoming::Incoming;
 use crate::attributes::captured_headers::{CaptureLists, CapturedHeaders};
 use crate::grpc::path::{names_match, service_and_method};
 use crate::instrumentation::{Instrumentation, InstrumentationRef};
@@ -140,7 +141,8 @@ impl MethodDescriptor {
         request: &IncomingRequest<'_>,
         instrumentation: Option<&Instrumentation>,
     ) -> HandlerCall {
-        match current::with_current(|current| self.classify(current, request)).unwrap_or(Incoming::NewCall) {
+        let incoming = current::with_current(|current| Incoming::of(request, current, || self.captured_headers()));
+        match incoming.unwrap_or(Incoming::NewCall) {
             Incoming::NewCall => {
                 let captured = self.captured_headers();
                 let params = CallParams {
@@ -195,49 +197,6 @@ impl MethodDescriptor {
             .get_or_init(|| CapturedHeaders::new(&self.capture_lists))
     }
 
-    /// Tells how a request relates to the call that this thread serves, and claims that call if a
-    /// layer started it for this request.
-    fn classify(&'static self, current: &mut Option<ActiveCall>, request: &IncomingRequest<'_>) -> Incoming {
-        match current {
-            None => match request.path() {
-                Some(path) if request.is_local_otlp_export(path) => Incoming::LocalExport,
-                _ => Incoming::NewCall,
-            },
-            Some(ActiveCall::Recorded(call)) if call.is_unclaimed() => {
-                if !request.came_from_client() && !call.started_late() {
-                    // Called directly, by a service that is not annotated.
-                    Incoming::Nested
-                } else if request.came_through(call.origin()) {
-                    call.attach_handler(self.captured_headers(), request.origin());
-                    Incoming::LayerCall {
-                        is_unresolved: call.is_unresolved(),
-                    }
-                } else {
-                    Incoming::NewCall
-                }
-            }
-            Some(ActiveCall::Recorded(call)) => nested_if(request.is_handed_on(call.origin())),
-            Some(ActiveCall::Unrecorded(call)) if call.is_unclaimed() => {
-                if !request.came_from_client() {
-                    Incoming::Nested
-                } else if request.came_through(call.origin()) {
-                    call.attach_handler(request.origin());
-                    Incoming::Nested
-                } else {
-                    Incoming::NewCall
-                }
-            }
-            Some(ActiveCall::Unrecorded(call)) => nested_if(request.is_handed_on(call.origin())),
-            Some(ActiveCall::Deferred(call)) => {
-                if request.came_through(call.origin()) && !request.is_bare() {
-                    Incoming::Deferred
-                } else {
-                    Incoming::NewCall
-                }
-            }
-        }
-    }
-
     #[inline]
     fn method(&'static self, path: Option<&str>, extensions: &Extensions) -> &'static Method {
         let fallback = || path.is_none().then(|| self.fallback_method.get()).flatten();
@@ -261,24 +220,6 @@ impl MethodDescriptor {
                 .get_or_init(|| Method::for_server(&format!("{}/{}", self.service, self.method), None)),
         }
     }
-}
-
-/// How an incoming request relates to the call that this thread serves.
-enum Incoming {
-    /// A request whose call has not started.
-    NewCall,
-    /// A request whose call a layer has started.
-    LayerCall { is_unresolved: bool },
-    /// A request that does not look like gRPC, whose call a layer starts now.
-    Deferred,
-    /// Part of a call that another handler serves, or that is not recorded.
-    Nested,
-    /// An OTLP export of this host.
-    LocalExport,
-}
-
-fn nested_if(is_nested: bool) -> Incoming {
-    if is_nested { Incoming::Nested } else { Incoming::NewCall }
 }
 
 #[cfg(test)]

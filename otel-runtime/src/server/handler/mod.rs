@@ -3,6 +3,7 @@
 mod call;
 mod descriptor;
 mod future;
+mod incoming;
 mod start;
 mod stream;
 mod unboxed;

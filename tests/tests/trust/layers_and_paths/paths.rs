@@ -1,5 +1,7 @@
 //! The path differs between the layer and the handler.
 
+use otel_runtime::filter::{health_check, method, not, service};
+
 use super::*;
 
 /// Changes the path on the way from the layer to the router.
@@ -82,11 +84,34 @@ async fn do_not_bypass_the_layer() {
 
 #[tokio::test]
 async fn do_not_bypass_its_filters() {
-    for (name, routes) in ROUTES {
-        for (topology, server, prefix) in servers(&filtering(), routes).await {
-            let telemetry = Telemetry::start();
-            call(&server, prefix, Some("application/grpc"), "").await.unwrap();
-            assert_is_filtered(&telemetry, &format!("{topology}, {name}")).await;
+    for filter in [
+        Filter::new(|request| request.service() != "kinds.Unary"),
+        not(service("kinds.Unary")),
+        not(method(RPC)),
+    ] {
+        for (name, routes) in ROUTES {
+            for (topology, server, prefix) in servers(&public().filter(filter.clone()), routes).await {
+                let telemetry = Telemetry::start();
+                call(&server, prefix, Some("application/grpc"), "").await.unwrap();
+                assert_is_filtered(&telemetry, &format!("{topology}, {name}")).await;
+            }
         }
+    }
+}
+
+/// Below a prefix, too, a health check is one.
+#[tokio::test]
+async fn do_not_hide_health_checks() {
+    let layer = ServerLayer::new().filter(not(health_check()));
+    for (topology, server, prefix) in servers(&layer, Plain::routes).await {
+        let telemetry = Telemetry::start();
+        let channel = server.channel().await;
+        let watch = format!("http://{}{prefix}/grpc.health.v1.Health/Watch", server.address);
+        let request = http::Request::post(watch)
+            .header("content-type", "application/grpc")
+            .body(tonic::body::Body::empty())
+            .unwrap();
+        tower::ServiceExt::oneshot(channel, request).await.unwrap();
+        assert_is_filtered(&telemetry, topology).await;
     }
 }

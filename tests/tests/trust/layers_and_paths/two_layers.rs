@@ -1,5 +1,8 @@
 //! A layer around a layer: the stricter word on trust counts.
 
+use integration_tests::own_process::{block_on, in_own_process_with};
+use otel_runtime::{Instrumentation, LoggedCalls};
+
 use super::*;
 
 /// The first of the [`servers`]. The others share what its layer has learned.
@@ -107,6 +110,49 @@ async fn join_their_attributes() {
             assert_eq!(found["rpc.request.header.te"], r#"["trailers"]"#, "{name}, {place}");
             assert_eq!(found["rpc.request.header.x-tenant"], r#"["acme"]"#, "{name}, {place}");
         }
+    }
+}
+
+/// The other options of the inner one have no effect, and a warning says so.
+#[test]
+fn warn_of_options_without_effect() {
+    type Set = fn(ServerLayer) -> ServerLayer;
+
+    let options: [(&str, Set); 9] = [
+        ("response_headers", |layer| layer.response_headers(["x-a"])),
+        ("response_trailers", |layer| layer.response_trailers(["x-a"])),
+        ("failures", |layer| layer.failures(|_, _| None)),
+        ("metric_attributes", |layer| {
+            layer.metric_attributes(["tenant"], |_| [Some("acme")])
+        }),
+        ("message_counts", ServerLayer::message_counts),
+        ("log_calls", |layer| layer.log_calls(LoggedCalls::All)),
+        ("instrumentation", |layer| {
+            layer.instrumentation(Instrumentation::builder().build())
+        }),
+        ("message_sizes", ServerLayer::message_sizes),
+        ("tracing_span", ServerLayer::tracing_span),
+    ];
+    for (option, set) in options {
+        in_own_process_with(&[("INNER_OPTION", option)], || {
+            block_on(async {
+                let telemetry = Telemetry::start();
+                let server = Server::builder()
+                    .layer(ServerLayer::new())
+                    .layer(set(ServerLayer::new()));
+                let server = serve_with(server, Annotated::routes(&ScriptedService::default())).await;
+                for _ in 0..2 {
+                    call(&server, "", Some("application/grpc"), "").await.unwrap();
+                }
+                telemetry.spans(2).await;
+                let logs: Vec<_> = telemetry.logs().into_iter().map(|log| log.body.unwrap()).collect();
+                let expected = format!(
+                    "`{option}` has no effect on a `ServerLayer` inside another one: set it on the outer layer \
+                     (logged once)"
+                );
+                assert_eq!(logs, [expected]);
+            });
+        });
     }
 }
 

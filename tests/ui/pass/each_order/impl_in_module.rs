@@ -1,3 +1,5 @@
+// Needs `#[async_trait]`: the trait is generated.
+
 #![deny(warnings)]
 
 mod service {

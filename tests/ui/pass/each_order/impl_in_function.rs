@@ -1,8 +1,13 @@
 #![deny(warnings)]
 
-use examples::helloworld::{HelloReply, HelloRequest, greeter_server::Greeter};
+use examples::helloworld::{HelloReply, HelloRequest};
 use otel_runtime::traced_service;
 use tonic::{Request, Response, Status};
+
+#[tonic::async_trait]
+trait Greeter {
+    async fn say_hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status>;
+}
 
 fn greeter() -> impl Greeter {
     use tonic::Request as Ask;

@@ -31,14 +31,18 @@ impl Chat for MyChat {
 }
 
 mod elsewhere {
-    use examples::helloworld::{HelloReply, HelloRequest, greeter_server::Greeter};
     use tonic::{Request, Response, Status};
 
-    #[otel_runtime::traced_service(crate = crate::crate_argument::framework::telemetry, service = "helloworld.Greeter")]
     #[tonic::async_trait]
-    impl Greeter for super::MyChat {
-        async fn say_hello(&self, _: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
-            Ok(Response::new(HelloReply::default()))
+    trait Echo {
+        async fn echo(&self, request: Request<String>) -> Result<Response<String>, Status>;
+    }
+
+    #[otel_runtime::traced_service(crate = crate::crate_argument::framework::telemetry, service = "chat.Echo")]
+    #[tonic::async_trait]
+    impl Echo for super::MyChat {
+        async fn echo(&self, request: Request<String>) -> Result<Response<String>, Status> {
+            Ok(Response::new(request.into_inner()))
         }
     }
 }

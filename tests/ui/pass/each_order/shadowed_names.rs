@@ -7,7 +7,6 @@ mod tonic {}
 mod std {}
 mod core {}
 
-use ::examples::helloworld::greeter_server::Greeter;
 use ::examples::helloworld::{HelloReply, HelloRequest};
 
 struct Result;
@@ -41,6 +40,14 @@ compile_error!();
 panic!();
 
 struct MyGreeter;
+
+#[::tonic::async_trait]
+trait Greeter {
+    async fn say_hello(
+        &self,
+        request: ::tonic::Request<HelloRequest>,
+    ) -> ::core::result::Result<::tonic::Response<HelloReply>, ::tonic::Status>;
+}
 
 #[::otel_runtime::traced_service]
 #[::tonic::async_trait]

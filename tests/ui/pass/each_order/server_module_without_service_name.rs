@@ -1,3 +1,5 @@
+// Needs `#[async_trait]`: the trait is generated.
+
 #![deny(warnings)]
 
 use examples::helloworld::{HelloReply, HelloRequest};
@@ -23,8 +25,8 @@ fn in_a_function() {
 
     struct InAFunction;
 
-    #[tonic::async_trait]
     #[otel_runtime::traced_service]
+    #[tonic::async_trait]
     impl proto::greeter_server::Greeter for InAFunction {
         async fn say_hello(&self, _: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
             Ok(Response::new(HelloReply::default()))

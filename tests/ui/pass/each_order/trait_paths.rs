@@ -1,3 +1,5 @@
+// Needs `#[async_trait]`: the trait is generated.
+
 #![deny(warnings)]
 
 use examples::helloworld::{HelloReply, HelloRequest, greeter_server};

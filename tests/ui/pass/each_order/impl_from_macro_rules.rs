@@ -44,8 +44,8 @@ struct Whole;
 
 macro_rules! whole {
     ($name:ident, $argument:ident, $body:block, $talk:ty) => {
-        #[tonic::async_trait]
         #[traced_service]
+        #[tonic::async_trait]
         impl Chat for $name {
             type TalkStream = Lines;
 
@@ -111,3 +111,27 @@ macro_rules! of_a_trait_type {
 }
 
 of_a_trait_type!(Chat);
+
+struct AnItem;
+
+macro_rules! an_item {
+    ($item:item) => {
+        #[traced_service]
+        #[tonic::async_trait]
+        $item
+    };
+}
+
+an_item! {
+    impl Chat for AnItem {
+        type TalkStream = Lines;
+
+        async fn talk(&self, request: Request<String>) -> Result<Response<Self::TalkStream>, Status> {
+            Ok(Response::new(Box::pin(tokio_stream::once(Ok(request.into_inner())))))
+        }
+
+        async fn listen(&self, _request: Request<()>) -> Result<Response<String>, Status> {
+            Err(Status::unimplemented("listen"))
+        }
+    }
+}

@@ -1,7 +1,8 @@
 #![deny(warnings)]
 #![no_implicit_prelude]
 
-// `#[async_trait]` needs it.
+// Only `#[async_trait]` needs it.
+#[allow(unused_imports)]
 use ::std::boxed::Box;
 
 use ::examples::helloworld::{HelloReply, HelloRequest};
