@@ -15,6 +15,11 @@ const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
 /// Runs a program that calls itself, with these options of `otel_runtime`. The call answers with
 /// `code`.
 fn call_itself(options: &str, code: i32) -> Collector {
+    call_and_log(options, code).0
+}
+
+/// Like [`call_itself`], and returns the lines of the program's log.
+fn call_and_log(options: &str, code: i32) -> (Collector, Vec<String>) {
     let collector = Collector::start();
     let (_directory, path) = file(&format!(
         r#"
@@ -34,8 +39,7 @@ instrumentation/development: {{rust: {{otel_runtime: {options}}}}}
     }
     let answer = driven.send("shutdown 20000");
     assert!(answer.starts_with("ok "), "{answer}");
-    drop(driven.end());
-    collector
+    (collector, driven.end())
 }
 
 #[test]
@@ -153,6 +157,40 @@ fn filters_of_the_file_hold_on_each_side() {
         ] {
             let is_recorded = collector.metrics().iter().any(|metric| metric.name == name);
             assert_eq!(is_recorded, kinds.contains(&kind), "{options}: {name}");
+        }
+    }
+}
+
+#[test]
+fn responses_are_captured_as_the_file_says() {
+    let captured = "{response_headers: [content-type], response_trailers: [grpc-status]}";
+    for (side, kind) in [("server", SpanKind::Server), ("client", SpanKind::Client)] {
+        let spans = call_itself(&format!("{{{side}: {captured}}}"), 0).spans();
+        assert_eq!(spans.len(), 2);
+        for span in spans {
+            for name in ["rpc.response.header.content-type", "rpc.response.trailer.grpc-status"] {
+                let has_it = span.attributes.iter().any(|attribute| attribute.key == name);
+                assert_eq!(has_it, span.kind() == kind, "{side}: {:?}: {name}", span.kind());
+            }
+        }
+    }
+}
+
+#[test]
+fn calls_are_logged_as_the_file_says() {
+    for (options, code, logged) in [
+        ("{}", 5, vec![]),
+        ("{server: {log_calls: {all: true}}}", 0, vec!["incoming call"]),
+        ("{client: {log_calls: {failures: true}}}", 0, vec![]),
+        ("{client: {log_calls: {failures: true}}}", 5, vec!["outgoing call"]),
+        ("{client: {log_calls: {slower_than: 1000}}}", 5, vec![]),
+    ] {
+        let (_, lines) = call_and_log(options, code);
+        let calls = lines.iter().filter(|line| line.contains("otel_runtime::calls"));
+        let calls: Vec<_> = calls.collect();
+        assert_eq!(calls.len(), logged.len(), "{options}: {lines:?}");
+        for (line, what) in calls.iter().zip(logged) {
+            assert!(line.contains(what), "{options}: {line}");
         }
     }
 }

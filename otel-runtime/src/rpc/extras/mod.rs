@@ -51,6 +51,7 @@ impl Extras {
     }
 
     /// Returns `true` if the layer has such options, or if sizes of messages are recorded.
+    #[inline]
     pub(crate) fn has_options(&self) -> bool {
         let state = self.0.as_deref();
         state.is_some_and(|state| state.options.is_some() || state.message_sizes.is_some())
