@@ -17,8 +17,8 @@ pub struct RoundTelemetry {
     counted: CountingTelemetry,
     tracers: SdkTracerProvider,
     pub(super) instrumentation: Instrumentation,
-    /// The layer around another one. It discards spans until it has met the inner one, so all rounds
-    /// have the same.
+    /// The layer around another one. It discards spans until it has met the inner one, so all
+    /// rounds have the same.
     pub(super) outer: ServerLayer,
     /// Whether a round has had the outer layer.
     has_nested: AtomicBool,

@@ -70,8 +70,8 @@ async fn tonics_own_limits_are_outside_of_all_layers() {
     assert_eq!(codes(&telemetry, 1, &service, &server).await, [1, 0]);
 }
 
-/// A server's own limit of time, tonic's or tower's, looks like a caller who left where it drops the
-/// handler, and like an error where the layer gets it.
+/// A server's own limit of time, tonic's or tower's, looks like a caller who left where it drops
+/// the handler, and like an error where the layer gets it.
 #[tokio::test]
 async fn a_servers_own_timeout_looks_like_a_caller_who_left() {
     let soon = Duration::from_millis(20);

@@ -87,6 +87,15 @@ impl Call {
     /// Records the end of a call, beside its span and its duration.
     #[cold]
     pub(super) fn end_extras(&mut self, elapsed: Duration, outcome: Outcome<'_>) {
+        if self.extras.has_options() {
+            self.end_options(elapsed, outcome);
+        }
+        if let Some(span) = self.tracing_span() {
+            self.end_tracing_span(span, outcome);
+        }
+    }
+
+    fn end_options(&mut self, elapsed: Duration, outcome: Outcome<'_>) {
         self.extras.record_metrics(self.method, outcome);
         if self.extras.counts_messages() {
             self.end_counted(elapsed, outcome);
