@@ -1,6 +1,7 @@
 //! How the cost of an RPC grows with what its server or client has, or gets.
 
 use std::error::Error;
+use std::fmt::Write;
 use std::path::Path;
 
 use http::header::HeaderName;
@@ -172,7 +173,7 @@ pub(crate) fn table(program: &Path) -> Result<String, Box<dyn Error>> {
             let allocations = cost.allocations - base.allocations;
             cells.push(format!("{number}: {instructions:.0}, {allocations:.0}"));
         }
-        text += &format!("| {} | {} |\n", series.name, cells.join("; "));
+        writeln!(text, "| {} | {} |", series.name, cells.join("; "))?;
     }
     Ok(text)
 }

@@ -16,7 +16,7 @@ macro_rules! server {
         Variant::ours(
             concat!("attribute + ServerLayer, no addresses, ", $option),
             BARE_WITHOUT_ADDRESSES,
-            |mode, shape| to_server($set(ServerLayer::new()), mode, shape),
+            |mode, shape| to_server(&$set(ServerLayer::new()), mode, shape),
         )
     };
 }
@@ -43,7 +43,7 @@ pub(crate) fn all() -> [Variant; 6] {
     ]
 }
 
-fn to_server(layer: ServerLayer, mode: Mode, shape: Shape) -> Rpc {
+fn to_server(layer: &ServerLayer, mode: Mode, shape: Shape) -> Rpc {
     to_server_without_addresses(layer.layer(BenchServer::new(Traced)), mode, shape)
 }
 
