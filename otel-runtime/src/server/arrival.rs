@@ -74,11 +74,12 @@ impl ServerLayer {
             if !is_grpc || self.inner.may_meet(request.uri().path()) {
                 return self.defer(request, is_grpc, client_mark, captured);
             }
-            self.start_arrived(request, self.origin(client_mark), captured, None)
+            let call = self.start_arrived(request, self.origin(client_mark), captured, None);
+            if self.tracing_span {
+                current::enter(&call);
+            }
+            call
         };
-        if self.tracing_span {
-            current::enter(&call);
-        }
         if let Some(call) = call.recorded() {
             if call.is_unresolved() {
                 self.marks.mark(request.extensions_mut());

@@ -100,6 +100,7 @@ impl ServerLayer {
         let add = |call: &mut Call| self.add_attributes(call, request, captured);
         if let Some(call) = &mut restarted {
             call.recorded().map(add);
+            current::enter(call);
         } else {
             current::take_recorded(add);
         }

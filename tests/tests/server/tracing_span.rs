@@ -16,6 +16,7 @@ use tonic::body::Body;
 use tonic::codegen::http;
 use tonic::transport::Server;
 use tower::ServiceBuilder;
+use tower::util::MapRequestLayer;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::{Targets, filter_fn};
 use tracing_subscriber::prelude::*;
@@ -185,7 +186,12 @@ async fn a_call_that_a_stricter_layer_starts_anew_has_one_span() {
         .tracing_span()
         .instrumentation(telemetry.instrumentation());
     let inner = ServerLayer::new().public_endpoint();
-    let server = serve_with(Server::builder().layer(outer).layer(inner), routes(true)).await;
+    let logging = MapRequestLayer::new(|request: http::Request<Body>| {
+        tracing::info!("before the handler");
+        request
+    });
+    let server = Server::builder().layer(outer).layer(inner).layer(logging);
+    let server = serve_with(server, routes(true)).await;
     for number in 0..3 {
         UnaryClient::new(server.channel().await)
             .call(Message::from(""))
@@ -198,6 +204,12 @@ async fn a_call_that_a_stricter_layer_starts_anew_has_one_span() {
             handler,
             [&format!("INFO rpc{{rpc.method=\"{UNARY}\"}}: in the handler")],
             "{number}"
+        );
+        let is_inside = |line: &String| line.starts_with("INFO rpc") && line.ends_with(": before the handler");
+        assert_eq!(
+            lines.iter().filter(|line| is_inside(line)).count(),
+            1,
+            "{number}: {lines:?}"
         );
     }
 }
