@@ -29,7 +29,9 @@ enum Expected {
     /// Everything arrives once, and nothing is reported.
     Once,
     /// Batches whose timeout is over are reported. They are lost, or arrive when the Collector goes
-    /// on: twice if the connection has been replaced, and both requests are in the buffers.
+    /// on. If the connection has been replaced, both requests can be in its buffers: then a batch
+    /// arrives twice, also one that is confirmed in time and not reported. So duplicates have no
+    /// bound here.
     NotConfirmed,
 }
 
@@ -130,8 +132,8 @@ fn go_through(collector: &mut Collector, outage: Outage, protocol: &str, expecte
     match expected {
         Expected::Once => assert_eq!((lost, twice, reported), ([0, 0], [0, 0], [0, 0])),
         Expected::NotConfirmed => {
-            for ((lost, twice), reported) in lost.iter().zip(twice).zip(reported) {
-                assert!(reported > 0 && lost + twice <= reported);
+            for (lost, reported) in lost.into_iter().zip(reported) {
+                assert!(reported > 0 && lost <= reported, "lost {lost}, reported {reported}");
             }
         }
     }
