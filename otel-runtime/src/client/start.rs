@@ -123,7 +123,7 @@ impl ClientLayer {
         let facts = RequestFacts {
             remote: target.map_or(Remote::Unknown, Remote::Target),
             previous_attempts: None,
-            attributes: self.options.metric_attributes(request),
+            attributes: self.options.metric_attributes(call, request),
         };
         let sizes = self.options.client_message_sizes();
         call.set_options(self.options.call.as_ref(), sizes, facts);

@@ -1,7 +1,8 @@
 //! Attributes of the user's own on metrics, with a bounded number of values.
 //!
 //! Each layer keeps the sets of values that it has met, up to its limit, and with each set the time
-//! series of every method. A call then has a pointer to its series.
+//! series of every method. A call then has a pointer to its series, which it finds by its values and
+//! its method at once, without a lock. Only values beyond the limit are looked up under one.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,7 +10,11 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::request::RpcRequest;
-use crate::metrics::attribute_set::{AttributeSet, Mix, RESERVED, Values};
+use crate::instrumentation::Instrumentation;
+use crate::method::Method;
+use crate::metrics::append_table::AppendTable;
+use crate::metrics::attribute_set::{AttributeSet, MethodKey, Mix, RESERVED, Values};
+use crate::metrics::series::MethodMetrics;
 use crate::{guard, limits, semconv};
 
 /// Number of sets of values that a layer distinguishes, unless the user sets another.
@@ -25,6 +30,14 @@ pub(crate) struct MetricAttributes {
     values: Arc<MakeValues>,
     limit: usize,
     sets: Arc<RwLock<Sets>>,
+    known: Arc<AppendTable<KnownSeries>>,
+}
+
+/// The time series of a method with a set of values.
+struct KnownSeries {
+    set: Arc<AttributeSet>,
+    method: MethodKey,
+    series: Arc<MethodMetrics>,
 }
 
 #[derive(Default)]
@@ -53,6 +66,7 @@ impl MetricAttributes {
             }),
             limit: DEFAULT_LIMIT,
             sets: Arc::default(),
+            known: known_series(DEFAULT_LIMIT),
         }
     }
 
@@ -61,8 +75,57 @@ impl MetricAttributes {
         MetricAttributes {
             limit,
             sets: Arc::default(),
+            known: known_series(limit),
             ..self.clone()
         }
+    }
+
+    /// Returns the time series of a request of a method, with its values.
+    ///
+    /// Returns `None` if the user's function panics, or the meter.
+    pub(crate) fn series(
+        &self,
+        request: &RpcRequest<'_>,
+        method: &'static Method,
+        instrumentation: &Instrumentation,
+    ) -> Option<Arc<MethodMetrics>> {
+        let mut series = None;
+        guard::METRIC_ATTRIBUTES.run(|| {
+            (self.values)(request, &mut |values| {
+                let key = method.key(instrumentation.instruments());
+                let hash = hash(key.0 ^ key.1 as u64, values);
+                let known = self.known.find(hash, |known| known.is(key, values));
+                series = match known {
+                    Some(known) => Some(Arc::clone(&known.series)),
+                    None => self.look_up(values, hash, method, instrumentation),
+                };
+            });
+        });
+        series
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_up(
+        &self,
+        values: Values<'_>,
+        hash: u64,
+        method: &'static Method,
+        instrumentation: &Instrumentation,
+    ) -> Option<Arc<MethodMetrics>> {
+        let (set, instruments) = (self.get(values), instrumentation.instruments());
+        let series = guard::METER.run(|| method.metrics_with(instruments, &set))?;
+        // Values beyond the limit have the set of all others.
+        if set.has(values) {
+            let method = method.key(instruments);
+            let known = KnownSeries {
+                set,
+                method,
+                series: Arc::clone(&series),
+            };
+            self.known.insert(hash, known, |known| known.is(method, values));
+        }
+        Some(series)
     }
 
     /// Returns the set of values of a request, or that of all values beyond the limit.
@@ -78,7 +141,7 @@ impl MetricAttributes {
 
     fn get(&self, values: Values<'_>) -> Arc<AttributeSet> {
         let sets = self.sets.read().unwrap_or_else(PoisonError::into_inner);
-        let hash = hash(values);
+        let hash = hash(0, values);
         if let Some(set) = sets.find(hash, values) {
             return set;
         }
@@ -109,12 +172,25 @@ impl MetricAttributes {
     }
 }
 
-/// Returns a hash of the values.
+impl KnownSeries {
+    #[inline]
+    fn is(&self, method: MethodKey, values: Values<'_>) -> bool {
+        self.method == method && self.set.has(values)
+    }
+}
+
+/// Returns a table of the series of a few methods with each set of values. A bucket takes 16 bytes.
+fn known_series(limit: usize) -> Arc<AppendTable<KnownSeries>> {
+    Arc::new(AppendTable::new(limit.saturating_mul(8).clamp(64, 65_536)))
+}
+
+/// Returns a hash of a number and the values.
 ///
 /// Callers may choose values of one hash. That is no harm: there are not more than the limit.
 #[inline]
-fn hash(values: Values<'_>) -> u64 {
+fn hash(number: u64, values: Values<'_>) -> u64 {
     let mut mix = Mix::default();
+    mix.write_u64(number);
     for value in values {
         let value = value.unwrap_or_default().as_bytes();
         mix.write_usize(value.len());

@@ -11,9 +11,8 @@ use super::request::RpcRequest;
 use crate::attributes::captured_headers::CapturedHeaders;
 use crate::guard;
 use crate::instrumentation::{Instrumentation, InstrumentationRef};
-use crate::metrics::attribute_set::AttributeSet;
 use crate::rpc::call::Call;
-use crate::rpc::call_options::CallOptions;
+use crate::rpc::call_options::{CallOptions, OwnAttributes};
 
 type MakeAttributes = Arc<dyn Fn(&RpcRequest<'_>) -> Vec<KeyValue> + Send + Sync>;
 
@@ -44,9 +43,17 @@ impl Options {
         Arc::make_mut(self.call.get_or_insert_default())
     }
 
-    /// Returns the user's own attributes on the metrics of a request.
-    pub(crate) fn metric_attributes(&self, request: &RpcRequest<'_>) -> Option<Arc<AttributeSet>> {
-        self.metric_attributes.as_ref()?.of(request)
+    /// Returns the user's own attributes on the metrics of a call that has just started.
+    #[inline]
+    pub(crate) fn metric_attributes(&self, call: &Call, request: &RpcRequest<'_>) -> Option<OwnAttributes> {
+        let attributes = self.metric_attributes.as_ref()?;
+        match call.method_at_start() {
+            Some(method) => {
+                let series = attributes.series(request, method, call.instrumentation());
+                series.map(OwnAttributes::Series)
+            }
+            None => attributes.of(request).map(OwnAttributes::Set),
+        }
     }
 
     /// Returns `true` if an option needs the number of messages.

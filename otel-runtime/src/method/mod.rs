@@ -12,7 +12,7 @@ use opentelemetry::KeyValue;
 use crate::grpc::outcome::Outcome;
 use crate::grpc::side::Side;
 use crate::intern::{Interner, intern};
-use crate::metrics::attribute_set::AttributeSet;
+use crate::metrics::attribute_set::{AttributeSet, MethodKey};
 use crate::metrics::exemplars::MethodExemplars;
 use crate::metrics::instruments::Instruments;
 use crate::metrics::message_counts::MethodCounts;
@@ -119,10 +119,16 @@ impl Method {
 
     /// Returns the method's time series with attributes of the user's own.
     pub(crate) fn metrics_with(&'static self, instruments: &Instruments, set: &AttributeSet) -> Arc<MethodMetrics> {
-        set.series((instruments.id(), std::ptr::from_ref(self).addr()), |attributes| {
+        set.series(self.key(instruments), |attributes| {
             let call = instruments.call(self.side);
             call.method_with(self.side, self.name, &self.target, attributes)
         })
+    }
+
+    /// Returns a key of the method's time series of these instruments.
+    #[inline]
+    pub(crate) fn key(&'static self, instruments: &Instruments) -> MethodKey {
+        (instruments.id(), std::ptr::from_ref(self).addr())
     }
 
     #[inline]

@@ -31,7 +31,7 @@ pub(crate) struct AttributeSet {
 }
 
 /// The id of the instruments, and the address of the method.
-type MethodKey = (u64, usize);
+pub(crate) type MethodKey = (u64, usize);
 
 impl AttributeSet {
     pub(crate) fn new(keys: &[&'static str], values: Values<'_>) -> Self {

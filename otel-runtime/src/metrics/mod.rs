@@ -1,5 +1,6 @@
 //! The metrics of RPCs: instruments, the time series of each method, and their legacy names.
 
+pub(crate) mod append_table;
 pub(crate) mod attribute_set;
 pub(crate) mod duration_boundaries;
 pub mod exemplars;

@@ -9,6 +9,7 @@ use super::call_log::{CallLog, Remote};
 use crate::grpc::failures::Failures;
 use crate::grpc::request_headers::get_first;
 use crate::metrics::attribute_set::AttributeSet;
+use crate::metrics::series::MethodMetrics;
 
 /// Options of a layer that its calls need until their end.
 #[derive(Clone, Default)]
@@ -28,13 +29,21 @@ impl CallOptions {
 }
 
 /// A request, as far as options need to know it until the end of its call.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct RequestFacts {
     pub(crate) remote: Remote,
     /// Number of earlier attempts, by `grpc-previous-rpc-attempts` (gRFC A6).
     pub(crate) previous_attempts: Option<i64>,
     /// The user's own attributes on metrics.
-    pub(crate) attributes: Option<Arc<AttributeSet>>,
+    pub(crate) attributes: Option<OwnAttributes>,
+}
+
+/// The user's own attributes on the metrics of a call.
+pub(crate) enum OwnAttributes {
+    /// The attributes, while the method is not known.
+    Set(Arc<AttributeSet>),
+    /// The time series of the method with these attributes.
+    Series(Arc<MethodMetrics>),
 }
 
 const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc-attempts");

@@ -236,7 +236,7 @@ impl ServerLayer {
         let facts = RequestFacts {
             remote: peer.flatten().map_or(Remote::Unknown, Remote::Socket),
             previous_attempts: attempts.flatten(),
-            attributes: self.options.metric_attributes(request),
+            attributes: self.options.metric_attributes(call, request),
         };
         call.set_options(options, self.message_sizes, facts);
     }

@@ -41,9 +41,10 @@ impl Call {
         let method = self.unresolved.is_none().then_some(self.method);
         let sizes = MessageSizes::new_if_enabled(&self.instrumentation, method, grpc_sizes);
         self.extras.set_options(options, sizes, request);
-        self.extras.set_series(self.method, &self.instrumentation);
         if self.unresolved.is_none() {
             self.extras.set_method(self.method, &self.instrumentation, None);
+        } else {
+            self.extras.set_series(self.method, &self.instrumentation);
         }
         self.with_metrics(|metrics| metrics.add_active(1));
     }

@@ -26,6 +26,11 @@ impl Call {
         self.unresolved.as_ref().map(UnresolvedMethod::name)
     }
 
+    /// Returns the method of a call that has just started, if it is known.
+    pub(crate) fn method_at_start(&self) -> Option<&'static Method> {
+        self.unresolved.is_none().then_some(self.method)
+    }
+
     /// Returns `true` while the call's method is not known.
     pub(crate) fn is_unresolved(&self) -> bool {
         self.unresolved.is_some()

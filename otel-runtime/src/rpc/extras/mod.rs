@@ -14,7 +14,7 @@ use http_body::Frame;
 
 use self::state::{State, put_back, take};
 use super::call_log::Remote;
-use super::call_options::{CallOptions, RequestFacts};
+use super::call_options::{CallOptions, OwnAttributes, RequestFacts};
 use super::message_sizes::{BodyCounter, MessageSizes};
 use super::request_end::RequestEnd;
 use crate::grpc::outcome::Outcome;
@@ -173,14 +173,15 @@ impl Extras {
     /// Returns the time series of the call, if they have attributes of the user's own.
     #[inline]
     pub(crate) fn metrics(&self) -> Option<&MethodMetrics> {
-        self.0.as_ref()?.metrics.as_deref()
+        self.0.as_ref()?.series()
     }
 
-    /// Sets the time series of the call, if they have attributes of the user's own.
+    /// Sets the time series of a call whose method was not known when it started, if they have
+    /// attributes of the user's own.
     #[inline]
     pub(crate) fn set_series(&mut self, method: &'static Method, instrumentation: &Instrumentation) {
         if let Some(state) = &mut self.0
-            && let Some(attributes) = &state.request.attributes
+            && let Some(OwnAttributes::Set(attributes)) = &state.request.attributes
         {
             state.metrics = guard::METER.run(|| method.metrics_with(instrumentation.instruments(), attributes));
         }

@@ -16,7 +16,7 @@ use crate::metrics::message_counts::MethodCounts;
 use crate::metrics::series::MethodMetrics;
 use crate::observer::RunningCall;
 use crate::rpc::call_log::CallLog;
-use crate::rpc::call_options::{CallOptions, RequestFacts};
+use crate::rpc::call_options::{CallOptions, OwnAttributes, RequestFacts};
 use crate::rpc::message_sizes::{BodyCounter, MessageSizes};
 use crate::rpc::request_end::RequestEnd;
 
@@ -42,7 +42,7 @@ pub(super) struct State {
     pub(super) uncounted: u64,
     /// `None` if the method is not known yet, or if nothing is counted by method.
     pub(super) counts: Option<Arc<MethodCounts>>,
-    /// The time series of the method with the user's own attributes.
+    /// The time series with the user's own attributes, if the method was not known at the start.
     pub(super) metrics: Option<Arc<MethodMetrics>>,
     pub(super) tracing_span: Option<tracing::Span>,
     /// The call as an observer sees it, if there is one.
@@ -101,6 +101,16 @@ impl State {
         match &self.counts {
             Some(counts) => counts.add_messages(counter.direction(), messages),
             None => self.uncounted += messages,
+        }
+    }
+
+    /// Returns the time series of the call, if they have attributes of the user's own.
+    #[inline]
+    pub(super) fn series(&self) -> Option<&MethodMetrics> {
+        match &self.request.attributes {
+            None => None,
+            Some(OwnAttributes::Series(series)) => Some(series),
+            Some(OwnAttributes::Set(_)) => self.metrics.as_deref(),
         }
     }
 
