@@ -1,8 +1,8 @@
 //! Attributes of the user's own on metrics, with a bounded number of values.
 //!
 //! Each layer keeps the sets of values that it has met, up to its limit, and with each set the time
-//! series of every method. A call then has a pointer to its series, which it finds by its values and
-//! its method at once, without a lock. Only values beyond the limit are looked up under one.
+//! series of every method. A call then has a pointer to its series, which it finds by its values
+//! and its method at once, without a lock. Only values beyond the limit are looked up under one.
 
 use std::collections::HashMap;
 use std::fmt;

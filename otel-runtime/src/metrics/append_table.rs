@@ -4,8 +4,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// A hash table that only grows.
 ///
-/// A lock would be written by each reader, for all threads. The number of buckets is fixed: if there
-/// are many more entries, readers search lists of them.
+/// A lock would be written by each reader, for all threads. The number of buckets is fixed: if
+/// there are many more entries, readers search lists of them.
 pub(crate) struct AppendTable<T> {
     buckets: Box<[Link<T>]>,
     /// Held while an entry is added, so that none is added twice.
