@@ -47,9 +47,12 @@ where
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, Status>>> {
         let mut body = self.project().body;
-        let polled = body.as_mut().poll_inside(cx);
+        let mut attached = None;
+        let polled = body.as_mut().poll_inside(cx, &mut attached);
         let polled = polled.map(|frame| frame.map(|frame| frame.map_err(|error| Status::from_error(error.into()))));
         body.record(&polled, from_transport_error);
+        // Before the frame is moved, which is then not copied.
+        drop(attached);
         polled
     }
 

@@ -99,17 +99,18 @@ impl<const N: usize> Body for Streaming<N> {
         if let Some(frame) = polled.iter_mut().find_map(Option::take) {
             return Poll::Ready(Some(frame));
         }
+        let mut polled = Poll::Ready(None);
         current::run_in_client_context(context, || {
-            let polled = match body {
-                Some(body) => Pin::new(body).poll_frame(cx),
-                None => Poll::Ready(None),
-            };
+            if let Some(body) = body {
+                // Forgets the `None`, which an assignment would drop.
+                std::mem::forget(std::mem::replace(&mut polled, Pin::new(body).poll_frame(cx)));
+            }
             if let Poll::Ready(None) = polled {
                 // Inside of the context, which its drop then need not enter again.
                 *body = None;
             }
-            polled
-        })
+        });
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -14,7 +14,7 @@ use crate::grpc::side::Side;
 use crate::guard::CaughtPanic;
 use crate::rpc::active_call::ActiveCall;
 use crate::rpc::call::Call;
-use crate::rpc::current;
+use crate::rpc::current::{self, Attached};
 use crate::rpc::response;
 
 /// The result of polling the body `B` for a frame, with the error `E`.
@@ -43,12 +43,15 @@ pin_project! {
             let mut this = this.project();
             if let Some(call) = recorded(this.call)
                 && !call.has_ended()
-                && response::on_left(call, &this.progress.left(*this.http_status))
-                && let Some(body) = this.body.as_mut().as_pin_mut()
             {
-                peek_end::<B, R>(this.call, body, *this.peek, *this.http_status);
+                let _attached = call.attach();
+                if response::on_left(call, &this.progress.left(*this.http_status))
+                    && let Some(body) = this.body.as_mut().as_pin_mut()
+                {
+                    peek_end::<B, R>(this.call, body, *this.peek, *this.http_status);
+                }
             }
-            current::run::<R, _>(this.call, || this.body.set(None));
+            current::run::<R>(this.call, &mut None, || this.body.set(None));
         }
     }
 }
@@ -67,16 +70,19 @@ impl<B, R: ResponseRole> Default for ResponseBody<B, R> {
 }
 
 impl<B: Body, R: ResponseRole> ResponseBody<B, R> {
-    /// Records the headers of a response, and puts its body into the call.
+    /// Records the headers of a response, and puts its body into the call, whose context is
+    /// `attached`, or will be if it starts here.
     #[inline]
     pub(super) fn wrap<W>(
         response: Response<B>,
         mut call: Option<ActiveCall>,
+        attached: &mut Attached,
         wrap: impl FnOnce(Self) -> W,
     ) -> Response<W> {
         let mut progress = R::Progress::default();
         if matches!(call, Some(ActiveCall::Deferred(_))) {
             call = response::start_answered(call, response.headers());
+            *attached = call.as_ref().and_then(ActiveCall::attach);
         }
         if let Some(call) = recorded(&mut call) {
             call.extras()
@@ -97,9 +103,13 @@ impl<B: Body, R: ResponseRole> ResponseBody<B, R> {
         })
     }
 
-    /// Polls the body inside the call.
+    /// Polls the body inside the call, whose context stays attached, for [`record`](Self::record).
     #[inline]
-    pub(crate) fn poll_inside(self: Pin<&mut Self>, cx: &mut Context<'_>) -> PolledFrame<B, B::Error> {
+    pub(crate) fn poll_inside(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        attached: &mut Attached,
+    ) -> PolledFrame<B, B::Error> {
         let mut this = self.project();
         let mut polled = Poll::Ready(None);
         let mut poll = || {
@@ -113,12 +123,12 @@ impl<B: Body, R: ResponseRole> ResponseBody<B, R> {
             // The call has ended; poll the body without entering it again.
             poll();
         } else {
-            current::run::<R, _>(this.call, poll);
+            current::run::<R>(this.call, attached, poll);
         }
         polled
     }
 
-    /// Records what a poll of the body yielded. `outcome` tells what its error means for the call.
+    /// Records what a poll of the body yielded, inside the call. `outcome` tells what its error means for the call.
     #[inline]
     pub(crate) fn record<E>(
         self: Pin<&mut Self>,
@@ -197,8 +207,9 @@ fn peek_end<B, R: ResponseRole>(
     if std::thread::panicking() {
         return;
     }
-    let peeked = CaughtPanic::catch(|| current::run::<R, _>(call, || peek(body)));
-    if let (Ok(peeked), Some(call)) = (peeked, recorded(call)) {
+    let mut peeked = Peeked::Nothing;
+    let result = CaughtPanic::catch(|| current::run::<R>(call, &mut None, || peeked = peek(body)));
+    if let (Ok(()), Some(call)) = (result, recorded(call)) {
         match peeked {
             Peeked::Trailers(trailers) => response::on_trailers(call, &trailers, http_status),
             Peeked::End => response::on_eos(call, http_status),

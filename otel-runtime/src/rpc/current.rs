@@ -17,6 +17,9 @@ use crate::grpc::side::{Role, Server, Side};
 use crate::guard::CaughtPanic;
 use crate::span;
 
+/// The context of a call, attached until this is dropped. `None` if it did not have to be.
+pub(crate) type Attached = Option<ContextGuard>;
+
 thread_local! {
     // Not `const`: see `ThreadCall::new`.
     static CURRENT: ThreadCall = ThreadCall::new();
@@ -54,7 +57,7 @@ impl ThreadCall {
 
     /// Attaches a context, unless the thread has dropped its current context.
     #[inline]
-    fn attach(&self, context: &Context) -> Option<ContextGuard> {
+    fn attach(&self, context: &Context) -> Attached {
         self.has_context.then(|| context.clone().attach())
     }
 
@@ -68,7 +71,7 @@ impl ThreadCall {
 
 /// Attaches a context, unless the thread is ending and has dropped its current context.
 #[inline]
-pub(crate) fn attach(context: &Context) -> Option<ContextGuard> {
+pub(crate) fn attach(context: &Context) -> Attached {
     let attached = CURRENT.try_with(|current| current.attach(context));
     attached.unwrap_or_default()
 }
@@ -102,14 +105,16 @@ pub(crate) fn start_deferred(found: Found) {
 
 /// Like [`run_handler`], but compiled once instead of once per closure: for the handlers of all
 /// methods.
-pub(crate) fn run_dyn(call: &mut Option<ActiveCall>, code: &mut dyn FnMut()) {
-    run_handler(call, code);
+pub(crate) fn run_dyn(call: &mut Option<ActiveCall>, code: &mut dyn FnMut()) -> Attached {
+    let mut attached = None;
+    run_handler(call, &mut attached, code);
+    attached
 }
 
 /// Runs code inside the call of a handler without a layer, which has no `tracing` span.
 #[inline]
-pub(crate) fn run_handler<T>(call: &mut Option<ActiveCall>, code: impl FnOnce() -> T) -> T {
-    run_in::<Server, false, T>(call, code)
+pub(crate) fn run_handler(call: &mut Option<ActiveCall>, attached: &mut Attached, code: impl FnOnce()) {
+    run_in::<Server, false>(call, attached, code);
 }
 
 /// Runs a handler inside the call of a layer, which is the current one.
@@ -119,7 +124,11 @@ pub(crate) fn run_in_layer(code: &mut dyn FnMut()) {
     if let Err(panic) = CaughtPanic::catch(code) {
         if with_recorded(Call::set_panicked).is_some() {
             panic.log();
-            take_recorded(|call| call.end(Outcome::panic(panic.message())));
+            take_recorded(|call| {
+                // Another layer may have attached a context of its own.
+                let _attached = call.attach();
+                call.end(Outcome::panic(panic.message()));
+            });
         }
         panic.resume();
     }
@@ -130,26 +139,31 @@ pub(crate) fn run_in_layer(code: &mut dyn FnMut()) {
 /// A client's call hides the current one instead: a service that it calls within this process
 /// serves a call of its own. A panic ends the call, and continues. On a thread that is ending, the
 /// code may run without either.
+///
+/// Returns while the context is still `attached`, so that the end of the call can be recorded
+/// inside of it without attaching it again, which costs 170 instructions.
 #[inline]
-pub(crate) fn run<R: Role, T>(call: &mut Option<ActiveCall>, code: impl FnOnce() -> T) -> T {
+pub(crate) fn run<R: Role>(call: &mut Option<ActiveCall>, attached: &mut Attached, code: impl FnOnce()) {
     match R::SIDE {
-        Side::Server => run_in::<R, true, T>(call, code),
-        Side::Client => run_in::<R, false, T>(call, code),
+        Side::Server => run_in::<R, true>(call, attached, code),
+        Side::Client => run_in::<R, false>(call, attached, code),
     }
 }
 
 /// Like [`run`], but enters a `tracing` span only if it may have to.
 #[inline]
-pub(crate) fn run_in<R: Role, const MAY_ENTER_SPAN: bool, T>(
+pub(crate) fn run_in<R: Role, const MAY_ENTER_SPAN: bool>(
     call: &mut Option<ActiveCall>,
-    code: impl FnOnce() -> T,
-) -> T {
+    attached: &mut Attached,
+    code: impl FnOnce(),
+) {
     let Some(active) = call else {
         return code();
     };
     // Read before the context is attached, since both are read from the same place.
     let has_extras = MAY_ENTER_SPAN && active.has_extras();
-    let attached = active.context().and_then(attach);
+    // Forgets the `None`, which an assignment would drop.
+    std::mem::forget(std::mem::replace(attached, active.context().and_then(attach)));
     if has_extras {
         enter(active);
     }
@@ -158,32 +172,31 @@ pub(crate) fn run_in<R: Role, const MAY_ENTER_SPAN: bool, T>(
         Side::Client => run_swapped(&mut None, code),
     };
     match result {
-        Ok(result) => result,
-        Err(panic) => on_panic(call, panic, attached),
+        Ok(false) => {}
+        Ok(true) => exit_late(call.as_ref(), attached),
+        Err(panic) => on_panic(call, panic, attached.take()),
     }
 }
 
 /// Runs code while this thread serves `call`, or no call if the thread is ending.
+///
+/// Returns whether this thread has late contexts.
 #[inline]
-fn run_swapped<T>(call: &mut Option<ActiveCall>, code: impl FnOnce() -> T) -> Result<T, CaughtPanic> {
+fn run_swapped(call: &mut Option<ActiveCall>, code: impl FnOnce()) -> Result<bool, CaughtPanic> {
     let _ = CURRENT.try_with(|current| current.swap(call));
     let result = CaughtPanic::catch(code);
     let has_late = CURRENT.try_with(|current| {
         current.swap(call);
         current.late.has_any()
     });
-    if let (Ok(true), Ok(_)) = (has_late, &result) {
-        exit_late(call.as_ref());
-    }
-    result
+    result.map(|()| has_late.unwrap_or(false))
 }
 
 /// Runs code in the context of a client's call, which hides the call that this thread serves.
-pub(crate) fn run_in_client_context<T>(context: &Context, code: impl FnOnce() -> T) -> T {
+pub(crate) fn run_in_client_context(context: &Context, code: impl FnOnce()) {
     let _attached = attach(context);
-    match run_swapped(&mut None, code) {
-        Ok(result) => result,
-        Err(panic) => panic.resume(),
+    if let Err(panic) = run_swapped(&mut None, code) {
+        panic.resume();
     }
 }
 
@@ -208,15 +221,17 @@ fn enter_span(call: &ActiveCall) {
 #[cold]
 pub(crate) fn take_restarted() -> Option<ActiveCall> {
     let call = with_current(Option::take).flatten()?;
-    exit_late(Some(&call));
+    drop(take_late(Some(&call)));
     Some(call)
 }
 
-/// Detaches the context that has been attached for `call`, if it started late.
+/// Exits the `tracing` span of `call`. If the call started late, its context is `attached` now.
 #[cold]
 #[inline(never)]
-fn exit_late(call: Option<&ActiveCall>) {
-    drop(take_late(call));
+fn exit_late(call: Option<&ActiveCall>, attached: &mut Attached) {
+    if let Some(late) = take_late(call).and_then(LateContext::exit) {
+        *attached = Some(late);
+    }
 }
 
 /// Takes the context that has been attached for `call`, if it started late.
@@ -227,7 +242,7 @@ fn take_late(call: Option<&ActiveCall>) -> Option<LateContext> {
 
 /// Ends a call whose code has panicked, and continues the panic. The call's context is `attached`.
 #[cold]
-fn on_panic(call: &mut Option<ActiveCall>, panic: CaughtPanic, attached: Option<ContextGuard>) -> ! {
+fn on_panic(call: &mut Option<ActiveCall>, panic: CaughtPanic, attached: Attached) -> ! {
     let late = take_late(call.as_ref());
     if matches!(call, Some(ActiveCall::Deferred(_))) {
         start_at_end(call, Found::default());
@@ -239,6 +254,7 @@ fn on_panic(call: &mut Option<ActiveCall>, panic: CaughtPanic, attached: Option<
             panic.log();
         }
         drop((late, attached));
+        let _attached = call.attach();
         call.end(Outcome::panic(panic.message()));
     }
     panic.resume()

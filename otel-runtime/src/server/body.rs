@@ -42,8 +42,11 @@ impl<B: Body<Error: 'static>> Body for ServerBody<B> {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut body = self.project().body;
-        let polled = body.as_mut().poll_inside(cx);
+        let mut attached = None;
+        let polled = body.as_mut().poll_inside(cx, &mut attached);
         body.record(&polled, |error| from_body_error(error));
+        // Before the frame is moved, which is then not copied.
+        drop(attached);
         polled
     }
 

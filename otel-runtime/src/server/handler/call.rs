@@ -2,6 +2,8 @@
 //!
 //! Nothing here depends on the type of the handler, so it is compiled once and not per method.
 
+use std::task::Poll;
+
 use http::HeaderMap;
 use opentelemetry::{Key, KeyValue};
 use tonic::{Code, Status};
@@ -11,7 +13,7 @@ use crate::grpc::outcome::Outcome;
 use crate::guard;
 use crate::rpc::active_call::ActiveCall;
 use crate::rpc::call::Call;
-use crate::rpc::current;
+use crate::rpc::current::{self, Attached};
 
 /// A handler's relation to a call.
 #[derive(Debug)]
@@ -35,7 +37,7 @@ impl HandlerCall {
         let attributes = || guard::FIELDS.run(fields).into_iter().flatten().flatten();
         match &self {
             HandlerCall::Owned(Some(call)) => {
-                let _attached = call.context().and_then(current::attach);
+                let _attached = call.attach();
                 self.set_attributes(attributes);
             }
             // The call of another handler, if there is one, is part of the same RPC.
@@ -44,21 +46,23 @@ impl HandlerCall {
         self
     }
 
-    /// Runs the service's code inside the call.
+    /// Runs the service's code inside the call. Returns its context still attached, if it is the
+    /// handler's own.
     #[inline]
-    pub(super) fn run_dyn(&mut self, code: &mut dyn FnMut()) {
+    pub(super) fn run_dyn(&mut self, code: &mut dyn FnMut()) -> Attached {
         match self {
-            HandlerCall::Owned(call) => current::run_dyn(call, code),
+            HandlerCall::Owned(call) => return current::run_dyn(call, code),
             HandlerCall::Layer => current::run_in_layer(code),
             HandlerCall::None => code(),
         }
+        None
     }
 
     /// Like [`run_dyn`](Self::run_dyn), but compiled for the code that it runs.
     #[inline]
-    pub(super) fn run<T>(&mut self, code: impl FnOnce() -> T) -> T {
+    pub(super) fn run(&mut self, attached: &mut Attached, code: impl FnOnce()) {
         match self {
-            HandlerCall::Owned(call) => current::run_handler(call, code),
+            HandlerCall::Owned(call) => current::run_handler(call, attached, code),
             HandlerCall::Layer | HandlerCall::None => code(),
         }
     }
@@ -73,12 +77,21 @@ impl HandlerCall {
         self.capture(headers, |captured| &captured.request_headers);
     }
 
-    /// Records what the handler returned: the headers of a response, or the end of the call.
+    /// Records what a poll of the handler returned: the headers of a response, or the end of the
+    /// call. Detaches the call's context, in which it was polled.
     ///
     /// `is_whole` tells that the response is one message, so that it ends the call, too. Never
     /// inlined: each method would have a copy.
     #[inline(never)]
-    pub(super) fn on_returned(&mut self, response: Result<&HeaderMap, &Status>, is_whole: bool) {
+    pub(super) fn on_polled(
+        &mut self,
+        response: Poll<Result<&HeaderMap, &Status>>,
+        is_whole: bool,
+        attached: Attached,
+    ) {
+        let Poll::Ready(response) = response else {
+            return;
+        };
         match response {
             Ok(headers) => {
                 self.capture(headers, |captured| &captured.response_headers);
@@ -88,6 +101,17 @@ impl HandlerCall {
             }
             Err(status) => self.finish_with(status),
         }
+        drop(attached);
+    }
+
+    /// Records that the response stream has no item left, as far as is known without polling it.
+    #[cold]
+    pub(super) fn on_exhausted(&mut self) {
+        let _attached = match self {
+            HandlerCall::Owned(Some(call)) => call.attach(),
+            HandlerCall::Owned(None) | HandlerCall::Layer | HandlerCall::None => None,
+        };
+        self.finish_ok();
     }
 
     /// Records that the response stream ended, with a status if it failed.

@@ -239,14 +239,14 @@ where
             std::mem::forget(this.handler.as_mut().project_replace(Handler::Running { future }));
         }
         let mut polled = Poll::Pending;
-        this.call.run_dyn(&mut || {
+        let attached = this.call.run_dyn(&mut || {
             // A future that is polled again after it has returned stays pending.
             if let HandlerProjection::Running { future } = this.handler.as_mut().project() {
                 std::mem::forget(std::mem::replace(&mut polled, future.poll(cx)));
             }
         });
-        if let Poll::Ready(result) = &polled {
-            this.call.on_returned(metadata(result), K::IS_WHOLE);
+        this.call.on_polled(metadata(&polled), K::IS_WHOLE, attached);
+        if polled.is_ready() {
             // Nothing is left in it: an `async` block that has returned has dropped its locals.
             this.handler.set(Handler::Done);
         }
@@ -255,6 +255,9 @@ where
 }
 
 /// Returns what a call is concerned with of a handler's result, whatever its message.
-fn metadata<T>(result: &Result<Response<T>, Status>) -> Result<&HeaderMap, &Status> {
-    result.as_ref().map(|response| response.metadata().as_ref())
+fn metadata<T>(polled: &PolledHandler<T>) -> Poll<Result<&HeaderMap, &Status>> {
+    match polled {
+        Poll::Ready(result) => Poll::Ready(result.as_ref().map(|response| response.metadata().as_ref())),
+        Poll::Pending => Poll::Pending,
+    }
 }

@@ -80,7 +80,7 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if !this.call.has_ended() && this.stream.as_ref().as_pin_ref().is_some_and(|stream| (this.is_exhausted)(&stream)) {
-                this.call.on_stream_end(None);
+                this.call.on_exhausted();
             }
             this.call.run_dyn(&mut || this.stream.set(None));
         }
@@ -122,7 +122,7 @@ impl<S> TracedStream<S> {
     pub fn into_inner(mut self) -> S {
         let stream = self.stream.take().expect("only a drop takes the stream away");
         if (self.is_exhausted)(&stream) {
-            self.call.on_stream_end(None);
+            self.call.on_exhausted();
         }
         stream
     }
@@ -182,11 +182,16 @@ where
     let mut polled = Poll::Pending;
     // Forgets the `Pending`, which an assignment would drop. The message does not pass through
     // `run`, which would copy it.
-    call.run(|| std::mem::forget(std::mem::replace(&mut polled, stream.as_mut().poll_next(cx))));
+    let mut attached = None;
+    call.run(&mut attached, || {
+        std::mem::forget(std::mem::replace(&mut polled, stream.as_mut().poll_next(cx)));
+    });
     match &polled {
         Poll::Ready(None) => call.on_stream_end(None),
         Poll::Ready(Some(Err(status))) => call.on_stream_end(Some(status)),
         Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
     }
+    // Before the message is moved, which is then not copied.
+    drop(attached);
     polled
 }
