@@ -46,13 +46,11 @@ where
     type Error = Status;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, Status>>> {
-        let mut body = self.project().body;
-        let mut attached = None;
-        let polled = body.as_mut().poll_inside(cx, &mut attached);
-        let polled = polled.map(|frame| frame.map(|frame| frame.map_err(|error| Status::from_error(error.into()))));
-        body.record(&polled, from_transport_error);
-        // Before the frame is moved, which is then not copied.
-        drop(attached);
+        let body = self.project().body;
+        let convert = |frame: Result<_, B::Error>| frame.map_err(|error| Status::from_error(error.into()));
+        let poll = |body: Pin<&mut B>| body.poll_frame(cx).map(|frame| frame.map(convert));
+        let mut polled = Poll::Ready(None);
+        body.poll_inside(&mut polled, poll, from_transport_error);
         polled
     }
 

@@ -31,7 +31,7 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if this.future.is_some() {
-                current::run::<R>(this.call, &mut None, || this.future.set(None));
+                current::run::<R>(this.call, || this.future.set(None));
             }
             if matches!(this.call, Some(ActiveCall::Deferred(_))) {
                 start_at_end(this.call, Found::default());
@@ -53,7 +53,7 @@ impl<F, R: ResponseRole> ResponseFuture<F, R> {
             role: PhantomData,
         };
         let (mut request, mut start) = (Some(request), Some(start));
-        current::run_in::<R, false>(&mut started.call, &mut None, || {
+        current::run_to_start::<R>(&mut started.call, || {
             if let (Some(start), Some(request)) = (start.take(), request.take()) {
                 started.future = Some(start(request));
             }
@@ -89,9 +89,8 @@ impl<F, R: ResponseRole> ResponseFuture<F, R> {
     {
         let mut this = self.project();
         let mut polled = Poll::Pending;
-        // Kept for the end of the call, which may be here.
-        let mut attached = None;
-        current::run::<R>(this.call, &mut attached, || {
+        // Kept for the end of the call, which may be in its headers.
+        let mut attached = current::run_attached::<R>(this.call, || {
             // A future that is polled again after it has returned stays pending.
             if let Some(future) = this.future.as_mut().as_pin_mut() {
                 // Forgets the `Pending`, which an assignment would drop.

@@ -103,18 +103,25 @@ pub(crate) fn start_deferred(found: Found) {
     with_current(|current| *current = Some(call));
 }
 
-/// Like [`run_handler`], but compiled once instead of once per closure: for the handlers of all
-/// methods.
+/// Runs code inside the call of a handler without a layer, which has no `tracing` span. Returns with
+/// the call's context still attached.
+///
+/// Compiled once instead of once per closure: for the handlers of all methods.
 pub(crate) fn run_dyn(call: &mut Option<ActiveCall>, code: &mut dyn FnMut()) -> Attached {
-    let mut attached = None;
-    run_handler(call, &mut attached, code);
-    attached
+    let mut kept = None;
+    run_in::<Server, false, _>(call, &mut kept, |_| code(), |kept, _, attached| *kept = attached);
+    kept
 }
 
-/// Runs code inside the call of a handler without a layer, which has no `tracing` span.
+/// Like [`run_then`], for the call of a handler without a layer.
 #[inline]
-pub(crate) fn run_handler(call: &mut Option<ActiveCall>, attached: &mut Attached, code: impl FnOnce()) {
-    run_in::<Server, false>(call, attached, code);
+pub(crate) fn run_handler<T>(
+    call: &mut Option<ActiveCall>,
+    state: &mut T,
+    code: impl FnOnce(&mut T),
+    then: impl FnOnce(&T, &mut Option<ActiveCall>),
+) {
+    run_in::<Server, false, T>(call, state, code, |state, call, _attached| then(state, call));
 }
 
 /// Runs a handler inside the call of a layer, which is the current one.
@@ -139,43 +146,72 @@ pub(crate) fn run_in_layer(code: &mut dyn FnMut()) {
 /// A client's call hides the current one instead: a service that it calls within this process
 /// serves a call of its own. A panic ends the call, and continues. On a thread that is ending, the
 /// code may run without either.
-///
-/// Returns while the context is still `attached`, so that the end of the call can be recorded
-/// inside of it without attaching it again, which costs 170 instructions.
 #[inline]
-pub(crate) fn run<R: Role>(call: &mut Option<ActiveCall>, attached: &mut Attached, code: impl FnOnce()) {
+pub(crate) fn run<R: Role>(call: &mut Option<ActiveCall>, code: impl FnOnce()) {
+    run_then::<R, _>(call, &mut (), |()| code(), |(), _, _attached| {});
+}
+
+/// Like [`run`], and calls `then` afterwards, while the call's context is still attached.
+///
+/// So the end of the call is recorded inside of it. Attaching it again would cost 170 instructions.
+/// `state` is shared by both closures: what the code returns is not copied into it.
+#[inline]
+pub(crate) fn run_then<R: Role, T>(
+    call: &mut Option<ActiveCall>,
+    state: &mut T,
+    code: impl FnOnce(&mut T),
+    then: impl FnOnce(&mut T, &mut Option<ActiveCall>, Attached),
+) {
     match R::SIDE {
-        Side::Server => run_in::<R, true>(call, attached, code),
-        Side::Client => run_in::<R, false>(call, attached, code),
+        Side::Server => run_in::<R, true, T>(call, state, code, then),
+        Side::Client => run_in::<R, false, T>(call, state, code, then),
     }
 }
 
-/// Like [`run`], but enters a `tracing` span only if it may have to.
+/// Like [`run`], and returns the call's context still attached.
 #[inline]
-pub(crate) fn run_in<R: Role, const MAY_ENTER_SPAN: bool>(
+pub(crate) fn run_attached<R: Role>(call: &mut Option<ActiveCall>, code: impl FnOnce()) -> Attached {
+    let mut kept = None;
+    // Forgets the `None`, which an assignment would drop.
+    let keep = |kept: &mut Attached, _: &mut _, attached| std::mem::forget(std::mem::replace(kept, attached));
+    run_then::<R, _>(call, &mut kept, |_| code(), keep);
+    kept
+}
+
+/// Runs code inside a call to start it, whose `tracing` span has been [entered](enter).
+#[inline]
+pub(crate) fn run_to_start<R: Role>(call: &mut Option<ActiveCall>, code: impl FnOnce()) {
+    run_in::<R, false, _>(call, &mut (), |()| code(), |(), _, _attached| {});
+}
+
+/// Like [`run_then`], but enters a `tracing` span only if it may have to.
+#[inline]
+fn run_in<R: Role, const MAY_ENTER_SPAN: bool, T>(
     call: &mut Option<ActiveCall>,
-    attached: &mut Attached,
-    code: impl FnOnce(),
+    state: &mut T,
+    code: impl FnOnce(&mut T),
+    then: impl FnOnce(&mut T, &mut Option<ActiveCall>, Attached),
 ) {
     let Some(active) = call else {
-        return code();
+        code(state);
+        return then(state, call, None);
     };
     // Read before the context is attached, since both are read from the same place.
     let has_extras = MAY_ENTER_SPAN && active.has_extras();
-    // Forgets the `None`, which an assignment would drop.
-    std::mem::forget(std::mem::replace(attached, active.context().and_then(attach)));
+    let mut attached = active.context().and_then(attach);
     if has_extras {
         enter(active);
     }
     let result = match R::SIDE {
-        Side::Server => run_swapped(call, code),
-        Side::Client => run_swapped(&mut None, code),
+        Side::Server => run_swapped(call, || code(state)),
+        Side::Client => run_swapped(&mut None, || code(state)),
     };
     match result {
         Ok(false) => {}
-        Ok(true) => exit_late(call.as_ref(), attached),
-        Err(panic) => on_panic(call, panic, attached.take()),
+        Ok(true) => exit_late(call.as_ref(), &mut attached),
+        Err(panic) => on_panic(call, panic, attached),
     }
+    then(state, call, attached);
 }
 
 /// Runs code while this thread serves `call`, or no call if the thread is ending.

@@ -41,12 +41,9 @@ impl<B: Body<Error: 'static>> Body for ServerBody<B> {
     type Error = B::Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let mut body = self.project().body;
-        let mut attached = None;
-        let polled = body.as_mut().poll_inside(cx, &mut attached);
-        body.record(&polled, |error| from_body_error(error));
-        // Before the frame is moved, which is then not copied.
-        drop(attached);
+        let body = self.project().body;
+        let mut polled = Poll::Ready(None);
+        body.poll_inside(&mut polled, |body| body.poll_frame(cx), |error| from_body_error(error));
         polled
     }
 

@@ -58,20 +58,6 @@ impl HandlerCall {
         None
     }
 
-    /// Like [`run_dyn`](Self::run_dyn), but compiled for the code that it runs.
-    #[inline]
-    pub(super) fn run(&mut self, attached: &mut Attached, code: impl FnOnce()) {
-        match self {
-            HandlerCall::Owned(call) => current::run_handler(call, attached, code),
-            HandlerCall::Layer | HandlerCall::None => code(),
-        }
-    }
-
-    #[inline]
-    pub(super) fn is_owned(&self) -> bool {
-        matches!(self, HandlerCall::Owned(_))
-    }
-
     /// Captures the headers of a request whose call a layer started.
     pub(super) fn capture_request_headers(&self, headers: &HeaderMap) {
         self.capture(headers, |captured| &captured.request_headers);
@@ -120,6 +106,17 @@ impl HandlerCall {
         match failure {
             None => self.finish_ok(),
             Some(status) => self.finish_with(status),
+        }
+    }
+
+    /// Records that the response stream of the handler's own call ended.
+    #[inline(never)]
+    pub(super) fn end_owned(call: &mut Option<ActiveCall>, failure: Option<&Status>) {
+        let mut owned = HandlerCall::Owned(call.take());
+        owned.on_stream_end(failure);
+        if let HandlerCall::Owned(ended) = owned {
+            // Forgets the `None`, which an assignment would drop.
+            std::mem::forget(std::mem::replace(call, ended));
         }
     }
 

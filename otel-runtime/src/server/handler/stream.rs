@@ -9,6 +9,8 @@ use tonic::Status;
 
 use super::call::HandlerCall;
 use crate::guard::CaughtPanic;
+use crate::rpc::active_call::ActiveCall;
+use crate::rpc::current;
 
 pin_project! {
     /// Response stream that keeps its RPC open until the stream ends.
@@ -153,8 +155,8 @@ where
         let Some(stream) = this.stream.as_pin_mut() else {
             return Poll::Pending;
         };
-        if this.call.is_owned() {
-            return poll_inside(this.call, stream, cx);
+        if let HandlerCall::Owned(call) = this.call {
+            return poll_inside(call, stream, cx);
         }
         // The layer's body has already attached the context for this poll.
         let polled = stream.poll_next(cx);
@@ -175,23 +177,25 @@ where
 ///
 /// Never inlined, to keep `poll_next` small enough for tonic's encode loop.
 #[inline(never)]
-fn poll_inside<T, S>(call: &mut HandlerCall, mut stream: Pin<&mut S>, cx: &mut Context<'_>) -> Poll<Option<S::Item>>
+fn poll_inside<T, S>(
+    call: &mut Option<ActiveCall>,
+    stream: Pin<&mut S>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<S::Item>>
 where
     S: Stream<Item = Result<T, Status>>,
 {
     let mut polled = Poll::Pending;
-    // Forgets the `Pending`, which an assignment would drop. The message does not pass through
-    // `run`, which would copy it.
-    let mut attached = None;
-    call.run(&mut attached, || {
-        std::mem::forget(std::mem::replace(&mut polled, stream.as_mut().poll_next(cx)));
-    });
-    match &polled {
-        Poll::Ready(None) => call.on_stream_end(None),
-        Poll::Ready(Some(Err(status))) => call.on_stream_end(Some(status)),
-        Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
-    }
-    // Before the message is moved, which is then not copied.
-    drop(attached);
+    current::run_handler(
+        call,
+        &mut polled,
+        // Forgets the `Pending`, which an assignment would drop.
+        |polled| std::mem::forget(std::mem::replace(polled, stream.poll_next(cx))),
+        |polled, call| match polled {
+            Poll::Ready(None) => HandlerCall::end_owned(call, None),
+            Poll::Ready(Some(Err(status))) => HandlerCall::end_owned(call, Some(status)),
+            Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
+        },
+    );
     polled
 }
