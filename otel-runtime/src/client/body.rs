@@ -47,9 +47,14 @@ where
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, Status>>> {
         let body = self.project().body;
-        let convert = |frame: Result<_, B::Error>| frame.map_err(|error| Status::from_error(error.into()));
-        let poll = |body: Pin<&mut B>| body.poll_frame(cx).map(|frame| frame.map(convert));
         let mut polled = Poll::Ready(None);
+        // Forgets the `None`, which an assignment would drop. A frame is written once.
+        let poll = |body: Pin<&mut B>, polled: &mut Poll<_>| match body.poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => std::mem::forget(std::mem::replace(polled, Poll::Ready(Some(Ok(frame))))),
+            Poll::Ready(Some(Err(error))) => *polled = Poll::Ready(Some(Err(Status::from_error(error.into())))),
+            Poll::Ready(None) => {}
+            Poll::Pending => *polled = Poll::Pending,
+        };
         body.poll_inside(&mut polled, poll, from_transport_error);
         polled
     }

@@ -106,20 +106,19 @@ impl<B: Body, R: ResponseRole> ResponseBody<B, R> {
 
     /// Polls the body inside the call, and records there what it yielded.
     ///
-    /// `poll` polls the body and converts its error, and `outcome` tells what that means for the
-    /// call. The frame goes to `polled`, which the caller returns: it is copied less often.
+    /// `poll` polls the body into `polled`, which the caller returns: a frame is copied less often.
+    /// `outcome` tells what an error means for the call.
     #[inline]
     pub(crate) fn poll_inside<E>(
         self: Pin<&mut Self>,
         polled: &mut PolledFrame<B, E>,
-        poll: impl FnOnce(Pin<&mut B>) -> PolledFrame<B, E>,
+        poll: impl FnOnce(Pin<&mut B>, &mut PolledFrame<B, E>),
         outcome: impl FnOnce(&E) -> OwnedOutcome,
     ) {
         let mut this = self.project();
         let poll = || {
             if let Some(body) = this.body.as_mut().as_pin_mut() {
-                // Forgets the `None`, which an assignment would drop.
-                std::mem::forget(std::mem::replace(polled, poll(body)));
+                poll(body, polled);
             }
         };
         if recorded(this.call).is_some_and(|call| call.has_ended()) {

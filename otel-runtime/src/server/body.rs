@@ -43,7 +43,11 @@ impl<B: Body<Error: 'static>> Body for ServerBody<B> {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let body = self.project().body;
         let mut polled = Poll::Ready(None);
-        body.poll_inside(&mut polled, |body| body.poll_frame(cx), |error| from_body_error(error));
+        let poll = |body: Pin<&mut B>, polled: &mut Poll<_>| {
+            // Forgets the `None`, which an assignment would drop.
+            std::mem::forget(std::mem::replace(polled, body.poll_frame(cx)));
+        };
+        body.poll_inside(&mut polled, poll, |error| from_body_error(error));
         polled
     }
 
