@@ -41,7 +41,8 @@ impl CurrentSpans {
 
     /// Takes the measurements of a metric.
     fn take(&self, metric: &str) -> Vec<SpanId> {
-        let taken = self.0.lock().unwrap().extract_if(.., |(name, _)| name == metric);
+        let mut spans = self.0.lock().unwrap();
+        let taken = spans.extract_if(.., |(name, _)| name == metric);
         taken.map(|(_, span)| span).collect()
     }
 }
