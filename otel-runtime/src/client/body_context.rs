@@ -11,7 +11,7 @@ use opentelemetry::Context;
 use tonic::Status;
 use tonic::body::Body as TonicBody;
 
-use crate::rpc::current;
+use crate::rpc::run;
 
 /// A frame of a request body, or its error.
 type PolledFrame = Result<Frame<Bytes>, Status>;
@@ -100,7 +100,7 @@ impl<const N: usize> Body for Streaming<N> {
             return Poll::Ready(Some(frame));
         }
         let mut polled = Poll::Ready(None);
-        current::run_in_client_context(context, || {
+        run::in_client_context(context, || {
             if let Some(body) = body {
                 // Forgets the `None`, which an assignment would drop.
                 std::mem::forget(std::mem::replace(&mut polled, Pin::new(body).poll_frame(cx)));
@@ -125,7 +125,7 @@ impl<const N: usize> Body for Streaming<N> {
 impl<const N: usize> Drop for Streaming<N> {
     fn drop(&mut self) {
         if self.body.is_some() {
-            current::run_in_client_context(&self.context, || self.body = None);
+            run::in_client_context(&self.context, || self.body = None);
         }
     }
 }

@@ -15,8 +15,9 @@ use crate::grpc::side::Side;
 use crate::guard::CaughtPanic;
 use crate::rpc::active_call::ActiveCall;
 use crate::rpc::call::Call;
-use crate::rpc::current::{self, Attached};
+use crate::rpc::current::Attached;
 use crate::rpc::response;
+use crate::rpc::run;
 
 /// The result of polling the body `B` for a frame, with the error `E`.
 type PolledFrame<B, E> = Poll<Option<Result<Frame<<B as Body>::Data>, E>>>;
@@ -52,7 +53,7 @@ pin_project! {
                     peek_end::<B, R>(this.call, body, *this.peek, *this.http_status);
                 }
             }
-            current::run::<R>(this.call, || this.body.set(None));
+            run::inside::<R>(this.call, || this.body.set(None));
         }
     }
 }
@@ -125,9 +126,10 @@ impl<B: Body, R: ResponseRole> ResponseBody<B, R> {
             // The call has ended; poll the body without entering it again.
             return poll();
         }
-        let _attached = current::run_attached::<R>(this.call, poll);
+        let _attached = run::inside_attached::<R>(this.call, poll);
         // hyper does not poll a body that says that it has ended.
-        let is_end = || R::SIDE == Side::Server && this.body.as_ref().as_pin_ref().is_some_and(|body| body.is_end_stream());
+        let is_end =
+            || R::SIDE == Side::Server && this.body.as_ref().as_pin_ref().is_some_and(|body| body.is_end_stream());
         record(this.call, this.progress, *this.http_status, polled, is_end, outcome);
     }
 
@@ -209,7 +211,7 @@ fn peek_end<B, R: ResponseRole>(
         return;
     }
     let mut peeked = Peeked::Nothing;
-    let result = CaughtPanic::catch(|| current::run::<R>(call, || peeked = peek(body)));
+    let result = CaughtPanic::catch(|| run::inside::<R>(call, || peeked = peek(body)));
     if let (Ok(()), Some(call)) = (result, recorded(call)) {
         match peeked {
             Peeked::Trailers(trailers) => response::on_trailers(call, &trailers, http_status),

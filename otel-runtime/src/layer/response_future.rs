@@ -12,8 +12,8 @@ use super::response_body::ResponseBody;
 use crate::grpc::progress::ResponseRole;
 use crate::grpc::response_status::OwnedOutcome;
 use crate::rpc::active_call::{ActiveCall, Found, start_at_end};
-use crate::rpc::current;
 use crate::rpc::response;
+use crate::rpc::run;
 
 pin_project! {
     /// The future of a response with its call, which ends if the future fails or is dropped.
@@ -31,7 +31,7 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if this.future.is_some() {
-                current::run::<R>(this.call, || this.future.set(None));
+                run::inside::<R>(this.call, || this.future.set(None));
             }
             if matches!(this.call, Some(ActiveCall::Deferred(_))) {
                 start_at_end(this.call, Found::default());
@@ -53,7 +53,7 @@ impl<F, R: ResponseRole> ResponseFuture<F, R> {
             role: PhantomData,
         };
         let (mut request, mut start) = (Some(request), Some(start));
-        current::run_to_start::<R>(&mut started.call, || {
+        run::to_start::<R>(&mut started.call, || {
             if let (Some(start), Some(request)) = (start.take(), request.take()) {
                 started.future = Some(start(request));
             }
@@ -90,7 +90,7 @@ impl<F, R: ResponseRole> ResponseFuture<F, R> {
         let mut this = self.project();
         let mut polled = Poll::Pending;
         // Kept for the end of the call, which may be in its headers.
-        let mut attached = current::run_attached::<R>(this.call, || {
+        let mut attached = run::inside_attached::<R>(this.call, || {
             // A future that is polled again after it has returned stays pending.
             if let Some(future) = this.future.as_mut().as_pin_mut() {
                 // Forgets the `Pending`, which an assignment would drop.

@@ -9,11 +9,9 @@ use std::cell::RefCell;
 
 use opentelemetry::{Context, ContextGuard, KeyValue};
 
-use super::active_call::{ActiveCall, Found, start_at_end};
+use super::active_call::{ActiveCall, Found};
 use super::call::Call;
 use super::late_context::{LateContext, LateContexts};
-use crate::grpc::outcome::Outcome;
-use crate::grpc::side::{Role, Server, Side};
 use crate::guard::CaughtPanic;
 use crate::span;
 
@@ -27,7 +25,8 @@ thread_local! {
 
 /// The state of a thread.
 struct ThreadCall {
-    /// The call that this thread serves. A client's call is never here: see [`run`].
+    /// The call that this thread serves. A client's call is never here: see
+    /// [`run::inside`](super::run::inside).
     call: RefCell<Option<ActiveCall>>,
     /// Whether the thread has OpenTelemetry's current context.
     has_context: bool,
@@ -61,7 +60,8 @@ impl ThreadCall {
         self.has_context.then(|| context.clone().attach())
     }
 
-    /// Attaches the context of `call` until [`run`] returns, and enters its `tracing` span.
+    /// Attaches the context of `call` until its code returns, and enters its `tracing`
+    /// span.
     #[cold]
     fn attach_late(&self, call: &ActiveCall) {
         let attached = call.context().and_then(|context| self.attach(context));
@@ -74,6 +74,18 @@ impl ThreadCall {
 pub(crate) fn attach(context: &Context) -> Attached {
     let attached = CURRENT.try_with(|current| current.attach(context));
     attached.unwrap_or_default()
+}
+
+/// Swaps the call that this thread serves with another, unless the thread is ending.
+///
+/// Returns whether this thread has late contexts.
+#[inline]
+pub(super) fn swap(call: &mut Option<ActiveCall>) -> bool {
+    let has_late = CURRENT.try_with(|current| {
+        current.swap(call);
+        current.late.has_any()
+    });
+    has_late.unwrap_or(false)
 }
 
 /// Returns `true` if this thread serves a call of an outer layer that this request belongs to.
@@ -91,7 +103,7 @@ pub(crate) fn is_deferred() -> bool {
     with_current(|current| matches!(current, Some(ActiveCall::Deferred(_)))).unwrap_or(false)
 }
 
-/// Starts the current call, which is deferred, and attaches its context until [`run`] returns.
+/// Starts the current call, which is deferred, and attaches its context until its code returns.
 #[cold]
 pub(crate) fn start_deferred(found: Found) {
     // The thread-local is free while the call starts.
@@ -103,142 +115,9 @@ pub(crate) fn start_deferred(found: Found) {
     with_current(|current| *current = Some(call));
 }
 
-/// Runs code inside the call of a handler without a layer, which has no `tracing` span. Returns with
-/// the call's context still attached.
+/// Enters the `tracing` span of a call, if it has one, until its code returns.
 ///
-/// Compiled once instead of once per closure: for the handlers of all methods.
-pub(crate) fn run_dyn(call: &mut Option<ActiveCall>, code: &mut dyn FnMut()) -> Attached {
-    let mut kept = None;
-    run_in::<Server, false, _>(call, &mut kept, |_| code(), |kept, _, attached| *kept = attached);
-    kept
-}
-
-/// Like [`run_then`], for the call of a handler without a layer.
-#[inline]
-pub(crate) fn run_handler<T>(
-    call: &mut Option<ActiveCall>,
-    state: &mut T,
-    code: impl FnOnce(&mut T),
-    then: impl FnOnce(&T, &mut Option<ActiveCall>),
-) {
-    run_in::<Server, false, T>(call, state, code, |state, call, _attached| then(state, call));
-}
-
-/// Runs a handler inside the call of a layer, which is the current one.
-///
-/// A panic ends the call here, since another layer may catch it before it reaches ours.
-pub(crate) fn run_in_layer(code: &mut dyn FnMut()) {
-    if let Err(panic) = CaughtPanic::catch(code) {
-        if with_recorded(Call::set_panicked).is_some() {
-            panic.log();
-            take_recorded(|call| {
-                // Another layer may have attached a context of its own.
-                let _attached = call.attach();
-                call.end(Outcome::panic(panic.message()));
-            });
-        }
-        panic.resume();
-    }
-}
-
-/// Runs code inside a call: in its context, and, on a server, with the call as the current one.
-///
-/// A client's call hides the current one instead: a service that it calls within this process
-/// serves a call of its own. A panic ends the call, and continues. On a thread that is ending, the
-/// code may run without either.
-#[inline]
-pub(crate) fn run<R: Role>(call: &mut Option<ActiveCall>, code: impl FnOnce()) {
-    run_then::<R, _>(call, &mut (), |()| code(), |(), _, _attached| {});
-}
-
-/// Like [`run`], and calls `then` afterwards, while the call's context is still attached.
-///
-/// So the end of the call is recorded inside of it. Attaching it again would cost 170 instructions.
-/// `state` is shared by both closures: what the code returns is not copied into it.
-#[inline]
-pub(crate) fn run_then<R: Role, T>(
-    call: &mut Option<ActiveCall>,
-    state: &mut T,
-    code: impl FnOnce(&mut T),
-    then: impl FnOnce(&mut T, &mut Option<ActiveCall>, Attached),
-) {
-    match R::SIDE {
-        Side::Server => run_in::<R, true, T>(call, state, code, then),
-        Side::Client => run_in::<R, false, T>(call, state, code, then),
-    }
-}
-
-/// Like [`run`], and returns the call's context still attached.
-#[inline]
-pub(crate) fn run_attached<R: Role>(call: &mut Option<ActiveCall>, code: impl FnOnce()) -> Attached {
-    let mut kept = None;
-    // Forgets the `None`, which an assignment would drop.
-    let keep = |kept: &mut Attached, _: &mut _, attached| std::mem::forget(std::mem::replace(kept, attached));
-    run_then::<R, _>(call, &mut kept, |_| code(), keep);
-    kept
-}
-
-/// Runs code inside a call to start it, whose `tracing` span has been [entered](enter).
-#[inline]
-pub(crate) fn run_to_start<R: Role>(call: &mut Option<ActiveCall>, code: impl FnOnce()) {
-    run_in::<R, false, _>(call, &mut (), |()| code(), |(), _, _attached| {});
-}
-
-/// Like [`run_then`], but enters a `tracing` span only if it may have to.
-#[inline]
-fn run_in<R: Role, const MAY_ENTER_SPAN: bool, T>(
-    call: &mut Option<ActiveCall>,
-    state: &mut T,
-    code: impl FnOnce(&mut T),
-    then: impl FnOnce(&mut T, &mut Option<ActiveCall>, Attached),
-) {
-    let Some(active) = call else {
-        code(state);
-        return then(state, call, None);
-    };
-    // Read before the context is attached, since both are read from the same place.
-    let has_extras = MAY_ENTER_SPAN && active.has_extras();
-    let mut attached = active.context().and_then(attach);
-    if has_extras {
-        enter(active);
-    }
-    let result = match R::SIDE {
-        Side::Server => run_swapped(call, || code(state)),
-        Side::Client => run_swapped(&mut None, || code(state)),
-    };
-    match result {
-        Ok(false) => {}
-        Ok(true) => exit_late(call.as_ref(), &mut attached),
-        Err(panic) => on_panic(call, panic, attached),
-    }
-    then(state, call, attached);
-}
-
-/// Runs code while this thread serves `call`, or no call if the thread is ending.
-///
-/// Returns whether this thread has late contexts.
-#[inline]
-fn run_swapped(call: &mut Option<ActiveCall>, code: impl FnOnce()) -> Result<bool, CaughtPanic> {
-    let _ = CURRENT.try_with(|current| current.swap(call));
-    let result = CaughtPanic::catch(code);
-    let has_late = CURRENT.try_with(|current| {
-        current.swap(call);
-        current.late.has_any()
-    });
-    result.map(|()| has_late.unwrap_or(false))
-}
-
-/// Runs code in the context of a client's call, which hides the call that this thread serves.
-pub(crate) fn run_in_client_context(context: &Context, code: impl FnOnce()) {
-    let _attached = attach(context);
-    if let Err(panic) = run_swapped(&mut None, code) {
-        panic.resume();
-    }
-}
-
-/// Enters the `tracing` span of a call, if it has one, until [`run`] or [`run_in`] returns.
-///
-/// Exits like a late context, whose flag `run` reads anyway: a guard in `run` would cost each poll.
+/// Exits like a late context, whose flag each poll reads anyway, which a guard would cost more.
 #[cold]
 #[inline(never)]
 pub(crate) fn enter(call: &ActiveCall) {
@@ -261,39 +140,10 @@ pub(crate) fn take_restarted() -> Option<ActiveCall> {
     Some(call)
 }
 
-/// Exits the `tracing` span of `call`. If the call started late, its context is `attached` now.
-#[cold]
-#[inline(never)]
-fn exit_late(call: Option<&ActiveCall>, attached: &mut Attached) {
-    if let Some(late) = take_late(call).and_then(LateContext::exit) {
-        *attached = Some(late);
-    }
-}
-
 /// Takes the context that has been attached for `call`, if it started late.
-fn take_late(call: Option<&ActiveCall>) -> Option<LateContext> {
+pub(super) fn take_late(call: Option<&ActiveCall>) -> Option<LateContext> {
     let late = CURRENT.try_with(|current| current.late.take(call));
     late.unwrap_or_default()
-}
-
-/// Ends a call whose code has panicked, and continues the panic. The call's context is `attached`.
-#[cold]
-fn on_panic(call: &mut Option<ActiveCall>, panic: CaughtPanic, attached: Attached) -> ! {
-    let late = take_late(call.as_ref());
-    if matches!(call, Some(ActiveCall::Deferred(_))) {
-        start_at_end(call, Found::default());
-    }
-    if let Some(call) = call.as_mut().and_then(ActiveCall::recorded) {
-        // Logged before the context is detached, so that the record belongs to the trace. The
-        // channel's code is not this program's service, so a client only records the outcome.
-        if call.side() == Side::Server && !call.has_panicked() {
-            panic.log();
-        }
-        drop((late, attached));
-        let _attached = call.attach();
-        call.end(Outcome::panic(panic.message()));
-    }
-    panic.resume()
 }
 
 /// Calls `read` with the call that this thread serves. It must not run foreign code, which would

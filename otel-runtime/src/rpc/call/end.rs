@@ -181,4 +181,3 @@ fn record(metrics: &MethodMetrics, elapsed: Duration, outcome: Outcome<'_>) {
     metrics.add_active(-1);
     metrics.record_duration(elapsed.as_secs_f64(), outcome);
 }
-

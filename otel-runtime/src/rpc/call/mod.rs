@@ -151,7 +151,7 @@ impl Call {
     /// Attaches the context of the call, so that its end is recorded inside of it.
     ///
     /// For ends of a call that are not behind its own code, which returns with the context
-    /// [attached](current::run).
+    /// [attached](super::run::inside_attached).
     pub(crate) fn attach(&self) -> Attached {
         self.context().and_then(current::attach)
     }

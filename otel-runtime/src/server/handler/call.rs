@@ -14,6 +14,7 @@ use crate::guard;
 use crate::rpc::active_call::ActiveCall;
 use crate::rpc::call::Call;
 use crate::rpc::current::{self, Attached};
+use crate::rpc::run;
 
 /// A handler's relation to a call.
 #[derive(Debug)]
@@ -51,8 +52,8 @@ impl HandlerCall {
     #[inline]
     pub(super) fn run_dyn(&mut self, code: &mut dyn FnMut()) -> Attached {
         match self {
-            HandlerCall::Owned(call) => return current::run_dyn(call, code),
-            HandlerCall::Layer => current::run_in_layer(code),
+            HandlerCall::Owned(call) => return run::handler_dyn(call, code),
+            HandlerCall::Layer => run::in_layer(code),
             HandlerCall::None => code(),
         }
         None

@@ -10,7 +10,7 @@ use tonic::Status;
 use super::call::HandlerCall;
 use crate::guard::CaughtPanic;
 use crate::rpc::active_call::ActiveCall;
-use crate::rpc::current;
+use crate::rpc::run;
 
 pin_project! {
     /// Response stream that keeps its RPC open until the stream ends.
@@ -177,16 +177,12 @@ where
 ///
 /// Never inlined, to keep `poll_next` small enough for tonic's encode loop.
 #[inline(never)]
-fn poll_inside<T, S>(
-    call: &mut Option<ActiveCall>,
-    stream: Pin<&mut S>,
-    cx: &mut Context<'_>,
-) -> Poll<Option<S::Item>>
+fn poll_inside<T, S>(call: &mut Option<ActiveCall>, stream: Pin<&mut S>, cx: &mut Context<'_>) -> Poll<Option<S::Item>>
 where
     S: Stream<Item = Result<T, Status>>,
 {
     let mut polled = Poll::Pending;
-    current::run_handler(
+    run::handler(
         call,
         &mut polled,
         // Forgets the `Pending`, which an assignment would drop.
