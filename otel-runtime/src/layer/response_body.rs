@@ -15,7 +15,7 @@ use crate::grpc::side::Side;
 use crate::guard::CaughtPanic;
 use crate::rpc::active_call::ActiveCall;
 use crate::rpc::call::Call;
-use crate::rpc::current::Attached;
+use crate::rpc::current::{self, Attached};
 use crate::rpc::response;
 use crate::rpc::run;
 
@@ -84,7 +84,7 @@ impl<B: Body, R: ResponseRole> ResponseBody<B, R> {
         let mut progress = R::Progress::default();
         if matches!(call, Some(ActiveCall::Deferred(_))) {
             call = response::start_answered(call, response.headers());
-            *attached = call.as_ref().and_then(ActiveCall::attach);
+            *attached = call.as_ref().and_then(current::attach_call);
         }
         if let Some(call) = recorded(&mut call) {
             call.extras()

@@ -12,6 +12,7 @@ use super::response_body::ResponseBody;
 use crate::grpc::progress::ResponseRole;
 use crate::grpc::response_status::OwnedOutcome;
 use crate::rpc::active_call::{ActiveCall, Found, start_at_end};
+use crate::rpc::current;
 use crate::rpc::response;
 use crate::rpc::run;
 
@@ -109,7 +110,7 @@ impl<F, R: ResponseRole> ResponseFuture<F, R> {
                 let mut late = None;
                 if matches!(call, Some(ActiveCall::Deferred(_))) {
                     start_at_end(&mut call, Found::default());
-                    late = call.as_ref().and_then(ActiveCall::attach);
+                    late = call.as_ref().and_then(current::attach_call);
                 }
                 if let Some(call) = call.as_mut().and_then(ActiveCall::recorded) {
                     response::finish(call, outcome(&error).as_outcome());

@@ -5,7 +5,6 @@ use std::fmt;
 use opentelemetry::Context;
 
 use super::call::Call;
-use super::current::{self, Attached};
 use super::origin::RequestOrigin;
 use super::pool::PooledCall;
 
@@ -168,11 +167,6 @@ impl ActiveCall {
             ActiveCall::Unrecorded(unrecorded) => Some(&unrecorded.context),
             ActiveCall::Deferred(_) => None,
         }
-    }
-
-    /// Attaches the context of the call.
-    pub(crate) fn attach(&self) -> Attached {
-        self.context().and_then(current::attach)
     }
 
     /// Returns `true` if the call has state for options that are off by default.

@@ -76,6 +76,11 @@ pub(crate) fn attach(context: &Context) -> Attached {
     attached.unwrap_or_default()
 }
 
+/// Attaches the context of a call.
+pub(crate) fn attach_call(call: &ActiveCall) -> Attached {
+    call.context().and_then(attach)
+}
+
 /// Swaps the call that this thread serves with another, unless the thread is ending.
 ///
 /// Returns whether this thread has late contexts.

@@ -10,8 +10,8 @@ use crate::grpc::outcome::Outcome;
 use crate::grpc::side::{Role, Server, Side};
 use crate::guard::CaughtPanic;
 
-/// Runs code inside the call of a handler without a layer, which has no `tracing` span. Returns with
-/// the call's context still attached.
+/// Runs code inside the call of a handler without a layer, which has no `tracing` span. Returns the
+/// call's context still attached.
 ///
 /// Compiled once instead of once per closure: for the handlers of all methods.
 pub(crate) fn handler_dyn(call: &mut Option<ActiveCall>, code: &mut dyn FnMut()) -> Attached {
@@ -20,8 +20,8 @@ pub(crate) fn handler_dyn(call: &mut Option<ActiveCall>, code: &mut dyn FnMut())
     kept
 }
 
-/// Like [`inside`], for the call of a handler without a layer. Calls `then` while the call's context
-/// is still attached.
+/// Like [`inside`], for the call of a handler without a layer. Calls `then` while the context of
+/// the call is still attached.
 ///
 /// Both closures get `state`: what the code returns is not copied into it.
 #[inline]

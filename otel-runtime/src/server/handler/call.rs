@@ -38,7 +38,7 @@ impl HandlerCall {
         let attributes = || guard::FIELDS.run(fields).into_iter().flatten().flatten();
         match &self {
             HandlerCall::Owned(Some(call)) => {
-                let _attached = call.attach();
+                let _attached = current::attach_call(call);
                 self.set_attributes(attributes);
             }
             // The call of another handler, if there is one, is part of the same RPC.
@@ -95,7 +95,7 @@ impl HandlerCall {
     #[cold]
     pub(super) fn on_exhausted(&mut self) {
         let _attached = match self {
-            HandlerCall::Owned(Some(call)) => call.attach(),
+            HandlerCall::Owned(Some(call)) => current::attach_call(call),
             HandlerCall::Owned(None) | HandlerCall::Layer | HandlerCall::None => None,
         };
         self.finish_ok();
