@@ -42,7 +42,7 @@ impl<'a> IncomingRequest<'a> {
     /// Identifies the request that a handler got.
     #[inline]
     pub(super) fn origin(&self) -> RequestOrigin {
-        RequestOrigin::of_handler(self.uri)
+        RequestOrigin::at_handler(self.uri)
     }
 
     /// Returns `true` if this is the request that a layer got, after whatever other layers.
@@ -157,7 +157,7 @@ pub(super) struct ConnectionAddrs {
 }
 
 impl ConnectionAddrs {
-    /// Reads the addresses that tonic's server has put into the extensions, unless there is TLS.
+    /// Reads the addresses of a connection without TLS. `None` if it may have TLS.
     #[cfg(not(target_family = "wasm"))]
     fn without_tls(extensions: &Extensions) -> Option<Self> {
         if extensions.is_empty() {

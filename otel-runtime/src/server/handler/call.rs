@@ -54,7 +54,8 @@ impl HandlerCall {
         }
     }
 
-    /// Like [`run_dyn`](Self::run_dyn), but compiled for the code that it runs.
+    /// Like [`run_dyn`](Self::run_dyn), but compiled for the code that it runs, and without a guard
+    /// inside a layer's call: the layer itself sees a panic of its response body.
     #[inline]
     pub(super) fn run<T>(&mut self, code: impl FnOnce() -> T) -> T {
         match self {
