@@ -105,6 +105,7 @@ fn otlp(
     let variable = |name: &str| format!("OTEL_EXPORTER_OTLP_{name}");
     let place = section.item.place.clone();
     let is_grpc = kind == "otlp_grpc";
+    variables.place(&variable("PROTOCOL"), place.clone());
     variables.set(
         &variable("PROTOCOL"),
         Some(if is_grpc { "grpc" } else { "http/protobuf" }),
