@@ -102,6 +102,7 @@ pub(crate) fn start_deferred(late: LateStart) {
 
 /// Like [`run_handler`], but compiled once instead of once per closure: for the handlers of all
 /// methods.
+#[inline(never)]
 pub(crate) fn run_dyn(call: &mut Option<ActiveCall>, code: &mut dyn FnMut()) {
     run_handler(call, code);
 }
@@ -115,6 +116,7 @@ pub(crate) fn run_handler<T>(call: &mut Option<ActiveCall>, code: impl FnOnce() 
 /// Runs a handler inside the call of a layer, which is the current one.
 ///
 /// A panic ends the call here, since another layer may catch it before it reaches ours.
+#[inline(never)]
 pub(crate) fn run_in_layer(code: &mut dyn FnMut()) {
     if let Err(panic) = CaughtPanic::catch(code) {
         if with_recorded(Call::set_panicked).is_some() {

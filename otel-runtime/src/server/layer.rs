@@ -234,7 +234,8 @@ impl ServerLayer {
     /// ```
     ///
     /// Add it as well to a layer with `with_context_activation(false)`, which is not recognized
-    /// inside of another `tracing` span. otel-setup's lines have `rpc.method` without this option.
+    /// inside of another `tracing` span. otel-setup's `spans_layer` has it, and its lines have
+    /// `rpc.method` without this option. `examples/src/bin/own_subscriber.rs` is an example.
     #[must_use]
     pub fn tracing_span(mut self) -> Self {
         self.tracing_span = true;
