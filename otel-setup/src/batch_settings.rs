@@ -17,7 +17,7 @@ pub(crate) struct BatchSettings {
     pub(crate) max_batch_size: usize,
 }
 
-/// The maximum length of a queue. The queue of opentelemetry_sdk 0.33.1 is a `sync_channel`, for
+/// The maximum length of a queue. The queue of `opentelemetry_sdk` 0.33.1 is a `sync_channel`, for
 /// which std allocates all slots when it is made, and writes to each. So one of 10⁹ spans would
 /// abort the process at the start, and one of this length takes some 25 MB. Memory that is taken as
 /// it is needed would need another batch processor.

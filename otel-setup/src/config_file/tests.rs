@@ -107,7 +107,7 @@ fn spans() {
         [Exporter::Otlp, Exporter::Otlp, Exporter::Otlp, Exporter::Console]
     );
     assert_eq!(format!("{:?}", traces.sampler), "ParentBased(TraceIdRatioBased(0.25))");
-    let limits = crate::traces::limits(&traces.limits);
+    let limits = crate::span_limits::from_env(&traces.limits);
     assert_eq!(
         [
             limits.max_attributes_per_span,
