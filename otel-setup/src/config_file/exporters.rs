@@ -137,15 +137,21 @@ fn otlp(
     section.unsupported("max_response_size");
     if signal == Signal::Metrics {
         temporality(section, variables)?;
-        if let Some(item) = section.get("default_histogram_aggregation") {
-            let known = [
-                ("explicit_bucket_histogram", true),
-                ("base2_exponential_bucket_histogram", false),
-            ];
-            if !item.one_of(&known)? {
-                item.warn("is not supported by OpenTelemetry's SDK for Rust; use a view");
-            }
-        }
+        histogram_aggregation(section)?;
+    }
+    Ok(())
+}
+
+fn histogram_aggregation(section: &mut Section<'_>) -> Result<(), InitError> {
+    let Some(item) = section.get("default_histogram_aggregation") else {
+        return Ok(());
+    };
+    let known = [
+        ("explicit_bucket_histogram", true),
+        ("base2_exponential_bucket_histogram", false),
+    ];
+    if !item.one_of(&known)? {
+        item.warn("is not supported by OpenTelemetry's SDK for Rust; use a view");
     }
     Ok(())
 }
