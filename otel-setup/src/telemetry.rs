@@ -137,8 +137,8 @@ impl Drop for Telemetry {
 /// ```
 ///
 /// The layer itself must be part of the subscriber when that is built: a `reload::Layer` cannot get
-/// it later ([tokio-rs/tracing#1629]). Such a layer records nothing, which is reported on stderr, and
-/// its next event panics in debug builds.
+/// it later ([tokio-rs/tracing#1629]). Such a layer records nothing, which is reported on stderr,
+/// and its next event panics in debug builds.
 ///
 /// [tokio-rs/tracing#1629]: https://github.com/tokio-rs/tracing/issues/1629
 impl Telemetry {

@@ -73,8 +73,8 @@ impl<F, R: ResponseRole> ResponseFuture<F, R> {
     /// Polls the future inside the call, and hands the call over to the body of the response.
     ///
     /// `wrap` makes the body type of the layer. `convert_error` makes the error that the caller of
-    /// the layer gets, and `outcome` tells what that error means for the call. Both differ between
-    /// server and client.
+    /// the layer gets, and `outcome` returns the outcome of the call for that error. Both differ
+    /// between server and client.
     #[inline]
     pub(crate) fn poll_response<B, E, T, W>(
         self: Pin<&mut Self>,

@@ -190,12 +190,7 @@ impl ServerLayer {
         }
         let is_public = || late.inner_layer.is_some_and(|inner| inner.is_public) || self.is_public(&request);
         if late.inner_layer.is_some_and(|inner| inner.is_filtered) || !self.options.should_record(&request) {
-            let caller = instrumentation.extract(incoming.headers, &KnownHeaders::scan(incoming.headers));
-            let context = match caller {
-                None => Context::current(),
-                Some(caller) if is_public() => with_baggage_of(&caller),
-                Some(caller) => caller,
-            };
+            let context = context_of_filtered(incoming, &instrumentation, is_public);
             return ActiveCall::filtered(origin, context);
         }
         let method = self.registry.get(path);
@@ -240,6 +235,19 @@ impl ServerLayer {
             attributes: self.options.metric_attributes(request),
         };
         call.set_options(options, self.message_sizes, facts);
+    }
+}
+
+/// Returns the context that a filtered call runs in: the trace of a trusted caller continues.
+fn context_of_filtered(
+    incoming: &IncomingRequest<'_>,
+    instrumentation: &InstrumentationRef,
+    is_public: impl FnOnce() -> bool,
+) -> Context {
+    match instrumentation.extract(incoming.headers, &KnownHeaders::scan(incoming.headers)) {
+        None => Context::current(),
+        Some(caller) if is_public() => with_baggage_of(&caller),
+        Some(caller) => caller,
     }
 }
 

@@ -60,21 +60,7 @@ impl ServerLayer {
         request: &mut Request<B>,
         captured: &'static CapturedHeaders,
     ) -> Option<ActiveCall> {
-        for (option, is_set) in [
-            ("response_headers", !captured.response_headers.is_empty()),
-            ("response_trailers", !captured.response_trailers.is_empty()),
-            ("failures", self.options.has_failures()),
-            ("metric_attributes", self.options.metric_attributes.is_some()),
-            ("message_counts", self.options.counts_by_method()),
-            ("log_calls", self.options.logs_calls()),
-            ("instrumentation", self.options.instrumentation.is_some()),
-            ("message_sizes", self.message_sizes),
-            ("tracing_span", self.tracing_span),
-        ] {
-            if is_set {
-                warn_of_outer_layer(option);
-            }
-        }
+        self.warn_of_ineffective_options(captured);
         let rpc_request = RpcRequest::from_http(request);
         let decision = InnerDecision {
             is_public: self.is_public(&rpc_request),
@@ -107,6 +93,24 @@ impl ServerLayer {
             current::take_recorded(add);
         }
         restarted
+    }
+
+    fn warn_of_ineffective_options(&self, captured: &CapturedHeaders) {
+        for (option, is_set) in [
+            ("response_headers", !captured.response_headers.is_empty()),
+            ("response_trailers", !captured.response_trailers.is_empty()),
+            ("failures", self.options.has_failures()),
+            ("metric_attributes", self.options.metric_attributes.is_some()),
+            ("message_counts", self.options.counts_by_method()),
+            ("log_calls", self.options.logs_calls()),
+            ("instrumentation", self.options.instrumentation.is_some()),
+            ("message_sizes", self.message_sizes),
+            ("tracing_span", self.tracing_span),
+        ] {
+            if is_set {
+                warn_of_outer_layer(option);
+            }
+        }
     }
 
     /// Starts the current call anew if this layer is stricter than the outer one.

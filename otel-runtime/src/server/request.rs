@@ -178,7 +178,7 @@ impl ConnectionAddrs {
     /// Reads the addresses that tonic's server has put into the extensions of an HTTP request.
     ///
     /// Only tonic knows where the addresses of a TLS connection are, and only its own request type
-    /// tells: one is lent the extensions for that.
+    /// returns them. So an empty one gets the extensions for a moment.
     pub(super) fn from_http<B>(request: &mut http::Request<B>) -> Self {
         if let Some(addrs) = ConnectionAddrs::without_tls(request.extensions()) {
             return addrs;

@@ -219,7 +219,7 @@ impl Extras {
         self.0.as_deref().is_some_and(State::counts_messages)
     }
 
-    /// Returns the number of earlier attempts, if the caller has told it.
+    /// Returns the number of earlier attempts, if the caller sent it.
     pub(crate) fn previous_attempts(&self) -> Option<i64> {
         self.0.as_ref()?.request.previous_attempts
     }

@@ -76,8 +76,8 @@ impl HandlerCall {
 
     /// Records what the handler returned: the headers of a response, or the end of the call.
     ///
-    /// `is_whole` tells that the response is one message, so that it ends the call, too. A call that
-    /// has ended is dropped. Never inlined: each method would have a copy.
+    /// If `is_whole`, the response is one message, and ends the call, too. A call that has ended is
+    /// dropped. Never inlined: each method would have a copy.
     #[inline(never)]
     pub(super) fn on_returned(&mut self, response: Result<&HeaderMap, &Status>, is_whole: bool) {
         match response {

@@ -1,4 +1,4 @@
-//! Running handlers that are an `async fn` to the end: not those that `#[async_trait]` has rewritten.
+//! Running a handler that is an `async fn` to the end, since no `#[async_trait]` has rewritten it.
 
 use std::marker::PhantomData;
 
