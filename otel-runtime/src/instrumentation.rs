@@ -102,7 +102,7 @@ impl Instrumentation {
         };
         let extracted = guard::PROPAGATOR.run(|| match &self.0.propagator {
             Some((propagator, recognized)) => extract(&**propagator, *recognized),
-            None => global::get_text_map_propagator(|propagator| extract(propagator, Known::of(propagator))),
+            None => global::get_text_map_propagator(|propagator| extract(propagator, Known::from_global(propagator))),
         });
         extracted.flatten()
     }
@@ -159,7 +159,7 @@ impl Instrumentation {
         };
         guard::PROPAGATOR.run(|| match &self.0.propagator {
             Some((propagator, recognized)) => inject(&**propagator, *recognized),
-            None => global::get_text_map_propagator(|propagator| inject(propagator, Known::of(propagator))),
+            None => global::get_text_map_propagator(|propagator| inject(propagator, Known::from_global(propagator))),
         });
     }
 
@@ -222,7 +222,7 @@ impl InstrumentationBuilder {
     /// that injects a client's into it.
     #[must_use]
     pub fn propagator(mut self, propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
-        let recognized = Known::of_type(&propagator);
+        let recognized = Known::from_type(&propagator);
         self.propagator = Some((Box::new(propagator), recognized));
         self
     }

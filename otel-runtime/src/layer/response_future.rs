@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 use super::response_body::ResponseBody;
 use crate::grpc::progress::ResponseRole;
 use crate::grpc::response_status::OwnedOutcome;
-use crate::rpc::active_call::{ActiveCall, Found, start_at_end};
+use crate::rpc::active_call::{ActiveCall, LateStart, start_at_end};
 use crate::rpc::current;
 use crate::rpc::response;
 
@@ -34,7 +34,7 @@ pin_project! {
                 current::run::<R, _>(this.call, || this.future.set(None));
             }
             if matches!(this.call, Some(ActiveCall::Deferred(_))) {
-                start_at_end(this.call, Found::default());
+                start_at_end(this.call, LateStart::default());
             }
         }
     }
@@ -106,7 +106,7 @@ impl<F, R: ResponseRole> ResponseFuture<F, R> {
             Err(error) => {
                 let error = convert_error(error);
                 if matches!(call, Some(ActiveCall::Deferred(_))) {
-                    start_at_end(&mut call, Found::default());
+                    start_at_end(&mut call, LateStart::default());
                 }
                 if let Some(call) = call.as_mut().and_then(ActiveCall::recorded) {
                     response::finish(call, outcome(&error).as_outcome());

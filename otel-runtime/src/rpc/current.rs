@@ -9,7 +9,7 @@ use std::cell::RefCell;
 
 use opentelemetry::{Context, ContextGuard, KeyValue};
 
-use super::active_call::{ActiveCall, Found, start_at_end};
+use super::active_call::{ActiveCall, LateStart, start_at_end};
 use super::call::Call;
 use super::late_context::{LateContext, LateContexts};
 use crate::grpc::outcome::Outcome;
@@ -90,18 +90,19 @@ pub(crate) fn is_deferred() -> bool {
 
 /// Starts the current call, which is deferred, and attaches its context until [`run`] returns.
 #[cold]
-pub(crate) fn start_deferred(found: Found) {
+pub(crate) fn start_deferred(late: LateStart) {
     // The thread-local is free while the call starts.
     let Some(call) = with_current(Option::take).flatten() else {
         return;
     };
-    let call = call.started(found);
+    let call = call.started(late);
     let _ = CURRENT.try_with(|current| current.attach_late(&call));
     with_current(|current| *current = Some(call));
 }
 
 /// Like [`run_handler`], but compiled once instead of once per closure: for the handlers of all
 /// methods.
+#[inline(never)]
 pub(crate) fn run_dyn(call: &mut Option<ActiveCall>, code: &mut dyn FnMut()) {
     run_handler(call, code);
 }
@@ -115,6 +116,7 @@ pub(crate) fn run_handler<T>(call: &mut Option<ActiveCall>, code: impl FnOnce() 
 /// Runs a handler inside the call of a layer, which is the current one.
 ///
 /// A panic ends the call here, since another layer may catch it before it reaches ours.
+#[inline(never)]
 pub(crate) fn run_in_layer(code: &mut dyn FnMut()) {
     if let Err(panic) = CaughtPanic::catch(code) {
         if with_recorded(Call::set_panicked).is_some() {
@@ -230,7 +232,7 @@ fn take_late(call: Option<&ActiveCall>) -> Option<LateContext> {
 fn on_panic(call: &mut Option<ActiveCall>, panic: CaughtPanic, attached: Option<ContextGuard>) -> ! {
     let late = take_late(call.as_ref());
     if matches!(call, Some(ActiveCall::Deferred(_))) {
-        start_at_end(call, Found::default());
+        start_at_end(call, LateStart::default());
     }
     if let Some(call) = call.as_mut().and_then(ActiveCall::recorded) {
         // Logged before the context is detached, so that the record belongs to the trace. The

@@ -190,7 +190,7 @@ impl Call {
 
     /// Lets a handler claim an [unclaimed](Self::is_unclaimed) call for its request.
     #[inline]
-    pub(crate) fn attach_handler(&mut self, headers: &'static CapturedHeaders, origin: RequestOrigin) {
+    pub(crate) fn claim(&mut self, headers: &'static CapturedHeaders, origin: RequestOrigin) {
         self.handler_headers = Some(headers);
         self.origin = origin;
     }

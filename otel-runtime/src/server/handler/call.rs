@@ -44,8 +44,8 @@ impl HandlerCall {
         self
     }
 
-    /// Runs the service's code inside the call.
-    #[inline]
+    /// Runs the service's code inside the call. Never inlined: each method would have two copies.
+    #[inline(never)]
     pub(super) fn run_dyn(&mut self, code: &mut dyn FnMut()) {
         match self {
             HandlerCall::Owned(call) => current::run_dyn(call, code),
@@ -54,7 +54,8 @@ impl HandlerCall {
         }
     }
 
-    /// Like [`run_dyn`](Self::run_dyn), but compiled for the code that it runs.
+    /// Like [`run_dyn`](Self::run_dyn), but compiled for the code that it runs, and without a guard
+    /// inside a layer's call: the layer itself sees a panic of its response body.
     #[inline]
     pub(super) fn run<T>(&mut self, code: impl FnOnce() -> T) -> T {
         match self {
@@ -75,19 +76,21 @@ impl HandlerCall {
 
     /// Records what the handler returned: the headers of a response, or the end of the call.
     ///
-    /// `is_whole` tells that the response is one message, so that it ends the call, too. Never
-    /// inlined: each method would have a copy.
+    /// `is_whole` tells that the response is one message, so that it ends the call, too. A call that
+    /// has ended is dropped. Never inlined: each method would have a copy.
     #[inline(never)]
     pub(super) fn on_returned(&mut self, response: Result<&HeaderMap, &Status>, is_whole: bool) {
         match response {
             Ok(headers) => {
                 self.capture(headers, |captured| &captured.response_headers);
-                if is_whole {
-                    self.finish_ok();
+                if !is_whole {
+                    return;
                 }
+                self.finish_ok();
             }
             Err(status) => self.finish_with(status),
         }
+        *self = HandlerCall::None;
     }
 
     /// Records that the response stream ended, with a status if it failed.

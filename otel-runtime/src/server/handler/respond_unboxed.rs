@@ -1,13 +1,15 @@
-//! Handlers that are an `async fn` to the end: not those that `#[async_trait]` has rewritten.
+//! Running handlers that are an `async fn` to the end: not those that `#[async_trait]` has rewritten.
 
 use std::marker::PhantomData;
 
 use futures_core::Stream;
 use tonic::{Response, Status};
 
+use super::boxed_stream::{BoxStream, BoxedStream};
 use super::call::HandlerCall;
-use super::future::{BoxStream, BoxedStream, HandlerFuture, ResponseKind, WithBoxedStream, WithMessage, WithStream};
-use super::start::start_unboxed;
+use super::closure::start_unboxed;
+use super::future::{HandlerFuture, WithBoxedStream, WithMessage, WithStream};
+use super::respond::ResponseKind;
 use super::stream::TracedStream;
 
 /// Like [`ResponseKind`], for futures that are not boxed, and need not be `Send`.

@@ -11,7 +11,7 @@ use super::layer::ServerLayer;
 use crate::attributes::captured_headers::CapturedHeaders;
 use crate::grpc::side::Direction;
 use crate::layer::request::RpcRequest;
-use crate::rpc::active_call::{ActiveCall, Found, InnerWord};
+use crate::rpc::active_call::{ActiveCall, InnerDecision, LateStart};
 use crate::rpc::call::Call;
 use crate::rpc::current;
 use crate::rpc::request_body;
@@ -76,26 +76,28 @@ impl ServerLayer {
             }
         }
         let rpc_request = RpcRequest::from_http(request);
-        let word = InnerWord {
+        let decision = InnerDecision {
             is_public: self.is_public(&rpc_request),
             is_filtered: !self.options.should_record(&rpc_request),
         };
         let mut restarted = None;
         if current::is_deferred() {
-            current::start_deferred(Found {
+            current::start_deferred(LateStart {
                 has_service: true,
-                inner_layer: Some(word),
+                inner_layer: Some(decision),
             });
             let counter = current::with_recorded(|call| {
                 let extras = call.extras();
                 let reads = extras.reads_messages();
                 reads.then(|| extras.request_counter(Direction::Received))
             });
+            // The outer layer has wrapped the body to number the messages, before it was known that
+            // their sizes or an observer need more of them.
             if let Some(counter @ Some(_)) = counter.flatten() {
                 request_body::wrap(request.body_mut(), counter, |_| None);
             }
         } else {
-            restarted = self.restart(request, word, captured);
+            restarted = self.restart(request, decision, captured);
         }
         let add = |call: &mut Call| self.add_attributes(call, request, captured);
         if let Some(call) = &mut restarted {
@@ -113,32 +115,32 @@ impl ServerLayer {
     fn restart<B>(
         &self,
         request: &mut Request<B>,
-        word: InnerWord,
+        decision: InnerDecision,
         captured: &'static CapturedHeaders,
     ) -> Option<ActiveCall> {
         let origin = current::with_recorded(|call| call.origin())?;
         let outer = ServerLayer::at_address(origin.layer);
         let outer = outer.as_deref();
         let is_stricter =
-            || word.is_public && !outer.is_some_and(|outer| outer.is_public(&RpcRequest::from_http(request)));
-        if !word.is_filtered && !is_stricter() {
+            || decision.is_public && !outer.is_some_and(|outer| outer.is_public(&RpcRequest::from_http(request)));
+        if !decision.is_filtered && !is_stricter() {
             return None;
         }
         let mut discarded = current::take_restarted()?;
         let call = discarded.recorded()?;
         call.discard();
         let (arrived, outer_captured) = (call.started_at(), call.layer_headers());
-        let found = Found {
+        let late = LateStart {
             has_service: true,
-            inner_layer: Some(word),
+            inner_layer: Some(decision),
         };
         Some(match (outer, outer_captured) {
             (Some(outer), Some(captured)) => {
-                outer.inner.add_restart();
-                outer.start_arrived(request, origin, captured, Some((arrived, found)))
+                outer.inner_paths.add_restart();
+                outer.start_arrived(request, origin, captured, Some((arrived, late)))
             }
             // The outer layer is gone, while its last calls go on.
-            _ => self.start_arrived(request, origin, captured, Some((arrived, found))),
+            _ => self.start_arrived(request, origin, captured, Some((arrived, late))),
         })
     }
 
