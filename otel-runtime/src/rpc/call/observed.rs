@@ -1,6 +1,6 @@
 //! A call that an observer sees from its start.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use opentelemetry::global::BoxedSpan;
@@ -23,19 +23,17 @@ impl Call {
         attributes: &dyn SpanAttributes,
     ) -> Option<StartedSpan> {
         observer::expect();
-        let server = Cell::default();
-        let see = |address: &[KeyValue]| server.set(ServerAddress::of(address));
+        let details = RefCell::new(CallDetails::default());
+        let see = |address: &[KeyValue]| details.borrow_mut().server = ServerAddress::of(address);
         let mut extras = Extras::default();
         let if_recording = |span: &mut BoxedSpan| {
             let peer = attributes.if_recording(span);
             let span_context = span.span_context();
             if observer::has_met(span_context.span_id()) {
-                let details = &mut CallDetails {
-                    server: server.take(),
-                    peer,
-                    messages: self.start_messages(&mut extras),
-                };
-                self.observe(observer, parent, span_context, details);
+                let mut details = details.borrow_mut();
+                details.peer = peer;
+                details.messages = self.start_messages(&mut extras);
+                self.observe(observer, parent, span_context, &mut details);
             }
         };
         let builder = || self.span_builder(link, attributes, see);
