@@ -16,7 +16,7 @@ use crate::zpages::sample::Inside;
 use crate::zpages::start::Start;
 use crate::zpages::table::{Table, capacity, key, table_of};
 
-/// The number of shards. A page holds the lock of one of them for a moment, to copy pointers.
+/// The number of shards. A page holds the lock of one of them for a moment, to copy its details.
 const SHARDS: usize = 32;
 /// The bytes of a span's details on the heap.
 const DETAILS: usize = size_of::<Running>() + 16;
