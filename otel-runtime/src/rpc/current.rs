@@ -150,10 +150,10 @@ pub(crate) fn run_in<R: Role, const MAY_ENTER_SPAN: bool, T>(
         return code();
     };
     // Read before the context is attached, since both are read from the same place.
-    let has_extras = MAY_ENTER_SPAN && active.has_extras();
+    let has_span = MAY_ENTER_SPAN && active.tracing_span().is_some();
     let attached = active.context().and_then(attach);
-    if has_extras {
-        enter(active);
+    if has_span {
+        enter_span(active);
     }
     let result = match R::SIDE {
         Side::Server => run_swapped(call, code),
@@ -200,7 +200,7 @@ pub(crate) fn enter(call: &ActiveCall) {
     }
 }
 
-// Apart, so that a call with other options does not save registers for it.
+#[cold]
 #[inline(never)]
 fn enter_span(call: &ActiveCall) {
     let _ = CURRENT.try_with(|current| current.late.enter(call, None));

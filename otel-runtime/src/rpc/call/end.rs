@@ -19,8 +19,8 @@ impl Call {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        let has_extras = !self.extras.is_empty();
-        if has_extras {
+        let is_configured = self.extras.is_configured();
+        if is_configured {
             outcome = self.judge(outcome);
         }
         let elapsed = self.started_at.elapsed();
@@ -36,7 +36,7 @@ impl Call {
                 legacy.record_duration(self.side(), self.method.name(), elapsed.as_secs_f64(), outcome);
             }
         });
-        if has_extras {
+        if is_configured {
             self.end_extras(elapsed, outcome);
         }
         if exemplars::are_enabled() {
@@ -44,9 +44,6 @@ impl Call {
         }
         if let Some(context) = self.recording_context() {
             guard::TRACER.run(|| self.end_span(&context.span(), elapsed, outcome));
-        }
-        if has_extras {
-            self.extras.end_observed();
         }
     }
 
@@ -83,6 +80,9 @@ impl Call {
         }
         self.with_metrics(|metrics| metrics.add_active(-1));
         self.extras.discard();
+        if let Some((observer, span)) = self.observed() {
+            observer.discard(span);
+        }
         if let Some(end) = &self.request_end {
             end.stop_counting();
         }

@@ -239,7 +239,7 @@ impl Call {
 
     /// Watches the request's body for an early end.
     pub(crate) fn watch_request(&mut self, counts_messages: bool) -> Arc<RequestEnd> {
-        let end = if counts_messages {
+        let end = if counts_messages && self.extras.counts_messages() {
             RequestEnd::take_counting(self.extras.request_counts(self.side()))
         } else {
             RequestEnd::take()
