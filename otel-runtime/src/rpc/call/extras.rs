@@ -5,11 +5,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::KeyValue;
 
 use super::Call;
 use crate::grpc::outcome::Outcome;
-use crate::guard::CaughtPanic;
 use crate::metrics::series::MethodMetrics;
 use crate::rpc::call_log::{self, EndedCall, Remote};
 use crate::rpc::call_options::{CallOptions, RequestFacts};
@@ -123,7 +122,7 @@ impl Call {
         });
     }
 
-    /// Logs the end of the call in its context.
+    /// Logs the end of the call, in whose context it is.
     #[inline(never)]
     fn log(
         &self,
@@ -132,9 +131,6 @@ impl Call {
         outcome: Outcome<'_>,
         (received, sent): (Option<u64>, Option<u64>),
     ) {
-        // A thread that is ending may have dropped its current context.
-        let attach = || self.context.clone().map(Context::attach);
-        let _attached = CaughtPanic::catch(attach).ok();
         let ended = EndedCall {
             side: self.side(),
             method: self.method.name(),

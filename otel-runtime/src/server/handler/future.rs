@@ -92,19 +92,20 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let mut polled = Poll::Pending;
-        this.call.run_dyn(&mut || {
+        let attached = this.call.run_dyn(&mut || {
             if let Some(handler) = this.handler.as_mut().as_pin_mut() {
                 std::mem::forget(std::mem::replace(&mut polled, handler.poll(cx)));
             }
         });
-        if let Poll::Ready(result) = &polled {
-            this.call.on_returned(metadata(result), *this.is_whole);
-        }
+        this.call.on_polled(metadata(&polled), *this.is_whole, attached);
         polled
     }
 }
 
 /// Returns what a call is concerned with of a handler's result, whatever its message.
-fn metadata<T>(result: &Result<Response<T>, Status>) -> Result<&HeaderMap, &Status> {
-    result.as_ref().map(|response| response.metadata().as_ref())
+fn metadata<T>(polled: &Poll<Result<Response<T>, Status>>) -> Poll<Result<&HeaderMap, &Status>> {
+    match polled {
+        Poll::Ready(result) => Poll::Ready(result.as_ref().map(|response| response.metadata().as_ref())),
+        Poll::Pending => Poll::Pending,
+    }
 }
