@@ -1,7 +1,10 @@
-//! Says what a configuration file would do, for CI: `cargo run --example check_config --features
-//! config-file -- otel.yaml`.
+//! How do I find out what a configuration file would do, before a program starts with it?
 //!
-//! Fails if the file has an error, or causes a warning.
+//! ```console
+//! $ cargo run -p otel-setup --features config-file --example check_config -- otel.yaml
+//! ```
+//!
+//! For CI: it fails if the file has an error, or causes a warning.
 
 use std::process::ExitCode;
 

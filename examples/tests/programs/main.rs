@@ -1,6 +1,7 @@
 //! Runs the example programs as a user would, and checks their output and telemetry.
 
 mod fleet;
+mod layers;
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
@@ -261,46 +262,4 @@ fn the_route_guide_prints_the_address_of_pages_that_show_its_rpcs() {
     let id = program.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
     assert!(program.wait().unwrap().success());
-}
-
-/// The lines, without the numbers that differ from run to run.
-#[test]
-fn options_of_a_layer_are_seen() {
-    let output = Command::new(env!("CARGO_BIN_EXE_layer_options"))
-        .env_clear()
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
-    let text = String::from_utf8(output.stdout).unwrap();
-    let lines: Vec<_> = text
-        .lines()
-        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
-        .collect();
-    let method = "helloworld.Greeter/SayHello";
-    for expected in [
-        // The method, its code and error type, the tenant, and the number of calls.
-        format!("{method} OK acme 1 "),
-        format!("{method} RESOURCE_EXHAUSTED RESOURCE_EXHAUSTED blue 1 "),
-        format!("{method} INVALID_ARGUMENT _OTHER 1 "),
-        // The numbers of started calls and received messages, and of sent messages.
-        format!("{method} 3"),
-        format!("{method} 1"),
-    ] {
-        assert!(
-            lines.iter().any(|line| line.starts_with(&expected)),
-            "{expected}: {text}"
-        );
-    }
-    for (level, code) in [
-        ("INFO", "OK"),
-        ("ERROR", "RESOURCE_EXHAUSTED"),
-        ("INFO", "INVALID_ARGUMENT"),
-    ] {
-        let call = format!("incoming call rpc.method=\"{method}\" rpc.status_code=\"{code}\" ");
-        let logged: Vec<_> = lines.iter().filter(|line| line.contains(&call)).collect();
-        assert!(
-            matches!(&logged[..], [line] if line.contains(&format!(" {level} "))),
-            "{code}: {text}"
-        );
-    }
 }

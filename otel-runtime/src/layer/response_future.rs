@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 use super::response_body::ResponseBody;
 use crate::grpc::progress::ResponseRole;
 use crate::grpc::response_status::OwnedOutcome;
-use crate::rpc::active_call::{ActiveCall, Found, start_at_end};
+use crate::rpc::active_call::{ActiveCall, LateStart, start_at_end};
 use crate::rpc::current;
 use crate::rpc::response;
 use crate::rpc::run;
@@ -35,7 +35,7 @@ pin_project! {
                 run::inside::<R>(this.call, || this.future.set(None));
             }
             if matches!(this.call, Some(ActiveCall::Deferred(_))) {
-                start_at_end(this.call, Found::default());
+                start_at_end(this.call, LateStart::default());
             }
         }
     }
@@ -74,8 +74,8 @@ impl<F, R: ResponseRole> ResponseFuture<F, R> {
     /// Polls the future inside the call, and hands the call over to the body of the response.
     ///
     /// `wrap` makes the body type of the layer. `convert_error` makes the error that the caller of
-    /// the layer gets, and `outcome` tells what that error means for the call. Both differ between
-    /// server and client.
+    /// the layer gets, and `outcome` returns the outcome of the call for that error. Both differ
+    /// between server and client.
     #[inline]
     pub(crate) fn poll_response<B, E, T, W>(
         self: Pin<&mut Self>,
@@ -109,7 +109,7 @@ impl<F, R: ResponseRole> ResponseFuture<F, R> {
                 let error = convert_error(error);
                 let mut late = None;
                 if matches!(call, Some(ActiveCall::Deferred(_))) {
-                    start_at_end(&mut call, Found::default());
+                    start_at_end(&mut call, LateStart::default());
                     late = call.as_ref().and_then(current::attach_call);
                 }
                 if let Some(call) = call.as_mut().and_then(ActiveCall::recorded) {

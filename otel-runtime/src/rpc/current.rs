@@ -9,7 +9,7 @@ use std::cell::RefCell;
 
 use opentelemetry::{Context, ContextGuard, KeyValue};
 
-use super::active_call::{ActiveCall, Found};
+use super::active_call::{ActiveCall, LateStart};
 use super::call::Call;
 use super::late_context::{LateContext, LateContexts};
 use crate::guard::CaughtPanic;
@@ -110,12 +110,12 @@ pub(crate) fn is_deferred() -> bool {
 
 /// Starts the current call, which is deferred, and attaches its context until its code returns.
 #[cold]
-pub(crate) fn start_deferred(found: Found) {
+pub(crate) fn start_deferred(late: LateStart) {
     // The thread-local is free while the call starts.
     let Some(call) = with_current(Option::take).flatten() else {
         return;
     };
-    let call = call.started(found);
+    let call = call.started(late);
     let _ = CURRENT.try_with(|current| current.attach_late(&call));
     with_current(|current| *current = Some(call));
 }
@@ -131,9 +131,9 @@ pub(crate) fn enter(call: &ActiveCall) {
     }
 }
 
-// Apart, so that a call with other options does not save registers for it.
+#[cold]
 #[inline(never)]
-fn enter_span(call: &ActiveCall) {
+pub(super) fn enter_span(call: &ActiveCall) {
     let _ = CURRENT.try_with(|current| current.late.enter(call, None));
 }
 

@@ -2,7 +2,7 @@
 
 use opentelemetry::Context;
 
-use super::active_call::{ActiveCall, Found, start_at_end};
+use super::active_call::{ActiveCall, LateStart, start_at_end};
 use super::call::Call;
 use super::current::{self, Attached};
 use super::late_context::LateContext;
@@ -14,6 +14,7 @@ use crate::guard::CaughtPanic;
 /// call's context still attached.
 ///
 /// Compiled once instead of once per closure: for the handlers of all methods.
+#[inline(never)]
 pub(crate) fn handler_dyn(call: &mut Option<ActiveCall>, code: &mut dyn FnMut()) -> Attached {
     let mut kept = None;
     inside_with::<Server, false, _>(call, &mut kept, |_| code(), |kept, _, attached| *kept = attached);
@@ -37,6 +38,7 @@ pub(crate) fn handler<T>(
 /// Runs a handler inside the call of a layer, which is the current one.
 ///
 /// A panic ends the call here, since another layer may catch it before it reaches ours.
+#[inline(never)]
 pub(crate) fn in_layer(code: &mut dyn FnMut()) {
     if let Err(panic) = CaughtPanic::catch(code) {
         if current::with_recorded(Call::set_panicked).is_some() {
@@ -101,10 +103,10 @@ fn inside_with<R: Role, const MAY_ENTER_SPAN: bool, T>(
         return then(state, call, None);
     };
     // Read before the context is attached, since both are read from the same place.
-    let has_extras = MAY_ENTER_SPAN && active.has_extras();
+    let has_span = MAY_ENTER_SPAN && active.tracing_span().is_some();
     let mut attached = active.context().and_then(current::attach);
-    if has_extras {
-        current::enter(active);
+    if has_span {
+        current::enter_span(active);
     }
     let result = match R::SIDE {
         Side::Server => swapped(call, || code(state)),
@@ -151,7 +153,7 @@ fn exit_late(call: Option<&ActiveCall>, attached: &mut Attached) {
 fn on_panic(call: &mut Option<ActiveCall>, panic: CaughtPanic, attached: Attached) -> ! {
     let late = current::take_late(call.as_ref());
     if matches!(call, Some(ActiveCall::Deferred(_))) {
-        start_at_end(call, Found::default());
+        start_at_end(call, LateStart::default());
     }
     if let Some(call) = call.as_mut().and_then(ActiveCall::recorded) {
         // Logged before the context is detached, so that the record belongs to the trace. The

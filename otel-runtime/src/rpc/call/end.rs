@@ -22,7 +22,7 @@ impl Call {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        if self.has_extras() {
+        if self.extras.is_configured() {
             self.end_with_extras(outcome);
             return;
         }
@@ -58,7 +58,6 @@ impl Call {
         if let Some(context) = self.recording_context() {
             guard::TRACER.run(|| self.end_span(&context.span(), elapsed, outcome));
         }
-        self.extras.end_observed();
     }
 
     // Always inlined, although it has a second caller, which is cold.
@@ -110,6 +109,9 @@ impl Call {
         }
         self.with_metrics(|metrics| metrics.add_active(-1));
         self.extras.discard();
+        if let Some((observer, span)) = self.observed() {
+            observer.discard(span);
+        }
         if let Some(end) = &self.request_end {
             end.stop_counting();
         }

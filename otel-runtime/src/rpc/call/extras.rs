@@ -22,11 +22,6 @@ impl Call {
         &mut self.extras
     }
 
-    #[inline]
-    pub(crate) fn has_extras(&self) -> bool {
-        !self.extras.is_empty()
-    }
-
     /// Returns the number of messages of the request, if they are counted.
     fn request_messages(&self) -> Option<u64> {
         self.request_end.as_ref()?.messages()
@@ -54,8 +49,8 @@ impl Call {
         self.extras
             .set_method(self.method, &self.instrumentation, self.request_end.as_deref());
         self.record_tracing_method();
-        if let Some(observed) = self.extras.observed() {
-            observed.set_method(self.method.name());
+        if let Some((observer, span)) = self.observed() {
+            observer.set_method(span, self.method.name());
         }
     }
 

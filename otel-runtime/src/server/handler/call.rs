@@ -49,7 +49,9 @@ impl HandlerCall {
 
     /// Runs the service's code inside the call. Returns its context still attached, if it is the
     /// handler's own.
-    #[inline]
+    ///
+    /// Never inlined: each method would have two copies.
+    #[inline(never)]
     pub(super) fn run_dyn(&mut self, code: &mut dyn FnMut()) -> Attached {
         match self {
             HandlerCall::Owned(call) => return run::handler_dyn(call, code),
@@ -67,8 +69,8 @@ impl HandlerCall {
     /// Records what a poll of the handler returned: the headers of a response, or the end of the
     /// call. Detaches the call's context, in which it was polled.
     ///
-    /// `is_whole` tells that the response is one message, so that it ends the call, too. Never
-    /// inlined: each method would have a copy.
+    /// If `is_whole`, the response is one message, and ends the call, too. A call that has ended is
+    /// dropped. Never inlined: each method would have a copy.
     #[inline(never)]
     pub(super) fn on_polled(
         &mut self,
@@ -82,13 +84,15 @@ impl HandlerCall {
         match response {
             Ok(headers) => {
                 self.capture(headers, |captured| &captured.response_headers);
-                if is_whole {
-                    self.finish_ok();
+                if !is_whole {
+                    return;
                 }
+                self.finish_ok();
             }
             Err(status) => self.finish_with(status),
         }
         drop(attached);
+        *self = HandlerCall::None;
     }
 
     /// Records that the response stream has no item left, as far as is known without polling it.
