@@ -169,15 +169,6 @@ impl ActiveCall {
         }
     }
 
-    /// Returns `true` if the call has state for options that are off by default.
-    #[inline]
-    pub(crate) fn has_extras(&self) -> bool {
-        match self {
-            ActiveCall::Recorded(call) => call.has_extras(),
-            ActiveCall::Unrecorded(_) | ActiveCall::Deferred(_) => false,
-        }
-    }
-
     /// Returns the `tracing` span to enter while the call runs, if it has one.
     #[inline]
     pub(crate) fn tracing_span(&self) -> Option<&tracing::Span> {

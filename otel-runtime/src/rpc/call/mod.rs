@@ -14,6 +14,7 @@ use opentelemetry::trace::Link;
 use opentelemetry::{Context, KeyValue};
 use tonic::Code;
 
+use super::current::{self, Attached};
 use super::extras::Extras;
 use super::origin::RequestOrigin;
 use super::request_end::RequestEnd;
@@ -147,6 +148,14 @@ impl Call {
         self.context.as_ref()
     }
 
+    /// Attaches the context of the call, so that its end is recorded inside of it.
+    ///
+    /// For ends of a call that are not behind its own code, which returns with the context
+    /// [attached](super::run::inside_attached).
+    pub(crate) fn attach(&self) -> Attached {
+        self.context().and_then(current::attach)
+    }
+
     /// Returns the context of the call's span, if that span is recording.
     #[inline]
     pub(crate) fn recording_context(&self) -> Option<&Context> {
@@ -239,7 +248,7 @@ impl Call {
 
     /// Watches the request's body for an early end.
     pub(crate) fn watch_request(&mut self, counts_messages: bool) -> Arc<RequestEnd> {
-        let end = if counts_messages {
+        let end = if counts_messages && self.extras.counts_messages() {
             RequestEnd::take_counting(self.extras.request_counts(self.side()))
         } else {
             RequestEnd::take()

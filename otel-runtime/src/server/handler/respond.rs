@@ -8,7 +8,7 @@ use tonic::{Response, Status};
 use super::boxed_stream::{BoxStream, BoxedStream};
 use super::call::HandlerCall;
 use super::closure::{BoxFuture, start};
-use super::future::{HandlerFuture, WithBoxedStream, WithMessage, WithStream};
+use super::future;
 use super::stream::TracedStream;
 
 /// The return type of a gRPC method.
@@ -46,7 +46,7 @@ impl<S: Stream> ResponseKind<Result<Response<S>, Status>> {
         F: Future<Output = Result<Response<S>, Status>> + Send + 'a,
         S: 'a,
     {
-        Box::pin(HandlerFuture::<_, WithStream>::new(start(closure)))
+        Box::pin(future::respond_stream(start(closure)))
     }
 }
 
@@ -72,7 +72,7 @@ impl<T> RespondUnary<T> for ResponseKind<Result<Response<T>, Status>> {
         F: Future<Output = Result<Response<T>, Status>> + Send + 'a,
         T: 'a,
     {
-        Box::pin(HandlerFuture::<_, WithMessage>::new(start(closure)))
+        Box::pin(future::respond(start(closure)))
     }
 }
 
@@ -85,7 +85,7 @@ impl<S> ResponseKind<Result<Response<S>, Status>> {
         F: Future<Output = Result<Response<S>, Status>> + Send + 'a,
         S: BoxedStream + 'a,
     {
-        Box::pin(HandlerFuture::<_, WithBoxedStream>::new(start(closure)))
+        Box::pin(future::respond_boxed_stream(start(closure)))
     }
 }
 

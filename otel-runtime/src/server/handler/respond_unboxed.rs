@@ -8,7 +8,7 @@ use tonic::{Response, Status};
 use super::boxed_stream::{BoxStream, BoxedStream};
 use super::call::HandlerCall;
 use super::closure::start_unboxed;
-use super::future::{HandlerFuture, WithBoxedStream, WithMessage, WithStream};
+use super::future;
 use super::respond::ResponseKind;
 use super::stream::TracedStream;
 
@@ -41,7 +41,7 @@ impl<T> RespondUnboxed<T> for Unboxed<Result<Response<T>, Status>> {
         C: FnOnce(&mut HandlerCall) -> F,
         F: Future<Output = Result<Response<T>, Status>>,
     {
-        HandlerFuture::<_, WithMessage>::new(start_unboxed(closure))
+        future::respond(start_unboxed(closure))
     }
 }
 
@@ -54,7 +54,7 @@ impl<S> Unboxed<Result<Response<S>, Status>> {
         F: Future<Output = Result<Response<S>, Status>>,
         S: Stream,
     {
-        HandlerFuture::<_, WithStream>::new(start_unboxed(closure))
+        future::respond_stream(start_unboxed(closure))
     }
 
     /// Runs a handler whose response is a boxed stream, and boxes the traced stream again.
@@ -64,7 +64,7 @@ impl<S> Unboxed<Result<Response<S>, Status>> {
         F: Future<Output = Result<Response<S>, Status>>,
         S: BoxedStream,
     {
-        HandlerFuture::<_, WithBoxedStream>::new(start_unboxed(closure))
+        future::respond_boxed_stream(start_unboxed(closure))
     }
 }
 
