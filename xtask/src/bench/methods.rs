@@ -1,10 +1,10 @@
 //! The cost of a method: bytes of machine code, and start and memory of a server with a thousand.
 //!
 //! Bytes are the difference of two programs, of 50 methods and of 100, divided by 50. Each method
-//! has a request and a response type of its own. There is no LTO, and one codegen unit: with cargo's
-//! 16, functions that methods share are copied into several, and a method without tracing differed by
-//! 750 bytes from one version to the next. Start and memory are the medians of 11 runs. A server with
-//! a thousand methods has 16 codegen units, so that it is built in less time.
+//! has a request and a response type of its own. There is no LTO, and one codegen unit: with
+//! cargo's 16, functions that methods share are copied into several, and a method without tracing
+//! differed by 750 bytes from one version to the next. Start and memory are the medians of 11 runs.
+//! A server with a thousand methods has 16 codegen units, so that it is built in less time.
 
 use std::fs;
 use std::path::{Path, PathBuf};

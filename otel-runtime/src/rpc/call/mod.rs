@@ -1,5 +1,6 @@
 //! The state of one call, and how it is recorded from its start to the first of its ends.
 
+mod attach;
 mod end;
 mod extras;
 mod method;
@@ -14,7 +15,6 @@ use opentelemetry::trace::Link;
 use opentelemetry::{Context, KeyValue};
 use tonic::Code;
 
-use super::current::{self, Attached};
 use super::extras::Extras;
 use super::origin::RequestOrigin;
 use super::request_end::RequestEnd;
@@ -146,14 +146,6 @@ impl Call {
     #[inline]
     pub(crate) fn context(&self) -> Option<&Context> {
         self.context.as_ref()
-    }
-
-    /// Attaches the context of the call, so that its end is recorded inside of it.
-    ///
-    /// For ends of a call that are not behind its own code, which returns with the context
-    /// [attached](super::run::inside_attached).
-    pub(crate) fn attach(&self) -> Attached {
-        self.context().and_then(current::attach)
     }
 
     /// Returns the context of the call's span, if that span is recording.
