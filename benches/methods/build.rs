@@ -58,8 +58,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     // have numbers of their own, too: the compiler merges code that is equal.
     for method in &all {
         let number = method + 2;
-        writeln!(proto, "message Request{method} {{ string text = 1; bool flag = {number}; }}")?;
-        writeln!(proto, "message Reply{method} {{ string text = 1; bool flag = {number}; }}")?;
+        writeln!(
+            proto,
+            "message Request{method} {{ string text = 1; bool flag = {number}; }}"
+        )?;
+        writeln!(
+            proto,
+            "message Reply{method} {{ string text = 1; bool flag = {number}; }}"
+        )?;
     }
     writeln!(
         rust,
