@@ -54,10 +54,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         writeln!(rust, "}}")?;
     }
-    // As in most services, each method has a request and a response type of its own.
+    // As in most services, each method has a request and a response type of its own. Their fields
+    // have numbers of their own, too: the compiler merges code that is equal.
     for method in &all {
-        writeln!(proto, "message Request{method} {{ string text = 1; }}")?;
-        writeln!(proto, "message Reply{method} {{ string text = 1; }}")?;
+        let number = method + 2;
+        writeln!(
+            proto,
+            "message Request{method} {{ string text = 1; bool flag = {number}; }}"
+        )?;
+        writeln!(
+            proto,
+            "message Reply{method} {{ string text = 1; bool flag = {number}; }}"
+        )?;
     }
     writeln!(
         rust,
@@ -103,7 +111,7 @@ fn unary(method: usize, attribute: &str) -> String {
             return Err(tonic::Status::invalid_argument("no text for {method}"));
         }}
         text.push_str(" {method}");
-        Ok(tonic::Response::new(generated::Reply{method} {{ text }}))
+        Ok(tonic::Response::new(generated::Reply{method} {{ text, flag: true }}))
     }}
 "#
     )
@@ -125,7 +133,7 @@ fn stream(method: usize, attribute: &str) -> String {
             return Err(tonic::Status::invalid_argument("no text for {method}"));
         }}
         text.push_str(" {method}");
-        let reply = generated::Reply{method} {{ text }};
+        let reply = generated::Reply{method} {{ text, flag: true }};
         Ok(tonic::Response::new(Box::pin(tokio_stream::once(Ok(reply)))))
     }}
 "#

@@ -11,7 +11,11 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use syn::LitStr;
 
 /// The sources of otel-runtime whose `#[diagnostic::on_unimplemented]` users of the attribute see.
-const DIAGNOSTICS: [&str; 2] = ["attributes/field_value.rs", "server/handler/future.rs"];
+const DIAGNOSTICS: [&str; 3] = [
+    "attributes/field_value.rs",
+    "server/handler/boxed_stream.rs",
+    "server/handler/respond.rs",
+];
 
 #[test]
 fn every_message_is_tested_and_documented() {

@@ -92,15 +92,20 @@ fn instrument_method(args: TokenStream, item: TokenStream) -> Result<ImplItemFn>
             #future
         }
     };
-    let statements = source::statements(&method.block);
-    let statements = if is_async {
-        TokenTree::Group(shape::braced(statements, block_span)).into()
-    } else {
-        statements
-    };
+    let statements = statements(&method, block_span);
     let statements = shape::rewrite_body(&method.sig, statements, block_span, instrument);
     method.block = source::verbatim_block(method.block.brace_token, statements);
     Ok(method)
+}
+
+/// Returns the statements of a method, in braces if it is an `async fn`.
+fn statements(method: &ImplItemFn, block_span: Span) -> TokenStream {
+    let statements = source::statements(&method.block);
+    if method.sig.asyncness.is_some() {
+        TokenTree::Group(shape::braced(statements, block_span)).into()
+    } else {
+        statements
+    }
 }
 
 /// Returns the import of the trait whose method `__respond` is, if the method calls that.

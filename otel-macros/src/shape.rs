@@ -33,7 +33,7 @@ pub(crate) fn output(sig: &mut Signature) -> Option<&mut Type> {
     }
 }
 
-/// Returns true if the method's future needs no box: unless its type says that it is one.
+/// Returns true unless the method returns a boxed future.
 pub(crate) fn is_unboxed(sig: &Signature) -> bool {
     sig.asyncness.is_some() || returns_impl_trait(sig)
 }

@@ -55,7 +55,7 @@ pub(crate) const TRACESTATE: List = List {
 
 impl List {
     /// Returns the limits of the header `name`, if it is `tracestate` or `baggage`.
-    pub(crate) fn of(name: &str) -> Option<Self> {
+    pub(crate) fn for_header(name: &str) -> Option<Self> {
         if name.eq_ignore_ascii_case("tracestate") {
             Some(TRACESTATE)
         } else if name.eq_ignore_ascii_case("baggage") {

@@ -1,17 +1,16 @@
 //! The calls that run now, as otel-setup's zPages see them.
 //!
 //! A span processor can read a span that has started only by copying it, which takes a third as
-//! long as recording the call. So a call tells an observer itself what it has at hand.
+//! long as recording the call. So a call tells an observer itself what it has at hand. Its end is
+//! that of its span, which the observer's span processor gets anyway.
 
-use std::borrow::Cow;
 use std::cell::Cell;
-use std::fmt::Debug;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-use opentelemetry::trace::{SpanBuilder, SpanContext, SpanId, SpanKind};
+use opentelemetry::trace::{SpanContext, SpanId, SpanKind};
 use opentelemetry::{InstrumentationScope, KeyValue, StringValue, Value};
 
 use crate::grpc::side::Direction;
@@ -20,25 +19,22 @@ use crate::semconv;
 /// An observer of all calls of this process whose span is recorded.
 pub trait CallObserver: Send + Sync {
     /// Returns the observer of the calls of one method.
-    fn method(&'static self, name: &str, kind: SpanKind) -> Box<dyn MethodObserver>;
+    fn method(&'static self, name: &'static str, kind: SpanKind) -> Box<dyn MethodObserver>;
+
+    /// Takes a call that starts without a known method. Its span is named after its path.
+    fn start(&self, name: &str, kind: SpanKind, call: StartedCall<'_>);
+
+    /// Names the method of a running call that has started without.
+    fn set_method(&self, span: SpanId, name: &'static str);
+
+    /// Takes back a running call whose span will not end.
+    fn discard(&self, span: SpanId);
 }
 
 /// An observer of the calls of one method.
 pub trait MethodObserver: Send + Sync {
-    /// Takes a call that starts. `None` if the observer has no room for it.
-    fn start(&self, call: StartedCall) -> Option<Arc<dyn RunningCall>>;
-}
-
-/// An observed call that has not ended.
-pub trait RunningCall: Debug + Send + Sync {
-    /// Returns the messages that have passed.
-    fn messages(&self) -> &Messages;
-
-    /// Names the method of a call that has started without.
-    fn set_method(&self, name: &'static str);
-
-    /// Ends the call, if its span has not ended it.
-    fn end(self: Arc<Self>);
+    /// Takes a call that starts.
+    fn start(&self, call: StartedCall<'_>);
 }
 
 /// The number of messages that a call has received and sent so far.
@@ -52,26 +48,36 @@ pub struct Messages {
 const UNCOUNTED: u64 = u64::MAX;
 
 /// A call at its start.
-#[derive(Clone, Debug)]
-pub struct StartedCall {
-    /// The name of the span: that of the method, or a part of the path if that is not known yet.
-    pub name: Cow<'static, str>,
-    /// The kind of the span.
-    pub kind: SpanKind,
+#[derive(Debug)]
+pub struct StartedCall<'a> {
     /// The span.
-    pub span_context: SpanContext,
-    /// The parent span, or an invalid id.
-    pub parent_span_id: SpanId,
-    /// Whether the parent span belongs to another process.
-    pub parent_span_is_remote: bool,
+    pub span_context: &'a SpanContext,
+    /// The parent span. Invalid if there is none.
+    pub parent: &'a SpanContext,
     /// The start of the span.
     pub start_time: SystemTime,
-    /// The value of `server.address`.
-    pub server_address: Option<StringValue>,
-    /// The value of `server.port`.
-    pub server_port: Option<i64>,
+    /// The ends of the call, and its messages, to be taken.
+    pub details: &'a mut CallDetails,
+}
+
+/// The ends of a call, and its messages.
+#[derive(Clone, Debug, Default)]
+pub struct CallDetails {
+    /// The values of `server.address` and `server.port`.
+    pub server: ServerAddress,
     /// The address of the client's socket, at a server.
     pub peer: Option<SocketAddr>,
+    /// The messages that have passed. `None` if nobody counts them.
+    pub messages: Option<Arc<Messages>>,
+}
+
+/// The values of `server.address` and `server.port`.
+#[derive(Clone, Debug, Default)]
+pub struct ServerAddress {
+    /// The value of `server.address`.
+    pub address: Option<StringValue>,
+    /// The value of `server.port`.
+    pub port: Option<i64>,
 }
 
 static OBSERVER: OnceLock<&'static dyn CallObserver> = OnceLock::new();
@@ -123,45 +129,57 @@ pub(crate) fn get() -> Option<&'static dyn CallObserver> {
     OBSERVER.get().copied()
 }
 
-/// `server.address` and `server.port`.
-pub(crate) type Server = (Option<StringValue>, Option<i64>);
-
-/// Lets the observer's processor [meet](meets) the next span, and returns the server's address in
-/// its attributes.
-pub(crate) fn expect(span: &SpanBuilder) -> Server {
-    START.with(|start| start.set(Start::Expected));
-    let (mut address, mut port) = (None, None);
-    for attribute in span.attributes.iter().flatten() {
-        match (attribute.key.as_str(), &attribute.value) {
-            (semconv::SERVER_ADDRESS, Value::String(text)) => address = Some(text.clone()),
-            (semconv::SERVER_PORT, Value::I64(number)) => port = Some(*number),
-            _ => {}
-        }
-    }
-    (address, port)
-}
-
-/// Returns the id of the span that the observer's processor has met since it was expected.
+/// Lets the observer's processor [meet](meets) the next span.
 #[inline]
-pub(crate) fn take_met() -> Option<SpanId> {
-    match START.with(|start| start.replace(Start::None)) {
-        Start::Met(id) => Some(id),
-        Start::None | Start::Expected => None,
+pub(crate) fn expect() {
+    START.with(|start| start.set(Start::Expected));
+}
+
+/// Tells whether the observer's processor has met this span since one was expected.
+#[inline]
+pub(crate) fn has_met(span: SpanId) -> bool {
+    START.with(|start| matches!(start.get(), Start::Met(met) if met == span))
+}
+
+/// Ends what [`expect`] has begun: a span that is not sampled is not met.
+#[inline]
+pub(crate) fn expect_nothing() {
+    START.with(|start| start.set(Start::None));
+}
+
+impl ServerAddress {
+    /// Reads the address from its attributes: `server.address`, and behind it `server.port`.
+    ///
+    /// The types tell them apart, which takes a third as long as by their names.
+    #[inline]
+    pub(crate) fn of(attributes: &[KeyValue]) -> Self {
+        let port = |attribute: Option<&KeyValue>| match attribute?.value {
+            Value::I64(port) => Some(port),
+            _ => None,
+        };
+        match attributes.first().map(|attribute| &attribute.value) {
+            Some(Value::String(address)) => ServerAddress {
+                address: Some(address.clone()),
+                port: port(attributes.get(1)),
+            },
+            _ => ServerAddress {
+                address: None,
+                port: port(attributes.first()),
+            },
+        }
     }
 }
 
-impl StartedCall {
+impl CallDetails {
     /// Returns the attributes that the call's span got from the request, without captured headers.
+    /// `method` is the name of the method, if that is known.
     #[must_use]
-    pub fn attributes(&self) -> Vec<KeyValue> {
+    pub fn attributes(&self, method: Option<&'static str>) -> Vec<KeyValue> {
         let mut attributes = vec![KeyValue::new(semconv::RPC_SYSTEM_NAME, semconv::GRPC)];
-        // Only names of methods live as long as the process.
-        if let Cow::Borrowed(method) = self.name {
-            attributes.push(KeyValue::new(semconv::RPC_METHOD, method));
-        }
-        let address = self.server_address.clone();
+        attributes.extend(method.map(|method| KeyValue::new(semconv::RPC_METHOD, method)));
+        let ServerAddress { address, port } = self.server.clone();
         attributes.extend(address.map(|address| KeyValue::new(semconv::SERVER_ADDRESS, Value::String(address))));
-        attributes.extend(self.server_port.map(|port| KeyValue::new(semconv::SERVER_PORT, port)));
+        attributes.extend(port.map(|port| KeyValue::new(semconv::SERVER_PORT, port)));
         if let Some(peer) = self.peer {
             let address = peer.ip().to_canonical().to_string();
             attributes.push(KeyValue::new(semconv::NETWORK_PEER_ADDRESS, address));
@@ -192,6 +210,11 @@ impl Messages {
     #[must_use]
     pub fn sent(&self) -> Option<u64> {
         Some(self.sent.load(Ordering::Relaxed)).filter(|count| *count != UNCOUNTED)
+    }
+
+    /// Counts nothing any more, for another call.
+    pub(crate) fn reset(&mut self) {
+        *self = Messages::default();
     }
 
     fn counter(&self, direction: Direction) -> &AtomicU64 {

@@ -10,7 +10,8 @@ use crate::guard;
 
 /// The attributes that a new span gets from its request.
 pub(crate) trait SpanAttributes {
-    /// Adds the attributes that a sampler sees, beside `rpc.system.name` and `rpc.method`.
+    /// Adds the attributes that a sampler sees, beside `rpc.system.name` and `rpc.method`:
+    /// `server.address` and `server.port`.
     fn at_start(&self, attributes: &mut Vec<KeyValue>);
 
     /// Adds the attributes that only a recording span needs. Returns the address of the client's

@@ -17,8 +17,10 @@ pub(crate) struct BatchSettings {
     pub(crate) max_batch_size: usize,
 }
 
-/// The maximum length of a queue. The SDK allocates a queue when it is set up, so one of 10⁹ spans
-/// would abort the process; one of this length takes some 25 MB.
+/// The maximum length of a queue. The queue of `opentelemetry_sdk` 0.33.1 is a `sync_channel`, for
+/// which std allocates all slots when it is made, and writes to each. So one of 10⁹ spans would
+/// abort the process at the start, and one of this length takes some 25 MB. Memory that is taken as
+/// it is needed would need another batch processor.
 const MAX_QUEUE: usize = 1 << 16;
 
 impl BatchSettings {

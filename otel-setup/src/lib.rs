@@ -54,8 +54,10 @@ mod otlp;
 mod prometheus;
 mod providers;
 mod resource;
+mod sampler;
 mod shutdown;
 mod signal;
+mod span_limits;
 mod subscriber;
 mod telemetry;
 #[cfg(feature = "testing")]

@@ -103,10 +103,6 @@ impl Drop for Telemetry {
 /// [`RUST_LOG`](crate::Builder::init), so other layers may have different ones. The layer of a
 /// signal without an exporter does nothing.
 ///
-/// Layers with filters must be part of the subscriber when it is built: `tracing-subscriber` does
-/// not support that a `reload::Layer` gets one later. Such a layer records nothing, which is
-/// reported on stderr, and its next event panics in debug builds.
-///
 /// ```no_run
 /// use tracing_subscriber::{Layer, filter::LevelFilter, fmt, prelude::*};
 ///
@@ -120,6 +116,31 @@ impl Drop for Telemetry {
 ///     .init();
 /// # Ok::<(), otel_setup::InitError>(())
 /// ```
+///
+/// ## Changes at run time
+///
+/// To change what a layer records while the program runs, put a filter into a `reload::Layer`, and
+/// that around the layer. It restricts what `RUST_LOG` selects:
+///
+/// ```
+/// use tracing_subscriber::{Layer, filter::LevelFilter, prelude::*, reload};
+///
+/// let telemetry = otel_setup::builder()
+/// #    .trace_exporters([]).metric_exporters([]).log_exporters([])
+///     .without_subscriber()
+///     .init()?;
+/// let (level, handle) = reload::Layer::new(LevelFilter::INFO);
+/// tracing_subscriber::registry().with(telemetry.logs_layer().with_filter(level)).init();
+/// // Later:
+/// handle.reload(LevelFilter::ERROR)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// The layer itself must be part of the subscriber when that is built: a `reload::Layer` cannot get
+/// it later ([tokio-rs/tracing#1629]). Such a layer records nothing, which is reported on stderr,
+/// and its next event panics in debug builds.
+///
+/// [tokio-rs/tracing#1629]: https://github.com/tokio-rs/tracing/issues/1629
 impl Telemetry {
     /// Returns a layer that turns `tracing` events into log records for the
     /// [log exporters](crate::Builder::log_exporters). `RUST_LOG` filters the events.

@@ -46,10 +46,16 @@ where
     type Error = Status;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, Status>>> {
-        let mut body = self.project().body;
-        let polled = body.as_mut().poll_inside(cx);
-        let polled = polled.map(|frame| frame.map(|frame| frame.map_err(|error| Status::from_error(error.into()))));
-        body.record(&polled, from_transport_error);
+        let body = self.project().body;
+        let mut polled = Poll::Ready(None);
+        // Forgets the `None`, which an assignment would drop. A frame is written once.
+        let poll = |body: Pin<&mut B>, polled: &mut Poll<_>| match body.poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => std::mem::forget(std::mem::replace(polled, Poll::Ready(Some(Ok(frame))))),
+            Poll::Ready(Some(Err(error))) => *polled = Poll::Ready(Some(Err(Status::from_error(error.into())))),
+            Poll::Ready(None) => {}
+            Poll::Pending => *polled = Poll::Pending,
+        };
+        body.poll_inside(&mut polled, poll, from_transport_error);
         polled
     }
 

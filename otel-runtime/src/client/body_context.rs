@@ -11,7 +11,7 @@ use opentelemetry::Context;
 use tonic::Status;
 use tonic::body::Body as TonicBody;
 
-use crate::rpc::current;
+use crate::rpc::run;
 
 /// A frame of a request body, or its error.
 type PolledFrame = Result<Frame<Bytes>, Status>;
@@ -99,17 +99,18 @@ impl<const N: usize> Body for Streaming<N> {
         if let Some(frame) = polled.iter_mut().find_map(Option::take) {
             return Poll::Ready(Some(frame));
         }
-        current::run_in_client_context(context, || {
-            let polled = match body {
-                Some(body) => Pin::new(body).poll_frame(cx),
-                None => Poll::Ready(None),
-            };
+        let mut polled = Poll::Ready(None);
+        run::in_client_context(context, || {
+            if let Some(body) = body {
+                // Forgets the `None`, which an assignment would drop.
+                std::mem::forget(std::mem::replace(&mut polled, Pin::new(body).poll_frame(cx)));
+            }
             if let Poll::Ready(None) = polled {
                 // Inside of the context, which its drop then need not enter again.
                 *body = None;
             }
-            polled
-        })
+        });
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -124,7 +125,7 @@ impl<const N: usize> Body for Streaming<N> {
 impl<const N: usize> Drop for Streaming<N> {
     fn drop(&mut self) {
         if self.body.is_some() {
-            current::run_in_client_context(&self.context, || self.body = None);
+            run::in_client_context(&self.context, || self.body = None);
         }
     }
 }

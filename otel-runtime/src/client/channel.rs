@@ -3,7 +3,8 @@
 use tonic::transport::{Channel, Endpoint, Error};
 use tower_layer::Layer;
 
-use super::layer::{ClientLayer, ClientService};
+use super::layer::ClientLayer;
+use super::service::ClientService;
 
 /// A `tonic::transport::Channel` in a [`ClientLayer`]: a channel whose calls are recorded.
 ///

@@ -40,6 +40,7 @@ impl<F> ClientFuture<F> {
     #[cold]
     pub(super) fn failed(mut call: Option<ActiveCall>, error: NotReady) -> Self {
         if let Some(call) = call.as_mut().and_then(ActiveCall::recorded) {
+            let _attached = call.attach();
             response::finish(call, error.outcome.as_outcome());
         }
         ClientFuture {

@@ -1,27 +1,13 @@
 //! The layer around a channel: it records every outgoing call.
 
-use std::error::Error;
 use std::sync::{Arc, OnceLock};
-use std::task::Poll;
 
-use http::{Request, Response};
-use http_body::Body;
 use opentelemetry::KeyValue;
-use tonic::Status;
-use tower_layer::Layer;
-use tower_service::Service;
 
-use super::body::ClientBody;
-use super::body_context;
-use super::future::ClientFuture;
-use super::readiness::Readiness;
 use super::target::Target;
-use crate::attributes::captured_headers::CapturedHeaders;
 use crate::layer::call_options::call_options;
 use crate::layer::options::{Options, options};
-use crate::layer::response_future::ResponseFuture;
 use crate::method::registry::MethodRegistry;
-use crate::rpc::active_call::ActiveCall;
 
 /// A layer that records every call of a client, and propagates its trace to the server.
 ///
@@ -176,64 +162,3 @@ impl ClientLayer {
 
 options! { ClientLayer }
 call_options! { ClientLayer }
-
-impl<S> Layer<S> for ClientLayer {
-    type Service = ClientService<S>;
-
-    fn layer(&self, inner: S) -> ClientService<S> {
-        ClientService {
-            inner,
-            layer: Arc::new(self.clone()),
-            captured: self.options.captured_headers.interned(),
-            readiness: Readiness::default(),
-        }
-    }
-}
-
-/// The service of a [`ClientLayer`].
-///
-/// If the inner service does not get ready, the call that it was to get ready for fails with its
-/// error, so that this call is recorded.
-#[derive(Clone, Debug)]
-pub struct ClientService<S> {
-    inner: S,
-    /// Behind one pointer: clients are cloned often.
-    layer: Arc<ClientLayer>,
-    captured: &'static CapturedHeaders,
-    readiness: Readiness,
-}
-
-impl<S, B, R> Service<Request<B>> for ClientService<S>
-where
-    S: Service<Request<B>, Response = Response<R>, Error: Into<Box<dyn Error + Send + Sync>>>,
-    B: 'static,
-    R: Body,
-{
-    type Response = Response<ClientBody<R>>;
-    type Error = Status;
-    type Future = ClientFuture<S::Future>;
-
-    fn poll_ready(&mut self, cx: &mut std::task::Context<'_>) -> Poll<Result<(), Status>> {
-        let polled = self.inner.poll_ready(cx);
-        let polled = self
-            .readiness
-            .on_poll(polled, cx, |error| Status::from_error(error.into()));
-        polled.map(Ok)
-    }
-
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let waited = self.readiness.take();
-        let since = waited.as_ref().and_then(|waited| waited.since());
-        let call = self.layer.start(&mut request, self.captured, since);
-        if let Some(error) = waited.and_then(|waited| waited.error(&request)) {
-            return ClientFuture::failed(call, error);
-        }
-        let has_context = matches!(&call, Some(ActiveCall::Recorded(call)) if call.context().is_some());
-        ClientFuture::new(ResponseFuture::start(call, request, |mut request| {
-            if has_context {
-                body_context::poll_in_current_context(request.body_mut());
-            }
-            self.inner.call(request)
-        }))
-    }
-}

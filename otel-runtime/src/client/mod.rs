@@ -7,6 +7,7 @@ mod channel;
 mod future;
 mod layer;
 mod readiness;
+mod service;
 mod start;
 pub(crate) mod target;
 
@@ -14,4 +15,5 @@ pub use body::ClientBody;
 #[cfg(feature = "channel")]
 pub use channel::TracedChannel;
 pub use future::ClientFuture;
-pub use layer::{ClientLayer, ClientService};
+pub use layer::ClientLayer;
+pub use service::ClientService;

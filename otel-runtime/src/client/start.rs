@@ -94,7 +94,7 @@ impl ClientLayer {
         let known = KnownHeaders::scan(request.headers());
         let mut call = PooledCall::new(params, known.timeout());
         if known.grpc_accept_encoding.is_some() {
-            call.set_offered_encodings(OfferedEncodings::of(request.headers()));
+            call.set_offered_encodings(OfferedEncodings::from_headers(request.headers()));
         }
         if call.instrumentation().has_tracer() {
             let parent = SpanParent {

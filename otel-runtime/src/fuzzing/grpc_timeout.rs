@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
+use crate::grpc::deadline;
 use crate::grpc::side::Side;
-use crate::grpc::timeout;
 
 /// Checks that only valid timeouts are parsed, and that a deadline is never after its timeout.
 pub fn check(bytes: &[u8]) {
     let Ok(header) = HeaderValue::from_bytes(bytes) else {
         return;
     };
-    let parsed = timeout::parse_header(&header);
+    let parsed = deadline::parse_header(&header);
     assert_eq!(parsed, expected(bytes));
     for side in [Side::Client, Side::Server] {
         if let Some(timeout) = parsed {
-            let shortest = timeout::shortest(side, timeout);
+            let shortest = deadline::shortest(side, timeout);
             assert!(shortest <= timeout);
             assert!(timeout.is_zero() || !shortest.is_zero());
         }

@@ -5,6 +5,7 @@
 //! [protocol]: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 
 pub(crate) mod content_type;
+pub(crate) mod deadline;
 pub(crate) mod failures;
 pub(crate) mod message_frames;
 pub(crate) mod outcome;
@@ -13,4 +14,3 @@ pub(crate) mod progress;
 pub(crate) mod request_headers;
 pub(crate) mod response_status;
 pub(crate) mod side;
-pub(crate) mod timeout;

@@ -189,7 +189,7 @@ const OTHER_ENCODING: u8 = 1 << KNOWN_ENCODINGS.len();
 impl OfferedEncodings {
     /// Reads `grpc-accept-encoding` of a request.
     #[cold]
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
+    pub(crate) fn from_headers(headers: &HeaderMap) -> Self {
         let mut offered = OfferedEncodings::default();
         for value in headers.get_all(GRPC_ACCEPT_ENCODING) {
             offered.add(value.as_bytes());
@@ -229,7 +229,7 @@ mod tests {
     fn classifies_an_encoding_by_those_that_were_offered() {
         let mut headers = HeaderMap::new();
         headers.insert("grpc-accept-encoding", "gzip, br,identity".parse().unwrap());
-        let offered = OfferedEncodings::of(&headers);
+        let offered = OfferedEncodings::from_headers(&headers);
         for (encoding, expected) in [
             ("gzip", ResponseEncoding::Offered),
             ("br", ResponseEncoding::Offered),

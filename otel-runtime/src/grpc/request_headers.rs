@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::grpc::timeout;
+use crate::grpc::deadline;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
@@ -53,7 +53,7 @@ impl<'a> KnownHeaders<'a> {
     /// Returns the caller's timeout, if the request has a valid `grpc-timeout`.
     #[inline]
     pub(crate) fn timeout(&self) -> Option<Duration> {
-        self.grpc_timeout.and_then(timeout::parse_header)
+        self.grpc_timeout.and_then(deadline::parse_header)
     }
 }
 

@@ -22,7 +22,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::RpcRequest;
+use super::request::RpcRequest;
 use crate::guard;
 
 /// A predicate on requests that decides which RPCs are recorded. Clones are cheap.

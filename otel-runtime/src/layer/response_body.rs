@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
+use bytes::Buf;
 use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
@@ -14,8 +15,9 @@ use crate::grpc::side::Side;
 use crate::guard::CaughtPanic;
 use crate::rpc::active_call::ActiveCall;
 use crate::rpc::call::Call;
-use crate::rpc::current;
+use crate::rpc::current::{self, Attached};
 use crate::rpc::response;
+use crate::rpc::run;
 
 /// The result of polling the body `B` for a frame, with the error `E`.
 type PolledFrame<B, E> = Poll<Option<Result<Frame<<B as Body>::Data>, E>>>;
@@ -43,12 +45,15 @@ pin_project! {
             let mut this = this.project();
             if let Some(call) = recorded(this.call)
                 && !call.has_ended()
-                && response::on_left(call, &this.progress.left(*this.http_status))
-                && let Some(body) = this.body.as_mut().as_pin_mut()
             {
-                peek_end::<B, R>(this.call, body, *this.peek, *this.http_status);
+                let _attached = call.attach();
+                if response::on_left(call, &this.progress.left(*this.http_status))
+                    && let Some(body) = this.body.as_mut().as_pin_mut()
+                {
+                    peek_end::<B, R>(this.call, body, *this.peek, *this.http_status);
+                }
             }
-            current::run::<R, _>(this.call, || this.body.set(None));
+            run::inside::<R>(this.call, || this.body.set(None));
         }
     }
 }
@@ -67,16 +72,19 @@ impl<B, R: ResponseRole> Default for ResponseBody<B, R> {
 }
 
 impl<B: Body, R: ResponseRole> ResponseBody<B, R> {
-    /// Records the headers of a response, and puts its body into the call.
+    /// Records the headers of a response, and puts its body into the call. The call's context is
+    /// `attached`, or will be if the call starts here.
     #[inline]
     pub(super) fn wrap<W>(
         response: Response<B>,
         mut call: Option<ActiveCall>,
+        attached: &mut Attached,
         wrap: impl FnOnce(Self) -> W,
     ) -> Response<W> {
         let mut progress = R::Progress::default();
         if matches!(call, Some(ActiveCall::Deferred(_))) {
             call = response::start_answered(call, response.headers());
+            *attached = call.as_ref().and_then(current::attach_call);
         }
         if let Some(call) = recorded(&mut call) {
             call.extras()
@@ -97,62 +105,32 @@ impl<B: Body, R: ResponseRole> ResponseBody<B, R> {
         })
     }
 
-    /// Polls the body inside the call.
+    /// Polls the body inside the call, and records there what it yielded.
+    ///
+    /// `poll` polls the body into `polled`, which the caller returns: a frame is copied less often.
+    /// `outcome` tells what an error means for the call.
     #[inline]
-    pub(crate) fn poll_inside(self: Pin<&mut Self>, cx: &mut Context<'_>) -> PolledFrame<B, B::Error> {
+    pub(crate) fn poll_inside<E>(
+        self: Pin<&mut Self>,
+        polled: &mut PolledFrame<B, E>,
+        poll: impl FnOnce(Pin<&mut B>, &mut PolledFrame<B, E>),
+        outcome: impl FnOnce(&E) -> OwnedOutcome,
+    ) {
         let mut this = self.project();
-        let mut polled = Poll::Ready(None);
-        let mut poll = || {
+        let poll = || {
             if let Some(body) = this.body.as_mut().as_pin_mut() {
-                // Forgets the `None`, which an assignment would drop. The frame does not pass
-                // through `current::run`, which would copy it.
-                std::mem::forget(std::mem::replace(&mut polled, body.poll_frame(cx)));
+                poll(body, polled);
             }
         };
         if recorded(this.call).is_some_and(|call| call.has_ended()) {
             // The call has ended; poll the body without entering it again.
-            poll();
-        } else {
-            current::run::<R, _>(this.call, poll);
+            return poll();
         }
-        polled
-    }
-
-    /// Records what a poll of the body yielded. `outcome` tells what its error means for the call.
-    #[inline]
-    pub(crate) fn record<E>(
-        self: Pin<&mut Self>,
-        polled: &PolledFrame<B, E>,
-        outcome: impl FnOnce(&E) -> OwnedOutcome,
-    ) {
-        let this = self.project();
-        let (Poll::Ready(frame), Some(call)) = (polled, recorded(this.call)) else {
-            this.progress.on_pending();
-            return;
-        };
-        if call.has_ended() {
-            return;
-        }
-        if call.extras().counts_response() {
-            call.extras().on_response(frame.as_ref());
-        }
-        match frame {
-            Some(Ok(frame)) => {
-                this.progress.on_frame(frame);
-                if let Some(trailers) = frame.trailers_ref() {
-                    response::on_trailers(call, trailers, *this.http_status);
-                    return;
-                }
-                response::on_data(call);
-                if R::SIDE == Side::Server && this.body.as_ref().as_pin_ref().is_some_and(|body| body.is_end_stream()) {
-                    // hyper does not poll a body that says that it has ended.
-                    response::on_eos(call, *this.http_status);
-                }
-            }
-            Some(Err(error)) => response::finish(call, outcome(error).as_outcome()),
-            None if this.progress.is_inside_message(*this.http_status) => response::on_truncated(call),
-            None => response::on_eos(call, *this.http_status),
-        }
+        let _attached = run::inside_attached::<R>(this.call, poll);
+        // hyper does not poll a body that says that it has ended.
+        let is_end =
+            || R::SIDE == Side::Server && this.body.as_ref().as_pin_ref().is_some_and(|body| body.is_end_stream());
+        record(this.call, this.progress, *this.http_status, polled, is_end, outcome);
     }
 
     pub(crate) fn is_end_stream(&self) -> bool {
@@ -163,6 +141,41 @@ impl<B: Body, R: ResponseRole> ResponseBody<B, R> {
         self.body
             .as_ref()
             .map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+/// Records what a poll of a body yielded.
+#[inline]
+fn record<P: Progress, D: Buf, E>(
+    call: &mut Option<ActiveCall>,
+    progress: &mut P,
+    http_status: StatusCode,
+    polled: &Poll<Option<Result<Frame<D>, E>>>,
+    is_end: impl FnOnce() -> bool,
+    outcome: impl FnOnce(&E) -> OwnedOutcome,
+) {
+    let (Poll::Ready(frame), Some(call)) = (polled, recorded(call)) else {
+        progress.on_pending();
+        return;
+    };
+    if call.extras().counts_response() {
+        call.extras().on_response(frame.as_ref());
+    }
+    match frame {
+        Some(Ok(frame)) => {
+            progress.on_frame(frame);
+            if let Some(trailers) = frame.trailers_ref() {
+                response::on_trailers(call, trailers, http_status);
+                return;
+            }
+            response::on_data(call);
+            if is_end() {
+                response::on_eos(call, http_status);
+            }
+        }
+        Some(Err(error)) => response::finish(call, outcome(error).as_outcome()),
+        None if progress.is_inside_message(http_status) => response::on_truncated(call),
+        None => response::on_eos(call, http_status),
     }
 }
 
@@ -197,8 +210,9 @@ fn peek_end<B, R: ResponseRole>(
     if std::thread::panicking() {
         return;
     }
-    let peeked = CaughtPanic::catch(|| current::run::<R, _>(call, || peek(body)));
-    if let (Ok(peeked), Some(call)) = (peeked, recorded(call)) {
+    let mut peeked = Peeked::Nothing;
+    let result = CaughtPanic::catch(|| run::inside::<R>(call, || peeked = peek(body)));
+    if let (Ok(()), Some(call)) = (result, recorded(call)) {
         match peeked {
             Peeked::Trailers(trailers) => response::on_trailers(call, &trailers, http_status),
             Peeked::End => response::on_eos(call, http_status),

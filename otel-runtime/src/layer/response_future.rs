@@ -11,9 +11,10 @@ use pin_project_lite::pin_project;
 use super::response_body::ResponseBody;
 use crate::grpc::progress::ResponseRole;
 use crate::grpc::response_status::OwnedOutcome;
-use crate::rpc::active_call::{ActiveCall, Found, start_at_end};
+use crate::rpc::active_call::{ActiveCall, LateStart, start_at_end};
 use crate::rpc::current;
 use crate::rpc::response;
+use crate::rpc::run;
 
 pin_project! {
     /// The future of a response with its call, which ends if the future fails or is dropped.
@@ -31,10 +32,10 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if this.future.is_some() {
-                current::run::<R, _>(this.call, || this.future.set(None));
+                run::inside::<R>(this.call, || this.future.set(None));
             }
             if matches!(this.call, Some(ActiveCall::Deferred(_))) {
-                start_at_end(this.call, Found::default());
+                start_at_end(this.call, LateStart::default());
             }
         }
     }
@@ -53,7 +54,7 @@ impl<F, R: ResponseRole> ResponseFuture<F, R> {
             role: PhantomData,
         };
         let (mut request, mut start) = (Some(request), Some(start));
-        current::run_in::<R, false, _>(&mut started.call, || {
+        run::to_start::<R>(&mut started.call, || {
             if let (Some(start), Some(request)) = (start.take(), request.take()) {
                 started.future = Some(start(request));
             }
@@ -73,8 +74,8 @@ impl<F, R: ResponseRole> ResponseFuture<F, R> {
     /// Polls the future inside the call, and hands the call over to the body of the response.
     ///
     /// `wrap` makes the body type of the layer. `convert_error` makes the error that the caller of
-    /// the layer gets, and `outcome` tells what that error means for the call. Both differ between
-    /// server and client.
+    /// the layer gets, and `outcome` returns the outcome of the call for that error. Both differ
+    /// between server and client.
     #[inline]
     pub(crate) fn poll_response<B, E, T, W>(
         self: Pin<&mut Self>,
@@ -89,7 +90,8 @@ impl<F, R: ResponseRole> ResponseFuture<F, R> {
     {
         let mut this = self.project();
         let mut polled = Poll::Pending;
-        current::run::<R, _>(this.call, || {
+        // Kept for the end of the call, which may be in its headers.
+        let mut attached = run::inside_attached::<R>(this.call, || {
             // A future that is polled again after it has returned stays pending.
             if let Some(future) = this.future.as_mut().as_pin_mut() {
                 // Forgets the `Pending`, which an assignment would drop.
@@ -102,15 +104,18 @@ impl<F, R: ResponseRole> ResponseFuture<F, R> {
         let result = ready!(polled);
         let mut call = this.call.take();
         Poll::Ready(match result {
-            Ok(response) => Ok(ResponseBody::wrap(response, call, wrap)),
+            Ok(response) => Ok(ResponseBody::wrap(response, call, &mut attached, wrap)),
             Err(error) => {
                 let error = convert_error(error);
+                let mut late = None;
                 if matches!(call, Some(ActiveCall::Deferred(_))) {
-                    start_at_end(&mut call, Found::default());
+                    start_at_end(&mut call, LateStart::default());
+                    late = call.as_ref().and_then(current::attach_call);
                 }
                 if let Some(call) = call.as_mut().and_then(ActiveCall::recorded) {
                     response::finish(call, outcome(&error).as_outcome());
                 }
+                drop(late);
                 Err(error)
             }
         })

@@ -3,9 +3,9 @@
 //! The SDK for Rust has no exemplars, and its types cannot be created outside of it. So an exporter
 //! enables these, and adds them to the data points. This module goes away once the SDK has its own.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanContext, SpanId, TraceId};
@@ -117,8 +117,7 @@ impl MethodExemplars {
         let bucket = boundaries.iter().position(|boundary| seconds <= *boundary);
         // Instrumentations with other boundaries share these buckets.
         if let Some(bucket) = series.buckets.get(bucket.unwrap_or(boundaries.len())) {
-            let start = start.duration_since(UNIX_EPOCH).unwrap_or_default();
-            bucket.store(span, seconds, nanoseconds(start).wrapping_add(nanoseconds(elapsed)));
+            bucket.store(span, start, elapsed);
         }
     }
 }
@@ -142,114 +141,68 @@ impl Series {
     }
 }
 
-/// The last exemplar of a bucket, in a sequence lock: a writer never waits, and a reader sees the
-/// fields of one writer.
+/// The last call in a bucket. A writer never waits for the lock.
 #[derive(Default)]
-struct Bucket {
-    /// Odd while a thread writes; zero if none has.
-    sequence: AtomicU64,
-    trace_id_high: AtomicU64,
-    trace_id_low: AtomicU64,
-    span_id: AtomicU64,
-    value: AtomicU64,
-    nanos: AtomicU64,
+struct Bucket(Mutex<Option<Stored>>);
+
+/// A call as it is at hand at its end. What an exemplar says is computed when it is collected.
+struct Stored {
+    trace_id: TraceId,
+    span_id: SpanId,
+    start: SystemTime,
+    elapsed: Duration,
 }
 
 impl Bucket {
-    /// Stores an exemplar, unless another thread is storing one right now.
+    /// Stores an exemplar, unless another thread is storing or reading one right now.
     #[inline]
-    #[allow(clippy::cast_possible_truncation, reason = "the halves of an id")]
-    fn store(&self, span: &SpanContext, value: f64, nanos: u64) {
-        let sequence = self.sequence.load(Ordering::Relaxed);
-        let is_free = sequence.is_multiple_of(2);
-        if !is_free
-            || self
-                .sequence
-                .compare_exchange(sequence, sequence + 1, Ordering::Acquire, Ordering::Relaxed)
-                .is_err()
-        {
-            return;
+    fn store(&self, span: &SpanContext, start: SystemTime, elapsed: Duration) {
+        if let Ok(mut stored) = self.0.try_lock() {
+            *stored = Some(Stored {
+                trace_id: span.trace_id(),
+                span_id: span.span_id(),
+                start,
+                elapsed,
+            });
         }
-        fence(Ordering::Release);
-        let trace_id = u128::from_be_bytes(span.trace_id().to_bytes());
-        self.trace_id_high.store((trace_id >> 64) as u64, Ordering::Relaxed);
-        self.trace_id_low.store(trace_id as u64, Ordering::Relaxed);
-        self.span_id
-            .store(u64::from_be_bytes(span.span_id().to_bytes()), Ordering::Relaxed);
-        self.value.store(value.to_bits(), Ordering::Relaxed);
-        self.nanos.store(nanos, Ordering::Relaxed);
-        self.sequence.store(sequence + 2, Ordering::Release);
     }
 
     fn load(&self) -> Option<Exemplar> {
-        // A writer takes nanoseconds. If another one always follows, this scrape has no exemplar.
-        (0..100).find_map(|_| {
-            let sequence = self.sequence.load(Ordering::Acquire);
-            let [high, low, span_id, value, nanos] = [
-                &self.trace_id_high,
-                &self.trace_id_low,
-                &self.span_id,
-                &self.value,
-                &self.nanos,
-            ]
-            .map(|field| field.load(Ordering::Relaxed));
-            fence(Ordering::Acquire);
-            let is_whole = sequence.is_multiple_of(2) && self.sequence.load(Ordering::Relaxed) == sequence;
-            (is_whole && sequence > 0).then(|| Exemplar {
-                trace_id: TraceId::from(u128::from(high) << 64 | u128::from(low)),
-                span_id: SpanId::from(span_id),
-                value: f64::from_bits(value),
-                time: UNIX_EPOCH + Duration::from_nanos(nanos),
-            })
+        let stored = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        stored.as_ref().map(|stored| Exemplar {
+            trace_id: stored.trace_id,
+            span_id: stored.span_id,
+            value: stored.elapsed.as_secs_f64(),
+            time: stored.start + stored.elapsed,
         })
     }
 }
 
-/// Returns the duration in nanoseconds. `Duration::as_nanos` computes with 128 bits.
-#[inline]
-fn nanoseconds(duration: Duration) -> u64 {
-    let seconds = duration.as_secs().wrapping_mul(1_000_000_000);
-    seconds.wrapping_add(u64::from(duration.subsec_nanos()))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::thread;
+    use std::time::UNIX_EPOCH;
 
     use opentelemetry::trace::{TraceFlags, TraceState};
 
     use super::*;
 
-    fn span(id: u64) -> SpanContext {
-        let trace_id = u128::from(id) << 64 | u128::from(id);
-        SpanContext::new(trace_id.into(), id.into(), TraceFlags::SAMPLED, false, TraceState::NONE)
-    }
-
     #[test]
-    fn a_reader_sees_the_fields_of_one_writer() {
+    fn a_call_does_not_wait_for_a_reader() {
+        let (trace_id, span_id) = (TraceId::from(1), SpanId::from(2));
+        let span = SpanContext::new(trace_id, span_id, TraceFlags::SAMPLED, false, TraceState::NONE);
+        let (start, elapsed) = (UNIX_EPOCH + Duration::from_secs(3), Duration::from_millis(500));
         let bucket = Bucket::default();
+        let reading = bucket.0.lock().unwrap();
+        bucket.store(&span, start, elapsed);
+        drop(reading);
         assert_eq!(bucket.load(), None);
-        thread::scope(|scope| {
-            for writer in 1..=2_u32 {
-                let bucket = &bucket;
-                scope.spawn(move || {
-                    for round in 0..50_000 {
-                        let id = round * 2 + writer;
-                        bucket.store(&span(u64::from(id)), f64::from(id), u64::from(id));
-                    }
-                });
-            }
-            for _ in 0..50_000 {
-                if let Some(exemplar) = bucket.load() {
-                    let id = u64::from_be_bytes(exemplar.span_id.to_bytes());
-                    assert_eq!(exemplar.trace_id, span(id).trace_id());
-                    assert_eq!(exemplar.time, UNIX_EPOCH + Duration::from_nanos(id));
-                    assert_eq!(
-                        exemplar.value.to_bits(),
-                        f64::from(u32::try_from(id).unwrap()).to_bits()
-                    );
-                }
-            }
-        });
+        bucket.store(&span, start, elapsed);
+        let expected = Exemplar {
+            trace_id,
+            span_id,
+            value: 0.5,
+            time: start + elapsed,
+        };
+        assert_eq!(bucket.load(), Some(expected));
     }
 }

@@ -156,7 +156,7 @@ impl<'a> Headers<'a> {
     ///
     /// Stops one byte beyond the header's limit, which suffices to see that it is exceeded.
     fn joined(&self, key: &str) -> String {
-        let max = List::of(key).map_or(0, |list| list.bytes);
+        let max = List::for_header(key).map_or(0, |list| list.bytes);
         let mut joined = String::new();
         let lines = self.map.get_all(key).iter().filter_map(|line| line.to_str().ok());
         for line in lines.map(str::trim).filter(|line| !line.is_empty()) {

@@ -25,7 +25,7 @@ pub(crate) enum Known {
 
 impl Known {
     /// Identifies a propagator by its type.
-    pub(crate) fn of_type(propagator: &dyn Any) -> Self {
+    pub(crate) fn from_type(propagator: &dyn Any) -> Self {
         let w3c = if propagator.is::<TraceContextPropagator>() {
             Some(W3c { has_baggage: false })
         } else {
@@ -40,7 +40,7 @@ impl Known {
     /// suffices, since these types have no state. Two types may share one vtable only if all of
     /// their functions are the same.
     #[inline]
-    pub(crate) fn of(propagator: &dyn TextMapPropagator) -> Self {
+    pub(crate) fn from_global(propagator: &dyn TextMapPropagator) -> Self {
         let address = vtable_address(propagator);
         let is = |seen: &AtomicUsize| seen.load(Ordering::Relaxed) == address;
         if size_of_val(propagator) > 0 || address == 0 {
@@ -190,7 +190,7 @@ impl TextMapPropagator for GlobalTraceContextAndBaggage {
 /// propagation::set_global(TraceContextPropagator::new());
 /// ```
 pub fn set_global(propagator: impl TextMapPropagator + Send + Sync + 'static) {
-    match Known::of_type(&propagator) {
+    match Known::from_type(&propagator) {
         Known::W3c(W3c { has_baggage: false }) => global::set_text_map_propagator(GlobalTraceContext),
         Known::W3c(W3c { has_baggage: true }) => global::set_text_map_propagator(GlobalTraceContextAndBaggage),
         Known::Noop | Known::Other => global::set_text_map_propagator(propagator),
@@ -236,7 +236,7 @@ mod tests {
     }
 
     fn global_name() -> &'static str {
-        let of_global = || global::get_text_map_propagator(|propagator| name(Known::of(propagator)));
+        let of_global = || global::get_text_map_propagator(|propagator| name(Known::from_global(propagator)));
         of_global();
         // The answer from the cache equals the first one.
         of_global()

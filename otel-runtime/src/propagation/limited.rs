@@ -16,7 +16,7 @@ pub(crate) struct Limited<T>(pub(crate) T);
 
 /// Returns the part of a header's value within its limits, or `None` if not one member fits.
 fn limited<'a>(key: &str, value: &'a str) -> Option<&'a str> {
-    match List::of(key) {
+    match List::for_header(key) {
         Some(list) => Some(list.cut(value)).filter(|cut| value.is_empty() || !cut.is_empty()),
         None => Some(value),
     }

@@ -34,7 +34,7 @@ impl UnrecordedCall {
     }
 
     /// Lets a handler claim it for its request.
-    pub(crate) fn attach_handler(&mut self, origin: RequestOrigin) {
+    pub(crate) fn claim(&mut self, origin: RequestOrigin) {
         self.is_claimed = true;
         self.origin = origin;
     }
@@ -44,27 +44,27 @@ impl UnrecordedCall {
     }
 }
 
-/// A request whose call starts later: once it turns out to be gRPC, or once an inner layer has said
-/// what it knows.
+/// A request whose call starts later: once it turns out to be gRPC, or once it is known whether an
+/// inner layer is stricter.
 pub struct DeferredCall {
     origin: RequestOrigin,
     /// Whether the request is gRPC, so that it has a call however it ends.
     is_grpc: bool,
-    start: Box<dyn FnOnce(Found) -> ActiveCall + Send + Sync>,
+    start: Box<dyn FnOnce(LateStart) -> ActiveCall + Send + Sync>,
 }
 
-/// Facts that are known of a deferred call when it starts.
+/// How far the request of a deferred call has come when the call starts.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Found {
-    /// Whether it has reached a service.
+pub(crate) struct LateStart {
+    /// Whether it has reached a service: a handler, an inner layer, or one that has answered.
     pub(crate) has_service: bool,
-    /// The word of another layer that it has reached.
-    pub(crate) inner_layer: Option<InnerWord>,
+    /// The decision of an inner layer that it has reached.
+    pub(crate) inner_layer: Option<InnerDecision>,
 }
 
-/// The word of an inner layer on a call that an outer one has deferred.
+/// The decision of an inner layer on a call that an outer one has started or deferred.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct InnerWord {
+pub(crate) struct InnerDecision {
     /// Whether it distrusts the caller.
     pub(crate) is_public: bool,
     /// Whether its filters reject the call.
@@ -107,7 +107,7 @@ impl ActiveCall {
     pub(crate) fn deferred(
         origin: RequestOrigin,
         is_grpc: bool,
-        start: impl FnOnce(Found) -> ActiveCall + Send + Sync + 'static,
+        start: impl FnOnce(LateStart) -> ActiveCall + Send + Sync + 'static,
     ) -> Self {
         ActiveCall::Deferred(Box::new(DeferredCall {
             origin,
@@ -125,9 +125,9 @@ impl ActiveCall {
     }
 
     /// Starts the call if it is deferred.
-    pub(crate) fn started(self, found: Found) -> Self {
+    pub(crate) fn started(self, late: LateStart) -> Self {
         match self {
-            ActiveCall::Deferred(deferred) => (deferred.start)(found),
+            ActiveCall::Deferred(deferred) => (deferred.start)(late),
             started => started,
         }
     }
@@ -169,15 +169,6 @@ impl ActiveCall {
         }
     }
 
-    /// Returns `true` if the call has state for options that are off by default.
-    #[inline]
-    pub(crate) fn has_extras(&self) -> bool {
-        match self {
-            ActiveCall::Recorded(call) => call.has_extras(),
-            ActiveCall::Unrecorded(_) | ActiveCall::Deferred(_) => false,
-        }
-    }
-
     /// Returns the `tracing` span to enter while the call runs, if it has one.
     #[inline]
     pub(crate) fn tracing_span(&self) -> Option<&tracing::Span> {
@@ -190,9 +181,9 @@ impl ActiveCall {
 
 /// Starts a call that nothing has started before its end, if it is gRPC.
 #[cold]
-pub(crate) fn start_at_end(call: &mut Option<ActiveCall>, found: Found) {
+pub(crate) fn start_at_end(call: &mut Option<ActiveCall>, late: LateStart) {
     *call = call.take().and_then(|call| match &call {
         ActiveCall::Deferred(deferred) if !deferred.is_grpc() => None,
-        _ => Some(call.started(found)),
+        _ => Some(call.started(late)),
     });
 }

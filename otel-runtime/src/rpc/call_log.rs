@@ -1,4 +1,4 @@
-//! A log event for each call that a layer has been told to log.
+//! A log event for each call that the option `log_calls` selects.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -79,7 +79,7 @@ impl Remote {
     }
 }
 
-/// A call that has ended, as its event tells it.
+/// A call that has ended, as its event describes it.
 pub(crate) struct EndedCall<'a> {
     pub(crate) side: Side,
     pub(crate) method: &'static str,

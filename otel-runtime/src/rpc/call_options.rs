@@ -48,7 +48,7 @@ pub(crate) enum OwnAttributes {
 
 const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc-attempts");
 
-/// Returns the number of earlier attempts, if the caller has told it.
+/// Returns the number of earlier attempts, if the caller sent it.
 pub(crate) fn previous_attempts(headers: &HeaderMap) -> Option<i64> {
     let attempts = get_first(headers, &PREVIOUS_ATTEMPTS)?;
     let attempts: u32 = attempts.to_str().ok()?.parse().ok()?;

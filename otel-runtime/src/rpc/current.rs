@@ -9,13 +9,14 @@ use std::cell::RefCell;
 
 use opentelemetry::{Context, ContextGuard, KeyValue};
 
-use super::active_call::{ActiveCall, Found, start_at_end};
+use super::active_call::{ActiveCall, LateStart};
 use super::call::Call;
 use super::late_context::{LateContext, LateContexts};
-use crate::grpc::outcome::Outcome;
-use crate::grpc::side::{Role, Server, Side};
 use crate::guard::CaughtPanic;
 use crate::span;
+
+/// The context of a call, attached until this is dropped. `None` if it did not have to be.
+pub(crate) type Attached = Option<ContextGuard>;
 
 thread_local! {
     // Not `const`: see `ThreadCall::new`.
@@ -24,7 +25,8 @@ thread_local! {
 
 /// The state of a thread.
 struct ThreadCall {
-    /// The call that this thread serves. A client's call is never here: see [`run`].
+    /// The call that this thread serves. A client's call is never here: see
+    /// [`run::inside`](super::run::inside).
     call: RefCell<Option<ActiveCall>>,
     /// Whether the thread has OpenTelemetry's current context.
     has_context: bool,
@@ -54,11 +56,12 @@ impl ThreadCall {
 
     /// Attaches a context, unless the thread has dropped its current context.
     #[inline]
-    fn attach(&self, context: &Context) -> Option<ContextGuard> {
+    fn attach(&self, context: &Context) -> Attached {
         self.has_context.then(|| context.clone().attach())
     }
 
-    /// Attaches the context of `call` until [`run`] returns, and enters its `tracing` span.
+    /// Attaches the context of `call` until its code returns, and enters its `tracing`
+    /// span.
     #[cold]
     fn attach_late(&self, call: &ActiveCall) {
         let attached = call.context().and_then(|context| self.attach(context));
@@ -68,9 +71,26 @@ impl ThreadCall {
 
 /// Attaches a context, unless the thread is ending and has dropped its current context.
 #[inline]
-pub(crate) fn attach(context: &Context) -> Option<ContextGuard> {
+pub(crate) fn attach(context: &Context) -> Attached {
     let attached = CURRENT.try_with(|current| current.attach(context));
     attached.unwrap_or_default()
+}
+
+/// Attaches the context of a call.
+pub(crate) fn attach_call(call: &ActiveCall) -> Attached {
+    call.context().and_then(attach)
+}
+
+/// Swaps the call that this thread serves with another, unless the thread is ending.
+///
+/// Returns whether this thread has late contexts.
+#[inline]
+pub(super) fn swap(call: &mut Option<ActiveCall>) -> bool {
+    let has_late = CURRENT.try_with(|current| {
+        current.swap(call);
+        current.late.has_any()
+    });
+    has_late.unwrap_or(false)
 }
 
 /// Returns `true` if this thread serves a call of an outer layer that this request belongs to.
@@ -88,108 +108,21 @@ pub(crate) fn is_deferred() -> bool {
     with_current(|current| matches!(current, Some(ActiveCall::Deferred(_)))).unwrap_or(false)
 }
 
-/// Starts the current call, which is deferred, and attaches its context until [`run`] returns.
+/// Starts the current call, which is deferred, and attaches its context until its code returns.
 #[cold]
-pub(crate) fn start_deferred(found: Found) {
+pub(crate) fn start_deferred(late: LateStart) {
     // The thread-local is free while the call starts.
     let Some(call) = with_current(Option::take).flatten() else {
         return;
     };
-    let call = call.started(found);
+    let call = call.started(late);
     let _ = CURRENT.try_with(|current| current.attach_late(&call));
     with_current(|current| *current = Some(call));
 }
 
-/// Like [`run_handler`], but compiled once instead of once per closure: for the handlers of all
-/// methods.
-pub(crate) fn run_dyn(call: &mut Option<ActiveCall>, code: &mut dyn FnMut()) {
-    run_handler(call, code);
-}
-
-/// Runs code inside the call of a handler without a layer, which has no `tracing` span.
-#[inline]
-pub(crate) fn run_handler<T>(call: &mut Option<ActiveCall>, code: impl FnOnce() -> T) -> T {
-    run_in::<Server, false, T>(call, code)
-}
-
-/// Runs a handler inside the call of a layer, which is the current one.
+/// Enters the `tracing` span of a call, if it has one, until its code returns.
 ///
-/// A panic ends the call here, since another layer may catch it before it reaches ours.
-pub(crate) fn run_in_layer(code: &mut dyn FnMut()) {
-    if let Err(panic) = CaughtPanic::catch(code) {
-        if with_recorded(Call::set_panicked).is_some() {
-            panic.log();
-            take_recorded(|call| call.end(Outcome::panic(panic.message())));
-        }
-        panic.resume();
-    }
-}
-
-/// Runs code inside a call: in its context, and, on a server, with the call as the current one.
-///
-/// A client's call hides the current one instead: a service that it calls within this process
-/// serves a call of its own. A panic ends the call, and continues. On a thread that is ending, the
-/// code may run without either.
-#[inline]
-pub(crate) fn run<R: Role, T>(call: &mut Option<ActiveCall>, code: impl FnOnce() -> T) -> T {
-    match R::SIDE {
-        Side::Server => run_in::<R, true, T>(call, code),
-        Side::Client => run_in::<R, false, T>(call, code),
-    }
-}
-
-/// Like [`run`], but enters a `tracing` span only if it may have to.
-#[inline]
-pub(crate) fn run_in<R: Role, const MAY_ENTER_SPAN: bool, T>(
-    call: &mut Option<ActiveCall>,
-    code: impl FnOnce() -> T,
-) -> T {
-    let Some(active) = call else {
-        return code();
-    };
-    // Read before the context is attached, since both are read from the same place.
-    let has_extras = MAY_ENTER_SPAN && active.has_extras();
-    let attached = active.context().and_then(attach);
-    if has_extras {
-        enter(active);
-    }
-    let result = match R::SIDE {
-        Side::Server => run_swapped(call, code),
-        Side::Client => run_swapped(&mut None, code),
-    };
-    match result {
-        Ok(result) => result,
-        Err(panic) => on_panic(call, panic, attached),
-    }
-}
-
-/// Runs code while this thread serves `call`, or no call if the thread is ending.
-#[inline]
-fn run_swapped<T>(call: &mut Option<ActiveCall>, code: impl FnOnce() -> T) -> Result<T, CaughtPanic> {
-    let _ = CURRENT.try_with(|current| current.swap(call));
-    let result = CaughtPanic::catch(code);
-    let has_late = CURRENT.try_with(|current| {
-        current.swap(call);
-        current.late.has_any()
-    });
-    if let (Ok(true), Ok(_)) = (has_late, &result) {
-        exit_late(call.as_ref());
-    }
-    result
-}
-
-/// Runs code in the context of a client's call, which hides the call that this thread serves.
-pub(crate) fn run_in_client_context<T>(context: &Context, code: impl FnOnce() -> T) -> T {
-    let _attached = attach(context);
-    match run_swapped(&mut None, code) {
-        Ok(result) => result,
-        Err(panic) => panic.resume(),
-    }
-}
-
-/// Enters the `tracing` span of a call, if it has one, until [`run`] or [`run_in`] returns.
-///
-/// Exits like a late context, whose flag `run` reads anyway: a guard in `run` would cost each poll.
+/// Exits like a late context, whose flag each poll reads anyway, which a guard would cost more.
 #[cold]
 #[inline(never)]
 pub(crate) fn enter(call: &ActiveCall) {
@@ -198,9 +131,9 @@ pub(crate) fn enter(call: &ActiveCall) {
     }
 }
 
-// Apart, so that a call with other options does not save registers for it.
+#[cold]
 #[inline(never)]
-fn enter_span(call: &ActiveCall) {
+pub(super) fn enter_span(call: &ActiveCall) {
     let _ = CURRENT.try_with(|current| current.late.enter(call, None));
 }
 
@@ -208,40 +141,14 @@ fn enter_span(call: &ActiveCall) {
 #[cold]
 pub(crate) fn take_restarted() -> Option<ActiveCall> {
     let call = with_current(Option::take).flatten()?;
-    exit_late(Some(&call));
+    drop(take_late(Some(&call)));
     Some(call)
 }
 
-/// Detaches the context that has been attached for `call`, if it started late.
-#[cold]
-#[inline(never)]
-fn exit_late(call: Option<&ActiveCall>) {
-    drop(take_late(call));
-}
-
 /// Takes the context that has been attached for `call`, if it started late.
-fn take_late(call: Option<&ActiveCall>) -> Option<LateContext> {
+pub(super) fn take_late(call: Option<&ActiveCall>) -> Option<LateContext> {
     let late = CURRENT.try_with(|current| current.late.take(call));
     late.unwrap_or_default()
-}
-
-/// Ends a call whose code has panicked, and continues the panic. The call's context is `attached`.
-#[cold]
-fn on_panic(call: &mut Option<ActiveCall>, panic: CaughtPanic, attached: Option<ContextGuard>) -> ! {
-    let late = take_late(call.as_ref());
-    if matches!(call, Some(ActiveCall::Deferred(_))) {
-        start_at_end(call, Found::default());
-    }
-    if let Some(call) = call.as_mut().and_then(ActiveCall::recorded) {
-        // Logged before the context is detached, so that the record belongs to the trace. The
-        // channel's code is not this program's service, so a client only records the outcome.
-        if call.side() == Side::Server && !call.has_panicked() {
-            panic.log();
-        }
-        drop((late, attached));
-        call.end(Outcome::panic(panic.message()));
-    }
-    panic.resume()
 }
 
 /// Calls `read` with the call that this thread serves. It must not run foreign code, which would

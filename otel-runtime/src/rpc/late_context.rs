@@ -21,7 +21,14 @@ pub(super) struct LateContext {
     /// The [address](ActiveCall::address) of the call.
     call: usize,
     _entered: Option<EnteredSpan>,
-    _attached: Option<ContextGuard>,
+    attached: Option<ContextGuard>,
+}
+
+impl LateContext {
+    /// Exits the `tracing` span, and returns the context, still attached.
+    pub(super) fn exit(self) -> Option<ContextGuard> {
+        self.attached
+    }
 }
 
 impl LateContexts {
@@ -38,7 +45,7 @@ impl LateContexts {
         let late = LateContext {
             call: call.address(),
             _entered: entered.flatten(),
-            _attached: attached,
+            attached,
         };
         self.contexts.borrow_mut().push(late);
         self.has_any.set(true);

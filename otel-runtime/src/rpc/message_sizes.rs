@@ -13,7 +13,7 @@ use crate::grpc::outcome::Outcome;
 use crate::grpc::side::{Direction, Side};
 use crate::instrumentation::InstrumentationRef;
 use crate::method::Method;
-use crate::observer::RunningCall;
+use crate::observer::Messages;
 
 /// Number of messages that are buffered until their method is known.
 const MAX_BUFFERED: usize = 1000;
@@ -141,8 +141,8 @@ pub(crate) struct BodyCounter {
     frames: MessageFrames,
     /// `None` if sizes are of no interest.
     sizes: Option<Arc<MessageSizes>>,
-    /// The call as an observer sees it, if there is one.
-    observed: Option<Arc<dyn RunningCall>>,
+    /// The messages of the call, if an observer wants to know them.
+    observed: Option<Arc<Messages>>,
     direction: Direction,
 }
 
@@ -160,10 +160,10 @@ impl BodyCounter {
     pub(super) fn with(
         direction: Direction,
         sizes: Option<Arc<MessageSizes>>,
-        observed: Option<Arc<dyn RunningCall>>,
+        observed: Option<Arc<Messages>>,
     ) -> Self {
         if let Some(observed) = &observed {
-            observed.messages().count(direction);
+            observed.count(direction);
         }
         BodyCounter {
             sizes,
@@ -181,26 +181,29 @@ impl BodyCounter {
     #[cold]
     pub(super) fn cancel(&self) {
         if let Some(observed) = &self.observed {
-            observed.messages().uncount(self.direction);
+            observed.uncount(self.direction);
         }
     }
 
     /// Counts a frame of the body, or its end, and returns the number of messages that end in it.
     #[inline]
     pub(crate) fn on_poll<D: Buf>(&mut self, frame: Option<&Frame<D>>) -> u64 {
-        if self.sizes.is_some() || self.observed.is_some() {
-            return self.on_told_poll(frame);
+        if self.sizes.is_some() {
+            return self.on_sized_poll(frame);
         }
         // Compiled apart, since sizes would cost each message.
         let mut messages = 0;
         if let Some(frame) = frame {
             self.frames.on_frame(frame, |_| messages += 1);
         }
+        if let Some(observed) = &self.observed {
+            observed.add(self.direction, messages);
+        }
         messages
     }
 
     #[inline(never)]
-    fn on_told_poll<D: Buf>(&mut self, frame: Option<&Frame<D>>) -> u64 {
+    fn on_sized_poll<D: Buf>(&mut self, frame: Option<&Frame<D>>) -> u64 {
         let (sizes, direction) = (&self.sizes, self.direction);
         let mut messages = 0;
         let bytes = frame.map_or(0, |frame| {
@@ -215,7 +218,7 @@ impl BodyCounter {
             sizes.on_bytes(direction, bytes);
         }
         if let Some(observed) = &self.observed {
-            observed.messages().add(direction, messages);
+            observed.add(direction, messages);
         }
         messages
     }

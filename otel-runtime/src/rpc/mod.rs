@@ -13,4 +13,5 @@ pub(crate) mod pool;
 pub(crate) mod request_body;
 pub(crate) mod request_end;
 pub(crate) mod response;
+pub(crate) mod run;
 pub(crate) mod task_method;

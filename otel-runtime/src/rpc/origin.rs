@@ -64,7 +64,7 @@ pub(crate) struct RequestOrigin {
 impl RequestOrigin {
     /// Identifies the request that a layer got.
     #[inline]
-    pub(crate) fn of_layer(client_mark: usize, layer: usize) -> Self {
+    pub(crate) fn at_layer(client_mark: usize, layer: usize) -> Self {
         RequestOrigin {
             client_mark,
             layer,
@@ -74,7 +74,7 @@ impl RequestOrigin {
 
     /// Identifies the request that a handler got, by the URI in its extensions.
     #[inline]
-    pub(crate) fn of_handler(uri: Option<&Uri>) -> Self {
+    pub(crate) fn at_handler(uri: Option<&Uri>) -> Self {
         uri.map_or_else(RequestOrigin::default, |uri| RequestOrigin {
             client_mark: 0,
             layer: 0,

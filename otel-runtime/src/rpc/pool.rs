@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::call::{Call, CallParams};
 use crate::clock::Instant;
-use crate::grpc::timeout::Deadline;
+use crate::grpc::deadline::Deadline;
 
 /// Number of empty boxes that a thread keeps.
 const MAX_POOLED: usize = 32;

@@ -4,7 +4,7 @@ use http::{HeaderMap, Response, StatusCode};
 use http_body::Body;
 use tonic::Code;
 
-use super::active_call::{ActiveCall, Found};
+use super::active_call::{ActiveCall, LateStart};
 use super::call::Call;
 use crate::attributes::captured_headers::{CapturedHeaders, HeaderList};
 use crate::grpc::content_type::is_grpc;
@@ -27,13 +27,13 @@ pub(crate) fn on_headers<B: Body>(call: &mut Call, response: &Response<B>) {
 pub(crate) fn start_answered(call: Option<ActiveCall>, headers: &HeaderMap) -> Option<ActiveCall> {
     let status = status_from_headers(headers);
     let is_answer = is_grpc(headers) && status.as_ref().is_none_or(|(code, _)| *code != Code::Unimplemented);
-    let found = Found {
+    let late = LateStart {
         has_service: status.is_none(),
-        ..Found::default()
+        ..LateStart::default()
     };
     let call = call?;
     let is_call = is_answer || matches!(&call, ActiveCall::Deferred(deferred) if deferred.is_grpc());
-    is_call.then(|| call.started(found))
+    is_call.then(|| call.started(late))
 }
 
 // Not generic, so that it is compiled once.

@@ -21,7 +21,7 @@ use crate::grpc::side::Direction;
 use crate::guard;
 use crate::instrumentation::InstrumentationRef;
 use crate::layer::request::RpcRequest;
-use crate::rpc::active_call::{ActiveCall, Found};
+use crate::rpc::active_call::{ActiveCall, LateStart};
 use crate::rpc::call::{Call, CallParams, UnresolvedMethod};
 use crate::rpc::call_log::Remote;
 use crate::rpc::call_options::{RequestFacts, previous_attempts};
@@ -31,11 +31,12 @@ use crate::rpc::origin::{RequestOrigin, client_mark, mark_unseen};
 use crate::rpc::request_body;
 use crate::rpc::request_end::RequestEnd;
 
-/// Returns `true` if the body of a request may end early, as it comes over a socket.
+/// Returns `true` if the body of a request may break off, because it comes over a socket.
 ///
-/// The body of one that a program makes of a message is in memory, and needs no allocation to watch
-/// it: its length is known, no header has it, and tonic-web has not removed that header (it leaves
-/// an `accept-encoding`).
+/// A request that a client within the process makes of one message has its body in memory, which
+/// cannot break off, so it saves the allocation of a watched body. Such a body knows its length,
+/// although the request has no `content-length`. From a request that comes over a socket, tonic-web
+/// removes that header, and adds an `accept-encoding`.
 #[inline]
 fn is_from_socket<B: 'static>(request: &Request<B>) -> bool {
     let body: &dyn Any = request.body();
@@ -52,8 +53,8 @@ fn is_from_socket<B: 'static>(request: &Request<B>) -> bool {
 struct Arrival<'a> {
     path: &'a str,
     origin: RequestOrigin,
-    /// The time of arrival, and what has been found out since.
-    deferred: Option<(Instant, Found)>,
+    /// The time of arrival, and how far the request has come since.
+    deferred: Option<(Instant, LateStart)>,
 }
 
 impl ServerLayer {
@@ -71,7 +72,7 @@ impl ServerLayer {
         } else {
             let client_mark = mark_unseen(request.extensions_mut(), client_mark);
             let is_grpc = is_grpc(request.headers());
-            if !is_grpc || self.inner.may_meet(request.uri().path()) {
+            if !is_grpc || self.inner_paths.may_meet(request.uri().path()) {
                 return self.defer(request, is_grpc, client_mark, captured);
             }
             let call = self.start_arrived(request, self.origin(client_mark), captured, None);
@@ -95,7 +96,7 @@ impl ServerLayer {
     /// Identifies a request that this layer got.
     #[inline]
     fn origin(self: &Arc<Self>, client_mark: usize) -> RequestOrigin {
-        RequestOrigin::of_layer(client_mark, Arc::as_ptr(self).addr())
+        RequestOrigin::at_layer(client_mark, Arc::as_ptr(self).addr())
     }
 
     /// Defers the call of a request until a gRPC handler serves it, or an inner layer meets it.
@@ -131,8 +132,8 @@ impl ServerLayer {
                 Some(Arc::clone(end.insert(watched)))
             });
         }
-        let start = move |found| {
-            let mut call = layer.start_arrived(&mut head, origin, captured, Some((arrived, found)));
+        let start = move |late| {
+            let mut call = layer.start_arrived(&mut head, origin, captured, Some((arrived, late)));
             if let (Some(call), Some(end)) = (call.recorded(), end) {
                 call.set_request_end(end);
             }
@@ -153,7 +154,7 @@ impl ServerLayer {
         request: &mut Request<B>,
         origin: RequestOrigin,
         captured: &'static CapturedHeaders,
-        deferred: Option<(Instant, Found)>,
+        deferred: Option<(Instant, LateStart)>,
     ) -> ActiveCall {
         let instrumentation = self.options.instrumentation();
         let needs_addrs = instrumentation.has_tracer() || self.options.logs_calls();
@@ -183,18 +184,13 @@ impl ServerLayer {
             return ActiveCall::local_export(origin);
         }
         let request = RpcRequest::new(path, incoming.headers, incoming.extensions);
-        let found = deferred.map_or_else(Found::default, |(_, found)| found);
-        if found.has_service {
-            self.inner.learn(path, found.inner_layer.is_some());
+        let late = deferred.map_or_else(LateStart::default, |(_, late)| late);
+        if late.has_service {
+            self.inner_paths.learn(path, late.inner_layer.is_some());
         }
-        let is_public = || found.inner_layer.is_some_and(|inner| inner.is_public) || self.is_public(&request);
-        if found.inner_layer.is_some_and(|inner| inner.is_filtered) || !self.options.should_record(&request) {
-            let caller = instrumentation.extract(incoming.headers, &KnownHeaders::scan(incoming.headers));
-            let context = match caller {
-                None => Context::current(),
-                Some(caller) if is_public() => with_baggage_of(&caller),
-                Some(caller) => caller,
-            };
+        let is_public = || late.inner_layer.is_some_and(|inner| inner.is_public) || self.is_public(&request);
+        if late.inner_layer.is_some_and(|inner| inner.is_filtered) || !self.options.should_record(&request) {
+            let context = context_of_filtered(incoming, &instrumentation, is_public);
             return ActiveCall::filtered(origin, context);
         }
         let method = self.registry.get(path);
@@ -239,6 +235,19 @@ impl ServerLayer {
             attributes: self.options.metric_attributes(call, request),
         };
         call.set_options(options, self.message_sizes, facts);
+    }
+}
+
+/// Returns the context that a filtered call runs in: the trace of a trusted caller continues.
+fn context_of_filtered(
+    incoming: &IncomingRequest<'_>,
+    instrumentation: &InstrumentationRef,
+    is_public: impl FnOnce() -> bool,
+) -> Context {
+    match instrumentation.extract(incoming.headers, &KnownHeaders::scan(incoming.headers)) {
+        None => Context::current(),
+        Some(caller) if is_public() => with_baggage_of(&caller),
+        Some(caller) => caller,
     }
 }
 

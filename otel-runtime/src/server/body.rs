@@ -41,9 +41,13 @@ impl<B: Body<Error: 'static>> Body for ServerBody<B> {
     type Error = B::Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let mut body = self.project().body;
-        let polled = body.as_mut().poll_inside(cx);
-        body.record(&polled, |error| from_body_error(error));
+        let body = self.project().body;
+        let mut polled = Poll::Ready(None);
+        let poll = |body: Pin<&mut B>, polled: &mut Poll<_>| {
+            // Forgets the `None`, which an assignment would drop.
+            std::mem::forget(std::mem::replace(polled, body.poll_frame(cx)));
+        };
+        body.poll_inside(&mut polled, poll, |error| from_body_error(error));
         polled
     }
 

@@ -3,22 +3,13 @@
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
 
-use http::{Request, Response};
-use http_body::Body;
 use opentelemetry::KeyValue;
-use tower_layer::Layer;
-use tower_service::Service;
 
-use super::body::ServerBody;
-use super::future::ServerFuture;
-use super::inner::InnerLayers;
-use crate::attributes::captured_headers::CapturedHeaders;
+use super::inner_paths::InnerPaths;
 use crate::layer::call_options::call_options;
 use crate::layer::options::{Options, options};
 use crate::layer::request::RpcRequest;
-use crate::layer::response_future::ResponseFuture;
 use crate::method::descriptor_set::for_each_method;
 use crate::method::registry::MethodRegistry;
 use crate::versions::Marks;
@@ -114,7 +105,7 @@ type Predicate = Arc<dyn Fn(&RpcRequest<'_>) -> bool + Send + Sync>;
 pub struct ServerLayer {
     pub(super) options: Arc<Options>,
     pub(super) public_endpoint: Option<Predicate>,
-    pub(super) inner: Arc<InnerLayers>,
+    pub(super) inner_paths: Arc<InnerPaths>,
     pub(super) message_sizes: bool,
     pub(super) tracing_span: bool,
     pub(super) registry: Arc<MethodRegistry>,
@@ -142,7 +133,7 @@ impl ServerLayer {
         ServerLayer {
             options: configured.map(|layer| Arc::clone(&layer.options)).unwrap_or_default(),
             public_endpoint: configured.and_then(|layer| layer.public_endpoint.clone()),
-            inner: Arc::default(),
+            inner_paths: Arc::default(),
             message_sizes: configured.is_some_and(|layer| layer.message_sizes),
             tracing_span: false,
             registry: Arc::new(MethodRegistry::for_server()),
@@ -258,46 +249,5 @@ call_options! { ServerLayer }
 impl fmt::Debug for ServerLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerLayer").finish_non_exhaustive()
-    }
-}
-
-impl<S> Layer<S> for ServerLayer {
-    type Service = ServerService<S>;
-
-    fn layer(&self, inner: S) -> ServerService<S> {
-        ServerService {
-            inner,
-            layer: self.clone().shared(),
-            captured: self.options.captured_headers.interned(),
-        }
-    }
-}
-
-/// The service of a [`ServerLayer`].
-#[derive(Clone, Debug)]
-pub struct ServerService<S> {
-    inner: S,
-    /// Behind one pointer: tonic's server clones the service for each request.
-    layer: Arc<ServerLayer>,
-    captured: &'static CapturedHeaders,
-}
-
-impl<S, B, R> Service<Request<B>> for ServerService<S>
-where
-    S: Service<Request<B>, Response = Response<R>, Error: 'static>,
-    B: 'static,
-    R: Body,
-{
-    type Response = Response<ServerBody<R>>;
-    type Error = S::Error;
-    type Future = ServerFuture<S::Future>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let call = self.layer.start(&mut request, self.captured);
-        ServerFuture::new(ResponseFuture::start(call, request, |request| self.inner.call(request)))
     }
 }

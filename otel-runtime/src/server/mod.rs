@@ -4,13 +4,15 @@ mod arrival;
 mod body;
 mod future;
 mod handler;
-mod inner;
+mod inner_layer;
+mod inner_paths;
 mod layer;
-mod nested;
 mod request;
+mod service;
 mod start;
 
 pub use body::ServerBody;
 pub use future::ServerFuture;
 pub use handler::{MethodDescriptor, RespondUnary, RespondUnboxed, TracedStream, Untraced};
-pub use layer::{ServerLayer, ServerService};
+pub use layer::ServerLayer;
+pub use service::ServerService;

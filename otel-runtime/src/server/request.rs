@@ -15,8 +15,7 @@ pub(super) struct IncomingRequest<'a> {
     /// Path and authority, if they are known.
     pub(super) uri: Option<&'a Uri>,
     pub(super) extensions: &'a Extensions,
-    /// Looked up only if they are needed: tonic searches the extensions for them.
-    connection: &'a dyn Connection,
+    connection: Connection<'a>,
 }
 
 impl<'a> IncomingRequest<'a> {
@@ -26,7 +25,7 @@ impl<'a> IncomingRequest<'a> {
             headers: request.metadata().as_ref(),
             uri: original_uri(request.extensions()),
             extensions: request.extensions(),
-            connection: request,
+            connection: Connection::OfRequest(request),
         }
     }
 
@@ -36,14 +35,14 @@ impl<'a> IncomingRequest<'a> {
             headers: request.headers(),
             uri: Some(request.uri()),
             extensions: request.extensions(),
-            connection: addrs,
+            connection: Connection::Known(addrs),
         }
     }
 
     /// Identifies the request that a handler got.
     #[inline]
     pub(super) fn origin(&self) -> RequestOrigin {
-        RequestOrigin::of_handler(self.uri)
+        RequestOrigin::at_handler(self.uri)
     }
 
     /// Returns `true` if this is the request that a layer got, after whatever other layers.
@@ -79,7 +78,16 @@ impl<'a> IncomingRequest<'a> {
 
     /// Returns the client's address.
     pub(super) fn peer(&self) -> Option<SocketAddr> {
-        self.connection.addrs().peer
+        self.addrs().peer
+    }
+
+    fn addrs(&self) -> ConnectionAddrs {
+        match self.connection {
+            Connection::Known(addrs) => *addrs,
+            Connection::OfRequest(request) => {
+                ConnectionAddrs::without_tls(self.extensions).unwrap_or_else(|| request.connection_addrs())
+            }
+        }
     }
 
     /// Returns `true` if a client sent the request, and `false` if the handler was called directly.
@@ -102,7 +110,7 @@ impl<'a> IncomingRequest<'a> {
                 .headers
                 .get(USER_AGENT)
                 .is_some_and(|agent| agent.as_bytes().starts_with(b"OTel-OTLP-Exporter-Rust/"))
-            && self.connection.addrs().same_host()
+            && self.addrs().same_host()
     }
 }
 
@@ -112,21 +120,32 @@ pub(super) fn is_otlp_path(path: &str) -> bool {
 }
 
 /// A source of a connection's addresses.
+enum Connection<'a> {
+    Known(&'a ConnectionAddrs),
+    /// Looked up only if they are needed: tonic searches the extensions for them.
+    OfRequest(&'a dyn HasConnection),
+}
+
+/// A request of tonic, whatever its message.
 ///
 /// A trait and not a closure, of which each method would have two copies: one that consumes it.
-trait Connection {
-    fn addrs(&self) -> ConnectionAddrs;
+trait HasConnection {
+    /// Returns the addresses of the connection, also if it has TLS.
+    fn connection_addrs(&self) -> ConnectionAddrs;
 }
 
-impl<T> Connection for Request<T> {
-    fn addrs(&self) -> ConnectionAddrs {
-        ConnectionAddrs::from_tonic(self)
+impl<T> HasConnection for Request<T> {
+    #[cfg(not(target_family = "wasm"))]
+    fn connection_addrs(&self) -> ConnectionAddrs {
+        ConnectionAddrs {
+            peer: self.remote_addr(),
+            local: self.local_addr(),
+        }
     }
-}
 
-impl Connection for ConnectionAddrs {
-    fn addrs(&self) -> ConnectionAddrs {
-        *self
+    #[cfg(target_family = "wasm")]
+    fn connection_addrs(&self) -> ConnectionAddrs {
+        ConnectionAddrs::default()
     }
 }
 
@@ -138,20 +157,7 @@ pub(super) struct ConnectionAddrs {
 }
 
 impl ConnectionAddrs {
-    /// Reads the addresses that tonic's server has put into the extensions.
-    #[cfg(not(target_family = "wasm"))]
-    fn from_tonic<T>(request: &Request<T>) -> Self {
-        ConnectionAddrs::without_tls(request.extensions()).unwrap_or_else(|| ConnectionAddrs {
-            peer: request.remote_addr(),
-            local: request.local_addr(),
-        })
-    }
-
-    #[cfg(target_family = "wasm")]
-    fn from_tonic<T>(_: &Request<T>) -> Self {
-        ConnectionAddrs::default()
-    }
-
+    /// Reads the addresses of a connection without TLS. `None` if it may have TLS.
     #[cfg(not(target_family = "wasm"))]
     fn without_tls(extensions: &Extensions) -> Option<Self> {
         if extensions.is_empty() {
@@ -169,17 +175,17 @@ impl ConnectionAddrs {
         None
     }
 
-    /// Like [`from_tonic`](Self::from_tonic), for an HTTP request.
+    /// Reads the addresses that tonic's server has put into the extensions of an HTTP request.
     ///
     /// Only tonic knows where the addresses of a TLS connection are, and only its own request type
-    /// tells: one is lent the extensions for that.
+    /// returns them. So an empty one gets the extensions for a moment.
     pub(super) fn from_http<B>(request: &mut http::Request<B>) -> Self {
         if let Some(addrs) = ConnectionAddrs::without_tls(request.extensions()) {
             return addrs;
         }
         let mut lent = Request::new(());
         std::mem::swap(lent.extensions_mut(), request.extensions_mut());
-        let addrs = ConnectionAddrs::from_tonic(&lent);
+        let addrs = lent.connection_addrs();
         std::mem::swap(lent.extensions_mut(), request.extensions_mut());
         addrs
     }

@@ -17,8 +17,8 @@ use crate::span::SpanAttributes;
 
 /// Starts the call of a request. Its span captures the request headers in `captured`.
 ///
-/// `is_public` tells that the caller is untrusted: the span becomes the root of a new trace, with a
-/// link to the caller's span.
+/// If `is_public`, the caller is untrusted: the span becomes the root of a new trace, with a link
+/// to the caller's span.
 #[inline]
 pub(super) fn start_call(
     params: CallParams,

@@ -105,6 +105,7 @@ fn otlp(
     let variable = |name: &str| format!("OTEL_EXPORTER_OTLP_{name}");
     let place = section.item.place.clone();
     let is_grpc = kind == "otlp_grpc";
+    variables.place(&variable("PROTOCOL"), place.clone());
     variables.set(
         &variable("PROTOCOL"),
         Some(if is_grpc { "grpc" } else { "http/protobuf" }),
@@ -136,15 +137,21 @@ fn otlp(
     section.unsupported("max_response_size");
     if signal == Signal::Metrics {
         temporality(section, variables)?;
-        if let Some(item) = section.get("default_histogram_aggregation") {
-            let known = [
-                ("explicit_bucket_histogram", true),
-                ("base2_exponential_bucket_histogram", false),
-            ];
-            if !item.one_of(&known)? {
-                item.warn("is not supported by OpenTelemetry's SDK for Rust; use a view");
-            }
-        }
+        histogram_aggregation(section)?;
+    }
+    Ok(())
+}
+
+fn histogram_aggregation(section: &mut Section<'_>) -> Result<(), InitError> {
+    let Some(item) = section.get("default_histogram_aggregation") else {
+        return Ok(());
+    };
+    let known = [
+        ("explicit_bucket_histogram", true),
+        ("base2_exponential_bucket_histogram", false),
+    ];
+    if !item.one_of(&known)? {
+        item.warn("is not supported by OpenTelemetry's SDK for Rust; use a view");
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ pub(super) fn general(section: Option<Item<'_>>) -> Result<Option<i64>, InitErro
 }
 
 /// Reads `tracer_provider.limits` into the variables of the specification.
-pub(super) fn of_spans(section: Option<Item<'_>>, general: Option<i64>) -> Result<EnvPairs, InitError> {
+pub(super) fn for_spans(section: Option<Item<'_>>, general: Option<i64>) -> Result<EnvPairs, InitError> {
     let mut variables = EnvPairs::default();
     variables.set("OTEL_ATTRIBUTE_COUNT_LIMIT", general);
     let Some(item) = section else { return Ok(variables) };
@@ -38,7 +38,7 @@ pub(super) fn of_spans(section: Option<Item<'_>>, general: Option<i64>) -> Resul
 }
 
 /// Reads `logger_provider.limits`, which the SDK does not support.
-pub(super) fn of_records(section: Option<Item<'_>>) -> Result<(), InitError> {
+pub(super) fn for_records(section: Option<Item<'_>>) -> Result<(), InitError> {
     let Some(item) = section else { return Ok(()) };
     let mut section = item.section()?;
     section.unsupported("attribute_count_limit");

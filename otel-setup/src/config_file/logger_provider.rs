@@ -11,7 +11,7 @@ pub(super) fn read(item: &Item<'_>) -> Result<Vec<Pipeline>, InitError> {
     let processors = section.required("processors")?.list()?;
     let pipelines = processors.iter().map(|item| processor(Signal::Logs, item));
     let pipelines = pipelines.collect::<Result<_, _>>()?;
-    limits::of_records(section.get("limits"))?;
+    limits::for_records(section.get("limits"))?;
     section.unsupported("logger_configurator/development");
     section.finish()?;
     Ok(pipelines)

@@ -107,7 +107,7 @@ fn spans() {
         [Exporter::Otlp, Exporter::Otlp, Exporter::Otlp, Exporter::Console]
     );
     assert_eq!(format!("{:?}", traces.sampler), "ParentBased(TraceIdRatioBased(0.25))");
-    let limits = crate::traces::limits(&traces.limits);
+    let limits = crate::span_limits::from_env(&traces.limits);
     assert_eq!(
         [
             limits.max_attributes_per_span,
@@ -169,12 +169,17 @@ fn metrics() {
     let config = load(include_str!("files/meter_provider.yaml"));
     let metrics = config.metrics.as_ref().unwrap();
     let exporters: Vec<Exporter> = metrics.pipelines.iter().map(|pipeline| pipeline.exporter).collect();
-    assert_eq!(exporters, [Exporter::Otlp, Exporter::Console, Exporter::Prometheus]);
+    assert_eq!(
+        exporters,
+        [Exporter::Otlp, Exporter::Console, Exporter::Otlp, Exporter::Prometheus]
+    );
     let env = &metrics.pipelines[0].env;
     assert_eq!(format!("{:?}", settings::temporality(env)), "LowMemory");
     assert_eq!(settings::timeout(Signal::Metrics, env).as_millis(), 500);
     assert_eq!(env.text("OTEL_METRIC_EXPORT_INTERVAL").unwrap(), "1000");
     let env = &metrics.pipelines[2].env;
+    assert_eq!(format!("{:?}", settings::temporality(env)), "Cumulative");
+    let env = &metrics.pipelines[3].env;
     assert_eq!(env.text("OTEL_EXPORTER_PROMETHEUS_HOST").unwrap(), "127.0.0.1");
     assert_eq!(env.text("OTEL_METRICS_EXEMPLAR_FILTER").unwrap(), "always_on");
     let strategy = metrics.prometheus.translation_strategy;
@@ -196,6 +201,58 @@ fn log_records() {
         "no limit"
     );
     assert_eq!(config.into_warnings().len(), 4);
+}
+
+/// Null is the default of each property, so the files above cause no warning.
+#[test]
+fn properties_that_the_sdk_lacks_are_ignored_with_a_warning() {
+    const EXPORTER: &str = "exporter: {otlp_grpc: }";
+    for (section, property) in [
+        ("resource: {schema_url: \"https://a/1\"}", "resource.schema_url"),
+        (
+            "resource: {detection/development: {}}",
+            "resource.detection/development",
+        ),
+        (
+            &format!(
+                "tracer_provider: {{processors: [{{batch: {{{EXPORTER}}}}}], tracer_configurator/development: {{}}}}"
+            ),
+            "tracer_provider.tracer_configurator/development",
+        ),
+        (
+            &format!(
+                "logger_provider: {{processors: [{{batch: {{{EXPORTER}}}}}], logger_configurator/development: {{}}}}"
+            ),
+            "logger_provider.logger_configurator/development",
+        ),
+        (
+            &format!(
+                "meter_provider: {{readers: [{{periodic: {{{EXPORTER}}}}}], meter_configurator/development: {{}}}}"
+            ),
+            "meter_provider.meter_configurator/development",
+        ),
+        (
+            &format!("meter_provider: {{readers: [{{periodic: {{{EXPORTER}, producers: []}}}}]}}"),
+            "meter_provider.readers[0].periodic.producers",
+        ),
+        (
+            &format!("meter_provider: {{readers: [{{periodic: {{{EXPORTER}, cardinality_limits: {{}}}}}}]}}"),
+            "meter_provider.readers[0].periodic.cardinality_limits",
+        ),
+        (
+            &format!(
+                "meter_provider: {{readers: [{{periodic: {{{EXPORTER}, max_export_batch_size/development: 1}}}}]}}"
+            ),
+            "meter_provider.readers[0].periodic.max_export_batch_size/development",
+        ),
+    ] {
+        let warnings = load(&format!("file_format: \"1.0\"\n{section}")).into_warnings();
+        let expected = format!("otel.yaml:2: {property} is not supported");
+        assert!(
+            warnings.len() == 1 && warnings[0].starts_with(&expected),
+            "{section}: {warnings:?}"
+        );
+    }
 }
 
 #[test]

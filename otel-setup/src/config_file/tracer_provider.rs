@@ -23,7 +23,7 @@ pub(super) fn read(item: &Item<'_>, general_limit: Option<i64>) -> Result<Traces
     let processors = section.required("processors")?.list()?;
     let pipelines = processors.iter().map(|item| processor(Signal::Traces, item));
     let pipelines = pipelines.collect::<Result<_, _>>()?;
-    let limits = limits::of_spans(section.get("limits"), general_limit)?.into_env();
+    let limits = limits::for_spans(section.get("limits"), general_limit)?.into_env();
     let sampler = match section.get("sampler") {
         Some(item) => samplers::sampler(&item)?,
         None => Sampler::ParentBased(Box::new(Sampler::AlwaysOn)),

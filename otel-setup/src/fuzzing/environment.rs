@@ -11,7 +11,7 @@ use crate::env::Env;
 use crate::exporter::Exporter;
 use crate::signal::Signal;
 use crate::subscriber::Directives;
-use crate::{resource, traces, unsupported};
+use crate::{resource, sampler, span_limits, unsupported};
 
 /// Checks that invalid values cause warnings, and that all resulting settings are valid.
 ///
@@ -42,7 +42,7 @@ pub fn check(bytes: &[u8]) {
 
     let env = env();
     unsupported::warn(&env);
-    traces::limits(&env);
+    span_limits::from_env(&env);
     let _ = env.boolean("OTEL_SDK_DISABLED");
     let directives = Directives::from_env(&env);
     // The valid directives cause no warnings when they are parsed again.
@@ -60,9 +60,9 @@ pub fn check(bytes: &[u8]) {
 }
 
 fn samplers(env: &Env) {
-    let ratio = traces::ratio(env);
+    let ratio = sampler::ratio(env);
     assert!((0.0..=1.0).contains(&ratio), "{ratio}");
-    let _ = traces::sampler(env);
+    let _ = sampler::from_env(env);
 }
 
 fn batches(env: &Env) {

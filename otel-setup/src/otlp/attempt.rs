@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
+#[cfg(feature = "http")]
 use http::StatusCode;
 use tonic::{Code, Status};
 
@@ -92,6 +93,7 @@ impl AttemptError {
     }
 
     /// Reads the answer of an HTTP server that is not success.
+    #[cfg(feature = "http")]
     pub(super) fn from_http(status: StatusCode, retry_after: Option<Duration>, words: &str) -> Self {
         let retry = match status.as_u16() {
             413 => Retry::Halves,
@@ -215,6 +217,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "http")]
     #[test]
     fn http_status_codes_are_retried_as_otlp_says() {
         let second = Some(Duration::from_secs(1));

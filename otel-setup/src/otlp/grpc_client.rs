@@ -14,10 +14,10 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Extensions, Request, Status};
 
 use super::attempt::AttemptError;
-use super::http_client::{USER_AGENT, tcp};
 use super::proxy;
 use super::request::grpc_path;
 use super::settings::Settings;
+use super::tcp::{USER_AGENT, tcp};
 use crate::error::InitError;
 use crate::signal::Signal;
 

@@ -10,7 +10,6 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Collected, Full, Limited};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use tokio::time;
 
@@ -18,12 +17,10 @@ use super::attempt::{AttemptError, Retry, clean};
 use super::google_rpc;
 use super::proxy::{self, Connector};
 use super::settings::Settings;
+use super::tcp::{USER_AGENT, tcp};
 #[cfg(feature = "tls")]
 use super::tls::Tls;
 use crate::export_failure::Cause;
-
-/// The user agent that OTLP's specification recommends.
-pub(super) const USER_AGENT: &str = concat!("OTel-OTLP-Exporter-Rust/", env!("CARGO_PKG_VERSION"));
 
 /// The content type of OTLP over HTTP.
 const PROTOBUF: &str = "application/x-protobuf";
@@ -230,19 +227,6 @@ fn retry_after(value: &HeaderValue) -> Option<Duration> {
     }
     let date = httpdate::parse_http_date(value).ok()?;
     Some(date.duration_since(SystemTime::now()).unwrap_or_default())
-}
-
-/// Returns a connector of TCP connections.
-pub(super) fn tcp(settings: &Settings) -> HttpConnector {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    connector.set_connect_timeout(Some(settings.timeout / 2));
-    // HTTP/1.1 has no pings. This leaves time for another connection.
-    #[cfg(target_os = "linux")]
-    connector.set_tcp_user_timeout(Some(settings.timeout * 3 / 10));
-    // TLS and proxies have other schemes.
-    connector.enforce_http(false);
-    connector
 }
 
 /// Returns a client without connections.

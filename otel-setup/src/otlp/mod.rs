@@ -2,7 +2,7 @@
 //!
 //! * Configuration: `settings`, from `protocol`, `endpoint`, `user_info`, `headers`, `tls` and
 //!   `signal_var`.
-//! * Transport: `transport`, from `grpc_client` and `http_client`, directly or through a `proxy`.
+//! * Transport: `transport`, from `grpc_client` and `http_client`, over `tcp` or through a `proxy`.
 //! * Delivery: `exporter` makes a `request` of the SDK's data, and `delivery` sends it until the
 //!   receiver has accepted it. `attempt` says what a failure means, with `google_rpc` and `probe`.
 
@@ -14,6 +14,7 @@ mod exporter;
 mod google_rpc;
 mod grpc_client;
 pub(crate) mod headers;
+#[cfg(feature = "http")]
 mod http_client;
 mod probe;
 pub(crate) mod protocol;
@@ -22,6 +23,7 @@ mod proxy;
 mod request;
 pub(crate) mod settings;
 mod signal_var;
+mod tcp;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(not(feature = "tls"))]

@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderValue, Uri};
+#[cfg(feature = "http")]
+use http::HeaderValue;
+use http::Uri;
 pub(super) use hyper_util::client::legacy::connect::HttpConnector as Connector;
 
 use crate::env::Env;
@@ -33,11 +35,13 @@ impl Proxy {
         None
     }
 
+    #[cfg(feature = "http")]
     pub(super) fn authorization(&self, _: &Uri) -> Option<&HeaderValue> {
         match *self {}
     }
 }
 
+#[cfg(feature = "http")]
 pub(super) fn for_http(tcp: Connector, _: Option<Proxy>) -> Connector {
     tcp
 }

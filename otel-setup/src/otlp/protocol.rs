@@ -12,7 +12,8 @@ pub enum Protocol {
     /// recommends `http/protobuf` as the default unless there are strong reasons. Here, the service
     /// has a gRPC client already.
     Grpc,
-    /// `http/protobuf`. The default endpoint is `http://localhost:4318`.
+    /// `http/protobuf`. The default endpoint is `http://localhost:4318`. Requires the Cargo feature
+    /// `http`.
     HttpProtobuf,
 }
 

@@ -36,6 +36,7 @@ pub(super) struct Settings {
     pub(super) endpoint: Uri,
     pub(super) headers: HeaderMap,
     pub(super) timeout: Duration,
+    #[cfg_attr(not(any(feature = "gzip", feature = "http")), allow(dead_code))]
     pub(super) is_compressed: bool,
     #[cfg_attr(not(feature = "tls"), allow(dead_code))]
     pub(super) tls: Option<Tls>,
@@ -45,6 +46,10 @@ pub(super) struct Settings {
 impl Settings {
     pub(super) fn resolve(signal: Signal, options: &Options, env: &Env) -> Result<Self, InitError> {
         let protocol = options.protocol.unwrap_or_else(|| protocol(signal, env));
+        #[cfg(not(feature = "http"))]
+        if protocol == Protocol::HttpProtobuf {
+            return Err(requires_http(signal, options, env));
+        }
         let endpoint = endpoint(signal, protocol, options.endpoint.as_deref(), env)?;
         let (endpoint, authorization) = take_user_info(endpoint);
         let mut headers = headers(signal, &options.headers, env)?;
@@ -77,6 +82,18 @@ pub(crate) fn protocol(signal: Signal, env: &Env) -> Protocol {
         }
     });
     protocol.unwrap_or(Protocol::Grpc)
+}
+
+/// Returns the error of a protocol that is not compiled in: with gRPC instead, nothing would
+/// arrive.
+#[cfg(not(feature = "http"))]
+fn requires_http(signal: Signal, options: &Options, env: &Env) -> InitError {
+    const PROBLEM: &str = "requires the Cargo feature `http` of otel-setup";
+    let variable = SignalVar::new(signal, "PROTOCOL");
+    match variable.text(env).filter(|_| options.protocol.is_none()) {
+        Some((name, value)) => InitError::invalid_variable(name, &value, PROBLEM),
+        None => InitError::new(format!("the protocol http/protobuf {PROBLEM}")),
+    }
 }
 
 pub(crate) fn timeout(signal: Signal, env: &Env) -> Duration {

@@ -17,6 +17,7 @@ use crate::signal::Signal;
 /// optional client certificate.
 #[derive(Debug)]
 pub(super) struct Tls {
+    #[cfg_attr(not(feature = "http"), allow(dead_code, reason = "building it checks the files"))]
     http: ClientConfig,
     grpc: ClientTlsConfig,
 }
@@ -53,6 +54,7 @@ impl Tls {
         }
     }
 
+    #[cfg(feature = "http")]
     pub(super) fn for_http(&self) -> ClientConfig {
         self.http.clone()
     }
@@ -62,6 +64,7 @@ impl Tls {
     }
 
     /// Returns a configuration that trusts no certificate.
+    #[cfg(feature = "http")]
     pub(super) fn without_roots() -> ClientConfig {
         with_roots(RootCertStore::empty()).with_no_client_auth()
     }

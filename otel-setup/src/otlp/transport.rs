@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::attempt::AttemptError;
 use super::grpc_client::GrpcClient;
+#[cfg(feature = "http")]
 use super::http_client::HttpClient;
 use super::protocol::Protocol;
 use super::settings::Settings;
@@ -14,6 +15,7 @@ use crate::signal::Signal;
 #[derive(Debug)]
 pub(super) enum Transport {
     Grpc(Box<GrpcClient>),
+    #[cfg(feature = "http")]
     Http(Box<HttpClient>),
 }
 
@@ -22,7 +24,10 @@ impl Transport {
     pub(super) fn new(signal: Signal, settings: &Settings) -> Result<Self, InitError> {
         Ok(match settings.protocol {
             Protocol::Grpc => Transport::Grpc(Box::new(GrpcClient::new(signal, settings)?)),
+            #[cfg(feature = "http")]
             Protocol::HttpProtobuf => Transport::Http(Box::new(HttpClient::new(settings))),
+            #[cfg(not(feature = "http"))]
+            Protocol::HttpProtobuf => unreachable!("`Settings` rejects it"),
         })
     }
 
@@ -30,6 +35,7 @@ impl Transport {
     pub(super) fn body(&self, message: Vec<u8>) -> Bytes {
         match self {
             Transport::Grpc(_) => message.into(),
+            #[cfg(feature = "http")]
             Transport::Http(client) => client.body(message),
         }
     }
@@ -38,6 +44,7 @@ impl Transport {
     pub(super) async fn send(&self, body: Bytes) -> Result<Bytes, AttemptError> {
         match self {
             Transport::Grpc(client) => client.send(body).await,
+            #[cfg(feature = "http")]
             Transport::Http(client) => client.send(body).await,
         }
     }

@@ -74,7 +74,7 @@ impl Exemplars {
     }
 
     /// Returns the exemplars of a data point: the SDK's, or those of otel-runtime.
-    pub(crate) fn of<T: Number>(
+    pub(crate) fn for_point<T: Number>(
         &self,
         scope: &InstrumentationScope,
         metric: &str,

@@ -108,7 +108,7 @@ pub(crate) fn families<'a>(
     let mut families: BTreeMap<String, Family<'a>> = BTreeMap::new();
     for scope in scopes {
         for metric in scope.metrics() {
-            let kind = Kind::of(metric);
+            let kind = Kind::from_metric(metric);
             let Some(name) = metric_name(metric.name(), metric.unit(), kind, strategy) else {
                 names.warn(format!(
                     "Prometheus has no name for the metric {:?}; dropping it",

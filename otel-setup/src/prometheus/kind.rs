@@ -21,15 +21,15 @@ impl Kind {
         }
     }
 
-    pub(crate) fn of(metric: &Metric) -> Self {
+    pub(crate) fn from_metric(metric: &Metric) -> Self {
         match metric.data() {
-            AggregatedMetrics::F64(data) => Kind::of_data(data),
-            AggregatedMetrics::U64(data) => Kind::of_data(data),
-            AggregatedMetrics::I64(data) => Kind::of_data(data),
+            AggregatedMetrics::F64(data) => Kind::from_data(data),
+            AggregatedMetrics::U64(data) => Kind::from_data(data),
+            AggregatedMetrics::I64(data) => Kind::from_data(data),
         }
     }
 
-    fn of_data<T>(data: &MetricData<T>) -> Self {
+    fn from_data<T>(data: &MetricData<T>) -> Self {
         match data {
             MetricData::Sum(sum) if sum.is_monotonic() => Kind::Counter,
             MetricData::Sum(_) => Kind::UpDownCounter,

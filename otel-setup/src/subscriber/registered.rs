@@ -1,7 +1,12 @@
 //! Detects layers that are added to a subscriber in a way that does not work.
 //!
 //! A layer with a filter of its own needs to be part of the subscriber when that is built. One that
-//! a `reload::Layer` gets later records nothing, and panics in debug builds.
+//! a `reload::Layer` gets later records nothing, and panics in debug builds. It gets no id then,
+//! since only `Layer::on_layer` could give it one: [tokio-rs/tracing#1629], open as of
+//! tracing-subscriber 0.3.23. A layer around the filter could avoid the panic, but it would need
+//! `unsafe` to show the subscriber that there is a filter (`Layer::downcast_raw`).
+//!
+//! [tokio-rs/tracing#1629]: https://github.com/tokio-rs/tracing/issues/1629
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -48,7 +53,8 @@ impl<S> Filter<S> for Registration {
             let _ = writeln!(
                 io::stderr(),
                 "a layer of otel-setup was added to a subscriber that had already been built, by a `reload::Layer`; \
-                 it records nothing, since layers with filters must be there when the subscriber is built"
+                 it records nothing, since layers with filters must be there when the subscriber is built; add it then, \
+                 and reload a filter around it: `.with_filter(reload_layer)`"
             );
         }
         Interest::never()

@@ -33,7 +33,7 @@ pub(super) struct Sdk {
 
 impl Sdk {
     /// Creates providers for one test.
-    pub(super) fn of_one_test(propagator: impl TextMapPropagator + Send + Sync + 'static) -> Arc<Self> {
+    pub(super) fn for_one_test(propagator: impl TextMapPropagator + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Sdk::new(false, |tracers, meters| {
             Instrumentation::builder()
                 .tracer_provider(tracers)
@@ -44,7 +44,7 @@ impl Sdk {
     }
 
     /// Returns the global providers, with nothing recorded.
-    pub(super) fn of_the_process() -> Arc<Self> {
+    pub(super) fn global() -> Arc<Self> {
         static GLOBAL: LazyLock<Arc<Sdk>> = LazyLock::new(|| {
             Arc::new(Sdk::new(true, |tracers, meters| {
                 global::set_tracer_provider(tracers.clone());

@@ -57,7 +57,7 @@ impl TestTelemetry {
     #[must_use]
     pub fn with_propagator(propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
         TestTelemetry {
-            sdk: Sdk::of_one_test(propagator),
+            sdk: Sdk::for_one_test(propagator),
             limit: LIMIT,
             _turn: None,
         }
@@ -88,7 +88,7 @@ impl TestTelemetry {
     pub fn global() -> Self {
         let turn = Turn::wait();
         TestTelemetry {
-            sdk: Sdk::of_the_process(),
+            sdk: Sdk::global(),
             limit: LIMIT,
             _turn: Some(turn),
         }

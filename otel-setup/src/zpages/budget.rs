@@ -42,7 +42,7 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    fn new(limit: usize) -> Self {
+    pub(super) fn new(limit: usize) -> Self {
         Pool {
             limit,
             used: AtomicUsize::new(0),

@@ -4,6 +4,7 @@
 //! durations of RPCs. [`pages`] draws both, and [`site`] answers requests.
 
 mod budget;
+mod contents;
 mod host;
 mod html;
 mod log_line;
@@ -24,6 +25,7 @@ mod start;
 mod table;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use opentelemetry_sdk::logs::LoggerProviderBuilder;
 use opentelemetry_sdk::metrics::MeterProviderBuilder;
@@ -149,10 +151,13 @@ impl Zpages {
         }));
         observer::set(registry);
         endpoint.spawn(async move {
-            let mut interval = tokio::time::interval_at(tokio::time::Instant::now() + TICK, TICK);
-            loop {
-                interval.tick().await;
-                rpcz.tick();
+            let mut seconds = tokio::time::interval(Duration::from_secs(1));
+            for second in 0_u64.. {
+                seconds.tick().await;
+                registry.tick();
+                if second > 0 && second.is_multiple_of(TICK.as_secs()) {
+                    rpcz.tick();
+                }
             }
         });
         Ok(Some(endpoint))

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use opentelemetry::Value;
 use opentelemetry::trace::Status;
 use opentelemetry_sdk::trace::SpanData;
 
@@ -39,13 +40,14 @@ impl<'a> Outcome<'a> {
         let attribute = |key| {
             let mut attributes = span.attributes.iter().rev();
             let found = attributes.find(|attribute| attribute.key.as_str() == key);
-            found.map(|attribute| attribute.value.as_str())
+            found.map(|attribute| &attribute.value)
         };
         match attribute("rpc.status_code") {
-            Some(code) if code == "OK" => {}
-            Some(code) => return Outcome::Failure(code),
+            Some(Value::String(code)) if code.as_str() == "OK" => {}
+            Some(code) => return Outcome::Failure(code.as_str()),
             None if matches!(span.status, Status::Error { .. }) => {
-                return Outcome::Failure(attribute("error.type").unwrap_or("error".into()));
+                let code = attribute("error.type").map(Value::as_str);
+                return Outcome::Failure(code.unwrap_or("error".into()));
             }
             None => {}
         }

@@ -1,22 +1,24 @@
 //! Everything that the pages know of spans.
 
+use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use opentelemetry::InstrumentationScope;
 use opentelemetry::trace::{SpanId, SpanKind, TraceId};
 use opentelemetry_sdk::logs::SdkLogRecord;
 use opentelemetry_sdk::trace::SpanData;
-use otel_runtime::observer::{CallObserver, MethodObserver, RunningCall, StartedCall};
+use otel_runtime::observer::{CallObserver, MethodObserver, StartedCall};
 
 use crate::zpages::budget::Budget;
+use crate::zpages::contents::Contents;
 use crate::zpages::log_line::LogLine;
-use crate::zpages::row::Row;
+use crate::zpages::row::{Bucket, Row};
 use crate::zpages::rows::Rows;
-use crate::zpages::running::{Entry, Places, Running};
-use crate::zpages::sample::{Inside, Sample};
-use crate::zpages::start::Start;
-use crate::zpages::table::Table;
+use crate::zpages::running::{Ended, Running, RunningSpans};
+use crate::zpages::sample::Sample;
+use crate::zpages::size;
+use crate::zpages::start::{Call, Start};
 
 /// Running spans, counts, and samples.
 ///
@@ -24,9 +26,11 @@ use crate::zpages::table::Table;
 #[derive(Debug)]
 pub(super) struct Registry {
     pub(super) rows: Rows,
-    running: Places,
+    running: RunningSpans,
     /// The running spans beyond the room of the table.
     uncounted: AtomicI64,
+    /// A clock of whole seconds, for the samples.
+    seconds: AtomicU64,
     pub(super) budget: &'static Budget,
 }
 
@@ -37,100 +41,101 @@ impl Registry {
         let budget: &Budget = Box::leak(Box::new(Budget::new(limit)));
         Box::leak(Box::new(Registry {
             rows: Rows::new(),
-            running: Places {
-                table: Table::new(budget.entries),
-                details: &budget.details,
-            },
+            running: RunningSpans::new(budget),
             uncounted: AtomicI64::new(0),
+            seconds: AtomicU64::new(0),
             budget,
         }))
     }
 
     /// Adds a span that starts, of which this is a copy.
     pub(super) fn start(&'static self, span: SpanData) {
-        let id = span.span_context.span_id();
+        let (id, trace) = (span.span_context.span_id(), span.span_context.trace_id());
         let row = self.rows.of(&span, &self.budget.rows);
-        let root = self.root(
-            span.parent_span_id,
-            span.parent_span_is_remote,
-            span.span_context.trace_id(),
-        );
-        self.add(id, row, Running::new(&self.running, row, Start::of(span), root));
+        let first = self.first_above(span.parent_span_id, span.parent_span_is_remote, trace);
+        let (start, bytes) = Start::of(span);
+        let is_added = self.running.start(id, row, first, bytes, || start);
+        self.count(row, is_added);
     }
 
-    /// Adds a span that starts, and returns whether its details are kept.
+    /// Adds an RPC that starts.
     #[inline]
-    fn add(&self, id: SpanId, row: &'static Row, details: Option<Arc<Running>>) -> bool {
-        let is_detailed = details.is_some();
-        let fits = self
-            .running
-            .table
-            .insert(id, details.map_or(Entry::Counted(row), Entry::Detailed));
-        if fits {
+    fn start_call(&self, row: &'static Row, name: Cow<'static, str>, kind: SpanKind, mut call: StartedCall<'_>) {
+        let (span_context, parent) = (call.span_context, call.parent);
+        let first = self.first_above(parent.span_id(), parent.is_remote(), span_context.trace_id());
+        let bytes = size::name(&name) + size::trace_state(span_context);
+        let start = || Start::Call(Call::new(name, kind, &mut call));
+        let is_added = self.running.start(span_context.span_id(), row, first, bytes, start);
+        self.count(row, is_added);
+    }
+
+    /// Counts a span that starts.
+    #[inline]
+    fn count(&self, row: &'static Row, is_added: bool) {
+        if is_added {
             row.start();
         } else {
             self.uncounted.fetch_add(1, Ordering::Relaxed);
         }
-        fits && is_detailed
     }
 
-    /// Returns the first span of this process above a new one.
+    /// Returns the contents of the first span of this process above a new one.
     #[inline]
-    fn root(&self, parent: SpanId, is_remote: bool, trace: TraceId) -> Option<Arc<Running>> {
+    fn first_above(&self, parent: SpanId, is_remote: bool, trace: TraceId) -> Option<Arc<Contents>> {
         if parent == SpanId::INVALID || is_remote {
             return None;
         }
-        let parent = self.running.table.get(parent)?.details()?;
-        let is_same_trace = parent.span_context().trace_id() == trace;
-        is_same_trace.then(|| parent.root_of())
+        self.running.contents_above(parent, trace)
     }
 
     pub(super) fn end(&self, span: &SpanData) {
-        let entry = self.running.table.remove(span.span_context.span_id());
-        let (row, details) = match entry {
-            Some(Entry::Detailed(details)) => {
-                details.set_ended();
-                (Some(details.row), Some(details))
-            }
-            Some(Entry::Counted(row)) => (Some(row), None),
-            None => {
-                self.uncounted.fetch_sub(1, Ordering::Relaxed);
-                (None, None)
-            }
-        };
-        if let Some(row) = row {
-            row.end();
+        let ended = self.running.end(span.span_context.span_id());
+        if let Some(ended) = &ended {
+            ended.row.end();
+        } else {
+            self.uncounted.fetch_sub(1, Ordering::Relaxed);
         }
         // A method may become known after the start of its span.
-        let row = match row {
-            Some(row) if row.is_of(span) => row,
+        let row = match &ended {
+            Some(ended) if ended.row.is_of(span) => ended.row,
             _ => self.rows.of(span, &self.budget.rows),
         };
-        if let Some(bucket) = row.count(span, &self.budget.rows) {
-            let max = self.budget.samples.limit() / 8;
-            let sample = sample(span, details.as_deref(), max);
-            self.rows.keep(row, bucket, sample, &self.budget.samples);
+        let second = self.seconds.load(Ordering::Relaxed);
+        if let Some(bucket) = row.count(span, second, &self.budget.rows) {
+            self.keep(row, bucket, span, ended.as_ref());
         }
-        if let Some(root) = details.as_deref().and_then(Running::root) {
-            root.add_ended(span);
+        if let Some(first) = ended.and_then(|ended| ended.first) {
+            first.add_ended(span);
         }
+    }
+
+    /// Keeps a sample of a span that ended.
+    #[cold]
+    fn keep(&self, row: &'static Row, bucket: Bucket, span: &SpanData, ended: Option<&Ended>) {
+        let id = span.span_context.span_id();
+        let (spans, inside) = ended.map(|ended| ended.inside(id)).unwrap_or_default();
+        let sample = Sample::new(span, spans, inside, self.budget.samples.limit() / 8);
+        let second = self.seconds.load(Ordering::Relaxed);
+        self.rows.keep(row, bucket, sample, second, &self.budget.samples);
     }
 
     /// Adds a log record to the span that it belongs to, if that one runs.
     pub(super) fn log(&self, record: &SdkLogRecord, scope: &InstrumentationScope) {
         let Some(context) = record.trace_context() else { return };
-        let Some(running) = self.running.table.get(context.span_id).and_then(Entry::details) else {
-            return;
-        };
-        let line = LogLine::new(record, scope, context.span_id);
-        running.root_of().add_log(line);
+        if let Some(contents) = self.running.contents(context.span_id) {
+            contents.add_log(LogLine::new(record, scope, context.span_id));
+        }
+    }
+
+    /// Lets another second pass, after which buckets that are full get new samples.
+    pub(super) fn tick(&self) {
+        self.seconds.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Returns the running spans that have details, the oldest first.
-    pub(super) fn running(&self) -> Vec<Arc<Running>> {
-        let all = self.running.table.all().into_iter();
-        let mut running: Vec<_> = all.filter_map(Entry::details).collect();
-        running.sort_by_key(|running| running.start_time());
+    pub(super) fn running(&self) -> Vec<Running> {
+        let mut running = self.running.all();
+        running.sort_by_key(Running::start_time);
         running
     }
 
@@ -141,48 +146,45 @@ impl Registry {
 }
 
 impl CallObserver for Registry {
-    fn method(&'static self, name: &str, kind: SpanKind) -> Box<dyn MethodObserver> {
-        let row = self.rows.named(name, &kind, true, &self.budget.rows);
-        Box::new(ObservedMethod { registry: self, row })
+    fn method(&'static self, name: &'static str, kind: SpanKind) -> Box<dyn MethodObserver> {
+        let row = self.rows.named(&name.into(), &kind, true, &self.budget.rows);
+        let registry = self;
+        Box::new(Method {
+            registry,
+            row,
+            name,
+            kind,
+        })
+    }
+
+    fn start(&self, name: &str, kind: SpanKind, call: StartedCall<'_>) {
+        let name = name.to_owned().into();
+        let row = self.rows.named(&name, &kind, true, &self.budget.rows);
+        self.start_call(row, name, kind, call);
+    }
+
+    fn set_method(&self, span: SpanId, name: &'static str) {
+        self.running.set_method(span, name);
+    }
+
+    fn discard(&self, span: SpanId) {
+        if let Some(ended) = self.running.end(span) {
+            ended.row.end();
+        }
     }
 }
 
-/// The row of a method.
-struct ObservedMethod {
+/// A method, whose RPCs share a row.
+struct Method {
     registry: &'static Registry,
     row: &'static Row,
+    name: &'static str,
+    kind: SpanKind,
 }
 
-impl MethodObserver for ObservedMethod {
-    fn start(&self, call: StartedCall) -> Option<Arc<dyn RunningCall>> {
-        let ObservedMethod { registry, row } = *self;
-        let id = call.span_context.span_id();
-        let root = registry.root(
-            call.parent_span_id,
-            call.parent_span_is_remote,
-            call.span_context.trace_id(),
-        );
-        let running = Running::new(&registry.running, row, Start::Call(call), root);
-        let is_kept = registry.add(id, row, running.clone());
-        running
-            .filter(|_| is_kept)
-            .map(|running| running as Arc<dyn RunningCall>)
+impl MethodObserver for Method {
+    fn start(&self, call: StartedCall<'_>) {
+        self.registry
+            .start_call(self.row, self.name.into(), self.kind.clone(), call);
     }
-}
-
-/// Returns a sample of a span that ended, with the contents of its first span that belong to it.
-#[cold]
-fn sample(span: &SpanData, details: Option<&Running>, max: usize) -> Sample {
-    let Some(details) = details else {
-        return Sample::new(span, Vec::new(), Inside::default(), max);
-    };
-    let Some(root) = details.root() else {
-        let (ended, inside) = details.inside();
-        return Sample::new(span, ended, inside, max);
-    };
-    let inside = Inside {
-        logs: root.logs_of(span.span_context.span_id()),
-        ..Inside::default()
-    };
-    Sample::new(span, Vec::new(), inside, max)
 }

@@ -1,10 +1,10 @@
 //! The spans of one name: how many run, how they ended, and samples of them.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::mem::size_of;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use opentelemetry::trace::SpanKind;
 use opentelemetry_sdk::trace::SpanData;
@@ -19,8 +19,6 @@ const MAX_SAMPLES: usize = 5;
 /// The number of codes of a row. More are counted as [`OTHER_CODES`].
 const MAX_CODES: usize = 24;
 const OTHER_CODES: &str = "_OTHER";
-/// The time between two samples of a bucket that is full, in microseconds.
-const INTERVAL: u64 = 1_000_000;
 /// The bytes of a code beside its text.
 const CODE_BYTES: usize = size_of::<(Box<str>, Count)>() + 16;
 /// The bytes of a row beside its name: itself, its entries in two tables, and [`OTHER_CODES`].
@@ -28,7 +26,7 @@ pub(super) const ROW_BYTES: usize = size_of::<Row>() + 48 + CODE_BYTES + OTHER_C
 
 #[derive(Debug)]
 pub(super) struct Row {
-    pub(super) name: Box<str>,
+    pub(super) name: Cow<'static, str>,
     pub(super) kind: SpanKind,
     pub(super) is_rpc: bool,
     /// The spans that run now.
@@ -43,7 +41,7 @@ pub(super) struct Row {
 #[derive(Debug, Default)]
 struct Count {
     count: AtomicU64,
-    /// The time of the next sample, in microseconds since 1970.
+    /// The second of the next sample.
     next_sample: AtomicU64,
 }
 
@@ -76,20 +74,19 @@ impl Counts {
 }
 
 impl Count {
-    /// Counts a span that ended at `time`, and returns whether a sample is due.
+    /// Counts a span that ended in `second`, and returns whether a sample is due.
     #[inline]
-    fn add(&self, time: u64) -> bool {
+    fn add(&self, second: u64) -> bool {
         self.count.fetch_add(1, Ordering::Relaxed);
-        let next = self.next_sample.load(Ordering::Relaxed);
-        // If the clock was set back, the next sample may seem far away.
-        time >= next || next - time > INTERVAL
+        second >= self.next_sample.load(Ordering::Relaxed)
     }
 }
 
 impl Row {
-    pub(super) fn new(name: &str, kind: SpanKind, is_rpc: bool) -> Self {
+    /// Creates the row of a name, which is not longer than [`cut`] leaves it.
+    pub(super) fn new(name: Cow<'static, str>, kind: SpanKind, is_rpc: bool) -> Self {
         Row {
-            name: cut(name).into(),
+            name,
             kind,
             is_rpc,
             running: AtomicI64::new(0),
@@ -107,7 +104,8 @@ impl Row {
 
     #[inline]
     pub(super) fn is(&self, name: &str, kind: &SpanKind) -> bool {
-        *self.name == *name && self.kind == *kind
+        // Most names of methods are in one place, which need not be read.
+        (std::ptr::eq::<str>(self.name.as_ref(), name) || *self.name == *name) && self.kind == *kind
     }
 
     #[inline]
@@ -120,17 +118,16 @@ impl Row {
         self.running.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Counts a span that ended. Returns the bucket for a sample, if one is due.
+    /// Counts a span that ended in `second`. Returns the bucket for a sample, if one is due.
     #[inline]
-    pub(super) fn count(&self, span: &SpanData, pool: &Pool) -> Option<Bucket> {
-        let time = microseconds(span.end_time);
+    pub(super) fn count(&self, span: &SpanData, second: u64, pool: &Pool) -> Option<Bucket> {
         match Outcome::of(span) {
-            Outcome::Success(bucket) => self.latencies[bucket].add(time).then_some(Bucket::Latency(bucket)),
-            Outcome::Failure(code) => self.count_failure(&code, time, pool),
+            Outcome::Success(bucket) => self.latencies[bucket].add(second).then_some(Bucket::Latency(bucket)),
+            Outcome::Failure(code) => self.count_failure(&code, second, pool),
         }
     }
 
-    fn count_failure(&self, code: &str, time: u64, pool: &Pool) -> Option<Bucket> {
+    fn count_failure(&self, code: &str, second: u64, pool: &Pool) -> Option<Bucket> {
         let mut kept = self.kept();
         let code = cut(code);
         let find = |kept: &Kept, code: &str| kept.failures.iter().position(|(known, _)| **known == *code);
@@ -142,12 +139,13 @@ impl Row {
                 kept.failures.len() - 1
             })
         });
-        kept.failures[index].1.add(time).then_some(Bucket::Failure(index))
+        kept.failures[index].1.add(second).then_some(Bucket::Failure(index))
     }
 
     /// Adds a sample, whose bytes are reserved, in place of the oldest if the bucket is full.
-    pub(super) fn keep(&self, bucket: Bucket, sample: Arc<Sample>, pool: &Pool) {
-        let next = microseconds(sample.end_time()).saturating_add(INTERVAL);
+    ///
+    /// A full bucket gets no other one in this second.
+    pub(super) fn keep(&self, bucket: Bucket, sample: Arc<Sample>, second: u64, pool: &Pool) {
         let mut kept = self.kept();
         let count = kept.samples.iter().filter(|(of, _)| *of == bucket).count();
         if count >= MAX_SAMPLES {
@@ -160,7 +158,7 @@ impl Row {
                 Bucket::Latency(index) => &self.latencies[index],
                 Bucket::Failure(index) => &kept.failures[index].1,
             };
-            counted.next_sample.store(next, Ordering::Relaxed);
+            counted.next_sample.store(second + 1, Ordering::Relaxed);
         }
     }
 
@@ -222,8 +220,28 @@ impl Row {
     }
 }
 
-#[inline]
-fn microseconds(time: SystemTime) -> u64 {
-    let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    since_1970.as_secs() * 1_000_000 + u64::from(since_1970.subsec_micros())
+#[cfg(test)]
+mod tests {
+    use opentelemetry::trace::{Tracer, TracerProvider};
+    use opentelemetry_sdk::trace::SdkTracerProvider;
+
+    use super::*;
+    use crate::zpages::sample::Inside;
+
+    #[test]
+    fn a_full_bucket_takes_one_sample_in_a_second() {
+        let (row, pool) = (Row::new("job".into(), SpanKind::Internal, false), Pool::new(1_000_000));
+        let tracer = SdkTracerProvider::builder().build().tracer("app");
+        let span = tracer.start("job").exported_data().unwrap();
+        let end = |second| {
+            let bucket = row.count(&span, second, &pool);
+            let sample = || Sample::new(&span, Vec::new(), Inside::default(), 1000);
+            bucket.inspect(|bucket| row.keep(*bucket, Arc::new(sample()), second, &pool))
+        };
+        let is_kept = [0, 0, 0, 0, 0, 0, 0, 1, 1, 3, 3].map(|second| end(second).is_some());
+        let expected = [true, true, true, true, true, false, false, true, false, true, false];
+        assert_eq!(is_kept, expected);
+        assert_eq!(row.samples(Bucket::Latency(0)).len(), MAX_SAMPLES);
+        assert_eq!(row.counts().latencies[0], 11);
+    }
 }

@@ -1,5 +1,6 @@
 //! The rows of all names.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
@@ -30,7 +31,7 @@ pub(super) struct Rows {
 
 impl Rows {
     pub(super) fn new() -> Self {
-        let other: &Row = Box::leak(Box::new(Row::new(OTHER_NAMES, SpanKind::Internal, false)));
+        let other: &Row = Box::leak(Box::new(Row::new(OTHER_NAMES.into(), SpanKind::Internal, false)));
         Rows {
             hasher: RandomState::new(),
             shards: Default::default(),
@@ -51,7 +52,8 @@ impl Rows {
     }
 
     /// Returns the row of a name and a kind.
-    pub(super) fn named(&self, name: &str, kind: &SpanKind, is_rpc: bool, pool: &Pool) -> &'static Row {
+    #[expect(clippy::ptr_arg, reason = "a borrowed name lives as long as a row")]
+    pub(super) fn named(&self, name: &Cow<'static, str>, kind: &SpanKind, is_rpc: bool, pool: &Pool) -> &'static Row {
         let hash = self.hash(name, kind);
         let found = self.get_hashed(hash, name, kind);
         found.unwrap_or_else(|| self.add(hash, name, kind, is_rpc, pool))
@@ -85,14 +87,20 @@ impl Rows {
     }
 
     #[cold]
-    fn add(&self, hash: u64, name: &str, kind: &SpanKind, is_rpc: bool, pool: &Pool) -> &'static Row {
+    #[expect(clippy::ptr_arg, reason = "a borrowed name lives as long as a row")]
+    fn add(&self, hash: u64, name: &Cow<'static, str>, kind: &SpanKind, is_rpc: bool, pool: &Pool) -> &'static Row {
         let mut shard = self.shard(hash).write().unwrap_or_else(PoisonError::into_inner);
         match shard.entry(hash) {
             Entry::Occupied(entry) => entry.get(),
             Entry::Vacant(entry) => {
+                // Counted as if it were on the heap, whether it is or not.
                 if !pool.reserve(ROW_BYTES + cut(name).len()) {
                     return self.other;
                 }
+                let name = match name {
+                    Cow::Borrowed(name) => cut(name).into(),
+                    Cow::Owned(name) => cut(name).to_owned().into(),
+                };
                 let row: &Row = Box::leak(Box::new(Row::new(name, kind.clone(), is_rpc)));
                 entry.insert(row);
                 self.all.write().unwrap_or_else(PoisonError::into_inner).push(row);
@@ -113,11 +121,11 @@ impl Rows {
 
     /// Keeps a sample. If there is no room, the row with the largest samples loses its oldest one.
     #[cold]
-    pub(super) fn keep(&self, row: &'static Row, bucket: Bucket, sample: Sample, pool: &Pool) {
+    pub(super) fn keep(&self, row: &'static Row, bucket: Bucket, sample: Sample, second: u64, pool: &Pool) {
         // Each round frees a sample. Other threads may be faster to take its room.
         for _ in 0..64 {
             if pool.reserve(sample.bytes) {
-                row.keep(bucket, Arc::new(sample), pool);
+                row.keep(bucket, Arc::new(sample), second, pool);
                 return;
             }
             let all = self.all();

@@ -1,144 +1,233 @@
-//! A span that runs now.
+//! The spans that run now.
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::mem::size_of;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use opentelemetry::trace::{SpanContext, SpanId};
+use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry_sdk::trace::SpanData;
-use otel_runtime::observer::{Messages, RunningCall};
+use otel_runtime::observer::Messages;
 
-use crate::zpages::budget::Pool;
-use crate::zpages::log_line::LogLine;
+use crate::zpages::budget::{Budget, Pool};
+use crate::zpages::contents::Contents;
 use crate::zpages::row::Row;
 use crate::zpages::sample::Inside;
-use crate::zpages::size;
 use crate::zpages::start::Start;
-use crate::zpages::table::Table;
+use crate::zpages::table::{Table, capacity, key, table_of};
 
-/// The last spans and log lines inside of a running span that are kept.
-const MAX_ENDED: usize = 32;
-const MAX_LOGS: usize = 64;
-/// The number of unused ones that a thread keeps for its next RPCs.
-const MAX_POOLED: usize = 32;
+/// The number of shards. A page holds the lock of one of them for a moment, to copy its details.
+const SHARDS: usize = 32;
+/// The bytes of a span's details on the heap.
+const DETAILS: usize = size_of::<Running>() + 16;
 
-thread_local! {
-    static POOL: RefCell<Vec<Arc<Running>>> = const { RefCell::new(Vec::new()) };
-}
-
-/// The running spans, and the room for their details.
+/// The running spans, found by their ids.
+///
+/// A span takes one lock when it starts, and one when it ends. Its details are in a box that the
+/// next span of the shard uses again.
 #[derive(Debug)]
-pub(super) struct Places {
-    pub(super) table: Table<Entry>,
-    pub(super) details: &'static Pool,
+pub(super) struct RunningSpans {
+    shards: [Mutex<Shard>; SHARDS],
+    /// The number of spans that a shard may have.
+    capacity: usize,
+    /// The number of unused boxes that a shard keeps.
+    max_unused: usize,
+    details: &'static Pool,
 }
 
-/// A running span in the table.
-#[derive(Clone, Debug)]
-pub(super) enum Entry {
-    Detailed(Arc<Running>),
+#[derive(Debug, Default)]
+struct Shard {
+    spans: Table<Entry>,
+    // Boxes, since they move between here and the table.
+    #[expect(clippy::vec_box, reason = "their allocation is used again")]
+    unused: Vec<Box<Running>>,
+}
+
+/// A running span.
+#[derive(Debug)]
+enum Entry {
+    Detailed(Box<Running>),
     /// A span whose details had no room.
     Counted(&'static Row),
 }
 
-impl Entry {
-    pub(super) fn details(self) -> Option<Arc<Running>> {
-        match self {
-            Entry::Detailed(running) => Some(running),
-            Entry::Counted(_) => None,
-        }
-    }
-}
-
-/// The details of a running span. Its room is given back when it is dropped.
-#[derive(Debug)]
+/// The details of a running span.
+#[derive(Clone, Debug)]
 pub(super) struct Running {
-    places: &'static Places,
     pub(super) row: &'static Row,
     start: Start,
-    /// The first span of this process above it, or `None` if it is the first.
-    root: Option<Arc<Running>>,
-    messages: Messages,
-    /// The method of an RPC that has started without.
-    method: OnceLock<&'static str>,
-    /// Whether the span's end has been seen.
-    is_ended: AtomicBool,
-    contents: OnceLock<Box<Mutex<Contents>>>,
-    bytes: usize,
+    /// The bytes of the start that are on the heap.
+    start_bytes: usize,
+    /// The contents of the first span of this process above it, or `None` if it is the first.
+    first: Option<Arc<Contents>>,
+    /// The contents of the span itself, if it is the first and has any.
+    contents: Option<Arc<Contents>>,
 }
 
-/// Spans that ended inside of a first span, and log lines.
-#[derive(Debug, Default)]
-struct Contents {
-    ended: VecDeque<SpanData>,
-    logs: VecDeque<LogLine>,
-    missing_spans: u64,
-    missing_logs: u64,
-    bytes: usize,
+/// A span that has ended.
+pub(super) struct Ended {
+    pub(super) row: &'static Row,
+    /// The contents of the first span of this process above it, or `None` if it was the first.
+    pub(super) first: Option<Arc<Contents>>,
+    contents: Option<Arc<Contents>>,
 }
 
-impl Running {
-    /// Reserves the room of a span. If there is none, returns `None`.
+impl RunningSpans {
+    pub(super) fn new(budget: &'static Budget) -> Self {
+        RunningSpans {
+            shards: std::array::from_fn(|_| Mutex::default()),
+            capacity: capacity::<Entry>(budget.entries / SHARDS),
+            max_unused: budget.details.limit() / 4 / SHARDS / DETAILS,
+            details: &budget.details,
+        }
+    }
+
     #[inline]
-    pub(super) fn new(
-        places: &'static Places,
+    fn shard(&self, key: u64) -> MutexGuard<'_, Shard> {
+        let shard = &self.shards[table_of(key, SHARDS)];
+        shard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a span that starts, or returns `false` if there is no room.
+    ///
+    /// `start` has `start_bytes` on the heap. A closure, since it is made in its place.
+    #[inline]
+    pub(super) fn start(
+        &self,
+        id: SpanId,
         row: &'static Row,
-        start: Start,
-        root: Option<Arc<Running>>,
-    ) -> Option<Arc<Self>> {
-        let bytes = size_of::<Running>() + 16 + start.size();
-        if !places.details.reserve(bytes) {
+        first: Option<Arc<Contents>>,
+        start_bytes: usize,
+        start: impl FnOnce() -> Start,
+    ) -> bool {
+        let key = key(id);
+        let mut shard = self.shard(key);
+        if shard.spans.len() >= self.capacity {
+            return false;
+        }
+        let entry = match self.take_box(&mut shard, row, start_bytes) {
+            Some(mut running) => {
+                running.row = row;
+                // There is no start to be dropped, which would be checked.
+                std::mem::forget(std::mem::replace(&mut running.start, start()));
+                running.start_bytes = start_bytes;
+                running.first = first;
+                Entry::Detailed(running)
+            }
+            None => Entry::Counted(row),
+        };
+        shard.spans.insert(key, entry);
+        true
+    }
+
+    /// Returns a box for the details of a span, if there is room for them.
+    #[inline]
+    fn take_box(&self, shard: &mut Shard, row: &'static Row, start_bytes: usize) -> Option<Box<Running>> {
+        if start_bytes > 0 && !self.details.reserve(start_bytes) {
             return None;
         }
-        let pooled = POOL.try_with(|pool| pool.borrow_mut().pop()).ok().flatten();
-        let mut running = pooled.unwrap_or_else(|| Running::unused(places, row));
-        // Nobody else has an unused one.
-        if let Some(running) = Arc::get_mut(&mut running) {
-            running.row = row;
-            running.start = start;
-            running.root = root;
-            running.messages = Messages::default();
-            running.bytes = bytes;
-        }
-        Some(running)
+        shard.unused.pop().or_else(|| self.new_box(row, start_bytes))
     }
 
     #[cold]
-    fn unused(places: &'static Places, row: &'static Row) -> Arc<Self> {
-        Arc::new(Running {
-            places,
+    fn new_box(&self, row: &'static Row, start_bytes: usize) -> Option<Box<Running>> {
+        if self.details.reserve(DETAILS) {
+            return Some(Box::new(Running::unused(row)));
+        }
+        self.details.release(start_bytes);
+        None
+    }
+
+    /// Removes a span that ends. `None` if it had no room when it started.
+    // Always inlined, although it has a second caller, which is cold: saves 30 instructions.
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
+    pub(super) fn end(&self, id: SpanId) -> Option<Ended> {
+        let key = key(id);
+        let mut shard = self.shard(key);
+        let mut running = match shard.spans.remove(key)? {
+            Entry::Detailed(running) => running,
+            Entry::Counted(row) => {
+                return Some(Ended {
+                    row,
+                    first: None,
+                    contents: None,
+                });
+            }
+        };
+        let ended = Ended {
+            row: running.row,
+            first: running.first.take(),
+            contents: running.contents.take(),
+        };
+        running.start = Start::Ended;
+        if running.start_bytes > 0 {
+            self.details.release(running.start_bytes);
+        }
+        if shard.unused.len() < self.max_unused {
+            shard.unused.push(running);
+        } else {
+            self.details.release(DETAILS);
+        }
+        Some(ended)
+    }
+
+    /// Calls `with` with the details of a span, if it runs and has them.
+    fn with<T>(&self, id: SpanId, with: impl FnOnce(&mut Running) -> T) -> Option<T> {
+        let key = key(id);
+        match self.shard(key).spans.get_mut(key)? {
+            Entry::Detailed(running) => Some(with(running)),
+            Entry::Counted(_) => None,
+        }
+    }
+
+    /// Returns the contents of the first span above a child of `parent`, if that is of this trace.
+    pub(super) fn contents_above(&self, parent: SpanId, trace: TraceId) -> Option<Arc<Contents>> {
+        let contents = self.with(parent, |parent| {
+            let is_same_trace = parent.trace_id() == trace;
+            is_same_trace.then(|| parent.first_contents(self.details))
+        });
+        contents.flatten()
+    }
+
+    /// Returns the contents of the first span above a span, or its own if it is the first.
+    pub(super) fn contents(&self, id: SpanId) -> Option<Arc<Contents>> {
+        self.with(id, |running| running.first_contents(self.details))
+    }
+
+    /// Names the method of an RPC that has started without.
+    pub(super) fn set_method(&self, id: SpanId, name: &'static str) {
+        self.with(id, |running| running.start.set_method(name));
+    }
+
+    /// Returns copies of the details of all spans.
+    pub(super) fn all(&self) -> Vec<Running> {
+        let mut all = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            all.extend(shard.spans.iter().filter_map(|entry| match entry {
+                Entry::Detailed(running) => Some(Running::clone(running)),
+                Entry::Counted(_) => None,
+            }));
+        }
+        all
+    }
+}
+
+impl Running {
+    /// Returns details that no span has.
+    fn unused(row: &'static Row) -> Self {
+        Running {
             row,
             start: Start::Ended,
-            root: None,
-            messages: Messages::default(),
-            method: OnceLock::new(),
-            is_ended: AtomicBool::new(false),
-            contents: OnceLock::new(),
-            bytes: 0,
-        })
-    }
-
-    /// Gives its room back.
-    #[inline]
-    fn clear(&mut self) {
-        let mut bytes = std::mem::take(&mut self.bytes);
-        if let Some(contents) = self.contents.take() {
-            let contents = contents.into_inner().unwrap_or_else(PoisonError::into_inner);
-            bytes += size_of::<Mutex<Contents>>() + contents.bytes;
+            start_bytes: 0,
+            first: None,
+            contents: None,
         }
-        self.places.details.release(bytes);
-        self.start = Start::Ended;
-        self.root = None;
-        self.method = OnceLock::new();
-        *self.is_ended.get_mut() = false;
     }
 
-    pub(super) fn span_context(&self) -> &SpanContext {
-        self.start.span_context()
+    pub(super) fn trace_id(&self) -> TraceId {
+        self.start.trace_id()
     }
 
     pub(super) fn start_time(&self) -> SystemTime {
@@ -147,154 +236,43 @@ impl Running {
 
     /// Returns the span as far as it is known, or `None` if it has ended.
     pub(super) fn span(&self) -> Option<SpanData> {
-        self.start.span(self.method.get().copied())
+        self.start.span()
     }
 
     pub(super) fn peer(&self) -> Option<SocketAddr> {
         self.start.peer()
     }
 
-    /// Returns the first span of this process above it, or itself.
-    pub(super) fn root_of(self: Arc<Self>) -> Arc<Self> {
-        self.root.clone().unwrap_or(self)
+    /// Returns the messages of an RPC, if they are counted.
+    pub(super) fn messages(&self) -> Option<&Messages> {
+        self.start.messages()
     }
 
-    /// Returns the first span of this process above it, unless it is the first.
-    pub(super) fn root(&self) -> Option<&Running> {
-        self.root.as_deref()
-    }
-
-    /// Records that the end of the span has been seen.
-    #[inline]
-    pub(super) fn set_ended(&self) {
-        self.is_ended.store(true, Ordering::Relaxed);
-    }
-
-    /// Removes the span from the table, since its end will not be seen.
-    #[cold]
-    fn abandon(&self) {
-        match self.places.table.remove(self.span_context().span_id()) {
-            Some(Entry::Detailed(details)) => details.row.end(),
-            Some(Entry::Counted(row)) => row.end(),
-            None => {}
-        }
-    }
-
-    fn contents(&self) -> Option<MutexGuard<'_, Contents>> {
-        let contents = self.contents.get()?;
-        Some(contents.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn contents_to_fill(&self) -> MutexGuard<'_, Contents> {
-        let contents = self.contents.get_or_init(|| {
-            // Too little to refuse it: a span with contents has more of them.
-            self.places.details.add(size_of::<Mutex<Contents>>());
-            Box::default()
-        });
-        contents.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Adds a span that ended inside of this first one.
-    #[cold]
-    pub(super) fn add_ended(&self, span: &SpanData) {
-        let pool = self.places.details;
-        let span = size::copy(span);
-        let bytes = size::span(&span);
-        let mut contents = self.contents_to_fill();
-        if contents.ended.len() >= MAX_ENDED
-            && let Some(oldest) = contents.ended.pop_front()
-        {
-            contents.release(size::span(&oldest), pool);
-            contents.missing_spans += 1;
-        }
-        if pool.reserve(bytes) {
-            contents.bytes += bytes;
-            contents.ended.push_back(span);
-        } else {
-            contents.missing_spans += 1;
-        }
-    }
-
-    /// Adds a log line inside of this first span.
-    pub(super) fn add_log(&self, line: LogLine) {
-        let pool = self.places.details;
-        let bytes = line.size();
-        let mut contents = self.contents_to_fill();
-        if contents.logs.len() >= MAX_LOGS
-            && let Some(oldest) = contents.logs.pop_front()
-        {
-            contents.release(oldest.size(), pool);
-            contents.missing_logs += 1;
-        }
-        if pool.reserve(bytes) {
-            contents.bytes += bytes;
-            contents.logs.push_back(line);
-        } else {
-            contents.missing_logs += 1;
-        }
+    /// Returns the contents of the first span above, or its own if it is the first.
+    fn first_contents(&mut self, pool: &'static Pool) -> Arc<Contents> {
+        let own = &mut self.contents;
+        let first = self.first.as_ref();
+        let first = first.unwrap_or_else(|| own.get_or_insert_with(|| Arc::new(Contents::new(pool))));
+        Arc::clone(first)
     }
 
     /// Returns copies of the spans that ended inside, and of the log lines.
     pub(super) fn inside(&self) -> (Vec<SpanData>, Inside) {
-        let Some(contents) = self.contents() else {
-            return Default::default();
-        };
-        let inside = Inside {
-            logs: contents.logs.iter().cloned().collect(),
-            missing_spans: contents.missing_spans,
-            missing_logs: contents.missing_logs,
-        };
-        (contents.ended.iter().cloned().collect(), inside)
-    }
-
-    /// Returns copies of the log lines of one span.
-    pub(super) fn logs_of(&self, id: SpanId) -> Vec<LogLine> {
-        let contents = self.contents();
-        let logs = contents.iter().flat_map(|contents| &contents.logs);
-        logs.filter(|line| line.span_id == id).cloned().collect()
+        inside(self.start.span_id(), self.first.as_deref(), self.contents.as_deref())
     }
 }
 
-impl Drop for Running {
-    #[inline]
-    fn drop(&mut self) {
-        if self.bytes > 0 {
-            self.clear();
-        }
+impl Ended {
+    /// Returns copies of the spans that ended inside, and of the log lines.
+    pub(super) fn inside(&self, id: SpanId) -> (Vec<SpanData>, Inside) {
+        inside(id, self.first.as_deref(), self.contents.as_deref())
     }
 }
 
-impl RunningCall for Running {
-    #[inline]
-    fn messages(&self) -> &Messages {
-        &self.messages
-    }
-
-    fn set_method(&self, name: &'static str) {
-        let _ = self.method.set(name);
-    }
-
-    #[inline]
-    fn end(mut self: Arc<Self>) {
-        if !self.is_ended.load(Ordering::Relaxed) {
-            self.abandon();
-        }
-        // A page or a span inside may still have it.
-        if let Some(running) = Arc::get_mut(&mut self) {
-            running.clear();
-            let _ = POOL.try_with(|pool| {
-                let mut pool = pool.borrow_mut();
-                if pool.len() < MAX_POOLED {
-                    pool.push(self);
-                }
-            });
-        }
-    }
-}
-
-impl Contents {
-    fn release(&mut self, bytes: usize, pool: &Pool) {
-        self.bytes -= bytes;
-        pool.release(bytes);
+/// Returns the contents of a span: its own, or the part of those of the `first` one above it.
+fn inside(id: SpanId, first: Option<&Contents>, own: Option<&Contents>) -> (Vec<SpanData>, Inside) {
+    match first {
+        Some(first) => (Vec::new(), first.part_of(id)),
+        None => own.map(Contents::all).unwrap_or_default(),
     }
 }

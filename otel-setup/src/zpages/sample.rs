@@ -1,7 +1,6 @@
 //! An ended span that is kept, with what happened inside.
 
 use std::mem::size_of;
-use std::time::SystemTime;
 
 use opentelemetry_sdk::trace::SpanData;
 
@@ -51,9 +50,5 @@ impl Sample {
     /// Returns the span itself.
     pub(super) fn span(&self) -> Option<&SpanData> {
         self.spans.first()
-    }
-
-    pub(super) fn end_time(&self) -> SystemTime {
-        self.span().map_or(SystemTime::UNIX_EPOCH, |span| span.end_time)
     }
 }

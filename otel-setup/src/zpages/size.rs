@@ -33,6 +33,16 @@ pub(super) fn span(span: &SpanData) -> usize {
     bytes
 }
 
+/// Returns the bytes of the name of an RPC. Those of methods are shared by all calls.
+#[inline]
+#[expect(clippy::ptr_arg, reason = "borrowed names count as none")]
+pub(super) fn name(name: &Cow<'static, str>) -> usize {
+    match name {
+        Cow::Borrowed(_) => 0,
+        Cow::Owned(name) => name.len(),
+    }
+}
+
 /// Returns the bytes of a trace state, which is a list of pairs of strings.
 #[inline]
 pub(super) fn trace_state(context: &SpanContext) -> usize {

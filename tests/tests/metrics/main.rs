@@ -9,6 +9,7 @@ mod message_counts;
 mod message_sizes;
 mod metric_attributes;
 mod metric_series;
+mod recorded_in_context;
 mod server;
 
 /// A deterministic pseudo-random number generator (xorshift).

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use integration_tests::logging_service::run_logging_service;
 use integration_tests::own_process::{in_own_process, in_own_process_with};
+use opentelemetry::logs::AnyValue;
 use opentelemetry::trace::{Span, TraceContextExt, Tracer};
 use opentelemetry::{Context, global};
 use opentelemetry_sdk::logs::{InMemoryLogExporter, SdkLogRecord};
@@ -133,6 +134,65 @@ fn layers_in_a_reload_layer() {
         let expected = usize::from(is_late == "late");
         assert_eq!(output.stderr.matches(words).count(), expected, "{}", output.stderr);
     }
+}
+
+/// A filter around a layer may be in a `reload::Layer`, and change at any time.
+#[test]
+fn filter_in_a_reload_layer() {
+    in_own_process(|| {
+        let logs = InMemoryLogExporter::default();
+        let to_logs = logs.clone();
+        let telemetry = otel_setup::builder()
+            .trace_exporters([])
+            .metric_exporters([])
+            .log_exporters([])
+            .configure_logger_provider(|provider| provider.with_simple_exporter(to_logs))
+            .without_subscriber()
+            .init()
+            .unwrap();
+        let (level, handle) = reload::Layer::new(LevelFilter::INFO);
+        let all = Count::default();
+        tracing_subscriber::registry()
+            .with(telemetry.logs_layer().with_filter(level))
+            .with(all.clone())
+            .init();
+        for level in [
+            LevelFilter::INFO,
+            LevelFilter::ERROR,
+            LevelFilter::OFF,
+            LevelFilter::TRACE,
+        ] {
+            handle.reload(level).unwrap();
+            tracing::info!(target: "own", "{level}");
+            tracing::error!(target: "own", "{level}");
+            tracing::debug!(target: "own", "{level}");
+        }
+        let recorded: Vec<_> = logs
+            .get_emitted_logs()
+            .unwrap()
+            .iter()
+            .map(|log| {
+                let Some(AnyValue::String(body)) = log.record.body() else {
+                    panic!("the record has no text")
+                };
+                format!("{} at {body}", log.record.severity_text().unwrap())
+            })
+            .collect();
+        // `RUST_LOG` is unset, so there is no DEBUG.
+        let expected = [
+            "INFO at info",
+            "ERROR at info",
+            "ERROR at error",
+            "INFO at trace",
+            "ERROR at trace",
+        ];
+        assert_eq!(recorded, expected);
+        assert_eq!(
+            all.0.lock().unwrap().len(),
+            12,
+            "other layers have filters of their own"
+        );
+    });
 }
 
 #[test]

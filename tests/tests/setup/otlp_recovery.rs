@@ -181,6 +181,8 @@ fn slow_answers_over_http_are_awaited() {
         assert!(answer.starts_with("ok "), "{pause}: {answer}");
     }
     assert_eq!(collector.spans().len(), 15);
+    // Nor does it get an empty request, whose answer would have given the slow one up.
+    assert_eq!(collector.wait_for_requests(3).len(), 3);
 }
 
 /// Without an answer over a new connection either, the old one may well be alive.

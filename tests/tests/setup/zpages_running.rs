@@ -10,8 +10,8 @@ use integration_tests::kinds::unary_client::UnaryClient;
 use integration_tests::own_process::{in_own_process, in_own_process_async, in_own_process_with};
 use integration_tests::scripted::{Annotated, ScriptedService};
 use integration_tests::server::{serve, serve_with};
-use opentelemetry::global;
-use opentelemetry::trace::{Span, Tracer};
+use opentelemetry::trace::{Span, TraceContextExt, Tracer};
+use opentelemetry::{Context, global};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use otel_runtime::{ClientLayer, Instrumentation, ServerLayer};
 use serde_json::{Value, json};
@@ -34,6 +34,12 @@ fn running(pages: &Pages, name: &str, kind: &str) -> Value {
 /// Returns the messages that an RPC has received and sent.
 fn messages(sample: &Value) -> [&Value; 2] {
     [&sample["received_messages"], &sample["sent_messages"]]
+}
+
+/// Returns the texts of the log lines of a span.
+fn lines(sample: &Value) -> Vec<&str> {
+    let lines = sample["logs"].as_array().unwrap().iter();
+    lines.map(|line| line["text"].as_str().unwrap()).collect()
 }
 
 #[test]
@@ -172,6 +178,32 @@ fn a_call_that_starts_anew_runs_once() {
         pages
             .row_when("kinds.Unary/Call", "server", |row| row["running"] == 0)
             .await;
+    });
+}
+
+#[test]
+fn a_span_that_outlives_the_first_one_has_its_log_lines() {
+    in_own_process(|| {
+        let pages = Pages::start();
+        let tracer = global::tracer("app");
+        let first = Context::current_with_span(tracer.start("first"));
+        let inner = first.with_span(tracer.start_with_context("inner", &first));
+        let log = |text| {
+            let _attached = inner.clone().attach();
+            tracing::info!("{text}");
+        };
+        log("before");
+        assert_eq!(lines(&running(&pages, "inner", "internal")), ["before"]);
+        assert_eq!(lines(&running(&pages, "first", "internal")), ["before"]);
+        first.span().end();
+        log("after");
+        assert_eq!(lines(&running(&pages, "inner", "internal")), ["before", "after"]);
+        inner.span().end();
+        let row = pages.row("inner", "internal");
+        let mut latencies = row["latencies"].as_array().unwrap().iter();
+        let bucket = latencies.position(|latency| latency["count"] == 1).unwrap();
+        let ended = pages.json(&format!("/debug/tracez.json?row={}&show=latency-{bucket}", row["row"]));
+        assert_eq!(lines(&ended["samples"][0]), ["before", "after"]);
     });
 }
 

@@ -25,8 +25,9 @@ const BRIDGED: &str = include_str!("../../templates/footprint/bridge.rs.in");
 const BASELINE: &str = "baseline";
 
 /// Cargo features of otel-setup, in place of its default ones.
-const FEATURES: [(&str, &str); 9] = [
+const FEATURES: [(&str, &str); 10] = [
     ("otlp", r#"["otlp"]"#),
+    ("otlp-http", r#"["otlp", "http"]"#),
     ("otlp-gzip", r#"["otlp", "gzip"]"#),
     ("otlp-proxy", r#"["otlp", "proxy"]"#),
     ("otlp-env-filter", r#"["otlp", "env-filter"]"#),

@@ -14,7 +14,7 @@ const PROGRAM: &str = include_str!("../../templates/lean/main.rs.in");
 type Variables = &'static [(&'static str, &'static str)];
 
 /// Environment variables, and what the program prints, without the time at the beginning of a line.
-const RUNS: [(Variables, &[&str]); 5] = [
+const RUNS: [(Variables, &[&str]); 6] = [
     (
         &[
             ("RUST_LOG", "warn,shop=debug,shop[checkout]=trace,shop=loud"),
@@ -49,6 +49,10 @@ const RUNS: [(Variables, &[&str]); 5] = [
             "OTEL_EXPORTER_OTLP_ENDPOINT=\"https://collector.example:4317\" requires the Cargo feature `tls` of \
              otel-setup; without it, use http://",
         ],
+    ),
+    (
+        &[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")],
+        &["OTEL_EXPORTER_OTLP_PROTOCOL=\"http/protobuf\" requires the Cargo feature `http` of otel-setup"],
     ),
     // `info` is the default.
     (

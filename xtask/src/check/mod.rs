@@ -6,6 +6,7 @@ mod packages;
 mod pages;
 mod quickstart;
 mod shapes;
+mod tree;
 mod versions;
 
 use anyhow::{Context, Result};
@@ -67,6 +68,11 @@ const STEPS: &[Step] = &[
         name: "pages",
         about: "README is short, chapters say for whom they are, and examples what they answer",
         run: pages::written,
+    },
+    Step {
+        name: "tree",
+        about: "docs/architecture.md names each file, imports point down its lists, and no file is too long",
+        run: tree::checked,
     },
     Step {
         name: "xtask",

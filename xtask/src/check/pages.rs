@@ -34,8 +34,18 @@ pub(super) fn documented(project: &Project) -> Result<()> {
 }
 
 /// Checks that the README is short and lists every example, that each chapter says for whom it is,
-/// and each example which question it answers.
+/// and each example which question it answers, and that the files that contributors are sent to
+/// exist.
 pub(super) fn written(project: &Project) -> Result<()> {
+    for page in ["CONTRIBUTING.md", "docs/architecture.md", "docs/decisions.md"] {
+        let text = fs::read_to_string(project.root.join(page))?;
+        let missing: Vec<&str> = paths(&text).filter(|path| !project.root.join(path).exists()).collect();
+        ensure!(
+            missing.is_empty(),
+            "{page} names {}, which do not exist",
+            missing.join(", ")
+        );
+    }
     let readme = fs::read_to_string(project.root.join("README.md"))?;
     let lines = readme.lines().count();
     ensure!(
@@ -65,6 +75,25 @@ pub(super) fn written(project: &Project) -> Result<()> {
         ensure!(readme.contains(&format!("`{name}`")), "README.md does not list {name}");
     }
     Ok(())
+}
+
+/// Returns the paths of files and folders that a page names in backticks, from the root.
+fn paths(page: &str) -> impl Iterator<Item = &str> {
+    let quoted = page.split('`').skip(1).step_by(2);
+    quoted.filter(|text| {
+        let is_path = !text.contains(|c: char| c.is_whitespace() || "*$<>".contains(c)) && !text.contains("NAME");
+        let is_from_root = [
+            "otel-",
+            "tests/",
+            "xtask/",
+            "docs/",
+            "benches/",
+            "examples/",
+            "peers/",
+            "fuzz/",
+        ];
+        is_path && text.contains('/') && is_from_root.iter().any(|folder| text.starts_with(folder))
+    })
 }
 
 fn ensure_compiled(path: &Path, text: &str) -> Result<()> {

@@ -14,50 +14,76 @@ use crate::{guard, semconv};
 impl Call {
     /// Ends the call: its span, its duration, its place among the active requests.
     ///
-    /// The first end counts; later ones do nothing.
-    pub(crate) fn end(&mut self, mut outcome: Outcome<'_>) {
+    /// The first end counts; later ones do nothing. The context of the call is [attached]: whatever
+    /// the meter provider adds to its measurements, such as exemplars, it finds the call's span.
+    ///
+    /// [attached]: Self::attach
+    pub(crate) fn end(&mut self, outcome: Outcome<'_>) {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        let has_extras = !self.extras.is_empty();
-        if has_extras {
-            outcome = self.judge(outcome);
+        if self.extras.is_configured() {
+            self.end_with_extras(outcome);
+            return;
         }
         let elapsed = self.started_at.elapsed();
-        guard::METER.run(|| {
-            let instruments = self.instrumentation.instruments();
-            match self.extras.metrics() {
-                None => self
-                    .method
-                    .with_metrics(instruments, |metrics| record(metrics, elapsed, outcome)),
-                Some(metrics) => record_with_attributes(metrics, elapsed, outcome),
-            }
-            if let Some(legacy) = instruments.legacy() {
-                legacy.record_duration(self.side(), self.method.name(), elapsed.as_secs_f64(), outcome);
-            }
-        });
-        if has_extras {
-            self.end_extras(elapsed, outcome);
-        }
+        guard::METER.run(|| self.record_duration(elapsed, outcome));
         if exemplars::are_enabled() {
             self.record_exemplar(elapsed, outcome);
         }
         if let Some(context) = self.recording_context() {
             guard::TRACER.run(|| self.end_span(&context.span(), elapsed, outcome));
         }
-        if has_extras {
-            self.extras.end_observed();
+    }
+
+    /// Ends a call with options that are off by default. Apart, so that other calls check for them
+    /// once.
+    #[cold]
+    #[inline(never)]
+    fn end_with_extras(&mut self, outcome: Outcome<'_>) {
+        let outcome = self.judge(outcome);
+        let elapsed = self.started_at.elapsed();
+        guard::METER.run(|| match self.extras.metrics() {
+            None => self.record_duration(elapsed, outcome),
+            Some(metrics) => {
+                record(metrics, elapsed, outcome);
+                self.record_legacy_duration(elapsed, outcome);
+            }
+        });
+        self.end_extras(elapsed, outcome);
+        // Exemplars are kept by method, and not by the user's attributes.
+        if exemplars::are_enabled() && self.extras.metrics().is_none() {
+            self.record_exemplar(elapsed, outcome);
+        }
+        if let Some(context) = self.recording_context() {
+            guard::TRACER.run(|| self.end_span(&context.span(), elapsed, outcome));
+        }
+    }
+
+    // Always inlined, although it has a second caller, which is cold.
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
+    fn record_duration(&self, elapsed: Duration, outcome: Outcome<'_>) {
+        let instruments = self.instrumentation.instruments();
+        self.method
+            .with_metrics(instruments, |metrics| record(metrics, elapsed, outcome));
+        self.record_legacy_duration(elapsed, outcome);
+    }
+
+    #[inline]
+    fn record_legacy_duration(&self, elapsed: Duration, outcome: Outcome<'_>) {
+        if let Some(legacy) = self.instrumentation.instruments().legacy() {
+            legacy.record_duration(self.side(), self.method.name(), elapsed.as_secs_f64(), outcome);
         }
     }
 
     #[inline(never)]
     fn record_exemplar(&self, elapsed: Duration, outcome: Outcome<'_>) {
-        // Without a start time there is no span of this call. Exemplars are kept by method, and not
-        // by the user's attributes.
+        // Without a start time there is no span of this call.
         let Some(context) = self
             .context
             .as_ref()
-            .filter(|_| self.start_time > SystemTime::UNIX_EPOCH && self.extras.metrics().is_none())
+            .filter(|_| self.start_time > SystemTime::UNIX_EPOCH)
         else {
             return;
         };
@@ -83,10 +109,24 @@ impl Call {
         }
         self.with_metrics(|metrics| metrics.add_active(-1));
         self.extras.discard();
+        if let Some((observer, span)) = self.observed() {
+            observer.discard(span);
+        }
         if let Some(end) = &self.request_end {
             end.stop_counting();
         }
         std::mem::forget(self.recording_context().cloned());
+    }
+
+    /// Ends a call that is dropped.
+    #[cold]
+    #[inline(never)]
+    fn end_dropped(&mut self) {
+        let _attached = self.attach();
+        match self.pending_status.take() {
+            Some((code, message)) if !self.request_is_lost() => self.end(Outcome::new(code, &message)),
+            _ => self.end(self.abandoned()),
+        }
     }
 
     /// Returns the outcome of a call whose caller has gone away.
@@ -98,7 +138,9 @@ impl Call {
         }
     }
 
-    #[inline]
+    // Always inlined, although it has a second caller, which is cold.
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
     fn end_span(&self, span: &SpanRef<'_>, elapsed: Duration, outcome: Outcome<'_>) {
         let has_legacy_names = self.instrumentation.instruments().legacy().is_some();
         if let Some(unresolved) = &self.unresolved {
@@ -130,12 +172,8 @@ impl Drop for Call {
         if let Some(end) = self.request_end.take_if(|_| self.ended) {
             end.put_back();
         }
-        if self.ended {
-            return;
-        }
-        match self.pending_status.take() {
-            Some((code, message)) if !self.request_is_lost() => self.end(Outcome::new(code, &message)),
-            _ => self.end(self.abandoned()),
+        if !self.ended {
+            self.end_dropped();
         }
     }
 }
@@ -144,10 +182,4 @@ impl Drop for Call {
 fn record(metrics: &MethodMetrics, elapsed: Duration, outcome: Outcome<'_>) {
     metrics.add_active(-1);
     metrics.record_duration(elapsed.as_secs_f64(), outcome);
-}
-
-/// Records in time series with the user's own attributes. Apart, to keep `record` inlined.
-#[cold]
-fn record_with_attributes(metrics: &MethodMetrics, elapsed: Duration, outcome: Outcome<'_>) {
-    record(metrics, elapsed, outcome);
 }

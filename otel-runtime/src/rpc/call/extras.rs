@@ -5,11 +5,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::KeyValue;
 
 use super::Call;
 use crate::grpc::outcome::Outcome;
-use crate::guard::CaughtPanic;
 use crate::metrics::series::MethodMetrics;
 use crate::rpc::call_log::{self, EndedCall, Remote};
 use crate::rpc::call_options::{CallOptions, RequestFacts};
@@ -21,11 +20,6 @@ impl Call {
     #[inline]
     pub(crate) fn extras(&mut self) -> &mut Extras {
         &mut self.extras
-    }
-
-    #[inline]
-    pub(crate) fn has_extras(&self) -> bool {
-        !self.extras.is_empty()
     }
 
     /// Returns the number of messages of the request, if they are counted.
@@ -56,8 +50,8 @@ impl Call {
         self.extras
             .set_method(self.method, &self.instrumentation, self.request_end.as_deref());
         self.record_tracing_method();
-        if let Some(observed) = self.extras.observed() {
-            observed.set_method(self.method.name());
+        if let Some((observer, span)) = self.observed() {
+            observer.set_method(span, self.method.name());
         }
     }
 
@@ -129,7 +123,7 @@ impl Call {
         });
     }
 
-    /// Logs the end of the call in its context.
+    /// Logs the end of the call, in whose context it is.
     #[inline(never)]
     fn log(
         &self,
@@ -138,9 +132,6 @@ impl Call {
         outcome: Outcome<'_>,
         (received, sent): (Option<u64>, Option<u64>),
     ) {
-        // A thread that is ending may have dropped its current context.
-        let attach = || self.context.clone().map(Context::attach);
-        let _attached = CaughtPanic::catch(attach).ok();
         let ended = EndedCall {
             side: self.side(),
             method: self.method.name(),

@@ -1,5 +1,6 @@
 //! The state of one call, and how it is recorded from its start to the first of its ends.
 
+mod attach;
 mod end;
 mod extras;
 mod method;
@@ -19,9 +20,9 @@ use super::origin::RequestOrigin;
 use super::request_end::RequestEnd;
 use crate::attributes::captured_headers::CapturedHeaders;
 use crate::clock::Instant;
+use crate::grpc::deadline::Deadline;
 use crate::grpc::progress::OfferedEncodings;
 use crate::grpc::side::Side;
-use crate::grpc::timeout::Deadline;
 use crate::instrumentation::InstrumentationRef;
 use crate::method::Method;
 use crate::method::registry::MethodRegistry;
@@ -190,7 +191,7 @@ impl Call {
 
     /// Lets a handler claim an [unclaimed](Self::is_unclaimed) call for its request.
     #[inline]
-    pub(crate) fn attach_handler(&mut self, headers: &'static CapturedHeaders, origin: RequestOrigin) {
+    pub(crate) fn claim(&mut self, headers: &'static CapturedHeaders, origin: RequestOrigin) {
         self.handler_headers = Some(headers);
         self.origin = origin;
     }
@@ -239,7 +240,7 @@ impl Call {
 
     /// Watches the request's body for an early end.
     pub(crate) fn watch_request(&mut self, counts_messages: bool) -> Arc<RequestEnd> {
-        let end = if counts_messages {
+        let end = if counts_messages && self.extras.counts_messages() {
             RequestEnd::take_counting(self.extras.request_counts(self.side()))
         } else {
             RequestEnd::take()

@@ -1,18 +1,19 @@
 //! A call that an observer sees from its start.
 
-use std::net::SocketAddr;
+use std::cell::RefCell;
+use std::sync::Arc;
 
-use opentelemetry::Context;
 use opentelemetry::global::BoxedSpan;
 use opentelemetry::trace::{Link, Span, SpanContext, SpanId, TraceContextExt};
+use opentelemetry::{Context, KeyValue};
 
 use super::Call;
-use crate::observer::{self, CallObserver, StartedCall};
+use crate::observer::{self, CallDetails, CallObserver, Messages, ServerAddress, StartedCall};
+use crate::rpc::extras::Extras;
 use crate::span::{SpanAttributes, StartedSpan};
 
 impl Call {
     /// Starts the call's span, and shows the call to the observer.
-    #[cold]
     #[inline(never)]
     pub(super) fn start_observed(
         &mut self,
@@ -21,62 +22,66 @@ impl Call {
         link: Option<Link>,
         attributes: &dyn SpanAttributes,
     ) -> Option<StartedSpan> {
-        let (mut server, mut peer) = (None, None);
-        let builder = || {
-            let builder = self.span_builder(link, attributes);
-            server = Some(observer::expect(&builder));
-            builder
+        observer::expect();
+        let details = RefCell::new(CallDetails::default());
+        let see = |address: &[KeyValue]| details.borrow_mut().server = ServerAddress::of(address);
+        let mut extras = Extras::default();
+        let if_recording = |span: &mut BoxedSpan| {
+            let peer = attributes.if_recording(span);
+            let span_context = span.span_context();
+            if observer::has_met(span_context.span_id()) {
+                let mut details = details.borrow_mut();
+                details.peer = peer;
+                details.messages = self.start_messages(&mut extras);
+                self.observe(observer, parent, span_context, &mut details);
+            }
         };
-        let if_recording = |span: &mut BoxedSpan| peer = attributes.if_recording(span);
+        let builder = || self.span_builder(link, attributes, see);
         let started = self.instrumentation.start_span(parent, builder, if_recording);
-        let met = observer::take_met();
-        if let (Some(StartedSpan::Recording(span)), Some(server)) = (&started, server)
-            && met == Some(span.span_context().span_id())
-        {
-            self.observe(observer, parent, span.span_context(), server, peer);
-        }
+        observer::expect_nothing();
+        self.extras = extras;
         started
     }
 
+    /// Starts to count the messages of a layer's call, for the observer.
+    #[inline]
+    fn start_messages(&self, extras: &mut Extras) -> Option<Arc<Messages>> {
+        self.layer_headers?;
+        let messages = extras.observe();
+        // A layer sees every response, of which nothing has passed yet.
+        messages.count(self.side().response_direction());
+        Some(messages)
+    }
+
     /// Shows the call to the observer, whose processor has met its span.
+    #[inline]
     fn observe(
-        &mut self,
+        &self,
         observer: &'static dyn CallObserver,
         parent: &Context,
         span_context: &SpanContext,
-        (server_address, server_port): observer::Server,
-        peer: Option<SocketAddr>,
+        details: &mut CallDetails,
     ) {
         let parent = parent.span();
-        // As the SDK does: a parent without a trace is none.
-        let parent = Some(parent.span_context()).filter(|parent| parent.is_valid());
         let call = StartedCall {
-            name: match &self.unresolved {
-                None => self.method.span_name().into(),
-                Some(unresolved) => unresolved.name().to_owned().into(),
-            },
-            kind: self.span_kind(),
-            span_context: span_context.clone(),
-            parent_span_id: parent.map_or(SpanId::INVALID, SpanContext::span_id),
-            parent_span_is_remote: parent.is_some_and(SpanContext::is_remote),
+            span_context,
+            parent: parent.span_context(),
             start_time: self.start_time,
-            server_address,
-            server_port,
-            peer,
+            details,
         };
-        let running = if self.unresolved.is_some() {
-            observer.method(&call.name, call.kind.clone()).start(call)
-        } else {
-            let observe = || observer.method(self.method.span_name(), self.span_kind());
-            self.method.observer(observe).start(call)
-        };
-        let Some(running) = running else {
-            return;
-        };
-        // A layer sees every response, of which nothing has passed yet.
-        if self.layer_headers.is_some() {
-            running.messages().count(self.side().response_direction());
+        match &self.unresolved {
+            None => {
+                let observe = || observer.method(self.method.span_name(), self.span_kind());
+                self.method.observer(observe).start(call);
+            }
+            Some(unresolved) => observer.start(unresolved.name(), self.span_kind(), call),
         }
-        self.extras.set_observed(running);
+    }
+
+    /// Returns the observer and the span of a call that a layer has shown to it.
+    #[cold]
+    pub(super) fn observed(&self) -> Option<(&'static dyn CallObserver, SpanId)> {
+        let context = self.recording_context().filter(|_| self.extras.is_observed())?;
+        Some((observer::get()?, context.span().span_context().span_id()))
     }
 }

@@ -33,7 +33,7 @@ impl Call {
         let parent = parent.as_ref().unwrap_or(&base);
         let started = match observer::get() {
             None => {
-                let builder = || self.span_builder(link, attributes);
+                let builder = || self.span_builder(link, attributes, |_| {});
                 let if_recording = |span: &mut BoxedSpan| {
                     attributes.if_recording(span);
                 };
@@ -51,10 +51,16 @@ impl Call {
         });
     }
 
+    /// Describes the span. `see` sees its attributes of the server's address.
     // Always inlined, although it has a second caller, which is cold: saves 40 instructions.
     #[allow(clippy::inline_always)]
     #[inline(always)]
-    pub(super) fn span_builder(&self, link: Option<Link>, attributes: &dyn SpanAttributes) -> SpanBuilder {
+    pub(super) fn span_builder(
+        &self,
+        link: Option<Link>,
+        attributes: &dyn SpanAttributes,
+        see: impl FnOnce(&[KeyValue]),
+    ) -> SpanBuilder {
         // Room for two names, for the addresses of both ends or of a client's target, and for two
         // attributes that the end adds. A span keeps it until it is exported: each takes 56 bytes.
         let mut at_start = Vec::with_capacity(match self.side() {
@@ -73,7 +79,9 @@ impl Call {
             // `rpc.method` is added when the method is resolved, or at the end.
             Some(unresolved) => SpanBuilder::from_name(unresolved.name().to_owned()),
         };
+        let before = at_start.len();
         attributes.at_start(&mut at_start);
+        see(&at_start[before..]);
         builder.span_kind = Some(self.span_kind());
         builder.start_time = Some(self.start_time);
         builder.attributes = Some(at_start);

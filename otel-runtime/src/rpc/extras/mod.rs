@@ -24,7 +24,7 @@ use crate::instrumentation::Instrumentation;
 use crate::method::Method;
 use crate::metrics::message_counts::MethodCounts;
 use crate::metrics::series::MethodMetrics;
-use crate::observer::RunningCall;
+use crate::observer::Messages;
 
 /// The state of a call for options that are off by default. Empty if all of them are off.
 #[derive(Default)]
@@ -40,6 +40,7 @@ impl Extras {
         request: RequestFacts,
     ) {
         let state = self.state();
+        state.is_configured = true;
         state.options = options.cloned();
         state.message_sizes = message_sizes;
         state.request = request;
@@ -69,28 +70,26 @@ impl Extras {
     }
 
     pub(crate) fn set_tracing_span(&mut self, span: tracing::Span) {
-        self.state().tracing_span = Some(span);
+        let state = self.state();
+        state.is_configured = true;
+        state.tracing_span = Some(span);
     }
 
-    /// Returns the call as an observer sees it, if there is one.
-    pub(crate) fn observed(&self) -> Option<&Arc<dyn RunningCall>> {
-        self.0.as_ref()?.observed.as_ref()
+    /// Counts the messages of the call for an observer.
+    #[inline]
+    pub(crate) fn observe(&mut self) -> Arc<Messages> {
+        self.state().observe()
     }
 
-    pub(crate) fn set_observed(&mut self, observed: Arc<dyn RunningCall>) {
-        self.state().observed = Some(observed);
+    /// Returns `true` if there are options or a `tracing` span.
+    #[inline]
+    pub(crate) fn is_configured(&self) -> bool {
+        self.0.as_ref().is_some_and(|state| state.is_configured)
     }
 
-    /// Tells the observer that the call has ended.
-    pub(crate) fn end_observed(&mut self) {
-        if let Some(state) = &mut self.0
-            && let Some(observed) = state.observed.take()
-        {
-            // The counter refers to the observed call, whose room is used again if nothing else
-            // does.
-            state.response = None;
-            observed.end();
-        }
+    /// Returns `true` if the messages are counted for an observer.
+    pub(crate) fn is_observed(&self) -> bool {
+        self.0.as_ref().is_some_and(|state| state.is_observed)
     }
 
     #[inline]
@@ -193,7 +192,6 @@ impl Extras {
         if let Some(counts) = self.0.as_mut().and_then(|state| state.counts.take()) {
             counts.add_started(-1);
         }
-        self.end_observed();
     }
 
     /// Records the end of the call in the metrics that the options want.
@@ -220,7 +218,7 @@ impl Extras {
         self.0.as_deref().is_some_and(State::counts_messages)
     }
 
-    /// Returns the number of earlier attempts, if the caller has told it.
+    /// Returns the number of earlier attempts, if the caller sent it.
     pub(crate) fn previous_attempts(&self) -> Option<i64> {
         self.0.as_ref()?.request.previous_attempts
     }

@@ -14,7 +14,7 @@ use crate::instrumentation::Instrumentation;
 use crate::method::Method;
 use crate::metrics::message_counts::MethodCounts;
 use crate::metrics::series::MethodMetrics;
-use crate::observer::RunningCall;
+use crate::observer::Messages;
 use crate::rpc::call_log::CallLog;
 use crate::rpc::call_options::{CallOptions, OwnAttributes, RequestFacts};
 use crate::rpc::message_sizes::{BodyCounter, MessageSizes};
@@ -31,6 +31,8 @@ thread_local! {
 
 #[derive(Default)]
 pub(super) struct State {
+    /// Whether there are options or a `tracing` span.
+    pub(super) is_configured: bool,
     pub(super) options: Option<Arc<CallOptions>>,
     pub(super) message_sizes: Option<Arc<MessageSizes>>,
     pub(super) request: RequestFacts,
@@ -45,8 +47,9 @@ pub(super) struct State {
     /// The time series with the user's own attributes, if the method was not known at the start.
     pub(super) metrics: Option<Arc<MethodMetrics>>,
     pub(super) tracing_span: Option<tracing::Span>,
-    /// The call as an observer sees it, if there is one.
-    pub(super) observed: Option<Arc<dyn RunningCall>>,
+    pub(super) is_observed: bool,
+    /// The messages so far, for an observer. A pooled state keeps them.
+    messages: Option<Arc<Messages>>,
 }
 
 impl State {
@@ -66,7 +69,7 @@ impl State {
 
     #[inline]
     pub(super) fn reads_messages(&self) -> bool {
-        self.message_sizes.is_some() || self.observed.is_some()
+        self.message_sizes.is_some() || self.is_observed
     }
 
     /// Returns `true` if messages are counted, or told to anyone.
@@ -77,14 +80,42 @@ impl State {
 
     /// Returns a counter for the messages of one body, if they are counted.
     pub(super) fn counter(&self, direction: Direction) -> Option<BodyCounter> {
-        self.wants_messages()
-            .then(|| BodyCounter::with(direction, self.message_sizes.clone(), self.observed.clone()))
+        self.wants_messages().then(|| {
+            let observed = if self.is_observed { self.messages.clone() } else { None };
+            BodyCounter::with(direction, self.message_sizes.clone(), observed)
+        })
+    }
+
+    /// Returns the messages of the call, which are counted from now on.
+    #[inline]
+    pub(super) fn observe(&mut self) -> Arc<Messages> {
+        self.is_observed = true;
+        Arc::clone(self.messages.get_or_insert_default())
+    }
+
+    /// Empties the state for another call.
+    #[inline]
+    fn clear(&mut self) {
+        if self.is_configured {
+            *self = State::default();
+            return;
+        }
+        // Only what is observed has been set, which takes a third of the instructions to reset.
+        self.response = None;
+        (self.response_messages, self.uncounted) = (0, 0);
+        self.is_observed = false;
+        // The body of the request, or a page, may still have the messages.
+        match self.messages.as_mut().and_then(Arc::get_mut) {
+            Some(messages) => messages.reset(),
+            None => self.messages = None,
+        }
     }
 
     #[cold]
     #[inline(never)]
     pub(super) fn start_response(&mut self, direction: Direction, headers: &HeaderMap) {
-        if is_grpc(headers) {
+        // An observer needs no check: the bytes of another response are hardly whole messages.
+        if !self.is_configured || is_grpc(headers) {
             self.response = self.counter(direction);
         } else if let Some(sizes) = &self.message_sizes {
             sizes.on_other_response(direction);
@@ -166,7 +197,7 @@ pub(super) fn take() -> Box<State> {
 #[cold]
 pub(super) fn put_back(mut state: Box<State>) {
     // Dropped before the pool is borrowed: the user's functions may be, too.
-    *state = State::default();
+    state.clear();
     let _ = POOL.try_with(|pool| {
         let mut pool = pool.borrow_mut();
         if pool.len() < MAX_POOLED {

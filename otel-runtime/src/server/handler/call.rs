@@ -2,6 +2,8 @@
 //!
 //! Nothing here depends on the type of the handler, so it is compiled once and not per method.
 
+use std::task::Poll;
+
 use http::HeaderMap;
 use opentelemetry::{Key, KeyValue};
 use tonic::{Code, Status};
@@ -11,7 +13,8 @@ use crate::grpc::outcome::Outcome;
 use crate::guard;
 use crate::rpc::active_call::ActiveCall;
 use crate::rpc::call::Call;
-use crate::rpc::current;
+use crate::rpc::current::{self, Attached};
+use crate::rpc::run;
 
 /// A handler's relation to a call.
 #[derive(Debug)]
@@ -35,7 +38,7 @@ impl HandlerCall {
         let attributes = || guard::FIELDS.run(fields).into_iter().flatten().flatten();
         match &self {
             HandlerCall::Owned(Some(call)) => {
-                let _attached = call.context().and_then(current::attach);
+                let _attached = current::attach_call(call);
                 self.set_attributes(attributes);
             }
             // The call of another handler, if there is one, is part of the same RPC.
@@ -44,28 +47,18 @@ impl HandlerCall {
         self
     }
 
-    /// Runs the service's code inside the call.
-    #[inline]
-    pub(super) fn run_dyn(&mut self, code: &mut dyn FnMut()) {
+    /// Runs the service's code inside the call. Returns its context still attached, if it is the
+    /// handler's own.
+    ///
+    /// Never inlined: each method would have two copies.
+    #[inline(never)]
+    pub(super) fn run_dyn(&mut self, code: &mut dyn FnMut()) -> Attached {
         match self {
-            HandlerCall::Owned(call) => current::run_dyn(call, code),
-            HandlerCall::Layer => current::run_in_layer(code),
+            HandlerCall::Owned(call) => return run::handler_dyn(call, code),
+            HandlerCall::Layer => run::in_layer(code),
             HandlerCall::None => code(),
         }
-    }
-
-    /// Like [`run_dyn`](Self::run_dyn), but compiled for the code that it runs.
-    #[inline]
-    pub(super) fn run<T>(&mut self, code: impl FnOnce() -> T) -> T {
-        match self {
-            HandlerCall::Owned(call) => current::run_handler(call, code),
-            HandlerCall::Layer | HandlerCall::None => code(),
-        }
-    }
-
-    #[inline]
-    pub(super) fn is_owned(&self) -> bool {
-        matches!(self, HandlerCall::Owned(_))
+        None
     }
 
     /// Captures the headers of a request whose call a layer started.
@@ -73,21 +66,43 @@ impl HandlerCall {
         self.capture(headers, |captured| &captured.request_headers);
     }
 
-    /// Records what the handler returned: the headers of a response, or the end of the call.
+    /// Records what a poll of the handler returned: the headers of a response, or the end of the
+    /// call. Detaches the call's context, in which it was polled.
     ///
-    /// `is_whole` tells that the response is one message, so that it ends the call, too. Never
-    /// inlined: each method would have a copy.
+    /// If `is_whole`, the response is one message, and ends the call, too. A call that has ended is
+    /// dropped. Never inlined: each method would have a copy.
     #[inline(never)]
-    pub(super) fn on_returned(&mut self, response: Result<&HeaderMap, &Status>, is_whole: bool) {
+    pub(super) fn on_polled(
+        &mut self,
+        response: Poll<Result<&HeaderMap, &Status>>,
+        is_whole: bool,
+        attached: Attached,
+    ) {
+        let Poll::Ready(response) = response else {
+            return;
+        };
         match response {
             Ok(headers) => {
                 self.capture(headers, |captured| &captured.response_headers);
-                if is_whole {
-                    self.finish_ok();
+                if !is_whole {
+                    return;
                 }
+                self.finish_ok();
             }
             Err(status) => self.finish_with(status),
         }
+        drop(attached);
+        *self = HandlerCall::None;
+    }
+
+    /// Records that the response stream has no item left, as far as is known without polling it.
+    #[cold]
+    pub(super) fn on_exhausted(&mut self) {
+        let _attached = match self {
+            HandlerCall::Owned(Some(call)) => current::attach_call(call),
+            HandlerCall::Owned(None) | HandlerCall::Layer | HandlerCall::None => None,
+        };
+        self.finish_ok();
     }
 
     /// Records that the response stream ended, with a status if it failed.
@@ -96,6 +111,17 @@ impl HandlerCall {
         match failure {
             None => self.finish_ok(),
             Some(status) => self.finish_with(status),
+        }
+    }
+
+    /// Records that the response stream of the handler's own call ended.
+    #[inline(never)]
+    pub(super) fn end_owned(call: &mut Option<ActiveCall>, failure: Option<&Status>) {
+        let mut owned = HandlerCall::Owned(call.take());
+        owned.on_stream_end(failure);
+        if let HandlerCall::Owned(ended) = owned {
+            // Forgets the `None`, which an assignment would drop.
+            std::mem::forget(std::mem::replace(call, ended));
         }
     }
 

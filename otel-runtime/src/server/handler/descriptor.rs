@@ -5,13 +5,13 @@ use std::sync::OnceLock;
 use tonic::{Extensions, Request};
 
 use super::call::HandlerCall;
-use super::future::{GrpcResult, ResponseKind};
 use super::incoming::Incoming;
+use super::respond::{GrpcResult, ResponseKind};
 use crate::attributes::captured_headers::{CaptureLists, CapturedHeaders};
 use crate::grpc::path::{names_match, service_and_method};
 use crate::instrumentation::{Instrumentation, InstrumentationRef};
 use crate::method::Method;
-use crate::rpc::active_call::{ActiveCall, Found};
+use crate::rpc::active_call::{ActiveCall, LateStart};
 use crate::rpc::call::{Call, CallParams};
 use crate::rpc::current;
 use crate::server::request::IncomingRequest;
@@ -49,16 +49,6 @@ impl MethodDescriptor {
         MethodDescriptor::new(name, false, method)
     }
 
-    /// Sets the service's full name, unless it is empty.
-    #[must_use]
-    pub const fn with_service(mut self, service: &'static str) -> Self {
-        if !service.is_empty() {
-            self.service = service;
-            self.service_is_known = true;
-        }
-        self
-    }
-
     const fn new(service: &'static str, service_is_known: bool, method: &'static str) -> Self {
         MethodDescriptor {
             service,
@@ -71,6 +61,16 @@ impl MethodDescriptor {
             wire_method: OnceLock::new(),
             fallback_method: OnceLock::new(),
         }
+    }
+
+    /// Sets the service's full name, unless it is empty.
+    #[must_use]
+    pub const fn with_service(mut self, service: &'static str) -> Self {
+        if !service.is_empty() {
+            self.service = service;
+            self.service_is_known = true;
+        }
+        self
     }
 
     /// Sets the method's name, whatever the path of a request says.
@@ -141,7 +141,8 @@ impl MethodDescriptor {
         request: &IncomingRequest<'_>,
         instrumentation: Option<&Instrumentation>,
     ) -> HandlerCall {
-        let incoming = current::with_current(|current| Incoming::of(request, current, || self.captured_headers()));
+        let incoming =
+            current::with_current(|current| Incoming::classify(request, current, || self.captured_headers()));
         match incoming.unwrap_or(Incoming::NewCall) {
             Incoming::NewCall => {
                 let captured = self.captured_headers();
@@ -167,9 +168,9 @@ impl MethodDescriptor {
                 call
             }
             Incoming::Deferred => {
-                current::start_deferred(Found {
+                current::start_deferred(LateStart {
                     has_service: true,
-                    ..Found::default()
+                    ..LateStart::default()
                 });
                 self.start_incoming(request, instrumentation)
             }

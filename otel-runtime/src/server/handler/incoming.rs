@@ -21,7 +21,7 @@ pub(super) enum Incoming {
 impl Incoming {
     /// Tells how a request relates to the call that this thread serves, and claims that call if a
     /// layer started it for this request. `captured` has the handler's header lists.
-    pub(super) fn of(
+    pub(super) fn classify(
         request: &IncomingRequest<'_>,
         current: &mut Option<ActiveCall>,
         captured: impl FnOnce() -> &'static CapturedHeaders,
@@ -36,7 +36,7 @@ impl Incoming {
                     // Called directly, by a service that is not annotated.
                     Incoming::Nested
                 } else if request.came_through(call.origin()) {
-                    call.attach_handler(captured(), request.origin());
+                    call.claim(captured(), request.origin());
                     Incoming::LayerCall {
                         is_unresolved: call.is_unresolved(),
                     }
@@ -49,7 +49,7 @@ impl Incoming {
                 if !request.came_from_client() {
                     Incoming::Nested
                 } else if request.came_through(call.origin()) {
-                    call.attach_handler(request.origin());
+                    call.claim(request.origin());
                     Incoming::Nested
                 } else {
                     Incoming::NewCall

@@ -1,14 +1,16 @@
 //! The handlers of annotated services: what generated code calls.
 
+mod boxed_stream;
 mod call;
+mod closure;
 mod descriptor;
 mod future;
 mod incoming;
-mod start;
+mod respond;
+mod respond_unboxed;
 mod stream;
-mod unboxed;
 
 pub use descriptor::MethodDescriptor;
-pub use future::RespondUnary;
+pub use respond::RespondUnary;
+pub use respond_unboxed::RespondUnboxed;
 pub use stream::{TracedStream, Untraced};
-pub use unboxed::RespondUnboxed;

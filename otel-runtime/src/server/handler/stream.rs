@@ -9,6 +9,8 @@ use tonic::Status;
 
 use super::call::HandlerCall;
 use crate::guard::CaughtPanic;
+use crate::rpc::active_call::ActiveCall;
+use crate::rpc::run;
 
 pin_project! {
     /// Response stream that keeps its RPC open until the stream ends.
@@ -80,7 +82,7 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if !this.call.has_ended() && this.stream.as_ref().as_pin_ref().is_some_and(|stream| (this.is_exhausted)(&stream)) {
-                this.call.on_stream_end(None);
+                this.call.on_exhausted();
             }
             this.call.run_dyn(&mut || this.stream.set(None));
         }
@@ -122,7 +124,7 @@ impl<S> TracedStream<S> {
     pub fn into_inner(mut self) -> S {
         let stream = self.stream.take().expect("only a drop takes the stream away");
         if (self.is_exhausted)(&stream) {
-            self.call.on_stream_end(None);
+            self.call.on_exhausted();
         }
         stream
     }
@@ -153,8 +155,8 @@ where
         let Some(stream) = this.stream.as_pin_mut() else {
             return Poll::Pending;
         };
-        if this.call.is_owned() {
-            return poll_inside(this.call, stream, cx);
+        if let HandlerCall::Owned(call) = this.call {
+            return poll_inside(call, stream, cx);
         }
         // The layer's body has already attached the context for this poll.
         let polled = stream.poll_next(cx);
@@ -175,18 +177,21 @@ where
 ///
 /// Never inlined, to keep `poll_next` small enough for tonic's encode loop.
 #[inline(never)]
-fn poll_inside<T, S>(call: &mut HandlerCall, mut stream: Pin<&mut S>, cx: &mut Context<'_>) -> Poll<Option<S::Item>>
+fn poll_inside<T, S>(call: &mut Option<ActiveCall>, stream: Pin<&mut S>, cx: &mut Context<'_>) -> Poll<Option<S::Item>>
 where
     S: Stream<Item = Result<T, Status>>,
 {
     let mut polled = Poll::Pending;
-    // Forgets the `Pending`, which an assignment would drop. The message does not pass through
-    // `run`, which would copy it.
-    call.run(|| std::mem::forget(std::mem::replace(&mut polled, stream.as_mut().poll_next(cx))));
-    match &polled {
-        Poll::Ready(None) => call.on_stream_end(None),
-        Poll::Ready(Some(Err(status))) => call.on_stream_end(Some(status)),
-        Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
-    }
+    run::handler(
+        call,
+        &mut polled,
+        // Forgets the `Pending`, which an assignment would drop.
+        |polled| std::mem::forget(std::mem::replace(polled, stream.poll_next(cx))),
+        |polled, call| match polled {
+            Poll::Ready(None) => HandlerCall::end_owned(call, None),
+            Poll::Ready(Some(Err(status))) => HandlerCall::end_owned(call, Some(status)),
+            Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
+        },
+    );
     polled
 }

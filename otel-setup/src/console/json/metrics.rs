@@ -116,7 +116,7 @@ impl<'a> Data<'a> {
 
     fn gauge<T: Copy>(gauge: &'a Gauge<T>, number: fn(T) -> Number) -> Self {
         let point = |point: &'a GaugeDataPoint<T>| Point {
-            attributes: Attributes::of_point(point.attributes()),
+            attributes: Attributes::from_point(point.attributes()),
             start_time: gauge.start_time().and_then(time),
             time: time(gauge.time()),
             values: Values::One {
@@ -133,7 +133,7 @@ impl<'a> Data<'a> {
 
     fn sum<T: Copy>(sum: &'a Sum<T>, number: fn(T) -> Number) -> Self {
         let point = |point: &'a SumDataPoint<T>| Point {
-            attributes: Attributes::of_point(point.attributes()),
+            attributes: Attributes::from_point(point.attributes()),
             start_time: time(sum.start_time()),
             time: time(sum.time()),
             values: Values::One {
@@ -150,7 +150,7 @@ impl<'a> Data<'a> {
 
     fn histogram<T: Copy>(histogram: &'a Histogram<T>, number: fn(T) -> Number) -> Self {
         let point = |point: &'a HistogramDataPoint<T>| Point {
-            attributes: Attributes::of_point(point.attributes()),
+            attributes: Attributes::from_point(point.attributes()),
             start_time: time(histogram.start_time()),
             time: time(histogram.time()),
             values: Values::Histogram {
@@ -172,7 +172,7 @@ impl<'a> Data<'a> {
 
     fn exponential<T: Copy>(histogram: &'a ExponentialHistogram<T>, number: fn(T) -> Number) -> Self {
         let point = |point: &'a ExponentialHistogramDataPoint<T>| Point {
-            attributes: Attributes::of_point(point.attributes()),
+            attributes: Attributes::from_point(point.attributes()),
             start_time: time(histogram.start_time()),
             time: time(histogram.time()),
             values: Values::Exponential {

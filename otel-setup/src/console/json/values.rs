@@ -16,7 +16,7 @@ pub(super) struct Attributes<'a>(BTreeMap<&'a str, Attribute<'a>>);
 impl<'a> Attributes<'a> {
     /// Returns the attributes of a data point. Of several with the same key the first remains: the
     /// SDK aggregates by it.
-    pub(super) fn of_point(attributes: impl Iterator<Item = &'a KeyValue>) -> Self {
+    pub(super) fn from_point(attributes: impl Iterator<Item = &'a KeyValue>) -> Self {
         let mut first = BTreeMap::new();
         for attribute in attributes {
             first

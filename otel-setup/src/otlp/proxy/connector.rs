@@ -28,6 +28,7 @@ pub(in crate::otlp) struct Connector {
 }
 
 /// Returns a connector for HTTP/1.1.
+#[cfg(feature = "http")]
 pub(in crate::otlp) fn for_http(tcp: HttpConnector, proxy: Option<Proxy>) -> Connector {
     Connector {
         tcp,

@@ -5,10 +5,14 @@ mod connector;
 
 use std::net::IpAddr;
 
-use http::{HeaderValue, Uri};
+#[cfg(feature = "http")]
+use http::HeaderValue;
+use http::Uri;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 
-pub(super) use self::connector::{Connector, for_grpc, for_http};
+pub(super) use self::connector::for_grpc;
+#[cfg(feature = "http")]
+pub(super) use self::connector::{Connector, for_http};
 use crate::env::Env;
 
 /// A proxy, with the credentials in its URL.
@@ -61,6 +65,7 @@ impl Proxy {
     }
 
     /// Returns the header `Proxy-Authorization` of requests that this proxy forwards.
+    #[cfg(feature = "http")]
     pub(super) fn authorization(&self, endpoint: &Uri) -> Option<&HeaderValue> {
         self.intercept.basic_auth().filter(|_| self.forwards(endpoint))
     }

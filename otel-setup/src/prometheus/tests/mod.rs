@@ -226,16 +226,21 @@ const VALUES: [f64; 12] = [
     123_456_789.0,
 ];
 
+/// Any text. `any::<String>()` would parse the regular expression that describes it for each.
+fn text() -> impl Strategy<Value = String> {
+    prop::collection::vec(any::<char>(), 0..32).prop_map(String::from_iter)
+}
+
 fn attribute() -> impl Strategy<Value = KeyValue> {
     let value = prop_oneof![
         select(&TEXTS[..]).prop_map(Value::from),
-        any::<String>().prop_map(Value::from),
+        text().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
         select(&VALUES[..]).prop_map(Value::from),
         any::<bool>().prop_map(Value::from),
         select(&TEXTS[..]).prop_map(|text| Value::Array(Array::String(vec![StringValue::from(text)]))),
     ];
-    let key = prop_oneof![select(&KEYS[..]).prop_map(str::to_owned), any::<String>()];
+    let key = prop_oneof![select(&KEYS[..]).prop_map(str::to_owned), text()];
     (key, value).prop_map(|(key, value)| KeyValue::new(key, value))
 }
 

@@ -43,7 +43,7 @@ struct Buckets {
 
 impl Buckets {
     /// Converts a data point of an exponential histogram, which has no exemplars.
-    fn of_exponential<T: Number>(point: &ExponentialHistogramDataPoint<T>) -> Self {
+    fn from_exponential<T: Number>(point: &ExponentialHistogramDataPoint<T>) -> Self {
         let (bounds, counts) = explicit(point);
         Buckets {
             bounds,
@@ -166,7 +166,7 @@ impl<'s, 'a> Text<'s, 'a> {
                             counts: point.bucket_counts().collect(),
                             count: point.count(),
                             sum: point.sum().as_f64(),
-                            exemplars: self.exemplars.of(scope, name, point),
+                            exemplars: self.exemplars.for_point(scope, name, point),
                         };
                         self.histogram(family, &buckets, start);
                     }
@@ -175,7 +175,7 @@ impl<'s, 'a> Text<'s, 'a> {
             MetricData::ExponentialHistogram(histogram) => {
                 for point in histogram.data_points() {
                     if let Some(start) = self.start(family, scope, point.attributes(), histogram.start_time()) {
-                        self.histogram(family, &Buckets::of_exponential(point), start);
+                        self.histogram(family, &Buckets::from_exponential(point), start);
                     }
                 }
             }

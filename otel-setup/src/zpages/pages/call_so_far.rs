@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use otel_runtime::observer::RunningCall;
+use otel_runtime::observer::Messages;
 
 use crate::zpages::html::Html;
 use crate::zpages::running::Running;
@@ -20,8 +20,8 @@ impl CallSoFar {
     pub(super) fn of(running: &Running) -> Self {
         CallSoFar {
             peer: running.peer(),
-            received: running.messages().received(),
-            sent: running.messages().sent(),
+            received: running.messages().and_then(Messages::received),
+            sent: running.messages().and_then(Messages::sent),
         }
     }
 

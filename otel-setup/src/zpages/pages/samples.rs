@@ -89,7 +89,7 @@ pub(super) fn select(registry: &Registry, row: &'static Row, selection: &Selecti
         Selection::Running => {
             let running = registry.running();
             let of_row = running.iter().filter(|running| std::ptr::eq(running.row, row));
-            let shown = of_row.take(MAX_RUNNING).filter_map(|running| Shown::running(running));
+            let shown = of_row.take(MAX_RUNNING).filter_map(Shown::running);
             (shown.collect(), counts.running)
         }
         Selection::Ended(bucket) => {
@@ -105,7 +105,7 @@ pub(super) fn select(registry: &Registry, row: &'static Row, selection: &Selecti
 
 /// All spans that are known, to complete traces with.
 struct Known {
-    running: Vec<Arc<Running>>,
+    running: Vec<Running>,
     samples: Vec<Arc<Sample>>,
 }
 
@@ -124,7 +124,7 @@ impl Known {
         let mut spans = Vec::new();
         let is_of = |span: &SpanData| span.span_context.trace_id() == trace;
         let running = self.running.iter();
-        for running in running.filter(|running| running.span_context().trace_id() == trace) {
+        for running in running.filter(|running| running.trace_id() == trace) {
             spans.extend(running.span().map(|span| (span, true)));
             let (ended, other) = running.inside();
             spans.extend(ended.into_iter().map(|span| (span, false)));

@@ -1,13 +1,15 @@
-//! Handlers that are an `async fn` to the end: not those that `#[async_trait]` has rewritten.
+//! Running a handler that is an `async fn` to the end, since no `#[async_trait]` has rewritten it.
 
 use std::marker::PhantomData;
 
 use futures_core::Stream;
 use tonic::{Response, Status};
 
+use super::boxed_stream::{BoxStream, BoxedStream};
 use super::call::HandlerCall;
-use super::future::{BoxStream, BoxedStream, HandlerFuture, ResponseKind, WithBoxedStream, WithMessage, WithStream};
-use super::start::start_unboxed;
+use super::closure::start_unboxed;
+use super::future;
+use super::respond::ResponseKind;
 use super::stream::TracedStream;
 
 /// Like [`ResponseKind`], for futures that are not boxed, and need not be `Send`.
@@ -39,7 +41,7 @@ impl<T> RespondUnboxed<T> for Unboxed<Result<Response<T>, Status>> {
         C: FnOnce(&mut HandlerCall) -> F,
         F: Future<Output = Result<Response<T>, Status>>,
     {
-        HandlerFuture::<_, WithMessage>::new(start_unboxed(closure))
+        future::respond(start_unboxed(closure))
     }
 }
 
@@ -52,7 +54,7 @@ impl<S> Unboxed<Result<Response<S>, Status>> {
         F: Future<Output = Result<Response<S>, Status>>,
         S: Stream,
     {
-        HandlerFuture::<_, WithStream>::new(start_unboxed(closure))
+        future::respond_stream(start_unboxed(closure))
     }
 
     /// Runs a handler whose response is a boxed stream, and boxes the traced stream again.
@@ -62,7 +64,7 @@ impl<S> Unboxed<Result<Response<S>, Status>> {
         F: Future<Output = Result<Response<S>, Status>>,
         S: BoxedStream,
     {
-        HandlerFuture::<_, WithBoxedStream>::new(start_unboxed(closure))
+        future::respond_boxed_stream(start_unboxed(closure))
     }
 }
 

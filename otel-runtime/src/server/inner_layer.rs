@@ -11,7 +11,7 @@ use super::layer::ServerLayer;
 use crate::attributes::captured_headers::CapturedHeaders;
 use crate::grpc::side::Direction;
 use crate::layer::request::RpcRequest;
-use crate::rpc::active_call::{ActiveCall, Found, InnerWord};
+use crate::rpc::active_call::{ActiveCall, InnerDecision, LateStart};
 use crate::rpc::call::Call;
 use crate::rpc::current;
 use crate::rpc::request_body;
@@ -60,6 +60,42 @@ impl ServerLayer {
         request: &mut Request<B>,
         captured: &'static CapturedHeaders,
     ) -> Option<ActiveCall> {
+        self.warn_of_ineffective_options(captured);
+        let rpc_request = RpcRequest::from_http(request);
+        let decision = InnerDecision {
+            is_public: self.is_public(&rpc_request),
+            is_filtered: !self.options.should_record(&rpc_request),
+        };
+        let mut restarted = None;
+        if current::is_deferred() {
+            current::start_deferred(LateStart {
+                has_service: true,
+                inner_layer: Some(decision),
+            });
+            let counter = current::with_recorded(|call| {
+                let extras = call.extras();
+                let reads = extras.reads_messages();
+                reads.then(|| extras.request_counter(Direction::Received))
+            });
+            // The outer layer has wrapped the body to number the messages, before it was known that
+            // their sizes or an observer need more of them.
+            if let Some(counter @ Some(_)) = counter.flatten() {
+                request_body::wrap(request.body_mut(), counter, |_| None);
+            }
+        } else {
+            restarted = self.restart(request, decision, captured);
+        }
+        let add = |call: &mut Call| self.add_attributes(call, request, captured);
+        if let Some(call) = &mut restarted {
+            call.recorded().map(add);
+            current::enter(call);
+        } else {
+            current::take_recorded(add);
+        }
+        restarted
+    }
+
+    fn warn_of_ineffective_options(&self, captured: &CapturedHeaders) {
         for (option, is_set) in [
             ("response_headers", !captured.response_headers.is_empty()),
             ("response_trailers", !captured.response_trailers.is_empty()),
@@ -75,36 +111,6 @@ impl ServerLayer {
                 warn_of_outer_layer(option);
             }
         }
-        let rpc_request = RpcRequest::from_http(request);
-        let word = InnerWord {
-            is_public: self.is_public(&rpc_request),
-            is_filtered: !self.options.should_record(&rpc_request),
-        };
-        let mut restarted = None;
-        if current::is_deferred() {
-            current::start_deferred(Found {
-                has_service: true,
-                inner_layer: Some(word),
-            });
-            let counter = current::with_recorded(|call| {
-                let extras = call.extras();
-                let reads = extras.reads_messages();
-                reads.then(|| extras.request_counter(Direction::Received))
-            });
-            if let Some(counter @ Some(_)) = counter.flatten() {
-                request_body::wrap(request.body_mut(), counter, |_| None);
-            }
-        } else {
-            restarted = self.restart(request, word, captured);
-        }
-        let add = |call: &mut Call| self.add_attributes(call, request, captured);
-        if let Some(call) = &mut restarted {
-            call.recorded().map(add);
-            current::enter(call);
-        } else {
-            current::take_recorded(add);
-        }
-        restarted
     }
 
     /// Starts the current call anew if this layer is stricter than the outer one.
@@ -113,32 +119,32 @@ impl ServerLayer {
     fn restart<B>(
         &self,
         request: &mut Request<B>,
-        word: InnerWord,
+        decision: InnerDecision,
         captured: &'static CapturedHeaders,
     ) -> Option<ActiveCall> {
         let origin = current::with_recorded(|call| call.origin())?;
         let outer = ServerLayer::at_address(origin.layer);
         let outer = outer.as_deref();
         let is_stricter =
-            || word.is_public && !outer.is_some_and(|outer| outer.is_public(&RpcRequest::from_http(request)));
-        if !word.is_filtered && !is_stricter() {
+            || decision.is_public && !outer.is_some_and(|outer| outer.is_public(&RpcRequest::from_http(request)));
+        if !decision.is_filtered && !is_stricter() {
             return None;
         }
         let mut discarded = current::take_restarted()?;
         let call = discarded.recorded()?;
         call.discard();
         let (arrived, outer_captured) = (call.started_at(), call.layer_headers());
-        let found = Found {
+        let late = LateStart {
             has_service: true,
-            inner_layer: Some(word),
+            inner_layer: Some(decision),
         };
         Some(match (outer, outer_captured) {
             (Some(outer), Some(captured)) => {
-                outer.inner.add_restart();
-                outer.start_arrived(request, origin, captured, Some((arrived, found)))
+                outer.inner_paths.add_restart();
+                outer.start_arrived(request, origin, captured, Some((arrived, late)))
             }
             // The outer layer is gone, while its last calls go on.
-            _ => self.start_arrived(request, origin, captured, Some((arrived, found))),
+            _ => self.start_arrived(request, origin, captured, Some((arrived, late))),
         })
     }
 

@@ -1,25 +1,26 @@
 //! The tracer, the instruments and the propagator that calls are recorded with.
 
+mod builder;
+
+pub use builder::InstrumentationBuilder;
+
 use std::fmt;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use http::HeaderMap;
+use opentelemetry::Context;
 use opentelemetry::global::{self, BoxedSpan, BoxedTracer};
-use opentelemetry::metrics::{Meter, MeterProvider, NoopMeterProvider};
 use opentelemetry::propagation::TextMapPropagator;
-use opentelemetry::trace::noop::NoopTracer;
-use opentelemetry::trace::{Span, SpanBuilder, SpanContext, TraceContextExt, Tracer, TracerProvider};
-use opentelemetry::{Context, InstrumentationScope};
+use opentelemetry::trace::{Span, SpanBuilder, SpanContext, TraceContextExt, Tracer};
 
 use crate::grpc::request_headers::KnownHeaders;
-use crate::metrics::duration_boundaries;
-use crate::metrics::instruments::{Instruments, Meters};
+use crate::metrics::instruments::Instruments;
 use crate::propagation::known::Known;
 use crate::propagation::{self, Headers, Limited};
 use crate::span::StartedSpan;
-use crate::{guard, semconv, versions};
+use crate::{guard, versions};
 
 /// The providers and the propagator that calls are recorded with, instead of the global ones.
 ///
@@ -78,12 +79,6 @@ struct Inner {
 type OwnPropagator = (Box<dyn TextMapPropagator + Send + Sync>, Known);
 
 impl Instrumentation {
-    /// Returns a builder that starts with the global providers.
-    #[must_use]
-    pub fn builder() -> InstrumentationBuilder {
-        InstrumentationBuilder::default()
-    }
-
     /// Returns the instrumentation of the global providers, as they were at the first call.
     pub(crate) fn global() -> &'static Self {
         static GLOBAL: OnceLock<Instrumentation> = OnceLock::new();
@@ -102,7 +97,7 @@ impl Instrumentation {
         };
         let extracted = guard::PROPAGATOR.run(|| match &self.0.propagator {
             Some((propagator, recognized)) => extract(&**propagator, *recognized),
-            None => global::get_text_map_propagator(|propagator| extract(propagator, Known::of(propagator))),
+            None => global::get_text_map_propagator(|propagator| extract(propagator, Known::from_global(propagator))),
         });
         extracted.flatten()
     }
@@ -159,7 +154,7 @@ impl Instrumentation {
         };
         guard::PROPAGATOR.run(|| match &self.0.propagator {
             Some((propagator, recognized)) => inject(&**propagator, *recognized),
-            None => global::get_text_map_propagator(|propagator| inject(propagator, Known::of(propagator))),
+            None => global::get_text_map_propagator(|propagator| inject(propagator, Known::from_global(propagator))),
         });
     }
 
@@ -186,94 +181,6 @@ fn extract_with(propagator: &dyn TextMapPropagator, headers: &HeaderMap) -> Cont
 /// id, or none.
 fn has_new_span_id(span: &SpanContext, parent: &SpanContext) -> bool {
     span.is_valid() && span.span_id() != parent.span_id()
-}
-
-/// Builder of an [`Instrumentation`].
-///
-/// Providers that are not set are the global ones at the time of [`build`](Self::build). A
-/// propagator that is not set is the global one at the time of each call.
-#[derive(Default)]
-pub struct InstrumentationBuilder {
-    tracer: Option<BoxedTracer>,
-    meters: Option<Meters>,
-    propagator: Option<OwnPropagator>,
-    duration_boundaries: Option<Vec<f64>>,
-}
-
-impl InstrumentationBuilder {
-    /// Sets the provider of the tracer.
-    #[must_use]
-    pub fn tracer_provider<P>(mut self, provider: &P) -> Self
-    where
-        P: TracerProvider<Tracer: Tracer<Span: Send + Sync + 'static> + Send + Sync + 'static>,
-    {
-        self.tracer = Some(BoxedTracer::new(Box::new(provider.tracer_with_scope(semconv::scope()))));
-        self
-    }
-
-    /// Sets the provider of the meter.
-    #[must_use]
-    pub fn meter_provider(mut self, provider: &impl MeterProvider) -> Self {
-        self.meters = Some(Meters::new(|scope| provider.meter_with_scope(scope)));
-        self
-    }
-
-    /// Sets the propagator that extracts the caller's context from the metadata of a request, and
-    /// that injects a client's into it.
-    #[must_use]
-    pub fn propagator(mut self, propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
-        let recognized = Known::of_type(&propagator);
-        self.propagator = Some((Box::new(propagator), recognized));
-        self
-    }
-
-    /// Sets the histogram buckets of `rpc.server.call.duration` and `rpc.client.call.duration`, in
-    /// seconds, instead of those of the configuration file, or else those that the semantic
-    /// conventions advise.
-    #[must_use]
-    pub fn duration_boundaries(mut self, boundaries: impl Into<Vec<f64>>) -> Self {
-        self.duration_boundaries = Some(boundaries.into());
-        self
-    }
-
-    /// Creates the tracer and the instruments.
-    #[must_use]
-    pub fn build(self) -> Instrumentation {
-        let InstrumentationBuilder {
-            tracer,
-            meters,
-            propagator,
-            duration_boundaries,
-        } = self;
-        let tracer = tracer.or_else(|| guard::TRACER.run(|| global::tracer_with_scope(semconv::scope())));
-        let boundaries = duration_boundaries.unwrap_or_else(duration_boundaries::default);
-        let instruments = guard::METER.run(|| {
-            let meters = meters.unwrap_or_else(|| Meters::new(global::meter_with_scope));
-            Instruments::new(meters, &boundaries)
-        });
-        Instrumentation(Arc::new(Inner {
-            propagator,
-            tracer: tracer.unwrap_or_else(|| BoxedTracer::new(Box::new(NoopTracer::new()))),
-            tracer_is_noop: AtomicBool::new(false),
-            instruments: instruments
-                .unwrap_or_else(|| Instruments::new(Meters::new(|_| NoopMeterProvider::new().meter("")), &boundaries)),
-        }))
-    }
-}
-
-impl fmt::Debug for InstrumentationBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InstrumentationBuilder").finish_non_exhaustive()
-    }
-}
-
-impl Meters {
-    fn new(meter: impl Fn(InstrumentationScope) -> Meter) -> Self {
-        Meters {
-            rpc: meter(semconv::scope()),
-            hook: meter(InstrumentationScope::builder(semconv::HOOK_SCOPE_NAME).build()),
-        }
-    }
 }
 
 /// The instrumentation of one call.

@@ -1,4 +1,4 @@
-//! The layers inside a layer, as far as it has met them.
+//! The paths on which a layer expects a stricter one inside of it.
 //!
 //! A span cannot leave the trace that it has joined. So a layer that trusts its callers waits with
 //! the calls that an inner one may distrust, once it has met such an inner layer.
@@ -18,23 +18,23 @@ const MAX_RESTARTS: usize = 64;
 
 /// The paths of requests that a layer has met, and whether an inner layer meets them, too.
 #[derive(Debug, Default)]
-pub(super) struct InnerLayers {
-    /// Number of calls that an inner layer has met and restarted, and 1 if it has met any.
-    met: AtomicUsize,
+pub(super) struct InnerPaths {
+    /// Number of calls that an inner layer has restarted, and at least 1 if one has met any call.
+    restarts: AtomicUsize,
     paths: RwLock<HashMap<Box<str>, bool>>,
 }
 
-impl InnerLayers {
+impl InnerPaths {
     /// Returns `true` if an inner layer may be stricter about a request.
     #[inline]
     pub(super) fn may_meet(&self, path: &str) -> bool {
-        let met = self.met.load(Ordering::Relaxed);
-        met > 0 && self.lookup(met, path)
+        let restarts = self.restarts.load(Ordering::Relaxed);
+        restarts > 0 && self.lookup(restarts, path)
     }
 
     #[cold]
-    fn lookup(&self, met: usize, path: &str) -> bool {
-        if met >= MAX_RESTARTS {
+    fn lookup(&self, restarts: usize, path: &str) -> bool {
+        if restarts >= MAX_RESTARTS {
             return true;
         }
         let paths = self.paths.read().unwrap_or_else(PoisonError::into_inner);
@@ -50,13 +50,13 @@ impl InnerLayers {
         } else if paths.len() < MAX_PATHS {
             paths.insert(Box::from(path), has_inner);
         }
-        self.met.fetch_max(usize::from(has_inner), Ordering::Relaxed);
+        self.restarts.fetch_max(usize::from(has_inner), Ordering::Relaxed);
     }
 
     /// Records that an inner layer has restarted a call.
     #[cold]
     pub(super) fn add_restart(&self) {
-        self.met.fetch_add(1, Ordering::Relaxed);
+        self.restarts.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -66,14 +66,14 @@ mod tests {
 
     #[test]
     fn paths_are_learned_until_they_have_told_too_little() {
-        let layers = InnerLayers::default();
-        layers.learn("/plain", false);
-        assert!(!layers.may_meet("/plain") && !layers.may_meet("/other"));
-        layers.add_restart();
-        assert!(!layers.may_meet("/plain") && layers.may_meet("/other"));
+        let paths = InnerPaths::default();
+        paths.learn("/plain", false);
+        assert!(!paths.may_meet("/plain") && !paths.may_meet("/other"));
+        paths.add_restart();
+        assert!(!paths.may_meet("/plain") && paths.may_meet("/other"));
         for _ in 1..MAX_RESTARTS {
-            layers.add_restart();
+            paths.add_restart();
         }
-        assert!(layers.may_meet("/plain"));
+        assert!(paths.may_meet("/plain"));
     }
 }

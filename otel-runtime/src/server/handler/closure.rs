@@ -1,12 +1,13 @@
-//! Starts the call of a request, and makes the handler's future.
+//! The closure in the generated code of each method: it starts the call of a request, and makes the
+//! handler's future.
 //!
-//! Unoptimized builds hide both types behind trait objects, for two reasons. The handler's future
-//! is compiled once for each response type then, and not once for each method. And an unoptimized
-//! build copies a future wherever it moves, each time into a stack slot of its own, while a future
-//! is as large as all the locals of its handler: in a box it does not move. Optimized builds, which
-//! construct the future in place, save both allocations. The types of an `async fn` that
-//! `#[async_trait]` has not rewritten are never hidden: a trait object is `Send`, or is not,
-//! whatever is behind it.
+//! Unoptimized builds hide the types of both behind trait objects, for two reasons. The handler's
+//! future is compiled once for each response type then, and not once for each method. And an
+//! unoptimized build copies a future wherever it moves, each time into a stack slot of its own,
+//! while a future is as large as all the locals of its handler: in a box it does not move.
+//! Optimized builds, which construct the future in place, save both allocations. The types of an
+//! `async fn` that `#[async_trait]` has not rewritten are never hidden: a trait object is `Send`,
+//! or is not, whatever is behind it.
 
 use std::pin::Pin;
 
