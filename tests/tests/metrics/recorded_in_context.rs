@@ -13,6 +13,8 @@ use integration_tests::own_process::{block_on, in_own_process_async, in_own_proc
 use integration_tests::scripted::{Annotated, ScriptedService};
 use integration_tests::server::{RunningServer, serve_with};
 use integration_tests::telemetry::{Shared, Telemetry};
+#[cfg(feature = "bound-instruments")]
+use opentelemetry::metrics::BoundSyncInstrument;
 use opentelemetry::metrics::{Histogram, HistogramBuilder, InstrumentProvider, Meter, MeterProvider, SyncInstrument};
 use opentelemetry::trace::{SpanId, SpanKind, TraceContextExt};
 use opentelemetry::{Context, InstrumentationScope, KeyValue, global};
@@ -60,12 +62,26 @@ impl InstrumentProvider for CurrentSpans {
 }
 
 /// A histogram with its name.
+#[derive(Clone)]
 struct Duration64(String, CurrentSpans);
 
 impl SyncInstrument<f64> for Duration64 {
     fn measure(&self, _: f64, _: &[KeyValue]) {
         let span = Context::map_current(|context| context.span().span_context().span_id());
         self.1.0.lock().unwrap().push((self.0.clone(), span));
+    }
+
+    // Without it, the handle drops what it measures.
+    #[cfg(feature = "bound-instruments")]
+    fn bind(&self, _: &[KeyValue]) -> Box<dyn BoundSyncInstrument<f64> + Send + Sync> {
+        Box::new(self.clone())
+    }
+}
+
+#[cfg(feature = "bound-instruments")]
+impl BoundSyncInstrument<f64> for Duration64 {
+    fn measure(&self, measurement: f64) {
+        SyncInstrument::measure(self, measurement, &[]);
     }
 }
 
