@@ -11,6 +11,7 @@ use opentelemetry::trace::{Span, TraceContextExt, Tracer};
 use opentelemetry::{Context, global};
 use opentelemetry_sdk::logs::{InMemoryLogExporter, SdkLogRecord};
 use opentelemetry_sdk::trace::InMemorySpanExporter;
+use otel_setup::Telemetry;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context as LayerContext, SubscriberExt};
@@ -91,22 +92,28 @@ fn layers_filter_independently() {
     });
 }
 
+/// Sets up logs alone, without a subscriber, and returns what gets them.
+fn set_up_logs() -> (Telemetry, InMemoryLogExporter) {
+    let logs = InMemoryLogExporter::default();
+    let to_logs = logs.clone();
+    let telemetry = otel_setup::builder()
+        .trace_exporters([])
+        .metric_exporters([])
+        .log_exporters([])
+        .configure_logger_provider(|provider| provider.with_simple_exporter(to_logs))
+        .without_subscriber()
+        .init()
+        .unwrap();
+    (telemetry, logs)
+}
+
 /// A layer that comes too late says so. One in a `reload::Layer` from the beginning works.
 #[test]
 fn layers_in_a_reload_layer() {
     for is_late in ["early", "late"] {
         let variables = [("RUST_LOG", "info"), ("WHEN", is_late)];
         let Some(output) = in_own_process_with(&variables, || {
-            let logs = InMemoryLogExporter::default();
-            let to_logs = logs.clone();
-            let telemetry = otel_setup::builder()
-                .trace_exporters([])
-                .metric_exporters([])
-                .log_exporters([])
-                .configure_logger_provider(|provider| provider.with_simple_exporter(to_logs))
-                .without_subscriber()
-                .init()
-                .unwrap();
+            let (telemetry, logs) = set_up_logs();
             let ours: Box<dyn Layer<Registry> + Send + Sync> = Box::new(telemetry.logs_layer());
             let is_late = std::env::var("WHEN").unwrap() == "late";
             let (early, late) = if is_late {
@@ -140,16 +147,7 @@ fn layers_in_a_reload_layer() {
 #[test]
 fn filter_in_a_reload_layer() {
     in_own_process(|| {
-        let logs = InMemoryLogExporter::default();
-        let to_logs = logs.clone();
-        let telemetry = otel_setup::builder()
-            .trace_exporters([])
-            .metric_exporters([])
-            .log_exporters([])
-            .configure_logger_provider(|provider| provider.with_simple_exporter(to_logs))
-            .without_subscriber()
-            .init()
-            .unwrap();
+        let (telemetry, logs) = set_up_logs();
         let (level, handle) = reload::Layer::new(LevelFilter::INFO);
         let all = Count::default();
         tracing_subscriber::registry()
