@@ -9,9 +9,7 @@
 //! Each measurement is a process of its own (`one …`, `open …`), so that globals of one crate do
 //! not affect another. `table` and `guard` start those processes.
 
-mod allocations;
 mod by_hand;
-mod callgrind;
 mod chart;
 #[cfg(feature = "competitors")]
 mod competitors;

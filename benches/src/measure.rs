@@ -6,10 +6,11 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
+use counting::{allocations, callgrind};
+
 use crate::rpc::{Rpc, Shape};
 use crate::sdk::{self, Mode};
 use crate::variant::{Variant, Whose};
-use crate::{allocations, callgrind};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -69,7 +70,8 @@ impl Subject<'_> {
         let [allocations, bytes, spans, durations] = counts[..] else {
             return Err("four numbers are expected".into());
         };
-        let (all, without_allocator) = callgrind::instructions(self.program, &self.arguments("callgrind"))?;
+        let (all, without_allocator) =
+            callgrind::instructions(self.program, &self.arguments("callgrind"), "measure::measured")?;
         #[allow(clippy::cast_precision_loss)]
         let one = |counted: u64| counted as f64 / COUNTED as f64;
         Ok(Cost {

@@ -16,6 +16,7 @@ use std::str::FromStr;
 use std::task::{Context, Waker};
 
 use bytes::Bytes;
+use counting::allocations;
 use http::{Request, Response};
 use otel_runtime::{ClientLayer, ServerLayer};
 use tonic::body::Body;
@@ -23,7 +24,7 @@ use tonic::service::Routes;
 use tower::{Layer, Service};
 
 use self::service::{Bare, Echo, Traced};
-use crate::allocations;
+
 use crate::floor::Started;
 use crate::proto::Message;
 use crate::proto::chats_client::ChatsClient;

@@ -1,7 +1,7 @@
 //! Measures what the zPages take.
 //!
-//! * Instructions that they add to a sampled RPC at a server, and to any other span, counted by
-//!   callgrind.
+//! * Instructions and allocations that they add to a sampled RPC at a server, and to any other span.
+//!   Those of the allocator, which depend on the layout of the heap, are not counted.
 //! * The time and the length of a page about 10,000 open streams of 2,000 methods.
 //! * Memory after 10,000,000 spans.
 //! * RPCs per second of a traced server, with the pages and without, in processes that take turns.
@@ -11,14 +11,14 @@
 mod rpc;
 mod throughput;
 
-use std::alloc::System;
 use std::env;
+use std::error::Error;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use cap::Cap;
+use counting::{allocations, callgrind};
 use opentelemetry::trace::{Span, SpanKind, Tracer};
 use opentelemetry::{Context, KeyValue, global};
 use opentelemetry_sdk::error::OTelSdkResult;
@@ -26,11 +26,10 @@ use opentelemetry_sdk::metrics::ManualReader;
 use opentelemetry_sdk::trace::{SpanData, SpanProcessor};
 use otel_setup::{StdoutLogs, Telemetry};
 
-#[global_allocator]
-static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
-
-/// The RPCs or spans of the shorter run of callgrind. The longer one has twice as many.
-const COUNTED: u64 = 20_000;
+/// RPCs or spans before the counted ones, which make what is made once.
+const WARM_UP: u64 = 1000;
+/// RPCs or spans whose instructions and allocations are counted.
+const COUNTED: u64 = 1000;
 const STREAMS: usize = 10_000;
 const METHODS: usize = 2_000;
 const SPANS: u64 = 10_000_000;
@@ -86,6 +85,12 @@ fn end(span: &mut impl Span) {
     span.end();
 }
 
+/// Returns the bytes that are allocated.
+fn allocated() -> u64 {
+    let (_, bytes) = allocations::alive();
+    bytes
+}
+
 fn spans(count: u64) {
     let tracer = global::tracer("otel-runtime");
     for _ in 0..count {
@@ -109,7 +114,7 @@ fn get(address: SocketAddr, path: &str) -> (String, Vec<u8>) {
 
 /// Prints the time and the length of each page.
 fn page() {
-    let before = ALLOCATOR.allocated();
+    let before = allocated();
     let telemetry = set_up(true);
     let tracer = global::tracer("otel-runtime");
     let names: Vec<&'static str> = (0..METHODS)
@@ -121,11 +126,7 @@ fn page() {
     for name in &names {
         end(&mut start(&tracer, name));
     }
-    println!(
-        "{} bytes in use with {} streams",
-        ALLOCATOR.allocated() - before,
-        streams.len()
-    );
+    println!("{} bytes in use with {} streams", allocated() - before, streams.len());
     let address = telemetry.zpages_address().expect("they are served");
     for path in [
         "/debug/tracez",
@@ -153,70 +154,71 @@ fn page() {
 fn memory(has_pages: bool) {
     let _telemetry = set_up(has_pages);
     spans(1000);
-    let before = ALLOCATOR.allocated();
+    let before = allocated();
     let begun = Instant::now();
     spans(SPANS);
     let time = begun.elapsed().as_secs_f64();
-    let grown = ALLOCATOR.allocated().saturating_sub(before);
+    let grown = allocated().saturating_sub(before);
     #[expect(clippy::cast_precision_loss, reason = "a time per span")]
     let each = time * 1e9 / SPANS as f64;
     println!("pages {has_pages}: {grown} bytes more after {SPANS} spans of {each:.0} ns");
 }
 
-/// Runs this program with other arguments, under callgrind if `counts`.
-fn again(arguments: &[&str], counts: bool) -> String {
-    let program = env::current_exe().expect("it has a path");
-    let mut command = if counts {
-        let mut command = Command::new("valgrind");
-        command
-            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-            .arg(program);
-        // The allocator of glibc takes hundreds of instructions more or less, depending on what
-        // its bins happen to hold. With larger caches, it rarely looks there.
-        command.env(
-            "GLIBC_TUNABLES",
-            "glibc.malloc.tcache_count=127:glibc.malloc.tcache_max=65536",
-        );
-        command
-    } else {
-        Command::new(program)
-    };
-    let output = command.args(arguments).output().expect("valgrind is installed");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let printed = if counts { output.stderr } else { output.stdout };
-    String::from_utf8_lossy(&printed).into_owned()
+/// The function in which callgrind counts.
+#[inline(never)]
+fn measured(serve: &mut impl FnMut(u64)) {
+    serve(COUNTED);
 }
 
-fn instructions(what: &str, mode: &str, count: u64) -> f64 {
-    let printed = again(&[what, mode, &count.to_string()], true);
-    let collected = printed.lines().find_map(|line| line.split_once("Collected : "));
-    let (_, number) = collected.expect("callgrind prints a number");
-    number.trim().parse().expect("it is a number")
+/// Serves RPCs, or makes spans, and prints their allocations.
+fn count(mut serve: impl FnMut(u64)) {
+    serve(WARM_UP);
+    let (before, _) = allocations::so_far();
+    measured(&mut serve);
+    let (after, _) = allocations::so_far();
+    println!("{}", after - before);
 }
 
-fn report() {
+/// Runs this program with other arguments, and returns what it prints.
+fn again(arguments: &[&str]) -> Result<String, Box<dyn Error>> {
+    let output = Command::new(env::current_exe()?).args(arguments).output()?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into());
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Returns the instructions and the allocations of each of `what`.
+fn costs(what: &str, mode: &str) -> Result<(f64, f64), Box<dyn Error>> {
+    let arguments = [what, mode].map(str::to_owned);
+    let (_, instructions) = callgrind::instructions(&env::current_exe()?, &arguments, "zpages::measured")?;
+    let allocations: u64 = again(&[what, mode])?.trim().parse()?;
+    #[expect(clippy::cast_precision_loss, reason = "a quotient")]
+    let each = |counted: u64| counted as f64 / COUNTED as f64;
+    Ok((each(instructions), each(allocations)))
+}
+
+fn report() -> Result<(), Box<dyn Error>> {
     for what in ["rpcs", "layered-rpcs", "spans"] {
-        #[expect(clippy::cast_precision_loss, reason = "a quotient")]
-        let each = |mode| (instructions(what, mode, 2 * COUNTED) - instructions(what, mode, COUNTED)) / COUNTED as f64;
-        let (with, without) = (each("on"), each("off"));
+        let (with, without) = (costs(what, "on")?, costs(what, "off")?);
         println!(
-            "{what}: {with:.0} instructions each with the pages, {without:.0} without: {:.0} more",
-            with - without
+            "{what}: {:.0} instructions and {:.2} allocations with the pages, {:.0} and {:.2} without: {:.0} and {:.2} more",
+            with.0,
+            with.1,
+            without.0,
+            without.1,
+            with.0 - without.0,
+            with.1 - without.1
         );
     }
-    print!("{}", again(&["page"], false));
+    print!("{}", again(&["page"])?);
     for mode in ["on", "off"] {
-        print!("{}", again(&["memory", mode], false));
+        print!("{}", again(&["memory", mode])?);
     }
     let mut rates = [Vec::new(), Vec::new()];
     for _ in 0..5 {
         for (rates, mode) in rates.iter_mut().zip(["on", "off"]) {
-            rates.push(
-                again(&["throughput", mode], false)
-                    .trim()
-                    .parse()
-                    .expect("it is a number"),
-            );
+            rates.push(again(&["throughput", mode])?.trim().parse()?);
         }
     }
     let [with, without] = rates.map(|mut rates: Vec<f64>| {
@@ -227,23 +229,24 @@ fn report() {
         "{with:.0} RPCs per second with the pages, {without:.0} without: {:.3}",
         with / without
     );
+    Ok(())
 }
 
-fn main() {
+fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        [what @ ("spans" | "rpcs" | "layered-rpcs"), mode, count] => {
-            let _telemetry = set_up(mode == "on");
-            let count = count.parse().expect("it is a number");
-            match what {
-                "spans" => spans(count),
-                _ => rpc::serve(count, what == "layered-rpcs"),
-            }
-        }
         ["page"] => page(),
         ["memory", mode] => memory(mode == "on"),
         ["throughput", mode] => println!("{}", throughput::measure(mode == "on")),
-        _ => report(),
+        [what, mode] => {
+            let _telemetry = set_up(mode == "on");
+            match what {
+                "spans" => count(spans),
+                _ => count(rpc::server(what == "layered-rpcs")),
+            }
+        }
+        _ => report()?,
     }
+    Ok(())
 }

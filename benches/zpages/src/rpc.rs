@@ -31,18 +31,19 @@ fn request() -> Request<Body> {
     request
 }
 
-/// Serves RPCs, one after the other, with the attribute alone or behind a layer.
-pub(crate) fn serve(count: u64, is_layered: bool) {
-    let routes = Routes::new(GreeterServer::new(MyGreeter)).prepare();
+/// Returns what serves so many RPCs, one after the other, with the attribute alone or behind a layer.
+pub(crate) fn server(is_layered: bool) -> Box<dyn FnMut(u64)> {
+    let mut routes = Routes::new(GreeterServer::new(MyGreeter)).prepare();
     if is_layered {
         let methods = ["helloworld.Greeter/SayHello"];
-        serve_by(count, ServerLayer::new().known_methods(methods).layer(routes));
+        let mut service = ServerLayer::new().known_methods(methods).layer(routes);
+        Box::new(move |count| serve(&mut service, count))
     } else {
-        serve_by(count, routes);
+        Box::new(move |count| serve(&mut routes, count))
     }
 }
 
-fn serve_by<S, B>(count: u64, mut service: S)
+fn serve<S, B>(service: &mut S, count: u64)
 where
     S: Service<Request<Body>, Response = http::Response<B>>,
     B: http_body::Body,

@@ -9,7 +9,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The part of a function's name by which callgrind's output shows the allocator.
-pub(crate) const FUNCTIONS: &str = "benches::allocations::system::";
+pub(crate) const FUNCTIONS: &str = "counting::allocations::system::";
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 static BYTES: AtomicU64 = AtomicU64::new(0);
@@ -18,12 +18,14 @@ static FREED_BYTES: AtomicU64 = AtomicU64::new(0);
 
 /// Returns the number of allocations since the start, and their bytes. Each growth counts as
 /// another.
-pub(crate) fn so_far() -> (u64, u64) {
+#[must_use]
+pub fn so_far() -> (u64, u64) {
     (ALLOCATIONS.load(Relaxed), BYTES.load(Relaxed))
 }
 
 /// Returns the number of allocations that are alive, and their bytes.
-pub(crate) fn alive() -> (u64, u64) {
+#[must_use]
+pub fn alive() -> (u64, u64) {
     let (allocations, bytes) = so_far();
     (allocations - FREED.load(Relaxed), bytes - FREED_BYTES.load(Relaxed))
 }

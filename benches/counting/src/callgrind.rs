@@ -7,13 +7,18 @@ use std::process::Command;
 
 use crate::allocations;
 
-/// Returns the instructions of the measured function, and those without the allocator's.
-pub(crate) fn instructions(program: &Path, arguments: &[String]) -> Result<(u64, u64), Box<dyn Error>> {
-    let out = std::env::temp_dir().join(format!("benches.{}.callgrind", std::process::id()));
+/// Runs a program, and returns the instructions of one of its functions, and those without the
+/// allocator's.
+///
+/// # Errors
+///
+/// If valgrind is missing, or the program fails.
+pub fn instructions(program: &Path, arguments: &[String], function: &str) -> Result<(u64, u64), Box<dyn Error>> {
+    let out = std::env::temp_dir().join(format!("counting.{}.callgrind", std::process::id()));
     let output = Command::new("valgrind")
         .arg("--tool=callgrind")
         .arg("--collect-atstart=no")
-        .arg("--toggle-collect=*measure::measured*")
+        .arg(format!("--toggle-collect=*{function}*"))
         .arg(format!("--callgrind-out-file={}", out.display()))
         .arg(program)
         .args(arguments)
