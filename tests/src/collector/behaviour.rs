@@ -1,4 +1,6 @@
-//! The answers of a receiver.
+//! The behaviour of a receiver, which tests change, and its answers.
+
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
@@ -8,10 +10,31 @@ use opentelemetry_proto::tonic::collector::trace::v1::{ExportTracePartialSuccess
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use super::Behaviour;
-
 /// The words of a receiver that forbids.
 pub const FORBIDDEN: &str = "no such tenant";
+
+/// The behaviour of the receiver on an export request.
+#[derive(Clone, Debug)]
+pub enum Behaviour {
+    /// Stores the message, and answers with success.
+    Accept,
+    /// Never answers, and stores nothing.
+    Hang,
+    /// Stores the message, and answers with success: after a delay, unless the message is empty.
+    Slow(Duration),
+    /// Fails with `UNAVAILABLE`, or 503, which exporters may retry.
+    Unavailable,
+    /// Fails with `INVALID_ARGUMENT`, or 400, which exporters must not retry.
+    Refuse,
+    /// Stores the message, and answers that this number of items was rejected.
+    PartialSuccess(i64),
+    /// Fails with `UNAVAILABLE`, or 503, and asks to be left alone for this time.
+    Throttle(Duration),
+    /// Fails with `PERMISSION_DENIED`, or 403, and says why.
+    Forbid,
+    /// Answers HTTP requests with success and a web page, and fails with `UNAUTHENTICATED`.
+    WebPage,
+}
 
 impl Behaviour {
     /// Returns the status of a failure.
