@@ -1,5 +1,6 @@
 //! Any program's metrics are valid text.
 
+mod family;
 mod parser;
 
 use opentelemetry::metrics::{Meter, MeterProvider};
@@ -9,7 +10,8 @@ use opentelemetry_sdk::metrics::{Aggregation, Instrument, InstrumentKind, SdkMet
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use self::parser::{Rules, parse};
+use self::family::Rules;
+use self::parser::parse;
 use super::names::TranslationStrategy;
 use super::negotiation::Format;
 use super::scraper::Scraper;

@@ -1,26 +1,16 @@
-//! Tests of whole files: what each property of the schema does, and what faulty files are told.
+//! What each property of the schema does.
 
 use opentelemetry_sdk::Resource;
 
-use super::Config;
+use super::{load, parse};
 use crate::Exporter;
 use crate::batch_settings::BatchSettings;
-use crate::env::Env;
 use crate::otlp::settings;
 use crate::signal::Signal;
 
-fn parse(text: &str) -> Result<Config, String> {
-    let config = Config::parse("otel.yaml", text, &|_| None);
-    config.map_err(|error| error.to_string())
-}
-
-fn load(text: &str) -> Config {
-    parse(text).unwrap_or_else(|error| panic!("{error}"))
-}
-
 #[test]
 fn properties_of_the_root() {
-    let config = load(include_str!("files/root.yaml"));
+    let config = load(include_str!("../files/root.yaml"));
     assert!(config.is_disabled);
     assert!(config.traces.is_none() && config.metrics.is_none() && config.logs.is_none());
     assert_eq!(config.propagators, "none");
@@ -70,7 +60,7 @@ fn legacy_names_of_rpcs() {
 
 #[test]
 fn resource_and_propagators() {
-    let config = load(include_str!("files/resource.yaml"));
+    let config = load(include_str!("../files/resource.yaml"));
     let resource = Resource::builder_empty()
         .with_attributes(config.resource.clone())
         .build();
@@ -99,7 +89,7 @@ fn resource_and_propagators() {
 
 #[test]
 fn spans() {
-    let config = load(include_str!("files/tracer_provider.yaml"));
+    let config = load(include_str!("../files/tracer_provider.yaml"));
     let traces = config.traces.as_ref().unwrap();
     let exporters: Vec<Exporter> = traces.pipelines.iter().map(|pipeline| pipeline.exporter).collect();
     assert_eq!(
@@ -166,7 +156,7 @@ fn spans() {
 #[cfg(feature = "prometheus")]
 #[test]
 fn metrics() {
-    let config = load(include_str!("files/meter_provider.yaml"));
+    let config = load(include_str!("../files/meter_provider.yaml"));
     let metrics = config.metrics.as_ref().unwrap();
     let exporters: Vec<Exporter> = metrics.pipelines.iter().map(|pipeline| pipeline.exporter).collect();
     assert_eq!(
@@ -190,7 +180,7 @@ fn metrics() {
 
 #[test]
 fn log_records() {
-    let config = load(include_str!("files/logger_provider.yaml"));
+    let config = load(include_str!("../files/logger_provider.yaml"));
     let logs = config.logs.as_ref().unwrap();
     assert_eq!(
         logs.iter().map(|pipeline| pipeline.exporter).collect::<Vec<_>>(),
@@ -201,197 +191,6 @@ fn log_records() {
         "no limit"
     );
     assert_eq!(config.into_warnings().len(), 4);
-}
-
-/// Null is the default of each property, so the files above cause no warning.
-#[test]
-fn properties_that_the_sdk_lacks_are_ignored_with_a_warning() {
-    const EXPORTER: &str = "exporter: {otlp_grpc: }";
-    for (section, property) in [
-        ("resource: {schema_url: \"https://a/1\"}", "resource.schema_url"),
-        (
-            "resource: {detection/development: {}}",
-            "resource.detection/development",
-        ),
-        (
-            &format!(
-                "tracer_provider: {{processors: [{{batch: {{{EXPORTER}}}}}], tracer_configurator/development: {{}}}}"
-            ),
-            "tracer_provider.tracer_configurator/development",
-        ),
-        (
-            &format!(
-                "logger_provider: {{processors: [{{batch: {{{EXPORTER}}}}}], logger_configurator/development: {{}}}}"
-            ),
-            "logger_provider.logger_configurator/development",
-        ),
-        (
-            &format!(
-                "meter_provider: {{readers: [{{periodic: {{{EXPORTER}}}}}], meter_configurator/development: {{}}}}"
-            ),
-            "meter_provider.meter_configurator/development",
-        ),
-        (
-            &format!("meter_provider: {{readers: [{{periodic: {{{EXPORTER}, producers: []}}}}]}}"),
-            "meter_provider.readers[0].periodic.producers",
-        ),
-        (
-            &format!("meter_provider: {{readers: [{{periodic: {{{EXPORTER}, cardinality_limits: {{}}}}}}]}}"),
-            "meter_provider.readers[0].periodic.cardinality_limits",
-        ),
-        (
-            &format!(
-                "meter_provider: {{readers: [{{periodic: {{{EXPORTER}, max_export_batch_size/development: 1}}}}]}}"
-            ),
-            "meter_provider.readers[0].periodic.max_export_batch_size/development",
-        ),
-    ] {
-        let warnings = load(&format!("file_format: \"1.0\"\n{section}")).into_warnings();
-        let expected = format!("otel.yaml:2: {property} is not supported");
-        assert!(
-            warnings.len() == 1 && warnings[0].starts_with(&expected),
-            "{section}: {warnings:?}"
-        );
-    }
-}
-
-#[test]
-fn faulty_files_are_errors_that_name_the_place() {
-    let traces = |exporter: &str| {
-        format!("file_format: \"1.0\"\ntracer_provider:\n  processors:\n    - batch: {{exporter: {exporter}}}\n")
-    };
-    let exporter = "otel.yaml:4: tracer_provider.processors[0].batch.exporter";
-    for (text, expected) in [
-        (
-            "disabled: false",
-            "otel.yaml:1: lacks the required property `file_format`",
-        ),
-        (
-            "file_format: 1.0",
-            "otel.yaml:1: file_format must be a string, such as \"1.0\"",
-        ),
-        (
-            "file_format: \"0.4\"",
-            "otel.yaml:1: file_format is \"0.4\", but only the versions 1.* are supported",
-        ),
-        (
-            "file_format: \"2.0\"",
-            "otel.yaml:1: file_format is \"2.0\", but only the versions 1.* are supported",
-        ),
-        (
-            "file_format: \"1.0\"\ndisabled: yes",
-            "otel.yaml:2: disabled must be true or false",
-        ),
-        (
-            "file_format: \"1.0\"\ntracer_provider: {}",
-            "otel.yaml:2: tracer_provider lacks the required property `processors`",
-        ),
-        (&traces("{}"), &format!("{exporter} must have exactly one property")),
-        (
-            &traces("{mine: }"),
-            &format!("{exporter}.mine is not an exporter that is supported here"),
-        ),
-        (
-            &traces("{otlp_http: {compresion: gzip}}"),
-            &format!(
-                "{exporter}.otlp_http.compresion is not a known property; known are endpoint, headers_list, headers, \
-                 compression, timeout, tls, encoding, max_request_size, max_response_size"
-            ),
-        ),
-        (
-            &traces("{otlp_http: {encoding: json}}"),
-            &format!("{exporter}.otlp_http.encoding is \"json\", but must be one of protobuf"),
-        ),
-        (
-            &traces("{otlp_http: {timeout: -1}}"),
-            &format!("{exporter}.otlp_http.timeout must be at least 0"),
-        ),
-        (
-            &traces("{otlp_http: {tls: {ca_file: ca.pem}}}"),
-            &format!("{exporter}.otlp_http.tls.ca_file must be an absolute path"),
-        ),
-        (
-            "file_format: \"1.0\"\ndistribution: {otel_setup: {zpage: {}}}",
-            "otel.yaml:2: distribution.otel_setup.zpage is not a known property; known are zpages",
-        ),
-        ("file_format: [", "otel.yaml: line "),
-    ] {
-        let error = parse(text).err().unwrap_or_else(|| panic!("{text} is accepted"));
-        assert!(error.starts_with(expected), "{error}");
-    }
-}
-
-#[test]
-fn faulty_options_of_layers_are_errors_that_name_the_place() {
-    let layers = |layers: &str| {
-        format!("file_format: \"1.0\"\ninstrumentation/development: {{rust: {{otel_runtime: {layers}}}}}\n")
-    };
-    let options = "otel.yaml:2: instrumentation/development.rust.otel_runtime";
-    for (text, expected) in [
-        (
-            &layers("{server: {request_headers: [\"a b\"]}}"),
-            &format!(
-                "{options}.server.request_headers[0] is not a valid header name; expected one such as x-tenant or x-tenant-*"
-            ),
-        ),
-        (
-            &layers("{server: {request_headers: [\"cookie*\"]}}"),
-            &format!("{options}.server.request_headers[0] is not a valid header name"),
-        ),
-        (
-            &layers("{client: {public_endpoint: true}}"),
-            &format!(
-                "{options}.client.public_endpoint is not a known property; known are request_headers, \
-                 response_headers, response_trailers, filters, failures, log_calls, message_sizes, message_counts"
-            ),
-        ),
-        (
-            &layers("{server: {filters: [{not: {path: x}}]}}"),
-            &format!(
-                "{options}.server.filters[0].not.path is not a known filter; known are health_check, reflection, \
-                 service, service_prefix, method, not, any, all"
-            ),
-        ),
-        (
-            &layers("{server: {failures: {NOT_FOUND: often}}}"),
-            &format!("{options}.server.failures.NOT_FOUND must be true or false"),
-        ),
-        (
-            &layers("{client: {failures: {OK: true}}}"),
-            &format!("{options}.client.failures.OK is not a known property; known are CANCELLED, UNKNOWN"),
-        ),
-        (
-            &layers("{client: {log_calls: {slower_than: -1}}}"),
-            &format!("{options}.client.log_calls.slower_than must be a number of seconds"),
-        ),
-        (
-            &layers("{duration_boundaries: [0.1, 0.1]}"),
-            &format!("{options}.duration_boundaries must be finite numbers, each greater than the one before"),
-        ),
-        (
-            &layers("{duration_boundaries: fine}"),
-            &format!("{options}.duration_boundaries is \"fine\", but must be one of grpc"),
-        ),
-    ] {
-        let error = parse(text).err().unwrap_or_else(|| panic!("{text} is accepted"));
-        assert!(error.starts_with(expected), "{error}");
-    }
-}
-
-#[test]
-fn errors_of_the_setup_name_the_place() {
-    let config = load(
-        "file_format: \"1.0\"\ntracer_provider:\n  processors:\n    - batch: {exporter: {otlp_grpc: {endpoint: \"http://\"}}}",
-    );
-    let env: &Env = &config.traces.as_ref().unwrap().pipelines[0].env;
-    let error = crate::otlp::checked_endpoint(Signal::Traces, env)
-        .unwrap_err()
-        .in_places(env);
-    assert_eq!(
-        error.to_string(),
-        "tracer_provider.processors[0].batch.exporter.otlp_grpc.endpoint=\"http://\" is not a valid URL; expected e.g. \
-         http://localhost:4317"
-    );
 }
 
 #[cfg(feature = "zpages")]
@@ -440,14 +239,4 @@ fn settings_of_the_zpages() {
             "{zpages}"
         );
     }
-}
-
-#[test]
-fn later_minor_versions_are_read_with_a_warning() {
-    let config = load("file_format: \"1.9\"");
-    assert_eq!(
-        config.into_warnings(),
-        ["otel.yaml:1: file_format is \"1.9\", but 1.2 is the latest version known here"]
-    );
-    assert_eq!(load("file_format: \"1.0-rc.2\"").into_warnings(), [""; 0]);
 }
