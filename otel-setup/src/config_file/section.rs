@@ -180,8 +180,19 @@ impl<'f> Section<'f> {
     }
 
     pub(super) fn required(&mut self, name: &'static str) -> Result<Item<'f>, InitError> {
-        self.present(name)
-            .ok_or_else(|| self.item.error(format_args!("lacks the required property `{name}`")))
+        // The names that are there show a misspelled one.
+        self.present(name).ok_or_else(|| match self.names() {
+            names if names.is_empty() => self.item.error(format_args!("lacks the required property `{name}`")),
+            names => self
+                .item
+                .error(format_args!("lacks the required property `{name}`; it has {names}")),
+        })
+    }
+
+    /// Returns the names of all properties.
+    fn names(&self) -> String {
+        let names: Vec<&str> = self.entries.iter().map(|(name, _)| name.as_str()).collect();
+        names.join(", ")
     }
 
     pub(super) fn text(&mut self, name: &'static str) -> Result<Option<&'f str>, InitError> {

@@ -65,7 +65,7 @@ fn faulty_files_are_errors_that_name_the_place() {
     for (text, expected) in [
         (
             "disabled: false",
-            "otel.yaml:1: lacks the required property `file_format`",
+            "otel.yaml:1: lacks the required property `file_format`; it has disabled",
         ),
         (
             "file_format: 1.0",
@@ -86,6 +86,10 @@ fn faulty_files_are_errors_that_name_the_place() {
         (
             "file_format: \"1.0\"\ntracer_provider: {}",
             "otel.yaml:2: tracer_provider lacks the required property `processors`",
+        ),
+        (
+            "file_format: \"1.0\"\ntracer_provider: {limits: {}, procesors: []}",
+            "otel.yaml:2: tracer_provider lacks the required property `processors`; it has limits, procesors",
         ),
         (&traces("{}"), &format!("{exporter} must have exactly one property")),
         (
