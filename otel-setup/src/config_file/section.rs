@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 
 use super::node::{Node, Value};
 use crate::error::InitError;
+use crate::text::escape_control;
 
 /// The file, and the warnings about it.
 #[derive(Debug)]
@@ -52,7 +53,9 @@ impl<'f> Item<'f> {
     fn message(&self, problem: impl Display) -> String {
         let (file, line) = (&self.file.name, self.node.line);
         let separator = if self.place.is_empty() { "" } else { " " };
-        format!("{file}:{line}: {}{separator}{problem}", self.place)
+        // Names of properties may have any character.
+        let message = format!("{file}:{line}: {}{separator}{problem}", self.place);
+        escape_control(&message).into_owned()
     }
 
     fn child(&self, node: &'f Node, name: &str) -> Self {

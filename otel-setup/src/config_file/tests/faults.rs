@@ -91,6 +91,10 @@ fn faulty_files_are_errors_that_name_the_place() {
             "file_format: \"1.0\"\ntracer_provider: {limits: {}, procesors: []}",
             "otel.yaml:2: tracer_provider lacks the required property `processors`; it has limits, procesors",
         ),
+        (
+            "file_format: \"1.0\"\n\"a\\e[31mb\\u202ec\\\"\": 1",
+            "otel.yaml:2: a\\u{1b}[31mb\\u{202e}c\" is not a known property",
+        ),
         (&traces("{}"), &format!("{exporter} must have exactly one property")),
         (
             &traces("{mine: }"),
