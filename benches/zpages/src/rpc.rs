@@ -31,7 +31,7 @@ fn request() -> Request<Body> {
     request
 }
 
-/// Returns what serves so many RPCs, one after the other, with the attribute alone or behind a layer.
+/// Returns a function that serves this number of RPCs, with the attribute alone or behind a layer.
 pub(crate) fn server(is_layered: bool) -> Box<dyn FnMut(u64)> {
     let mut routes = Routes::new(GreeterServer::new(MyGreeter)).prepare();
     if is_layered {

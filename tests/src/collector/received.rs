@@ -1,4 +1,4 @@
-//! What a receiver has received.
+//! The messages that a receiver has received.
 
 use axum::http::HeaderMap;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;

@@ -26,7 +26,7 @@ use tonic::{Request, Response, Status};
 use super::behaviour::{Behaviour, logs_response, metrics_response, traces_response};
 use super::received::{Content, Received};
 
-/// What the services share with the collector.
+/// The state that the services share with the collector.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) received: watch::Sender<Vec<Received>>,

@@ -1,4 +1,4 @@
-//! What faulty files are told.
+//! Errors and warnings about faulty files.
 
 use super::{load, parse};
 use crate::env::Env;

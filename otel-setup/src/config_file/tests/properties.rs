@@ -1,4 +1,4 @@
-//! What each property of the schema does.
+//! The effect of each property of the schema.
 
 use opentelemetry_sdk::Resource;
 

@@ -1,4 +1,4 @@
-//! What is compared: the same service with one crate each.
+//! The packages that are compared: the same service with one crate each.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::project::{BENCHES, Project};
 /// Makes OpenTelemetry's spans of those of `tracing`.
 const BRIDGE: &str = include_str!("../../../templates/footprint/bridge.toml.in");
 const BRIDGED: &str = include_str!("../../../templates/footprint/bridge.rs.in");
-/// What a service does by hand that has the dependencies of otel-setup.
+/// The dependencies of a service that does by hand what otel-setup does.
 const BY_HAND: &str = include_str!("../../../templates/footprint/by_hand.toml.in");
 
 pub(super) const BASELINE: &str = "baseline";
