@@ -1,7 +1,7 @@
 //! Measures what the zPages take.
 //!
-//! * Instructions and allocations that they add to a sampled RPC at a server, and to any other span.
-//!   Those of the allocator, which depend on the layout of the heap, are not counted.
+//! * Instructions and allocations that they add to a sampled RPC at a server, and to any other
+//!   span. Those of the allocator, which depend on the layout of the heap, are not counted.
 //! * The time and the length of a page about 10,000 open streams of 2,000 methods.
 //! * Memory after 10,000,000 spans.
 //! * RPCs per second of a traced server, with the pages and without, in processes that take turns.
