@@ -1,5 +1,6 @@
 //! Faults of handlers, connections, user-provided functions and the SDK never cost an RPC.
 
+mod custom_providers;
 mod global_providers;
 mod injected;
 mod logged_once;
