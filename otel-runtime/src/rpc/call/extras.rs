@@ -80,7 +80,7 @@ impl Call {
     }
 
     /// Records the end of a call, beside its span and its duration.
-    #[cold]
+    #[inline]
     pub(super) fn end_extras(&mut self, elapsed: Duration, outcome: Outcome<'_>) {
         if self.extras.has_options() {
             self.end_options(elapsed, outcome);

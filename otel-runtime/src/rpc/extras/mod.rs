@@ -43,7 +43,8 @@ impl Extras {
         state.is_configured = true;
         state.options = options.cloned();
         state.message_sizes = message_sizes;
-        state.request = request;
+        // The state is empty, so there is nothing to be dropped, which would be checked.
+        std::mem::forget(std::mem::replace(&mut state.request, request));
     }
 
     #[inline]
