@@ -168,7 +168,12 @@ fn port_of_another_protocol() {
         ("grpc", tls.url(), "unreachable", use_https),
         ("http/protobuf", tls.url(), "unreachable", use_https),
         ("grpc", both.url().replace("http:", "https:"), "unreachable", no_tls),
-        ("http/protobuf", both.url().replace("http:", "https:"), "unreachable", no_tls),
+        (
+            "http/protobuf",
+            both.url().replace("http:", "https:"),
+            "unreachable",
+            no_tls,
+        ),
     ] {
         println!("{protocol} {url}");
         let (flushed, _, log) = export(&url, protocol, "10000");
