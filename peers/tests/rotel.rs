@@ -1,4 +1,4 @@
-//! A rotel, which is a receiver made of tonic and hyper: what arrives, and what is said of the rest.
+//! A rotel, which is a receiver made of tonic and hyper: what arrives, and what is reported.
 
 use std::path::PathBuf;
 
@@ -66,7 +66,7 @@ fn all_signals_arrive_once() {
                 global::meter("rotel").u64_counter("made").build().add(7, &[]);
                 runtime.block_on(telemetry.shutdown(TIMEOUT)).unwrap();
                 rotel.wait_until(|arrived| (arrived.spans.len(), arrived.logs.len(), arrived.made) == (3, 2, 7));
-                // It passes on what it still has.
+                // At its end, rotel passes on the rest.
                 rotel.end();
                 let arrived = rotel.wait_until(|_| true);
                 assert_eq!(arrived.spans.into_values().collect::<Vec<_>>(), [1, 1, 1]);
@@ -78,7 +78,7 @@ fn all_signals_arrive_once() {
     }
 }
 
-/// What is too large for it is divided, and only a single span that is too large is lost.
+/// Batches that are too large are divided, and only a single span that is too large is lost.
 #[test]
 fn fat_spans() {
     const MIB: usize = 1024 * 1024;
@@ -87,7 +87,7 @@ fn fat_spans() {
     for (protocol, limit, count, size, requests, loss) in [
         ("grpc", LIMIT, 6, MIB, &[3, 3][..], None),
         ("http/protobuf", LIMIT, 6, MIB, &[3, 3], None),
-        // It refuses eight, and then four.
+        // Eight are refused, and then four.
         ("grpc", 1, 8, 400_000, &[2, 2, 2, 2], None),
         ("grpc", LIMIT, 1, 5 * MIB, &[], Some(refused)),
         ("http/protobuf", LIMIT, 1, 5 * MIB, &[1], None),
@@ -111,7 +111,7 @@ fn fat_spans() {
     }
 }
 
-/// Its port for HTTP also speaks HTTP/2, unlike a Collector's.
+/// Mistakes in the endpoint. Unlike a Collector, rotel also speaks HTTP/2 on its port for HTTP.
 #[test]
 fn wrong_port_or_path() {
     let program = program();

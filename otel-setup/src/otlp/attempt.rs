@@ -111,8 +111,8 @@ impl AttemptError {
     }
 }
 
-/// Returns whether the answer to a gRPC request is that of a web server which does not know its path,
-/// its method or its content type.
+/// Returns whether the answer to a gRPC request is that of a web server, which does not know the
+/// path, the method or the content type.
 fn is_unknown_to_http(words: &str) -> bool {
     matches!(words.strip_prefix(NOT_GRPC), Some("404" | "405" | "415"))
 }

@@ -118,7 +118,7 @@ pub(super) const COUNTER: &str = "made";
 
 /// Goes through all outages over both protocols, and asserts what becomes of the telemetry.
 ///
-/// It is called from a test. All rows run at once, since they mostly wait.
+/// Tests call it. All rows run at once, since they mostly wait.
 pub fn go_through<R: Receiver>(program: &Path, rows: &[Row]) {
     let name = thread::current().name().unwrap().to_owned();
     thread::scope(|scope| {

@@ -74,7 +74,7 @@ impl Rotel {
                 return accepted;
             }
             assert!(begun.elapsed() < TIMEOUT, "{accepted:?} of {count}\n{log}");
-            // It does not notify anyone.
+            // Nobody is notified.
             thread::sleep(Duration::from_millis(20));
         }
     }
@@ -92,7 +92,7 @@ impl Receiver for Rotel {
         let [grpc, http] = self.addresses;
         let mut command = Command::new(&self.program);
         command.env_clear().args(["start", "--log-format", "json"]);
-        // It would send a request again that was answered while it was frozen.
+        // After a freeze, a short timeout would send a request again that was answered meanwhile.
         command.args(["--otlp-exporter-request-timeout", "60s"]);
         let options = [
             ("--debug-log", "traces".to_owned()),
