@@ -116,6 +116,9 @@ const BEFORE: Duration = Duration::from_secs(3);
 const AFTER: Duration = Duration::from_secs(8);
 pub(super) const COUNTER: &str = "made";
 
+/// The start of the line with a result.
+const RESULT: &str = "outage ";
+
 /// Goes through all outages over both protocols, and asserts what becomes of the telemetry.
 ///
 /// Tests call it. All rows run at once, since they mostly wait.
@@ -131,12 +134,18 @@ pub fn go_through<R: Receiver>(program: &Path, rows: &[Row]) {
                     let variables = [
                         ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
                         ("OTEL_EXPORTER_OTLP_TIMEOUT", timeout),
+                        // Short enough for exports during each outage.
+                        ("OTEL_BSP_SCHEDULE_DELAY", "1000"),
                         ("OTEL_METRIC_EXPORT_INTERVAL", "2000"),
                         ("ROW", &*format!("{outage:?}")),
                     ];
-                    in_own_process_with(&variables, || {
+                    let output = in_own_process_with(&variables, || {
                         go_through_one(&mut R::start(program), outage, protocol, expected);
                     });
+                    let lines = output.iter().flat_map(|output| output.stdout.lines());
+                    for line in lines.filter(|line| line.starts_with(RESULT)) {
+                        println!("{line}");
+                    }
                 };
                 thread.spawn_scoped(scope, run).unwrap();
             }
@@ -180,7 +189,7 @@ fn go_through_one(receiver: &mut impl Receiver, outage: Outage, protocol: &str, 
     let twice = found
         .each_ref()
         .map(|found| found.values().filter(|times| **times > 1).count());
-    println!("{outage:?} {protocol}: of {recorded}, lost {lost:?}, twice {twice:?}, reported {reported:?}");
+    println!("{RESULT}{outage:?} {protocol}: of {recorded}, lost {lost:?}, twice {twice:?}, reported {reported:?}");
     match expected {
         Expected::Once => assert_eq!((lost, twice, reported), ([0, 0], [0, 0], [0, 0])),
         // Not more is lost than reported, for which it has waited.
