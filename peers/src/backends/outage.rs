@@ -178,6 +178,7 @@ fn go_through_one(receiver: &mut impl Receiver, outage: Outage, protocol: &str, 
         Ok(()) => [0, 0],
         Err(error) => [Signal::Traces, Signal::Logs].map(|signal| usize::try_from(error.lost(signal)).unwrap()),
     };
+    println!("{recorded} are recorded, and {reported:?} are reported");
     let [spans, logs] = reported.map(|reported| recorded - reported);
     // Metrics are cumulative, so the last export has what was recorded during the outage.
     receiver.wait_until(|arrived| arrived.has(spans, logs, recorded));
