@@ -14,6 +14,8 @@ use std::sync::{Mutex, PoisonError};
 /// Continuous integration may keep it from one run to the next.
 const CACHE: &str = "PEERS_CACHE";
 
+const NEEDS_PIP: &str = "Python 3 with pip, which `apt-get install python3-pip` brings";
+
 /// Returns the directory `NAME-…` in `directory`, which `install` fills if it is missing.
 ///
 /// The name depends on `made_of`, so another list of packages makes another directory. If the
@@ -38,6 +40,20 @@ pub fn installed(directory: &str, name: &str, made_of: &[&str], install: impl Fn
         }
     }
     finished
+}
+
+/// Installs the packages of a file like pip's `requirements.txt`, for the programs in them.
+///
+/// Returns the directory of the packages.
+#[must_use]
+pub fn wheels(directory: &str, name: &str, requirements: &str) -> PathBuf {
+    let packages = fs::read_to_string(requirements).unwrap_or_else(|error| panic!("{requirements}: {error}"));
+    installed(directory, name, &[&packages], |out| {
+        let mut pip = Command::new("python3");
+        pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--target"])
+            .arg(out);
+        output_of(pip.args(["-r", requirements]), NEEDS_PIP);
+    })
 }
 
 /// Returns the output of a command.

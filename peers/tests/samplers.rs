@@ -10,7 +10,7 @@ use integration_tests::own_process::in_own_process_with;
 use integration_tests::rpc::request;
 use integration_tests::server::TIMEOUT;
 use otel_runtime::TracedChannel;
-use peers::backends::{Collector, Jaeger, install_collector, install_jaeger, spans, wait_for};
+use peers::backends::{Collector, Jaeger, Receiver, install_collector, install_jaeger, spans, wait_for};
 use tonic::transport::Endpoint;
 
 const DIRECTORY: &str = env!("CARGO_TARGET_TMPDIR");

@@ -14,6 +14,9 @@ use crate::text::escape_control;
 /// The maximum length of a receiver's words in messages, in characters.
 const MAX_WORDS: usize = 200;
 
+/// The words of tonic for an answer that is not gRPC. The HTTP status code follows.
+const NOT_GRPC: &str = "grpc-status header missing, mapped from HTTP status code ";
+
 /// The reaction to a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Retry {
@@ -31,7 +34,8 @@ pub(super) enum Retry {
 pub(super) struct AttemptError {
     pub(super) failure: ExportFailure,
     pub(super) retry: Retry,
-    /// Whether the connection failed in a way that another protocol on the port would explain.
+    /// Whether the connection failed, or the port refused, in a way that another protocol on the
+    /// port would explain.
     pub(super) is_protocol_suspect: bool,
 }
 
@@ -89,7 +93,9 @@ impl AttemptError {
             ) => after.map_or(Retry::Backoff, Retry::After),
             _ => Retry::Never,
         };
-        AttemptError::refused(code_name(status.code()), status.message(), retry)
+        let mut attempt = AttemptError::refused(code_name(status.code()), status.message(), retry);
+        attempt.is_protocol_suspect = is_unknown_to_http(status.message());
+        attempt
     }
 
     /// Reads the answer of an HTTP server that is not success.
@@ -103,6 +109,12 @@ impl AttemptError {
         };
         AttemptError::refused(status.to_string(), words, retry)
     }
+}
+
+/// Returns whether the answer to a gRPC request is that of a web server, which does not know the
+/// path, the method or the content type.
+fn is_unknown_to_http(words: &str) -> bool {
+    matches!(words.strip_prefix(NOT_GRPC), Some("404" | "405" | "415"))
 }
 
 /// Returns whether a receiver's words say that the request is too large: those of gRPC in Go, Rust

@@ -194,15 +194,21 @@ impl Delivery {
         }
     }
 
-    /// Explains the failure of a connection to a port that has another protocol.
+    /// Explains the failure at a port that has another protocol.
     async fn explained(&self, mut error: AttemptError, is_first: bool) -> AttemptError {
-        if error.failure.cause == Cause::Refused {
+        let is_refused = error.failure.cause == Cause::Refused;
+        if is_refused && !error.is_protocol_suspect {
             self.was_answered.store(true, Ordering::Relaxed);
         }
         if !is_first || !error.is_protocol_suspect || self.was_answered.load(Ordering::Relaxed) {
             return error;
         }
-        if let Some(explanation) = self.probe.mismatch().await {
+        let explanation = if is_refused {
+            Some(self.probe.web_server())
+        } else {
+            self.probe.mismatch().await
+        };
+        if let Some(explanation) = explanation {
             error.failure.words = format!("{explanation} ({})", error.failure.words);
             error.retry = Retry::Never;
         }

@@ -37,6 +37,15 @@ pub(super) struct Probe {
 }
 
 impl Probe {
+    /// Returns a sentence about what to change if a web server has answered a gRPC request.
+    pub(super) fn web_server(&self) -> String {
+        let (endpoint, protocol) = (self.variable("ENDPOINT"), self.variable("PROTOCOL"));
+        format!(
+            "the port speaks HTTP/2, but not gRPC; set {protocol}=http/protobuf, or {endpoint} to the port for gRPC, \
+             usually 4317"
+        )
+    }
+
     /// Connects to the port in the exporter's protocol, without TLS. If it speaks another one,
     /// returns a sentence about what to change.
     pub(super) async fn mismatch(&self) -> Option<String> {

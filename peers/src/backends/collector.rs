@@ -13,7 +13,8 @@ use integration_tests::server::TIMEOUT;
 use integration_tests::telemetry::Attributes;
 use serde_json::{Deserializer, Value};
 
-use super::FOLDER;
+use super::outage::{Arrived, COUNTER, Receiver};
+use super::{FOLDER, logs, metrics, spans};
 use crate::daemon::{Daemon, configured, free_address};
 
 /// Builds the Collector of `peers/backends/collector`, and returns its path.
@@ -36,14 +37,6 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// Starts a Collector.
-    #[must_use]
-    pub fn start(program: &Path) -> Self {
-        let mut collector = Self::stopped(program);
-        collector.restart();
-        collector
-    }
-
     /// Starts a Collector that passes metrics on to a Prometheus by an exporter.
     ///
     /// The exporter is `prometheus`, which is scraped, or one of `otlp_http` and
@@ -70,57 +63,11 @@ impl Collector {
         }
     }
 
-    /// Kills the Collector, if it runs.
-    pub fn kill(&mut self) {
-        self.daemon = None;
-    }
-
-    /// Freezes the Collector: its connections stay, and it reads nothing.
-    ///
-    /// # Panics
-    ///
-    /// If it does not run.
-    pub fn freeze(&self) {
-        self.daemon.as_ref().expect("it runs").signal("STOP");
-    }
-
-    /// Lets a frozen Collector go on.
-    ///
-    /// # Panics
-    ///
-    /// If it does not run.
-    pub fn thaw(&self) {
-        self.daemon.as_ref().expect("it runs").signal("CONT");
-    }
-
     /// Ends the Collector, which writes what it has, and returns all items in the file of a signal.
     #[must_use]
     pub fn ended(&mut self, signal: &str, items: impl Fn(&Value) -> Vec<Value>) -> Vec<Value> {
-        if let Some(daemon) = self.daemon.take() {
-            daemon.end();
-        }
+        self.end();
         self.written(signal, items)
-    }
-
-    /// Starts the Collector at its addresses. It adds to the files of earlier runs.
-    pub fn restart(&mut self) {
-        self.kill();
-        let [grpc, http, metrics] = self.addresses;
-        let values = [("GRPC", grpc), ("HTTP", http), ("METRICS", metrics)];
-        let addresses = values.map(|(name, address)| (name, address.to_string()));
-        let values: Vec<_> = addresses.into_iter().chain(self.values.clone()).collect();
-        let mut command = Command::new(&self.program);
-        let template = format!("{FOLDER}/{}", self.template);
-        let config = configured(&template, self.folder.path(), &values);
-        command.arg("--config").arg(config).env_clear();
-        self.daemon = Some(Daemon::start(command, self.folder.path(), http));
-    }
-
-    /// Returns the endpoint for a protocol, such as `http/protobuf`.
-    #[must_use]
-    pub fn endpoint(&self, protocol: &str) -> String {
-        let [grpc, http, _] = self.addresses;
-        format!("http://{}", if protocol == "grpc" { grpc } else { http })
     }
 
     /// Waits until this number of items is in the file of a signal, and returns them.
@@ -148,10 +95,70 @@ impl Collector {
         messages.flat_map(|message| items(&message)).collect()
     }
 
+    fn arrived(&self) -> Arrived {
+        let mut found = Arrived::default();
+        for span in self.written("traces", spans) {
+            Arrived::add(&mut found.spans, span["spanId"].to_string());
+        }
+        for record in self.written("logs", logs) {
+            Arrived::add(&mut found.logs, record["body"].to_string());
+        }
+        let metrics = self.written("metrics", metrics);
+        let counters = metrics.iter().filter(|metric| metric["name"] == COUNTER);
+        let values = counters.map(|metric| metric["sum"]["dataPoints"][0]["asInt"].as_str().unwrap());
+        found.made = values.map(|value| value.parse().unwrap()).max().unwrap_or_default();
+        found
+    }
+
     /// Returns the address of the metrics.
     #[must_use]
     pub fn metrics(&self) -> SocketAddr {
         self.addresses[2]
+    }
+}
+
+impl Receiver for Collector {
+    fn start(program: &Path) -> Self {
+        let mut collector = Self::stopped(program);
+        collector.restart();
+        collector
+    }
+
+    /// Starts the Collector at its addresses. It adds to the files of earlier runs.
+    fn restart(&mut self) {
+        self.kill();
+        let [grpc, http, metrics] = self.addresses;
+        let values = [("GRPC", grpc), ("HTTP", http), ("METRICS", metrics)];
+        let addresses = values.map(|(name, address)| (name, address.to_string()));
+        let values: Vec<_> = addresses.into_iter().chain(self.values.clone()).collect();
+        let mut command = Command::new(&self.program);
+        let template = format!("{FOLDER}/{}", self.template);
+        let config = configured(&template, self.folder.path(), &values);
+        command.arg("--config").arg(config).env_clear();
+        self.daemon = Some(Daemon::start(command, self.folder.path(), http));
+    }
+
+    fn endpoint(&self, protocol: &str) -> String {
+        let [grpc, http, _] = self.addresses;
+        format!("http://{}", if protocol == "grpc" { grpc } else { http })
+    }
+
+    fn wait_until(&self, is_met: impl Fn(&Arrived) -> bool) -> Arrived {
+        let begun = Instant::now();
+        loop {
+            let found = self.arrived();
+            if is_met(&found) {
+                return found;
+            }
+            let counts = (found.spans.len(), found.logs.len(), found.made);
+            assert!(begun.elapsed() < TIMEOUT, "{counts:?} are not enough");
+            // The Collector does not notify anyone.
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn daemon(&mut self) -> &mut Option<Daemon> {
+        &mut self.daemon
     }
 }
 

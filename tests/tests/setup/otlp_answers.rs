@@ -5,10 +5,14 @@ use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
+use axum::Router;
 use integration_tests::child::DrivenProcess;
 use integration_tests::collector::{Behaviour, Collector, FORBIDDEN};
+use integration_tests::own_process::block_on;
 use rcgen::generate_simple_self_signed;
-use tonic::transport::{Identity, ServerTlsConfig};
+use tonic::service::Routes;
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Identity, Server, ServerTlsConfig};
 
 const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
 
@@ -123,6 +127,21 @@ fn http_1_server() -> String {
     url
 }
 
+/// Starts a server that speaks HTTP/2 and has no gRPC service, and returns its URL.
+fn http_2_server() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(|| {
+        block_on(async {
+            let incoming = TcpIncoming::from(tokio::net::TcpListener::from_std(listener).unwrap());
+            let server = Server::builder().add_routes(Routes::from(Router::new()));
+            server.serve_with_incoming(incoming).await
+        })
+    });
+    url
+}
+
 fn tls_server() -> Collector {
     let certified = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let identity = Identity::from_pem(certified.cert.pem(), certified.signing_key.serialize_pem());
@@ -138,18 +157,27 @@ fn port_of_another_protocol() {
     let use_grpc = "the port speaks HTTP/2, as gRPC does; set OTEL_EXPORTER_OTLP_PROTOCOL=grpc, or \
                     OTEL_EXPORTER_OTLP_ENDPOINT to the port for HTTP, usually 4318 (";
     let use_https = "the port speaks TLS; write https:// in OTEL_EXPORTER_OTLP_ENDPOINT (";
+    let not_grpc = "the port speaks HTTP/2, but not gRPC; set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf, or \
+                    OTEL_EXPORTER_OTLP_ENDPOINT to the port for gRPC, usually 4317 (grpc-status header missing, \
+                    mapped from HTTP status code 404)";
     let no_tls = "the port does not speak TLS; write http:// in OTEL_EXPORTER_OTLP_ENDPOINT (";
-    for (protocol, url, explanation) in [
-        ("grpc", http_1_server(), use_http),
-        ("http/protobuf", grpc.url(), use_grpc),
-        ("grpc", tls.url(), use_https),
-        ("http/protobuf", tls.url(), use_https),
-        ("grpc", both.url().replace("http:", "https:"), no_tls),
-        ("http/protobuf", both.url().replace("http:", "https:"), no_tls),
+    for (protocol, url, failure, explanation) in [
+        ("grpc", http_1_server(), "unreachable", use_http),
+        ("grpc", http_2_server(), "refused: UNIMPLEMENTED", not_grpc),
+        ("http/protobuf", grpc.url(), "unreachable", use_grpc),
+        ("grpc", tls.url(), "unreachable", use_https),
+        ("http/protobuf", tls.url(), "unreachable", use_https),
+        ("grpc", both.url().replace("http:", "https:"), "unreachable", no_tls),
+        (
+            "http/protobuf",
+            both.url().replace("http:", "https:"),
+            "unreachable",
+            no_tls,
+        ),
     ] {
         println!("{protocol} {url}");
         let (flushed, _, log) = export(&url, protocol, "10000");
-        assert!(flushed.contains(&format!("unreachable: {explanation}")), "{flushed}");
+        assert!(flushed.contains(&format!("{failure}: {explanation}")), "{flushed}");
         let took: u64 = flushed.split(' ').nth(1).unwrap().parse().unwrap();
         assert!(took < 5000, "it is not tried again: {took} ms");
         assert_eq!(log.len(), 1, "{log:#?}");
