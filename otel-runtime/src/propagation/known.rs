@@ -136,8 +136,12 @@ struct Fields {
 }
 
 static FIELDS: LazyLock<Fields> = LazyLock::new(|| Fields {
-    without_baggage: [TRACEPARENT, TRACESTATE].map(Into::into),
-    with_baggage: [TRACEPARENT, TRACESTATE, BAGGAGE].map(Into::into),
+    without_baggage: [String::from(TRACEPARENT), String::from(TRACESTATE)],
+    with_baggage: [
+        String::from(TRACEPARENT),
+        String::from(TRACESTATE),
+        String::from(BAGGAGE),
+    ],
 });
 
 /// [`TraceContextPropagator`] as the global propagator.
