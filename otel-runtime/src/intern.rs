@@ -3,26 +3,30 @@
 //! A call then copies a pointer. It does not allocate, nor does it touch a reference count, which
 //! all threads would contend for. Whatever is interned is bounded: see [`limits`](crate::limits).
 
-use std::collections::HashSet;
-use std::hash::Hash;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
+use std::sync::{Mutex, PoisonError};
 
-/// A set of interned values.
-pub(crate) struct Interner<T: ?Sized + 'static>(LazyLock<Mutex<HashSet<&'static T>>>);
+/// A set of interned values, each with its hash, by which they are sorted.
+///
+/// A `HashSet` would be several times as much code, for each type.
+pub(crate) struct Interner<T: ?Sized + 'static>(Mutex<Vec<(u64, &'static T)>>);
 
 impl<T: Eq + Hash + ?Sized> Interner<T> {
     pub(crate) const fn new() -> Self {
-        Interner(LazyLock::new(Mutex::default))
+        Interner(Mutex::new(Vec::new()))
     }
 
     /// Returns the interned value that equals `value`. If there is none yet, `leak` makes it.
     pub(crate) fn intern(&self, value: &T, leak: impl FnOnce() -> &'static T) -> &'static T {
+        let hash = BuildHasherDefault::<DefaultHasher>::new().hash_one(value);
         let mut values = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(interned) = values.get(value) {
+        let at = values.partition_point(|(other, _)| *other < hash);
+        let same_hash = values[at..].iter().take_while(|(other, _)| *other == hash);
+        if let Some((_, interned)) = { same_hash }.find(|(_, interned)| *interned == value) {
             return interned;
         }
         let interned = leak();
-        values.insert(interned);
+        values.insert(at, (hash, interned));
         interned
     }
 }

@@ -19,6 +19,9 @@ pub(crate) trait SpanAttributes {
     fn if_recording(&self, span: &mut BoxedSpan) -> Option<SocketAddr>;
 }
 
+/// A function that makes attributes, called once at most.
+pub(crate) type MakeAttributes<'a> = &'a mut dyn FnMut() -> Vec<KeyValue>;
+
 /// A span that a tracer started.
 pub(crate) enum StartedSpan {
     Recording(BoxedSpan),
@@ -27,15 +30,12 @@ pub(crate) enum StartedSpan {
 }
 
 /// Adds attributes to the span in `context`, if it is recording.
-pub(crate) fn set_attributes<I>(context: &Context, attributes: impl FnOnce() -> I)
-where
-    I: IntoIterator<Item = KeyValue>,
-{
+pub(crate) fn set_attributes(context: &Context, attributes: MakeAttributes<'_>) {
     guard::TRACER.run(|| {
         let span = context.span();
         if span.is_recording() {
-            // Collected first: the span is locked while it takes them.
-            span.set_attributes(attributes().into_iter().collect::<Vec<_>>());
+            // All at once: the span is locked while it takes them.
+            span.set_attributes(attributes());
         }
     });
 }

@@ -113,12 +113,16 @@ impl HeaderList {
     }
 
     /// Returns the attributes of the listed headers that `headers` contains.
-    pub(crate) fn attributes(&self, headers: &HeaderMap) -> impl Iterator<Item = KeyValue> {
-        let listed = self.names.iter().filter_map(|(name, key)| {
+    pub(crate) fn attributes(&self, headers: &HeaderMap) -> Vec<KeyValue> {
+        let mut attributes = Vec::new();
+        for (name, key) in &self.names {
             let values = values(name, headers);
-            (!values.is_empty()).then(|| KeyValue::new(key.clone(), Value::Array(Array::String(values))))
-        });
-        listed.chain(self.matched(headers))
+            if !values.is_empty() {
+                attributes.push(KeyValue::new(key.clone(), Value::Array(Array::String(values))));
+            }
+        }
+        attributes.append(&mut self.matched(headers));
+        attributes
     }
 
     /// Returns the attributes of the headers that a pattern matches, and that are not listed.
@@ -172,6 +176,7 @@ mod tests {
         let names = HeaderList::new(semconv::RPC_REQUEST_HEADER, names);
         names
             .attributes(&map)
+            .into_iter()
             .map(|attribute| (attribute.key.to_string(), attribute.value))
             .collect()
     }

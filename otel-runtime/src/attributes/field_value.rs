@@ -81,6 +81,8 @@ macro_rules! scalars {
         }
 
         impl Element for $ty {
+            // Inlined, so that only those are compiled that a service uses.
+            #[inline]
             fn array(items: &[Self]) -> Array {
                 Array::$array(items.iter().cloned().map(<$to>::from).collect())
             }
@@ -104,6 +106,7 @@ scalars! {
 }
 
 impl Element for &str {
+    #[inline]
     fn array(items: &[Self]) -> Array {
         Array::String(items.iter().map(|item| StringValue::from((*item).to_owned())).collect())
     }

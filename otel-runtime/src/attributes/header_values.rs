@@ -17,19 +17,18 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// Returns the values of a header, as they are recorded.
 pub(super) fn values(name: &HeaderName, headers: &HeaderMap) -> Vec<StringValue> {
     let is_binary = name.as_str().ends_with("-bin");
-    let values = headers.get_all(name).iter();
-    if is_binary {
-        values
-            .flat_map(binary)
-            .take(limits::HEADER_VALUES)
-            .map(StringValue::from)
-            .collect()
-    } else {
-        values
-            .take(limits::HEADER_VALUES)
-            .map(|value| StringValue::from(text(value)))
-            .collect()
+    let mut values = Vec::new();
+    for value in headers.get_all(name) {
+        if is_binary {
+            add_binary(value, &mut values);
+        } else {
+            values.push(text(value).into());
+        }
+        if values.len() >= limits::HEADER_VALUES {
+            break;
+        }
     }
+    values
 }
 
 fn text(value: &HeaderValue) -> String {
@@ -39,17 +38,21 @@ fn text(value: &HeaderValue) -> String {
     }
 }
 
-/// Splits a binary header at commas, and normalizes each value to padded base64.
+/// Splits a binary header at commas, and normalizes each value to padded base64, up to the limit.
 ///
 /// A value that is not valid base64 is encoded as raw bytes.
-fn binary(value: &HeaderValue) -> impl Iterator<Item = String> {
-    value.as_bytes().split(|byte| *byte == b',').map(|value| {
+fn add_binary(value: &HeaderValue, values: &mut Vec<StringValue>) {
+    for value in value.as_bytes().split(|byte| *byte == b',') {
+        if values.len() == limits::HEADER_VALUES {
+            return;
+        }
         let value = value.trim_ascii();
-        match BASE64.decode(&value[..value.len().min(limits::HEADER_VALUE)]) {
+        let encoded = match BASE64.decode(&value[..value.len().min(limits::HEADER_VALUE)]) {
             Ok(bytes) => encoded(&bytes),
             Err(_) => encoded(value),
-        }
-    })
+        };
+        values.push(encoded.into());
+    }
 }
 
 fn encoded(bytes: &[u8]) -> String {

@@ -25,11 +25,14 @@ impl Target {
     }
 
     pub(crate) fn attributes(&self) -> Vec<KeyValue> {
-        let address = (!self.address.is_empty()).then(|| KeyValue::new(semconv::SERVER_ADDRESS, self.address.clone()));
-        let port = self
-            .port
-            .map(|port| KeyValue::new(semconv::SERVER_PORT, i64::from(port)));
-        address.into_iter().chain(port).collect()
+        let mut attributes = Vec::new();
+        if !self.address.is_empty() {
+            attributes.push(KeyValue::new(semconv::SERVER_ADDRESS, self.address.clone()));
+        }
+        if let Some(port) = self.port {
+            attributes.push(KeyValue::new(semconv::SERVER_PORT, i64::from(port)));
+        }
+        attributes
     }
 
     fn parse_known(target: &str) -> Option<Self> {

@@ -7,7 +7,6 @@ use opentelemetry::propagation::{TextMapCompositePropagator, TextMapPropagator};
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceId};
 
 use super::headers;
-#[cfg(feature = "propagators")]
 use crate::propagation::names::parse;
 use crate::propagation::{
     B3Propagator, BaggagePropagator, Carrier, GoogleCloudPropagator, GrpcTraceBinPropagator, JaegerPropagator, Limited,
@@ -39,12 +38,10 @@ pub fn check(bytes: &[u8]) {
     let injected = inject(&ot_trace, &extracted);
     assert_within_limits(&injected);
     assert_eq!(inject(&ot_trace, &extract(&ot_trace, &injected)), injected);
-    #[cfg(feature = "propagators")]
     assert_names_round_trip(&String::from_utf8_lossy(bytes));
 }
 
 /// Checks that a parsed list of names, written again, parses to the same names without a warning.
-#[cfg(feature = "propagators")]
 fn assert_names_round_trip(list: &str) {
     let (names, _) = parse(list);
     assert!(!names.is_empty() || list.to_lowercase().contains("none"), "{list:?}");

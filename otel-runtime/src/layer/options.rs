@@ -84,7 +84,7 @@ impl Options {
     /// Adds the attributes that the user's function makes of the request.
     pub(crate) fn add_span_attributes(&self, call: &Call, request: &RpcRequest<'_>) {
         if let Some(span_attributes) = &self.span_attributes {
-            call.set_attributes(|| {
+            call.set_attributes(&mut || {
                 let attributes = guard::SPAN_ATTRIBUTES.run(|| span_attributes(request));
                 attributes.unwrap_or_default()
             });

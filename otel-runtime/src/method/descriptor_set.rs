@@ -3,9 +3,9 @@
 /// Calls `method` with the full name of each method in a `FileDescriptorSet`.
 ///
 /// Returns `None` if the bytes are malformed.
-pub(crate) fn for_each_method(set: &[u8], mut method: impl FnMut(String)) -> Option<()> {
-    for_each_field(set, |number, file| match number {
-        FILE => for_each_method_in_file(file, &mut method),
+pub(crate) fn for_each_method(set: &[u8], method: &mut dyn FnMut(String)) -> Option<()> {
+    for_each_field(set, &mut |number, file| match number {
+        FILE => for_each_method_in_file(file, method),
         _ => Some(()),
     })
 }
@@ -17,9 +17,9 @@ const FILE_SERVICE: u64 = 6;
 const NAME: u64 = 1;
 const SERVICE_METHOD: u64 = 2;
 
-fn for_each_method_in_file(file: &[u8], method: &mut impl FnMut(String)) -> Option<()> {
+fn for_each_method_in_file(file: &[u8], method: &mut dyn FnMut(String)) -> Option<()> {
     let package = text_field(file, FILE_PACKAGE)?;
-    for_each_field(file, |number, service| {
+    for_each_field(file, &mut |number, service| {
         if number != FILE_SERVICE {
             return Some(());
         }
@@ -29,7 +29,7 @@ fn for_each_method_in_file(file: &[u8], method: &mut impl FnMut(String)) -> Opti
         } else {
             format!("{package}.{name}")
         };
-        for_each_field(service, |number, descriptor| {
+        for_each_field(service, &mut |number, descriptor| {
             if number == SERVICE_METHOD {
                 method(format!("{service_name}/{}", text_field(descriptor, NAME)?));
             }
@@ -41,7 +41,7 @@ fn for_each_method_in_file(file: &[u8], method: &mut impl FnMut(String)) -> Opti
 /// Returns the value of a string field, or an empty string if the message does not have it.
 fn text_field(message: &[u8], field: u64) -> Option<&str> {
     let mut text = "";
-    for_each_field(message, |number, value| {
+    for_each_field(message, &mut |number, value| {
         if number == field {
             text = std::str::from_utf8(value).ok()?;
         }
@@ -51,7 +51,7 @@ fn text_field(message: &[u8], field: u64) -> Option<&str> {
 }
 
 /// Calls `field` with the number and the bytes of each length-delimited field of a message.
-fn for_each_field<'a>(mut message: &'a [u8], mut field: impl FnMut(u64, &'a [u8]) -> Option<()>) -> Option<()> {
+fn for_each_field<'a>(mut message: &'a [u8], field: &mut dyn FnMut(u64, &'a [u8]) -> Option<()>) -> Option<()> {
     while !message.is_empty() {
         let tag = varint(&mut message)?;
         match tag & 7 {
@@ -89,7 +89,7 @@ mod tests {
 
     fn methods(set: &[u8]) -> Option<Vec<String>> {
         let mut names = Vec::new();
-        for_each_method(set, |name| names.push(name))?;
+        for_each_method(set, &mut |name| names.push(name))?;
         Some(names)
     }
 

@@ -145,13 +145,15 @@ impl Method {
         };
         let mut attributes = Vec::with_capacity(3);
         attributes.push(KeyValue::new(semconv::GRPC_METHOD, method));
-        let target: Vec<_> = self
-            .target
-            .iter()
-            .map(|attribute| attribute.value.to_string())
-            .collect();
+        let mut target = String::new();
+        for attribute in &self.target {
+            if !target.is_empty() {
+                target.push(':');
+            }
+            target.push_str(&attribute.value.to_string());
+        }
         if !target.is_empty() {
-            attributes.push(KeyValue::new(semconv::GRPC_TARGET, target.join(":")));
+            attributes.push(KeyValue::new(semconv::GRPC_TARGET, target));
         }
         attributes
     }

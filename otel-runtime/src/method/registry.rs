@@ -4,7 +4,6 @@
 //! once it is known to be a method's.
 
 use std::cell::Cell;
-use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -29,15 +28,23 @@ const MAX_TARGETS: usize = 1000;
 
 /// Returns `true` if this target is one of the first, whose metrics have its address.
 fn is_interned_target(target: &[KeyValue]) -> bool {
-    static TARGETS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    /// Sorted.
+    static TARGETS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-    let name = target
-        .iter()
-        .map(|attribute| attribute.value.to_string())
-        .collect::<Vec<_>>()
-        .join(" ");
+    let mut name = String::new();
+    for attribute in target {
+        name.push_str(&attribute.value.to_string());
+        name.push(' ');
+    }
     let mut targets = TARGETS.lock().unwrap_or_else(PoisonError::into_inner);
-    targets.contains(&name) || (targets.len() < MAX_TARGETS && targets.insert(name))
+    match targets.binary_search(&name) {
+        Ok(_) => true,
+        Err(_) if targets.len() == MAX_TARGETS => false,
+        Err(at) => {
+            targets.insert(at, name);
+            true
+        }
+    }
 }
 
 /// Registry of the methods that a layer knows.
@@ -50,7 +57,8 @@ pub(crate) struct MethodRegistry {
     target: Arc<[KeyValue]>,
     /// The part of `target` that metrics have: all of it or nothing.
     metric_target: Arc<[KeyValue]>,
-    by_path: RwLock<HashMap<Box<str>, &'static Method>>,
+    /// Sorted by path.
+    by_path: RwLock<Vec<(Box<str>, &'static Method)>>,
     /// The method of all calls with an unknown path.
     fallback: &'static Method,
 }
@@ -136,7 +144,7 @@ impl MethodRegistry {
     /// Looks a path up in the map that all threads share.
     fn lookup_shared(&self, path: &str) -> Option<&'static Method> {
         let methods = self.by_path.read().unwrap_or_else(PoisonError::into_inner);
-        methods.get(path).copied()
+        find(&methods, path).ok().map(|at| methods[at].1)
     }
 
     /// Returns the method that stands for all unknown ones, `_OTHER`.
@@ -156,8 +164,10 @@ impl MethodRegistry {
 
     fn insert(&self, path: &str, method: &'static Method) {
         let mut methods = self.by_path.write().unwrap_or_else(PoisonError::into_inner);
-        if methods.len() < MAX_METHODS {
-            methods.entry(Box::from(path)).or_insert(method);
+        if methods.len() < MAX_METHODS
+            && let Err(at) = find(&methods, path)
+        {
+            methods.insert(at, (Box::from(path), method));
         }
     }
 
@@ -196,6 +206,11 @@ impl MethodRegistry {
     pub(crate) fn target(&self) -> &Arc<[KeyValue]> {
         &self.target
     }
+}
+
+/// Returns the index of a path, or the one at which it is missing.
+fn find(methods: &[(Box<str>, &'static Method)], path: &str) -> Result<usize, usize> {
+    methods.binary_search_by(|(known, _)| (**known).cmp(path))
 }
 
 #[cfg(test)]

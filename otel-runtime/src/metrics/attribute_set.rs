@@ -1,8 +1,7 @@
 //! Values of the user's own attributes on metrics, with the time series that have them.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::Hasher;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use opentelemetry::KeyValue;
@@ -27,7 +26,8 @@ pub(crate) const RESERVED: [&str; 6] = [
 pub(crate) struct AttributeSet {
     values: Box<[Option<Box<str>>]>,
     attributes: Box<[KeyValue]>,
-    series: RwLock<HashMap<MethodKey, Arc<MethodMetrics>, BuildHasherDefault<Mix>>>,
+    /// Sorted by method.
+    series: RwLock<Vec<(MethodKey, Arc<MethodMetrics>)>>,
 }
 
 /// The id of the instruments, and the address of the method.
@@ -35,11 +35,15 @@ pub(crate) type MethodKey = (u64, usize);
 
 impl AttributeSet {
     pub(crate) fn new(keys: &[&'static str], values: Values<'_>) -> Self {
-        let attributes = keys.iter().zip(values).filter(|(key, _)| !RESERVED.contains(*key));
-        let attributes = attributes.filter_map(|(key, value)| Some(KeyValue::new(*key, (*value)?.to_owned())));
+        let mut attributes = Vec::with_capacity(keys.len());
+        for (key, value) in keys.iter().zip(values) {
+            if let Some(value) = value.filter(|_| !RESERVED.contains(key)) {
+                attributes.push(KeyValue::new(*key, value.to_owned()));
+            }
+        }
         AttributeSet {
             values: values.iter().map(|value| value.map(Box::from)).collect(),
-            attributes: attributes.collect(),
+            attributes: attributes.into_boxed_slice(),
             series: RwLock::default(),
         }
     }
@@ -58,8 +62,8 @@ impl AttributeSet {
         make: impl FnOnce(&[KeyValue]) -> Arc<MethodMetrics>,
     ) -> Arc<MethodMetrics> {
         let series = self.series.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(series) = series.get(&method) {
-            return Arc::clone(series);
+        if let Ok(at) = find(&series, method) {
+            return Arc::clone(&series[at].1);
         }
         drop(series);
         self.insert(method, make)
@@ -69,8 +73,19 @@ impl AttributeSet {
     fn insert(&self, method: MethodKey, make: impl FnOnce(&[KeyValue]) -> Arc<MethodMetrics>) -> Arc<MethodMetrics> {
         let metrics = make(&self.attributes);
         let mut series = self.series.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(series.entry(method).or_insert(metrics))
+        match find(&series, method) {
+            Ok(at) => Arc::clone(&series[at].1),
+            Err(at) => {
+                series.insert(at, (method, Arc::clone(&metrics)));
+                metrics
+            }
+        }
     }
+}
+
+/// Returns the index of a method, or the one at which it is missing.
+fn find(series: &[(MethodKey, Arc<MethodMetrics>)], method: MethodKey) -> Result<usize, usize> {
+    series.binary_search_by_key(&method, |(known, _)| *known)
 }
 
 /// A hasher of numbers that nobody outside of the program chooses.

@@ -61,6 +61,8 @@ pub fn set_filter(filter: ExemplarFilter) {
 }
 
 /// Returns the exemplars of all series.
+// Inlined, so that only a program that exports them compiles it.
+#[inline]
 #[must_use]
 pub fn collect() -> Vec<SeriesExemplars> {
     let series = SERIES.lock().unwrap_or_else(PoisonError::into_inner);
@@ -92,7 +94,7 @@ type ByOutcome = [OnceLock<&'static Series>; Outcome::COUNT];
 
 #[cold]
 fn empty() -> Box<ByOutcome> {
-    Box::new(std::array::from_fn(|_| OnceLock::new()))
+    Box::new([const { OnceLock::new() }; Outcome::COUNT])
 }
 
 impl MethodExemplars {

@@ -94,10 +94,11 @@ impl Instruments {
 }
 
 /// Returns the legacy attributes to start a span with. `rpc.method` keeps its stable value.
-pub(crate) fn span_attributes(method: &'static str) -> impl Iterator<Item = KeyValue> {
+pub(crate) fn span_attributes(method: &'static str) -> Vec<KeyValue> {
     let (service, _) = service_and_method(method);
-    let system = KeyValue::new(legacy::RPC_SYSTEM, semconv::GRPC);
-    std::iter::once(system).chain(service.map(|service| KeyValue::new(legacy::RPC_SERVICE, service)))
+    let mut attributes = vec![KeyValue::new(legacy::RPC_SYSTEM, semconv::GRPC)];
+    attributes.extend(service.map(|service| KeyValue::new(legacy::RPC_SERVICE, service)));
+    attributes
 }
 
 /// Returns the legacy status code, an attribute of ended spans and of data points.

@@ -3,7 +3,6 @@
 //! Adding to a counter for each message would cost more than the message. So atomics count, and are
 //! reported to their instruments when the metrics are collected, as active requests are.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,11 +15,8 @@ use crate::semconv;
 /// The counters of one side.
 pub(crate) struct MessageCounters {
     instruments: [Counter<u64>; 3],
-    methods: Mutex<HashMap<MethodKey, Arc<MethodCounts>>>,
+    methods: Mutex<Vec<Arc<MethodCounts>>>,
 }
-
-/// The name of the method, and the address of the client's target.
-type MethodKey = (&'static str, Box<[KeyValue]>);
 
 /// The started calls and the messages of one method since the last collection.
 ///
@@ -28,6 +24,9 @@ type MethodKey = (&'static str, Box<[KeyValue]>);
 #[derive(Debug)]
 #[repr(align(64))]
 pub(crate) struct MethodCounts {
+    name: &'static str,
+    /// The address of the client's target.
+    target: Box<[KeyValue]>,
     /// In the order of [`MessageCounters::instruments`]: started calls, received messages, sent
     /// messages.
     counts: [AtomicI64; 3],
@@ -86,18 +85,23 @@ impl MessageCounters {
         attributes: impl FnOnce() -> Vec<KeyValue>,
     ) -> Arc<MethodCounts> {
         let mut methods = self.methods.lock().unwrap_or_else(PoisonError::into_inner);
-        let counts = methods.entry((name, Box::from(target))).or_insert_with(|| {
-            Arc::new(MethodCounts {
-                counts: std::array::from_fn(|_| AtomicI64::new(0)),
-                attributes: attributes().into_boxed_slice(),
-            })
+        let is_known = |known: &&Arc<MethodCounts>| known.name == name && *known.target == *target;
+        if let Some(known) = methods.iter().find(is_known) {
+            return Arc::clone(known);
+        }
+        let counts = Arc::new(MethodCounts {
+            name,
+            target: Box::from(target),
+            counts: [const { AtomicI64::new(0) }; 3],
+            attributes: attributes().into_boxed_slice(),
         });
-        Arc::clone(counts)
+        methods.push(Arc::clone(&counts));
+        counts
     }
 
     fn report(&self, index: usize) {
         let methods = self.methods.lock().unwrap_or_else(PoisonError::into_inner);
-        for method in methods.values() {
+        for method in methods.iter() {
             let count = &method.counts[index];
             let delta = count.swap(0, Ordering::Relaxed);
             match u64::try_from(delta) {

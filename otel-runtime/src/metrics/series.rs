@@ -206,7 +206,12 @@ fn base_attributes(name: &'static str) -> [KeyValue; 2] {
 }
 
 /// Sorts attributes by key: the SDK then skips sorting them for each record.
-fn sorted(mut attributes: Vec<KeyValue>) -> Box<[KeyValue]> {
-    attributes.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-    attributes.into_boxed_slice()
+fn sorted(attributes: Vec<KeyValue>) -> Box<[KeyValue]> {
+    // By insertion, as there are a few: `sort` would be much code for that.
+    let mut sorted: Vec<KeyValue> = Vec::with_capacity(attributes.len());
+    for attribute in attributes {
+        let at = sorted.partition_point(|before| before.key <= attribute.key);
+        sorted.insert(at, attribute);
+    }
+    sorted.into_boxed_slice()
 }

@@ -7,22 +7,15 @@ use opentelemetry::propagation::text_map_propagator::FieldIter;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{SpanId, TraceContextExt, TraceId, TraceState};
 
+use super::b3_headers::{FLAGS, SAMPLED, SINGLE, SPAN_ID, TRACE_ID};
 use super::sampling::{self, SamplingState};
-
-pub(super) const SINGLE: &str = "b3";
-pub(super) const TRACE_ID: &str = "x-b3-traceid";
-const SPAN_ID: &str = "x-b3-spanid";
-const SAMPLED: &str = "x-b3-sampled";
-const FLAGS: &str = "x-b3-flags";
-const PARENT_SPAN_ID: &str = "x-b3-parentspanid";
-
-/// Every field of both encodings.
-pub(super) const ALL: [&str; 6] = [SINGLE, TRACE_ID, SPAN_ID, SAMPLED, FLAGS, PARENT_SPAN_ID];
 
 static SINGLE_FIELDS: LazyLock<[String; 1]> = LazyLock::new(|| [SINGLE.into()]);
 static MULTI_FIELDS: LazyLock<[String; 4]> = LazyLock::new(|| [TRACE_ID, SPAN_ID, SAMPLED, FLAGS].map(Into::into));
 
 /// Propagator for [B3](https://github.com/openzipkin/b3-propagation), the format of Zipkin.
+///
+/// Requires the cargo feature `propagators`.
 ///
 /// Follows [OpenTelemetry's requirements][1]. Extracts both encodings, and prefers the single
 /// header `b3`. Injects only the chosen encoding. Pads trace ids of 64 bits with zeros on the left.

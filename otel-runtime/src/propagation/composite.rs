@@ -18,7 +18,6 @@ pub struct CompositePropagator {
 
 impl CompositePropagator {
     /// Creates the propagator of a list. `w3c` tells that it consists of W3C's formats only.
-    #[cfg(feature = "propagators")]
     pub(super) fn new(propagators: Vec<Box<dyn TextMapPropagator + Send + Sync>>, w3c: Option<W3c>) -> Self {
         CompositePropagator {
             propagators: TextMapCompositePropagator::new(propagators),

@@ -32,6 +32,8 @@ const LENGTH: usize = 29;
 
 /// Propagator for gRPC's binary format, that of `OpenCensus`: [gRFC A72][1].
 ///
+/// Requires the cargo feature `propagators`.
+///
 /// The header is the binary metadata `grpc-trace-bin`: [`OpenCensus`'s binary encoding][2] of the
 /// trace id, the span id and the trace options, which are the flags of `traceparent`. gRPC's
 /// `OpenCensus` plugins send it, and its OpenTelemetry plugins for Go, Java and C++ if they are

@@ -32,6 +32,8 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 
 /// Propagator for [Jaeger's format](https://www.jaegertracing.io/sdk-migration/#propagation-format).
 ///
+/// Requires the cargo feature `propagators`.
+///
 /// The headers are `uber-trace-id: {trace id}:{span id}:{parent span id}:{flags}`, and
 /// `uberctx-{key}` for each entry of the baggage. OpenTelemetry deprecates the format: use it only
 /// with services that have it already.

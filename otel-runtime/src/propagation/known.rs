@@ -10,6 +10,7 @@ use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::{Context, global};
 
 use super::baggage::{BAGGAGE, BaggagePropagator};
+#[cfg(feature = "propagators")]
 use super::composite::CompositePropagator;
 use super::trace_context::{TRACEPARENT, TRACESTATE, TraceContextPropagator};
 use super::w3c::W3c;
@@ -26,12 +27,14 @@ pub(crate) enum Known {
 impl Known {
     /// Identifies a propagator by its type.
     pub(crate) fn from_type(propagator: &dyn Any) -> Self {
-        let w3c = if propagator.is::<TraceContextPropagator>() {
-            Some(W3c { has_baggage: false })
-        } else {
-            propagator.downcast_ref().and_then(CompositePropagator::w3c)
-        };
-        w3c.map_or(Known::Other, Known::W3c)
+        if propagator.is::<TraceContextPropagator>() {
+            return Known::W3c(W3c { has_baggage: false });
+        }
+        #[cfg(feature = "propagators")]
+        if let Some(w3c) = propagator.downcast_ref().and_then(CompositePropagator::w3c) {
+            return Known::W3c(w3c);
+        }
+        Known::Other
     }
 
     /// Identifies the global propagator.
@@ -133,8 +136,12 @@ struct Fields {
 }
 
 static FIELDS: LazyLock<Fields> = LazyLock::new(|| Fields {
-    without_baggage: [TRACEPARENT, TRACESTATE].map(Into::into),
-    with_baggage: [TRACEPARENT, TRACESTATE, BAGGAGE].map(Into::into),
+    without_baggage: [String::from(TRACEPARENT), String::from(TRACESTATE)],
+    with_baggage: [
+        String::from(TRACEPARENT),
+        String::from(TRACESTATE),
+        String::from(BAGGAGE),
+    ],
 });
 
 /// [`TraceContextPropagator`] as the global propagator.

@@ -14,9 +14,9 @@
 //! | [Google Cloud Trace](https://cloud.google.com/trace/docs/trace-context) | [`GoogleCloudPropagator`] | `gcp` |
 //! | [AWS X-Ray](https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader) | `XRayPropagator`, with the cargo feature `xray` | `xray` |
 //!
-//! With the cargo feature `propagators`, `from_env` reads the environment variable
-//! `OTEL_PROPAGATORS`, and `from_names` any such list. `parse_names` returns the warning, too.
-//! [`set_global`] sets the global propagator.
+//! All but the W3C's need the cargo feature `propagators`. With it, [`from_env`] reads the
+//! environment variable `OTEL_PROPAGATORS`, and [`from_names`] any such list. [`parse_names`]
+//! returns the warning, too. [`set_global`] sets the global propagator.
 //!
 //! # Formats
 //!
@@ -47,6 +47,7 @@
 //! # Example
 //!
 //! ```
+//! # #[cfg(feature = "propagators")] {
 //! use otel_runtime::propagation::{self, B3Propagator};
 //! use tonic::metadata::MetadataMap;
 //!
@@ -62,24 +63,36 @@
 //! let mut headers = http::HeaderMap::new();
 //! propagation::inject(&context, &mut headers);
 //! assert_eq!(headers["b3"], "80f198ee56343ba864fe8b2a57d3eff7-05e3ac9a4f6e3b90-1");
+//! # }
 //! ```
+// Without the feature, links lead to what is not there.
+#![cfg_attr(not(feature = "propagators"), allow(rustdoc::broken_intra_doc_links))]
 
+#[cfg(feature = "propagators")]
 mod b3;
+mod b3_headers;
 mod baggage;
 mod carrier;
+#[cfg(feature = "propagators")]
 mod composite;
+#[cfg(feature = "propagators")]
 mod google_cloud;
+#[cfg(feature = "propagators")]
 mod grpc_trace_bin;
 mod hex;
+#[cfg(feature = "propagators")]
 mod jaeger;
 pub(crate) mod known;
 mod limited;
 #[cfg(feature = "propagators")]
 pub(crate) mod names;
+#[cfg(feature = "propagators")]
 mod ot_trace;
+#[cfg(feature = "propagators")]
 mod prefixed_baggage;
+#[cfg(feature = "propagators")]
 mod sampling;
-#[cfg(test)]
+#[cfg(all(test, feature = "propagators"))]
 mod tests;
 mod trace_context;
 mod traceparent;
@@ -89,32 +102,33 @@ mod w3c;
 mod xray;
 
 use opentelemetry::propagation::TextMapPropagator;
-use opentelemetry::trace::TraceContextExt;
+use opentelemetry::trace::{SpanContext, TraceContextExt};
 use opentelemetry::{Context, global};
 
 use crate::guard;
 
-pub use b3::B3Propagator;
 pub use baggage::BaggagePropagator;
 pub use carrier::Carrier;
 pub(crate) use carrier::Headers;
-pub use composite::CompositePropagator;
-pub use google_cloud::GoogleCloudPropagator;
-pub use grpc_trace_bin::GrpcTraceBinPropagator;
-pub use jaeger::JaegerPropagator;
 pub use known::set_global;
 pub(crate) use limited::Limited;
-#[cfg(feature = "propagators")]
-pub use names::{from_env, from_names, parse_names};
-pub use ot_trace::OtTracePropagator;
-pub use sampling::SamplingState;
-pub(crate) use sampling::without_remote_parent;
 pub use trace_context::{TraceContextPropagator, mark_random};
 pub(crate) use trace_context::{non_recording, with_non_recording_span, with_recording_span};
 #[cfg(any(test, fuzzing))]
 pub(crate) use w3c::W3c;
 #[cfg(feature = "xray")]
 pub use xray::XRayPropagator;
+#[cfg(feature = "propagators")]
+pub use {
+    b3::B3Propagator,
+    composite::CompositePropagator,
+    google_cloud::GoogleCloudPropagator,
+    grpc_trace_bin::GrpcTraceBinPropagator,
+    jaeger::JaegerPropagator,
+    names::{from_env, from_names, parse_names},
+    ot_trace::OtTracePropagator,
+    sampling::SamplingState,
+};
 
 /// Injects the span and the baggage of `context` into `carrier`, with the global propagator.
 ///
@@ -186,12 +200,20 @@ pub(crate) fn replace(propagator: &dyn TextMapPropagator, context: &Context, car
             carrier.remove_field(field);
             // Leftovers of the other B3 encoding would be extracted as well: the single header even
             // takes precedence over the multiple ones.
-            if field == b3::SINGLE || field == b3::TRACE_ID {
-                for field in b3::ALL {
+            if field == b3_headers::SINGLE || field == b3_headers::TRACE_ID {
+                for field in b3_headers::ALL {
                     carrier.remove_field(field);
                 }
             }
         }
     }
     propagator.inject_context(context, &mut Limited(carrier.injector()));
+}
+
+/// Returns `context` without the remote caller's span and without its sampling decision.
+pub(crate) fn without_remote_parent(context: &Context) -> Context {
+    let context = context.with_remote_span_context(SpanContext::NONE);
+    #[cfg(feature = "propagators")]
+    let context = sampling::without_decision(context);
+    context
 }

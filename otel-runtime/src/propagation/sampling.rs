@@ -8,7 +8,8 @@ use super::traceparent::RANDOM;
 /// Sampling decision on a trace, in the terms of [B3](https://github.com/openzipkin/b3-propagation#sampling-state).
 ///
 /// An OpenTelemetry span context is either sampled or not. B3, Jaeger, X-Ray and Google Cloud Trace
-/// have more states. Their propagators store the state in the context.
+/// have more states. Their propagators store the state in the context. Requires the cargo feature
+/// `propagators`.
 ///
 /// A caller that defers the decision leaves it to the callee. OpenTelemetry's samplers treat such a
 /// parent as not sampled. A custom sampler can read the state from the parent context:
@@ -85,9 +86,8 @@ fn remote_decision(context: &Context) -> Option<&RemoteDecision> {
     context.get::<RemoteSampling>()?.0.as_ref()
 }
 
-/// Returns `context` without the remote caller's span and without its sampling decision.
-pub(crate) fn without_remote_parent(context: &Context) -> Context {
-    let context = context.with_remote_span_context(SpanContext::NONE);
+/// Returns `context` without the remote caller's sampling decision.
+pub(super) fn without_decision(context: Context) -> Context {
     if remote_decision(&context).is_some() {
         context.with_value(RemoteSampling(None))
     } else {

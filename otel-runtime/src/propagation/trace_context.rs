@@ -15,7 +15,7 @@ use super::tracestate;
 pub(super) const TRACEPARENT: &str = "traceparent";
 pub(super) const TRACESTATE: &str = "tracestate";
 
-static FIELDS: LazyLock<[String; 2]> = LazyLock::new(|| [TRACEPARENT, TRACESTATE].map(Into::into));
+static FIELDS: LazyLock<[String; 2]> = LazyLock::new(|| [String::from(TRACEPARENT), String::from(TRACESTATE)]);
 
 /// Propagator for [W3C Trace Context, level 2](https://www.w3.org/TR/trace-context-2/).
 ///
@@ -87,8 +87,8 @@ impl TextMapPropagator for TraceContextPropagator {
             return context.clone();
         };
         let lines = extractor.get_all(TRACESTATE).unwrap_or_default();
-        let lines = lines.iter().map(|line| line.as_bytes());
-        tracestate::with_remote_span(context, lines, |state| parent.span_context(state))
+        let mut lines = lines.iter().map(|line| line.as_bytes());
+        tracestate::with_remote_span(context, &mut lines, &|state| parent.span_context(state))
     }
 
     fn fields(&self) -> FieldIter<'_> {

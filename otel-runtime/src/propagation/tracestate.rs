@@ -39,13 +39,15 @@ impl Default for CompleteTraceState {
 /// Returns `context` with a remote span, whose `tracestate` is in `lines`.
 ///
 /// `make_span` makes the span context. `lines` are the lines of the header, in order.
-pub(super) fn with_remote_span<'a>(
+pub(super) fn with_remote_span(
     context: &Context,
-    lines: impl IntoIterator<Item = &'a [u8]>,
-    make_span: impl FnOnce(TraceState) -> SpanContext,
+    lines: &mut dyn Iterator<Item = &[u8]>,
+    make_span: &dyn Fn(TraceState) -> SpanContext,
 ) -> Context {
     let members = parse(lines).unwrap_or_default();
-    if let Ok(state) = TraceState::from_key_value(members.iter().copied()) {
+    // Always with the same type of iterator: each would compile the function once more.
+    let state_of = |members: &[(&str, &str)]| TraceState::from_key_value(members.iter().copied());
+    if let Ok(state) = state_of(&members) {
         let extracted = context.with_remote_span_context(make_span(state));
         return match context.get::<CompleteTraceState>() {
             // The list of an earlier span of the trace must not be merged with this one.
@@ -53,9 +55,9 @@ pub(super) fn with_remote_span<'a>(
             None => extracted,
         };
     }
-    let is_held = |member: &&(&str, &str)| TraceState::from_key_value([**member]).is_ok();
-    let held = members.iter().filter(is_held).copied();
-    let held = TraceState::from_key_value(held).unwrap_or_default();
+    let is_held = |member: &(&str, &str)| state_of(&[*member]).is_ok();
+    let held: Vec<_> = members.iter().copied().filter(is_held).collect();
+    let held = state_of(&held).unwrap_or_default();
     let span = make_span(held.clone());
     let complete = CompleteTraceState {
         trace_id: span.trace_id(),
@@ -98,12 +100,18 @@ pub(super) fn format(context: &Context, span: &SpanContext) -> Option<String> {
     members.retain(|(key, value)| is_key(key.as_bytes()) && is_value(value.as_bytes()));
     members.truncate(limits::TRACESTATE.members);
     shorten(&mut members);
-    let members: Vec<String> = members.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    (!members.is_empty()).then(|| members.join(","))
+    let mut header = String::new();
+    for (key, value) in members {
+        let comma = if header.is_empty() { "" } else { "," };
+        for part in [comma, key, "=", value] {
+            header.push_str(part);
+        }
+    }
+    (!header.is_empty()).then_some(header)
 }
 
 /// Parses the members of a list. Returns `None` for an invalid list, which is discarded as a whole.
-fn parse<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Option<Vec<(&'a str, &'a str)>> {
+fn parse<'a>(lines: &mut dyn Iterator<Item = &'a [u8]>) -> Option<Vec<(&'a str, &'a str)>> {
     let mut members = Vec::new();
     for line in lines {
         for member in line.split(|byte| *byte == b',').map(trim_ows) {
@@ -165,7 +173,7 @@ mod tests {
     }
 
     fn read(lines: &[&str]) -> Context {
-        with_remote_span(&Context::new(), lines.iter().map(|line| line.as_bytes()), span)
+        with_remote_span(&Context::new(), &mut lines.iter().map(|line| line.as_bytes()), &span)
     }
 
     fn written(context: &Context) -> Option<String> {
@@ -293,7 +301,7 @@ mod tests {
 
         #[test]
         fn any_lines_are_read_or_discarded(lines in prop::collection::vec(any::<Vec<u8>>(), 0..4)) {
-            let context = with_remote_span(&Context::new(), lines.iter().map(Vec::as_slice), span);
+            let context = with_remote_span(&Context::new(), &mut lines.iter().map(Vec::as_slice), &span);
             if let Some(list) = written(&context) {
                 prop_assert_eq!(written(&read(&[&list])), Some(list));
             }

@@ -49,15 +49,17 @@ impl W3c {
         let parent = traceparent.and_then(|line| traceparent::parse(line.as_bytes()));
         let with_span = parent.map(|parent| {
             Context::map_current(|current| {
-                tracestate::with_remote_span(current, lines(TRACESTATE_NAME), |state| parent.span_context(state))
+                tracestate::with_remote_span(current, &mut lines(TRACESTATE_NAME), &|state| {
+                    parent.span_context(state)
+                })
             })
         });
         if !self.has_baggage {
             return with_span;
         }
         let with_baggage = match &with_span {
-            Some(context) => baggage::with_baggage(context, lines(BAGGAGE_NAME)),
-            None => Context::map_current(|current| baggage::with_baggage(current, lines(BAGGAGE_NAME))),
+            Some(context) => baggage::with_baggage(context, &mut lines(BAGGAGE_NAME)),
+            None => Context::map_current(|current| baggage::with_baggage(current, &mut lines(BAGGAGE_NAME))),
         };
         with_baggage.or(with_span)
     }

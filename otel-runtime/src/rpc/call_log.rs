@@ -93,59 +93,61 @@ pub(crate) struct EndedCall<'a> {
     pub(crate) sent: Option<u64>,
 }
 
-/// Logs a call at a level, whose event needs a call site of its own.
-macro_rules! log_at {
+/// Logs a server's call at a level, whose event needs a call site of its own.
+macro_rules! log_incoming {
     ($level:expr, $call:expr) => {{
         let call = $call;
-        match call.side {
-            Side::Server => {
-                let peer = match call.remote {
-                    Remote::Socket(peer) => Some(*peer),
-                    _ => None,
-                };
-                tracing::event!(
-                    name: "rpc.server.call",
-                    target: "otel_runtime::calls",
-                    $level,
-                    "rpc.method" = call.method,
-                    "rpc.method_original" = call.original_method,
-                    "rpc.status_code" = call.outcome.code_str(),
-                    "error.type" = call.outcome.error_type(call.side),
-                    "rpc.server.call.duration" = call.elapsed.as_secs_f64(),
-                    "network.peer.address" = peer.map(|peer| tracing::field::display(peer.ip().to_canonical())),
-                    "network.peer.port" = peer.map(|peer| peer.port()),
-                    "rpc.messages.received" = call.received,
-                    "rpc.messages.sent" = call.sent,
-                    "incoming call"
-                );
-            }
-            Side::Client => {
-                let (port, address) = call.remote.target();
-                tracing::event!(
-                    name: "rpc.client.call",
-                    target: "otel_runtime::calls",
-                    $level,
-                    "rpc.method" = call.method,
-                    "rpc.method_original" = call.original_method,
-                    "rpc.status_code" = call.outcome.code_str(),
-                    "error.type" = call.outcome.error_type(call.side),
-                    "rpc.client.call.duration" = call.elapsed.as_secs_f64(),
-                    "server.address" = address,
-                    "server.port" = port,
-                    "rpc.messages.received" = call.received,
-                    "rpc.messages.sent" = call.sent,
-                    "outgoing call"
-                );
-            }
-        }
+        let peer = match call.remote {
+            Remote::Socket(peer) => Some(*peer),
+            _ => None,
+        };
+        tracing::event!(
+            name: "rpc.server.call",
+            target: "otel_runtime::calls",
+            $level,
+            "rpc.method" = call.method,
+            "rpc.method_original" = call.original_method,
+            "rpc.status_code" = call.outcome.code_str(),
+            "error.type" = call.outcome.error_type(call.side),
+            "rpc.server.call.duration" = call.elapsed.as_secs_f64(),
+            "network.peer.address" = peer.map(|peer| tracing::field::display(peer.ip().to_canonical())),
+            "network.peer.port" = peer.map(|peer| peer.port()),
+            "rpc.messages.received" = call.received,
+            "rpc.messages.sent" = call.sent,
+            "incoming call"
+        );
+    }};
+}
+
+/// Logs a client's call at a level.
+macro_rules! log_outgoing {
+    ($level:expr, $call:expr) => {{
+        let call = $call;
+        let (port, address) = call.remote.target();
+        tracing::event!(
+            name: "rpc.client.call",
+            target: "otel_runtime::calls",
+            $level,
+            "rpc.method" = call.method,
+            "rpc.method_original" = call.original_method,
+            "rpc.status_code" = call.outcome.code_str(),
+            "error.type" = call.outcome.error_type(call.side),
+            "rpc.client.call.duration" = call.elapsed.as_secs_f64(),
+            "server.address" = address,
+            "server.port" = port,
+            "rpc.messages.received" = call.received,
+            "rpc.messages.sent" = call.sent,
+            "outgoing call"
+        );
     }};
 }
 
 /// Logs a call: at ERROR if a server failed, at WARN if a client's call did, else at INFO.
 pub(crate) fn log(call: &EndedCall<'_>) {
     match (call.side, call.outcome.error_type(call.side)) {
-        (_, None) => log_at!(Level::INFO, call),
-        (Side::Client, Some(_)) => log_at!(Level::WARN, call),
-        (Side::Server, Some(_)) => log_at!(Level::ERROR, call),
+        (Side::Server, None) => log_incoming!(Level::INFO, call),
+        (Side::Server, Some(_)) => log_incoming!(Level::ERROR, call),
+        (Side::Client, None) => log_outgoing!(Level::INFO, call),
+        (Side::Client, Some(_)) => log_outgoing!(Level::WARN, call),
     }
 }

@@ -7,13 +7,13 @@
 
 use std::cell::RefCell;
 
-use opentelemetry::{Context, ContextGuard, KeyValue};
+use opentelemetry::{Context, ContextGuard};
 
 use super::active_call::{ActiveCall, LateStart};
 use super::call::Call;
 use super::late_context::{LateContext, LateContexts};
 use crate::guard::CaughtPanic;
-use crate::span;
+use crate::span::{self, MakeAttributes};
 
 /// The context of a call, attached until this is dropped. `None` if it did not have to be.
 pub(crate) type Attached = Option<ContextGuard>;
@@ -186,10 +186,7 @@ pub(crate) fn take_recorded(change: impl FnOnce(&mut Call)) {
 }
 
 /// Adds attributes to the span of the call that this thread serves, if it is recording.
-pub(crate) fn set_attributes<I>(attributes: impl FnOnce() -> I)
-where
-    I: IntoIterator<Item = KeyValue>,
-{
+pub(crate) fn set_attributes(attributes: MakeAttributes<'_>) {
     let context = with_recorded(|call| call.recording_context().cloned());
     if let Some(context) = context.flatten() {
         span::set_attributes(&context, attributes);

@@ -166,5 +166,5 @@ fn capture(call: &Call, headers: &HeaderMap, list: fn(&CapturedHeaders) -> &Head
 
 #[cold]
 fn capture_listed(call: &Call, headers: &HeaderMap, listed: &HeaderList) {
-    call.set_attributes(|| listed.attributes(headers));
+    call.set_attributes(&mut || listed.attributes(headers));
 }

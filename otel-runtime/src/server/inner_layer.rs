@@ -1,8 +1,7 @@
 //! A layer inside another one: both meet an RPC, which has one call.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use http::Request;
 use opentelemetry::KeyValue;
@@ -16,23 +15,36 @@ use crate::rpc::call::Call;
 use crate::rpc::current;
 use crate::rpc::request_body;
 
-/// The layers of this program, by their address.
-#[derive(Default)]
+/// The layers of this program.
 struct Layers {
-    by_address: HashMap<usize, Weak<ServerLayer>>,
+    /// Sorted by their address.
+    by_address: Vec<(usize, Weak<ServerLayer>)>,
     /// Number of layers at which those that are gone are removed.
     full_at: usize,
 }
 
-static LAYERS: LazyLock<Mutex<Layers>> = LazyLock::new(Mutex::default);
+static LAYERS: Mutex<Layers> = Mutex::new(Layers {
+    by_address: Vec::new(),
+    full_at: 0,
+});
 
 impl Layers {
     fn insert(&mut self, layer: &Arc<ServerLayer>) {
         if self.by_address.len() >= self.full_at {
-            self.by_address.retain(|_, layer| layer.strong_count() > 0);
+            self.by_address.retain(|(_, layer)| layer.strong_count() > 0);
             self.full_at = 2 * self.by_address.len() + 16;
         }
-        self.by_address.insert(Arc::as_ptr(layer).addr(), Arc::downgrade(layer));
+        let entry = (Arc::as_ptr(layer).addr(), Arc::downgrade(layer));
+        match self.find(entry.0) {
+            // The address of a layer that is gone.
+            Ok(at) => self.by_address[at] = entry,
+            Err(at) => self.by_address.insert(at, entry),
+        }
+    }
+
+    /// Returns the index of a layer, or the one at which it is missing.
+    fn find(&self, address: usize) -> Result<usize, usize> {
+        self.by_address.binary_search_by_key(&address, |(address, _)| *address)
     }
 }
 
@@ -46,7 +58,8 @@ impl ServerLayer {
 
     fn at_address(address: usize) -> Option<Arc<Self>> {
         let layers = LAYERS.lock().unwrap_or_else(PoisonError::into_inner);
-        layers.by_address.get(&address)?.upgrade()
+        let at = layers.find(address).ok()?;
+        layers.by_address[at].1.upgrade()
     }
 
     /// Joins the call of an outer layer.
@@ -152,11 +165,12 @@ impl ServerLayer {
     fn add_attributes<B>(&self, call: &mut Call, request: &Request<B>, captured: &CapturedHeaders) {
         self.options.add_span_attributes(call, &RpcRequest::from_http(request));
         let outer = call.layer_headers().map(|captured| &captured.request_headers);
-        call.set_attributes(|| {
-            let attributes = captured.request_headers.attributes(request.headers());
+        call.set_attributes(&mut || {
+            let mut attributes = captured.request_headers.attributes(request.headers());
             let is_new =
                 |attribute: &KeyValue| !outer.is_some_and(|outer| outer.captures(&attribute.key, request.headers()));
-            attributes.filter(is_new).collect::<Vec<_>>()
+            attributes.retain(is_new);
+            attributes
         });
     }
 }

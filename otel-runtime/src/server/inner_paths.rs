@@ -3,7 +3,6 @@
 //! A span cannot leave the trace that it has joined. So a layer that trusts its callers waits with
 //! the calls that an inner one may distrust, once it has met such an inner layer.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock};
 
@@ -21,7 +20,8 @@ const MAX_RESTARTS: usize = 64;
 pub(super) struct InnerPaths {
     /// Number of calls that an inner layer has restarted, and at least 1 if one has met any call.
     restarts: AtomicUsize,
-    paths: RwLock<HashMap<Box<str>, bool>>,
+    /// Sorted by path.
+    paths: RwLock<Vec<(Box<str>, bool)>>,
 }
 
 impl InnerPaths {
@@ -38,17 +38,17 @@ impl InnerPaths {
             return true;
         }
         let paths = self.paths.read().unwrap_or_else(PoisonError::into_inner);
-        paths.get(path).copied().unwrap_or(true)
+        find(&paths, path).map_or(true, |at| paths[at].1)
     }
 
     /// Records whether a stricter inner layer has met a request that reached a service.
     #[cold]
     pub(super) fn learn(&self, path: &str, has_inner: bool) {
         let mut paths = self.paths.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = paths.get_mut(path) {
-            *known |= has_inner;
-        } else if paths.len() < MAX_PATHS {
-            paths.insert(Box::from(path), has_inner);
+        match find(&paths, path) {
+            Ok(at) => paths[at].1 |= has_inner,
+            Err(at) if paths.len() < MAX_PATHS => paths.insert(at, (Box::from(path), has_inner)),
+            Err(_) => {}
         }
         self.restarts.fetch_max(usize::from(has_inner), Ordering::Relaxed);
     }
@@ -58,6 +58,11 @@ impl InnerPaths {
     pub(super) fn add_restart(&self) {
         self.restarts.fetch_add(1, Ordering::Relaxed);
     }
+}
+
+/// Returns the index of a path, or the one at which it is missing.
+fn find(paths: &[(Box<str>, bool)], path: &str) -> Result<usize, usize> {
+    paths.binary_search_by(|(known, _)| (**known).cmp(path))
 }
 
 #[cfg(test)]

@@ -177,7 +177,7 @@ impl ServerLayer {
     #[must_use]
     pub fn file_descriptor_set(self, encoded: &[u8]) -> Self {
         let mut names = Vec::new();
-        if for_each_method(encoded, |name| names.push(name)).is_none() {
+        if for_each_method(encoded, &mut |name| names.push(name)).is_none() {
             tracing::warn!(target: "otel_runtime", "ignoring a malformed `FileDescriptorSet`");
             return self;
         }

@@ -73,7 +73,7 @@ impl TextMapPropagator for BaggagePropagator {
 
     fn extract_with_context(&self, context: &Context, extractor: &dyn Extractor) -> Context {
         let lines = extractor.get_all(BAGGAGE).unwrap_or_default();
-        with_baggage(context, lines.iter().map(|line| line.as_bytes())).unwrap_or_else(|| context.clone())
+        with_baggage(context, &mut lines.iter().map(|line| line.as_bytes())).unwrap_or_else(|| context.clone())
     }
 
     fn fields(&self) -> FieldIter<'_> {

@@ -1,7 +1,7 @@
 //! The baggage of a context, and the header that it came from.
 
-use opentelemetry::Context;
-use opentelemetry::baggage::{Baggage, BaggageExt};
+use opentelemetry::baggage::{Baggage, BaggageExt, KeyValueMetadata};
+use opentelemetry::{Context, Key};
 
 use super::member::{self, Member};
 use crate::limits;
@@ -16,14 +16,11 @@ struct Received(Vec<Member>);
 /// Returns `context` with the baggage in the lines of a header.
 ///
 /// Returns `None` if they have no valid member.
-pub(in crate::propagation) fn with_baggage<'a>(
+pub(in crate::propagation) fn with_baggage(
     context: &Context,
-    lines: impl IntoIterator<Item = &'a [u8]>,
+    lines: &mut dyn Iterator<Item = &[u8]>,
 ) -> Option<Context> {
-    let members = lines
-        .into_iter()
-        .flat_map(|line| line.split(|byte| *byte == b','))
-        .map(trim_ows);
+    let members = lines.flat_map(|line| line.split(|byte| *byte == b',')).map(trim_ows);
     let mut received = Vec::new();
     let mut list = Limits::default();
     for member in members.filter_map(Member::parse) {
@@ -35,14 +32,14 @@ pub(in crate::propagation) fn with_baggage<'a>(
     if received.is_empty() {
         return None;
     }
-    let mut baggage = Baggage::new();
-    for Member {
-        key, value, properties, ..
-    } in &received
-    {
-        baggage.insert_with_metadata(key.clone(), value.clone(), properties.as_str());
-    }
-    Some(context.with_baggage(baggage).with_value(Received(received)))
+    let entry = |member: &Member| {
+        let Member {
+            key, value, properties, ..
+        } = member;
+        KeyValueMetadata::new(key.clone(), value.clone(), properties.as_str())
+    };
+    let context = context.with_baggage(received.iter().map(entry));
+    Some(context.with_value(Received(received)))
 }
 
 /// Formats the header of a context's baggage. Returns `None` if there is none.
@@ -81,8 +78,12 @@ fn kept_and_changed<'a>(baggage: &Baggage, received: &'a [Member]) -> (Vec<&'a s
         .iter()
         .filter(|member| is_kept(&member.key))
         .map(|member| member.text.as_str());
-    let mut changed: Vec<_> = baggage.iter().filter(|(key, _)| !is_kept(key.as_str())).collect();
-    changed.sort_unstable_by_key(|(key, _)| key.as_str());
+    // Sorted by insertion, as there are a few: `sort` would be much code for that.
+    let mut changed: Vec<_> = Vec::new();
+    for entry in baggage.iter().filter(|(key, _)| !is_kept(key.as_str())) {
+        let at = changed.partition_point(|(key, _): &(&Key, _)| key.as_str() < entry.0.as_str());
+        changed.insert(at, entry);
+    }
     let changed = changed
         .into_iter()
         .filter_map(|(key, (value, metadata))| member::encode(key.as_str(), value.as_str(), metadata.as_str()));

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::*;
 
 fn read(lines: &[&str]) -> Context {
-    let lines = lines.iter().map(|line| line.as_bytes());
-    with_baggage(&Context::new(), lines).unwrap_or_default()
+    let mut lines = lines.iter().map(|line| line.as_bytes());
+    with_baggage(&Context::new(), &mut lines).unwrap_or_default()
 }
 
 /// Returns the entries, sorted by key: key, value, metadata.
@@ -87,7 +87,7 @@ fn an_invalid_member_is_dropped_and_the_others_stay() {
         assert_eq!(super::format(&read(&[member])), None, "{member:?}");
     }
     let context = Context::new().with_baggage([KeyValue::new("a", "1")]);
-    assert!(with_baggage(&context, [&b"b"[..]]).is_none());
+    assert!(with_baggage(&context, &mut [&b"b"[..]].into_iter()).is_none());
 }
 
 #[test]
@@ -185,7 +185,7 @@ proptest! {
 
     #[test]
     fn any_lines_are_read_or_ignored(lines in prop::collection::vec(any::<Vec<u8>>(), 0..4)) {
-        if let Some(context) = with_baggage(&Context::new(), lines.iter().map(Vec::as_slice)) {
+        if let Some(context) = with_baggage(&Context::new(), &mut lines.iter().map(Vec::as_slice)) {
             let header = format(&context).unwrap();
             prop_assert_eq!(entries(&read(&[&header])), entries(&context));
             prop_assert_eq!(format(&read(&[&header])), Some(header));

@@ -112,14 +112,16 @@ impl Call {
 
     /// Adds the numbers of received and sent messages, and of earlier attempts, to the span.
     fn set_message_counts(&self, (received, sent): (Option<u64>, Option<u64>)) {
-        self.set_attributes(|| {
+        self.set_attributes(&mut || {
             let attributes = [
                 (semconv::RPC_MESSAGES_RECEIVED, received.map(u64::cast_signed)),
                 (semconv::RPC_MESSAGES_SENT, sent.map(u64::cast_signed)),
                 (semconv::RPC_REQUEST_RESEND_COUNT, self.extras.previous_attempts()),
             ];
             let attributes = attributes.into_iter();
-            attributes.filter_map(|(key, value)| Some(KeyValue::new(key, value?)))
+            attributes
+                .filter_map(|(key, value)| Some(KeyValue::new(key, value?)))
+                .collect()
         });
     }
 

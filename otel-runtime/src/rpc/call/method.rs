@@ -81,9 +81,9 @@ impl Call {
         }
         self.with_metrics(|metrics| metrics.add_active(1));
         let name = self.method.name();
-        self.set_attributes(|| [self.method.rpc_method()]);
+        self.set_attributes(&mut || vec![self.method.rpc_method()]);
         if self.instrumentation.instruments().legacy().is_some() {
-            self.set_attributes(|| legacy::span_attributes(name));
+            self.set_attributes(&mut || legacy::span_attributes(name));
         }
         if let Some(context) = self.recording_context()
             && name != span_name

@@ -11,8 +11,8 @@ pub(crate) mod tracing_span;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use opentelemetry::Context;
 use opentelemetry::trace::Link;
-use opentelemetry::{Context, KeyValue};
 use tonic::Code;
 
 use super::extras::Extras;
@@ -26,7 +26,7 @@ use crate::grpc::side::Side;
 use crate::instrumentation::InstrumentationRef;
 use crate::method::Method;
 use crate::method::registry::MethodRegistry;
-use crate::span;
+use crate::span::{self, MakeAttributes};
 
 /// The path of a call whose method is not known yet, and the registry that will know it.
 #[derive(Debug)]
@@ -197,10 +197,7 @@ impl Call {
     }
 
     /// Adds attributes to the call's span, if it is recording.
-    pub(crate) fn set_attributes<I>(&self, attributes: impl FnOnce() -> I)
-    where
-        I: IntoIterator<Item = KeyValue>,
-    {
+    pub(crate) fn set_attributes(&self, attributes: MakeAttributes<'_>) {
         if let Some(context) = self.recording_context() {
             span::set_attributes(context, attributes);
         }

@@ -15,6 +15,7 @@ use crate::rpc::active_call::ActiveCall;
 use crate::rpc::call::Call;
 use crate::rpc::current::{self, Attached};
 use crate::rpc::run;
+use crate::span::MakeAttributes;
 
 /// A handler's relation to a call.
 #[derive(Debug)]
@@ -35,7 +36,11 @@ impl HandlerCall {
     ///
     /// The fields are evaluated inside the call's context, as the handler is.
     pub fn with_attributes<const N: usize>(self, fields: impl FnOnce() -> [Option<KeyValue>; N]) -> Self {
-        let attributes = || guard::FIELDS.run(fields).into_iter().flatten().flatten();
+        let mut fields = Some(fields);
+        let attributes: MakeAttributes<'_> = &mut || {
+            let made = fields.take().and_then(|fields| guard::FIELDS.run(fields));
+            made.into_iter().flatten().flatten().collect()
+        };
         match &self {
             HandlerCall::Owned(Some(call)) => {
                 let _attached = current::attach_call(call);
@@ -168,10 +173,7 @@ impl HandlerCall {
         std::mem::replace(self, HandlerCall::None)
     }
 
-    fn set_attributes<I>(&self, attributes: impl FnOnce() -> I)
-    where
-        I: IntoIterator<Item = KeyValue>,
-    {
+    fn set_attributes(&self, attributes: MakeAttributes<'_>) {
         match self {
             HandlerCall::Owned(_) => {
                 if let Some(call) = self.owned() {
@@ -220,11 +222,10 @@ impl HandlerCall {
             HandlerCall::Owned(_) | HandlerCall::None => None,
         };
         let is_captured = |key: &Key| layer_headers.is_some_and(|captured| list(captured).captures(key, headers));
-        self.set_attributes(|| {
-            let attributes = listed.attributes(headers);
+        self.set_attributes(&mut || {
+            let mut attributes = listed.attributes(headers);
+            attributes.retain(|attribute| !is_captured(&attribute.key));
             attributes
-                .filter(|attribute| !is_captured(&attribute.key))
-                .collect::<Vec<_>>()
         });
     }
 }
