@@ -15,6 +15,7 @@ use crate::semconv;
 /// The counters of one side.
 pub(crate) struct MessageCounters {
     instruments: [Counter<u64>; 3],
+    /// Sorted by name.
     methods: Mutex<Vec<Arc<MethodCounts>>>,
 }
 
@@ -85,8 +86,9 @@ impl MessageCounters {
         attributes: impl FnOnce() -> Vec<KeyValue>,
     ) -> Arc<MethodCounts> {
         let mut methods = self.methods.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_known = |known: &&Arc<MethodCounts>| known.name == name && *known.target == *target;
-        if let Some(known) = methods.iter().find(is_known) {
+        let at = methods.partition_point(|known| known.name < name);
+        let mut same_name = methods[at..].iter().take_while(|known| known.name == name);
+        if let Some(known) = same_name.find(|known| *known.target == *target) {
             return Arc::clone(known);
         }
         let counts = Arc::new(MethodCounts {
@@ -95,7 +97,7 @@ impl MessageCounters {
             counts: [const { AtomicI64::new(0) }; 3],
             attributes: attributes().into_boxed_slice(),
         });
-        methods.push(Arc::clone(&counts));
+        methods.insert(at, Arc::clone(&counts));
         counts
     }
 
