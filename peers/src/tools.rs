@@ -1,11 +1,10 @@
 //! Tools that cargo does not bring, installed once into the target directory.
 
 use std::env;
-use std::fs;
+use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
-use std::process::{self, Command};
-use std::sync::{Mutex, PoisonError};
+use std::process::Command;
 
 /// The environment variable with a directory for what is installed.
 ///
@@ -21,23 +20,28 @@ const NEEDS_PIP: &str = "Python 3 with pip, which `apt-get install python3-pip` 
 /// The name depends on `made_of`, so another list of packages makes another directory. If the
 /// environment variable `PEERS_CACHE` is set, its value is used instead of `directory`.
 pub fn installed(directory: &str, name: &str, made_of: &[&str], install: impl FnOnce(&Path)) -> PathBuf {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-
     let mut key = DefaultHasher::new();
     made_of.hash(&mut key);
     let cache = env::var(CACHE).unwrap_or_else(|_| directory.to_owned());
     let finished = Path::new(&cache).join(format!("{name}-{:016x}", key.finish()));
+    if finished.exists() {
+        return finished;
+    }
+    // Tests in other processes wait for this one, rather than install the same. If it is killed, its
+    // lock is gone, too.
+    fs::create_dir_all(&cache).unwrap();
+    let lock = File::create(finished.with_extension("lock")).unwrap();
+    lock.lock().unwrap();
     if !finished.exists() {
         // The directory gets its name once it is complete, so that of an interrupted run is not
         // used.
-        let unfinished = finished.with_extension(process::id().to_string());
-        fs::create_dir_all(&unfinished).unwrap();
-        install(&unfinished);
-        if let Err(error) = fs::rename(&unfinished, &finished) {
-            assert!(finished.exists(), "no {}: {error}", finished.display());
+        let unfinished = finished.with_extension("unfinished");
+        if unfinished.exists() {
             fs::remove_dir_all(&unfinished).unwrap();
         }
+        fs::create_dir_all(&unfinished).unwrap();
+        install(&unfinished);
+        fs::rename(&unfinished, &finished).unwrap();
     }
     finished
 }
