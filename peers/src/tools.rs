@@ -27,8 +27,8 @@ pub fn installed(directory: &str, name: &str, made_of: &[&str], install: impl Fn
     if finished.exists() {
         return finished;
     }
-    // Tests in other processes wait for this one, rather than install the same. If it is killed, its
-    // lock is gone, too.
+    // Tests in other processes wait for this one, rather than install the same. If it is killed,
+    // its lock is gone, too.
     fs::create_dir_all(&cache).unwrap();
     let lock = File::create(finished.with_extension("lock")).unwrap();
     lock.lock().unwrap();

@@ -185,7 +185,7 @@ fn faulty_file_is_an_error() {
     for (value, expected) in [
         (
             path,
-            format!("{path}:2: tracer_provider lacks the required property `processors`"),
+            format!("{path}:2: tracer_provider lacks the required property `processors`; it has processor"),
         ),
         (
             "/nowhere/otel.yaml",
