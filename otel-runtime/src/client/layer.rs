@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use opentelemetry::KeyValue;
 
 use super::target::Target;
+use crate::grpc::side::Side;
 use crate::layer::call_options::call_options;
 use crate::layer::options::{Options, options};
 use crate::method::registry::MethodRegistry;
@@ -161,4 +162,4 @@ impl ClientLayer {
 }
 
 options! { ClientLayer }
-call_options! { ClientLayer }
+call_options! { ClientLayer, Side::Client }

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use opentelemetry::KeyValue;
 
 use super::inner_paths::InnerPaths;
+use crate::grpc::side::Side;
 use crate::layer::call_options::call_options;
 use crate::layer::options::{Options, options};
 use crate::layer::request::RpcRequest;
@@ -244,7 +245,7 @@ impl ServerLayer {
 }
 
 options! { ServerLayer }
-call_options! { ServerLayer }
+call_options! { ServerLayer, Side::Server }
 
 impl fmt::Debug for ServerLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
