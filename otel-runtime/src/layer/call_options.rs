@@ -103,12 +103,12 @@ macro_rules! call_options {
             /// layer distinguishes the first 100 values, or combinations of values, that it meets.
             /// The attributes of all further ones are `_OTHER`, so callers cannot add time series
             /// without end. [`metric_attribute_limit`](Self::metric_attribute_limit) sets another
-            /// limit. Values are cut to 256 bytes, and an empty one counts as `None`. Exemplars
-            /// have no series of these attributes.
+            /// limit. Values are cut to 256 bytes, and an empty one counts as `None`. Exemplars have
+            /// no series of these attributes.
             ///
-            /// Set again, the option replaces all earlier keys. A key is ignored, with a warning,
-            /// if it is empty, listed twice, or that of another attribute of these metrics: those
-            /// of [the table](crate::docs::emitted#metrics), and `server.port`.
+            /// Set again, the option replaces all earlier keys. A key is ignored, with a warning, if
+            /// it is empty, listed twice, or that of another attribute of these metrics: those of
+            /// [the table](crate::docs::emitted#metrics), and `server.port`.
             ///
             /// Series multiply: 101 tenants, 10 methods and 5 codes are 5,050, and the SDK
             /// aggregates those beyond 2,000 unless a view has a larger `cardinality_limit`.
