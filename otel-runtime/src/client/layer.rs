@@ -5,7 +5,6 @@ use std::sync::{Arc, OnceLock};
 use opentelemetry::KeyValue;
 
 use super::target::Target;
-use crate::grpc::side::Side;
 use crate::layer::call_options::call_options;
 use crate::layer::options::{Options, options};
 use crate::method::registry::MethodRegistry;
@@ -162,4 +161,4 @@ impl ClientLayer {
 }
 
 options! { ClientLayer }
-call_options! { ClientLayer, Side::Client }
+call_options! { ClientLayer }

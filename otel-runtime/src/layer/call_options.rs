@@ -6,7 +6,7 @@
 ///
 /// The layer has the methods of [`options`](super::options::options), too.
 macro_rules! call_options {
-    ($layer:ty, $side:expr) => {
+    ($layer:ty) => {
         impl $layer {
             /// Sets which status codes are failures, by `rpc.method` and code.
             ///
@@ -14,8 +14,7 @@ macro_rules! call_options {
             /// `None` leaves it to the semantic conventions: every code but `OK` on a client, and
             /// the codes of a server's own mistakes on a server. `OK` is never a failure, and a
             /// panic always is. A method that is not known is `_OTHER`. If the function
-            /// [panics](crate::docs::emitted#panics), the conventions decide. Set again, the option
-            /// replaces the earlier function.
+            /// [panics](crate::docs::emitted#panics), the conventions decide.
             ///
             /// ```
             /// use otel_runtime::{ClientLayer, ServerLayer};
@@ -103,12 +102,7 @@ macro_rules! call_options {
             /// layer distinguishes the first 100 values, or combinations of values, that it meets.
             /// The attributes of all further ones are `_OTHER`, so callers cannot add time series
             /// without end. [`metric_attribute_limit`](Self::metric_attribute_limit) sets another
-            /// limit. Values are cut to 256 bytes, and an empty one counts as `None`. Exemplars have
-            /// no series of these attributes.
-            ///
-            /// Set again, the option replaces all earlier keys. A key is ignored, with a warning, if
-            /// it is empty, listed twice, or that of another attribute of these metrics: those of
-            /// [the table](crate::docs::emitted#metrics), and `server.port`.
+            /// limit. Values are cut to 256 bytes. Exemplars have no series of these attributes.
             ///
             /// Series multiply: 101 tenants, 10 methods and 5 codes are 5,050, and the SDK
             /// aggregates those beyond 2,000 unless a view has a larger `cardinality_limit`.
@@ -133,9 +127,7 @@ macro_rules! call_options {
                 keys: [&'static str; N],
                 values: impl for<'a> Fn(&$crate::RpcRequest<'a>) -> [Option<&'a str>; N] + Send + Sync + 'static,
             ) -> Self {
-                use $crate::layer::metric_attributes::{DEFAULT_LIMIT, MetricAttributes};
-                let limit = self.options.metric_attribute_limit.unwrap_or(DEFAULT_LIMIT);
-                let attributes = MetricAttributes::new($side, limit, keys, values);
+                let attributes = $crate::layer::metric_attributes::MetricAttributes::new(keys, values);
                 self.with_options(|options| {
                     options.call_mut();
                     options.metric_attributes = Some(attributes);
@@ -143,11 +135,10 @@ macro_rules! call_options {
             }
 
             /// Sets how many values of [`metric_attributes`](Self::metric_attributes) the layer
-            /// distinguishes.
+            /// distinguishes. Set it after these.
             #[must_use]
             pub fn metric_attribute_limit(self, limit: usize) -> Self {
                 self.with_options(|options| {
-                    options.metric_attribute_limit = Some(limit);
                     let attributes = options.metric_attributes.as_ref();
                     options.metric_attributes = attributes.map(|attributes| attributes.with_limit(limit));
                 })

@@ -10,25 +10,15 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::request::RpcRequest;
-use crate::grpc::side::Side;
 use crate::instrumentation::Instrumentation;
 use crate::method::Method;
 use crate::metrics::append_table::AppendTable;
-use crate::metrics::attribute_set::{AttributeSet, MethodKey, Mix, Values};
+use crate::metrics::attribute_set::{AttributeSet, MethodKey, Mix, RESERVED, Values};
 use crate::metrics::series::MethodMetrics;
 use crate::{guard, limits, semconv};
 
 /// Number of sets of values that a layer distinguishes, unless the user sets another.
-pub(crate) const DEFAULT_LIMIT: usize = 100;
-
-/// Attributes that metrics have anyway.
-const RESERVED: [&str; 5] = [
-    semconv::RPC_SYSTEM_NAME,
-    semconv::RPC_METHOD,
-    semconv::RPC_STATUS_CODE,
-    semconv::ERROR_TYPE,
-    semconv::SERVER_PORT,
-];
+const DEFAULT_LIMIT: usize = 100;
 
 type UseValues<'u> = &'u mut dyn FnMut(Values<'_>);
 type MakeValues = dyn Fn(&RpcRequest<'_>, UseValues<'_>) + Send + Sync;
@@ -36,8 +26,7 @@ type MakeValues = dyn Fn(&RpcRequest<'_>, UseValues<'_>) + Send + Sync;
 /// The attributes of one layer.
 #[derive(Clone)]
 pub(crate) struct MetricAttributes {
-    /// `None` in place of a key that is ignored.
-    keys: Arc<[Option<&'static str>]>,
+    keys: Arc<[&'static str]>,
     values: Arc<MakeValues>,
     limit: usize,
     sets: Arc<RwLock<Sets>>,
@@ -62,19 +51,22 @@ struct Sets {
 
 impl MetricAttributes {
     pub(crate) fn new<const N: usize>(
-        side: Side,
-        limit: usize,
         keys: [&'static str; N],
         values: impl for<'a> Fn(&RpcRequest<'a>) -> [Option<&'a str>; N] + Send + Sync + 'static,
     ) -> Self {
+        for key in keys {
+            if RESERVED.contains(&key) {
+                tracing::warn!(target: "otel_runtime", "ignoring the metric attribute {key:?}, which every RPC has");
+            }
+        }
         MetricAttributes {
-            keys: usable(side, &keys),
+            keys: Arc::from(keys),
             values: Arc::new(move |request: &RpcRequest<'_>, use_values: UseValues<'_>| {
-                use_values(&values(request).map(|value| value.and_then(cut)));
+                use_values(&values(request).map(|value| value.map(cut)));
             }),
-            limit,
+            limit: DEFAULT_LIMIT,
             sets: Arc::default(),
-            known: known_series(limit),
+            known: known_series(DEFAULT_LIMIT),
         }
     }
 
@@ -215,32 +207,9 @@ fn hash(number: u64, values: Values<'_>) -> u64 {
     mix.finish()
 }
 
-/// Returns the beginning of a value, within the limit on its length.
-///
-/// An empty value is none: backends such as Prometheus would take its series and that of requests
-/// without a value for the same one.
 #[inline]
-fn cut(value: &str) -> Option<&str> {
-    (!value.is_empty()).then(|| limits::cut(value, limits::NAME))
-}
-
-/// Returns the keys, with `None` in place of those that cannot be an attribute of the metrics.
-fn usable(side: Side, keys: &[&'static str]) -> Arc<[Option<&'static str>]> {
-    let is_taken = |key: &str| RESERVED.contains(&key) || side == Side::Client && key == semconv::SERVER_ADDRESS;
-    let usable = keys.iter().enumerate().map(|(index, key)| {
-        let problem = if key.is_empty() {
-            "which is empty"
-        } else if is_taken(key) {
-            "whose key is that of another attribute of RPC metrics"
-        } else if keys[..index].contains(key) {
-            "which is listed twice"
-        } else {
-            return Some(*key);
-        };
-        tracing::warn!(target: "otel_runtime", "ignoring the metric attribute {key:?}, {problem}");
-        None
-    });
-    usable.collect()
+fn cut(value: &str) -> &str {
+    limits::cut(value, limits::NAME)
 }
 
 impl Sets {

@@ -23,7 +23,6 @@ pub(crate) struct Options {
     pub(crate) span_attributes: Option<MakeAttributes>,
     pub(crate) instrumentation: Option<Instrumentation>,
     pub(crate) metric_attributes: Option<MetricAttributes>,
-    pub(crate) metric_attribute_limit: Option<usize>,
     /// `None` if all of them are off, and there are no `metric_attributes`.
     pub(crate) call: Option<Arc<CallOptions>>,
 }
@@ -118,8 +117,7 @@ macro_rules! options {
             ///
             /// Names are case-insensitive; an invalid name is ignored, with a warning. The first 16
             /// values of each header are recorded, and the first 1,024 bytes of each value. Binary
-            /// values (`-bin`, or not UTF-8) are cut as the base64 that they are recorded in. Set
-            /// again, the option replaces the earlier list.
+            /// values (`-bin`, or not UTF-8) are cut as the base64 that they are recorded in.
             ///
             /// A name may be a pattern: `x-tenant-*` stands for all headers whose names begin with
             /// `x-tenant-`, and records the first 32 of them. It never records
@@ -158,8 +156,7 @@ macro_rules! options {
 
             /// Adds attributes to each recording span, made of its request.
             ///
-            /// If the function [panics](crate::docs::emitted#panics), it adds none. Set again, the
-            /// option replaces the earlier function.
+            /// If the function [panics](crate::docs::emitted#panics), it adds none.
             #[must_use]
             pub fn span_attributes<I>(
                 self,

@@ -50,9 +50,8 @@ const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc
 
 /// Returns the number of earlier attempts, if the caller sent it.
 pub(crate) fn previous_attempts(headers: &HeaderMap) -> Option<i64> {
-    let attempts = get_first(headers, &PREVIOUS_ATTEMPTS)?.to_str().ok()?;
-    // Rust also parses `+2`, which is no number of the header.
-    let attempts: u32 = attempts.parse().ok().filter(|_| !attempts.starts_with('+'))?;
+    let attempts = get_first(headers, &PREVIOUS_ATTEMPTS)?;
+    let attempts: u32 = attempts.to_str().ok()?.parse().ok()?;
     (attempts > 0).then_some(i64::from(attempts))
 }
 

@@ -7,7 +7,6 @@ use std::sync::{Arc, OnceLock};
 use opentelemetry::KeyValue;
 
 use super::inner_paths::InnerPaths;
-use crate::grpc::side::Side;
 use crate::layer::call_options::call_options;
 use crate::layer::options::{Options, options};
 use crate::layer::request::RpcRequest;
@@ -245,7 +244,7 @@ impl ServerLayer {
 }
 
 options! { ServerLayer }
-call_options! { ServerLayer, Side::Server }
+call_options! { ServerLayer }
 
 impl fmt::Debug for ServerLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -9,8 +9,8 @@ use integration_tests::panics;
 use integration_tests::rpc::{call_to_end, request};
 use integration_tests::server::serve_with;
 use opentelemetry::trace::TracerProvider;
+use otel_runtime::ServerLayer;
 use otel_runtime::filter::health_check;
-use otel_runtime::{LoggedCalls, ServerLayer};
 use otel_setup::testing::TestTelemetry;
 use tonic::body::Body;
 use tonic::codegen::http;
@@ -60,16 +60,6 @@ async fn lines_have_the_method_and_the_end_has_the_code() {
             "annotated: {is_annotated}"
         );
     }
-}
-
-#[tokio::test]
-async fn the_line_of_a_logged_call_is_inside_of_the_span() {
-    let layer = ServerLayer::new().tracing_span().log_calls(LoggedCalls::All);
-    let running = running(layer.known_methods([UNARY]), false).await;
-    let lines = running.lines_of("").await;
-    let [.., call, _] = &lines[..] else { panic!("{lines:?}") };
-    let expected = format!("INFO rpc{{rpc.method=\"{UNARY}\"}}: otel_runtime::calls: incoming call ");
-    assert!(call.starts_with(&expected), "{call}");
 }
 
 #[tokio::test]

@@ -125,7 +125,7 @@ impl Call {
         });
     }
 
-    /// Logs the end of the call, in whose context it is, and inside of its `tracing` span.
+    /// Logs the end of the call, in whose context it is.
     #[inline(never)]
     fn log(
         &self,
@@ -144,9 +144,6 @@ impl Call {
             received,
             sent,
         };
-        guard::SUBSCRIBER.run(|| match self.tracing_span() {
-            Some(span) => span.in_scope(|| call_log::log(&ended)),
-            None => call_log::log(&ended),
-        });
+        guard::SUBSCRIBER.run(|| call_log::log(&ended));
     }
 }
