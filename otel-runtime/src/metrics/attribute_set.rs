@@ -8,20 +8,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use opentelemetry::KeyValue;
 
 use super::series::MethodMetrics;
-use crate::semconv;
 
 /// The values of some attributes. A request may lack some of them.
 pub(crate) type Values<'v> = &'v [Option<&'v str>];
-
-/// Attributes that metrics have anyway.
-pub(crate) const RESERVED: [&str; 6] = [
-    semconv::RPC_SYSTEM_NAME,
-    semconv::RPC_METHOD,
-    semconv::RPC_STATUS_CODE,
-    semconv::ERROR_TYPE,
-    semconv::SERVER_ADDRESS,
-    semconv::SERVER_PORT,
-];
 
 /// A set of values, with the time series of each method that has met it.
 pub(crate) struct AttributeSet {
@@ -34,9 +23,10 @@ pub(crate) struct AttributeSet {
 pub(crate) type MethodKey = (u64, usize);
 
 impl AttributeSet {
-    pub(crate) fn new(keys: &[&'static str], values: Values<'_>) -> Self {
-        let attributes = keys.iter().zip(values).filter(|(key, _)| !RESERVED.contains(*key));
-        let attributes = attributes.filter_map(|(key, value)| Some(KeyValue::new(*key, (*value)?.to_owned())));
+    /// Creates a set without time series. Values of a key that is `None` are not recorded.
+    pub(crate) fn new(keys: &[Option<&'static str>], values: Values<'_>) -> Self {
+        let attributes = keys.iter().zip(values);
+        let attributes = attributes.filter_map(|(key, value)| Some(KeyValue::new((*key)?, (*value)?.to_owned())));
         AttributeSet {
             values: values.iter().map(|value| value.map(Box::from)).collect(),
             attributes: attributes.collect(),
