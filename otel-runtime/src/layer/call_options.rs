@@ -108,7 +108,7 @@ macro_rules! call_options {
             /// [the old names](crate::docs::emitted#beside-the-old-names) lack them.
             ///
             /// A key that these metrics have anyway, such as `rpc.method`, that is there twice, or
-            /// that is empty, is ignored with a warning. If the option is set again, it replaces the
+            /// that is empty, is ignored with a warning. Setting the option again replaces the
             /// earlier attributes.
             ///
             /// Series multiply: 101 tenants, 10 methods and 5 codes are 5,050, and the SDK
