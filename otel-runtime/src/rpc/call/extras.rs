@@ -15,7 +15,7 @@ use crate::rpc::call_log::{self, EndedCall, Remote};
 use crate::rpc::call_options::{CallOptions, RequestFacts};
 use crate::rpc::extras::Extras;
 use crate::rpc::message_sizes::MessageSizes;
-use crate::rpc::task_method::run_in_task;
+use crate::rpc::method_scope;
 use crate::{guard, semconv};
 
 impl Call {
@@ -149,7 +149,7 @@ impl Call {
             let _entered = self.tracing_span().map(tracing::Span::enter);
             match ended.side {
                 // The thread no longer serves the call.
-                Side::Server => run_in_task(self.known_method(), || call_log::log(&ended)),
+                Side::Server => method_scope::run_in(self.known_method(), || call_log::log(&ended)),
                 Side::Client => call_log::log(&ended),
             }
         });
