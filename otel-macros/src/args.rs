@@ -146,19 +146,30 @@ impl HeaderList {
 }
 
 /// Texts in the names of headers that hold secrets, as in otel-runtime's `header_pattern.rs`.
-const SECRETS: [&str; 12] = [
+const SECRETS: [&str; 23] = [
+    "access-key",
+    "access_key",
     "api-key",
     "api_key",
     "apikey",
     "auth",
+    "bearer",
     "cookie",
     "credential",
+    "csrf",
     "jwt",
+    "passcode",
+    "passphrase",
     "passw",
+    "private-key",
+    "private_key",
+    "pwd",
     "secret",
     "session",
     "signature",
+    "subscription-key",
     "token",
+    "xsrf",
 ];
 
 /// Returns why the text is not the name of a gRPC metadata key, which HTTP might still allow, nor a

@@ -62,3 +62,32 @@ pub mod testing {}
 
 #[doc = include_str!("../docs/trust.md")]
 pub mod trust {}
+
+#[cfg(test)]
+mod tests {
+    /// Returns the blocks of a language, each with the next block of code behind it.
+    fn blocks<'a>(chapter: &'a str, language: &str) -> Vec<(&'a str, &'a str)> {
+        let start = format!("```{language}\n");
+        let blocks = chapter.split(start.as_str()).skip(1).map(|rest| {
+            let (block, rest) = rest.split_once("```").unwrap();
+            let (_, rest) = rest.split_once("```").unwrap();
+            let (_, rest) = rest.split_once('\n').unwrap();
+            (block, rest.split_once("```").unwrap().0)
+        });
+        blocks.collect()
+    }
+
+    /// Documentation tests compile what is behind a diff.
+    #[test]
+    fn each_diff_of_migrating_leads_to_the_code_behind_it() {
+        let diffs = blocks(include_str!("../docs/migrating.md"), "diff");
+        assert_eq!(diffs.len(), 4);
+        for (diff, after) in diffs {
+            let mut after = after.lines().map(|line| line.trim_start_matches("# ").trim());
+            let kept = diff.lines().filter(|line| !line.starts_with('-'));
+            for line in kept.filter_map(|line| Some(line.get(1..)?.trim())) {
+                assert!(line.is_empty() || after.any(|found| found == line), "{line}");
+            }
+        }
+    }
+}

@@ -41,7 +41,8 @@ use pin_project_lite::pin_project;
 use tracing::Span;
 
 use crate::rpc::current;
-use crate::rpc::task_method::{current_method, run_in_task};
+use crate::rpc::method_scope;
+use crate::rpc::task_method::current_method;
 
 /// Spawns a future as [`tokio::spawn`] does, in the current context.
 ///
@@ -177,6 +178,6 @@ impl CapturedContext {
         // current when the span was created.
         let _span = self.span.enter();
         let _context = current::attach(&self.context);
-        run_in_task(self.method, work)
+        method_scope::run_in(self.method, work)
     }
 }

@@ -32,7 +32,9 @@ fn options_of_a_layer_are_seen() {
         ("ERROR", "RESOURCE_EXHAUSTED"),
         ("INFO", "INVALID_ARGUMENT"),
     ] {
-        let call = format!("incoming call rpc.method=\"{method}\" rpc.status_code=\"{code}\" ");
+        let call = format!(
+            " {method}: otel_runtime::calls: incoming call rpc.method=\"{method}\" rpc.status_code=\"{code}\" "
+        );
         let logged: Vec<_> = lines.iter().filter(|line| line.contains(&call)).collect();
         assert!(
             matches!(&logged[..], [line] if line.contains(&format!(" {level} "))),

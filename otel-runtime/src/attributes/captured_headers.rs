@@ -153,7 +153,12 @@ fn parse_name(name: &str) -> Option<HeaderName> {
     } else {
         HeaderName::from_bytes(name.as_bytes()).ok()
     };
-    if parsed.is_none() {
+    if let Some(secret) = header_pattern::secret_of(name) {
+        tracing::warn!(
+            "ignoring header pattern {name:?}, since headers with {secret:?} in their name hold secrets: write the \
+             name of each header"
+        );
+    } else if parsed.is_none() {
         let expected = "expected one such as \"x-tenant\", or a pattern such as \"x-tenant-*\"";
         tracing::warn!("ignoring invalid header name {name:?}, {expected}");
     }

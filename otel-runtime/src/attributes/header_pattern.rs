@@ -8,19 +8,30 @@ use crate::limits;
 ///
 /// `auth` is for `authorization`, `proxy-authorization`, `www-authenticate` and the like, `cookie`
 /// for `cookie` and `set-cookie`.
-const SECRETS: [&str; 12] = [
+const SECRETS: [&str; 23] = [
+    "access-key",
+    "access_key",
     "api-key",
     "api_key",
     "apikey",
     "auth",
+    "bearer",
     "cookie",
     "credential",
+    "csrf",
     "jwt",
+    "passcode",
+    "passphrase",
     "passw",
+    "private-key",
+    "private_key",
+    "pwd",
     "secret",
     "session",
     "signature",
+    "subscription-key",
     "token",
+    "xsrf",
 ];
 
 /// The beginning of the names of headers to capture.
@@ -51,6 +62,12 @@ pub fn is_header_name_or_pattern(name: &str) -> bool {
     } else {
         HeaderName::from_bytes(name.as_bytes()).is_ok()
     }
+}
+
+/// Returns the part of a pattern by which its headers hold secrets, so that it never matches.
+pub(super) fn secret_of(pattern: &str) -> Option<&'static str> {
+    let part = pattern.strip_suffix('*')?.to_ascii_lowercase();
+    SECRETS.into_iter().find(|secret| part.contains(secret))
 }
 
 fn is_secret(name: &str) -> bool {
@@ -99,6 +116,12 @@ mod tests {
             "access-token",
             "a-session-id",
             "a-password",
+            "a-passphrase",
+            "a-pwd",
+            "a-bearer",
+            "a-access-key-id",
+            "a-apim-subscription-key",
+            "a-csrf",
             "b",
         ] {
             assert!(!matches(name), "{name}");

@@ -161,4 +161,4 @@ impl ClientLayer {
 }
 
 options! { ClientLayer }
-call_options! { ClientLayer }
+call_options! { ClientLayer, crate::grpc::side::Side::Client }

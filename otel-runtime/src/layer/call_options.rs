@@ -6,7 +6,7 @@
 ///
 /// The layer has the methods of [`options`](super::options::options), too.
 macro_rules! call_options {
-    ($layer:ty) => {
+    ($layer:ty, $side:expr) => {
         impl $layer {
             /// Sets which status codes are failures, by `rpc.method` and code.
             ///
@@ -14,7 +14,8 @@ macro_rules! call_options {
             /// `None` leaves it to the semantic conventions: every code but `OK` on a client, and
             /// the codes of a server's own mistakes on a server. `OK` is never a failure, and a
             /// panic always is. A method that is not known is `_OTHER`. If the function
-            /// [panics](crate::docs::emitted#panics), the conventions decide.
+            /// [panics](crate::docs::emitted#panics), the conventions decide. If the option is set
+            /// again, it replaces the earlier function.
             ///
             /// ```
             /// use otel_runtime::{ClientLayer, ServerLayer};
@@ -98,11 +99,17 @@ macro_rules! call_options {
 
             /// Adds attributes of your own to the duration and to active requests.
             ///
-            /// The function returns their values for a request, `None` for one that it lacks. The
-            /// layer distinguishes the first 100 values, or combinations of values, that it meets.
-            /// The attributes of all further ones are `_OTHER`, so callers cannot add time series
-            /// without end. [`metric_attribute_limit`](Self::metric_attribute_limit) sets another
-            /// limit. Values are cut to 256 bytes. Exemplars have no series of these attributes.
+            /// The function returns their values for a request, `None` or an empty one if it lacks
+            /// an attribute. The layer distinguishes the first 100 values, or combinations of
+            /// values, that it meets. The attributes of all further ones are `_OTHER`, so callers
+            /// cannot add time series without end.
+            /// [`metric_attribute_limit`](Self::metric_attribute_limit) sets another limit. Values
+            /// are cut to 256 bytes. Exemplars have no series of these attributes, and
+            /// [the old names](crate::docs::emitted#beside-the-old-names) lack them.
+            ///
+            /// A key that these metrics have anyway, such as `rpc.method`, that is there twice, or
+            /// that is empty, is ignored with a warning. Setting the option again replaces the
+            /// earlier attributes.
             ///
             /// Series multiply: 101 tenants, 10 methods and 5 codes are 5,050, and the SDK
             /// aggregates those beyond 2,000 unless a view has a larger `cardinality_limit`.
@@ -127,18 +134,21 @@ macro_rules! call_options {
                 keys: [&'static str; N],
                 values: impl for<'a> Fn(&$crate::RpcRequest<'a>) -> [Option<&'a str>; N] + Send + Sync + 'static,
             ) -> Self {
-                let attributes = $crate::layer::metric_attributes::MetricAttributes::new(keys, values);
                 self.with_options(|options| {
                     options.call_mut();
+                    let limit = options.metric_attribute_limit;
+                    let attributes =
+                        $crate::layer::metric_attributes::MetricAttributes::new($side, keys, limit, values);
                     options.metric_attributes = Some(attributes);
                 })
             }
 
             /// Sets how many values of [`metric_attributes`](Self::metric_attributes) the layer
-            /// distinguishes. Set it after these.
+            /// distinguishes.
             #[must_use]
             pub fn metric_attribute_limit(self, limit: usize) -> Self {
                 self.with_options(|options| {
+                    options.metric_attribute_limit = Some(limit);
                     let attributes = options.metric_attributes.as_ref();
                     options.metric_attributes = attributes.map(|attributes| attributes.with_limit(limit));
                 })

@@ -10,15 +10,24 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::request::RpcRequest;
+use crate::grpc::side::Side;
 use crate::instrumentation::Instrumentation;
 use crate::method::Method;
 use crate::metrics::append_table::AppendTable;
-use crate::metrics::attribute_set::{AttributeSet, MethodKey, Mix, RESERVED, Values};
+use crate::metrics::attribute_set::{AttributeSet, MethodKey, Mix, Values};
 use crate::metrics::series::MethodMetrics;
 use crate::{guard, limits, semconv};
 
 /// Number of sets of values that a layer distinguishes, unless the user sets another.
 const DEFAULT_LIMIT: usize = 100;
+
+/// Attributes that metrics have anyway.
+const RESERVED: [&str; 4] = [
+    semconv::RPC_SYSTEM_NAME,
+    semconv::RPC_METHOD,
+    semconv::RPC_STATUS_CODE,
+    semconv::ERROR_TYPE,
+];
 
 type UseValues<'u> = &'u mut dyn FnMut(Values<'_>);
 type MakeValues = dyn Fn(&RpcRequest<'_>, UseValues<'_>) + Send + Sync;
@@ -26,7 +35,8 @@ type MakeValues = dyn Fn(&RpcRequest<'_>, UseValues<'_>) + Send + Sync;
 /// The attributes of one layer.
 #[derive(Clone)]
 pub(crate) struct MetricAttributes {
-    keys: Arc<[&'static str]>,
+    /// `None` for a key that is ignored.
+    keys: Arc<[Option<&'static str>]>,
     values: Arc<MakeValues>,
     limit: usize,
     sets: Arc<RwLock<Sets>>,
@@ -51,22 +61,20 @@ struct Sets {
 
 impl MetricAttributes {
     pub(crate) fn new<const N: usize>(
+        side: Side,
         keys: [&'static str; N],
+        limit: Option<usize>,
         values: impl for<'a> Fn(&RpcRequest<'a>) -> [Option<&'a str>; N] + Send + Sync + 'static,
     ) -> Self {
-        for key in keys {
-            if RESERVED.contains(&key) {
-                tracing::warn!(target: "otel_runtime", "ignoring the metric attribute {key:?}, which every RPC has");
-            }
-        }
+        let limit = limit.unwrap_or(DEFAULT_LIMIT);
         MetricAttributes {
-            keys: Arc::from(keys),
+            keys: keys_to_record(side, &keys),
             values: Arc::new(move |request: &RpcRequest<'_>, use_values: UseValues<'_>| {
-                use_values(&values(request).map(|value| value.map(cut)));
+                use_values(&values(request).map(|value| value.and_then(cut)));
             }),
-            limit: DEFAULT_LIMIT,
+            limit,
             sets: Arc::default(),
-            known: known_series(DEFAULT_LIMIT),
+            known: known_series(limit),
         }
     }
 
@@ -172,6 +180,28 @@ impl MetricAttributes {
     }
 }
 
+/// Returns the keys, with `None` for those that cannot be recorded, of which it warns.
+fn keys_to_record(side: Side, keys: &[&'static str]) -> Arc<[Option<&'static str>]> {
+    let of_target = match side {
+        Side::Server => &[][..],
+        Side::Client => &[semconv::SERVER_ADDRESS, semconv::SERVER_PORT],
+    };
+    let recorded = keys.iter().enumerate().map(|(index, key)| {
+        let reason = if RESERVED.contains(key) || of_target.contains(key) {
+            "which metrics of RPCs have anyway: choose another name"
+        } else if keys[..index].contains(key) {
+            "which is there twice: write it once"
+        } else if key.is_empty() {
+            "which has no name: write one such as \"app.tenant\""
+        } else {
+            return Some(*key);
+        };
+        tracing::warn!(target: "otel_runtime", "ignoring the metric attribute {key:?}, {reason}");
+        None
+    });
+    recorded.collect()
+}
+
 impl KnownSeries {
     #[inline]
     fn is(&self, method: MethodKey, values: Values<'_>) -> bool {
@@ -207,9 +237,10 @@ fn hash(number: u64, values: Values<'_>) -> u64 {
     mix.finish()
 }
 
+/// Cuts a value. An empty one counts as none, since Prometheus does not tell them apart.
 #[inline]
-fn cut(value: &str) -> &str {
-    limits::cut(value, limits::NAME)
+fn cut(value: &str) -> Option<&str> {
+    (!value.is_empty()).then(|| limits::cut(value, limits::NAME))
 }
 
 impl Sets {

@@ -23,6 +23,7 @@ pub(crate) struct Options {
     pub(crate) span_attributes: Option<MakeAttributes>,
     pub(crate) instrumentation: Option<Instrumentation>,
     pub(crate) metric_attributes: Option<MetricAttributes>,
+    pub(crate) metric_attribute_limit: Option<usize>,
     /// `None` if all of them are off, and there are no `metric_attributes`.
     pub(crate) call: Option<Arc<CallOptions>>,
 }

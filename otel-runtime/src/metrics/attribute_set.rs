@@ -7,20 +7,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use opentelemetry::KeyValue;
 
 use super::series::MethodMetrics;
-use crate::semconv;
 
 /// The values of some attributes. A request may lack some of them.
 pub(crate) type Values<'v> = &'v [Option<&'v str>];
-
-/// Attributes that metrics have anyway.
-pub(crate) const RESERVED: [&str; 6] = [
-    semconv::RPC_SYSTEM_NAME,
-    semconv::RPC_METHOD,
-    semconv::RPC_STATUS_CODE,
-    semconv::ERROR_TYPE,
-    semconv::SERVER_ADDRESS,
-    semconv::SERVER_PORT,
-];
 
 /// A set of values, with the time series of each method that has met it.
 pub(crate) struct AttributeSet {
@@ -34,11 +23,12 @@ pub(crate) struct AttributeSet {
 pub(crate) type MethodKey = (u64, usize);
 
 impl AttributeSet {
-    pub(crate) fn new(keys: &[&'static str], values: Values<'_>) -> Self {
+    /// Creates a set without time series. Values of a key that is `None` are not recorded.
+    pub(crate) fn new(keys: &[Option<&'static str>], values: Values<'_>) -> Self {
         let mut attributes = Vec::with_capacity(keys.len());
         for (key, value) in keys.iter().zip(values) {
-            if let Some(value) = value.filter(|_| !RESERVED.contains(key)) {
-                attributes.push(KeyValue::new(*key, value.to_owned()));
+            if let (Some(key), Some(value)) = (key, value) {
+                attributes.push(KeyValue::new(*key, (*value).to_owned()));
             }
         }
         AttributeSet {

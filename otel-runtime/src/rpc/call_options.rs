@@ -51,7 +51,8 @@ const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc
 /// Returns the number of earlier attempts, if the caller sent it.
 pub(crate) fn previous_attempts(headers: &HeaderMap) -> Option<i64> {
     let attempts = get_first(headers, &PREVIOUS_ATTEMPTS)?;
-    let attempts: u32 = attempts.to_str().ok()?.parse().ok()?;
+    let attempts = attempts.to_str().ok().filter(|attempts| !attempts.starts_with('+'))?;
+    let attempts: u32 = attempts.parse().ok()?;
     (attempts > 0).then_some(i64::from(attempts))
 }
 

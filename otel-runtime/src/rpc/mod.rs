@@ -8,6 +8,7 @@ pub(crate) mod current;
 pub(crate) mod extras;
 mod late_context;
 pub(crate) mod message_sizes;
+pub(crate) mod method_scope;
 pub(crate) mod origin;
 pub(crate) mod pool;
 pub(crate) mod request_body;

@@ -109,7 +109,7 @@ impl ServerLayer {
     }
 
     fn warn_of_ineffective_options(&self, captured: &CapturedHeaders) {
-        for (option, is_set) in [
+        let options = [
             ("response_headers", !captured.response_headers.is_empty()),
             ("response_trailers", !captured.response_trailers.is_empty()),
             ("failures", self.options.has_failures()),
@@ -119,10 +119,9 @@ impl ServerLayer {
             ("instrumentation", self.options.instrumentation.is_some()),
             ("message_sizes", self.message_sizes),
             ("tracing_span", self.tracing_span),
-        ] {
-            if is_set {
-                warn_of_outer_layer(option);
-            }
+        ];
+        if options.iter().any(|(_, is_set)| *is_set) {
+            warn_of_outer_layer(&options);
         }
     }
 
@@ -175,13 +174,22 @@ impl ServerLayer {
     }
 }
 
-fn warn_of_outer_layer(option: &str) {
+/// Warns of the options of a layer that are set.
+fn warn_of_outer_layer(options: &[(&str, bool)]) {
     static WARNED: AtomicBool = AtomicBool::new(false);
 
     if !WARNED.swap(true, Ordering::Relaxed) {
+        let set = options.iter().filter(|(_, is_set)| *is_set);
+        let names: Vec<_> = set.map(|(name, _)| format!("`{name}`")).collect();
+        let (have, it) = if names.len() == 1 {
+            ("has", "it")
+        } else {
+            ("have", "them")
+        };
         tracing::warn!(
             target: "otel_runtime",
-            "`{option}` has no effect on a `ServerLayer` inside another one: set it on the outer layer (logged once)"
+            "{} {have} no effect on a `ServerLayer` inside another one: set {it} on the outer layer (logged once)",
+            names.join(", ")
         );
     }
 }

@@ -90,7 +90,7 @@ type Predicate = Arc<dyn Fn(&RpcRequest<'_>) -> bool + Send + Sync>;
 ///
 /// If an RPC meets two layers, the outer one records it, and the stricter one decides whether its
 /// caller is trusted, and whether it is recorded. The inner one adds its `span_attributes` and
-/// `request_headers`. Its other options have no effect, with a warning.
+/// `request_headers`. Its other options have no effect, and a warning names them.
 ///
 /// A layer learns from the first call that a stricter one is inside. From then on, it waits with
 /// the first call of each further path. If no inner layer meets that call, a handler that is not
@@ -244,7 +244,7 @@ impl ServerLayer {
 }
 
 options! { ServerLayer }
-call_options! { ServerLayer }
+call_options! { ServerLayer, crate::grpc::side::Side::Server }
 
 impl fmt::Debug for ServerLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

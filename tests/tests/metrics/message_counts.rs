@@ -178,14 +178,31 @@ async fn a_call_that_a_stricter_layer_restarts_counts_once() {
 #[tokio::test]
 async fn earlier_attempts_are_on_the_span_of_the_server() {
     let server = serve_counted(ScriptedService::default().routes()).await;
-    for (header, recorded) in [("2", Some("2")), ("0", None), ("-1", None), ("many", None)] {
+    let cases: [(&[&str], _); 11] = [
+        (&["2"], Some("2")),
+        (&["007"], Some("7")),
+        (&["4294967295"], Some("4294967295")),
+        (&["4294967296"], None),
+        (&["0"], None),
+        (&["-1"], None),
+        (&["+1"], None),
+        (&["1.5"], None),
+        (&["many"], None),
+        (&[""], None),
+        // The first of several lines counts, as with `grpc-timeout`.
+        (&["3", "many"], Some("3")),
+    ];
+    for (lines, recorded) in cases {
         let telemetry = Telemetry::start();
         let mut request = request("");
-        let value = header.parse().unwrap();
-        request.metadata_mut().insert("grpc-previous-rpc-attempts", value);
+        for line in lines {
+            let metadata = request.metadata_mut();
+            metadata.append("grpc-previous-rpc-attempts", line.parse().unwrap());
+        }
         call_to_end(server.channel().await, "kinds.Unary/Call", request).await;
         let found = attributes(&telemetry.span().await.attributes);
-        assert_eq!(found.get("rpc.request.resend_count").map(String::as_str), recorded);
+        let found_count = found.get("rpc.request.resend_count").map(String::as_str);
+        assert_eq!(found_count, recorded, "{lines:?}");
         assert_eq!(found["rpc.messages.received"], "1");
         assert_eq!(found["rpc.messages.sent"], "1");
     }

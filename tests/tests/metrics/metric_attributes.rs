@@ -63,8 +63,11 @@ async fn durations_and_active_requests_have_them() {
         handler.release();
         waiting.await.unwrap();
         call_to_end(channel.clone(), RPC, with_headers(request("5"), &headers[..1])).await;
+        // An empty value is none: Prometheus does not tell them apart.
+        let empty = with_headers(request("0"), &[("x-tenant", ""), ("x-zone", "")]);
+        call_to_end(channel.clone(), RPC, empty).await;
         call_to_end(channel, RPC, request("0")).await;
-        telemetry.spans(3).await;
+        telemetry.spans(4).await;
 
         let metrics = telemetry.metrics();
         assert_eq!(metrics.active_request_count(), 0);
@@ -73,12 +76,16 @@ async fn durations_and_active_requests_have_them() {
             .into_iter()
             .map(|(attributes, count, _)| (attributes, count))
             .collect();
-        let point = |own: &[(&str, &str)], code: &str| {
+        let point = |own: &[(&str, &str)], code: &str, count| {
             let mut point = active(own);
             point.insert("rpc.status_code".to_owned(), code.to_owned());
-            (point, 1)
+            (point, count)
         };
-        let all = [point(&own, "OK"), point(&own[..1], "NOT_FOUND"), point(&[], "OK")];
+        let all = [
+            point(&own, "OK", 1),
+            point(&own[..1], "NOT_FOUND", 1),
+            point(&[], "OK", 2),
+        ];
         assert_eq!(durations, all.into());
     }
 }
@@ -110,6 +117,13 @@ async fn further_values_are_other() {
         (layer(), 100),
         (layer().metric_attribute_limit(3), 3),
         (layer().metric_attribute_limit(0), 0),
+        // In any order.
+        (
+            ServerLayer::new()
+                .metric_attribute_limit(3)
+                .metric_attributes(["tenant"], |request| [values(request)[0]]),
+            3,
+        ),
     ] {
         let tenants = count_tenants(layer).await;
         let mut expected: BTreeMap<String, u64> = (0..limit).map(|number| (format!("tenant {number}"), 2)).collect();
@@ -137,6 +151,52 @@ async fn clients_have_them_beside_their_target() {
     point.insert("rpc.status_code".to_owned(), "OK".to_owned());
     assert_eq!(*duration, point);
     assert!(metrics.client_active_requests().contains(&(active(&[tenant]), 0)));
+}
+
+/// Keys that metrics have, keys without a name, and keys that are there twice.
+#[tokio::test]
+async fn warns_of_keys_that_cannot_be_recorded() {
+    const ANYWAY: &str = "which metrics of RPCs have anyway: choose another name";
+    const TWICE: &str = "which is there twice: write it once";
+    const NO_NAME: &str = "which has no name: write one such as \"app.tenant\"";
+    for (key, reason, is_of_clients) in [
+        ("rpc.system.name", ANYWAY, false),
+        ("rpc.method", ANYWAY, false),
+        ("rpc.status_code", ANYWAY, false),
+        ("error.type", ANYWAY, false),
+        ("server.address", ANYWAY, true),
+        ("server.port", ANYWAY, true),
+        ("tenant", TWICE, false),
+        ("", NO_NAME, false),
+    ] {
+        let telemetry = Telemetry::start();
+        let keys = ["tenant", key];
+        let of_server = ServerLayer::new()
+            .known_methods([RPC])
+            .metric_attributes(keys, |_| [Some("acme"), Some("ignored")]);
+        let warning = format!("ignoring the metric attribute {key:?}, {reason}");
+        let warnings = || -> Vec<String> { telemetry.logs().into_iter().filter_map(|log| log.body).collect() };
+        assert_eq!(warnings(), vec![warning.clone(); usize::from(!is_of_clients)], "{key}");
+        let of_client =
+            ClientLayer::new("shop.example:50051").metric_attributes(keys, |_| [Some("acme"), Some("ignored")]);
+        assert_eq!(warnings(), vec![warning; 2 - usize::from(is_of_clients)], "{key}");
+
+        let routes = ScriptedService::default().routes();
+        let own = serve_with(Server::builder().layer(of_server), routes).await;
+        call(of_client.layer(own.channel().await), Kind::Unary, Request::new(""))
+            .await
+            .unwrap();
+        telemetry.spans(2).await;
+        let metrics = telemetry.metrics();
+        let mut point = active(&[("tenant", "acme"), ("rpc.status_code", "OK")]);
+        if is_of_clients {
+            point.insert(key.to_owned(), "ignored".to_owned());
+        }
+        assert_eq!(metrics.durations()[0].0, point, "{key}");
+        let target = [("server.address", "shop.example"), ("server.port", "50051")];
+        point.extend(target.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        assert_eq!(metrics.client_durations()[0].0, point, "{key}");
+    }
 }
 
 #[tokio::test]

@@ -196,6 +196,42 @@ async fn are_limited_in_number() {
     }
 }
 
+/// Names that cannot be captured are ignored, with a word on what to write instead.
+#[tokio::test]
+async fn warn_of_what_captures_nothing() {
+    for (listed, instead) in [
+        ("*", None),
+        ("x-*-id", None),
+        ("x tenant", None),
+        ("", None),
+        ("authorization*", Some("auth")),
+        ("Set-Cookie*", Some("cookie")),
+        ("x-tenant-TOKEN-*", Some("token")),
+    ] {
+        let telemetry = Telemetry::start();
+        let layer = ServerLayer::new().request_headers([listed, "X-Tenant-*"]);
+        let warning = match instead {
+            None => format!(
+                "ignoring invalid header name {listed:?}, expected one such as \"x-tenant\", or a pattern such as \
+                 \"x-tenant-*\""
+            ),
+            Some(secret) => format!(
+                "ignoring header pattern {listed:?}, since headers with {secret:?} in their name hold secrets: write \
+                 the name of each header"
+            ),
+        };
+        let warnings: Vec<_> = telemetry.logs().into_iter().filter_map(|log| log.body).collect();
+        assert_eq!(warnings, [warning], "{listed}");
+
+        let server = serve_with(Server::builder().layer(layer), Routes::new(UnaryServer::new(Plain))).await;
+        let mut request = Request::new(Message::from(""));
+        *request.metadata_mut() = metadata(&["x-tenant-id", "x-zone"]);
+        UnaryClient::new(server.channel().await).call(request).await.unwrap();
+        let found = captured(&telemetry.span().await);
+        assert_eq!(found, expected(["rpc.request.header.x-tenant-id"]), "{listed}");
+    }
+}
+
 /// The macro rejects what the runtime never captures. Neither crate can see the other's list.
 #[test]
 fn the_attribute_and_the_layers_know_the_same_secrets() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use integration_tests::rpc::{call_to_end, request};
 use integration_tests::scripted::{Annotated, Plain, ScriptedService};
 use integration_tests::server::serve_with;
-use integration_tests::telemetry::{Log, Telemetry};
+use integration_tests::telemetry::{Log, Telemetry, attributes};
 use otel_runtime::LoggedCalls::{All, Failures, SlowerThan};
 use otel_runtime::{LoggedCalls, ServerLayer};
 use tonic::transport::Server;
@@ -66,6 +66,53 @@ async fn tells_the_outcome_inside_the_span() {
             ]);
             expected.extend(error.map(|error| ("error.type".to_owned(), error.to_owned())));
             assert_eq!(fields, expected, "{text}");
+        }
+    }
+}
+
+/// A client that hangs up, also while the response streams, and a deadline.
+#[tokio::test]
+async fn tells_of_calls_that_nobody_waits_for() {
+    const UNARY: &str = "kinds.Unary/Call";
+    const STREAM: &str = "kinds.ServerStream/Call";
+    let gone = ("INFO", "CANCELLED", None);
+    let late = ("ERROR", "DEADLINE_EXCEEDED", Some("DEADLINE_EXCEEDED"));
+    for (rpc, text, timeout, (severity, code, error), sent) in [
+        (UNARY, "wait", None, gone, "0"),
+        (UNARY, "wait", Some("100m"), late, "0"),
+        (STREAM, "wait", None, gone, "0"),
+        (STREAM, "later wait", None, gone, "1"),
+    ] {
+        let handler = ScriptedService::default();
+        for routes in [Plain::routes(&handler), Annotated::routes(&handler)] {
+            let telemetry = Telemetry::start();
+            let layer = ServerLayer::new().known_methods([UNARY, STREAM]).log_calls(All);
+            let server = serve_with(Server::builder().layer(layer.message_counts()), routes).await;
+            let mut request = request(text);
+            if let Some(timeout) = timeout {
+                let metadata = request.metadata_mut();
+                metadata.insert("grpc-timeout", timeout.parse().unwrap());
+            }
+            let channel = server.channel().await;
+            let call = tokio::spawn(async move { call_to_end(channel, rpc, request).await });
+            handler.waits().await;
+            if timeout.is_none() {
+                call.abort();
+            }
+
+            let span = attributes(&telemetry.span().await.attributes);
+            let counts = ["rpc.messages.received", "rpc.messages.sent"];
+            assert_eq!(counts.map(|count| &*span[count]), ["1", sent], "{text}: {code}");
+            let logs = calls(&telemetry);
+            let [log] = &logs[..] else { panic!("{text}: {logs:?}") };
+            assert_eq!(log.severity, Some(severity), "{text}: {code}");
+            assert_eq!(log.attributes["rpc.status_code"], code);
+            assert_eq!(log.attributes.get("error.type").map(String::as_str), error);
+            assert_eq!(
+                counts.map(|count| &*log.attributes[count]),
+                ["1", sent],
+                "{text}: {code}"
+            );
         }
     }
 }

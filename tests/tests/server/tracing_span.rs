@@ -9,8 +9,8 @@ use integration_tests::panics;
 use integration_tests::rpc::{call_to_end, request};
 use integration_tests::server::serve_with;
 use opentelemetry::trace::TracerProvider;
-use otel_runtime::ServerLayer;
 use otel_runtime::filter::health_check;
+use otel_runtime::{LoggedCalls, ServerLayer};
 use otel_setup::testing::TestTelemetry;
 use tonic::body::Body;
 use tonic::codegen::http;
@@ -81,6 +81,37 @@ async fn a_panic_is_logged_inside_of_the_span() {
         end,
         &format!("INFO rpc{{rpc.method=\"{UNARY}\" rpc.status_code=\"UNKNOWN\"}}: otel_runtime::rpc: close")
     );
+}
+
+/// Whatever the end, and whether it comes with the code of the call or later.
+#[tokio::test]
+async fn a_logged_call_is_inside_of_the_span() {
+    panics::quiet();
+    for is_annotated in [false, true] {
+        let layer = ServerLayer::new().tracing_span().log_calls(LoggedCalls::All);
+        let running = running(layer, is_annotated).await;
+        for (rpc, text, level, code) in [
+            (UNARY, "", "INFO", "OK"),
+            (UNARY, "missing", "INFO", "NOT_FOUND"),
+            (UNARY, "panic", "ERROR", "UNKNOWN"),
+            (STREAM, "", "INFO", "OK"),
+            ("made.Up/Path", "", "ERROR", "UNIMPLEMENTED"),
+        ] {
+            let channel = running.server.channel().await;
+            call_to_end(channel, rpc, request(text)).await;
+            let method = if rpc == "made.Up/Path" { "_OTHER" } else { rpc };
+            let start = format!(
+                "{level} rpc{{rpc.method=\"{method}\" rpc.status_code=\"{code}\"}}: otel_runtime::calls: incoming \
+                 call rpc.method=\"{method}\" "
+            );
+            let lines = running.lines_at_end().await;
+            let logged: Vec<_> = lines.iter().filter(|line| line.contains("incoming call")).collect();
+            assert!(
+                matches!(&logged[..], [line] if line.starts_with(&start)),
+                "annotated: {is_annotated}: {start}: {lines:?}"
+            );
+        }
+    }
 }
 
 /// An unknown path is no name, and a method that becomes known has its name from then on.

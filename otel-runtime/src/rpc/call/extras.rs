@@ -9,11 +9,13 @@ use opentelemetry::KeyValue;
 
 use super::Call;
 use crate::grpc::outcome::Outcome;
+use crate::grpc::side::Side;
 use crate::metrics::series::MethodMetrics;
 use crate::rpc::call_log::{self, EndedCall, Remote};
 use crate::rpc::call_options::{CallOptions, RequestFacts};
 use crate::rpc::extras::Extras;
 use crate::rpc::message_sizes::MessageSizes;
+use crate::rpc::method_scope;
 use crate::{guard, semconv};
 
 impl Call {
@@ -82,11 +84,12 @@ impl Call {
     /// Records the end of a call, beside its span and its duration.
     #[inline]
     pub(super) fn end_extras(&mut self, elapsed: Duration, outcome: Outcome<'_>) {
-        if self.extras.has_options() {
-            self.end_options(elapsed, outcome);
-        }
+        // Before the call is logged, whose line has the fields of the span.
         if let Some(span) = self.tracing_span() {
             self.end_tracing_span(span, outcome);
+        }
+        if self.extras.has_options() {
+            self.end_options(elapsed, outcome);
         }
     }
 
@@ -144,6 +147,13 @@ impl Call {
             received,
             sent,
         };
-        guard::SUBSCRIBER.run(|| call_log::log(&ended));
+        guard::SUBSCRIBER.run(|| {
+            let _entered = self.tracing_span().map(tracing::Span::enter);
+            match ended.side {
+                // The thread no longer serves the call.
+                Side::Server => method_scope::run_in(self.known_method(), || call_log::log(&ended)),
+                Side::Client => call_log::log(&ended),
+            }
+        });
     }
 }

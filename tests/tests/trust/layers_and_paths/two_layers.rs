@@ -118,7 +118,7 @@ async fn join_their_attributes() {
 fn warn_of_options_without_effect() {
     type Set = fn(ServerLayer) -> ServerLayer;
 
-    let options: [(&str, Set); 9] = [
+    let options: [(&str, Set); 10] = [
         ("response_headers", |layer| layer.response_headers(["x-a"])),
         ("response_trailers", |layer| layer.response_trailers(["x-a"])),
         ("failures", |layer| layer.failures(|_, _| None)),
@@ -132,6 +132,9 @@ fn warn_of_options_without_effect() {
         }),
         ("message_sizes", ServerLayer::message_sizes),
         ("tracing_span", ServerLayer::tracing_span),
+        ("message_counts`, `tracing_span", |layer| {
+            layer.tracing_span().message_counts()
+        }),
     ];
     for (option, set) in options {
         in_own_process_with(&[("INNER_OPTION", option)], || {
@@ -146,8 +149,13 @@ fn warn_of_options_without_effect() {
                 }
                 telemetry.spans(2).await;
                 let logs: Vec<_> = telemetry.logs().into_iter().map(|log| log.body.unwrap()).collect();
+                let (have, it) = if option.contains(',') {
+                    ("have", "them")
+                } else {
+                    ("has", "it")
+                };
                 let expected = format!(
-                    "`{option}` has no effect on a `ServerLayer` inside another one: set it on the outer layer \
+                    "`{option}` {have} no effect on a `ServerLayer` inside another one: set {it} on the outer layer \
                      (logged once)"
                 );
                 assert_eq!(logs, [expected]);
