@@ -4,6 +4,7 @@
 //! once it is known to be a method's.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -57,8 +58,8 @@ pub(crate) struct MethodRegistry {
     target: Arc<[KeyValue]>,
     /// The part of `target` that metrics have: all of it or nothing.
     metric_target: Arc<[KeyValue]>,
-    /// Sorted by path.
-    by_path: RwLock<Vec<(Box<str>, &'static Method)>>,
+    // A sorted list would be less code, and 260 instructions more for one of 2,000 methods.
+    by_path: RwLock<HashMap<Box<str>, &'static Method>>,
     /// The method of all calls with an unknown path.
     fallback: &'static Method,
 }
@@ -144,7 +145,7 @@ impl MethodRegistry {
     /// Looks a path up in the map that all threads share.
     fn lookup_shared(&self, path: &str) -> Option<&'static Method> {
         let methods = self.by_path.read().unwrap_or_else(PoisonError::into_inner);
-        find(&methods, path).ok().map(|at| methods[at].1)
+        methods.get(path).copied()
     }
 
     /// Returns the method that stands for all unknown ones, `_OTHER`.
@@ -164,10 +165,8 @@ impl MethodRegistry {
 
     fn insert(&self, path: &str, method: &'static Method) {
         let mut methods = self.by_path.write().unwrap_or_else(PoisonError::into_inner);
-        if methods.len() < MAX_METHODS
-            && let Err(at) = find(&methods, path)
-        {
-            methods.insert(at, (Box::from(path), method));
+        if methods.len() < MAX_METHODS {
+            methods.entry(Box::from(path)).or_insert(method);
         }
     }
 
@@ -206,11 +205,6 @@ impl MethodRegistry {
     pub(crate) fn target(&self) -> &Arc<[KeyValue]> {
         &self.target
     }
-}
-
-/// Returns the index of a path, or the one at which it is missing.
-fn find(methods: &[(Box<str>, &'static Method)], path: &str) -> Result<usize, usize> {
-    methods.binary_search_by(|(known, _)| (**known).cmp(path))
 }
 
 #[cfg(test)]
