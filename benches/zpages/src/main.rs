@@ -1,13 +1,15 @@
 //! Measures what the zPages take.
 //!
 //! * Instructions and allocations that they add to a sampled RPC at a server, and to any other
-//!   span. Those of the allocator, which depend on the layout of the heap, are not counted.
+//!   span. Those of the allocator, which depend on the layout of the heap, are not counted. The
+//!   floor is what the least of pages would add.
 //! * The time and the length of a page about 10,000 open streams of 2,000 methods.
 //! * Memory after 10,000,000 spans.
 //! * RPCs per second of a traced server, with the pages and without, in processes that take turns.
 //!
 //! Each measurement is a process of its own.
 
+mod floor;
 mod rpc;
 mod throughput;
 
@@ -24,7 +26,9 @@ use opentelemetry::{Context, KeyValue, global};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::ManualReader;
 use opentelemetry_sdk::trace::{SpanData, SpanProcessor};
-use otel_setup::{StdoutLogs, Telemetry};
+use otel_setup::{Builder, StdoutLogs, Telemetry};
+
+use crate::floor::FloorSpans;
 
 /// RPCs or spans before the counted ones, which make what is made once.
 const WARM_UP: u64 = 1000;
@@ -52,19 +56,39 @@ impl SpanProcessor for Nothing {
     }
 }
 
-/// Sets this process up, with the pages, or with [`Nothing`] and a reader that nobody reads.
-fn set_up(has_pages: bool) -> Telemetry {
+/// What a process has.
+#[derive(Clone, Copy, PartialEq)]
+enum Pages {
+    On,
+    /// [`Nothing`] in their place, and a reader that nobody reads.
+    Off,
+    /// The least of pages.
+    Floor,
+}
+
+impl Pages {
+    const ALL: [(&str, Pages); 3] = [("on", Pages::On), ("off", Pages::Off), ("floor", Pages::Floor)];
+
+    fn from_name(name: &str) -> Self {
+        let found = Pages::ALL.iter().find(|(known, _)| *known == name);
+        found.expect("on, off or floor").1
+    }
+}
+
+/// Sets this process up.
+fn set_up(pages: Pages) -> Telemetry {
     let setup = otel_setup::builder()
         .trace_exporters([])
         .metric_exporters([])
         .log_exporters([])
         .stdout_logs(StdoutLogs::Off);
-    let setup = if has_pages {
-        setup.zpages_address(([127, 0, 0, 1], 0).into())
-    } else {
-        setup
-            .configure_tracer_provider(|provider| provider.with_span_processor(Nothing))
-            .configure_meter_provider(|provider| provider.with_reader(ManualReader::default()))
+    let without = |setup: Builder| setup.configure_meter_provider(|meters| meters.with_reader(ManualReader::default()));
+    let setup = match pages {
+        Pages::On => setup.zpages_address(([127, 0, 0, 1], 0).into()),
+        Pages::Off => without(setup).configure_tracer_provider(|tracers| tracers.with_span_processor(Nothing)),
+        Pages::Floor => {
+            without(setup).configure_tracer_provider(|tracers| tracers.with_span_processor(FloorSpans::observe()))
+        }
     };
     setup.init().expect("telemetry can be set up")
 }
@@ -115,7 +139,7 @@ fn get(address: SocketAddr, path: &str) -> (String, Vec<u8>) {
 /// Prints the time and the length of each page.
 fn page() {
     let before = allocated();
-    let telemetry = set_up(true);
+    let telemetry = set_up(Pages::On);
     let tracer = global::tracer("otel-runtime");
     let names: Vec<&'static str> = (0..METHODS)
         .map(|number| &*format!("shop.v1.Service{}/Method{number}", number % 100).leak())
@@ -151,8 +175,8 @@ fn page() {
 }
 
 /// Prints the memory after many spans.
-fn memory(has_pages: bool) {
-    let _telemetry = set_up(has_pages);
+fn memory(pages: Pages) {
+    let _telemetry = set_up(pages);
     spans(1000);
     let before = allocated();
     let begun = Instant::now();
@@ -161,7 +185,10 @@ fn memory(has_pages: bool) {
     let grown = allocated().saturating_sub(before);
     #[expect(clippy::cast_precision_loss, reason = "a time per span")]
     let each = time * 1e9 / SPANS as f64;
-    println!("pages {has_pages}: {grown} bytes more after {SPANS} spans of {each:.0} ns");
+    println!(
+        "pages {}: {grown} bytes more after {SPANS} spans of {each:.0} ns",
+        pages == Pages::On
+    );
 }
 
 /// The function in which callgrind counts.
@@ -199,10 +226,17 @@ fn costs(what: &str, mode: &str) -> Result<(f64, f64), Box<dyn Error>> {
 }
 
 fn report() -> Result<(), Box<dyn Error>> {
-    for what in ["rpcs", "layered-rpcs", "spans"] {
-        let (with, without) = (costs(what, "on")?, costs(what, "off")?);
+    let rows = [
+        ("rpcs", "on"),
+        ("rpcs", "floor"),
+        ("layered-rpcs", "on"),
+        ("layered-rpcs", "floor"),
+        ("spans", "on"),
+    ];
+    for (what, pages) in rows {
+        let (with, without) = (costs(what, pages)?, costs(what, "off")?);
         println!(
-            "{what}: {:.0} instructions and {:.2} allocations with the pages, {:.0} and {:.2} without: {:.0} and {:.2} more",
+            "{what}, {pages}: {:.0} instructions and {:.2} allocations, {:.0} and {:.2} without: {:.0} and {:.2} more",
             with.0,
             with.1,
             without.0,
@@ -237,10 +271,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         ["page"] => page(),
-        ["memory", mode] => memory(mode == "on"),
-        ["throughput", mode] => println!("{}", throughput::measure(mode == "on")),
+        ["memory", mode] => memory(Pages::from_name(mode)),
+        ["throughput", mode] => println!("{}", throughput::measure(Pages::from_name(mode))),
         [what, mode] => {
-            let _telemetry = set_up(mode == "on");
+            let _telemetry = set_up(Pages::from_name(mode));
             match what {
                 "spans" => count(spans),
                 _ => count(rpc::server(what == "layered-rpcs")),

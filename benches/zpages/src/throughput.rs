@@ -10,7 +10,7 @@ use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Request, Response, Status};
 
-use crate::set_up;
+use crate::{Pages, set_up};
 
 const CONNECTIONS: usize = 4;
 const CALLS_AT_A_TIME: usize = 16;
@@ -36,8 +36,8 @@ async fn call(channel: Channel) {
 }
 
 /// Returns the RPCs per second.
-pub(crate) fn measure(has_pages: bool) -> f64 {
-    let _telemetry = set_up(has_pages);
+pub(crate) fn measure(pages: Pages) -> f64 {
+    let _telemetry = set_up(pages);
     let runtime = tokio::runtime::Runtime::new().expect("it starts");
     runtime.block_on(async {
         let incoming = TcpIncoming::bind(([127, 0, 0, 1], 0).into()).expect("a port is free");
