@@ -76,14 +76,13 @@ impl ClientLayer {
         let instrumentation = self.options.instrumentation();
         let method = self.method(request);
         let sizes = self.options.client_message_sizes();
-        let has_options = self.options.call.is_some() || MessageSizes::are_enabled(&instrumentation, sizes);
+        let has_extras = self.options.call.is_some() || MessageSizes::are_enabled(&instrumentation, sizes);
+        let has_options = has_extras || self.options.metric_attributes.is_some();
         let params = CallParams {
             method: method.unwrap_or_else(|| self.registry.fallback()),
-            unresolved: method.is_none().then(|| UnresolvedMethod {
-                path: Box::from(request.path()),
-                registry: Arc::clone(&self.registry),
-                expects_answer: false,
-            }),
+            unresolved: method
+                .is_none()
+                .then(|| UnresolvedMethod::boxed(request.path(), &self.registry)),
             has_options,
             instrumentation,
             layer_headers: Some(captured),
@@ -109,7 +108,11 @@ impl ClientLayer {
             call.start_span(parent, &attributes);
         }
         if has_options {
-            self.set_options(&mut call, request);
+            self.options.set_metric_attributes(&mut call, request);
+            if has_extras {
+                self.set_options(&mut call);
+            }
+            call.add_active();
         }
         self.options.add_span_attributes(&call, request);
         call
@@ -118,12 +121,11 @@ impl ClientLayer {
     // Apart, so that its code is not in that of a call without options.
     #[cold]
     #[inline(never)]
-    fn set_options(&self, call: &mut Call, request: &RpcRequest<'_>) {
+    fn set_options(&self, call: &mut Call) {
         let target = self.options.logs_calls().then(|| Arc::clone(self.registry.target()));
         let facts = RequestFacts {
             remote: target.map_or(Remote::Unknown, Remote::Target),
             previous_attempts: None,
-            attributes: self.options.metric_attributes(call, request),
         };
         let sizes = self.options.client_message_sizes();
         call.set_options(self.options.call.as_ref(), sizes, facts);

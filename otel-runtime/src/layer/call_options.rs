@@ -135,7 +135,6 @@ macro_rules! call_options {
                 values: impl for<'a> Fn(&$crate::RpcRequest<'a>) -> [Option<&'a str>; N] + Send + Sync + 'static,
             ) -> Self {
                 self.with_options(|options| {
-                    options.call_mut();
                     let limit = options.metric_attribute_limit;
                     let attributes =
                         $crate::layer::metric_attributes::MetricAttributes::new($side, keys, limit, values);

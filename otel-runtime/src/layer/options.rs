@@ -12,7 +12,7 @@ use crate::attributes::captured_headers::CapturedHeaders;
 use crate::guard;
 use crate::instrumentation::{Instrumentation, InstrumentationRef};
 use crate::rpc::call::Call;
-use crate::rpc::call_options::{CallOptions, OwnAttributes};
+use crate::rpc::call_options::CallOptions;
 
 type MakeAttributes = Arc<dyn Fn(&RpcRequest<'_>) -> Vec<KeyValue> + Send + Sync>;
 
@@ -24,7 +24,7 @@ pub(crate) struct Options {
     pub(crate) instrumentation: Option<Instrumentation>,
     pub(crate) metric_attributes: Option<MetricAttributes>,
     pub(crate) metric_attribute_limit: Option<usize>,
-    /// `None` if all of them are off, and there are no `metric_attributes`.
+    /// `None` if all of them are off.
     pub(crate) call: Option<Arc<CallOptions>>,
 }
 
@@ -44,16 +44,14 @@ impl Options {
         Arc::make_mut(self.call.get_or_insert_default())
     }
 
-    /// Returns the user's own attributes on the metrics of a call that has just started.
+    /// Sets the user's own attributes on the metrics of a call that has just started.
     #[inline]
-    pub(crate) fn metric_attributes(&self, call: &Call, request: &RpcRequest<'_>) -> Option<OwnAttributes> {
-        let attributes = self.metric_attributes.as_ref()?;
-        match call.method_at_start() {
-            Some(method) => {
-                let series = attributes.series(request, method, call.instrumentation());
-                series.map(OwnAttributes::Series)
+    pub(crate) fn set_metric_attributes(&self, call: &mut Call, request: &RpcRequest<'_>) {
+        if let Some(attributes) = &self.metric_attributes {
+            match call.method_at_start() {
+                Some(method) => call.set_own_metrics(attributes.series(request, method, call.instrumentation())),
+                None => call.set_own_attributes(attributes.of(request)),
             }
-            None => attributes.of(request).map(OwnAttributes::Set),
         }
     }
 

@@ -6,6 +6,7 @@
 //! in an atomic and reported to their instrument when the metrics are collected.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, PoisonError};
 
 use opentelemetry::KeyValue;
@@ -194,6 +195,12 @@ impl MethodMetrics {
         let error_type = outcome.error_type(self.side);
         attributes.extend(error_type.map(|error_type| KeyValue::new(semconv::ERROR_TYPE, error_type)));
         sorted(attributes)
+    }
+}
+
+impl fmt::Debug for MethodMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MethodMetrics").finish_non_exhaustive()
     }
 }
 

@@ -1,15 +1,12 @@
 //! Options of a layer that its calls need until their end, and what they need to know of a request.
 
 use std::fmt;
-use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName};
 
 use super::call_log::{CallLog, Remote};
 use crate::grpc::failures::Failures;
 use crate::grpc::request_headers::get_first;
-use crate::metrics::attribute_set::AttributeSet;
-use crate::metrics::series::MethodMetrics;
 
 /// Options of a layer that its calls need until their end.
 #[derive(Clone, Default)]
@@ -34,16 +31,6 @@ pub(crate) struct RequestFacts {
     pub(crate) remote: Remote,
     /// Number of earlier attempts, by `grpc-previous-rpc-attempts` (gRFC A6).
     pub(crate) previous_attempts: Option<i64>,
-    /// The user's own attributes on metrics.
-    pub(crate) attributes: Option<OwnAttributes>,
-}
-
-/// The user's own attributes on the metrics of a call.
-pub(crate) enum OwnAttributes {
-    /// The attributes, while the method is not known.
-    Set(Arc<AttributeSet>),
-    /// The time series of the method with these attributes.
-    Series(Arc<MethodMetrics>),
 }
 
 const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc-attempts");

@@ -194,15 +194,11 @@ impl ServerLayer {
             return ActiveCall::filtered(origin, context);
         }
         let method = self.registry.get(path);
-        let has_options =
-            self.options.call.is_some() || MessageSizes::are_enabled(&instrumentation, self.message_sizes);
+        let has_extras = self.options.call.is_some() || MessageSizes::are_enabled(&instrumentation, self.message_sizes);
+        let has_options = has_extras || self.options.metric_attributes.is_some();
         let params = CallParams {
             method: method.unwrap_or_else(|| self.registry.fallback()),
-            unresolved: method.is_none().then(|| UnresolvedMethod {
-                path: Box::from(path),
-                registry: Arc::clone(&self.registry),
-                expects_answer: false,
-            }),
+            unresolved: method.is_none().then(|| UnresolvedMethod::boxed(path, &self.registry)),
             has_options,
             instrumentation,
             layer_headers: Some(captured),
@@ -212,7 +208,11 @@ impl ServerLayer {
         };
         let mut call = start_call(params, is_public(), incoming, &captured.request_headers);
         if has_options {
-            self.set_options(&mut call, incoming, &request);
+            self.options.set_metric_attributes(&mut call, &request);
+            if has_extras {
+                self.set_options(&mut call, incoming);
+            }
+            call.add_active();
         }
         if self.tracing_span {
             call.open_tracing_span();
@@ -224,7 +224,7 @@ impl ServerLayer {
     // Apart, so that its code is not in that of a call without options.
     #[cold]
     #[inline(never)]
-    fn set_options(&self, call: &mut Call, incoming: &IncomingRequest<'_>, request: &RpcRequest<'_>) {
+    fn set_options(&self, call: &mut Call, incoming: &IncomingRequest<'_>) {
         let options = self.options.call.as_ref();
         let counts_messages = self.options.counts_by_method();
         let attempts = counts_messages.then(|| previous_attempts(incoming.headers));
@@ -232,7 +232,6 @@ impl ServerLayer {
         let facts = RequestFacts {
             remote: peer.flatten().map_or(Remote::Unknown, Remote::Socket),
             previous_attempts: attempts.flatten(),
-            attributes: self.options.metric_attributes(call, request),
         };
         call.set_options(options, self.message_sizes, facts);
     }

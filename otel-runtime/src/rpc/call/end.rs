@@ -43,16 +43,9 @@ impl Call {
     fn end_with_extras(&mut self, outcome: Outcome<'_>) {
         let outcome = self.judge(outcome);
         let elapsed = self.started_at.elapsed();
-        guard::METER.run(|| match self.extras.metrics() {
-            None => self.record_duration(elapsed, outcome),
-            Some(metrics) => {
-                record(metrics, elapsed, outcome);
-                self.record_legacy_duration(elapsed, outcome);
-            }
-        });
+        guard::METER.run(|| self.record_duration(elapsed, outcome));
         self.end_extras(elapsed, outcome);
-        // Exemplars are kept by method, and not by the user's attributes.
-        if exemplars::are_enabled() && self.extras.metrics().is_none() {
+        if exemplars::are_enabled() {
             self.record_exemplar(elapsed, outcome);
         }
         if let Some(context) = self.recording_context() {
@@ -64,14 +57,7 @@ impl Call {
     #[allow(clippy::inline_always)]
     #[inline(always)]
     fn record_duration(&self, elapsed: Duration, outcome: Outcome<'_>) {
-        let instruments = self.instrumentation.instruments();
-        self.method
-            .with_metrics(instruments, |metrics| record(metrics, elapsed, outcome));
-        self.record_legacy_duration(elapsed, outcome);
-    }
-
-    #[inline]
-    fn record_legacy_duration(&self, elapsed: Duration, outcome: Outcome<'_>) {
+        self.with_metrics(|metrics| record(metrics, elapsed, outcome));
         if let Some(legacy) = self.instrumentation.instruments().legacy() {
             legacy.record_duration(self.side(), self.method.name(), elapsed.as_secs_f64(), outcome);
         }
@@ -79,6 +65,10 @@ impl Call {
 
     #[inline(never)]
     fn record_exemplar(&self, elapsed: Duration, outcome: Outcome<'_>) {
+        // Exemplars are kept by method, and not by the user's own attributes.
+        if self.own_metrics.is_some() {
+            return;
+        }
         // Without a start time there is no span of this call.
         let Some(context) = self
             .context

@@ -1,14 +1,26 @@
 //! The method of a call whose path is not known when it starts.
 
+use std::sync::Arc;
+
 use opentelemetry::trace::TraceContextExt;
 
 use super::{Call, UnresolvedMethod};
 use crate::grpc::path::full_method_name;
 use crate::method::Method;
+use crate::method::registry::MethodRegistry;
 use crate::metrics::legacy;
 use crate::{guard, limits};
 
 impl UnresolvedMethod {
+    #[cold]
+    pub(crate) fn boxed(path: &str, registry: &Arc<MethodRegistry>) -> Box<Self> {
+        Box::new(UnresolvedMethod {
+            path: Box::from(path),
+            registry: Arc::clone(registry),
+            expects_answer: false,
+        })
+    }
+
     /// Returns the method name in the path, cut to the length that is recorded.
     pub(super) fn name(&self) -> &str {
         limits::cut(full_method_name(&self.path), limits::NAME)
@@ -23,7 +35,7 @@ impl Call {
 
     /// Returns the name in the path of a request whose method is not known.
     pub(super) fn original_method(&self) -> Option<&str> {
-        self.unresolved.as_ref().map(UnresolvedMethod::name)
+        self.unresolved.as_deref().map(UnresolvedMethod::name)
     }
 
     /// Returns the method of a call that has just started, if it is known.

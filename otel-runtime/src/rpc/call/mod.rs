@@ -26,28 +26,29 @@ use crate::grpc::side::Side;
 use crate::instrumentation::InstrumentationRef;
 use crate::method::Method;
 use crate::method::registry::MethodRegistry;
+use crate::metrics::series::MethodMetrics;
 use crate::span::{self, MakeAttributes};
 
 /// The path of a call whose method is not known yet, and the registry that will know it.
 #[derive(Debug)]
 pub(crate) struct UnresolvedMethod {
-    pub(crate) path: Box<str>,
-    pub(crate) registry: Arc<MethodRegistry>,
+    path: Box<str>,
+    registry: Arc<MethodRegistry>,
     /// Whether the response looks like one of a service, which only answers for methods it has.
-    pub(crate) expects_answer: bool,
+    expects_answer: bool,
 }
 
 /// Parameters of a new call.
 pub(crate) struct CallParams {
     /// The registry's fallback if the method is unresolved.
     pub(crate) method: &'static Method,
-    pub(crate) unresolved: Option<UnresolvedMethod>,
+    pub(crate) unresolved: Option<Box<UnresolvedMethod>>,
     pub(crate) instrumentation: InstrumentationRef,
     /// The layer's header lists, if a layer starts the call.
     pub(crate) layer_headers: Option<&'static CapturedHeaders>,
     /// The handler's header lists, if a handler starts the call.
     pub(crate) handler_headers: Option<&'static CapturedHeaders>,
-    /// Whether [`Call::set_options`] follows.
+    /// Whether [`Call::add_active`] follows, once the options of the call are set.
     pub(crate) has_options: bool,
     pub(crate) origin: RequestOrigin,
     /// The time of arrival, if the call starts later.
@@ -73,7 +74,8 @@ pub(crate) struct SpanParent {
 #[derive(Debug)]
 pub struct Call {
     method: &'static Method,
-    unresolved: Option<UnresolvedMethod>,
+    /// In a box, since hardly any call has one, and open streams keep the room for it.
+    unresolved: Option<Box<UnresolvedMethod>>,
     instrumentation: InstrumentationRef,
     /// The context to attach while the call runs. `None` if the current context needs no change.
     context: Option<Context>,
@@ -89,6 +91,8 @@ pub struct Call {
     /// Header lists of the handler that runs this call, if one has claimed it.
     handler_headers: Option<&'static CapturedHeaders>,
     extras: Extras,
+    /// The time series with the user's own attributes on metrics, if the call has such.
+    own_metrics: Option<Arc<MethodMetrics>>,
     origin: RequestOrigin,
     /// How a server's request ends, if that is watched.
     request_end: Option<Arc<RequestEnd>>,
@@ -116,6 +120,7 @@ impl Call {
             layer_headers: params.layer_headers,
             handler_headers: params.handler_headers,
             extras: Extras::default(),
+            own_metrics: None,
             origin: params.origin,
             request_end: None,
             offered_encodings: OfferedEncodings::default(),
@@ -125,10 +130,10 @@ impl Call {
         }
     }
 
+    /// Counts the call among the active requests, at its start.
     #[inline]
-    pub(super) fn add_active(&self) {
-        self.method
-            .with_metrics(self.instrumentation.instruments(), |metrics| metrics.add_active(1));
+    pub(crate) fn add_active(&self) {
+        self.with_metrics(|metrics| metrics.add_active(1));
     }
 
     /// Attaches the call to `base`, the current context if `None`, without a span.

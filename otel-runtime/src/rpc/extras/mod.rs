@@ -14,7 +14,7 @@ use http_body::Frame;
 
 use self::state::{State, put_back, take};
 use super::call_log::Remote;
-use super::call_options::{CallOptions, OwnAttributes, RequestFacts};
+use super::call_options::{CallOptions, RequestFacts};
 use super::message_sizes::{BodyCounter, MessageSizes};
 use super::request_end::RequestEnd;
 use crate::grpc::outcome::Outcome;
@@ -22,8 +22,8 @@ use crate::grpc::side::{Direction, Side};
 use crate::guard;
 use crate::instrumentation::Instrumentation;
 use crate::method::Method;
+use crate::metrics::attribute_set::AttributeSet;
 use crate::metrics::message_counts::MethodCounts;
-use crate::metrics::series::MethodMetrics;
 use crate::observer::Messages;
 
 /// The state of a call for options that are off by default. Empty if all of them are off.
@@ -82,15 +82,15 @@ impl Extras {
         self.state().observe()
     }
 
+    /// Returns `true` if the messages are counted for an observer.
+    pub(crate) fn is_observed(&self) -> bool {
+        self.0.as_ref().is_some_and(|state| state.is_observed)
+    }
+
     /// Returns `true` if there are options or a `tracing` span.
     #[inline]
     pub(crate) fn is_configured(&self) -> bool {
         self.0.as_ref().is_some_and(|state| state.is_configured)
-    }
-
-    /// Returns `true` if the messages are counted for an observer.
-    pub(crate) fn is_observed(&self) -> bool {
-        self.0.as_ref().is_some_and(|state| state.is_observed)
     }
 
     #[inline]
@@ -170,21 +170,18 @@ impl Extras {
         }
     }
 
-    /// Returns the time series of the call, if they have attributes of the user's own.
-    #[inline]
-    pub(crate) fn metrics(&self) -> Option<&MethodMetrics> {
-        self.0.as_ref()?.series()
+    /// Returns the user's own attributes on the metrics of a call that started without a known
+    /// method, if it has some.
+    pub(crate) fn attributes(&self) -> Option<&AttributeSet> {
+        self.0.as_ref()?.attributes.as_deref()
     }
 
-    /// Sets the time series of a call whose method was not known when it started, if they have
-    /// attributes of the user's own.
-    #[inline]
-    pub(crate) fn set_series(&mut self, method: &'static Method, instrumentation: &Instrumentation) {
-        if let Some(state) = &mut self.0
-            && let Some(OwnAttributes::Set(attributes)) = &state.request.attributes
-        {
-            state.metrics = guard::METER.run(|| method.metrics_with(instrumentation.instruments(), attributes));
-        }
+    /// Sets the user's own attributes on the metrics of a call whose method is not known.
+    #[cold]
+    pub(crate) fn set_attributes(&mut self, attributes: Arc<AttributeSet>) {
+        let state = self.state();
+        state.is_configured = true;
+        state.attributes = Some(attributes);
     }
 
     /// Takes the call back, which has started anew.

@@ -12,11 +12,11 @@ use crate::grpc::side::Direction;
 use crate::guard;
 use crate::instrumentation::Instrumentation;
 use crate::method::Method;
+use crate::metrics::attribute_set::AttributeSet;
 use crate::metrics::message_counts::MethodCounts;
-use crate::metrics::series::MethodMetrics;
 use crate::observer::Messages;
 use crate::rpc::call_log::CallLog;
-use crate::rpc::call_options::{CallOptions, OwnAttributes, RequestFacts};
+use crate::rpc::call_options::{CallOptions, RequestFacts};
 use crate::rpc::message_sizes::{BodyCounter, MessageSizes};
 use crate::rpc::request_end::RequestEnd;
 
@@ -44,8 +44,8 @@ pub(super) struct State {
     pub(super) uncounted: u64,
     /// `None` if the method is not known yet, or if nothing is counted by method.
     pub(super) counts: Option<Arc<MethodCounts>>,
-    /// The time series with the user's own attributes, if the method was not known at the start.
-    pub(super) metrics: Option<Arc<MethodMetrics>>,
+    /// The user's own attributes on metrics, if the method was not known at the start.
+    pub(super) attributes: Option<Arc<AttributeSet>>,
     pub(super) tracing_span: Option<tracing::Span>,
     pub(super) is_observed: bool,
     /// The messages so far, for an observer. A pooled state keeps them.
@@ -132,16 +132,6 @@ impl State {
         match &self.counts {
             Some(counts) => counts.add_messages(counter.direction(), messages),
             None => self.uncounted += messages,
-        }
-    }
-
-    /// Returns the time series of the call, if they have attributes of the user's own.
-    #[inline]
-    pub(super) fn series(&self) -> Option<&MethodMetrics> {
-        match &self.request.attributes {
-            None => None,
-            Some(OwnAttributes::Series(series)) => Some(series),
-            Some(OwnAttributes::Set(_)) => self.metrics.as_deref(),
         }
     }
 
