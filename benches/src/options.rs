@@ -30,14 +30,20 @@ macro_rules! client {
     };
 }
 
-pub(crate) fn all() -> [Variant; 6] {
+pub(crate) fn all() -> [Variant; 11] {
     [
         server!("failures", |layer: ServerLayer| layer.failures(|_, _| None)),
         server!("log_calls", |layer: ServerLayer| layer.log_calls(LoggedCalls::All)),
         server!("message_counts", ServerLayer::message_counts),
         server!("metric_attributes", |layer: ServerLayer| layer
             .metric_attributes(["path"], path)),
+        server!("tracing_span", ServerLayer::tracing_span),
+        server!("a pattern of headers", |layer: ServerLayer| layer
+            .request_headers(["x-tenant-*"])),
+        client!("failures", |layer: ClientLayer| layer.failures(|_, _| None)),
+        client!("log_calls", |layer: ClientLayer| layer.log_calls(LoggedCalls::All)),
         client!("message_counts", ClientLayer::message_counts),
+        client!("message_sizes", ClientLayer::message_sizes),
         client!("metric_attributes", |layer: ClientLayer| layer
             .metric_attributes(["path"], path)),
     ]
