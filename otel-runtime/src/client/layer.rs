@@ -79,7 +79,10 @@ use crate::method::registry::MethodRegistry;
 ///
 /// # Filters
 ///
-/// A call that a [filter](Self::filter) rejects still propagates the current trace.
+/// A call that a [filter](Self::filter) rejects still propagates the current trace. To switch the
+/// layer off by a setting, [filter](crate::filter#off-by-a-setting) all calls:
+/// `tower::util::option_layer` does not compile around tonic, since the layer changes the types of
+/// the response's body and of the error.
 ///
 /// # Suppressed telemetry
 ///

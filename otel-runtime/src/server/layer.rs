@@ -62,6 +62,10 @@ type Predicate = Arc<dyn Fn(&RpcRequest<'_>) -> bool + Send + Sync>;
 /// `tonic_web::GrpcWebLayer` outside of this layer (before it in the order of `layer` calls), so
 /// that it sees gRPC.
 ///
+/// To switch the layer off by a setting, [filter](crate::filter#off-by-a-setting) all calls.
+/// `tower::util::option_layer` does not compile around tonic, since the layer changes the type of
+/// the response's body.
+///
 /// # With annotated services
 ///
 /// If a service also has [`#[traced_service]`](crate::traced_service), a call still has one span
