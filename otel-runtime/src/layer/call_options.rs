@@ -108,8 +108,8 @@ macro_rules! call_options {
             /// [the old names](crate::docs::emitted#beside-the-old-names) lack them.
             ///
             /// A key that these metrics have anyway, such as `rpc.method`, that is there twice, or
-            /// that is empty, is ignored with a warning. Setting the option again replaces the
-            /// earlier attributes.
+            /// that is empty, is ignored with a warning, and so are its values: they do not count
+            /// as further combinations. Setting the option again replaces the earlier attributes.
             ///
             /// Series multiply: 101 tenants, 10 methods and 5 codes are 5,050, and the SDK
             /// aggregates those beyond 2,000 unless a view has a larger `cardinality_limit`.
