@@ -45,7 +45,8 @@ macro_rules! call_options {
             /// Spans and durations come when a stream ends; these counters go up with each message:
             /// [Message counts](crate::docs::emitted#message-counts) has their names. The span has
             /// the numbers of its messages at the end, and, on a server, the number of earlier
-            /// attempts if the client sends it (`grpc-previous-rpc-attempts`).
+            /// attempts if the client sends it (`grpc-previous-rpc-attempts`). Of several values of
+            /// that header, the first counts.
             ///
             /// Messages of a request are counted only in a `tonic::body::Body`, which tonic's own
             /// clients and servers use.

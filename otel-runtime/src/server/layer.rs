@@ -213,6 +213,10 @@ impl ServerLayer {
     /// INFO rpc{rpc.method="helloworld.Greeter/SayHello"}: greeter: greeting name="Ada"
     /// ```
     ///
+    /// A caller cannot invent a name, so the first call of a method that is not known yet is `rpc`
+    /// without a field, until an annotated handler names it. Without the attribute, all lines of
+    /// that call lack it: list such methods as [`known_methods`](Self::known_methods).
+    ///
     /// # Example
     ///
     /// ```
