@@ -46,7 +46,8 @@ use crate::method::registry::MethodRegistry;
 /// (after it) stays one call, whose span covers all attempts, as the conventions define a logical
 /// call. A timeout outside drops the call, which then ends with `CANCELLED`, or with
 /// `DEADLINE_EXCEEDED` if its `grpc-timeout` (`Request::set_timeout`) has passed. A timeout inside
-/// ends it with an error, and `error.type` = `timed_out`.
+/// ends it with an error, and `error.type` = `timed_out`. tonic's own timers end with the headers
+/// of the response: a stream of responses runs on behind its deadline.
 ///
 /// # Errors
 ///
@@ -79,7 +80,10 @@ use crate::method::registry::MethodRegistry;
 ///
 /// # Filters
 ///
-/// A call that a [filter](Self::filter) rejects still propagates the current trace.
+/// A call that a [filter](Self::filter) rejects still propagates the current trace. To switch the
+/// layer off by a setting, [filter](crate::filter#off-by-a-setting) all calls:
+/// `tower::util::option_layer` does not compile around tonic, since the layer changes the types of
+/// the response's body and of the error.
 ///
 /// # Suppressed telemetry
 ///

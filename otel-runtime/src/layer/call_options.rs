@@ -45,7 +45,8 @@ macro_rules! call_options {
             /// Spans and durations come when a stream ends; these counters go up with each message:
             /// [Message counts](crate::docs::emitted#message-counts) has their names. The span has
             /// the numbers of its messages at the end, and, on a server, the number of earlier
-            /// attempts if the client sends it (`grpc-previous-rpc-attempts`).
+            /// attempts if the client sends it (`grpc-previous-rpc-attempts`). Of several values of
+            /// that header, the first counts.
             ///
             /// Messages of a request are counted only in a `tonic::body::Body`, which tonic's own
             /// clients and servers use.
@@ -108,8 +109,8 @@ macro_rules! call_options {
             /// [the old names](crate::docs::emitted#beside-the-old-names) lack them.
             ///
             /// A key that these metrics have anyway, such as `rpc.method`, that is there twice, or
-            /// that is empty, is ignored with a warning. Setting the option again replaces the
-            /// earlier attributes.
+            /// that is empty, is ignored with a warning, and so are its values: they do not count
+            /// as further combinations. Setting the option again replaces the earlier attributes.
             ///
             /// Series multiply: 101 tenants, 10 methods and 5 codes are 5,050, and the SDK
             /// aggregates those beyond 2,000 unless a view has a larger `cardinality_limit`.

@@ -18,6 +18,28 @@
 //! let layer = ServerLayer::new().filter(not(health_check())).filter(not(all([service("helloworld.Greeter"), from_the_probe])));
 //! # let _ = layer;
 //! ```
+//!
+//! # Off by a setting
+//!
+//! A filter that knows a setting switches a layer on and off:
+//!
+//! ```
+//! use otel_runtime::{ClientLayer, Filter, ServerLayer};
+//! use tonic::transport::Server;
+//!
+//! let is_on = std::env::var("TELEMETRY").is_ok();
+//! let by_setting = Filter::new(move |_| is_on);
+//! let server = Server::builder().layer(ServerLayer::new().filter(by_setting.clone()));
+//! let client = ClientLayer::new("shop.example:50051").filter(by_setting);
+//! # let _ = (server, client);
+//! ```
+//!
+//! `tower::util::option_layer` does not compile around tonic: with the layer, the body of the
+//! response, and a client's error, have other types than without it. Without its layer, a service
+//! with [`#[traced_service]`](crate::traced_service) would also go on to record its calls.
+//!
+//! A setting that ends all telemetry of the process, not only that of a layer, is otel-setup's
+//! `OTEL_SDK_DISABLED=true`. Without otel-setup, set no providers: nothing is recorded then.
 
 use std::fmt;
 use std::sync::Arc;

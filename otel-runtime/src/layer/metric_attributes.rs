@@ -67,10 +67,15 @@ impl MetricAttributes {
         values: impl for<'a> Fn(&RpcRequest<'a>) -> [Option<&'a str>; N] + Send + Sync + 'static,
     ) -> Self {
         let limit = limit.unwrap_or(DEFAULT_LIMIT);
+        let keys = keys_to_record(side, &keys);
+        let is_recorded: [bool; N] = std::array::from_fn(|index| keys[index].is_some());
         MetricAttributes {
-            keys: keys_to_record(side, &keys),
+            keys,
             values: Arc::new(move |request: &RpcRequest<'_>, use_values: UseValues<'_>| {
-                use_values(&values(request).map(|value| value.and_then(cut)));
+                let values = values(request);
+                // Values of ignored keys would use up the limit.
+                let value = |index: usize| values[index].filter(|_| is_recorded[index]).and_then(cut);
+                use_values(&std::array::from_fn::<_, N, _>(value));
             }),
             limit,
             sets: Arc::default(),

@@ -105,7 +105,8 @@ macro_rules! options {
         impl $layer {
             /// Records only the calls that this [filter](crate::filter) records.
             ///
-            /// If there are several filters, all of them must record a call.
+            /// If there are several filters, all of them must record a call. A filter also switches
+            /// the layer [off by a setting](crate::filter#off-by-a-setting).
             #[must_use]
             pub fn filter(self, filter: $crate::Filter) -> Self {
                 self.with_options(|options| options.filters.push(filter))

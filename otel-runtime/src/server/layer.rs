@@ -62,6 +62,10 @@ type Predicate = Arc<dyn Fn(&RpcRequest<'_>) -> bool + Send + Sync>;
 /// `tonic_web::GrpcWebLayer` outside of this layer (before it in the order of `layer` calls), so
 /// that it sees gRPC.
 ///
+/// To switch the layer off by a setting, [filter](crate::filter#off-by-a-setting) all calls.
+/// `tower::util::option_layer` does not compile around tonic, since the layer changes the type of
+/// the response's body.
+///
 /// # With annotated services
 ///
 /// If a service also has [`#[traced_service]`](crate::traced_service), a call still has one span
@@ -208,6 +212,10 @@ impl ServerLayer {
     /// ```text
     /// INFO rpc{rpc.method="helloworld.Greeter/SayHello"}: greeter: greeting name="Ada"
     /// ```
+    ///
+    /// A caller cannot invent a name, so the first call of a method that is not known yet is `rpc`
+    /// without a field, until an annotated handler names it. Without the attribute, all lines of
+    /// that call lack it: list such methods as [`known_methods`](Self::known_methods).
     ///
     /// # Example
     ///

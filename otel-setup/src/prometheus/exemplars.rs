@@ -49,6 +49,21 @@ impl Exemplar {
         out.push(' ');
         push_seconds(out, self.time);
     }
+
+    #[cfg(test)]
+    pub(crate) fn at(value: f64, seconds: u64) -> Self {
+        Exemplar {
+            trace_id: TraceId::INVALID,
+            span_id: SpanId::INVALID,
+            value,
+            time: SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn value(&self) -> f64 {
+        self.value
+    }
 }
 
 /// The exemplars of all RPCs, by the names of their metrics and the attributes of their series.

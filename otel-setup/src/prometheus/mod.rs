@@ -3,6 +3,7 @@
 //! [`names`], [`labels`] and [`families`] follow the specification's rules of compatibility,
 //! and [`text`] writes the formats. docs/decisions.md says which crates were considered.
 
+mod buckets;
 mod endpoint;
 mod exemplars;
 mod exponential;

@@ -7,6 +7,46 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(crate) trait Number: Copy {
     fn push(self, out: &mut String);
     fn as_f64(self) -> f64;
+    fn any(self) -> AnyNumber;
+}
+
+/// A number of any of the types.
+#[derive(Clone, Copy)]
+pub(crate) enum AnyNumber {
+    Integer(i128),
+    Float(f64),
+}
+
+impl AnyNumber {
+    pub(crate) fn plus(self, other: Self) -> Self {
+        match (self, other) {
+            (AnyNumber::Integer(a), AnyNumber::Integer(b)) => AnyNumber::Integer(a.saturating_add(b)),
+            (a, b) => AnyNumber::Float(a.as_f64() + b.as_f64()),
+        }
+    }
+}
+
+impl Number for AnyNumber {
+    fn push(self, out: &mut String) {
+        match self {
+            AnyNumber::Integer(value) => {
+                let _ = write!(out, "{value}");
+            }
+            AnyNumber::Float(value) => push_float(out, value),
+        }
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "Prometheus has no other numbers")]
+    fn as_f64(self) -> f64 {
+        match self {
+            AnyNumber::Integer(value) => value as f64,
+            AnyNumber::Float(value) => value,
+        }
+    }
+
+    fn any(self) -> AnyNumber {
+        self
+    }
 }
 
 impl Number for f64 {
@@ -16,6 +56,10 @@ impl Number for f64 {
 
     fn as_f64(self) -> f64 {
         self
+    }
+
+    fn any(self) -> AnyNumber {
+        AnyNumber::Float(self)
     }
 }
 
@@ -29,6 +73,10 @@ macro_rules! integers {
             #[allow(clippy::cast_precision_loss, reason = "Prometheus has no other numbers")]
             fn as_f64(self) -> f64 {
                 self as f64
+            }
+
+            fn any(self) -> AnyNumber {
+                AnyNumber::Integer(self.into())
             }
         }
     )*};

@@ -39,17 +39,39 @@ impl SeriesTable {
         labels: &str,
         instrument_start: SystemTime,
     ) -> Option<SystemTime> {
-        let start_time = self
-            .last_scrape
-            .map_or(instrument_start, |last| last.max(instrument_start));
-        let new = Series {
+        let (scrape, start) = (self.scrape, self.start(instrument_start));
+        let series = self.entry(family, labels, start);
+        let is_duplicate = series.scrape == scrape;
+        series.scrape = scrape;
+        (!is_duplicate).then_some(series.start_time)
+    }
+
+    /// Returns the start time of a series that several points of a scrape have: the earliest.
+    pub(crate) fn earliest_start_time(
+        &mut self,
+        family: &str,
+        labels: &str,
+        instrument_start: SystemTime,
+    ) -> SystemTime {
+        let (scrape, start) = (self.scrape, self.start(instrument_start));
+        let series = self.entry(family, labels, start);
+        series.scrape = scrape;
+        series.start_time = series.start_time.min(start);
+        series.start_time
+    }
+
+    /// Returns since when a series exists that no scrape had.
+    fn start(&self, instrument_start: SystemTime) -> SystemTime {
+        self.last_scrape
+            .map_or(instrument_start, |last| last.max(instrument_start))
+    }
+
+    fn entry(&mut self, family: &str, labels: &str, start_time: SystemTime) -> &mut Series {
+        let key = self.hasher.hash_one((family, labels));
+        self.series.entry(key).or_insert(Series {
             start_time,
             scrape: self.scrape.wrapping_sub(1),
-        };
-        let series = self.series.entry(self.hasher.hash_one((family, labels))).or_insert(new);
-        let is_duplicate = series.scrape == self.scrape;
-        series.scrape = self.scrape;
-        (!is_duplicate).then_some(series.start_time)
+        })
     }
 
     /// Ends a scrape, and forgets series that it did not have. `time` is the time at which the
@@ -82,5 +104,23 @@ mod tests {
         assert_eq!(table.start_time("calls", r#"code="INTERNAL""#, at(1)), Some(at(10)));
         table.end_scrape(at(30));
         assert_eq!(table.series.len(), 1);
+    }
+
+    #[test]
+    fn a_series_of_several_points_starts_with_the_earliest() {
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        let mut table = SeriesTable::default();
+        assert_eq!(table.start_time("calls", "", at(3)), Some(at(3)));
+        for (instrument_start, expected) in [(3, 3), (1, 1), (2, 1)] {
+            assert_eq!(
+                table.earliest_start_time("calls", "", at(instrument_start)),
+                at(expected)
+            );
+        }
+        table.end_scrape(at(10));
+        for instrument_start in [15, 0] {
+            assert_eq!(table.earliest_start_time("calls", "", at(instrument_start)), at(1));
+        }
+        assert_eq!(table.earliest_start_time("later", "", at(2)), at(10));
     }
 }

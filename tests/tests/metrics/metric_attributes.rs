@@ -200,6 +200,32 @@ async fn warns_of_keys_that_cannot_be_recorded() {
 }
 
 #[tokio::test]
+async fn values_of_an_ignored_key_do_not_count() {
+    let telemetry = Telemetry::start();
+    let layer = ServerLayer::new()
+        .known_methods([RPC])
+        .metric_attributes(["tenant", "rpc.method"], |request| [Some("acme"), values(request)[0]])
+        .metric_attribute_limit(1);
+    let routes = ScriptedService::default().routes();
+    let server = serve_with(Server::builder().layer(layer), routes).await;
+    let channel = server.channel().await;
+    for ignored in ["one", "two"] {
+        call_to_end(
+            channel.clone(),
+            RPC,
+            with_headers(request(""), &[("x-tenant", ignored)]),
+        )
+        .await;
+    }
+    telemetry.spans(2).await;
+    let mut point = active(&[("tenant", "acme")]);
+    point.insert("rpc.status_code".to_owned(), "OK".to_owned());
+    let durations = telemetry.metrics().durations().into_iter();
+    let counts: Vec<_> = durations.map(|(attributes, count, _)| (attributes, count)).collect();
+    assert_eq!(counts, [(point, 2)]);
+}
+
+#[tokio::test]
 async fn a_panic_leaves_them_out() {
     quiet();
     let telemetry = Telemetry::start();

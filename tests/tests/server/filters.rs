@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use integration_tests::coverage::RPCS;
+use integration_tests::kinds::unary_client::UnaryClient;
 use integration_tests::rpc::{call, call_to_end, request};
 use integration_tests::scripted::{Annotated, Plain, ScriptedService};
 use integration_tests::server::{RunningServer, serve_with};
 use integration_tests::telemetry::Telemetry;
 use otel_runtime::filter::{all, any, health_check, method, not, reflection, service, service_prefix};
-use otel_runtime::{Filter, RpcRequest, ServerLayer};
+use otel_runtime::{ClientLayer, Filter, RpcRequest, ServerLayer};
 use tonic::Code;
 use tonic::service::Routes;
 use tonic::transport::Server;
+use tower::Layer;
 
 async fn serve_filtered(filters: impl IntoIterator<Item = Filter>, routes: Routes) -> RunningServer {
     let layer = filters.into_iter().fold(ServerLayer::new(), ServerLayer::filter);
@@ -144,6 +146,24 @@ async fn several_filters_must_all_match() {
         recorded([all([service("kinds.Bidi"), service("kinds.Unary")])]).await,
         [""; 0]
     );
+}
+
+#[tokio::test]
+async fn a_setting_switches_both_layers() {
+    for (is_on, count) in [(true, 1), (false, 0)] {
+        let telemetry = Telemetry::start();
+        let by_setting = Filter::new(move |_| is_on);
+        let server = serve_filtered([by_setting.clone()], Annotated::routes(&ScriptedService::default())).await;
+        let layer = ClientLayer::new("kinds.example:50051").filter(by_setting);
+        let channel = layer.layer(server.channel().await);
+        UnaryClient::new(channel).call(request("")).await.unwrap();
+        telemetry.spans(2 * count).await;
+        let metrics = telemetry.metrics();
+        assert_eq!(
+            [metrics.durations().len(), metrics.client_durations().len()],
+            [count; 2]
+        );
+    }
 }
 
 #[tokio::test]

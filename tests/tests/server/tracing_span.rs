@@ -128,6 +128,20 @@ async fn a_method_that_is_not_known_has_no_name_until_it_is() {
     assert_eq!(lines[0], format!("INFO rpc{{rpc.method=\"{UNARY}\"}}: in the handler"));
 }
 
+/// Without the attribute, nobody names a method before its first answer.
+#[tokio::test]
+async fn the_first_lines_of_a_method_without_the_attribute_lack_its_name() {
+    let running = running(ServerLayer::new().tracing_span(), false).await;
+    let end = format!("INFO rpc{{rpc.method=\"{UNARY}\" rpc.status_code=\"OK\"}}: otel_runtime::rpc: close");
+    for first in [
+        "INFO rpc: in the handler".to_owned(),
+        format!("INFO rpc{{rpc.method=\"{UNARY}\"}}: in the handler"),
+    ] {
+        let lines = running.lines_of("").await;
+        assert_eq!((&lines[0], lines.last()), (&first, Some(&end)));
+    }
+}
+
 #[tokio::test]
 async fn without_the_option_and_for_filtered_calls_there_is_no_span() {
     let filtered = ServerLayer::new().tracing_span().filter(health_check());

@@ -26,6 +26,7 @@ mod prometheus;
 mod prometheus_connections;
 mod prometheus_exemplars;
 mod prometheus_formats;
+mod prometheus_merged;
 mod prometheus_names;
 mod rust_log;
 mod subscriber_already_set;

@@ -71,7 +71,7 @@ fn gzip_has_the_same_text() {
 }
 
 /// Returns the time in the sample with this beginning, in milliseconds since 1970.
-fn created(text: &str, sample: &str) -> u128 {
+pub(crate) fn created(text: &str, sample: &str) -> u128 {
     let line = text.lines().find(|line| line.starts_with(sample)).expect(text);
     line.rsplit(' ').next().unwrap().replace('.', "").parse().unwrap()
 }

@@ -30,6 +30,9 @@ pin_project! {
     /// * with `CANCELLED` when it is dropped earlier otherwise,
     /// * with `UNKNOWN` and `error.type` = `panic` when it panics.
     ///
+    /// tonic's timers end with the headers of the response, so a deadline does not end a stream: it
+    /// runs on until its end, or until the caller goes.
+    ///
     /// # Example
     ///
     /// ```

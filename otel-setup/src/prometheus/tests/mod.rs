@@ -2,6 +2,7 @@
 
 mod family;
 mod parser;
+mod sums;
 
 use opentelemetry::metrics::{Meter, MeterProvider};
 use opentelemetry::{Array, InstrumentationScope, KeyValue, StringValue, Value};

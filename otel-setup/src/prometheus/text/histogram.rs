@@ -2,10 +2,11 @@
 
 use std::time::SystemTime;
 
+use crate::prometheus::buckets::Buckets;
 use crate::prometheus::exemplars::last_between;
 use crate::prometheus::families::Family;
 use crate::prometheus::numbers::{Number, push_boundary, push_float};
-use crate::prometheus::text::{Buckets, Text};
+use crate::prometheus::text::Text;
 
 impl Text<'_, '_> {
     /// Writes a histogram.

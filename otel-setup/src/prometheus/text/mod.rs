@@ -1,15 +1,17 @@
 //! Text for Prometheus: version 0.0.4 and OpenMetrics 1.0.
 
 mod histogram;
+mod merged;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::metrics::data::{AggregatedMetrics, ExponentialHistogramDataPoint, MetricData};
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric, MetricData};
 
-use crate::prometheus::exemplars::{Exemplar, Exemplars};
-use crate::prometheus::exponential::explicit;
+use crate::prometheus::buckets::Buckets;
+use crate::prometheus::exemplars::Exemplars;
+use crate::prometheus::exponential::Exponential;
 use crate::prometheus::families::{Family, Names};
 use crate::prometheus::kind::Kind;
 use crate::prometheus::labels::{Labels, push_help, push_quoted};
@@ -30,29 +32,6 @@ pub(crate) struct Text<'s, 'a> {
     /// The boundaries of the last histogram, and their text.
     boundaries: (Vec<f64>, Vec<String>),
     exemplars: Exemplars,
-}
-
-/// A data point of a histogram.
-struct Buckets {
-    bounds: Vec<f64>,
-    counts: Vec<u64>,
-    count: u64,
-    sum: f64,
-    exemplars: Vec<Exemplar>,
-}
-
-impl Buckets {
-    /// Converts a data point of an exponential histogram, which has no exemplars.
-    fn from_exponential<T: Number>(point: &ExponentialHistogramDataPoint<T>) -> Self {
-        let (bounds, counts) = explicit(point);
-        Buckets {
-            bounds,
-            counts,
-            count: point.count() as u64,
-            sum: point.sum().as_f64(),
-            exemplars: Vec::new(),
-        }
-    }
 }
 
 impl<'s, 'a> Text<'s, 'a> {
@@ -127,12 +106,19 @@ impl<'s, 'a> Text<'s, 'a> {
         let unit = Some(family.unit.as_str()).filter(|unit| is_open_metrics && !unit.is_empty());
         let unit = unit.filter(is_suffix).unwrap_or_default();
         self.metadata(name, type_name, unit, family.help);
-        for (scope, metric) in &family.metrics {
-            match metric.data() {
-                AggregatedMetrics::F64(data) => self.data(family, scope, metric.name(), data),
-                AggregatedMetrics::U64(data) => self.data(family, scope, metric.name(), data),
-                AggregatedMetrics::I64(data) => self.data(family, scope, metric.name(), data),
-            }
+        let begun = self.out.len();
+        if !(family.metrics.iter()).all(|(scope, metric)| self.metric(family, scope, metric)) {
+            self.out.truncate(begun);
+            self.merged(family);
+        }
+    }
+
+    /// Writes a metric, until two of its points have the same labels. Returns whether none had.
+    fn metric(&mut self, family: &Family<'a>, scope: &'a InstrumentationScope, metric: &'a Metric) -> bool {
+        match metric.data() {
+            AggregatedMetrics::F64(data) => self.data(family, scope, metric.name(), data),
+            AggregatedMetrics::U64(data) => self.data(family, scope, metric.name(), data),
+            AggregatedMetrics::I64(data) => self.data(family, scope, metric.name(), data),
         }
     }
 
@@ -142,48 +128,47 @@ impl<'s, 'a> Text<'s, 'a> {
         scope: &'a InstrumentationScope,
         name: &str,
         data: &'a MetricData<T>,
-    ) {
+    ) -> bool {
         match data {
             MetricData::Gauge(gauge) => {
                 for point in gauge.data_points() {
-                    if self.start(family, scope, point.attributes(), UNIX_EPOCH).is_some() {
-                        self.value(&family.name, point.value());
-                    }
+                    let Some(_) = self.start(family, scope, point.attributes(), UNIX_EPOCH) else {
+                        return false;
+                    };
+                    self.value(&family.name, point.value());
                 }
             }
             MetricData::Sum(sum) => {
                 for point in sum.data_points() {
-                    if let Some(start) = self.start(family, scope, point.attributes(), sum.start_time()) {
-                        self.sum(family, point.value(), start);
-                    }
+                    let Some(start) = self.start(family, scope, point.attributes(), sum.start_time()) else {
+                        return false;
+                    };
+                    self.sum(family, point.value(), start);
                 }
             }
             MetricData::Histogram(histogram) => {
                 for point in histogram.data_points() {
-                    if let Some(start) = self.start(family, scope, point.attributes(), histogram.start_time()) {
-                        let buckets = Buckets {
-                            bounds: point.bounds().collect(),
-                            counts: point.bucket_counts().collect(),
-                            count: point.count(),
-                            sum: point.sum().as_f64(),
-                            exemplars: self.exemplars.for_point(scope, name, point),
-                        };
-                        self.histogram(family, &buckets, start);
-                    }
+                    let Some(start) = self.start(family, scope, point.attributes(), histogram.start_time()) else {
+                        return false;
+                    };
+                    let exemplars = self.exemplars.for_point(scope, name, point);
+                    self.histogram(family, &Buckets::new(point, exemplars), start);
                 }
             }
             MetricData::ExponentialHistogram(histogram) => {
                 for point in histogram.data_points() {
-                    if let Some(start) = self.start(family, scope, point.attributes(), histogram.start_time()) {
-                        self.histogram(family, &Buckets::from_exponential(point), start);
-                    }
+                    let Some(start) = self.start(family, scope, point.attributes(), histogram.start_time()) else {
+                        return false;
+                    };
+                    self.histogram(family, &Exponential::new(point).into(), start);
                 }
             }
         }
+        true
     }
 
-    /// Sets the labels of a data point, and returns its start time. Returns `None` for a second
-    /// point with the same labels: Prometheus accepts one.
+    /// Sets the labels of a data point, and returns its start time, or `None` if another point had
+    /// these labels.
     fn start(
         &mut self,
         family: &Family<'a>,
@@ -191,6 +176,16 @@ impl<'s, 'a> Text<'s, 'a> {
         attributes: impl Iterator<Item = &'a KeyValue>,
         instrument_start: SystemTime,
     ) -> Option<SystemTime> {
+        self.set_labels(family, scope, attributes);
+        (self.series).start_time(&family.name, &self.current_labels, instrument_start)
+    }
+
+    fn set_labels(
+        &mut self,
+        family: &Family<'a>,
+        scope: &'a InstrumentationScope,
+        attributes: impl Iterator<Item = &'a KeyValue>,
+    ) {
         self.labels.clear();
         self.labels.push_scope(scope);
         match family.kind {
@@ -201,17 +196,6 @@ impl<'s, 'a> Text<'s, 'a> {
         }
         self.current_labels.clear();
         self.labels.write(&mut self.current_labels);
-        let start = self
-            .series
-            .start_time(&family.name, &self.current_labels, instrument_start);
-        if start.is_none() {
-            let problem = format!(
-                "two series of the metric {} have the same labels in Prometheus; dropping one",
-                family.name
-            );
-            self.names.warn(problem);
-        }
-        start
     }
 
     fn sum<T: Number>(&mut self, family: &Family<'_>, value: T, start: SystemTime) {
