@@ -33,6 +33,15 @@
 //! `tracing` span stays open until the last task that captured it has ended, and so does the
 //! OpenTelemetry span that a bridge creates from it.
 
+#![cfg_attr(
+    not(feature = "spawn"),
+    doc = "
+
+[`spawn`]: https://docs.rs/otel-runtime/latest/otel_runtime/task/fn.spawn.html
+[`spawn_blocking`]: https://docs.rs/otel-runtime/latest/otel_runtime/task/fn.spawn_blocking.html
+"
+)]
+
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 

@@ -13,6 +13,8 @@
 //!
 //! The modules have no items.
 
+// Links to items that need a cargo feature lead to docs.rs without it.
+
 #[doc = include_str!("../docs/outages.md")]
 pub mod outages {}
 
@@ -20,6 +22,11 @@ pub mod outages {}
 pub mod setup {}
 
 #[doc = include_str!("../docs/configuration_file.md")]
+#[cfg_attr(feature = "config-file", doc = "\n\n[check]: crate::check")]
+#[cfg_attr(
+    not(feature = "config-file"),
+    doc = "\n\n[check]: https://docs.rs/otel-setup/latest/otel_setup/fn.check.html"
+)]
 pub mod configuration_file {}
 
 #[doc = include_str!("../docs/prometheus.md")]
@@ -29,4 +36,18 @@ pub mod prometheus {}
 pub mod variables {}
 
 #[doc = include_str!("../docs/zpages.md")]
+#[cfg_attr(
+    feature = "zpages",
+    doc = "
+
+[address]: crate::Builder::zpages_address
+[allowed]: crate::Builder::zpages_allowed_host"
+)]
+#[cfg_attr(
+    not(feature = "zpages"),
+    doc = "
+
+[address]: https://docs.rs/otel-setup/latest/otel_setup/struct.Builder.html#method.zpages_address
+[allowed]: https://docs.rs/otel-setup/latest/otel_setup/struct.Builder.html#method.zpages_allowed_host"
+)]
 pub mod zpages {}

@@ -13,8 +13,14 @@ const README_LINES: usize = 150;
 /// Parts of the documentation of an item.
 const NO_CHAPTERS: [&str; 2] = ["traced_service.md", "console_json.md"];
 
-/// Builds the documentation, and checks the links in it.
+/// Builds the documentation, also of each crate with its default features, and checks the links in
+/// it.
 pub(super) fn documented(project: &Project) -> Result<()> {
+    for package in project.published()? {
+        let doc = project.cargo(&format!("doc --package {} --no-deps --locked", package.name));
+        doc.env("RUSTDOCFLAGS", "-D warnings").run()?;
+    }
+    // Last, so that its pages remain.
     let doc = project.cargo("doc --workspace --no-deps --locked");
     doc.env("RUSTDOCFLAGS", "-D warnings").run()?;
     let root = project.target_directory("Cargo.toml")?.join("doc");
