@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
@@ -19,7 +20,9 @@ use crate::export_stats::{ExportStats, Loss};
 use crate::fork_check::FORKED;
 #[cfg(any(feature = "prometheus", feature = "zpages"))]
 use crate::http_server::Endpoint;
-use crate::shutdown::{ShutdownOnce, deadline_after, job, run_all, timeout_message};
+use crate::parts::{Part, Parts};
+use crate::shutdown::{Job, ShutdownOnce, deadline_after, job, run_all, timeout_message};
+use crate::signal::Signal;
 
 /// The providers of the signals. A signal without an exporter has none.
 #[derive(Debug, Default)]
@@ -29,6 +32,8 @@ pub(crate) struct Providers {
     pub(crate) loggers: Option<SdkLoggerProvider>,
     /// The process that was set up. `None` if nothing was.
     pub(crate) process: Option<u32>,
+    /// The processors and readers of the exporters `otlp` and `console`.
+    pub(crate) parts: Parts,
     /// The statistics of the exporters `otlp` and `console`.
     pub(crate) export_stats: Vec<Arc<ExportStats>>,
     #[cfg(feature = "prometheus")]
@@ -61,6 +66,7 @@ impl Providers {
             meters,
             loggers,
             process: Some(process::id()),
+            parts: parts(builder),
             export_stats: export_stats(builder),
             #[cfg(feature = "prometheus")]
             prometheus_address: builder.prometheus.endpoint.as_ref().map(|endpoint| endpoint.address),
@@ -104,17 +110,13 @@ impl Providers {
                 let earlier = (timeout / 20).min(Duration::from_millis(200));
                 stats.set_deadline(deadline.checked_sub(earlier).unwrap_or(deadline));
             }
-            let tracers = self.tracers.clone();
-            let meters = self.meters.clone();
-            let loggers = self.loggers.clone();
-            let mut failures = run_all(
-                timeout,
-                [
-                    tracers.map(|tracers| job(move || tracers.shutdown_with_timeout(timeout))),
-                    meters.map(|meters| job(move || meters.shutdown_with_timeout(timeout))),
-                    loggers.map(|loggers| job(move || loggers.shutdown_with_timeout(timeout))),
-                ],
+            let jobs = self.jobs(
+                move |tracers| tracers.shutdown_with_timeout(timeout),
+                move |meters| meters.shutdown_with_timeout(timeout),
+                move |loggers| loggers.shutdown_with_timeout(timeout),
+                move |part| part.shut_down(timeout),
             );
+            let mut failures = run_all(timeout, jobs);
             #[cfg(feature = "prometheus")]
             drop(self.prometheus.lock().unwrap_or_else(PoisonError::into_inner).take());
             #[cfg(feature = "zpages")]
@@ -130,20 +132,53 @@ impl Providers {
         })
     }
 
+    /// Returns a job for each signal: first its exporters at the same time, then its provider.
+    fn jobs(
+        &self,
+        traces: impl FnOnce(&SdkTracerProvider) -> OTelSdkResult + Send + 'static,
+        metrics: impl FnOnce(&SdkMeterProvider) -> OTelSdkResult + Send + 'static,
+        logs: impl FnOnce(&SdkLoggerProvider) -> OTelSdkResult + Send + 'static,
+        part: impl Fn(&dyn Part) + Copy + Send + 'static,
+    ) -> [Option<Job>; 3] {
+        let [of_traces, of_metrics, of_logs] = [Signal::Traces, Signal::Metrics, Signal::Logs].map(|signal| {
+            let parts = self.parts.of(signal);
+            move || parts.call(part)
+        });
+        [
+            self.tracers.clone().map(|tracers| {
+                job(move || {
+                    of_traces();
+                    traces(&tracers)
+                })
+            }),
+            self.meters.clone().map(|meters| {
+                job(move || {
+                    of_metrics();
+                    metrics(&meters)
+                })
+            }),
+            self.loggers.clone().map(|loggers| {
+                job(move || {
+                    of_logs();
+                    logs(&loggers)
+                })
+            }),
+        ]
+    }
+
     /// Exports everything recorded so far. Reports only failures that happen meanwhile.
     pub(crate) fn flush(&self, timeout: Duration) -> Result<(), ShutdownError> {
         if self.is_forked() {
             return Err(ShutdownError::for_all_signals(FORKED));
         }
         let before: Vec<u64> = self.export_stats.iter().map(|stats| stats.failed()).collect();
-        let mut failures = run_all(
-            timeout,
-            [
-                self.tracers.clone().map(|tracers| job(move || tracers.force_flush())),
-                self.meters.clone().map(|meters| job(move || meters.force_flush())),
-                self.loggers.clone().map(|loggers| job(move || loggers.force_flush())),
-            ],
+        let jobs = self.jobs(
+            SdkTracerProvider::force_flush,
+            SdkMeterProvider::force_flush,
+            SdkLoggerProvider::force_flush,
+            |part| part.flush(),
         );
+        let mut failures = run_all(timeout, jobs);
         let mut before = before.into_iter();
         replace_failures(&mut failures, &self.export_stats, |stats| {
             stats.loss_since(before.next().unwrap_or_default())
@@ -194,4 +229,19 @@ fn export_stats(builder: &mut Builder) -> Vec<Arc<ExportStats>> {
     #[cfg(feature = "console")]
     stats.append(&mut builder.console.export_stats);
     stats
+}
+
+/// Returns the processors and readers of these exporters.
+#[allow(
+    unused_mut,
+    unused_variables,
+    reason = "the Cargo features decide which exporters there are"
+)]
+fn parts(builder: &mut Builder) -> Parts {
+    let mut parts = Parts::default();
+    #[cfg(feature = "otlp")]
+    parts.append(&mut builder.otlp.parts);
+    #[cfg(feature = "console")]
+    parts.append(&mut builder.console.parts);
+    parts
 }
