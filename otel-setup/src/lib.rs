@@ -21,8 +21,6 @@ mod config_file;
 pub mod console;
 #[cfg(any(feature = "console", feature = "otlp"))]
 mod counting_processor;
-#[cfg(any(feature = "console", feature = "otlp"))]
-mod counting_reader;
 pub mod docs;
 mod env;
 mod error;

@@ -1,4 +1,4 @@
-//! The processors and readers of the exporters, which end at the same time.
+//! The processors of spans and of log records, which end at the same time.
 //!
 //! The SDK shuts those of a provider down one after another. One whose receiver is away would take
 //! the time of the others, and their last items would be lost.
@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use crate::signal::Signal;
 
-/// A processor or reader.
+/// A processor.
 pub(crate) trait Part: Debug + Send + Sync {
     fn flush(&self);
 
     fn shut_down(&self, timeout: Duration);
 }
 
-/// The processors and readers of a setup.
+/// The processors of a setup.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Parts(Vec<(Signal, Arc<dyn Part>)>);
 

@@ -6,7 +6,7 @@ use std::process;
 use std::sync::Arc;
 #[cfg(any(feature = "prometheus", feature = "zpages"))]
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
@@ -32,7 +32,7 @@ pub(crate) struct Providers {
     pub(crate) loggers: Option<SdkLoggerProvider>,
     /// The process that was set up. `None` if nothing was.
     pub(crate) process: Option<u32>,
-    /// The processors and readers of the exporters `otlp` and `console`.
+    /// The processors of the exporters `otlp` and `console`.
     pub(crate) parts: Parts,
     /// The statistics of the exporters `otlp` and `console`.
     pub(crate) export_stats: Vec<Arc<ExportStats>>,
@@ -102,14 +102,11 @@ impl Providers {
         if self.is_forked() {
             return Err(ShutdownError::for_all_signals(FORKED));
         }
+        let begun = Instant::now();
         let deadline = deadline_after(timeout);
         let timed_out = || ShutdownError::for_all_signals(&timeout_message(timeout));
         self.shutdown.run(deadline, timed_out, || {
-            for stats in &self.export_stats {
-                // Exporters give up a little earlier, so that their counts are complete.
-                let earlier = (timeout / 20).min(Duration::from_millis(200));
-                stats.set_deadline(deadline.checked_sub(earlier).unwrap_or(deadline));
-            }
+            self.set_deadlines(begun, deadline);
             let jobs = self.jobs(
                 move |tracers| tracers.shutdown_with_timeout(timeout),
                 move |meters| meters.shutdown_with_timeout(timeout),
@@ -132,7 +129,26 @@ impl Providers {
         })
     }
 
-    /// Returns a job for each signal: first its exporters at the same time, then its provider.
+    /// Sets the times at which the exporters give up: a little earlier than the deadline, so that
+    /// their counts are complete. Those of metrics end one after another, and share the time.
+    fn set_deadlines(&self, begun: Instant, deadline: Instant) {
+        let timeout = deadline.saturating_duration_since(begun);
+        let timeout = timeout.saturating_sub((timeout / 20).min(Duration::from_millis(200)));
+        let is_metrics = |stats: &&Arc<ExportStats>| stats.signal == Signal::Metrics;
+        let readers = self.export_stats.iter().filter(is_metrics);
+        let count = u32::try_from(readers.clone().count()).unwrap_or(u32::MAX);
+        for stats in &self.export_stats {
+            let before = readers.clone().filter(|reader| reader.created < stats.created);
+            let limit = if is_metrics(&stats) {
+                timeout / count * (1 + u32::try_from(before.count()).unwrap_or(u32::MAX - 1))
+            } else {
+                timeout
+            };
+            stats.set_deadline(begun + limit);
+        }
+    }
+
+    /// Returns a job for each signal: first its processors at the same time, then its provider.
     fn jobs(
         &self,
         traces: impl FnOnce(&SdkTracerProvider) -> OTelSdkResult + Send + 'static,
@@ -140,26 +156,18 @@ impl Providers {
         logs: impl FnOnce(&SdkLoggerProvider) -> OTelSdkResult + Send + 'static,
         part: impl Fn(&dyn Part) + Copy + Send + 'static,
     ) -> [Option<Job>; 3] {
-        let [of_traces, of_metrics, of_logs] = [Signal::Traces, Signal::Metrics, Signal::Logs].map(|signal| {
-            let parts = self.parts.of(signal);
-            move || parts.call(part)
-        });
+        let (of_traces, of_logs) = (self.parts.of(Signal::Traces), self.parts.of(Signal::Logs));
         [
             self.tracers.clone().map(|tracers| {
                 job(move || {
-                    of_traces();
+                    of_traces.call(part);
                     traces(&tracers)
                 })
             }),
-            self.meters.clone().map(|meters| {
-                job(move || {
-                    of_metrics();
-                    metrics(&meters)
-                })
-            }),
+            self.meters.clone().map(|meters| job(move || metrics(&meters))),
             self.loggers.clone().map(|loggers| {
                 job(move || {
-                    of_logs();
+                    of_logs.call(part);
                     logs(&loggers)
                 })
             }),
@@ -231,7 +239,7 @@ fn export_stats(builder: &mut Builder) -> Vec<Arc<ExportStats>> {
     stats
 }
 
-/// Returns the processors and readers of these exporters.
+/// Returns the processors of these exporters.
 #[allow(
     unused_mut,
     unused_variables,

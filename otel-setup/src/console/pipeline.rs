@@ -16,7 +16,6 @@ use super::monitored::MonitoredExporter;
 use super::spans::ConsoleSpanExporter;
 use crate::batch_settings::BatchSettings;
 use crate::counting_processor::CountingProcessor;
-use crate::counting_reader::CountingReader;
 use crate::env::Env;
 use crate::export_stats::ExportStats;
 use crate::parts::Parts;
@@ -60,14 +59,12 @@ impl ConsolePipeline {
             ConsoleMetricExporter::pretty()
         };
         let temporality = temporality(temporality::CONSOLE, env);
-        let (exporter, stats) = self.monitored(Signal::Metrics, exporter.temporality(temporality));
+        let (exporter, _) = self.monitored(Signal::Metrics, exporter.temporality(temporality));
         let reader = PeriodicReader::builder(exporter).with_interval(interval).build();
         #[cfg(feature = "zpages")]
         if temporality == Temporality::Cumulative {
             self.reader = Some(Arc::new(reader.clone()));
         }
-        let reader = CountingReader::new(reader, stats);
-        self.parts.add(Signal::Metrics, reader.clone());
         provider.with_reader(reader)
     }
 

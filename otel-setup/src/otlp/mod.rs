@@ -54,7 +54,6 @@ use self::settings::{Options, Settings};
 use self::transport::Transport;
 use crate::batch_settings::BatchSettings;
 use crate::counting_processor::CountingProcessor;
-use crate::counting_reader::CountingReader;
 use crate::env::Env;
 use crate::error::InitError;
 use crate::export_runtime::ExportRuntime;
@@ -109,14 +108,12 @@ impl Otlp {
         env: &Env,
     ) -> Result<MeterProviderBuilder, InitError> {
         let temporality = settings::temporality(env);
-        let (exporter, stats) = self.exporter(Signal::Metrics, env, temporality)?;
+        let (exporter, _) = self.exporter(Signal::Metrics, env, temporality)?;
         let reader = PeriodicReader::builder(exporter).with_interval(interval).build();
         #[cfg(feature = "zpages")]
         if temporality == Temporality::Cumulative {
             self.reader = Some(Arc::new(reader.clone()));
         }
-        let reader = CountingReader::new(reader, stats);
-        self.parts.add(Signal::Metrics, reader.clone());
         Ok(provider.with_reader(reader))
     }
 
