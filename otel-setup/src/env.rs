@@ -92,6 +92,13 @@ impl Env {
         places.fold(message, |message, (name, place)| message.replace(name, place))
     }
 
+    #[cfg(not(feature = "config-file"))]
+    #[cfg_attr(not(feature = "otlp"), allow(dead_code))]
+    #[allow(clippy::unused_self, reason = "there are no places")]
+    pub(crate) fn in_places(&self, message: String) -> String {
+        message
+    }
+
     /// Returns the variable's value. A value that is not UTF-8 is ignored with a warning.
     pub(crate) fn text(&self, name: &str) -> Option<String> {
         match (self.lookup)(name)?.into_string() {

@@ -20,6 +20,8 @@ pub(crate) struct ExportStats {
     pub(crate) signal: Signal,
     /// The endpoint, as messages show it.
     endpoint: String,
+    /// Tells which exporter was made first.
+    pub(crate) created: Instant,
     /// Spans that have started. Separate from the other counts, as is `recorded`, so that the
     /// threads that record spans take no lock.
     started: AtomicU64,
@@ -57,6 +59,7 @@ impl ExportStats {
         ExportStats {
             signal,
             endpoint,
+            created: Instant::now(),
             started: AtomicU64::default(),
             recorded: AtomicU64::default(),
             late: AtomicU64::default(),

@@ -50,6 +50,8 @@ mod metrics;
 mod muted;
 #[cfg(feature = "otlp")]
 mod otlp;
+#[cfg_attr(not(any(feature = "console", feature = "otlp")), allow(dead_code))]
+mod parts;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 mod providers;
@@ -60,6 +62,8 @@ mod signal;
 mod span_limits;
 mod subscriber;
 mod telemetry;
+#[cfg(any(feature = "console", feature = "otlp"))]
+mod temporality;
 #[cfg(feature = "testing")]
 pub mod testing;
 #[cfg_attr(not(feature = "console"), allow(dead_code))]

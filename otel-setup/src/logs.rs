@@ -29,7 +29,7 @@ pub(crate) fn provider(
     crate::unique_keys::prepare();
     let mut provider = SdkLoggerProvider::builder().with_resource(resource.clone());
     for (exporter, env) in exporters {
-        provider = add_exporter(*exporter, provider, builder, env).map_err(|error| error.in_places(env))?;
+        provider = add_exporter(*exporter, provider, builder, env, resource).map_err(|error| error.in_places(env))?;
     }
     #[cfg(feature = "zpages")]
     {
@@ -52,12 +52,13 @@ fn add_exporter(
     provider: LoggerProviderBuilder,
     builder: &mut Builder,
     env: &Env,
+    resource: &Resource,
 ) -> Result<LoggerProviderBuilder, InitError> {
     match exporter {
         #[cfg(feature = "console")]
-        Exporter::Console => Ok(builder.console.logs(provider, env)),
+        Exporter::Console => Ok(builder.console.logs(provider, env, resource)),
         #[cfg(feature = "otlp")]
-        Exporter::Otlp => builder.otlp.logs(provider, env),
+        Exporter::Otlp => builder.otlp.logs(provider, env, resource),
         // Rejected by `Exporter::resolve`.
         #[cfg(feature = "prometheus")]
         Exporter::Prometheus => Ok(provider),

@@ -58,7 +58,7 @@ fn add_exporter(
 ) -> Result<MeterProviderBuilder, InitError> {
     match exporter {
         #[cfg(feature = "console")]
-        Exporter::Console => Ok(builder.console.metrics(provider, interval)),
+        Exporter::Console => Ok(builder.console.metrics(provider, interval, env)),
         #[cfg(feature = "otlp")]
         Exporter::Otlp => builder.otlp.metrics(provider, interval, env),
         #[cfg(feature = "prometheus")]

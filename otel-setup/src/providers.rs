@@ -6,8 +6,9 @@ use std::process;
 use std::sync::Arc;
 #[cfg(any(feature = "prometheus", feature = "zpages"))]
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
@@ -19,7 +20,9 @@ use crate::export_stats::{ExportStats, Loss};
 use crate::fork_check::FORKED;
 #[cfg(any(feature = "prometheus", feature = "zpages"))]
 use crate::http_server::Endpoint;
-use crate::shutdown::{ShutdownOnce, deadline_after, job, run_all, timeout_message};
+use crate::parts::{Part, Parts};
+use crate::shutdown::{Job, ShutdownOnce, deadline_after, job, run_all, timeout_message};
+use crate::signal::Signal;
 
 /// The providers of the signals. A signal without an exporter has none.
 #[derive(Debug, Default)]
@@ -29,6 +32,8 @@ pub(crate) struct Providers {
     pub(crate) loggers: Option<SdkLoggerProvider>,
     /// The process that was set up. `None` if nothing was.
     pub(crate) process: Option<u32>,
+    /// The processors of the exporters `otlp` and `console`.
+    pub(crate) parts: Parts,
     /// The statistics of the exporters `otlp` and `console`.
     pub(crate) export_stats: Vec<Arc<ExportStats>>,
     #[cfg(feature = "prometheus")]
@@ -61,6 +66,7 @@ impl Providers {
             meters,
             loggers,
             process: Some(process::id()),
+            parts: parts(builder),
             export_stats: export_stats(builder),
             #[cfg(feature = "prometheus")]
             prometheus_address: builder.prometheus.endpoint.as_ref().map(|endpoint| endpoint.address),
@@ -96,25 +102,18 @@ impl Providers {
         if self.is_forked() {
             return Err(ShutdownError::for_all_signals(FORKED));
         }
+        let begun = Instant::now();
         let deadline = deadline_after(timeout);
         let timed_out = || ShutdownError::for_all_signals(&timeout_message(timeout));
         self.shutdown.run(deadline, timed_out, || {
-            for stats in &self.export_stats {
-                // Exporters give up a little earlier, so that their counts are complete.
-                let earlier = (timeout / 20).min(Duration::from_millis(200));
-                stats.set_deadline(deadline.checked_sub(earlier).unwrap_or(deadline));
-            }
-            let tracers = self.tracers.clone();
-            let meters = self.meters.clone();
-            let loggers = self.loggers.clone();
-            let mut failures = run_all(
-                timeout,
-                [
-                    tracers.map(|tracers| job(move || tracers.shutdown_with_timeout(timeout))),
-                    meters.map(|meters| job(move || meters.shutdown_with_timeout(timeout))),
-                    loggers.map(|loggers| job(move || loggers.shutdown_with_timeout(timeout))),
-                ],
+            self.set_deadlines(begun, deadline);
+            let jobs = self.jobs(
+                move |tracers| tracers.shutdown_with_timeout(timeout),
+                move |meters| meters.shutdown_with_timeout(timeout),
+                move |loggers| loggers.shutdown_with_timeout(timeout),
+                move |part| part.shut_down(timeout),
             );
+            let mut failures = run_all(timeout, jobs);
             #[cfg(feature = "prometheus")]
             drop(self.prometheus.lock().unwrap_or_else(PoisonError::into_inner).take());
             #[cfg(feature = "zpages")]
@@ -130,20 +129,64 @@ impl Providers {
         })
     }
 
+    /// Sets the times at which the exporters give up: a little earlier than the deadline, so that
+    /// their counts are complete. Those of metrics end one after another, and share the time.
+    fn set_deadlines(&self, begun: Instant, deadline: Instant) {
+        let timeout = deadline.saturating_duration_since(begun);
+        let timeout = timeout.saturating_sub((timeout / 20).min(Duration::from_millis(200)));
+        let is_metrics = |stats: &&Arc<ExportStats>| stats.signal == Signal::Metrics;
+        let readers = self.export_stats.iter().filter(is_metrics);
+        let count = u32::try_from(readers.clone().count()).unwrap_or(u32::MAX);
+        for stats in &self.export_stats {
+            let before = readers.clone().filter(|reader| reader.created < stats.created);
+            let limit = if is_metrics(&stats) {
+                timeout / count * (1 + u32::try_from(before.count()).unwrap_or(u32::MAX - 1))
+            } else {
+                timeout
+            };
+            stats.set_deadline(begun + limit);
+        }
+    }
+
+    /// Returns a job for each signal: first its processors at the same time, then its provider.
+    fn jobs(
+        &self,
+        traces: impl FnOnce(&SdkTracerProvider) -> OTelSdkResult + Send + 'static,
+        metrics: impl FnOnce(&SdkMeterProvider) -> OTelSdkResult + Send + 'static,
+        logs: impl FnOnce(&SdkLoggerProvider) -> OTelSdkResult + Send + 'static,
+        part: impl Fn(&dyn Part) + Copy + Send + 'static,
+    ) -> [Option<Job>; 3] {
+        let (of_traces, of_logs) = (self.parts.of(Signal::Traces), self.parts.of(Signal::Logs));
+        [
+            self.tracers.clone().map(|tracers| {
+                job(move || {
+                    of_traces.call(part);
+                    traces(&tracers)
+                })
+            }),
+            self.meters.clone().map(|meters| job(move || metrics(&meters))),
+            self.loggers.clone().map(|loggers| {
+                job(move || {
+                    of_logs.call(part);
+                    logs(&loggers)
+                })
+            }),
+        ]
+    }
+
     /// Exports everything recorded so far. Reports only failures that happen meanwhile.
     pub(crate) fn flush(&self, timeout: Duration) -> Result<(), ShutdownError> {
         if self.is_forked() {
             return Err(ShutdownError::for_all_signals(FORKED));
         }
         let before: Vec<u64> = self.export_stats.iter().map(|stats| stats.failed()).collect();
-        let mut failures = run_all(
-            timeout,
-            [
-                self.tracers.clone().map(|tracers| job(move || tracers.force_flush())),
-                self.meters.clone().map(|meters| job(move || meters.force_flush())),
-                self.loggers.clone().map(|loggers| job(move || loggers.force_flush())),
-            ],
+        let jobs = self.jobs(
+            SdkTracerProvider::force_flush,
+            SdkMeterProvider::force_flush,
+            SdkLoggerProvider::force_flush,
+            |part| part.flush(),
         );
+        let mut failures = run_all(timeout, jobs);
         let mut before = before.into_iter();
         replace_failures(&mut failures, &self.export_stats, |stats| {
             stats.loss_since(before.next().unwrap_or_default())
@@ -194,4 +237,19 @@ fn export_stats(builder: &mut Builder) -> Vec<Arc<ExportStats>> {
     #[cfg(feature = "console")]
     stats.append(&mut builder.console.export_stats);
     stats
+}
+
+/// Returns the processors of these exporters.
+#[allow(
+    unused_mut,
+    unused_variables,
+    reason = "the Cargo features decide which exporters there are"
+)]
+fn parts(builder: &mut Builder) -> Parts {
+    let mut parts = Parts::default();
+    #[cfg(feature = "otlp")]
+    parts.append(&mut builder.otlp.parts);
+    #[cfg(feature = "console")]
+    parts.append(&mut builder.console.parts);
+    parts
 }

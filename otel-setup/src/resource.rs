@@ -22,10 +22,11 @@ pub(crate) const ATTRIBUTES_VARIABLE: &str = "OTEL_RESOURCE_ATTRIBUTES";
 /// and these over detected ones.
 pub(crate) fn resource(explicit: Vec<KeyValue>, env: &Env) -> Resource {
     let service_name = env.text(SERVICE_NAME_VARIABLE);
+    let service_name = service_name.map(|name| KeyValue::new(SERVICE_NAME, name));
     Resource::builder_empty()
         .with_attributes(detected())
         .with_attributes(with_service_name(attributes_from_env(env), env))
-        .with_attributes(service_name.map(|name| KeyValue::new(SERVICE_NAME, name)))
+        .with_attributes(with_service_name(Vec::from_iter(service_name), env))
         .with_attributes(with_service_name(explicit, env))
         .build()
 }
@@ -33,12 +34,16 @@ pub(crate) fn resource(explicit: Vec<KeyValue>, env: &Env) -> Resource {
 /// Removes an empty `service.name`: backends group services by their name.
 fn with_service_name(mut attributes: Vec<KeyValue>, env: &Env) -> Vec<KeyValue> {
     let count = attributes.len();
-    attributes
-        .retain(|attribute| attribute.key.as_str() != SERVICE_NAME || !attribute.value.as_str().trim().is_empty());
+    attributes.retain(|attribute| !is_unnamed_service(attribute));
     if attributes.len() < count {
         env.warn(SERVICE_NAME, "", "is no name of a service; ignoring it");
     }
     attributes
+}
+
+/// Returns whether an attribute is an empty `service.name`.
+pub(crate) fn is_unnamed_service(attribute: &KeyValue) -> bool {
+    attribute.key.as_str() == SERVICE_NAME && attribute.value.as_str().trim().is_empty()
 }
 
 fn detected() -> Vec<KeyValue> {
@@ -206,7 +211,7 @@ mod tests {
     fn an_empty_service_name_is_ignored() {
         for (name, expected) in [("", "unknown_service:"), (" ", "unknown_service:"), ("till", "till")] {
             let list = "service.name=,team=payments";
-            let (resource, warnings) = attributes([(ATTRIBUTES_VARIABLE, list), (SERVICE_NAME_VARIABLE, name.trim())]);
+            let (resource, warnings) = attributes([(ATTRIBUTES_VARIABLE, list), (SERVICE_NAME_VARIABLE, name)]);
             assert!(
                 value(&resource, SERVICE_NAME).unwrap().starts_with(expected),
                 "{name:?}"

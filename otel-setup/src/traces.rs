@@ -35,7 +35,7 @@ pub(crate) fn provider(
         None => provider.with_sampler(sampler::from_env(env)),
     };
     for (exporter, env) in exporters {
-        provider = add_exporter(*exporter, provider, builder, env).map_err(|error| error.in_places(env))?;
+        provider = add_exporter(*exporter, provider, builder, env, resource).map_err(|error| error.in_places(env))?;
     }
     #[cfg(feature = "zpages")]
     {
@@ -76,16 +76,17 @@ fn add_exporter(
     provider: TracerProviderBuilder,
     builder: &mut Builder,
     env: &Env,
+    resource: &Resource,
 ) -> Result<TracerProviderBuilder, InitError> {
     match exporter {
         #[cfg(feature = "console")]
         Exporter::Console => {
-            let processor = builder.console.spans(env);
+            let processor = builder.console.spans(env, resource);
             Ok(add_processor(provider, processor, builder))
         }
         #[cfg(feature = "otlp")]
         Exporter::Otlp => {
-            let processor = builder.otlp.spans(env)?;
+            let processor = builder.otlp.spans(env, resource)?;
             Ok(add_processor(provider, processor, builder))
         }
         // Rejected by `Exporter::resolve`.

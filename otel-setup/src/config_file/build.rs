@@ -3,7 +3,7 @@
 use super::Config;
 use super::exporters::Pipeline;
 use crate::builder::Builder;
-use crate::env::{Env, EnvPairs};
+use crate::env::Env;
 use crate::error::InitError;
 use crate::exporter::Exporter;
 use crate::providers::Providers;
@@ -13,21 +13,21 @@ use crate::{logs, metrics, resource, traces};
 impl Config {
     /// Builds the providers. A signal without a section has none. Settings in code take precedence.
     pub(crate) fn providers(&self, builder: &mut Builder) -> Result<Providers, InitError> {
-        let none = EnvPairs::default().into_env();
+        let none = &self.none;
         #[cfg(feature = "zpages")]
-        let zpages = self.distribution.zpages.as_ref().map_or(&none, |zpages| &zpages.env);
+        let zpages = self.distribution.zpages.as_ref().map_or(none, |zpages| &zpages.env);
         #[cfg(not(feature = "zpages"))]
-        let zpages = &none;
+        let zpages = none;
         #[cfg(feature = "zpages")]
         self.configure_zpages(builder, zpages)?;
         let mut attributes = self.resource.clone();
         attributes.append(&mut builder.resource_attributes);
-        let resource = resource::resource(attributes, &none);
+        let resource = resource::resource(attributes, none);
 
         let explicit = builder.trace_exporters.take();
         let pipelines = self.traces.as_ref().map(|traces| traces.pipelines.as_slice());
-        let exporters = exporters(Signal::Traces, explicit, pipelines, &none)?;
-        let limits = self.traces.as_ref().map_or(&none, |traces| &traces.limits);
+        let exporters = exporters(Signal::Traces, explicit, pipelines, none)?;
+        let limits = self.traces.as_ref().map_or(none, |traces| &traces.limits);
         if let Some(traces) = &self.traces {
             let sampler = traces.sampler.clone();
             builder.sampler.get_or_insert_with(|| Box::new(sampler));
@@ -37,11 +37,11 @@ impl Config {
         self.configure_metrics(builder);
         let explicit = builder.metric_exporters.take();
         let pipelines = self.metrics.as_ref().map(|metrics| metrics.pipelines.as_slice());
-        let exporters = self::exporters(Signal::Metrics, explicit, pipelines, &none)?;
-        let meters = metrics::provider(&exporters, builder, &none, &resource)?;
+        let exporters = self::exporters(Signal::Metrics, explicit, pipelines, none)?;
+        let meters = metrics::provider(&exporters, builder, none, &resource)?;
 
         let explicit = builder.log_exporters.take();
-        let exporters = self::exporters(Signal::Logs, explicit, self.logs.as_deref(), &none)?;
+        let exporters = self::exporters(Signal::Logs, explicit, self.logs.as_deref(), none)?;
         let loggers = logs::provider(&exporters, builder, &resource)?;
         Providers::assemble(builder, zpages, tracers, meters, loggers).map_err(|error| error.in_places(zpages))
     }
@@ -82,7 +82,7 @@ impl Config {
     /// Returns the warnings about the file and its exporters.
     pub(crate) fn into_warnings(self) -> Vec<String> {
         let mut warnings = self.warnings;
-        let mut environments = Vec::new();
+        let mut environments = vec![self.none];
         #[cfg(feature = "zpages")]
         environments.extend(self.distribution.zpages.map(|zpages| zpages.env));
         if let Some(traces) = self.traces {

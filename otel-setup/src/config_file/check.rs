@@ -3,12 +3,13 @@
 use std::fmt;
 use std::path::Path;
 
-use otel_runtime::propagation;
-
 use super::Config;
 use super::exporters::Pipeline;
+#[cfg(any(feature = "console", feature = "otlp"))]
+use crate::batch_settings::BatchSettings;
 use crate::error::InitError;
 use crate::signal::Signal;
+use crate::span_limits;
 
 /// The effect of a configuration file, as [`check`] returns it.
 ///
@@ -57,7 +58,11 @@ impl fmt::Display for ConfigReport {
 /// ```
 pub fn check(path: impl AsRef<Path>) -> Result<ConfigReport, InitError> {
     let path = path.as_ref().to_string_lossy();
-    let config = Config::load(&path)?;
+    report(Config::load(&path)?)
+}
+
+/// Says what a file would do.
+pub(super) fn report(config: Config) -> Result<ConfigReport, InitError> {
     let mut lines = Vec::new();
     if config.is_disabled {
         lines.push("disabled: no traces, metrics or logs".to_owned());
@@ -67,6 +72,9 @@ pub fn check(path: impl AsRef<Path>) -> Result<ConfigReport, InitError> {
         .as_ref()
         .map(|traces| format!("; sampler {:?}", traces.sampler));
     let traces = config.traces.as_ref().map(|traces| traces.pipelines.as_slice());
+    if let Some(traces) = &config.traces {
+        span_limits::from_env(&traces.limits);
+    }
     lines.push(line(Signal::Traces, traces)? + sampler.as_deref().unwrap_or_default());
     let metrics = config.metrics.as_ref();
     let views = metrics.map_or(0, |metrics| metrics.views.len());
@@ -85,9 +93,7 @@ pub fn check(path: impl AsRef<Path>) -> Result<ConfigReport, InitError> {
         let line = crate::zpages::check(&zpages.env).map_err(|error| error.in_places(&zpages.env))?;
         lines.push(line);
     }
-    let (_, warning) = propagation::parse_names(&config.propagators);
-    let mut warnings = config.into_warnings();
-    warnings.extend(warning);
+    let warnings = config.into_warnings();
     Ok(ConfigReport { lines, warnings })
 }
 
@@ -103,6 +109,12 @@ fn line(signal: Signal, pipelines: Option<&[Pipeline]>) -> Result<String, InitEr
 #[cfg_attr(not(feature = "otlp"), allow(unused_variables, clippy::unnecessary_wraps))]
 fn exporter(signal: Signal, pipeline: &Pipeline) -> Result<String, InitError> {
     let name = pipeline.exporter.as_str();
+    #[cfg(any(feature = "console", feature = "otlp"))]
+    match signal {
+        Signal::Traces => drop(BatchSettings::for_spans(&pipeline.env)),
+        Signal::Logs => drop(BatchSettings::for_logs(&pipeline.env)),
+        Signal::Metrics => {}
+    }
     #[cfg(feature = "otlp")]
     if pipeline.exporter == crate::Exporter::Otlp {
         let endpoint = crate::otlp::checked_endpoint(signal, &pipeline.env);

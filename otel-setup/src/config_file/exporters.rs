@@ -81,8 +81,9 @@ pub(super) fn exporter_of(
     match name {
         "otlp" => otlp(signal, kind, &mut section, timeout, &mut variables)?,
         "console" if signal == Signal::Metrics => {
-            temporality(&mut section, &mut variables)?;
-            section.unsupported("default_histogram_aggregation");
+            #[cfg(feature = "console")]
+            temporality(&mut section, crate::temporality::CONSOLE, &mut variables)?;
+            histogram_aggregation(&mut section)?;
         }
         _ => {}
     }
@@ -120,6 +121,7 @@ fn otlp(
     variables.set(&variable("HEADERS"), headers(section)?);
     let known = [("gzip", "gzip"), ("none", "none")];
     let compression = section.get("compression").map(|item| item.one_of(&known)).transpose()?;
+    variables.place(&variable("COMPRESSION"), format!("{place}.compression"));
     variables.set(&variable("COMPRESSION"), compression);
 
     let limit = |timeout: i64| if timeout == 0 { NO_LIMIT } else { timeout };
@@ -136,7 +138,8 @@ fn otlp(
     section.unsupported("max_request_size");
     section.unsupported("max_response_size");
     if signal == Signal::Metrics {
-        temporality(section, variables)?;
+        #[cfg(feature = "otlp")]
+        temporality(section, crate::temporality::OTLP, variables)?;
         histogram_aggregation(section)?;
     }
     Ok(())
@@ -156,7 +159,8 @@ fn histogram_aggregation(section: &mut Section<'_>) -> Result<(), InitError> {
     Ok(())
 }
 
-fn temporality(section: &mut Section<'_>, variables: &mut EnvPairs) -> Result<(), InitError> {
+#[cfg(any(feature = "console", feature = "otlp"))]
+fn temporality(section: &mut Section<'_>, name: &str, variables: &mut EnvPairs) -> Result<(), InitError> {
     let known = [
         ("cumulative", "cumulative"),
         ("delta", "delta"),
@@ -164,7 +168,7 @@ fn temporality(section: &mut Section<'_>, variables: &mut EnvPairs) -> Result<()
     ];
     let item = section.get("temporality_preference");
     let temporality = item.map(|item| item.one_of(&known)).transpose()?;
-    variables.set("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", temporality);
+    variables.set(name, temporality);
     Ok(())
 }
 
@@ -179,6 +183,10 @@ fn headers(section: &mut Section<'_>) -> Result<Option<String>, InitError> {
             let value = pair.required("value")?;
             pair.finish()?;
             if !value.is_null() {
+                #[cfg(feature = "otlp")]
+                if !crate::otlp::headers::is_valid(name, value.text()?) {
+                    return Err(item.error("is an invalid or reserved header"));
+                }
                 let value = utf8_percent_encode(value.text()?, NON_ALPHANUMERIC);
                 headers.push(format!("{name}={value}"));
             }

@@ -17,8 +17,10 @@ pub(super) fn general(section: Option<Item<'_>>) -> Result<Option<i64>, InitErro
 
 /// Reads `tracer_provider.limits` into the variables of the specification.
 pub(super) fn for_spans(section: Option<Item<'_>>, general: Option<i64>) -> Result<EnvPairs, InitError> {
+    const GENERAL: &str = "OTEL_ATTRIBUTE_COUNT_LIMIT";
     let mut variables = EnvPairs::default();
-    variables.set("OTEL_ATTRIBUTE_COUNT_LIMIT", general);
+    variables.place(GENERAL, "attribute_limits.attribute_count_limit".to_owned());
+    variables.set(GENERAL, general);
     let Some(item) = section else { return Ok(variables) };
     let mut section = item.section()?;
     for (name, variable) in [

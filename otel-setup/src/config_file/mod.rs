@@ -43,12 +43,19 @@ use self::instrumentation::Instrumentation;
 use self::meter_provider::Metrics;
 use self::section::{File, Item};
 use self::tracer_provider::Traces;
+use crate::env::{Env, EnvPairs};
 use crate::error::InitError;
 
 /// The major version of the schema.
 const MAJOR: u32 = 1;
 /// The latest minor version that is known here.
 const MINOR: u32 = 2;
+
+/// The names of severities in the schema.
+const LOG_LEVELS: [&str; 24] = [
+    "trace", "trace2", "trace3", "trace4", "debug", "debug2", "debug3", "debug4", "info", "info2", "info3", "info4",
+    "warn", "warn2", "warn3", "warn4", "error", "error2", "error3", "error4", "fatal", "fatal2", "fatal3", "fatal4",
+];
 
 /// The content of a configuration file.
 #[derive(Debug)]
@@ -66,6 +73,8 @@ pub(crate) struct Config {
     traces: Option<Traces>,
     metrics: Option<Metrics>,
     logs: Option<Vec<Pipeline>>,
+    /// The settings of exporters in code: those of the environment are ignored.
+    none: Env,
     warnings: Vec<String>,
 }
 
@@ -105,9 +114,8 @@ fn read(root: &Item<'_>) -> Result<Config, InitError> {
     let mut section = root.section()?;
     check_version(&section.required("file_format")?)?;
     let is_disabled = section.get("disabled").map(|item| item.boolean()).transpose()?;
-    if let Some(level) = section
-        .get("log_level")
-        .filter(|level| level.text().is_ok_and(|text| text != "info"))
+    if let Some(level) = section.get("log_level")
+        && level.one_of(&LOG_LEVELS.map(|name| (name, name)))? != "info"
     {
         level.warn("is not supported; RUST_LOG filters the SDK's own messages");
     }
@@ -130,9 +138,11 @@ fn read(root: &Item<'_>) -> Result<Config, InitError> {
             .transpose()?,
         instrumentation: instrumentation::read(section.get("instrumentation/development"))?,
         distribution: distribution::read(section.get("distribution"))?,
+        none: EnvPairs::default().into_env(),
         warnings: Vec::new(),
     };
-    section.finish()?;
+    // The schema allows others here.
+    section.ignore_others();
     Ok(config)
 }
 

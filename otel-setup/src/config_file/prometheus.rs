@@ -33,9 +33,17 @@ pub(super) fn read(item: &Item<'_>, variables: &mut EnvPairs) -> Result<Settings
     let strategy = strategy
         .map(|item| item.one_of(&names.map(|name| (name, name))))
         .transpose()?;
-    section.unsupported("scope_info_enabled");
-    section.unsupported("target_info_enabled/development");
+    for (name, default) in [
+        ("scope_info_enabled", true),
+        ("target_info_enabled/development", true),
+        // The names of version 1.0.
+        ("without_scope_info", false),
+        ("without_target_info/development", false),
+    ] {
+        section.unsupported_unless(name, default)?;
+    }
     section.unsupported("resource_constant_labels");
+    section.unsupported("with_resource_constant_labels");
     section.finish()?;
     Ok(settings(strategy))
 }

@@ -20,13 +20,23 @@ pub(super) fn attributes(section: Option<Item<'_>>) -> Result<Vec<KeyValue>, Ini
         variables.set(resource::ATTRIBUTES_VARIABLE, Some(list.text()?));
         let env = variables.into_env();
         attributes.extend(resource::attributes_from_env(&env));
+        let count = attributes.len();
+        attributes.retain(|attribute| !resource::is_unnamed_service(attribute));
+        if attributes.len() < count {
+            list.warn("has no name of a service in service.name; ignoring it");
+        }
         if !env.into_warnings().is_empty() {
             return Err(list.error("is not a list such as name=value,name=value with percent-encoded values"));
         }
     }
     if let Some(list) = section.get("attributes") {
         for item in list.list()? {
-            attributes.extend(attribute(item.section()?)?);
+            match attribute(item.section()?)? {
+                Some(attribute) if resource::is_unnamed_service(&attribute) => {
+                    item.warn("is no name of a service; ignoring it");
+                }
+                attribute => attributes.extend(attribute),
+            }
         }
     }
     section.unsupported("schema_url");

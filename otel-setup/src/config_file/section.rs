@@ -213,6 +213,27 @@ impl<'f> Section<'f> {
         }
     }
 
+    /// Warns about a property that has another value than the one which is always in force.
+    pub(super) fn unsupported_unless(&mut self, name: &'static str, always: bool) -> Result<(), InitError> {
+        match self.get(name) {
+            Some(item) if item.boolean()? != always => self.unsupported(name),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Warns about other properties than those that have been read. Names such as `x-exporter` are
+    /// for anchors.
+    pub(super) fn ignore_others(self) {
+        let others = self
+            .entries
+            .iter()
+            .filter(|(key, _)| !self.known.contains(&key.as_str()));
+        for (name, node) in others.filter(|(key, _)| !key.starts_with("x-")) {
+            self.item.child(node, name).warn("is not a known property; ignoring it");
+        }
+    }
+
     /// Returns an error if there is another property than those that have been read.
     pub(super) fn finish(self) -> Result<(), InitError> {
         let unknown = self.entries.iter().find(|(key, _)| !self.known.contains(&key.as_str()));

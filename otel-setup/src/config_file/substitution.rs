@@ -18,7 +18,7 @@ fn part_of(part: &str, lookup: &impl Fn(&str) -> Option<String>) -> Result<Strin
     let mut replaced = String::with_capacity(part.len());
     let mut rest = part;
     while let Some(start) = rest.find("${") {
-        let Some(length) = rest[start..].find('}').filter(|length| *length > 2) else {
+        let Some(length) = rest[start..].find('}') else {
             break;
         };
         replaced.push_str(&rest[..start]);
@@ -91,7 +91,6 @@ mod tests {
             ("a $$ b", "a $ b"),
             ("a $ b", "a $ b"),
             ("${STRING", "${STRING"),
-            ("${}", "${}"),
         ] {
             assert_eq!(replaced(value).as_deref(), Ok(expected), "{value}");
         }
@@ -105,6 +104,8 @@ mod tests {
             "${API_$KEY}",
             "${sys:STRING}",
             "${ STRING}",
+            "${}",
+            "${} ${STRING}",
             "${A:-\n}",
         ] {
             assert!(

@@ -5,6 +5,7 @@ use std::error::Error;
 use opentelemetry::Key;
 use opentelemetry_sdk::metrics::{Aggregation, Instrument, InstrumentKind, Stream};
 
+use super::node::Value;
 use super::section::{Item, Section};
 use crate::error::InitError;
 
@@ -198,6 +199,10 @@ fn boundaries(section: &mut Section<'_>) -> Result<Vec<f64>, InitError> {
             0.0, 5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 750.0, 1000.0, 2500.0, 5000.0, 7500.0, 10_000.0,
         ]);
     };
+    // Without a boundary, there is one bucket.
+    if *list.value() == Value::List(Vec::new()) {
+        return Ok(Vec::new());
+    }
     list.list()?.iter().map(Item::float).collect()
 }
 

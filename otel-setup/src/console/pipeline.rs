@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::{BatchLogProcessor, LoggerProviderBuilder};
+#[cfg(feature = "zpages")]
+use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::{MeterProviderBuilder, PeriodicReader};
 use opentelemetry_sdk::trace::BatchSpanProcessor;
 
@@ -15,20 +18,23 @@ use crate::batch_settings::BatchSettings;
 use crate::counting_processor::CountingProcessor;
 use crate::env::Env;
 use crate::export_stats::ExportStats;
+use crate::parts::Parts;
 use crate::signal::Signal;
+use crate::temporality::{self, temporality};
 
 /// The settings of the exporter `console`, and the statistics of those that are set up.
 #[derive(Debug, Default)]
 pub(crate) struct ConsolePipeline {
     pub(crate) json: bool,
     pub(crate) export_stats: Vec<Arc<ExportStats>>,
+    pub(crate) parts: Parts,
     /// The reader of metrics, which the zPages share.
     #[cfg(feature = "zpages")]
     pub(crate) reader: Option<Arc<dyn opentelemetry_sdk::metrics::reader::MetricReader>>,
 }
 
 impl ConsolePipeline {
-    pub(crate) fn spans(&mut self, env: &Env) -> CountingProcessor<BatchSpanProcessor> {
+    pub(crate) fn spans(&mut self, env: &Env, resource: &Resource) -> CountingProcessor<BatchSpanProcessor> {
         let exporter = if self.json {
             ConsoleSpanExporter::json()
         } else {
@@ -36,25 +42,38 @@ impl ConsolePipeline {
         };
         let (exporter, stats) = self.monitored(Signal::Traces, exporter);
         let processor = BatchSpanProcessor::builder(exporter).with_batch_config(BatchSettings::span_config(env));
-        CountingProcessor::new(processor.build(), stats)
+        let processor = CountingProcessor::for_spans(processor.build(), stats, resource);
+        self.parts.add(Signal::Traces, processor.clone());
+        processor
     }
 
-    pub(crate) fn metrics(&mut self, provider: MeterProviderBuilder, interval: Duration) -> MeterProviderBuilder {
+    pub(crate) fn metrics(
+        &mut self,
+        provider: MeterProviderBuilder,
+        interval: Duration,
+        env: &Env,
+    ) -> MeterProviderBuilder {
         let exporter = if self.json {
             ConsoleMetricExporter::json()
         } else {
             ConsoleMetricExporter::pretty()
         };
-        let (exporter, _) = self.monitored(Signal::Metrics, exporter);
+        let temporality = temporality(temporality::CONSOLE, env);
+        let (exporter, _) = self.monitored(Signal::Metrics, exporter.temporality(temporality));
         let reader = PeriodicReader::builder(exporter).with_interval(interval).build();
         #[cfg(feature = "zpages")]
-        {
+        if temporality == Temporality::Cumulative {
             self.reader = Some(Arc::new(reader.clone()));
         }
         provider.with_reader(reader)
     }
 
-    pub(crate) fn logs(&mut self, provider: LoggerProviderBuilder, env: &Env) -> LoggerProviderBuilder {
+    pub(crate) fn logs(
+        &mut self,
+        provider: LoggerProviderBuilder,
+        env: &Env,
+        resource: &Resource,
+    ) -> LoggerProviderBuilder {
         let exporter = if self.json {
             ConsoleLogExporter::json()
         } else {
@@ -62,7 +81,9 @@ impl ConsolePipeline {
         };
         let (exporter, stats) = self.monitored(Signal::Logs, exporter);
         let processor = BatchLogProcessor::builder(exporter).with_batch_config(BatchSettings::log_config(env));
-        provider.with_log_processor(CountingProcessor::new(processor.build(), stats))
+        let processor = CountingProcessor::for_logs(processor.build(), stats, resource);
+        self.parts.add(Signal::Logs, processor.clone());
+        provider.with_log_processor(processor)
     }
 
     fn monitored<E>(&mut self, signal: Signal, exporter: E) -> (MonitoredExporter<E>, Arc<ExportStats>) {

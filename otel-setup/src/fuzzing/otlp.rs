@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use crate::env::Env;
-use crate::otlp::endpoint::{endpoint, redacted};
+use crate::otlp::endpoint::endpoint;
 use crate::otlp::headers::{self, headers};
 use crate::otlp::protocol::Protocol;
 use crate::otlp::settings;
+use crate::otlp::user_info::redacted;
 use crate::signal::Signal;
 
 /// Checks the settings of one signal.

@@ -76,7 +76,7 @@ impl AttemptError {
         }
         let after = google_rpc::Status::parse(status.details()).and_then(|details| details.retry_delay());
         let retry = match (status.code(), after) {
-            (Code::OutOfRange | Code::ResourceExhausted | Code::InvalidArgument, _)
+            (Code::OutOfRange | Code::ResourceExhausted | Code::InvalidArgument | Code::Unknown, _)
                 if is_about_size(status.message()) =>
             {
                 Retry::Halves
@@ -118,8 +118,11 @@ fn is_unknown_to_http(words: &str) -> bool {
 }
 
 /// Returns whether a receiver's words say that the request is too large: those of gRPC in Go, Rust
-/// and Java, of Go's HTTP server, and of other receivers.
+/// and Java, of Go's HTTP server, of other receivers, and of proxies in front of them.
 fn is_about_size(words: &str) -> bool {
+    if words.strip_prefix(NOT_GRPC) == Some("413") {
+        return true;
+    }
     let words = words.to_ascii_lowercase();
     let phrases = [
         "larger than max",
@@ -222,6 +225,18 @@ mod tests {
                 Code::ResourceExhausted,
                 "gRPC message exceeds maximum size 4: 5",
                 Retry::Halves,
+            ),
+            // Proxies in front of the receiver: nginx and Envoy.
+            (
+                Code::Unknown,
+                "grpc-status header missing, mapped from HTTP status code 413",
+                Retry::Halves,
+            ),
+            (Code::Unknown, "Payload Too Large", Retry::Halves),
+            (
+                Code::Unknown,
+                "grpc-status header missing, mapped from HTTP status code 500",
+                Retry::Never,
             ),
         ] {
             let error = AttemptError::from_grpc(&Status::new(code, message));

@@ -238,12 +238,15 @@ fn pause_until(error: &AttemptError, backoff: &mut Backoff, end: Instant) -> Opt
     if remaining < MIN_ATTEMPT {
         return None;
     }
-    match error.retry {
-        Retry::Never | Retry::Halves => None,
-        // The last attempts come closer together, instead of none at the end.
-        Retry::Backoff => Some(now + backoff.next().min(remaining / 2)),
-        Retry::After(after) => Some(now + after.max(MIN_ATTEMPT)).filter(|until| *until < end),
-    }
+    let after = match error.retry {
+        Retry::Never | Retry::Halves => return None,
+        Retry::Backoff => Duration::ZERO,
+        Retry::After(after) => after,
+    };
+    // The last attempts come closer together, instead of none at the end.
+    let pause = backoff.next().min(remaining / 2).max(after);
+    // A receiver's wish may be longer than an `Instant` can be away.
+    now.checked_add(pause).filter(|until| *until < end)
 }
 
 /// Adds the number of attempts to the failure.
@@ -254,4 +257,32 @@ fn with_attempts(mut error: AttemptError, attempts: u32) -> AttemptError {
         *words = format!("{words}{separator}after {attempts} attempts");
     }
     error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns the pause before the next attempt, if 10 s are left.
+    fn pause(retry: Retry) -> Option<Duration> {
+        let now = Instant::now();
+        let error = AttemptError::new(Cause::Refused, "", retry);
+        let until = pause_until(&error, &mut Backoff::new(), now + Duration::from_secs(10));
+        until.map(|until| until - now)
+    }
+
+    #[test]
+    fn the_receivers_pauses_are_respected_within_reason() {
+        for (after, at_least) in [
+            (Duration::from_secs(3), Duration::from_secs(3)),
+            // Otherwise, a receiver without a wish would get request after request.
+            (Duration::ZERO, Duration::from_millis(100)),
+        ] {
+            let pause = pause(Retry::After(after)).unwrap();
+            assert!((at_least..at_least * 4).contains(&pause), "{after:?}: {pause:?}");
+        }
+        for after in [10, 3600, u64::MAX] {
+            assert_eq!(pause(Retry::After(Duration::from_secs(after))), None, "{after} s");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use http::uri::PathAndQuery;
 
 use super::protocol::Protocol;
 use super::signal_var::SignalVar;
-use super::user_info::without_user_info;
+use super::user_info::{redacted, without_user_info};
 use crate::env::Env;
 use crate::error::InitError;
 use crate::signal::Signal;
@@ -24,6 +24,14 @@ impl Source {
         match self {
             Source::Program => InitError::new(format!("the endpoint {value:?} {problem}")),
             Source::Variable(name) => InitError::invalid_variable(name, value, problem),
+        }
+    }
+
+    fn warn(&self, url: &Uri, problem: &str, env: &Env) {
+        let url = redacted(url);
+        match self {
+            Source::Program => env.warn_unset(&format!("the endpoint {url:?}"), problem),
+            Source::Variable(name) => env.warn(name, &url, problem),
         }
     }
 }
@@ -64,6 +72,14 @@ pub(crate) fn endpoint(
     if protocol == Protocol::HttpProtobuf && !is_specific {
         url = with_path_of(signal, url);
     }
+    if protocol == Protocol::Grpc && url.path_and_query().is_some_and(|path| path != "/") {
+        source.warn(
+            &url,
+            "has a path or a query, which gRPC does not send; ignoring that",
+            env,
+        );
+        url = with_path("/", url);
+    }
     if cfg!(not(feature = "tls")) && url.scheme_str() == Some("https") {
         let problem = if value.contains("://") {
             "requires the Cargo feature `tls` of otel-setup; without it, use http://"
@@ -89,19 +105,13 @@ fn with_path_of(signal: Signal, url: Uri) -> Uri {
     let base = url.path().trim_end_matches('/');
     let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
     let path = format!("{base}/{}{query}", path(signal));
-    let mut parts = url.into_parts();
-    parts.path_and_query = Some(PathAndQuery::try_from(path).expect("both parts are valid"));
-    Uri::from_parts(parts).expect("only the path has changed")
+    with_path(&path, url)
 }
 
-/// Formats the endpoint for messages, without the user info and the query, which may contain
-/// secrets.
-pub(crate) fn redacted(endpoint: &Uri) -> String {
-    let scheme = endpoint.scheme_str().unwrap_or_default();
-    let host = endpoint.host().unwrap_or_default();
-    let port = endpoint.port().map(|port| format!(":{port}")).unwrap_or_default();
-    let path = endpoint.path().trim_end_matches('/');
-    format!("{scheme}://{host}{port}{path}")
+fn with_path(path: &str, url: Uri) -> Uri {
+    let mut parts = url.into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(path).expect("its parts are valid"));
+    Uri::from_parts(parts).expect("only the path has changed")
 }
 
 /// Parses an `http` or `https` URL with a host.
@@ -163,6 +173,19 @@ mod tests {
         assert_eq!(http("http://c:1?t=a").unwrap(), "http://c:1/v1/traces?t=a");
         assert_eq!(http("http://c:1/?t=a/").unwrap(), "http://c:1/v1/traces?t=a/");
         assert_eq!(http("http://c:1/otlp/?t=a/").unwrap(), "http://c:1/otlp/v1/traces?t=a/");
+    }
+
+    #[test]
+    fn grpc_has_no_path() {
+        let variable = "OTEL_EXPORTER_OTLP_ENDPOINT";
+        let env = Env::from_vars([(variable, "http://ada:secret@c:1/otlp?key=secret")]);
+        let url = endpoint(Signal::Traces, Protocol::Grpc, None, &env).unwrap();
+        assert_eq!(url, "http://ada:secret@c:1/");
+        let expected = "has a path or a query, which gRPC does not send; ignoring that";
+        assert_eq!(
+            env.into_warnings(),
+            [format!("{variable}=\"http://c:1/otlp\" {expected}")]
+        );
     }
 
     #[test]

@@ -23,7 +23,7 @@ use prost::Message;
 
 use super::delivery::{Delivered, Delivery};
 use super::request::Items;
-use super::unique_points;
+use super::{unique_points, unique_scopes};
 use crate::export_failure::{Cause, ExportFailure};
 use crate::export_runtime::ExportRuntime;
 
@@ -84,7 +84,9 @@ impl OtlpExporter {
 
 impl SpanExporter for OtlpExporter {
     fn export(&self, batch: Vec<SpanData>) -> impl Future<Output = OTelSdkResult> + Send {
-        let resource_spans = group_spans_by_resource_and_scope(batch, &self.resource);
+        let mut resource_spans = group_spans_by_resource_and_scope(batch, &self.resource);
+        let groups = resource_spans.iter_mut().flat_map(|resource| &mut resource.scope_spans);
+        groups.for_each(|group| unique_scopes::in_scope(&mut group.scope));
         self.export(ExportTraceServiceRequest { resource_spans })
     }
 
@@ -100,7 +102,9 @@ impl SpanExporter for OtlpExporter {
 
 impl LogExporter for OtlpExporter {
     fn export(&self, batch: LogBatch<'_>) -> impl Future<Output = OTelSdkResult> + Send {
-        let resource_logs = group_logs_by_resource_and_scope(&batch, &self.resource);
+        let mut resource_logs = group_logs_by_resource_and_scope(&batch, &self.resource);
+        let groups = resource_logs.iter_mut().flat_map(|resource| &mut resource.scope_logs);
+        groups.for_each(|group| unique_scopes::in_scope(&mut group.scope));
         self.export(ExportLogsServiceRequest { resource_logs })
     }
 
@@ -118,6 +122,9 @@ impl PushMetricExporter for OtlpExporter {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         let mut request = ExportMetricsServiceRequest::from(metrics);
         unique_points::in_request(&mut request);
+        let resources = request.resource_metrics.iter_mut();
+        let groups = resources.flat_map(|resource| &mut resource.scope_metrics);
+        groups.for_each(|group| unique_scopes::in_scope(&mut group.scope));
         // Data points are created by the export itself, so no processor has counted them.
         self.delivery.stats().add_recorded(request.count() as u64);
         if self.temporality != Temporality::Cumulative {

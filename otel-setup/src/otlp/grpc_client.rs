@@ -1,7 +1,6 @@
 //! The gRPC client of the OTLP exporters.
 
 use std::fmt;
-use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes};
 use http::uri::PathAndQuery;
@@ -67,7 +66,7 @@ impl GrpcClient {
 }
 
 fn endpoint(settings: &Settings) -> Result<Endpoint, tonic::transport::Error> {
-    let ping = ping_interval(settings.timeout);
+    let ping = settings.patience();
     let endpoint = Endpoint::new(settings.endpoint.clone())?
         .user_agent(USER_AGENT)?
         .connect_timeout(settings.timeout / 2)
@@ -80,15 +79,6 @@ fn endpoint(settings: &Settings) -> Result<Endpoint, tonic::transport::Error> {
         return endpoint.tls_config(tls.for_grpc());
     }
     Ok(endpoint)
-}
-
-/// Returns the time without an answer after which a connection is tested, and given up: twice that
-/// is left for another connection.
-///
-/// gRPC servers answer the fourth ping of a request with `GOAWAY`, since they allow one every five
-/// minutes, and forgive two. Three pings fit into the timeout.
-fn ping_interval(timeout: Duration) -> Duration {
-    (timeout * 3 / 10).max(Duration::from_millis(10))
 }
 
 impl fmt::Debug for GrpcClient {

@@ -58,6 +58,12 @@ pub(crate) fn headers(signal: Signal, explicit: &[(String, String)], env: &Env) 
     Ok(headers)
 }
 
+/// Returns whether a header of a configuration file may be sent.
+#[cfg(feature = "config-file")]
+pub(crate) fn is_valid(name: &str, value: &str) -> bool {
+    header(name, value.as_bytes()).is_some()
+}
+
 /// Parses a header, and marks its value as sensitive.
 fn header(name: &str, value: &[u8]) -> Option<(HeaderName, HeaderValue)> {
     let name = HeaderName::from_bytes(name.as_bytes()).ok()?;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, Uri};
-use http_body_util::{BodyExt, Collected, Full, Limited};
+use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use tokio::time;
@@ -40,6 +40,8 @@ pub(super) struct HttpClient {
     client: Connections,
     connector: HttpsConnector,
     timeout: Duration,
+    /// The time after which an answer is late, if it has never taken long.
+    patience: Duration,
     /// The milliseconds that the slowest answer has taken, at least 1. Zero if there was none.
     slowest: AtomicU64,
     uri: Uri,
@@ -65,6 +67,7 @@ impl HttpClient {
             client: connections(&connector),
             connector,
             timeout: settings.timeout,
+            patience: settings.patience(),
             slowest: AtomicU64::default(),
             uri: settings.endpoint.clone(),
             headers,
@@ -113,7 +116,7 @@ impl HttpClient {
     /// than it has ever needed, since it may have a request that it has not answered yet.
     fn late(&self) -> Option<Duration> {
         let slowest = self.slowest.load(Ordering::Relaxed);
-        let late = Duration::from_millis(slowest.saturating_mul(2)).max(self.timeout * 3 / 10);
+        let late = Duration::from_millis(slowest.saturating_mul(2)).max(self.patience);
         (slowest > 0 && late <= self.timeout / 2).then_some(late)
     }
 
@@ -138,20 +141,33 @@ impl HttpClient {
             .map_err(|error| AttemptError::unreachable(&error))?
             .into_parts();
         let head = Response::from_parts(parts, ());
-        let body = Limited::new(body, MAX_RESPONSE).collect().await;
+        let mut start = Vec::new();
+        let end = read_start(body, &mut start).await;
         if !head.status().is_success() {
             // The status counts, even if the body breaks.
-            let body = body.map(Collected::to_bytes).unwrap_or_default();
-            return Err(refused(&head, &body));
+            return Err(refused(&head, &start));
         }
-        let body = body
-            .map_err(|error| AttemptError::unreachable(error.as_ref()))?
-            .to_bytes();
-        if body.is_empty() || content_type(&head) == PROTOBUF {
-            return Ok(body);
+        let is_whole = end.map_err(|error| AttemptError::unreachable(&error))?;
+        if start.is_empty() || is_whole && content_type(&head) == PROTOBUF {
+            return Ok(start.into());
         }
-        Err(not_otlp(&head, &body))
+        Err(not_otlp(&head, &start))
     }
+}
+
+/// Reads the start of a body. Returns whether that is all.
+async fn read_start<E>(
+    mut body: impl BodyExt<Data = Bytes, Error = E> + Unpin,
+    start: &mut Vec<u8>,
+) -> Result<bool, E> {
+    while let Some(frame) = body.frame().await {
+        start.extend(frame?.into_data().unwrap_or_default());
+        if start.len() > MAX_RESPONSE {
+            start.truncate(MAX_RESPONSE);
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn refused(head: &Response<()>, body: &[u8]) -> AttemptError {

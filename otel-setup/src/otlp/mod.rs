@@ -1,7 +1,7 @@
 //! The exporter `otlp`: exports over the OpenTelemetry protocol.
 //!
 //! * Configuration: `settings`, from `protocol`, `endpoint`, `user_info`, `headers`, `tls` and
-//!   `signal_var`.
+//!   `signal_var`. `setting_names` tells where they come from.
 //! * Transport: `transport`, from `grpc_client` and `http_client`, over `tcp` or through a `proxy`.
 //! * Delivery: `exporter` makes a `request` of the SDK's data, and `delivery` sends it until the
 //!   receiver has accepted it. `attempt` says what a failure means, with `google_rpc` and `probe`.
@@ -21,6 +21,7 @@ pub(crate) mod protocol;
 #[cfg_attr(not(feature = "proxy"), path = "no_proxy.rs")]
 mod proxy;
 mod request;
+mod setting_names;
 pub(crate) mod settings;
 mod signal_var;
 mod tcp;
@@ -33,11 +34,13 @@ mod tls {
 }
 mod transport;
 mod unique_points;
-mod user_info;
+mod unique_scopes;
+pub(crate) mod user_info;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::{BatchLogProcessor, LoggerProviderBuilder};
 use opentelemetry_sdk::metrics::{MeterProviderBuilder, PeriodicReader, Temporality};
 use opentelemetry_sdk::trace::BatchSpanProcessor;
@@ -46,6 +49,7 @@ use self::delivery::Delivery;
 use self::exporter::OtlpExporter;
 use self::probe::Probe;
 pub use self::protocol::Protocol;
+use self::setting_names::SettingNames;
 use self::settings::{Options, Settings};
 use self::transport::Transport;
 use crate::batch_settings::BatchSettings;
@@ -54,6 +58,7 @@ use crate::env::Env;
 use crate::error::InitError;
 use crate::export_runtime::ExportRuntime;
 use crate::export_stats::ExportStats;
+use crate::parts::Parts;
 use crate::signal::Signal;
 
 /// The OTLP exporters of one setup, with the settings and the thread that they share.
@@ -63,6 +68,7 @@ pub(crate) struct Otlp {
     /// `None` until the first exporter is built.
     runtime: Option<ExportRuntime>,
     pub(crate) export_stats: Vec<Arc<ExportStats>>,
+    pub(crate) parts: Parts,
     /// The reader of metrics, which the zPages share.
     #[cfg(feature = "zpages")]
     pub(crate) reader: Option<Arc<dyn opentelemetry_sdk::metrics::reader::MetricReader>>,
@@ -77,15 +83,21 @@ pub(crate) fn checked_endpoint(signal: Signal, env: &Env) -> Result<String, Init
     } else {
         "HTTP"
     };
-    Ok(format!("{} over {protocol}", endpoint::redacted(&settings.endpoint)))
+    Ok(format!("{} over {protocol}", user_info::redacted(&settings.endpoint)))
 }
 
 impl Otlp {
     /// Returns a processor with the exporter of spans.
-    pub(crate) fn spans(&mut self, env: &Env) -> Result<CountingProcessor<BatchSpanProcessor>, InitError> {
+    pub(crate) fn spans(
+        &mut self,
+        env: &Env,
+        resource: &Resource,
+    ) -> Result<CountingProcessor<BatchSpanProcessor>, InitError> {
         let (exporter, stats) = self.exporter(Signal::Traces, env, Temporality::Cumulative)?;
         let processor = BatchSpanProcessor::builder(exporter).with_batch_config(BatchSettings::span_config(env));
-        Ok(CountingProcessor::new(processor.build(), stats))
+        let processor = CountingProcessor::for_spans(processor.build(), stats, resource);
+        self.parts.add(Signal::Traces, processor.clone());
+        Ok(processor)
     }
 
     /// Adds the exporter of metrics.
@@ -110,10 +122,13 @@ impl Otlp {
         &mut self,
         provider: LoggerProviderBuilder,
         env: &Env,
+        resource: &Resource,
     ) -> Result<LoggerProviderBuilder, InitError> {
         let (exporter, stats) = self.exporter(Signal::Logs, env, Temporality::Cumulative)?;
         let processor = BatchLogProcessor::builder(exporter).with_batch_config(BatchSettings::log_config(env));
-        Ok(provider.with_log_processor(CountingProcessor::new(processor.build(), stats)))
+        let processor = CountingProcessor::for_logs(processor.build(), stats, resource);
+        self.parts.add(Signal::Logs, processor.clone());
+        Ok(provider.with_log_processor(processor))
     }
 
     /// Builds an exporter with its statistics. Only metrics have a temporality.
@@ -126,10 +141,10 @@ impl Otlp {
         let settings = Settings::resolve(signal, &self.options, env)?;
         let runtime = self.runtime()?;
         let transport = runtime.enter(|| Transport::new(signal, &settings))?;
-        let stats = Arc::new(ExportStats::new(signal, endpoint::redacted(&settings.endpoint)));
+        let stats = Arc::new(ExportStats::new(signal, user_info::redacted(&settings.endpoint)));
         self.export_stats.push(Arc::clone(&stats));
         let probe = Probe {
-            signal,
+            settings: SettingNames::new(signal, &self.options, env),
             endpoint: settings.endpoint,
             protocol: settings.protocol,
             is_direct: settings.proxy.is_none(),

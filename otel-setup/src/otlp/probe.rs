@@ -8,8 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::protocol::Protocol;
-use super::signal_var::SignalVar;
-use crate::signal::Signal;
+use super::setting_names::SettingNames;
 
 /// The time for a port to answer.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -29,7 +28,7 @@ enum Spoken {
 /// The protocol of an exporter that cannot connect.
 #[derive(Clone, Debug)]
 pub(super) struct Probe {
-    pub(super) signal: Signal,
+    pub(super) settings: SettingNames,
     pub(super) endpoint: Uri,
     pub(super) protocol: Protocol,
     /// Whether the port is reached without a proxy.
@@ -39,11 +38,8 @@ pub(super) struct Probe {
 impl Probe {
     /// Returns a sentence about what to change if a web server has answered a gRPC request.
     pub(super) fn web_server(&self) -> String {
-        let (endpoint, protocol) = (self.variable("ENDPOINT"), self.variable("PROTOCOL"));
-        format!(
-            "the port speaks HTTP/2, but not gRPC; set {protocol}=http/protobuf, or {endpoint} to the port for gRPC, \
-             usually 4317"
-        )
+        let advice = self.settings.use_protocol(Protocol::HttpProtobuf);
+        format!("the port speaks HTTP/2, but not gRPC; {advice}")
     }
 
     /// Connects to the port in the exporter's protocol, without TLS. If it speaks another one,
@@ -54,27 +50,22 @@ impl Probe {
         }
         let spoken = timeout(TIMEOUT, self.spoken()).await.ok()??;
         let is_tls = self.endpoint.scheme_str() == Some("https");
-        let endpoint = self.variable("ENDPOINT");
-        let protocol = self.variable("PROTOCOL");
+        let endpoint = &self.settings.endpoint;
         match (spoken, is_tls, self.protocol) {
             (Spoken::Tls, false, _) => Some(format!("the port speaks TLS; write https:// in {endpoint}")),
             (Spoken::Http1 | Spoken::Http2, true, _) => {
                 Some(format!("the port does not speak TLS; write http:// in {endpoint}"))
             }
-            (Spoken::Http1, false, Protocol::Grpc) => Some(format!(
-                "the port speaks HTTP/1.1, but gRPC needs HTTP/2; set {protocol}=http/protobuf, or {endpoint} to the \
-                 port for gRPC, usually 4317"
-            )),
-            (Spoken::Http2, false, Protocol::HttpProtobuf) => Some(format!(
-                "the port speaks HTTP/2, as gRPC does; set {protocol}=grpc, or {endpoint} to the port for HTTP, \
-                 usually 4318"
-            )),
+            (Spoken::Http1, false, Protocol::Grpc) => {
+                let advice = self.settings.use_protocol(Protocol::HttpProtobuf);
+                Some(format!("the port speaks HTTP/1.1, but gRPC needs HTTP/2; {advice}"))
+            }
+            (Spoken::Http2, false, Protocol::HttpProtobuf) => {
+                let advice = self.settings.use_protocol(Protocol::Grpc);
+                Some(format!("the port speaks HTTP/2, as gRPC does; {advice}"))
+            }
             _ => None,
         }
-    }
-
-    fn variable(&self, name: &str) -> String {
-        SignalVar::new(self.signal, name).general().to_owned()
     }
 
     async fn spoken(&self) -> Option<Spoken> {

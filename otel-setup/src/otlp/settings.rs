@@ -9,14 +9,15 @@ use opentelemetry_sdk::metrics::Temporality;
 use crate::env::Env;
 use crate::error::InitError;
 use crate::signal::Signal;
+use crate::temporality;
 
-use super::endpoint::{endpoint, redacted};
+use super::endpoint::endpoint;
 use super::headers::headers;
 use super::protocol::Protocol;
 use super::proxy::Proxy;
 use super::signal_var::SignalVar;
 use super::tls::Tls;
-use super::user_info::take_user_info;
+use super::user_info::{redacted, take_user_info};
 
 /// The default timeout of an export, including retries.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -44,6 +45,15 @@ pub(super) struct Settings {
 }
 
 impl Settings {
+    /// Returns the time without an answer after which a connection is tested, and given up: twice
+    /// that is left for another connection.
+    ///
+    /// gRPC servers answer the fourth ping of a request with `GOAWAY`, since they allow one every
+    /// five minutes, and forgive two. Three pings fit into the timeout.
+    pub(super) fn patience(&self) -> Duration {
+        patience(self.timeout)
+    }
+
     pub(super) fn resolve(signal: Signal, options: &Options, env: &Env) -> Result<Self, InitError> {
         let protocol = options.protocol.unwrap_or_else(|| protocol(signal, env));
         #[cfg(not(feature = "http"))]
@@ -67,6 +77,10 @@ impl Settings {
             endpoint,
         })
     }
+}
+
+fn patience(timeout: Duration) -> Duration {
+    (timeout * 3 / 10).clamp(Duration::from_millis(10), Duration::from_secs(300))
 }
 
 pub(crate) fn protocol(signal: Signal, env: &Env) -> Protocol {
@@ -127,17 +141,8 @@ pub(crate) fn is_compressed(signal: Signal, env: &Env) -> bool {
     false
 }
 
-/// Returns the temporality of sums and histograms: cumulative since the start, or the delta since
-/// the last export.
 pub(crate) fn temporality(env: &Env) -> Temporality {
-    let known = [
-        ("cumulative", Temporality::Cumulative),
-        ("delta", Temporality::Delta),
-        ("lowmemory", Temporality::LowMemory),
-    ];
-    let name = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
-    let temporality = env.one_of(name, &known, "cumulative");
-    temporality.unwrap_or(Temporality::Cumulative)
+    temporality::temporality(temporality::OTLP, env)
 }
 
 /// Reads the TLS settings for an `https` endpoint. For any other, warns about TLS variables without
@@ -160,4 +165,22 @@ fn tls(signal: Signal, endpoint: &Uri, env: &Env) -> Result<Option<Tls>, InitErr
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dead_connections_are_found_even_without_a_timeout() {
+        for (timeout, expected) in [
+            (Duration::from_secs(10), Duration::from_secs(3)),
+            (Duration::from_secs(60), Duration::from_secs(18)),
+            // A configuration file with 0, "no limit", has this one.
+            (Duration::from_millis(u32::MAX.into()), Duration::from_secs(300)),
+            (Duration::from_millis(1), Duration::from_millis(10)),
+        ] {
+            assert_eq!(patience(timeout), expected, "{timeout:?}");
+        }
+    }
 }

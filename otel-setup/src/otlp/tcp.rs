@@ -14,7 +14,7 @@ pub(super) fn tcp(settings: &Settings) -> HttpConnector {
     connector.set_connect_timeout(Some(settings.timeout / 2));
     // HTTP/1.1 has no pings. This leaves time for another connection.
     #[cfg(target_os = "linux")]
-    connector.set_tcp_user_timeout(Some(settings.timeout * 3 / 10));
+    connector.set_tcp_user_timeout(Some(settings.patience()));
     // TLS and proxies have other schemes.
     connector.enforce_http(false);
     connector

@@ -18,6 +18,16 @@ pub(super) fn without_user_info(url: &str) -> Cow<'_, str> {
     }
 }
 
+/// Formats the endpoint for messages, without the user info and the query, which may contain
+/// secrets.
+pub(crate) fn redacted(endpoint: &Uri) -> String {
+    let scheme = endpoint.scheme_str().unwrap_or_default();
+    let host = endpoint.host().unwrap_or_default();
+    let port = endpoint.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let path = endpoint.path().trim_end_matches('/');
+    format!("{scheme}://{host}{port}{path}")
+}
+
 /// Removes user and password from a URL, and returns them as the value of a header
 /// `Authorization`.
 pub(super) fn take_user_info(url: Uri) -> (Uri, Option<HeaderValue>) {

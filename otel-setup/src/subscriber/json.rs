@@ -193,7 +193,7 @@ pub(super) struct JsonFields;
 
 impl<'w> FormatFields<'w> for JsonFields {
     fn format_fields<R: RecordFields>(&self, mut to: Writer<'w>, fields: R) -> fmt::Result {
-        let object = serde_json::to_string(&object(fields)).map_err(|_| fmt::Error)?;
+        let object = json_line(&object(fields)).map_err(|_| fmt::Error)?;
         to.write_str(&object)
     }
 
@@ -202,7 +202,7 @@ impl<'w> FormatFields<'w> for JsonFields {
         let mut all: Map<String, Value> = serde_json::from_str(&current.fields).unwrap_or_default();
         let added = object(fields).into_iter();
         all.extend(added.map(|(name, value)| (name.to_owned(), value)));
-        current.fields = serde_json::to_string(&all).map_err(|_| fmt::Error)?;
+        current.fields = json_line(&all).map_err(|_| fmt::Error)?;
         Ok(())
     }
 }

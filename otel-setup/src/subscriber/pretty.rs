@@ -74,7 +74,8 @@ where
         if is_in_span {
             to.write_char(' ')?;
         }
-        write!(to, "{} ", self.paint.dim(&format!("{}:", metadata.target())))?;
+        let target = escape_control(metadata.target());
+        write!(to, "{} ", self.paint.dim(&format!("{target}:")))?;
         context.format_fields(to.by_ref(), event)?;
         writeln!(to)
     }

@@ -27,7 +27,7 @@ use integration_tests::rpc::request;
 use integration_tests::scripted::ScriptedService;
 use integration_tests::server::{channel_to, serve_with};
 use opentelemetry::trace::{Span, Tracer};
-use opentelemetry::{KeyValue, global};
+use opentelemetry::{InstrumentationScope, KeyValue, global};
 use otel_runtime::{ClientLayer, ServerLayer};
 use otel_setup::{Builder, Protocol, ShutdownError, Signal};
 use tokio::runtime::{self, Handle};
@@ -130,7 +130,11 @@ fn span_of(bytes: usize) {
 
 /// Sets attributes of spans, events, log records and data points twice.
 fn twice() {
-    let mut span = global::tracer("driven").start("set twice");
+    let scope = InstrumentationScope::builder("driven");
+    let scope = scope
+        .with_attributes([KeyValue::new("my", 1), KeyValue::new("my", 2)])
+        .build();
+    let mut span = global::tracer_with_scope(scope.clone()).start("set twice");
     span.set_attribute(KeyValue::new("my", 1));
     span.set_attribute(KeyValue::new("my", 2));
     span.add_event("event", vec![KeyValue::new("my", 3), KeyValue::new("my", 4)]);
@@ -140,7 +144,7 @@ fn twice() {
     tracing::info!("in a span");
     tracing::info!(my = 3, "with a field of its own");
     tracing::info!(other = 3, "without a field");
-    let meter = global::meter("driven");
+    let meter = global::meter_with_scope(scope);
     let counter = meter.u64_counter("twice").build();
     let histogram = meter.f64_histogram("twice.too").build();
     for other in 0..50 {

@@ -89,7 +89,7 @@ impl ServerStream for LoggingService {
 
 fn recorded() {
     let span = tracing::info_span!("recorded", a = 1, late = tracing::field::Empty, message = "of a span").entered();
-    span.record("a", 2).record("late", "yes");
+    span.record("a", 2).record("late", "yes\u{202e}");
     tracing::info!("with fields recorded later");
 }
 
@@ -124,6 +124,7 @@ fn fields() {
     );
     tracing::event!(target: "fields", tracing::Level::INFO, only = "a field");
     tracing::event!(name: "greeting.sent", target: "named", tracing::Level::INFO, log.iostream = "stdout");
+    log::info!(target: "tar\u{202e}get", "with an odd target");
     log::info!(target: "fields", "of the log crate");
 }
 

@@ -68,7 +68,10 @@ impl Behaviour {
                     .into_response()
             }
             Behaviour::Refuse => StatusCode::BAD_REQUEST.into_response(),
-            Behaviour::WebPage => Html("<html><h1>Sign in</h1></html>").into_response(),
+            Behaviour::WebPage => {
+                let style = " ".repeat(200 << 10);
+                Html(format!("<html><h1>Sign in</h1><style {style}></html>")).into_response()
+            }
             _ => StatusCode::SERVICE_UNAVAILABLE.into_response(),
         }
     }

@@ -4,6 +4,7 @@ use axum::http::HeaderMap;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::metrics::v1::Metric;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
@@ -50,6 +51,25 @@ impl Received {
         };
         let scopes = request.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
         scopes.flat_map(|scope| scope.spans.clone()).collect()
+    }
+
+    /// Returns the scopes of the message.
+    #[must_use]
+    pub fn scopes(&self) -> Vec<InstrumentationScope> {
+        macro_rules! scopes {
+            ($resources:expr, $scopes:ident) => {
+                $resources
+                    .iter()
+                    .flat_map(|resource| &resource.$scopes)
+                    .filter_map(|group| group.scope.clone())
+                    .collect()
+            };
+        }
+        match &self.content {
+            Content::Traces(request) => scopes!(request.resource_spans, scope_spans),
+            Content::Metrics(request) => scopes!(request.resource_metrics, scope_metrics),
+            Content::Logs(request) => scopes!(request.resource_logs, scope_logs),
+        }
     }
 
     /// Returns the log records of the message.

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use integration_tests::child::DrivenProcess;
-use integration_tests::collector::{Collector, Content};
+use integration_tests::collector::{Behaviour, Collector, Content, unused_address};
 use integration_tests::rpc::{call_to_end, request};
 use integration_tests::server::channel_to;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -200,5 +201,71 @@ fn faulty_file_is_an_error() {
         let (driven, ready) = DrivenProcess::start(DRIVEN, &["bare"], [("OTEL_CONFIG_FILE", value)]);
         drop(driven.end());
         assert_eq!(ready, expected);
+    }
+}
+
+#[test]
+fn console_has_a_temporality() {
+    for (temporality, totals) in [("cumulative", ["1", "2"]), ("delta", ["1", "1"])] {
+        let (_directory, path) = file(&format!(
+            "file_format: \"1.0\"\nmeter_provider: {{readers: [{{periodic: {{exporter: {{console: \
+             {{temporality_preference: {temporality}}}}}}}}}]}}"
+        ));
+        let variables = [("OTEL_CONFIG_FILE", path.to_str().unwrap())];
+        let (mut driven, ready) = DrivenProcess::start(DRIVEN, &["bare"], variables);
+        assert_eq!(ready, "ready");
+        for _ in totals {
+            driven.send("counters 1");
+            assert!(driven.send("flush 20000").starts_with("ok "));
+        }
+        let log = driven.end();
+        let found: Vec<&str> = log
+            .iter()
+            .map(|line| line.trim())
+            .filter(|line| line.parse::<u32>().is_ok())
+            .collect();
+        assert_eq!(found[..2], totals, "{temporality}: {log:#?}");
+    }
+}
+
+/// An exporter whose receiver is away takes no time of the others.
+#[test]
+fn exporters_end_at_the_same_time() {
+    let away = format!("http://{}", unused_address());
+    let collector = Collector::start();
+    collector.behave(Behaviour::Slow(Duration::from_millis(500)));
+    let exporters =
+        [&away, &collector.url()].map(|url| format!("{{exporter: {{otlp_grpc: {{endpoint: \"{url}\"}}}}}}"));
+    let [periodic, batch] = ["periodic", "batch"].map(|name| {
+        let parts = exporters.each_ref().map(|exporter| format!("{{{name}: {exporter}}}"));
+        parts.join(", ")
+    });
+    let (_directory, path) = file(&format!(
+        "file_format: \"1.0\"\ntracer_provider: {{processors: [{batch}]}}\nmeter_provider: {{readers: [{periodic}]}}\n\
+         logger_provider: {{processors: [{batch}]}}"
+    ));
+    for command in ["shutdown 2000", "drop"] {
+        let variables = [
+            ("OTEL_CONFIG_FILE", path.to_str().unwrap()),
+            ("RUST_LOG", "off,driven=info"),
+        ];
+        let (mut driven, ready) = DrivenProcess::start(DRIVEN, &["bare"], variables);
+        assert_eq!(ready, "ready");
+        for line in ["spans 2", "logs 1", "counters 3"] {
+            driven.send(line);
+        }
+        let answer = driven.send(command);
+        assert!(
+            command == "drop" || answer.contains(" [2, 3, 1] telemetry was lost: "),
+            "{answer}"
+        );
+        drop(driven.end());
+        let counts = (
+            collector.spans().len(),
+            collector.metrics().len(),
+            collector.log_records().len(),
+        );
+        assert_eq!(counts, (2, 3, 1), "{command}");
+        collector.clear();
     }
 }

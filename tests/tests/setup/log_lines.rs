@@ -99,6 +99,16 @@ fn pretty_lines_have_all_fields() {
     );
 }
 
+/// Records of the `log` crate have targets that are not known at compile time.
+#[test]
+fn pretty_lines_escape_their_target() {
+    let said = said("pretty");
+    assert_eq!(
+        with(&said, "an odd target"),
+        [" INFO tar\\u{202e}get: with an odd target"]
+    );
+}
+
 #[test]
 fn pretty_lines_have_a_shortened_trace_id() {
     let said = said("pretty");
@@ -189,8 +199,11 @@ fn events_have_the_fields_of_enclosing_spans() {
 fn fields_recorded_later_are_in_json() {
     let said = run_logging_service(PROGRAM, "json", []);
     let spans = &said.line("with fields recorded later").unwrap()["spans"];
-    let fields = json!({ "a": 2, "late": "yes", "message": "of a span" });
+    let fields = json!({ "a": 2, "late": "yes\u{202e}", "message": "of a span" });
     assert_eq!(spans, &json!([{ "name": "recorded", "fields": fields }]));
+    let ended = child::run(PROGRAM, &["json"], [("OTEL_LOGS_EXPORTER", "none")]);
+    assert!(ended.stdout.contains(r#""late":"yes\u202e""#), "{}", ended.stdout);
+    assert!(!ended.stdout.contains('\u{202e}'), "{}", ended.stdout);
 }
 
 #[test]

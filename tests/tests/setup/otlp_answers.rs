@@ -14,6 +14,8 @@ use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Identity, Server, ServerTlsConfig};
 
+use crate::config_file::file;
+
 const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
 
 /// Exports two spans, and returns the answers of the flush and of the shutdown, and the log.
@@ -181,5 +183,55 @@ fn port_of_another_protocol() {
         let took: u64 = flushed.split(' ').nth(1).unwrap().parse().unwrap();
         assert!(took < 5000, "it is not tried again: {took} ms");
         assert_eq!(log.len(), 1, "{log:#?}");
+    }
+}
+
+/// The message names the setting that is in force, wherever it was made.
+#[test]
+fn port_of_another_protocol_is_told_with_the_setting_in_force() {
+    let grpc = Collector::start_grpc();
+    let (grpc, http_1) = (grpc.url(), http_1_server());
+    let (_directory, file) = file(&format!(
+        "file_format: \"1.0\"\ntracer_provider: {{processors: [{{batch: {{exporter: {{otlp_http: {{endpoint: {grpc}}}}}}}}}]}}"
+    ));
+    let place = "tracer_provider.processors[0].batch.exporter.otlp_http";
+    let in_code = [format!("endpoint={grpc}"), "protocol=http".to_owned()];
+    for (arguments, variables, expected) in [
+        (
+            &[][..],
+            [("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &*http_1), ("X", "")],
+            "set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf, or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT to the port for gRPC"
+                .to_owned(),
+        ),
+        (
+            &[],
+            [
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", &grpc),
+                ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf"),
+            ],
+            "set OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=grpc, or OTEL_EXPORTER_OTLP_ENDPOINT to the port for HTTP"
+                .to_owned(),
+        ),
+        (
+            &in_code,
+            [("OTEL_EXPORTER_OTLP_ENDPOINT", &http_1), ("X", "")],
+            "set `otlp_protocol` to Protocol::Grpc, or `otlp_endpoint` to the port for HTTP".to_owned(),
+        ),
+        (
+            &[],
+            [("OTEL_CONFIG_FILE", file.to_str().unwrap()), ("X", "")],
+            format!("rename {place} to otlp_grpc, or set {place}.endpoint to the port for HTTP"),
+        ),
+    ] {
+        let arguments: Vec<&str> = ["bare"]
+            .into_iter()
+            .chain(arguments.iter().map(String::as_str))
+            .collect();
+        let others = [("OTEL_METRICS_EXPORTER", "none"), ("OTEL_LOGS_EXPORTER", "none")];
+        let (mut driven, ready) = DrivenProcess::start(DRIVEN, &arguments, variables.into_iter().chain(others));
+        assert_eq!(ready, "ready");
+        driven.send("spans 1");
+        let flushed = driven.send("flush 20000");
+        assert!(flushed.contains(&expected), "{flushed}");
     }
 }

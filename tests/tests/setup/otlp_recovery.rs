@@ -120,13 +120,23 @@ fn receiver_asks_for_a_pause() {
         };
         assert!(second - first >= Duration::from_secs(1), "{:?}", second - first);
 
-        // A pause beyond the timeout is not begun.
-        collector.behave(Behaviour::Throttle(Duration::from_secs(3600)));
+        // A pause beyond the timeout is not begun, however long it is.
+        for pause in [Duration::from_secs(3600), Duration::MAX] {
+            collector.behave(Behaviour::Throttle(pause));
+            driven.send("spans 5");
+            let answer = driven.send("flush 20000");
+            assert!(answer.starts_with("error ") && answer.contains("refused: "), "{answer}");
+            let took: u64 = answer.split(' ').nth(1).unwrap().parse().unwrap();
+            assert!(took < 5000, "{took} ms");
+        }
+        // No pause at all is as long as it would be without the receiver's wish.
+        collector.behave(Behaviour::Throttle(Duration::ZERO));
+        collector.clear();
         driven.send("spans 5");
-        let answer = driven.send("flush 20000");
-        assert!(answer.starts_with("error ") && answer.contains("refused: "), "{answer}");
-        let took: u64 = answer.split(' ').nth(1).unwrap().parse().unwrap();
-        assert!(took < 5000, "{took} ms");
+        let answer = driven.send("flush 1500");
+        assert!(answer.starts_with("error "), "{answer}");
+        let count = collector.wait_for_requests(2).len();
+        assert!(count < 15, "{count} requests");
     }
 }
 

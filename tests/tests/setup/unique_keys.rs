@@ -29,6 +29,17 @@ fn last_value_wins() {
     assert!(answer.starts_with("ok "), "{answer}");
     drop(driven.end());
 
+    let scopes: Vec<_> = collector
+        .received()
+        .into_iter()
+        .flat_map(|received| received.scopes())
+        .collect();
+    let scopes: Vec<_> = scopes.iter().filter(|scope| !scope.attributes.is_empty()).collect();
+    assert_eq!(scopes.len(), 2, "of spans and of metrics");
+    for scope in scopes {
+        assert_eq!(values(&scope.attributes, "my"), [Value::IntValue(2)]);
+    }
+
     let spans = collector.spans();
     let span = |name: &str| spans.iter().find(|span| span.name == name).unwrap();
     assert_eq!(values(&span("set twice").attributes, "my"), [Value::IntValue(2)]);

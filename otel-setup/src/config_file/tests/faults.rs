@@ -1,5 +1,6 @@
 //! Errors and warnings about faulty files.
 
+use super::super::check::report;
 use super::{load, parse};
 use crate::env::Env;
 use crate::signal::Signal;
@@ -92,8 +93,29 @@ fn faulty_files_are_errors_that_name_the_place() {
             "otel.yaml:2: tracer_provider lacks the required property `processors`; it has limits, procesors",
         ),
         (
-            "file_format: \"1.0\"\n\"a\\e[31mb\\u202ec\\\"\": 1",
-            "otel.yaml:2: a\\u{1b}[31mb\\u{202e}c\" is not a known property",
+            "file_format: \"1.0\"\nresource: {\"a\\e[31mb\\u202ec\\\"\": 1}",
+            "otel.yaml:2: resource.a\\u{1b}[31mb\\u{202e}c\" is not a known property",
+        ),
+        (
+            "file_format: \"1.0\"\nlog_level: loud",
+            "otel.yaml:2: log_level is \"loud\", but must be one of trace, trace2,",
+        ),
+        (
+            "file_format: \"1.0\"\nlog_level: 9",
+            "otel.yaml:2: log_level must be a string",
+        ),
+        (
+            "file_format: \"1.0\"\npropagator: {composite: [{b3: }, {b4: }]}",
+            "otel.yaml:2: propagator.composite[1].b4 is not a propagator that is supported here; supported are \
+             tracecontext, baggage, b3, b3multi, jaeger, ottrace, gcp, grpc-trace-bin, xray",
+        ),
+        (
+            "file_format: \"1.0\"\npropagator: {composite_list: \"b3,b4\"}",
+            "otel.yaml:2: propagator.composite_list has \"b4\", which is not a propagator that is supported here",
+        ),
+        (
+            "file_format: \"1.0\"\npropagator: {composite_list: \"b3,none\"}",
+            "otel.yaml:2: propagator.composite_list has \"none\" beside others",
         ),
         (&traces("{}"), &format!("{exporter} must have exactly one property")),
         (
@@ -112,6 +134,14 @@ fn faulty_files_are_errors_that_name_the_place() {
             &format!("{exporter}.otlp_http.encoding is \"json\", but must be one of protobuf"),
         ),
         (
+            &traces("{otlp_http: {headers: [{name: a, value: b}, {name: \"a,b\", value: c}]}}"),
+            &format!("{exporter}.otlp_http.headers[1] is an invalid or reserved header"),
+        ),
+        (
+            &traces("{otlp_grpc: {headers: [{name: Content-Type, value: x}]}}"),
+            &format!("{exporter}.otlp_grpc.headers[0] is an invalid or reserved header"),
+        ),
+        (
             &traces("{otlp_http: {timeout: -1}}"),
             &format!("{exporter}.otlp_http.timeout must be at least 0"),
         ),
@@ -127,6 +157,62 @@ fn faulty_files_are_errors_that_name_the_place() {
     ] {
         let error = parse(text).err().unwrap_or_else(|| panic!("{text} is accepted"));
         assert!(error.starts_with(expected), "{error}");
+    }
+}
+
+/// The schema allows other properties at the root, where files keep their anchors.
+#[test]
+fn unknown_properties_of_the_root_are_ignored() {
+    let config = load(
+        "file_format: \"1.0\"\nx-exporter: &exporter {otlp_grpc: {endpoint: \"http://c:1\"}}\n\
+         tracer_provider: {processors: [{batch: {exporter: *exporter}}]}\nmeter_providr: {}",
+    );
+    assert_eq!(config.traces.as_ref().unwrap().pipelines.len(), 1);
+    assert_eq!(
+        config.into_warnings(),
+        ["otel.yaml:4: meter_providr is not a known property; ignoring it"]
+    );
+}
+
+/// Values that are valid for the schema, but not for the setup, are told with their place.
+#[test]
+fn values_that_are_ignored_are_told() {
+    const EXPORTER: &str = "exporter: {otlp_grpc: }";
+    for (section, expected) in [
+        (
+            "resource: {attributes: [{name: service.name, value: \" \"}]}".to_owned(),
+            "otel.yaml:2: resource.attributes[0] is no name of a service; ignoring it",
+        ),
+        (
+            "resource: {attributes_list: \"service.name=\"}".to_owned(),
+            "otel.yaml:2: resource.attributes_list has no name of a service in service.name; ignoring it",
+        ),
+        (
+            format!("tracer_provider: {{processors: [{{batch: {{max_queue_size: 100000, {EXPORTER}}}}}]}}"),
+            "tracer_provider.processors[0].batch.max_queue_size=\"100000\" is greater than 65536; using 65536",
+        ),
+        (
+            format!("logger_provider: {{processors: [{{batch: {{max_export_batch_size: 4096, {EXPORTER}}}}}]}}"),
+            "logger_provider.processors[0].batch.max_export_batch_size=\"4096\" is greater than \
+             logger_provider.processors[0].batch.max_queue_size; using 2048",
+        ),
+        (
+            format!(
+                "attribute_limits: {{attribute_count_limit: 4294967296}}\n\
+                 tracer_provider: {{processors: [{{batch: {{{EXPORTER}}}}}]}}"
+            ),
+            "attribute_limits.attribute_count_limit=\"4294967296\" is not a valid number; using 128",
+        ),
+        (
+            "meter_provider: {readers: [{pull: {exporter: {prometheus/development: {without_scope_info: true}}}}]}"
+                .to_owned(),
+            "otel.yaml:2: meter_provider.readers[0].pull.exporter.prometheus/development.without_scope_info is not \
+             supported by OpenTelemetry's SDK for Rust; ignoring it",
+        ),
+    ] {
+        let config = load(&format!("file_format: \"1.0\"\n{section}"));
+        let report = report(config).unwrap();
+        assert_eq!(report.warnings(), [expected], "{section}");
     }
 }
 

@@ -84,7 +84,7 @@ fn resource_and_propagators() {
             "team=String(Owned(\"from the list\"))",
         ]
     );
-    assert_eq!(config.propagators, "tracecontext,baggage,b3,b3multi,jaeger,xray");
+    assert_eq!(config.propagators, "tracecontext,baggage,b3,b3multi,jaeger,ottrace");
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn metrics() {
     assert_eq!(env.text("OTEL_METRICS_EXEMPLAR_FILTER").unwrap(), "always_on");
     let strategy = metrics.prometheus.translation_strategy;
     assert_eq!(strategy, Some(crate::TranslationStrategy::NoTranslation));
-    assert_eq!(metrics.views.len(), 8);
+    assert_eq!(metrics.views.len(), 9);
     assert_eq!(config.into_warnings(), [""; 0]);
 }
 

@@ -60,6 +60,10 @@ impl Proxy {
                 return None;
             }
         };
+        if excluded.split(',').any(|entry| entry.trim() == "*") {
+            return None;
+        }
+        let excluded = without_ports(&excluded, endpoint);
         let intercept = Matcher::builder().all(&*url).no(excluded).build().intercept(endpoint)?;
         Some(Proxy { intercept, kind })
     }
@@ -75,6 +79,30 @@ impl Proxy {
     fn forwards(&self, endpoint: &Uri) -> bool {
         self.kind == Kind::Http && endpoint.scheme_str() == Some("http")
     }
+}
+
+/// Returns the list of hosts without brackets and ports, and without hosts at other ports.
+fn without_ports(list: &str, endpoint: &Uri) -> String {
+    let default = if endpoint.scheme_str() == Some("https") {
+        443
+    } else {
+        80
+    };
+    let port = endpoint.port_u16().unwrap_or(default);
+    let entries = list.split(',').filter_map(|entry| {
+        let entry = entry.trim();
+        let (host, at) = match entry.rsplit_once(':') {
+            // An IPv6 address without brackets has more than one colon.
+            Some((host, at)) if host.ends_with(']') || !host.contains(':') => (host, at.parse().ok()),
+            _ => (entry, None),
+        };
+        let host = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'))
+            .unwrap_or(host);
+        at.is_none_or(|at: u16| at == port).then_some(host)
+    });
+    entries.collect::<Vec<_>>().join(",")
 }
 
 /// Returns whether a host is this one.
@@ -126,6 +154,30 @@ mod tests {
         ] {
             let (proxy, warnings) = proxy(&format!("http://{host}:4317"), variables);
             assert_eq!((proxy.is_some(), warnings), (has_proxy, vec![]), "{host}");
+        }
+    }
+
+    #[test]
+    fn entries_without_a_proxy_have_many_forms() {
+        for (excluded, host, has_proxy) in [
+            ("*", "10.1.2.3", false),
+            ("x, *", "[2001:db8::1]", false),
+            ("*", "inner.test", false),
+            (".inner.test", "inner.test", false),
+            (".inner.test", "c.INNER.test", false),
+            (".inner.test", "dinner.test", true),
+            ("inner.test:4317", "c.inner.test", false),
+            ("inner.test:4318", "inner.test", true),
+            ("10.1.2.3:4317", "10.1.2.3", false),
+            ("10.1.2.3:80", "10.1.2.3", true),
+            ("[2001:db8::1]", "[2001:db8::1]", false),
+            ("[2001:db8::1]:4317", "[2001:db8::1]", false),
+            ("[2001:db8::1]:80", "[2001:db8::1]", true),
+            ("2001:db8::/32", "[2001:db8::1]", false),
+        ] {
+            let variables = [("HTTP_PROXY", "http://p:1"), ("NO_PROXY", excluded)];
+            let (proxy, warnings) = proxy(&format!("http://{host}:4317"), variables);
+            assert_eq!((proxy.is_some(), warnings), (has_proxy, vec![]), "{excluded} {host}");
         }
     }
 
