@@ -20,6 +20,8 @@ use crate::fork_check::FORKED;
 #[cfg(any(feature = "prometheus", feature = "zpages"))]
 use crate::http_server::Endpoint;
 use crate::shutdown::{ShutdownOnce, deadline_after, job, run_all, timeout_message};
+#[cfg(feature = "zpages")]
+use crate::zpages::Served;
 
 /// The providers of the signals. A signal without an exporter has none.
 #[derive(Debug, Default)]
@@ -40,7 +42,7 @@ pub(crate) struct Providers {
     pub(crate) zpages_address: Option<SocketAddr>,
     /// The server of the zPages, until the shutdown.
     #[cfg(feature = "zpages")]
-    pub(crate) zpages: Mutex<Option<Endpoint>>,
+    pub(crate) zpages: Mutex<Option<Served>>,
     pub(crate) shutdown: ShutdownOnce,
 }
 
@@ -67,7 +69,7 @@ impl Providers {
             #[cfg(feature = "prometheus")]
             prometheus: Mutex::new(builder.prometheus.endpoint.take()),
             #[cfg(feature = "zpages")]
-            zpages_address: zpages.as_ref().map(|endpoint| endpoint.address),
+            zpages_address: zpages.as_ref().map(|served| served.endpoint.address),
             #[cfg(feature = "zpages")]
             zpages: Mutex::new(zpages),
             ..Providers::default()
@@ -78,12 +80,21 @@ impl Providers {
     #[cfg(any(feature = "prometheus", feature = "zpages"))]
     pub(crate) fn log_chosen_ports(&self) {
         #[cfg(feature = "prometheus")]
-        if let Some(address) = chosen(&self.prometheus) {
+        if let Some(address) = chosen(&self.prometheus, |endpoint| endpoint) {
             tracing::info!(target: "otel_setup", "Prometheus can scrape http://{address}/metrics");
         }
         #[cfg(feature = "zpages")]
-        if let Some(address) = chosen(&self.zpages) {
+        if let Some(address) = chosen(&self.zpages, |served| &served.endpoint) {
             tracing::info!(target: "otel_setup", "the zPages are at http://{address}/debug/tracez");
+        }
+    }
+
+    /// Lets the zPages show all calls from now on. That cannot be taken back.
+    #[cfg(feature = "zpages")]
+    pub(crate) fn observe_calls(&self) {
+        let served = self.zpages.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(served) = &*served {
+            served.observe_calls();
         }
     }
 
@@ -159,10 +170,11 @@ impl Providers {
 
 /// Returns the address of a server if the system has chosen its port.
 #[cfg(any(feature = "prometheus", feature = "zpages"))]
-fn chosen(endpoint: &Mutex<Option<Endpoint>>) -> Option<SocketAddr> {
-    let endpoint = endpoint.lock().unwrap_or_else(PoisonError::into_inner);
-    endpoint
+fn chosen<S>(served: &Mutex<Option<S>>, endpoint: impl FnOnce(&S) -> &Endpoint) -> Option<SocketAddr> {
+    let served = served.lock().unwrap_or_else(PoisonError::into_inner);
+    served
         .as_ref()
+        .map(endpoint)
         .filter(|endpoint| endpoint.chose_port)
         .map(|endpoint| endpoint.address)
 }

@@ -9,8 +9,8 @@ use opentelemetry_sdk::metrics::reader::MetricReader;
 use crate::builder::Builder;
 use crate::env::Env;
 use crate::error::InitError;
-use crate::http_server::Endpoint;
 use crate::telemetry::Telemetry;
+use crate::zpages::Served;
 
 impl Builder {
     /// Serves the [zPages](crate::docs::zpages) at this address: `/debug/tracez`, which shows the
@@ -73,7 +73,7 @@ impl Builder {
         self.zpages.add_reader(provider, shared)
     }
 
-    pub(crate) fn serve_zpages(&mut self, env: &Env) -> Result<Option<Endpoint>, InitError> {
+    pub(crate) fn serve_zpages(&mut self, env: &Env) -> Result<Option<Served>, InitError> {
         #[cfg(feature = "prometheus")]
         let scrapes = self.prometheus.endpoint.as_ref();
         #[cfg(not(feature = "prometheus"))]

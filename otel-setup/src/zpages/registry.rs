@@ -14,7 +14,7 @@ use crate::zpages::budget::Budget;
 use crate::zpages::contents::Contents;
 use crate::zpages::log_line::LogLine;
 use crate::zpages::row::{Bucket, Row};
-use crate::zpages::rows::Rows;
+use crate::zpages::rows::{Origin, Rows};
 use crate::zpages::running::{Ended, Running, RunningSpans};
 use crate::zpages::sample::Sample;
 use crate::zpages::size;
@@ -24,7 +24,7 @@ use crate::zpages::start::{Call, Start};
 ///
 /// Spans write here when they start and end. Pages take copies: nothing waits while one is drawn.
 #[derive(Debug)]
-pub(super) struct Registry {
+pub(crate) struct Registry {
     pub(super) rows: Rows,
     running: RunningSpans,
     /// The running spans beyond the room of the table.
@@ -130,6 +130,7 @@ impl Registry {
     /// Lets another second pass, after which buckets that are full get new samples.
     pub(super) fn tick(&self) {
         self.seconds.fetch_add(1, Ordering::Relaxed);
+        self.running.share_contents();
     }
 
     /// Returns the running spans that have details, the oldest first.
@@ -147,7 +148,7 @@ impl Registry {
 
 impl CallObserver for Registry {
     fn method(&'static self, name: &'static str, kind: SpanKind) -> Box<dyn MethodObserver> {
-        let row = self.rows.named(&name.into(), &kind, true, &self.budget.rows);
+        let row = self.rows.named(&name.into(), &kind, Origin::Method, &self.budget.rows);
         let registry = self;
         Box::new(Method {
             registry,
@@ -159,7 +160,7 @@ impl CallObserver for Registry {
 
     fn start(&self, name: &str, kind: SpanKind, call: StartedCall<'_>) {
         let name = name.to_owned().into();
-        let row = self.rows.named(&name, &kind, true, &self.budget.rows);
+        let row = self.rows.named(&name, &kind, Origin::Path, &self.budget.rows);
         self.start_call(row, name, kind, call);
     }
 
@@ -168,8 +169,9 @@ impl CallObserver for Registry {
     }
 
     fn discard(&self, span: SpanId) {
-        if let Some(ended) = self.running.end(span) {
-            ended.row.end();
+        match self.running.end(span) {
+            Some(ended) => ended.row.end(),
+            None => _ = self.uncounted.fetch_sub(1, Ordering::Relaxed),
         }
     }
 }

@@ -105,7 +105,13 @@ impl Row {
     #[inline]
     pub(super) fn is(&self, name: &str, kind: &SpanKind) -> bool {
         // Most names of methods are in one place, which need not be read.
-        (std::ptr::eq::<str>(self.name.as_ref(), name) || *self.name == *name) && self.kind == *kind
+        (std::ptr::eq::<str>(self.name.as_ref(), name) || *self.name == *cut(name)) && self.kind == *kind
+    }
+
+    /// Returns the number of spans that run now.
+    #[inline]
+    pub(super) fn running(&self) -> i64 {
+        self.running.load(Ordering::Relaxed)
     }
 
     #[inline]
@@ -154,12 +160,22 @@ impl Row {
         self.bytes.fetch_add(sample.bytes, Ordering::Relaxed);
         kept.samples.push_back((bucket, sample));
         if count + 1 >= MAX_SAMPLES {
-            let counted = match bucket {
-                Bucket::Latency(index) => &self.latencies[index],
-                Bucket::Failure(index) => &kept.failures[index].1,
-            };
-            counted.next_sample.store(second + 1, Ordering::Relaxed);
+            self.pause_in(&kept, bucket, second);
         }
+    }
+
+    /// Lets a bucket get no other sample in this second.
+    #[cold]
+    pub(super) fn pause(&self, bucket: Bucket, second: u64) {
+        self.pause_in(&self.kept(), bucket, second);
+    }
+
+    fn pause_in(&self, kept: &Kept, bucket: Bucket, second: u64) {
+        let counted = match bucket {
+            Bucket::Latency(index) => &self.latencies[index],
+            Bucket::Failure(index) => &kept.failures[index].1,
+        };
+        counted.next_sample.store(second + 1, Ordering::Relaxed);
     }
 
     /// Removes the oldest sample of the bucket that has most, and returns whether there was one.

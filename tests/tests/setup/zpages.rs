@@ -9,7 +9,7 @@ use examples::helloworld::{HelloReply, HelloRequest};
 use integration_tests::http;
 use integration_tests::kinds::server_stream_client::ServerStreamClient;
 use integration_tests::kinds::unary_client::UnaryClient;
-use integration_tests::own_process::in_own_process_async;
+use integration_tests::own_process::{in_own_process, in_own_process_async};
 use integration_tests::scripted::{Annotated, ScriptedService};
 use integration_tests::server::{RunningServer, TIMEOUT, serve};
 use opentelemetry::trace::{Span, Tracer, get_active_span};
@@ -41,7 +41,11 @@ impl Pages {
             .log_exporters([])
             .stdout_logs(StdoutLogs::Off)
             .zpages_address("127.0.0.1:0".parse().unwrap());
-        let telemetry = configure(setup).init().unwrap();
+        Pages::of(configure(setup))
+    }
+
+    pub(crate) fn of(setup: Builder) -> Self {
+        let telemetry = setup.init().unwrap();
         Pages {
             address: telemetry.zpages_address().unwrap(),
             telemetry,
@@ -350,6 +354,21 @@ fn samples_of_a_busy_name_leave_those_of_a_rare_one() {
         // 15,000 bytes are for samples.
         assert!((4..=7).contains(&total), "{busy:?}");
         assert_eq!(succeeded(&pages.row("busy 0", "internal")), 100);
+    });
+}
+
+#[test]
+fn names_longer_than_a_row_keeps_have_a_row_of_their_own() {
+    in_own_process(|| {
+        let pages = Pages::start();
+        let tracer = global::tracer("app");
+        let (name, kept) = ("é".repeat(150), "é".repeat(128));
+        let open = [(); 2].map(|()| tracer.start(name.clone()));
+        assert_eq!(pages.row(&kept, "internal")["running"], 2);
+        drop(open);
+        let row = pages.row(&kept, "internal");
+        assert_eq!((&row["running"], succeeded(&row)), (&json!(0), 2));
+        assert_eq!(pages.json("/debug/tracez.json")["total"], 1);
     });
 }
 
