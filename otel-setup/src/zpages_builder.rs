@@ -33,8 +33,10 @@ impl Builder {
     ///     # .metric_exporters([])
     ///     # .log_exporters([])
     ///     .init()?;
-    /// let address = telemetry.zpages_address().expect("they are served");
-    /// println!("http://{address}/debug/tracez");
+    /// // None with `OTEL_SDK_DISABLED=true`.
+    /// if let Some(address) = telemetry.zpages_address() {
+    ///     println!("http://{address}/debug/tracez");
+    /// }
     /// # Ok(())
     /// # }
     /// ```
@@ -53,7 +55,7 @@ impl Builder {
         self
     }
 
-    /// Answers requests for the zPages that name this host, such as `greeter.example`.
+    /// Answers requests for the zPages that name this host, such as `greeter.example`, with any port.
     ///
     /// Other requests are answered only if their header `Host` is an IP address, `localhost` or a
     /// name below it. Otherwise a web page of a stranger could read them by [DNS

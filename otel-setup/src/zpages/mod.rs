@@ -151,7 +151,7 @@ impl Zpages {
             Some(scrapes) => scrapes.clone(),
             None => listen(&place)?,
         };
-        if !endpoint.address.ip().is_loopback() {
+        if !endpoint.address.ip().to_canonical().is_loopback() {
             env.warn_unset(
                 &place.setting,
                 "is not a loopback address: everyone who reaches it can read attributes of spans and log lines",

@@ -1,11 +1,13 @@
 //! Everything that the pages know of spans.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 
-use opentelemetry::InstrumentationScope;
 use opentelemetry::trace::{SpanId, SpanKind, TraceId};
+use opentelemetry::{InstrumentationScope, Key};
+use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::SdkLogRecord;
 use opentelemetry_sdk::trace::SpanData;
 use otel_runtime::observer::{CallObserver, MethodObserver, StartedCall};
@@ -32,6 +34,8 @@ pub(crate) struct Registry {
     /// A clock of whole seconds, for the samples.
     seconds: AtomicU64,
     pub(super) budget: &'static Budget,
+    pub(super) started: SystemTime,
+    service: OnceLock<String>,
 }
 
 impl Registry {
@@ -45,7 +49,22 @@ impl Registry {
             uncounted: AtomicI64::new(0),
             seconds: AtomicU64::new(0),
             budget,
+            started: SystemTime::now(),
+            service: OnceLock::new(),
         }))
+    }
+
+    /// Takes the name of the service, unless it is that of a service without one.
+    pub(super) fn set_resource(&self, resource: &Resource) {
+        let name = resource.get(&Key::from_static_str("service.name"));
+        let name = name.map(|name| name.as_str().into_owned());
+        if let Some(name) = name.filter(|name| !name.starts_with("unknown_service")) {
+            let _ = self.service.set(name);
+        }
+    }
+
+    pub(super) fn service(&self) -> Option<&str> {
+        self.service.get().map(String::as_str)
     }
 
     /// Adds a span that starts, of which this is a copy.

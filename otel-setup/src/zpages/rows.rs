@@ -143,8 +143,11 @@ impl Rows {
         all.get(id).copied()
     }
 
-    /// Keeps a sample. If there is no room, the row with the largest samples loses its oldest one, and
-    /// the bucket gets no other sample in this second.
+    /// Keeps a sample. If there is no room, the largest share of it loses a sample, and the bucket gets
+    /// no other one in this second.
+    ///
+    /// Failures of RPCs, other RPCs, failures of other spans, and other spans have a quarter each,
+    /// and more while the others need less.
     #[cold]
     pub(super) fn keep(&self, row: &'static Row, bucket: Bucket, sample: Sample, second: u64, pool: &Pool) {
         // Each round frees a sample. Other threads may be faster to take its room.
@@ -154,16 +157,28 @@ impl Rows {
                 return;
             }
             row.pause(bucket, second);
-            let all = self.all();
-            let size = |other: &Row| {
-                let own = if std::ptr::eq(other, row) { sample.bytes } else { 0 };
-                other.sample_bytes() + own
-            };
-            let largest = all.iter().max_by_key(|other| size(other));
-            if !largest.is_some_and(|largest| largest.evict(pool)) {
+            if !self.evict(row, bucket, sample.bytes, pool) {
                 return;
             }
         }
+    }
+
+    /// Removes the oldest sample of the row that has most, in the quarter that has most, as if a new
+    /// sample was kept. Returns whether there was one.
+    fn evict(&self, row: &'static Row, bucket: Bucket, bytes: usize, pool: &Pool) -> bool {
+        let all = self.all();
+        let size = |other: &Row, is_failure| {
+            let is_new = std::ptr::eq(other, row) && bucket.is_failure() == is_failure;
+            other.sample_bytes(is_failure) + if is_new { bytes } else { 0 }
+        };
+        let quarters = [(true, true), (true, false), (false, true), (false, false)].map(|(is_rpc, is_failure)| {
+            let rows = all.iter().filter(move |row| row.is_rpc == is_rpc);
+            let sizes = rows.map(|row| (size(row, is_failure), *row));
+            let whole: usize = sizes.clone().map(|(size, _)| size).sum();
+            (whole, is_failure, sizes.max_by_key(|(size, _)| *size))
+        });
+        let largest = quarters.into_iter().max_by_key(|(whole, ..)| *whole);
+        largest.is_some_and(|(_, is_failure, row)| row.is_some_and(|(_, row)| row.evict(is_failure, pool)))
     }
 }
 

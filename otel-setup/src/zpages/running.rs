@@ -1,13 +1,11 @@
 //! The spans that run now.
 
 use std::mem::size_of;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry_sdk::trace::SpanData;
-use otel_runtime::observer::Messages;
 
 use crate::zpages::budget::{Budget, Pool};
 use crate::zpages::contents::{self, Contents};
@@ -261,13 +259,8 @@ impl Running {
         self.start.span()
     }
 
-    pub(super) fn peer(&self) -> Option<SocketAddr> {
-        self.start.peer()
-    }
-
-    /// Returns the messages of an RPC, if they are counted.
-    pub(super) fn messages(&self) -> Option<&Messages> {
-        self.start.messages()
+    pub(super) fn start(&self) -> &Start {
+        &self.start
     }
 
     /// Returns the contents of the first span above, or its own if it is the first.

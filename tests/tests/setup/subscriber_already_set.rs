@@ -62,7 +62,12 @@ fn init_fails_and_installs_nothing() {
 fn the_setup_after_a_failed_one_shows_running_rpcs() {
     in_own_process_async(async {
         tracing::subscriber::set_global_default(tracing_subscriber::registry()).unwrap();
-        let setup = || otel_setup::builder().trace_exporters([]).metric_exporters([]).log_exporters([]);
+        let setup = || {
+            otel_setup::builder()
+                .trace_exporters([])
+                .metric_exporters([])
+                .log_exporters([])
+        };
         let setup = || setup().zpages_address("127.0.0.1:0".parse().unwrap());
         setup().init().unwrap_err();
         let pages = Pages::of(setup().without_subscriber());

@@ -8,7 +8,7 @@ use integration_tests::own_process::{in_own_process, in_own_process_async};
 use integration_tests::scripted::ScriptedService;
 use integration_tests::server::{TIMEOUT, serve_with};
 use opentelemetry::trace::{Span, Status, TraceContextExt, Tracer};
-use opentelemetry::{Context, global};
+use opentelemetry::{Context, KeyValue, global};
 use otel_runtime::ServerLayer;
 use serde_json::{Value, json};
 use tonic::Request;
@@ -86,7 +86,10 @@ fn names_that_anyone_invents_leave_room_for_methods() {
             let path = format!("/evil.Service{number}/Call").parse().unwrap();
             unknown.ready().await.unwrap();
             let codec = ProstCodec::<Message, Message>::default();
-            unknown.unary(Request::new(Message::from("a")), path, codec).await.unwrap_err();
+            unknown
+                .unary(Request::new(Message::from("a")), path, codec)
+                .await
+                .unwrap_err();
         }
         let tracer = global::tracer("app");
         for number in 0..200 {
@@ -103,3 +106,21 @@ fn names_that_anyone_invents_leave_room_for_methods() {
     });
 }
 
+#[test]
+fn samples_of_many_names_leave_those_of_failures() {
+    in_own_process(|| {
+        let pages = Pages::with(|setup| setup.zpages_memory_limit(200_000));
+        let tracer = global::tracer("app");
+        let mut failing = tracer.start("failing");
+        failing.set_attribute(KeyValue::new("text", "a long text ".repeat(200)));
+        failing.set_status(Status::error(""));
+        failing.end();
+        // 30,000 bytes are for samples.
+        for number in 0..100 {
+            tracer.start(format!("job {number}")).end();
+        }
+        let row = pages.row("failing", "internal");
+        let failures = pages.json(&format!("/debug/tracez.json?row={}&show=failure-error", row["row"]));
+        assert_eq!(failures["samples"].as_array().unwrap().len(), 1);
+    });
+}

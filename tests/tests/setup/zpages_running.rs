@@ -86,6 +86,14 @@ fn running_rpcs_have_their_peer_and_their_messages() {
             "{:?}",
             texts(&html, "article p")
         );
+        let row = pages.row(name, "client");
+        let html = pages.html(&format!("/debug/tracez?row={}&show=running", row["row"]));
+        let so_far = format!("To {address} · Messages received: 1 · Messages sent: 1");
+        assert!(
+            texts(&html, "article p").contains(&so_far),
+            "{:?}",
+            texts(&html, "article p")
+        );
         service.release();
         next.await.unwrap();
 
@@ -204,9 +212,7 @@ fn a_call_that_starts_anew_beyond_the_room_of_the_table_is_not_counted_for_ever(
         let before = uncounted(&pages);
         assert!(before > 1000, "{before}");
         client.call(Message::from("a")).await.unwrap();
-        pages
-            .row_when("kinds.Unary/Call", "server", |row| !row.is_null())
-            .await;
+        pages.row_when("kinds.Unary/Call", "server", |row| !row.is_null()).await;
         assert_eq!(uncounted(&pages), before);
         drop(open);
         assert_eq!(uncounted(&pages), 0);
