@@ -82,6 +82,8 @@ fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
 
     // The globals come last: an error above leaves them unchanged.
     IS_SET_UP.fetch_or(providers.process.is_some(), Ordering::Relaxed);
+    #[cfg(feature = "zpages")]
+    providers.observe_calls();
     let propagator_warning = set_globals(&providers, &source, builder.set_propagator.take());
     for warning in source.into_warnings().into_iter().chain(propagator_warning) {
         log_warning(&warning);

@@ -23,6 +23,8 @@ use crate::http_server::Endpoint;
 use crate::parts::{Part, Parts};
 use crate::shutdown::{Job, ShutdownOnce, deadline_after, job, run_all, timeout_message};
 use crate::signal::Signal;
+#[cfg(feature = "zpages")]
+use crate::zpages::Served;
 
 /// The providers of the signals. A signal without an exporter has none.
 #[derive(Debug, Default)]
@@ -45,7 +47,7 @@ pub(crate) struct Providers {
     pub(crate) zpages_address: Option<SocketAddr>,
     /// The server of the zPages, until the shutdown.
     #[cfg(feature = "zpages")]
-    pub(crate) zpages: Mutex<Option<Endpoint>>,
+    pub(crate) zpages: Mutex<Option<Served>>,
     pub(crate) shutdown: ShutdownOnce,
 }
 
@@ -73,7 +75,7 @@ impl Providers {
             #[cfg(feature = "prometheus")]
             prometheus: Mutex::new(builder.prometheus.endpoint.take()),
             #[cfg(feature = "zpages")]
-            zpages_address: zpages.as_ref().map(|endpoint| endpoint.address),
+            zpages_address: zpages.as_ref().map(|served| served.endpoint.address),
             #[cfg(feature = "zpages")]
             zpages: Mutex::new(zpages),
             ..Providers::default()
@@ -84,12 +86,21 @@ impl Providers {
     #[cfg(any(feature = "prometheus", feature = "zpages"))]
     pub(crate) fn log_chosen_ports(&self) {
         #[cfg(feature = "prometheus")]
-        if let Some(address) = chosen(&self.prometheus) {
+        if let Some(address) = chosen(&self.prometheus, |endpoint| endpoint) {
             tracing::info!(target: "otel_setup", "Prometheus can scrape http://{address}/metrics");
         }
         #[cfg(feature = "zpages")]
-        if let Some(address) = chosen(&self.zpages) {
+        if let Some(address) = chosen(&self.zpages, |served| &served.endpoint) {
             tracing::info!(target: "otel_setup", "the zPages are at http://{address}/debug/tracez");
+        }
+    }
+
+    /// Lets the zPages show all calls from now on. That cannot be taken back.
+    #[cfg(feature = "zpages")]
+    pub(crate) fn observe_calls(&self) {
+        let served = self.zpages.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(served) = &*served {
+            served.observe_calls();
         }
     }
 
@@ -202,10 +213,11 @@ impl Providers {
 
 /// Returns the address of a server if the system has chosen its port.
 #[cfg(any(feature = "prometheus", feature = "zpages"))]
-fn chosen(endpoint: &Mutex<Option<Endpoint>>) -> Option<SocketAddr> {
-    let endpoint = endpoint.lock().unwrap_or_else(PoisonError::into_inner);
-    endpoint
+fn chosen<S>(served: &Mutex<Option<S>>, endpoint: impl FnOnce(&S) -> &Endpoint) -> Option<SocketAddr> {
+    let served = served.lock().unwrap_or_else(PoisonError::into_inner);
+    served
         .as_ref()
+        .map(endpoint)
         .filter(|endpoint| endpoint.chose_port)
         .map(|endpoint| endpoint.address)
 }

@@ -9,8 +9,8 @@ use opentelemetry_sdk::metrics::reader::MetricReader;
 use crate::builder::Builder;
 use crate::env::Env;
 use crate::error::InitError;
-use crate::http_server::Endpoint;
 use crate::telemetry::Telemetry;
+use crate::zpages::Served;
 
 impl Builder {
     /// Serves the [zPages](crate::docs::zpages) at this address: `/debug/tracez`, which shows the
@@ -33,8 +33,10 @@ impl Builder {
     ///     # .metric_exporters([])
     ///     # .log_exporters([])
     ///     .init()?;
-    /// let address = telemetry.zpages_address().expect("they are served");
-    /// println!("http://{address}/debug/tracez");
+    /// // None with `OTEL_SDK_DISABLED=true`.
+    /// if let Some(address) = telemetry.zpages_address() {
+    ///     println!("http://{address}/debug/tracez");
+    /// }
     /// # Ok(())
     /// # }
     /// ```
@@ -53,7 +55,7 @@ impl Builder {
         self
     }
 
-    /// Answers requests for the zPages that name this host, such as `greeter.example`.
+    /// Answers requests for the zPages that name this host, such as `greeter.example`, with any port.
     ///
     /// Other requests are answered only if their header `Host` is an IP address, `localhost` or a
     /// name below it. Otherwise a web page of a stranger could read them by [DNS
@@ -73,7 +75,7 @@ impl Builder {
         self.zpages.add_reader(provider, shared)
     }
 
-    pub(crate) fn serve_zpages(&mut self, env: &Env) -> Result<Option<Endpoint>, InitError> {
+    pub(crate) fn serve_zpages(&mut self, env: &Env) -> Result<Option<Served>, InitError> {
         #[cfg(feature = "prometheus")]
         let scrapes = self.prometheus.endpoint.as_ref();
         #[cfg(not(feature = "prometheus"))]

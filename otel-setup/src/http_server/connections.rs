@@ -25,6 +25,10 @@ const MAX_CONNECTIONS: usize = 32;
 /// idle connection was closed.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The bytes of the head of a request. The longest one is that of a browser with many cookies of
+/// other servers on this host.
+const MAX_HEAD: usize = 64 * 1024;
+
 /// The pause after a failure to accept, usually because the process has no free file descriptor.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
@@ -74,6 +78,7 @@ async fn serve(stream: TcpStream, sites: Arc<Sites>, is_known: Arc<AtomicBool>) 
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), service);
     // The peer's errors are of no interest here.
     let _ = connection.await;

@@ -4,12 +4,15 @@ use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
-use http::header::ALLOW;
+use http::header::{ALLOW, CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use http_body_util::Full;
 
 use crate::http_server::response;
+
+/// The policy of responses that need nothing beside themselves.
+const POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Pages that belong together.
 pub(crate) trait Site: Debug + Send + Sync {
@@ -40,6 +43,16 @@ impl Sites {
     }
 
     pub(super) fn respond(&self, request: &Parts) -> Response<Full<Bytes>> {
+        let mut response = self.page(request);
+        let headers = response.headers_mut();
+        response::insert(headers, X_CONTENT_TYPE_OPTIONS, "nosniff");
+        if !headers.contains_key(CONTENT_SECURITY_POLICY) {
+            response::insert(headers, CONTENT_SECURITY_POLICY, POLICY);
+        }
+        response
+    }
+
+    fn page(&self, request: &Parts) -> Response<Full<Bytes>> {
         let sites = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
         let links = sites.iter().flat_map(|site| site.links());
         let path = request.uri.path();
@@ -66,7 +79,9 @@ impl Sites {
 
 /// Returns the page at `/`. All of its parts are constants.
 fn index<'l>(links: impl Iterator<Item = &'l Link>) -> String {
-    let mut page = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Telemetry</title></head>\
+    let mut page = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+                    <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+                    <meta name=\"color-scheme\" content=\"light dark\"><title>Telemetry</title></head>\
                     <body>\n<h1>Telemetry of this service</h1>\n<ul>\n"
         .to_owned();
     for Link { path, contents } in links {

@@ -13,8 +13,10 @@ pub(super) struct Budget {
     pub(super) rows: Pool,
     /// The entries of running spans.
     pub(super) entries: usize,
-    /// The attributes of running spans, the spans that ended inside, and log lines.
+    /// What is known of running spans.
     pub(super) details: Pool,
+    /// The spans that ended inside of running ones, and log lines.
+    pub(super) contents: Pool,
     /// The samples of ended spans.
     pub(super) samples: Pool,
     /// The durations of the last hour.
@@ -27,7 +29,8 @@ impl Budget {
         Budget {
             rows: Pool::new(percent(30)),
             entries: percent(20),
-            details: Pool::new(percent(15)),
+            details: Pool::new(percent(8)),
+            contents: Pool::new(percent(7)),
             samples: Pool::new(percent(15)),
             windows: percent(20),
         }
@@ -60,9 +63,22 @@ impl Pool {
         fits
     }
 
+    /// Reserves bytes in the first quarters of the pool, or returns `false` if they have not as many.
+    pub(super) fn reserve_within(&self, quarters: usize, bytes: usize) -> bool {
+        let is_within = self.used.load(Ordering::Relaxed).saturating_add(bytes) <= self.limit / 4 * quarters;
+        // Threads may reserve at the same time, so that this is a little inexact.
+        (quarters >= 4 || is_within) && self.reserve(bytes)
+    }
+
     /// Takes bytes, whether there are as many or not.
     pub(super) fn add(&self, bytes: usize) {
         self.used.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Returns whether more than these quarters of the pool are used.
+    #[inline]
+    pub(super) fn is_beyond(&self, quarters: usize) -> bool {
+        self.used.load(Ordering::Relaxed) > self.limit / 4 * quarters
     }
 
     #[inline]
@@ -94,12 +110,16 @@ mod tests {
         assert!(!pool.reserve(61));
         assert!(!pool.reserve(usize::MAX));
         assert_eq!(pool.used(), 40);
+        assert!(!pool.is_beyond(2) && pool.is_beyond(1));
+        for (quarters, bytes, expected) in [(2, 11, false), (2, 10, true), (3, usize::MAX, false), (4, 50, true)] {
+            assert_eq!(pool.reserve_within(quarters, bytes), expected, "{quarters} {bytes}");
+        }
     }
 
     #[test]
     fn the_parts_are_the_whole() {
         let budget = Budget::new(DEFAULT_LIMIT);
-        let pools = [&budget.rows, &budget.details, &budget.samples];
+        let pools = [&budget.rows, &budget.details, &budget.contents, &budget.samples];
         let parts: usize = pools.iter().map(|pool| pool.limit).sum();
         let whole = parts + budget.entries + budget.windows;
         assert!((DEFAULT_LIMIT - 500..=DEFAULT_LIMIT).contains(&whole), "{whole}");

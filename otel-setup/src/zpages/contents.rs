@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::mem::size_of;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use opentelemetry::trace::SpanId;
 use opentelemetry_sdk::trace::SpanData;
@@ -28,8 +28,9 @@ pub(super) struct Contents {
 
 #[derive(Debug, Default)]
 struct Kept {
-    ended: VecDeque<SpanData>,
-    logs: VecDeque<LogLine>,
+    // In boxes, since a queue has room for more than it holds.
+    ended: VecDeque<Box<SpanData>>,
+    logs: VecDeque<Box<LogLine>>,
     missing_spans: u64,
     missing_logs: u64,
     bytes: usize,
@@ -53,17 +54,13 @@ impl Contents {
     /// Adds a span that ended inside.
     #[cold]
     pub(super) fn add_ended(&self, span: &SpanData) {
-        let span = size::copy(span);
-        let bytes = size::span(&span);
+        let span = Box::new(size::copy(span));
+        let bytes = bytes_of_ended(&span);
         let mut kept = self.kept();
-        if kept.ended.len() >= MAX_ENDED
-            && let Some(oldest) = kept.ended.pop_front()
-        {
-            kept.release(size::span(&oldest), self.pool);
-            kept.missing_spans += 1;
+        if kept.ended.len() >= MAX_ENDED {
+            kept.drop_ended(self.pool);
         }
-        if self.pool.reserve(bytes) {
-            kept.bytes += bytes;
+        if kept.reserve(bytes, self.pool) {
             kept.ended.push_back(span);
         } else {
             kept.missing_spans += 1;
@@ -72,31 +69,35 @@ impl Contents {
 
     /// Adds a log line.
     pub(super) fn add_log(&self, line: LogLine) {
-        let bytes = line.size();
+        let line = Box::new(line);
+        let bytes = bytes_of_log(&line);
         let mut kept = self.kept();
-        if kept.logs.len() >= MAX_LOGS
-            && let Some(oldest) = kept.logs.pop_front()
-        {
-            kept.release(oldest.size(), self.pool);
-            kept.missing_logs += 1;
+        if kept.logs.len() >= MAX_LOGS {
+            kept.drop_log(self.pool);
         }
-        if self.pool.reserve(bytes) {
-            kept.bytes += bytes;
+        if kept.reserve(bytes, self.pool) {
             kept.logs.push_back(line);
         } else {
             kept.missing_logs += 1;
         }
     }
 
+    /// Drops the oldest spans and lines until the others take no more than so many bytes.
+    fn trim(&self, share: usize) {
+        let mut kept = self.kept();
+        while kept.bytes > share && kept.drop_one(self.pool) {}
+    }
+
     /// Returns copies of the spans that ended inside, and of the log lines.
     pub(super) fn all(&self) -> (Vec<SpanData>, Inside) {
         let kept = self.kept();
         let inside = Inside {
-            logs: kept.logs.iter().cloned().collect(),
+            logs: kept.logs.iter().map(|line| LogLine::clone(line)).collect(),
             missing_spans: kept.missing_spans,
             missing_logs: kept.missing_logs,
         };
-        (kept.ended.iter().cloned().collect(), inside)
+        let ended = kept.ended.iter().map(|span| SpanData::clone(span));
+        (ended.collect(), inside)
     }
 
     /// Returns copies of the log lines of one span.
@@ -104,9 +105,21 @@ impl Contents {
         let kept = self.kept();
         let logs = kept.logs.iter().filter(|line| line.span_id == id);
         Inside {
-            logs: logs.cloned().collect(),
+            logs: logs.map(|line| LogLine::clone(line)).collect(),
             ..Inside::default()
         }
+    }
+}
+
+/// Leaves each of these the same part of one half of the pool: otherwise the first spans would keep
+/// all of it for as long as they run.
+pub(super) fn share(mut all: Vec<Arc<Contents>>, pool: &Pool) {
+    // A span that has ended lives on in those inside of it.
+    all.sort_by_key(Arc::as_ptr);
+    all.dedup_by_key(|contents| Arc::as_ptr(contents));
+    let share = pool.limit() / 2 / all.len().max(1);
+    for contents in all {
+        contents.trim(share);
     }
 }
 
@@ -118,8 +131,56 @@ impl Drop for Contents {
 }
 
 impl Kept {
+    /// Reserves bytes, in place of the oldest spans and lines if there is no other room.
+    fn reserve(&mut self, bytes: usize, pool: &Pool) -> bool {
+        while !pool.reserve(bytes) {
+            // What is here is worth more than a span that is larger than all of it.
+            if self.bytes < bytes || !self.drop_one(pool) {
+                return false;
+            }
+        }
+        self.bytes += bytes;
+        true
+    }
+
+    /// Drops the oldest span or the oldest line, and returns whether there was one.
+    fn drop_one(&mut self, pool: &Pool) -> bool {
+        if self.ended.len() > self.logs.len() {
+            self.drop_ended(pool)
+        } else {
+            self.drop_log(pool)
+        }
+    }
+
+    fn drop_ended(&mut self, pool: &Pool) -> bool {
+        let oldest = self.ended.pop_front();
+        if let Some(span) = &oldest {
+            self.missing_spans += 1;
+            self.release(bytes_of_ended(span), pool);
+        }
+        oldest.is_some()
+    }
+
+    fn drop_log(&mut self, pool: &Pool) -> bool {
+        let oldest = self.logs.pop_front();
+        if let Some(line) = &oldest {
+            self.missing_logs += 1;
+            self.release(bytes_of_log(line), pool);
+        }
+        oldest.is_some()
+    }
+
     fn release(&mut self, bytes: usize, pool: &Pool) {
         self.bytes -= bytes;
         pool.release(bytes);
     }
+}
+
+/// Returns the bytes that a span takes, with two places in the queue.
+fn bytes_of_ended(span: &SpanData) -> usize {
+    size::span(span) + 2 * size_of::<Box<SpanData>>()
+}
+
+fn bytes_of_log(line: &LogLine) -> usize {
+    line.size() + 2 * size_of::<Box<LogLine>>()
 }

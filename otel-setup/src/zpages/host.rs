@@ -15,11 +15,17 @@ pub(super) fn is_allowed(host: &str, allowed: &[String]) -> bool {
             .is_some_and(|name| name.parse::<IpAddr>().is_ok()),
         None => name.parse::<IpAddr>().is_ok(),
     };
-    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let name = bare(name);
     is_address
         || name == "localhost"
-        || name.ends_with(".localhost")
-        || allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(&name))
+        || (name.ends_with(".localhost") && name.bytes().all(is_name))
+        || (!name.is_empty() && allowed.iter().any(|allowed| bare(without_port(allowed)) == name))
+}
+
+/// Returns a name in lower case, without the dot at its end.
+fn bare(name: &str) -> String {
+    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
 fn without_port(host: &str) -> &str {
@@ -40,7 +46,7 @@ mod tests {
 
     #[test]
     fn only_addresses_localhost_and_allowed_names_are_answered() {
-        let allowed = ["pod.example".to_owned()];
+        let allowed = ["pod.example".to_owned(), "Node.Example.:9465".to_owned(), String::new()];
         for (host, expected) in [
             ("127.0.0.1", true),
             ("127.0.0.1:9465", true),
@@ -53,6 +59,9 @@ mod tests {
             ("greeter.localhost:9465", true),
             ("pod.example:9465", true),
             ("POD.example", true),
+            ("node.example:1", true),
+            ("evil .localhost", false),
+            ("evil.example/.localhost", false),
             ("", false),
             (":9465", false),
             ("evil.example", false),

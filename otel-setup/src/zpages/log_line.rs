@@ -9,7 +9,7 @@ use opentelemetry::{InstrumentationScope, SpanId};
 use opentelemetry_sdk::logs::SdkLogRecord;
 
 use crate::console;
-use crate::zpages::size::cut_to;
+use crate::zpages::size::shortened;
 
 /// The maximum length of the text of a line.
 const MAX_TEXT: usize = 1024;
@@ -46,8 +46,8 @@ impl LogLine {
                 .unwrap_or_else(SystemTime::now),
             severity: record.severity_number(),
             span_id,
-            source: cut_to(source, MAX_TEXT / 4).into(),
-            text: cut_to(&text, MAX_TEXT).into(),
+            source: shortened(source, MAX_TEXT / 4).into(),
+            text: shortened(&text, MAX_TEXT).into(),
         }
     }
 

@@ -54,6 +54,20 @@ pub(crate) struct Zpages {
     reader: Option<Arc<dyn MetricReader>>,
 }
 
+/// Pages that are served.
+#[derive(Debug)]
+pub(crate) struct Served {
+    pub(crate) endpoint: Endpoint,
+    registry: &'static Registry,
+}
+
+impl Served {
+    /// Shows all calls from now on. That cannot be taken back.
+    pub(crate) fn observe_calls(&self) {
+        observer::set(self.registry);
+    }
+}
+
 /// Pages that are asked for.
 #[derive(Debug)]
 struct Wanted {
@@ -129,7 +143,7 @@ impl Zpages {
     }
 
     /// Serves the pages, by the scrape endpoint if that has the same address.
-    pub(crate) fn serve(&mut self, scrapes: Option<&Endpoint>, env: &Env) -> Result<Option<Endpoint>, InitError> {
+    pub(crate) fn serve(&mut self, scrapes: Option<&Endpoint>, env: &Env) -> Result<Option<Served>, InitError> {
         let (Some(Wanted { place, registry }), Some(reader)) = (self.wanted.take(), self.reader.take()) else {
             return Ok(None);
         };
@@ -137,7 +151,7 @@ impl Zpages {
             Some(scrapes) => scrapes.clone(),
             None => listen(&place)?,
         };
-        if !endpoint.address.ip().is_loopback() {
+        if !endpoint.address.ip().to_canonical().is_loopback() {
             env.warn_unset(
                 &place.setting,
                 "is not a loopback address: everyone who reaches it can read attributes of spans and log lines",
@@ -149,7 +163,6 @@ impl Zpages {
             rpcz: Arc::clone(&rpcz),
             hosts: std::mem::take(&mut self.options.allowed_hosts),
         }));
-        observer::set(registry);
         endpoint.spawn(async move {
             let mut seconds = tokio::time::interval(Duration::from_secs(1));
             for second in 0_u64.. {
@@ -160,7 +173,7 @@ impl Zpages {
                 }
             }
         });
-        Ok(Some(endpoint))
+        Ok(Some(Served { endpoint, registry }))
     }
 }
 

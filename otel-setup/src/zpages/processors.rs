@@ -61,6 +61,7 @@ impl<P: SpanProcessor> SpanProcessor for ObservedSpans<P> {
     }
 
     fn set_resource(&mut self, resource: &Resource) {
+        self.registry.set_resource(resource);
         if let Some(next) = &mut self.next {
             next.set_resource(resource);
         }

@@ -1,11 +1,13 @@
 //! Everything that the pages know of spans.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 
-use opentelemetry::InstrumentationScope;
 use opentelemetry::trace::{SpanId, SpanKind, TraceId};
+use opentelemetry::{InstrumentationScope, Key};
+use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::SdkLogRecord;
 use opentelemetry_sdk::trace::SpanData;
 use otel_runtime::observer::{CallObserver, MethodObserver, StartedCall};
@@ -14,7 +16,7 @@ use crate::zpages::budget::Budget;
 use crate::zpages::contents::Contents;
 use crate::zpages::log_line::LogLine;
 use crate::zpages::row::{Bucket, Row};
-use crate::zpages::rows::Rows;
+use crate::zpages::rows::{Origin, Rows};
 use crate::zpages::running::{Ended, Running, RunningSpans};
 use crate::zpages::sample::Sample;
 use crate::zpages::size;
@@ -24,7 +26,7 @@ use crate::zpages::start::{Call, Start};
 ///
 /// Spans write here when they start and end. Pages take copies: nothing waits while one is drawn.
 #[derive(Debug)]
-pub(super) struct Registry {
+pub(crate) struct Registry {
     pub(super) rows: Rows,
     running: RunningSpans,
     /// The running spans beyond the room of the table.
@@ -32,6 +34,8 @@ pub(super) struct Registry {
     /// A clock of whole seconds, for the samples.
     seconds: AtomicU64,
     pub(super) budget: &'static Budget,
+    pub(super) started: SystemTime,
+    service: OnceLock<String>,
 }
 
 impl Registry {
@@ -45,7 +49,22 @@ impl Registry {
             uncounted: AtomicI64::new(0),
             seconds: AtomicU64::new(0),
             budget,
+            started: SystemTime::now(),
+            service: OnceLock::new(),
         }))
+    }
+
+    /// Takes the name of the service, unless it is that of a service without one.
+    pub(super) fn set_resource(&self, resource: &Resource) {
+        let name = resource.get(&Key::from_static_str("service.name"));
+        let name = name.map(|name| name.as_str().into_owned());
+        if let Some(name) = name.filter(|name| !name.starts_with("unknown_service")) {
+            let _ = self.service.set(name);
+        }
+    }
+
+    pub(super) fn service(&self) -> Option<&str> {
+        self.service.get().map(String::as_str)
     }
 
     /// Adds a span that starts, of which this is a copy.
@@ -130,6 +149,7 @@ impl Registry {
     /// Lets another second pass, after which buckets that are full get new samples.
     pub(super) fn tick(&self) {
         self.seconds.fetch_add(1, Ordering::Relaxed);
+        self.running.share_contents();
     }
 
     /// Returns the running spans that have details, the oldest first.
@@ -147,7 +167,7 @@ impl Registry {
 
 impl CallObserver for Registry {
     fn method(&'static self, name: &'static str, kind: SpanKind) -> Box<dyn MethodObserver> {
-        let row = self.rows.named(&name.into(), &kind, true, &self.budget.rows);
+        let row = self.rows.named(&name.into(), &kind, Origin::Method, &self.budget.rows);
         let registry = self;
         Box::new(Method {
             registry,
@@ -159,7 +179,7 @@ impl CallObserver for Registry {
 
     fn start(&self, name: &str, kind: SpanKind, call: StartedCall<'_>) {
         let name = name.to_owned().into();
-        let row = self.rows.named(&name, &kind, true, &self.budget.rows);
+        let row = self.rows.named(&name, &kind, Origin::Path, &self.budget.rows);
         self.start_call(row, name, kind, call);
     }
 
@@ -168,8 +188,9 @@ impl CallObserver for Registry {
     }
 
     fn discard(&self, span: SpanId) {
-        if let Some(ended) = self.running.end(span) {
-            ended.row.end();
+        match self.running.end(span) {
+            Some(ended) => ended.row.end(),
+            None => _ = self.uncounted.fetch_sub(1, Ordering::Relaxed),
         }
     }
 }

@@ -33,8 +33,8 @@ pub(super) struct Row {
     running: AtomicI64,
     latencies: [Count; BUCKETS.len()],
     kept: Mutex<Kept>,
-    /// The size of the samples.
-    bytes: AtomicUsize,
+    /// The size of the samples without a failure, and of those with one.
+    bytes: [AtomicUsize; 2],
 }
 
 /// The spans of a bucket or a code.
@@ -57,6 +57,12 @@ pub(super) enum Bucket {
     Latency(usize),
     /// The index of the code.
     Failure(usize),
+}
+
+impl Bucket {
+    pub(super) fn is_failure(self) -> bool {
+        matches!(self, Bucket::Failure(_))
+    }
 }
 
 /// The counts of a row at one moment.
@@ -92,7 +98,7 @@ impl Row {
             running: AtomicI64::new(0),
             latencies: Default::default(),
             kept: Mutex::default(),
-            bytes: AtomicUsize::new(0),
+            bytes: Default::default(),
         }
     }
 
@@ -105,7 +111,13 @@ impl Row {
     #[inline]
     pub(super) fn is(&self, name: &str, kind: &SpanKind) -> bool {
         // Most names of methods are in one place, which need not be read.
-        (std::ptr::eq::<str>(self.name.as_ref(), name) || *self.name == *name) && self.kind == *kind
+        (std::ptr::eq::<str>(self.name.as_ref(), name) || *self.name == *cut(name)) && self.kind == *kind
+    }
+
+    /// Returns the number of spans that run now.
+    #[inline]
+    pub(super) fn running(&self) -> i64 {
+        self.running.load(Ordering::Relaxed)
     }
 
     #[inline]
@@ -151,25 +163,37 @@ impl Row {
         if count >= MAX_SAMPLES {
             self.remove_oldest(&mut kept, bucket, pool);
         }
-        self.bytes.fetch_add(sample.bytes, Ordering::Relaxed);
+        self.bytes[usize::from(bucket.is_failure())].fetch_add(sample.bytes, Ordering::Relaxed);
         kept.samples.push_back((bucket, sample));
         if count + 1 >= MAX_SAMPLES {
-            let counted = match bucket {
-                Bucket::Latency(index) => &self.latencies[index],
-                Bucket::Failure(index) => &kept.failures[index].1,
-            };
-            counted.next_sample.store(second + 1, Ordering::Relaxed);
+            self.pause_in(&kept, bucket, second);
         }
     }
 
-    /// Removes the oldest sample of the bucket that has most, and returns whether there was one.
-    pub(super) fn evict(&self, pool: &Pool) -> bool {
+    /// Lets a bucket get no other sample in this second.
+    #[cold]
+    pub(super) fn pause(&self, bucket: Bucket, second: u64) {
+        self.pause_in(&self.kept(), bucket, second);
+    }
+
+    fn pause_in(&self, kept: &Kept, bucket: Bucket, second: u64) {
+        let counted = match bucket {
+            Bucket::Latency(index) => &self.latencies[index],
+            Bucket::Failure(index) => &kept.failures[index].1,
+        };
+        counted.next_sample.store(second + 1, Ordering::Relaxed);
+    }
+
+    /// Removes the oldest sample of the bucket that has most, of those with a failure or of those
+    /// without. Returns whether there was one.
+    pub(super) fn evict(&self, is_failure: bool, pool: &Pool) -> bool {
         let mut kept = self.kept();
         let count = |bucket| kept.samples.iter().filter(|(of, _)| *of == bucket).count();
         let most = kept
             .samples
             .iter()
             .map(|(bucket, _)| *bucket)
+            .filter(|bucket| bucket.is_failure() == is_failure)
             .max_by_key(|bucket| count(*bucket));
         most.is_some_and(|bucket| self.remove_oldest(&mut kept, bucket, pool))
     }
@@ -179,14 +203,14 @@ impl Row {
         let Some((_, removed)) = oldest.and_then(|index| kept.samples.remove(index)) else {
             return false;
         };
-        self.bytes.fetch_sub(removed.bytes, Ordering::Relaxed);
+        self.bytes[usize::from(bucket.is_failure())].fetch_sub(removed.bytes, Ordering::Relaxed);
         pool.release(removed.bytes);
         true
     }
 
-    /// Returns the size of the samples.
-    pub(super) fn sample_bytes(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
+    /// Returns the size of the samples with a failure, or of those without.
+    pub(super) fn sample_bytes(&self, is_failure: bool) -> usize {
+        self.bytes[usize::from(is_failure)].load(Ordering::Relaxed)
     }
 
     pub(super) fn counts(&self) -> Counts {

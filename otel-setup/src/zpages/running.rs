@@ -1,16 +1,14 @@
 //! The spans that run now.
 
 use std::mem::size_of;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry_sdk::trace::SpanData;
-use otel_runtime::observer::Messages;
 
 use crate::zpages::budget::{Budget, Pool};
-use crate::zpages::contents::Contents;
+use crate::zpages::contents::{self, Contents};
 use crate::zpages::row::Row;
 use crate::zpages::sample::Inside;
 use crate::zpages::start::Start;
@@ -20,6 +18,8 @@ use crate::zpages::table::{Table, capacity, key, table_of};
 const SHARDS: usize = 32;
 /// The bytes of a span's details on the heap.
 const DETAILS: usize = size_of::<Running>() + 16;
+/// The spans of a row that may have the last quarter of the room for details: as many as a page has.
+const FEW: i64 = 20;
 
 /// The running spans, found by their ids.
 ///
@@ -33,6 +33,7 @@ pub(super) struct RunningSpans {
     /// The number of unused boxes that a shard keeps.
     max_unused: usize,
     details: &'static Pool,
+    contents: &'static Pool,
 }
 
 #[derive(Debug, Default)]
@@ -79,6 +80,7 @@ impl RunningSpans {
             capacity: capacity::<Entry>(budget.entries / SHARDS),
             max_unused: budget.details.limit() / 4 / SHARDS / DETAILS,
             details: &budget.details,
+            contents: &budget.contents,
         }
     }
 
@@ -123,6 +125,9 @@ impl RunningSpans {
     /// Returns a box for the details of a span, if there is room for them.
     #[inline]
     fn take_box(&self, shard: &mut Shard, row: &'static Row, start_bytes: usize) -> Option<Box<Running>> {
+        if self.details.is_beyond(3) && row.running() >= FEW {
+            return None;
+        }
         if start_bytes > 0 && !self.details.reserve(start_bytes) {
             return None;
         }
@@ -185,19 +190,34 @@ impl RunningSpans {
     pub(super) fn contents_above(&self, parent: SpanId, trace: TraceId) -> Option<Arc<Contents>> {
         let contents = self.with(parent, |parent| {
             let is_same_trace = parent.trace_id() == trace;
-            is_same_trace.then(|| parent.first_contents(self.details))
+            is_same_trace.then(|| parent.first_contents(self.contents))
         });
         contents.flatten()
     }
 
     /// Returns the contents of the first span above a span, or its own if it is the first.
     pub(super) fn contents(&self, id: SpanId) -> Option<Arc<Contents>> {
-        self.with(id, |running| running.first_contents(self.details))
+        self.with(id, |running| running.first_contents(self.contents))
     }
 
     /// Names the method of an RPC that has started without.
     pub(super) fn set_method(&self, id: SpanId, name: &'static str) {
         self.with(id, |running| running.start.set_method(name));
+    }
+
+    /// Gives each span the same part of the room for contents, if that becomes scarce.
+    pub(super) fn share_contents(&self) {
+        if self.contents.is_beyond(2) {
+            let mut all = Vec::new();
+            for shard in &self.shards {
+                let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+                all.extend(shard.spans.iter().filter_map(|entry| match entry {
+                    Entry::Detailed(running) => running.contents.as_ref().or(running.first.as_ref()).cloned(),
+                    Entry::Counted(_) => None,
+                }));
+            }
+            contents::share(all, self.contents);
+        }
     }
 
     /// Returns copies of the details of all spans.
@@ -239,13 +259,8 @@ impl Running {
         self.start.span()
     }
 
-    pub(super) fn peer(&self) -> Option<SocketAddr> {
-        self.start.peer()
-    }
-
-    /// Returns the messages of an RPC, if they are counted.
-    pub(super) fn messages(&self) -> Option<&Messages> {
-        self.start.messages()
+    pub(super) fn start(&self) -> &Start {
+        &self.start
     }
 
     /// Returns the contents of the first span above, or its own if it is the first.

@@ -37,6 +37,7 @@ impl Sample {
         let logs = inside.logs.iter().rev().take_while(|line| fits(line.size())).count();
         let missing_logs = inside.logs.len() - logs;
         inside.logs.drain(..missing_logs);
+        inside.logs.shrink_to_fit();
         let kept = ended.iter().rev().take_while(|span| fits(size::span(span))).count();
         let missing_spans = ended.len() - kept;
         inside.missing_logs += missing_logs as u64;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, HOST, HeaderName, REFERRER_POLICY, VARY,
-    X_CONTENT_TYPE_OPTIONS,
 };
 use http::request::Parts;
 use http::{Response, StatusCode};
@@ -24,7 +23,7 @@ const RPCZ: &str = "/debug/rpcz";
 
 /// Allows the style sheet of the pages, and nothing else: no script, no image, no frame around it.
 /// A test computes the hash.
-const POLICY: &str = "default-src 'none'; style-src 'sha256-2c1iv55HGu+8GyNNW3LmQU5HRd/biFmEiG3DxqGDG0g='; form-action 'self'; base-uri 'none'; \
+const POLICY: &str = "default-src 'none'; style-src 'sha256-EG17Ttanwg2KFO5mSHLzhBeMxDZk/Q2CrOwcL1JK/O4='; form-action 'self'; base-uri 'none'; \
                       frame-ancestors 'none'";
 
 /// The pages of one setup.
@@ -73,7 +72,6 @@ impl Site for Pages {
             (CACHE_CONTROL, "no-store"),
             (CONTENT_SECURITY_POLICY, POLICY),
             (REFERRER_POLICY, "no-referrer"),
-            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
             (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
             (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
         ] {
@@ -99,7 +97,7 @@ impl Pages {
         let query = Query::parse(request.uri.query().unwrap_or_default());
         let (content_type, page) = match request.uri.path() {
             TRACEZ_JSON => ("application/json", pages::json(self.registry, &query)),
-            RPCZ => (HTML, Some(pages::rpcz(&self.rpcz.report(), &query))),
+            RPCZ => (HTML, Some(pages::rpcz(self.registry, &self.rpcz.report(), &query))),
             _ if query.row.is_some() => (HTML, pages::samples(self.registry, &query)),
             _ => (HTML, Some(pages::summary(self.registry, &query))),
         };

@@ -12,6 +12,8 @@ pub(super) const MAX_SPAN: usize = 8 * 1024;
 /// The limits of a span that is trimmed.
 const MAX_VALUE: usize = 256;
 const MAX_ATTRIBUTES: usize = 16;
+/// The attributes at the end that are among them: there are the code and the type of a failure.
+const LAST_ATTRIBUTES: usize = 4;
 /// The attributes of an event or a link.
 const MAX_INNER_ATTRIBUTES: usize = 4;
 const MAX_EVENTS: usize = 8;
@@ -110,29 +112,30 @@ pub(super) fn copy(span: &SpanData) -> SpanData {
         name: Cow::Owned(cut(&span.name).to_owned()),
         start_time: span.start_time,
         end_time: span.end_time,
-        attributes: trimmed(&span.attributes, MAX_ATTRIBUTES),
+        attributes: trimmed(&span.attributes, MAX_ATTRIBUTES, LAST_ATTRIBUTES),
         dropped_attributes_count: span.dropped_attributes_count + excess(span.attributes.len(), MAX_ATTRIBUTES),
         events: span.events.clone(),
         links: span.links.clone(),
         status: match &span.status {
-            Status::Error { description } => Status::error(cut(description).to_owned()),
+            Status::Error { description } => Status::error(shortened(description, MAX_VALUE)),
             status => status.clone(),
         },
         instrumentation_scope: span.instrumentation_scope.clone(),
     };
     copy.events.dropped_count += excess(span.events.len(), MAX_EVENTS);
-    copy.events.events = span.events.iter().take(MAX_EVENTS).cloned().collect();
+    let earlier_events = span.events.len().saturating_sub(MAX_EVENTS);
+    copy.events.events = span.events.iter().skip(earlier_events).cloned().collect();
     for event in &mut copy.events.events {
-        event.name = Cow::Owned(cut(&event.name).to_owned());
+        event.name = Cow::Owned(shortened(&event.name, MAX_VALUE));
         event.dropped_attributes_count += excess(event.attributes.len(), MAX_INNER_ATTRIBUTES);
-        event.attributes = trimmed(&event.attributes, MAX_INNER_ATTRIBUTES);
+        event.attributes = trimmed(&event.attributes, MAX_INNER_ATTRIBUTES, 0);
     }
     copy.links.dropped_count += excess(span.links.len(), MAX_LINKS);
     copy.links.links = span.links.iter().take(MAX_LINKS).cloned().collect();
     for link in &mut copy.links.links {
         link.span_context = stateless(&link.span_context);
         link.dropped_attributes_count += excess(link.attributes.len(), MAX_INNER_ATTRIBUTES);
-        link.attributes = trimmed(&link.attributes, MAX_INNER_ATTRIBUTES);
+        link.attributes = trimmed(&link.attributes, MAX_INNER_ATTRIBUTES, 0);
     }
     copy
 }
@@ -141,13 +144,16 @@ fn excess(count: usize, limit: usize) -> u32 {
     u32::try_from(count.saturating_sub(limit)).unwrap_or(u32::MAX)
 }
 
-fn trimmed(attributes: &[KeyValue], limit: usize) -> Vec<KeyValue> {
-    let kept = attributes.iter().take(limit);
+/// Returns as many attributes, of which `last` are those at the end.
+fn trimmed(attributes: &[KeyValue], limit: usize, last: usize) -> Vec<KeyValue> {
+    let first = (limit - last).min(attributes.len());
+    let (first, others) = attributes.split_at(first);
+    let kept = first.iter().chain(&others[others.len().saturating_sub(last)..]);
     let kept = kept.map(|attribute| {
-        let key = cut(attribute.key.as_str()).to_owned();
+        let key = shortened(attribute.key.as_str(), MAX_VALUE);
         match &attribute.value {
             value @ (Value::Bool(_) | Value::I64(_) | Value::F64(_)) => KeyValue::new(key, value.clone()),
-            value => KeyValue::new(key, cut(&value.as_str()).to_owned()),
+            value => KeyValue::new(key, shortened(&value.as_str(), MAX_VALUE)),
         }
     });
     kept.collect()
@@ -158,8 +164,15 @@ pub(super) fn cut(text: &str) -> &str {
     cut_to(text, MAX_VALUE)
 }
 
+/// Returns at most the first `limit` bytes, and an ellipsis in place of the others.
+pub(super) fn shortened(text: &str, limit: usize) -> String {
+    let kept = cut_to(text, limit);
+    let ellipsis = if kept.len() < text.len() { "…" } else { "" };
+    format!("{kept}{ellipsis}")
+}
+
 /// Returns at most the first `limit` bytes.
-pub(super) fn cut_to(text: &str, limit: usize) -> &str {
+fn cut_to(text: &str, limit: usize) -> &str {
     let mut end = text.len().min(limit);
     while !text.is_char_boundary(end) {
         end -= 1;
@@ -215,6 +228,8 @@ mod tests {
         span.events.events = vec![Event::new(long(), SystemTime::UNIX_EPOCH, many.clone(), 0); 50];
         span.links.links = vec![Link::new(SpanContext::empty_context(), many, 0); 50];
         span.attributes[0] = KeyValue::new("list", list);
+        span.attributes[99] = KeyValue::new("rpc.status_code", "INTERNAL");
+        span.events.events[49] = Event::new("last", SystemTime::UNIX_EPOCH, Vec::new(), 0);
         let copied = copy(&span);
         let expected = "é".repeat(MAX_VALUE / 2);
         assert_eq!(copied.name, expected);
@@ -224,7 +239,11 @@ mod tests {
         );
         assert_eq!(copied.span_context.trace_state(), &TraceState::NONE);
         assert_eq!(copied.attributes.len(), MAX_ATTRIBUTES);
-        assert_eq!(copied.attributes[1], KeyValue::new("key", expected));
+        assert_eq!(copied.attributes[1], KeyValue::new("key", format!("{expected}…")));
+        assert_eq!(copied.attributes[15], KeyValue::new("rpc.status_code", "INTERNAL"));
+        assert_eq!(copied.status, Status::error(format!("{expected}…")));
+        assert_eq!(copied.events[0].name, format!("{expected}…"));
+        assert_eq!(copied.events[7].name, "last");
         assert_eq!(copied.dropped_attributes_count, 84);
         assert_eq!(copied.events.dropped_count, 42);
         assert_eq!(copied.links.dropped_count, 46);

@@ -94,6 +94,19 @@ impl Start {
         Some(SocketAddr::new(peer.ip().to_canonical(), peer.port()))
     }
 
+    /// Returns the server that an RPC of a client calls, as far as the client names it.
+    pub(super) fn target(&self) -> Option<String> {
+        let call = match self {
+            Start::Call(call) if call.kind == SpanKind::Client => call,
+            _ => return None,
+        };
+        let address = call.details.server.address.as_ref()?;
+        Some(match call.details.server.port {
+            Some(port) => format!("{address}:{port}"),
+            None => address.to_string(),
+        })
+    }
+
     /// Returns the messages of an RPC, if they are counted.
     pub(super) fn messages(&self) -> Option<&Messages> {
         match self {

@@ -36,5 +36,6 @@ mod unique_keys;
 mod zpages;
 mod zpages_access;
 mod zpages_hostile;
+mod zpages_room;
 mod zpages_rpcz;
 mod zpages_running;

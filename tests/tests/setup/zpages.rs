@@ -9,10 +9,12 @@ use examples::helloworld::{HelloReply, HelloRequest};
 use integration_tests::http;
 use integration_tests::kinds::server_stream_client::ServerStreamClient;
 use integration_tests::kinds::unary_client::UnaryClient;
-use integration_tests::own_process::in_own_process_async;
+use integration_tests::own_process::{in_own_process, in_own_process_async};
 use integration_tests::scripted::{Annotated, ScriptedService};
 use integration_tests::server::{RunningServer, TIMEOUT, serve};
-use opentelemetry::trace::{Span, Tracer, get_active_span};
+use opentelemetry::trace::{
+    Span, SpanContext, SpanId, Status as SpanStatus, TraceFlags, TraceId, TraceState, Tracer, get_active_span,
+};
 use opentelemetry::{KeyValue, global};
 use otel_runtime::traced_service;
 use otel_setup::{Builder, Exporter, StdoutLogs, Telemetry};
@@ -41,7 +43,11 @@ impl Pages {
             .log_exporters([])
             .stdout_logs(StdoutLogs::Off)
             .zpages_address("127.0.0.1:0".parse().unwrap());
-        let telemetry = configure(setup).init().unwrap();
+        Pages::of(configure(setup))
+    }
+
+    pub(crate) fn of(setup: Builder) -> Self {
+        let telemetry = setup.init().unwrap();
         Pages {
             address: telemetry.zpages_address().unwrap(),
             telemetry,
@@ -310,7 +316,9 @@ fn rpcs_come_first_and_the_filter_selects_names() {
         let names = |path| texts(&pages.html(path), "tbody th");
         assert_eq!(names("/debug/tracez"), ["kinds.Unary/Call", "a job", "child"]);
         assert_eq!(names("/debug/tracez?filter=j"), ["a job"]);
-        let none = texts(&pages.html("/debug/tracez?filter=%3Cb%3E"), "p");
+        assert_eq!(names("/debug/tracez?filter=UNARY"), ["kinds.Unary/Call"]);
+        assert_eq!(names("/debug/tracez?from=300"), ["kinds.Unary/Call", "a job", "child"]);
+        let none = texts(&pages.html("/debug/tracez?filter=%3Cb%3E"), "main p");
         assert_eq!(none[0], "No span has been recorded yet with such a name.");
     });
 }
@@ -350,6 +358,72 @@ fn samples_of_a_busy_name_leave_those_of_a_rare_one() {
         // 15,000 bytes are for samples.
         assert!((4..=7).contains(&total), "{busy:?}");
         assert_eq!(succeeded(&pages.row("busy 0", "internal")), 100);
+    });
+}
+
+#[test]
+fn names_longer_than_a_row_keeps_have_a_row_of_their_own() {
+    in_own_process(|| {
+        let pages = Pages::start();
+        let tracer = global::tracer("app");
+        let (name, kept) = ("é".repeat(150), "é".repeat(128));
+        let open = [(); 2].map(|()| tracer.start(name.clone()));
+        assert_eq!(pages.row(&kept, "internal")["running"], 2);
+        drop(open);
+        let row = pages.row(&kept, "internal");
+        assert_eq!((&row["running"], succeeded(&row)), (&json!(0), 2));
+        assert_eq!(pages.json("/debug/tracez.json")["total"], 1);
+    });
+}
+
+#[test]
+fn a_page_tells_its_process_its_row_and_what_it_leaves_out() {
+    in_own_process(|| {
+        let pages = Pages::with(|setup| setup.service_name("shop <1>"));
+        let tracer = global::tracer("app");
+        for code in ["failure-x", "y"] {
+            let mut span = tracer.start("job");
+            for number in 0..40 {
+                span.set_attribute(KeyValue::new(format!("key {number}"), "value ".repeat(50)));
+                span.add_event(format!("event {number}"), vec![]);
+            }
+            span.set_attribute(KeyValue::new("error.type", code));
+            span.set_status(SpanStatus::error(""));
+            let linked = SpanContext::new(
+                TraceId::from(7),
+                SpanId::from(8),
+                TraceFlags::SAMPLED,
+                true,
+                TraceState::NONE,
+            );
+            span.add_link(linked, vec![]);
+            span.end();
+        }
+        let row = pages.row("job", "internal");
+        let page = pages.html(&format!("/debug/tracez?row={}&show=failure-failure-x", row["row"]));
+        assert_eq!(texts(&page, "h1"), ["job (internal), failed with failure-x"]);
+        assert_eq!(
+            texts(&page, "title"),
+            ["job (internal), failed with failure-x · shop <1>"]
+        );
+        let about = format!("shop <1>, process {}, up ", std::process::id());
+        assert!(texts(&page, "p")[0].starts_with(&about), "{:?}", texts(&page, "p"));
+        assert_eq!(texts(&page, "p.o a"), ["failure-x 1", "y 1"]);
+        assert_eq!(texts(&page, "p.o a[aria-current]"), ["failure-x 1"]);
+        let values = texts(&page, ".a td");
+        assert_eq!((values.len(), &*values[15]), (16, "failure-x"));
+        assert_eq!(values[0], format!("{}valu…", "value ".repeat(42)));
+        let headings = texts(&page, "h3");
+        assert_eq!(headings[0], "Event event 32");
+        assert_eq!(headings[7..], ["Event event 39", "Link to another trace"]);
+        let left_out = texts(&page, "article > p.d");
+        for expected in [
+            "25 more attributes are not kept.",
+            "32 more events are not kept.",
+            "Trace 00000000000000000000000000000007, span 0000000000000008",
+        ] {
+            assert!(left_out.iter().any(|text| text == expected), "{left_out:?}");
+        }
     });
 }
 

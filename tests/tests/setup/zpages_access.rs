@@ -92,6 +92,19 @@ fn pages_allow_no_script_no_frame_and_no_change() {
         let (head, body) = http::get(pages.address, "/metrics");
         assert!(head.starts_with("HTTP/1.0 404 Not Found"), "{head}");
         assert!(body.contains("/debug/tracez"), "{body}");
+        for request in [
+            "GET /",
+            "GET /metrics",
+            "POST /debug/rpcz",
+            "GET /debug/tracez?row=99&show=running",
+        ] {
+            let (head, _) = http::send(pages.address, request);
+            assert!(head.contains("content-security-policy: default-src 'none'"), "{head}");
+            assert_eq!(head.matches("x-content-type-options: nosniff").count(), 1, "{head}");
+        }
+        let long = format!("X-Long: {}\r\n", "a".repeat(100_000));
+        let (head, _) = http::send_with(pages.address, "GET /debug/tracez", &long);
+        assert!(head.contains(" 431 Request Header Fields Too Large"), "{head}");
     });
 }
 
@@ -159,6 +172,8 @@ fn the_log_tells_a_chosen_port_and_an_address_that_others_reach() {
     let expected = "WARN otel_setup: OTEL_RUST_ZPAGES_ADDRESS=\"0.0.0.0:0\" is not a loopback address: everyone who \
                     reaches it can read attributes of spans and log lines";
     assert!(log.contains(expected), "{log}");
+    let (success, log, _) = service("[::ffff:127.0.0.1]:0");
+    assert!(success && !log.contains("WARN"), "{log}");
     let (success, log, _) = service("");
     assert!(success && !log.contains("zPages"), "{log}");
 }

@@ -24,7 +24,7 @@ use crate::zpages::{Pages, texts};
 use crate::zpages_access::status_at;
 
 /// Returns the only running RPC of a name and a kind.
-fn running(pages: &Pages, name: &str, kind: &str) -> Value {
+pub(crate) fn running(pages: &Pages, name: &str, kind: &str) -> Value {
     let row = pages.row(name, kind);
     let samples = pages.json(&format!("/debug/tracez.json?row={}&show=running", row["row"]));
     assert_eq!((&row["running"], &samples["count"]), (&json!(1), &json!(1)), "{name}");
@@ -37,7 +37,7 @@ fn messages(sample: &Value) -> [&Value; 2] {
 }
 
 /// Returns the texts of the log lines of a span.
-fn lines(sample: &Value) -> Vec<&str> {
+pub(crate) fn lines(sample: &Value) -> Vec<&str> {
     let lines = sample["logs"].as_array().unwrap().iter();
     lines.map(|line| line["text"].as_str().unwrap()).collect()
 }
@@ -81,6 +81,14 @@ fn running_rpcs_have_their_peer_and_their_messages() {
         let row = pages.row(name, "server");
         let html = pages.html(&format!("/debug/tracez?row={}&show=running", row["row"]));
         let so_far = format!("From {peer} · Messages received: 1 · Messages sent: 1");
+        assert!(
+            texts(&html, "article p").contains(&so_far),
+            "{:?}",
+            texts(&html, "article p")
+        );
+        let row = pages.row(name, "client");
+        let html = pages.html(&format!("/debug/tracez?row={}&show=running", row["row"]));
+        let so_far = format!("To {address} · Messages received: 1 · Messages sent: 1");
         assert!(
             texts(&html, "article p").contains(&so_far),
             "{:?}",
@@ -178,6 +186,36 @@ fn a_call_that_starts_anew_runs_once() {
         pages
             .row_when("kinds.Unary/Call", "server", |row| row["running"] == 0)
             .await;
+    });
+}
+
+/// Returns the number of running spans without a row.
+fn uncounted(pages: &Pages) -> u64 {
+    pages.json("/debug/tracez.json")["uncounted_running"].as_u64().unwrap()
+}
+
+#[test]
+fn a_call_that_starts_anew_beyond_the_room_of_the_table_is_not_counted_for_ever() {
+    in_own_process_async(async {
+        let pages = Pages::with(|setup| setup.zpages_memory_limit(65_536));
+        let service = ScriptedService::default();
+        let strict = ServerLayer::new().public_endpoint();
+        let layers = ServiceBuilder::new()
+            .layer(ServerLayer::new())
+            .layer(strict)
+            .into_inner();
+        let server = serve_with(Server::builder().layer(layers), Annotated::routes(&service)).await;
+        let channel = ClientLayer::new("greeter.example").layer(server.channel().await);
+        let mut client = UnaryClient::new(channel);
+        let tracer = global::tracer("app");
+        let open: Vec<_> = (0..2000).map(|_| tracer.start("watch")).collect();
+        let before = uncounted(&pages);
+        assert!(before > 1000, "{before}");
+        client.call(Message::from("a")).await.unwrap();
+        pages.row_when("kinds.Unary/Call", "server", |row| !row.is_null()).await;
+        assert_eq!(uncounted(&pages), before);
+        drop(open);
+        assert_eq!(uncounted(&pages), 0);
     });
 }
 

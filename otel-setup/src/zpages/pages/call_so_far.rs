@@ -11,6 +11,7 @@ use crate::zpages::running::Running;
 #[derive(Default)]
 pub(super) struct CallSoFar {
     pub(super) peer: Option<SocketAddr>,
+    target: Option<String>,
     /// The number of messages, if they are counted.
     pub(super) received: Option<u64>,
     pub(super) sent: Option<u64>,
@@ -18,10 +19,12 @@ pub(super) struct CallSoFar {
 
 impl CallSoFar {
     pub(super) fn of(running: &Running) -> Self {
+        let start = running.start();
         CallSoFar {
-            peer: running.peer(),
-            received: running.messages().and_then(Messages::received),
-            sent: running.messages().and_then(Messages::sent),
+            peer: start.peer(),
+            target: start.target(),
+            received: start.messages().and_then(Messages::received),
+            sent: start.messages().and_then(Messages::sent),
         }
     }
 
@@ -29,6 +32,7 @@ impl CallSoFar {
     pub(super) fn write(&self, html: &mut Html) {
         let parts = [
             self.peer.map(|peer| format!("From {peer}")),
+            self.target.as_ref().map(|target| format!("To {target}")),
             self.received.map(|count| format!("Messages received: {count}")),
             self.sent.map(|count| format!("Messages sent: {count}")),
         ];

@@ -2,6 +2,7 @@
 
 mod call_so_far;
 mod document;
+mod inside;
 mod json;
 mod rpcz;
 mod samples;

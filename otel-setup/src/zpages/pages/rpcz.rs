@@ -1,20 +1,21 @@
 //! `/debug/rpcz`: the durations of RPCs by method.
 
 use crate::zpages::html::Html;
-use crate::zpages::pages::document::{Frame, duration, end};
+use crate::zpages::pages::document::{Frame, duration, end, estimate};
 use crate::zpages::query::Query;
+use crate::zpages::registry::Registry;
 use crate::zpages::rpcz::{Line, Report, Stats, WINDOWS};
 
 /// The number of methods of a page, those with most RPCs in the last hour.
 const METHODS: usize = 200;
 
-pub(in crate::zpages) fn rpcz(report: &Report, query: &Query) -> String {
+pub(in crate::zpages) fn rpcz(registry: &Registry, report: &Report, query: &Query) -> String {
     let frame = Frame {
         title: "RPCs",
         address: "/debug/rpcz",
         refresh: query.refresh,
     };
-    let mut html = frame.begin();
+    let mut html = frame.begin(registry);
     for (is_client, heading, caption) in [
         (false, "Server", "RPCs that this process has served"),
         (true, "Client", "RPCs that this process has called"),
@@ -48,7 +49,7 @@ fn table(html: &mut Html, caption: &'static str, mut lines: Vec<&Line>) {
         lines.sort_by_key(|line| std::cmp::Reverse(line.stats[WINDOWS.len() - 1].count));
         lines.truncate(METHODS);
     }
-    html.raw("<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"")
+    html.raw("<div class=\"wide k q\" tabindex=\"0\" role=\"region\" aria-label=\"")
         .raw(caption);
     html.raw("\"><table>\n<caption>").raw(caption);
     html.raw("</caption>\n<colgroup></colgroup>");
@@ -94,11 +95,12 @@ fn cells(html: &mut Html, stats: &Stats) {
     if stats.failures > 0 {
         html.show(stats.failures);
     }
-    html.raw("<td>").show(format_args!("{:.2}", stats.rate));
+    let decimals = if stats.rate < 100.0 { 2 } else { 0 };
+    html.raw("<td>").show(format_args!("{:.decimals$}", stats.rate));
     for quantile in stats.quantiles {
         html.raw("<td>");
         if let Some(seconds) = quantile {
-            html.text(&duration(std::time::Duration::from_secs_f64(seconds.max(0.0))));
+            html.text(&estimate(std::time::Duration::from_secs_f64(seconds.max(0.0))));
         }
     }
 }

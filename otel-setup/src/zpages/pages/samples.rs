@@ -4,17 +4,17 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use opentelemetry::KeyValue;
 use opentelemetry::trace::{Status, TraceId};
 use opentelemetry_sdk::trace::SpanData;
 
 use crate::console;
 use crate::text::time;
 use crate::zpages::html::Html;
-use crate::zpages::log_line::LogLine;
 use crate::zpages::outcome::BUCKETS;
 use crate::zpages::pages::call_so_far::CallSoFar;
 use crate::zpages::pages::document::{Frame, duration, end};
+use crate::zpages::pages::inside::{attributes, events, links, logs, missing};
+use crate::zpages::pages::summary;
 use crate::zpages::pages::waterfall::{Bar, waterfall};
 use crate::zpages::query::Query;
 use crate::zpages::registry::Registry;
@@ -90,7 +90,8 @@ pub(super) fn select(registry: &Registry, row: &'static Row, selection: &Selecti
             let running = registry.running();
             let of_row = running.iter().filter(|running| std::ptr::eq(running.row, row));
             let shown = of_row.take(MAX_RUNNING).filter_map(Shown::running);
-            (shown.collect(), counts.running)
+            // Meanwhile some may have ended.
+            (shown.collect(), counts.running.min(row.counts().running))
         }
         Selection::Ended(bucket) => {
             let count = match bucket {
@@ -151,8 +152,13 @@ pub(in crate::zpages) fn samples(registry: &Registry, query: &Query) -> Option<S
     let (shown, count) = select(registry, row, &selection);
     let what = match &selection {
         Selection::Running => "running now".to_owned(),
-        Selection::Ended(Bucket::Latency(index)) => format!("ended after {}", BUCKETS[*index]),
-        Selection::Ended(Bucket::Failure(_)) => format!("failed with {}", query.show.trim_start_matches("failure-")),
+        Selection::Ended(Bucket::Latency(index)) => format!("took {}", BUCKETS[*index]),
+        Selection::Ended(Bucket::Failure(_)) => {
+            format!(
+                "failed with {}",
+                query.show.strip_prefix("failure-").unwrap_or_default()
+            )
+        }
     };
     let title = format!("{} ({}), {what}", row.name, console::kind_name(&row.kind));
     let mut address = Html::default();
@@ -167,12 +173,17 @@ pub(in crate::zpages) fn samples(registry: &Registry, query: &Query) -> Option<S
         address: &address,
         refresh: query.refresh,
     };
-    let mut html = frame.begin();
+    let mut html = frame.begin(registry);
+    summary::links(&mut html, id, &row.counts(), &query.show);
     html.raw("<p>").show(shown.len()).raw(" of ").show(count);
     html.raw(match selection {
-        Selection::Running => " spans, the oldest first.</p>\n",
-        Selection::Ended(_) => " spans, the last one first.</p>\n",
+        Selection::Running => " spans, the oldest first.",
+        Selection::Ended(_) => " spans, the last one first.",
     });
+    if matches!(selection, Selection::Running) && shown.len() < MAX_RUNNING && (shown.len() as u64) < count {
+        html.raw(" The memory of these pages has no room for what is known of the others.");
+    }
+    html.raw("</p>\n");
     let now = SystemTime::now();
     let known = Known::new(registry);
     for (index, shown) in shown.iter().enumerate() {
@@ -207,8 +218,9 @@ fn article(html: &mut Html, known: &Known, shown: &Shown, number: usize, now: Sy
     waterfall(html, &bars, span.span_context.span_id(), now);
     missing(html, inside.missing_spans, " earlier spans inside are not kept.");
     logs(html, &inside);
-    attributes(html, "Attributes", &span.attributes);
+    attributes(html, "Attributes", &span.attributes, span.dropped_attributes_count);
     events(html, span);
+    links(html, span);
     html.raw("</article>\n");
 }
 
@@ -227,67 +239,4 @@ fn bars<'a>(shown: &'a Shown, others: &'a [(SpanData, bool)]) -> Vec<Bar<'a>> {
         .filter(|bar| seen.insert(bar.span.span_context.span_id()))
         .take(MAX_BARS)
         .collect()
-}
-
-fn missing(html: &mut Html, count: u64, what: &'static str) {
-    if count > 0 {
-        html.raw("<p class=\"d\">").show(count).raw(what).raw("</p>\n");
-    }
-}
-
-fn logs(html: &mut Html, inside: &Inside) {
-    if inside.logs.is_empty() && inside.missing_logs == 0 {
-        return;
-    }
-    html.raw("<h3>Log lines</h3>\n");
-    missing(html, inside.missing_logs, " earlier lines are not kept.");
-    html.raw("<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Log lines\"><table>\n");
-    html.raw("<caption>Log lines of the trace, the oldest first</caption>\n<thead><tr>");
-    html.raw("<th scope=\"col\" class=\"l\">Time<th scope=\"col\" class=\"l\">Level");
-    html.raw("<th scope=\"col\" class=\"l\">Source<th scope=\"col\" class=\"l\">Message</thead>\n<tbody>\n");
-    for line in &inside.logs {
-        log(html, line);
-    }
-    html.raw("</tbody>\n</table></div>\n");
-}
-
-fn log(html: &mut Html, line: &LogLine) {
-    use opentelemetry::logs::Severity;
-
-    html.raw("<tr><td class=\"l d m\">");
-    html.text(time(line.time).as_deref().unwrap_or_default());
-    html.raw(match line.severity {
-        Some(severity) if severity >= Severity::Error => "<td class=\"l f\">",
-        Some(severity) if severity >= Severity::Warn => "<td class=\"l w\">",
-        _ => "<td class=\"l\">",
-    });
-    html.text(line.severity.as_ref().map_or("", Severity::name));
-    html.raw("<td class=\"l d m\">").text(&line.source);
-    html.raw("<td class=\"l m\">").text(&line.text).raw("\n");
-}
-
-fn attributes(html: &mut Html, caption: &'static str, attributes: &[KeyValue]) {
-    if attributes.is_empty() {
-        return;
-    }
-    html.raw("<table>\n<caption>")
-        .raw(caption)
-        .raw("</caption>\n<thead><tr>");
-    html.raw("<th scope=\"col\" class=\"l\">Name<th scope=\"col\" class=\"l\">Value</thead>\n<tbody>\n");
-    for attribute in attributes {
-        html.raw("<tr><th scope=\"row\">").text(attribute.key.as_str());
-        html.raw("<td class=\"l m\">").text(&attribute.value.as_str()).raw("\n");
-    }
-    html.raw("</tbody>\n</table>\n");
-}
-
-fn events(html: &mut Html, span: &SpanData) {
-    for event in span.events.iter() {
-        html.raw("<h3>Event ")
-            .text(&event.name)
-            .raw("</h3>\n<p class=\"d\">After ");
-        let after = event.timestamp.duration_since(span.start_time).unwrap_or_default();
-        html.text(&duration(after)).raw("</p>\n");
-        attributes(html, "Attributes of the event", &event.attributes);
-    }
 }

@@ -22,6 +22,7 @@ pub(super) struct Line {
 
 /// Returns the rows that the filter selects: RPCs of the server, then of clients, then all others.
 pub(super) fn lines(registry: &Registry, filter: &str) -> Vec<Line> {
+    let filter = filter.to_ascii_lowercase();
     let rows = registry.rows.all().into_iter().enumerate();
     let mut lines: Vec<Line> = rows
         .map(|(id, row)| Line {
@@ -29,7 +30,7 @@ pub(super) fn lines(registry: &Registry, filter: &str) -> Vec<Line> {
             counts: row.counts(),
             row,
         })
-        .filter(|line| !line.counts.is_empty() && line.row.name.contains(filter))
+        .filter(|line| !line.counts.is_empty() && line.row.name.to_ascii_lowercase().contains(&filter))
         .collect();
     lines.sort_by_cached_key(|line| {
         let side = match (line.row.is_rpc, &line.row.kind) {
@@ -45,11 +46,13 @@ pub(super) fn lines(registry: &Registry, filter: &str) -> Vec<Line> {
 
 pub(in crate::zpages) fn summary(registry: &Registry, query: &Query) -> String {
     let lines = lines(registry, &query.filter);
+    // Rows may have become fewer, with another filter.
+    let from = query.from.min(lines.len().saturating_sub(1) / ROWS * ROWS);
     let mut address = Html::default();
     address.raw("/debug/tracez");
-    if !query.filter.is_empty() || query.from > 0 {
+    if !query.filter.is_empty() || from > 0 {
         address.raw("?filter=").parameter(&query.filter);
-        address.raw("&from=").parameter(&query.from.to_string());
+        address.raw("&from=").show(from);
     }
     let address = address.finish();
     let frame = Frame {
@@ -57,7 +60,7 @@ pub(in crate::zpages) fn summary(registry: &Registry, query: &Query) -> String {
         address: &address,
         refresh: query.refresh,
     };
-    let mut html = frame.begin();
+    let mut html = frame.begin(registry);
     html.raw("<form action=\"/debug/tracez\"><label for=\"filter\">Names with</label>");
     html.raw("<input id=\"filter\" name=\"filter\" type=\"search\" value=\"")
         .text(&query.filter);
@@ -69,8 +72,8 @@ pub(in crate::zpages) fn summary(registry: &Registry, query: &Query) -> String {
         }
         html.raw(".</p>\n");
     } else {
-        table(&mut html, &lines, query.from);
-        pages(&mut html, lines.len(), query);
+        table(&mut html, &lines, from);
+        pages(&mut html, lines.len(), from, &query.filter);
     }
     let uncounted = registry.uncounted();
     if uncounted > 0 {
@@ -83,7 +86,7 @@ pub(in crate::zpages) fn summary(registry: &Registry, query: &Query) -> String {
 }
 
 fn table(html: &mut Html, lines: &[Line], from: usize) {
-    html.raw("<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Spans by name\"><table>\n");
+    html.raw("<div class=\"wide k\" tabindex=\"0\" role=\"region\" aria-label=\"Spans by name\"><table>\n");
     html.raw("<caption>Spans by name: running now, ended without a failure by latency, and failed by code</caption>\n");
     html.raw("<thead><tr><th scope=\"col\" class=\"l\">Name<th scope=\"col\" class=\"l\">Kind");
     html.raw("<th scope=\"col\">Running");
@@ -119,27 +122,52 @@ fn cell(html: &mut Html, begin: &'static str, id: usize, show: &str, count: u64)
 }
 
 fn link(html: &mut Html, id: usize, show: &str) {
-    html.raw("<a href=\"?row=")
-        .show(id)
-        .raw("&amp;show=")
-        .parameter(show)
-        .raw("\">");
+    address(html, id, show);
+    html.raw("\">");
+}
+
+fn address(html: &mut Html, id: usize, show: &str) {
+    html.raw("<a href=\"?row=").show(id).raw("&amp;show=").parameter(show);
+}
+
+/// Adds the counts of a row as links, on the page that `current` names.
+pub(super) fn links(html: &mut Html, id: usize, counts: &Counts, current: &str) {
+    let latencies = counts.latencies.iter().zip(BUCKETS).enumerate();
+    let latencies = latencies.map(|(bucket, (count, name))| (format!("latency-{bucket}"), name, *count));
+    let failures = counts.failures.iter();
+    let failures = failures.map(|(code, count)| (format!("failure-{code}"), &**code, *count));
+    html.raw("<p class=\"o\">");
+    for (show, name, count) in std::iter::once(("running".to_owned(), "running", counts.running))
+        .chain(latencies)
+        .chain(failures)
+    {
+        if count > 0 || show == current {
+            address(html, id, &show);
+            html.raw(if show == current {
+                "\" aria-current=\"page\">"
+            } else {
+                "\">"
+            });
+            html.text(name).raw(" ").show(count).raw("</a>\n");
+        }
+    }
+    html.raw("</p>\n");
 }
 
 /// Adds the links to the other pages.
-fn pages(html: &mut Html, count: usize, query: &Query) {
+fn pages(html: &mut Html, count: usize, current: usize, filter: &str) {
     if count <= ROWS {
         return;
     }
     html.raw("<nav aria-label=\"More names\"><ul>");
     for from in (0..count).step_by(ROWS) {
         html.raw("<li>");
-        if from == query.from {
+        if from == current {
             html.raw("<a aria-current=\"page\" href=\"?filter=");
         } else {
             html.raw("<a href=\"?filter=");
         }
-        html.parameter(&query.filter).raw("&amp;from=").show(from).raw("\">");
+        html.parameter(filter).raw("&amp;from=").show(from).raw("\">");
         html.show(from + 1)
             .raw(" – ")
             .show((from + ROWS).min(count))
