@@ -1,4 +1,4 @@
-//! How is each kind of RPC recorded, and each way in which one ends?
+//! How is each kind of RPC recorded, and one that fails, is cancelled or late?
 //!
 //! ```console
 //! $ cargo run -p examples
@@ -89,7 +89,7 @@ async fn run(out: &mut io::Stdout) -> Result<(), BoxError> {
     servers.stop().await
 }
 
-/// Makes an RPC of each kind, and one for each way in which an RPC can fail.
+/// Makes an RPC of each kind, and one for each way to end but a panic.
 async fn call_everything(channel: TracedChannel, out: &mut impl Write) -> io::Result<()> {
     let client = &mut Client::new(channel.clone());
     let mut number = 0;

@@ -57,9 +57,9 @@
 //! # let _ = (server, client);
 //! ```
 //!
-//! Spans that a handler starts with the global tracer are not recorded there.
-//! [`TestTelemetry::global`] records them: it sets the providers of the process. Tests of one
-//! process that use it wait for each other, so call it first in each test that makes RPCs.
+//! What a handler records with the global tracer or meter is not recorded there.
+//! [`TestTelemetry::global`] records it: it sets the providers of the process. Tests of one process
+//! that use it wait for each other, so call it first in each test that makes RPCs.
 
 mod balance;
 mod metrics;
