@@ -133,6 +133,15 @@ pub(crate) fn families<'a>(
                 let (name, first) = (&family.name, family.help);
                 names.warn(format!("the metric {name} has several descriptions; using {first:?}"));
             }
+            let unit = unit_words(metric.unit(), kind);
+            if family.unit.is_empty() {
+                family.unit = unit;
+            } else if !unit.is_empty() && family.unit != unit {
+                let (name, first) = (&family.name, &family.unit);
+                names.warn(format!(
+                    "the metric {name} has series in {first} and in {unit}; give one of them another name"
+                ));
+            }
             family.metrics.push((scope.scope(), metric));
         }
     }

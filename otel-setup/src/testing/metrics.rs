@@ -43,7 +43,10 @@ impl RecordedMetrics {
     pub fn metric(&self, name: &str) -> RecordedMetric {
         RecordedMetric {
             name: name.to_owned(),
-            points: points::merged(self.all().filter(|metric| metric.name() == name)),
+            points: points::merged(self.collections.iter().map(|collected| {
+                let metrics = collected.scope_metrics().flat_map(ScopeMetrics::metrics);
+                metrics.filter(|metric| metric.name() == name)
+            })),
             selected: Vec::new(),
             sdk: Arc::clone(&self.sdk),
         }

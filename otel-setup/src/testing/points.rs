@@ -41,75 +41,86 @@ impl Number for i64 {
     }
 }
 
-/// Merges one metric's collections, in their order, to one data point for each set of attributes.
+/// A data point of one collection.
+struct Collected {
+    point: RecordedPoint,
+    /// Whether the values of points with the same attributes add up.
+    is_sum: bool,
+    /// Whether the value is what has been recorded since the last collection.
+    is_delta: bool,
+}
+
+/// Merges a metric's collections, in their order, to one data point for each set of attributes.
 ///
-/// Points without a measurement since the start of the test are left out.
-pub(super) fn merged<'a>(collections: impl Iterator<Item = &'a Metric>) -> Vec<RecordedPoint> {
-    let mut points = Vec::new();
-    for metric in collections {
-        match metric.data() {
-            AggregatedMetrics::F64(data) => add(&mut points, data),
-            AggregatedMetrics::U64(data) => add(&mut points, data),
-            AggregatedMetrics::I64(data) => add(&mut points, data),
+/// Several instruments may have the metric's name. Their sums add up, and their gauges remain
+/// apart. Points without a measurement since the start of the test are left out.
+pub(super) fn merged<'a>(collections: impl Iterator<Item = impl Iterator<Item = &'a Metric>>) -> Vec<RecordedPoint> {
+    let mut points: Vec<RecordedPoint> = Vec::new();
+    for metrics in collections {
+        let mut collected = Vec::new();
+        for metric in metrics {
+            match metric.data() {
+                AggregatedMetrics::F64(data) => add(&mut collected, data),
+                AggregatedMetrics::U64(data) => add(&mut collected, data),
+                AggregatedMetrics::I64(data) => add(&mut collected, data),
+            }
+        }
+        points.retain(|point| {
+            let mut totals = collected.iter().filter(|new| !new.is_delta);
+            totals.all(|new| new.point.attributes != point.attributes)
+        });
+        for new in collected {
+            let known = points.iter_mut().find(|point| point.attributes == new.point.attributes);
+            match known.filter(|_| new.is_sum) {
+                Some(point) => {
+                    point.count += new.point.count;
+                    point.value += new.point.value;
+                }
+                None => points.push(new.point),
+            }
         }
     }
     points
 }
 
-fn add<T: Number>(points: &mut Vec<RecordedPoint>, data: &MetricData<T>) {
-    let mut add = |attributes: Vec<KeyValue>, (count, value): (u64, T), temporality| {
-        add_point(points, attributes, count, value.as_f64(), temporality);
+fn add<T: Number>(points: &mut Vec<Collected>, data: &MetricData<T>) {
+    let mut add = |mut attributes: Vec<KeyValue>, (count, value): (u64, T), (is_sum, temporality)| {
+        attributes.sort_by(|a, b| a.key.cmp(&b.key));
+        points.push(Collected {
+            point: RecordedPoint {
+                attributes,
+                count,
+                value: value.as_f64(),
+            },
+            is_sum,
+            is_delta: temporality == Temporality::Delta,
+        });
     };
     match data {
         MetricData::Gauge(gauge) => {
             for point in gauge.data_points() {
                 let attributes = point.attributes().cloned().collect();
-                add(attributes, (0, point.value()), Temporality::Cumulative);
+                add(attributes, (0, point.value()), (false, Temporality::Cumulative));
             }
         }
         MetricData::Sum(sum) => {
             for point in sum.data_points() {
-                add(
-                    point.attributes().cloned().collect(),
-                    (0, point.value()),
-                    sum.temporality(),
-                );
+                let attributes = point.attributes().cloned().collect();
+                add(attributes, (0, point.value()), (true, sum.temporality()));
             }
         }
         MetricData::Histogram(histogram) => {
             for point in histogram.data_points().filter(|point| point.count() > 0) {
-                let values = (point.count(), point.sum());
-                add(point.attributes().cloned().collect(), values, histogram.temporality());
+                let (attributes, values) = (point.attributes().cloned().collect(), (point.count(), point.sum()));
+                add(attributes, values, (true, histogram.temporality()));
             }
         }
         MetricData::ExponentialHistogram(histogram) => {
             for point in histogram.data_points().filter(|point| point.count() > 0) {
                 let values = (point.count() as u64, point.sum());
-                add(point.attributes().cloned().collect(), values, histogram.temporality());
+                let attributes = point.attributes().cloned().collect();
+                add(attributes, values, (true, histogram.temporality()));
             }
         }
-    }
-}
-
-fn add_point(
-    points: &mut Vec<RecordedPoint>,
-    mut attributes: Vec<KeyValue>,
-    count: u64,
-    value: f64,
-    temporality: Temporality,
-) {
-    attributes.sort_by(|a, b| a.key.cmp(&b.key));
-    let known = points.iter_mut().find(|point| point.attributes == attributes);
-    match known {
-        Some(point) if temporality == Temporality::Delta => {
-            point.count += count;
-            point.value += value;
-        }
-        Some(point) => (point.count, point.value) = (count, value),
-        None => points.push(RecordedPoint {
-            attributes,
-            count,
-            value,
-        }),
     }
 }

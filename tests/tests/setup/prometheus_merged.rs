@@ -261,4 +261,7 @@ fn gauges_and_other_units_are_not_added() {
         assert_eq!(output.stdout.matches(&warning).count(), 1, "{output:?}");
     }
     assert_eq!(output.stdout.matches("the metric calls").count(), 0, "{output:?}");
+    let warning =
+        "the metric time has series in seconds and in milliseconds; give one of them another name (logged once)";
+    assert_eq!(output.stdout.matches(warning).count(), 1, "{output:?}");
 }

@@ -254,6 +254,32 @@ fn metrics_have_the_values_since_the_start_of_the_test() {
     assert_eq!(point.attributes, tea);
 }
 
+/// Instruments of two scopes, and of two types of numbers.
+#[test]
+fn instruments_with_one_name_add_up() {
+    let telemetry = TestTelemetry::new();
+    let meters = ["shop", "stock"].map(|scope| telemetry.meter_provider().meter(scope));
+    for round in 1..4_u32 {
+        for meter in &meters {
+            meter.u64_counter("orders").build().add(1, &[]);
+            meter.f64_counter("orders").build().add(0.5, &[]);
+            meter.i64_up_down_counter("open").build().add(2, &[]);
+            meter.f64_up_down_counter("open").build().add(-0.5, &[]);
+            meter.f64_histogram("weight").build().record(0.25, &[]);
+            meter.u64_gauge("level").build().record(round.into(), &[]);
+        }
+        let round = f64::from(round);
+        telemetry.metric("orders").assert_value(3.0 * round);
+        telemetry.metric("open").assert_value(3.0 * round);
+        telemetry.metric("weight").assert_value(0.5 * round);
+        for (name, values) in [("open", &[3.0 * round][..]), ("level", &[round, round])] {
+            let metric = telemetry.metric(name);
+            let found: Vec<f64> = metric.points().iter().map(|point| point.value).collect();
+            assert_eq!(found, values, "{name}");
+        }
+    }
+}
+
 #[test]
 fn spans_of_an_earlier_test_are_not_recorded() {
     in_own_process_async(async {
