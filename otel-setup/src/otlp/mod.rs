@@ -15,6 +15,8 @@ mod google_rpc;
 mod grpc_client;
 pub(crate) mod headers;
 #[cfg(feature = "http")]
+mod http_answer;
+#[cfg(feature = "http")]
 mod http_client;
 mod probe;
 pub(crate) mod protocol;
