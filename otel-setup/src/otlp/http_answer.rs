@@ -5,8 +5,9 @@ use std::time::{Duration, SystemTime};
 use http::Response;
 use http::header::{self, HeaderValue};
 
-use super::attempt::{AttemptError, Retry, clean};
+use super::attempt::{AttemptError, Retry};
 use super::google_rpc;
+use super::words::clean;
 use crate::export_failure::Cause;
 
 /// The content type of OTLP over HTTP.

@@ -38,6 +38,7 @@ mod transport;
 mod unique_points;
 mod unique_scopes;
 pub(crate) mod user_info;
+mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
