@@ -20,6 +20,15 @@ pub(crate) fn warn(env: &Env) {
     for variable in UNSUPPORTED {
         warn_of(variable, env);
     }
+    if let Some(level) = env.text("OTEL_LOG_LEVEL")
+        && !level.trim().eq_ignore_ascii_case("info")
+    {
+        env.warn(
+            "OTEL_LOG_LEVEL",
+            &level,
+            "is not supported; RUST_LOG filters the SDK's own messages",
+        );
+    }
     #[cfg(not(feature = "config-file"))]
     if let Some(path) = env.text("OTEL_CONFIG_FILE") {
         let problem = "requires the Cargo feature `config-file` of otel-setup; ignoring it";
@@ -44,10 +53,18 @@ mod tests {
 
     #[test]
     fn only_variables_that_are_set_cause_warnings() {
-        let env = Env::from_vars([("OTEL_BSP_EXPORT_TIMEOUT", "1000"), ("OTEL_CONFIG_FILE", "")]);
+        let env = Env::from_vars([
+            ("OTEL_BSP_EXPORT_TIMEOUT", "1000"),
+            ("OTEL_CONFIG_FILE", ""),
+            ("OTEL_LOG_LEVEL", "debug"),
+        ]);
         warn(&env);
-        let expected =
-            r#"OTEL_BSP_EXPORT_TIMEOUT="1000" is not supported by OpenTelemetry's SDK for Rust; ignoring it"#;
-        assert_eq!(env.into_warnings(), [expected]);
+        assert_eq!(
+            env.into_warnings(),
+            [
+                r#"OTEL_BSP_EXPORT_TIMEOUT="1000" is not supported by OpenTelemetry's SDK for Rust; ignoring it"#,
+                r#"OTEL_LOG_LEVEL="debug" is not supported; RUST_LOG filters the SDK's own messages"#,
+            ]
+        );
     }
 }

@@ -65,6 +65,10 @@ impl View {
     }
 }
 
+fn is_pattern(name: &str) -> bool {
+    name.contains(['*', '?'])
+}
+
 /// Returns whether a text matches a pattern, in which `*` stands for any characters, and `?` for
 /// one. Upper and lower case do not differ, as in names of instruments.
 fn matches(pattern: &str, text: &str) -> bool {
@@ -101,6 +105,11 @@ pub(super) fn read(item: &Item<'_>) -> Result<View, InitError> {
     let mut view = View::default();
     select(&mut view, selector.section()?)?;
     describe(&mut view, stream.section()?)?;
+    if let Some(name) = stream.section()?.get("name")
+        && view.name_pattern.as_deref().is_none_or(is_pattern)
+    {
+        name.warn("is that of all instruments which the view selects");
+    }
     view.build().map_err(|error| stream.error(error))?;
     Ok(view)
 }
@@ -142,7 +151,7 @@ fn describe(view: &mut View, mut section: Section<'_>) -> Result<(), InitError> 
             let mut names = Vec::new();
             for item in included.list()? {
                 let name = item.text()?;
-                if name.contains(['*', '?']) {
+                if is_pattern(name) {
                     return Err(item.error("is a pattern, which OpenTelemetry's SDK for Rust does not support"));
                 }
                 names.push(Key::from(name.to_owned()));

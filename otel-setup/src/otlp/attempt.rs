@@ -8,14 +8,8 @@ use http::StatusCode;
 use tonic::{Code, Status};
 
 use super::google_rpc;
+use super::words::{clean, is_about_size, is_unknown, is_unknown_to_http, web_page};
 use crate::export_failure::{Cause, ExportFailure};
-use crate::text::escape_control;
-
-/// The maximum length of a receiver's words in messages, in characters.
-const MAX_WORDS: usize = 200;
-
-/// The words of tonic for an answer that is not gRPC. The HTTP status code follows.
-const NOT_GRPC: &str = "grpc-status header missing, mapped from HTTP status code ";
 
 /// The reaction to a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +68,9 @@ impl AttemptError {
         if let Some(error) = status.source() {
             return AttemptError::unreachable(error);
         }
+        if let Some(answer) = web_page(status.message()) {
+            return AttemptError::from_web_page(answer);
+        }
         let after = google_rpc::Status::parse(status.details()).and_then(|details| details.retry_delay());
         let retry = match (status.code(), after) {
             (Code::OutOfRange | Code::ResourceExhausted | Code::InvalidArgument | Code::Unknown, _)
@@ -98,6 +95,22 @@ impl AttemptError {
         attempt
     }
 
+    /// Reads the HTTP status of a web page: "502 Bad Gateway".
+    fn from_web_page(status: &str) -> Self {
+        let number = status.get(..3).unwrap_or_default();
+        let retry = match number {
+            "413" => Retry::Halves,
+            "429" | "502" | "503" | "504" => Retry::Backoff,
+            _ => Retry::Never,
+        };
+        if number.starts_with('2') {
+            return AttemptError::new(Cause::NotOtlp, clean(status), retry);
+        }
+        let mut attempt = AttemptError::refused(clean(status), "not gRPC", retry);
+        attempt.is_protocol_suspect = is_unknown(number);
+        attempt
+    }
+
     /// Reads the answer of an HTTP server that is not success.
     #[cfg(feature = "http")]
     pub(super) fn from_http(status: StatusCode, retry_after: Option<Duration>, words: &str) -> Self {
@@ -111,28 +124,6 @@ impl AttemptError {
     }
 }
 
-/// Returns whether the answer to a gRPC request is that of a web server, which does not know the
-/// path, the method or the content type.
-fn is_unknown_to_http(words: &str) -> bool {
-    matches!(words.strip_prefix(NOT_GRPC), Some("404" | "405" | "415"))
-}
-
-/// Returns whether a receiver's words say that the request is too large: those of gRPC in Go, Rust
-/// and Java, of Go's HTTP server, of other receivers, and of proxies in front of them.
-fn is_about_size(words: &str) -> bool {
-    if words.strip_prefix(NOT_GRPC) == Some("413") {
-        return true;
-    }
-    let words = words.to_ascii_lowercase();
-    let phrases = [
-        "larger than max",
-        "too large",
-        "exceeds maximum size",
-        "max message size",
-    ];
-    phrases.iter().any(|phrase| words.contains(phrase))
-}
-
 /// Returns the code's name in gRPC's documentation: `INVALID_ARGUMENT`.
 fn code_name(code: Code) -> String {
     let mut name = String::new();
@@ -143,16 +134,6 @@ fn code_name(code: Code) -> String {
         name.push(character.to_ascii_uppercase());
     }
     name
-}
-
-/// Cuts the words of a receiver, and makes them one printable line.
-pub(super) fn clean(words: &str) -> String {
-    let line = words.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut cut: String = line.chars().take(MAX_WORDS).collect();
-    if cut.len() < line.len() {
-        cut.push('…');
-    }
-    escape_control(&cut).into_owned()
 }
 
 /// Returns whether the system reports that the connection was refused, so nothing listens.
@@ -234,6 +215,12 @@ mod tests {
             ),
             (Code::Unknown, "Payload Too Large", Retry::Halves),
             (
+                Code::Internal,
+                "protocol error: received message with invalid compression flag: 60 (valid flags are 0 and 1) while \
+                 receiving response with status: 413 Payload Too Large",
+                Retry::Halves,
+            ),
+            (
                 Code::Unknown,
                 "grpc-status header missing, mapped from HTTP status code 500",
                 Retry::Never,
@@ -262,13 +249,6 @@ mod tests {
             let error = AttemptError::from_http(StatusCode::from_u16(code).unwrap(), after, words);
             assert_eq!(error.retry, expected, "{code} {words}");
         }
-    }
-
-    #[test]
-    fn words_are_cut_to_one_printable_line() {
-        assert_eq!(clean(" no\r\n such\ttenant\u{202e} "), "no such tenant\\u{202e}");
-        let long = "word ".repeat(1000);
-        assert_eq!(clean(&long).chars().count(), MAX_WORDS + 1);
     }
 
     #[test]

@@ -11,11 +11,12 @@ use prost::Message;
 use tokio::sync::watch;
 use tokio::time::sleep_until;
 
-use super::attempt::{AttemptError, Retry, clean};
+use super::attempt::{AttemptError, Retry};
 use super::backoff::Backoff;
 use super::probe::Probe;
 use super::request::{Items, halves};
 use super::transport::Transport;
+use super::words::clean;
 use crate::export_failure::{Cause, ExportFailure};
 use crate::export_stats::ExportStats;
 

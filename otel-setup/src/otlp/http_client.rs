@@ -3,7 +3,7 @@
 use std::fmt;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
@@ -13,17 +13,13 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use tokio::time;
 
-use super::attempt::{AttemptError, Retry, clean};
-use super::google_rpc;
+use super::attempt::AttemptError;
+use super::http_answer::{PROTOBUF, content_type, not_otlp, refused};
 use super::proxy::{self, Connector};
 use super::settings::Settings;
 use super::tcp::{USER_AGENT, tcp};
 #[cfg(feature = "tls")]
 use super::tls::Tls;
-use crate::export_failure::Cause;
-
-/// The content type of OTLP over HTTP.
-const PROTOBUF: &str = "application/x-protobuf";
 
 /// The maximum size of a response that is read.
 const MAX_RESPONSE: usize = 64 * 1024;
@@ -170,54 +166,6 @@ async fn read_start<E>(
     Ok(true)
 }
 
-fn refused(head: &Response<()>, body: &[u8]) -> AttemptError {
-    let after = head.headers().get(header::RETRY_AFTER).and_then(retry_after);
-    let status = (content_type(head) == PROTOBUF)
-        .then(|| google_rpc::Status::parse(body))
-        .flatten();
-    let words = match &status {
-        Some(status) => status.message.clone(),
-        None => text(body),
-    };
-    let delay = status.and_then(|status| status.retry_delay());
-    AttemptError::from_http(head.status(), after.or(delay), &words)
-}
-
-fn not_otlp(head: &Response<()>, body: &[u8]) -> AttemptError {
-    let words = format!("{} with {}: {}", head.status(), content_type(head), clean(&text(body)));
-    AttemptError::new(Cause::NotOtlp, words, Retry::Never)
-}
-
-/// Returns the body as text, without the tags of a web page.
-fn text(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
-    if !text.trim_start().starts_with('<') {
-        return text.into_owned();
-    }
-    let mut visible = String::new();
-    let mut is_tag = false;
-    for character in text.chars() {
-        match character {
-            '<' => is_tag = true,
-            '>' => {
-                is_tag = false;
-                visible.push(' ');
-            }
-            _ if !is_tag => visible.push(character),
-            _ => {}
-        }
-    }
-    visible
-}
-
-/// Returns the content type without parameters, in lower case.
-fn content_type(head: &Response<()>) -> String {
-    let value = head.headers().get(header::CONTENT_TYPE);
-    let value = value.and_then(|value| value.to_str().ok()).unwrap_or("no content type");
-    let value = value.split(';').next().unwrap_or_default();
-    clean(&value.to_ascii_lowercase())
-}
-
 #[cfg(feature = "gzip")]
 fn compressed(message: &[u8]) -> Bytes {
     use std::io::Write;
@@ -233,16 +181,6 @@ fn compressed(message: &[u8]) -> Bytes {
 #[cfg(not(feature = "gzip"))]
 fn compressed(_: &[u8]) -> Bytes {
     unreachable!("compression requires the Cargo feature `gzip`")
-}
-
-/// Parses `Retry-After`: a number of seconds, or a date.
-fn retry_after(value: &HeaderValue) -> Option<Duration> {
-    let value = value.to_str().ok()?.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = httpdate::parse_http_date(value).ok()?;
-    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
 }
 
 /// Returns a client without connections.
@@ -268,32 +206,5 @@ impl fmt::Debug for HttpClient {
         f.debug_struct("HttpClient")
             .field("uri", &self.uri)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        let read = |value| retry_after(&HeaderValue::from_static(value));
-        assert_eq!(read("120"), Some(Duration::from_secs(120)));
-        assert_eq!(
-            read("Sun, 06 Nov 1994 08:49:37 GMT"),
-            Some(Duration::ZERO),
-            "it has passed"
-        );
-        let later = read("Tue, 31 Dec 2999 23:59:59 GMT").unwrap();
-        assert!(later > Duration::from_secs(86_400), "{later:?}");
-        assert_eq!(read("soon"), None);
-        assert_eq!(read("-1"), None);
-    }
-
-    #[test]
-    fn web_pages_are_shown_without_tags() {
-        let page = b"<!DOCTYPE html>\n<html><title>Sign in</title><body class='x'>Welcome</body></html>";
-        assert_eq!(clean(&text(page)), "Sign in Welcome");
-        assert_eq!(text(b"a < b"), "a < b");
     }
 }

@@ -15,6 +15,8 @@ mod google_rpc;
 mod grpc_client;
 pub(crate) mod headers;
 #[cfg(feature = "http")]
+mod http_answer;
+#[cfg(feature = "http")]
 mod http_client;
 mod probe;
 pub(crate) mod protocol;
@@ -36,6 +38,7 @@ mod transport;
 mod unique_points;
 mod unique_scopes;
 pub(crate) mod user_info;
+mod words;
 
 use std::sync::Arc;
 use std::time::Duration;

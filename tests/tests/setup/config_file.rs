@@ -63,7 +63,7 @@ meter_provider:
   readers:
     - periodic: {exporter: {otlp_grpc: {endpoint: "${FIRST}"}}}
   views:
-    - {selector: {instrument_name: made.*}, stream: {name: renamed}}
+    - {selector: {instrument_name: made.0}, stream: {name: renamed}}
 logger_provider:
   processors:
     - batch: {exporter: {otlp_http: {endpoint: "${SECOND}/v1/logs"}}}

@@ -6,6 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::StatusCode;
+use axum::response::Html;
 use integration_tests::child::DrivenProcess;
 use integration_tests::collector::{Behaviour, Collector, FORBIDDEN};
 use integration_tests::own_process::block_on;
@@ -131,13 +133,24 @@ fn http_1_server() -> String {
 
 /// Starts a server that speaks HTTP/2 and has no gRPC service, and returns its URL.
 fn http_2_server() -> String {
+    serve(Router::new())
+}
+
+/// Starts a server that answers each request with a web page, as nginx does when its upstream is
+/// away, and returns its URL.
+fn server_of_pages(status: StatusCode) -> String {
+    let page = Html("<html><h1>nginx</h1></html>");
+    serve(Router::new().fallback(move || async move { (status, page) }))
+}
+
+fn serve(router: Router) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    thread::spawn(|| {
+    thread::spawn(move || {
         block_on(async {
             let incoming = TcpIncoming::from(tokio::net::TcpListener::from_std(listener).unwrap());
-            let server = Server::builder().add_routes(Routes::from(Router::new()));
+            let server = Server::builder().add_routes(Routes::from(router));
             server.serve_with_incoming(incoming).await
         })
     });
@@ -183,6 +196,38 @@ fn port_of_another_protocol() {
         let took: u64 = flushed.split(' ').nth(1).unwrap().parse().unwrap();
         assert!(took < 5000, "it is not tried again: {took} ms");
         assert_eq!(log.len(), 1, "{log:#?}");
+    }
+}
+
+/// A proxy in front of a gRPC receiver may answer with a web page. Its status counts.
+#[test]
+fn web_pages_over_grpc_are_read_by_their_status() {
+    for (status, is_retried, expected) in [
+        (StatusCode::BAD_GATEWAY, true, "refused: 502 Bad Gateway: not gRPC"),
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            true,
+            "refused: 503 Service Unavailable: not gRPC",
+        ),
+        (StatusCode::FORBIDDEN, false, "refused: 403 Forbidden: not gRPC"),
+        (StatusCode::OK, false, "answered without OTLP: 200 OK"),
+        (
+            StatusCode::NOT_FOUND,
+            false,
+            "refused: 404 Not Found: the port speaks HTTP/2, but not gRPC; set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
+        ),
+        (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            false,
+            "refused: 413 Payload Too Large: not gRPC",
+        ),
+    ] {
+        let (flushed, _, _) = export(&server_of_pages(status), "grpc", "600");
+        assert!(flushed.contains(expected), "{status}: {flushed}");
+        assert_eq!(flushed.contains(" attempts"), is_retried, "{status}: {flushed}");
+        // Each of the two spans is refused alone.
+        let is_divided = status == StatusCode::PAYLOAD_TOO_LARGE;
+        assert!(!is_divided || flushed.contains("traces: 2 spans"), "{flushed}");
     }
 }
 

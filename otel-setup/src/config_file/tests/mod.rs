@@ -1,6 +1,7 @@
 //! Tests of whole files.
 
 mod faults;
+mod ignored;
 mod properties;
 
 use super::Config;

@@ -1,0 +1,66 @@
+//! Values and properties that are ignored with a warning.
+
+use super::super::check::report;
+use super::load;
+
+/// The schema allows other properties at the root, where files keep their anchors.
+#[test]
+fn unknown_properties_of_the_root_are_ignored() {
+    let config = load(
+        "file_format: \"1.0\"\nx-exporter: &exporter {otlp_grpc: {endpoint: \"http://c:1\"}}\n\
+         tracer_provider: {processors: [{batch: {exporter: *exporter}}]}\nmeter_providr: {}",
+    );
+    assert_eq!(config.traces.as_ref().unwrap().pipelines.len(), 1);
+    assert_eq!(
+        config.into_warnings(),
+        ["otel.yaml:4: meter_providr is not a known property; ignoring it"]
+    );
+}
+
+/// Values that are valid for the schema, but not for the setup, are told with their place.
+#[test]
+fn values_that_are_ignored_are_told() {
+    const EXPORTER: &str = "exporter: {otlp_grpc: }";
+    for (section, expected) in [
+        (
+            "resource: {attributes: [{name: service.name, value: \" \"}]}".to_owned(),
+            "otel.yaml:2: resource.attributes[0] is no name of a service; ignoring it",
+        ),
+        (
+            "resource: {attributes_list: \"service.name=\"}".to_owned(),
+            "otel.yaml:2: resource.attributes_list has no name of a service in service.name; ignoring it",
+        ),
+        (
+            format!("tracer_provider: {{processors: [{{batch: {{max_queue_size: 100000, {EXPORTER}}}}}]}}"),
+            "tracer_provider.processors[0].batch.max_queue_size=\"100000\" is greater than 65536; using 65536",
+        ),
+        (
+            format!("logger_provider: {{processors: [{{batch: {{max_export_batch_size: 4096, {EXPORTER}}}}}]}}"),
+            "logger_provider.processors[0].batch.max_export_batch_size=\"4096\" is greater than \
+             logger_provider.processors[0].batch.max_queue_size; using 2048",
+        ),
+        (
+            format!(
+                "attribute_limits: {{attribute_count_limit: 4294967296}}\n\
+                 tracer_provider: {{processors: [{{batch: {{{EXPORTER}}}}}]}}"
+            ),
+            "attribute_limits.attribute_count_limit=\"4294967296\" is not a valid number; using 128",
+        ),
+        (
+            "meter_provider: {readers: [{periodic: {exporter: {console: }}}], views: [{selector: {instrument_name: \"a*\"}, \
+             stream: {name: b}}]}"
+                .to_owned(),
+            "otel.yaml:2: meter_provider.views[0].stream.name is that of all instruments which the view selects",
+        ),
+        (
+            "meter_provider: {readers: [{pull: {exporter: {prometheus/development: {without_scope_info: true}}}}]}"
+                .to_owned(),
+            "otel.yaml:2: meter_provider.readers[0].pull.exporter.prometheus/development.without_scope_info is not \
+             supported by OpenTelemetry's SDK for Rust; ignoring it",
+        ),
+    ] {
+        let config = load(&format!("file_format: \"1.0\"\n{section}"));
+        let report = report(config).unwrap();
+        assert_eq!(report.warnings(), [expected], "{section}");
+    }
+}
