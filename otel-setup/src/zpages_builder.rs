@@ -55,7 +55,8 @@ impl Builder {
         self
     }
 
-    /// Answers requests for the zPages that name this host, such as `greeter.example`, with any port.
+    /// Answers requests for the zPages that name this host, such as `greeter.example`. The port is
+    /// of no interest.
     ///
     /// Other requests are answered only if their header `Host` is an IP address, `localhost` or a
     /// name below it. Otherwise a web page of a stranger could read them by [DNS

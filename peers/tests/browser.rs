@@ -153,7 +153,6 @@ fn a_failures_log_line_is_two_clicks_away() {
             let lines = browser.texts("[aria-label='Log lines'] td:last-child");
             let expected = "the geocoder has no name for a feature latitude=410873075 longitude=-744459023";
             assert_eq!(lines, [expected]);
-            picture(&browser, "zpages-failure.png");
             // Without a mouse: the skip link, and then the navigation.
             browser.open(&url);
             browser.press(&TAB.to_string());

@@ -26,8 +26,8 @@ const MAX_CONNECTIONS: usize = 32;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The bytes of the head of a request. The longest one is that of a browser with many cookies of
-/// other servers on this host.
-const MAX_HEAD: usize = 64 * 1024;
+/// other servers on this host. hyper reads up to twice as much.
+const MAX_HEAD: usize = 32 * 1024;
 
 /// The pause after a failure to accept, usually because the process has no free file descriptor.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);

@@ -13,7 +13,7 @@ pub(super) struct Budget {
     pub(super) rows: Pool,
     /// The entries of running spans.
     pub(super) entries: usize,
-    /// What is known of running spans.
+    /// The details of running spans.
     pub(super) details: Pool,
     /// The spans that ended inside of running ones, and log lines.
     pub(super) contents: Pool,
@@ -63,7 +63,8 @@ impl Pool {
         fits
     }
 
-    /// Reserves bytes in the first quarters of the pool, or returns `false` if they have not as many.
+    /// Reserves bytes in the first quarters of the pool, or returns `false` if there are not as
+    /// many.
     pub(super) fn reserve_within(&self, quarters: usize, bytes: usize) -> bool {
         let is_within = self.used.load(Ordering::Relaxed).saturating_add(bytes) <= self.limit / 4 * quarters;
         // Threads may reserve at the same time, so that this is a little inexact.

@@ -134,7 +134,7 @@ impl Kept {
     /// Reserves bytes, in place of the oldest spans and lines if there is no other room.
     fn reserve(&mut self, bytes: usize, pool: &Pool) -> bool {
         while !pool.reserve(bytes) {
-            // What is here is worth more than a span that is larger than all of it.
+            // A span that is larger than all that is here is not worth it.
             if self.bytes < bytes || !self.drop_one(pool) {
                 return false;
             }

@@ -19,7 +19,7 @@ const SHARDS: usize = 16;
 /// The name of the row for spans whose own row would exceed the memory.
 pub(super) const OTHER_NAMES: &str = "(all other names)";
 
-/// Where a name comes from, which tells how many rows there may be of such names.
+/// The origin of a name, which tells how many rows there may be of such names.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Origin {
     /// A method that exists.
@@ -143,8 +143,8 @@ impl Rows {
         all.get(id).copied()
     }
 
-    /// Keeps a sample. If there is no room, the largest share of it loses a sample, and the bucket gets
-    /// no other one in this second.
+    /// Keeps a sample. If there is no room, the largest share of it loses a sample, and the bucket
+    /// gets no other one in this second.
     ///
     /// Failures of RPCs, other RPCs, failures of other spans, and other spans have a quarter each,
     /// and more while the others need less.
@@ -163,8 +163,8 @@ impl Rows {
         }
     }
 
-    /// Removes the oldest sample of the row that has most, in the quarter that has most, as if a new
-    /// sample was kept. Returns whether there was one.
+    /// Removes the oldest sample of the row that has most, in the quarter that has most, as if a
+    /// new sample was kept. Returns whether there was one.
     fn evict(&self, row: &'static Row, bucket: Bucket, bytes: usize, pool: &Pool) -> bool {
         let all = self.all();
         let size = |other: &Row, is_failure| {

@@ -18,7 +18,7 @@ use crate::zpages::table::{Table, capacity, key, table_of};
 const SHARDS: usize = 32;
 /// The bytes of a span's details on the heap.
 const DETAILS: usize = size_of::<Running>() + 16;
-/// The spans of a row that may have the last quarter of the room for details: as many as a page has.
+/// The spans of a row that may have the last quarter of the room for details: a page shows as many.
 const FEW: i64 = 20;
 
 /// The running spans, found by their ids.

@@ -94,7 +94,7 @@ pub(super) fn estimate(duration: Duration) -> String {
         1.0..60.0 => (seconds, "s"),
         _ => return self::duration(duration),
     };
-    let decimals = if value < 10.0 { 1 } else { 0 };
+    let decimals = usize::from(value < 10.0);
     format!("{value:.decimals$}{unit}")
 }
 

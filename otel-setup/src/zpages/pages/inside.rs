@@ -1,4 +1,4 @@
-//! What is known of a span: its attributes, events and links, and the log lines inside.
+//! The attributes, events and links of a span, and the log lines inside.
 
 use opentelemetry::KeyValue;
 use opentelemetry::logs::Severity;
