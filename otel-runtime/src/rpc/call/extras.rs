@@ -31,11 +31,10 @@ impl Call {
     }
 
     /// Sets the options of the layer that started the call.
-    ///
-    /// `grpc_sizes` tells whether gRPC's own metrics of message sizes are enabled.
     #[inline]
-    pub(crate) fn set_options(&mut self, options: Option<&Arc<CallOptions>>, grpc_sizes: bool, request: RequestFacts) {
+    pub(crate) fn set_options(&mut self, options: Option<&Arc<CallOptions>>, request: RequestFacts) {
         let method = self.method_at_start();
+        let grpc_sizes = options.is_some_and(|options| options.message_sizes);
         let sizes = MessageSizes::new_if_enabled(&self.instrumentation, method, grpc_sizes);
         self.extras.set_options(options, sizes, request);
         if method.is_some() {
