@@ -164,8 +164,8 @@ impl Call {
         &self.instrumentation
     }
 
-    /// Returns `true` if the call started later than its request arrived, since that did not look
-    /// like gRPC.
+    /// Returns `true` if the call started later than its request arrived: it was deferred, started
+    /// anew, or waited for its channel.
     pub(crate) fn started_late(&self) -> bool {
         self.started_late
     }

@@ -10,7 +10,7 @@ pub(super) enum Incoming {
     NewCall,
     /// A request whose call a layer has started.
     LayerCall { is_unresolved: bool },
-    /// A request that does not look like gRPC, whose call a layer starts now.
+    /// A request whose call a layer has deferred, and starts now.
     Deferred,
     /// Part of a call that another handler serves, or that is not recorded.
     Nested,
@@ -32,6 +32,7 @@ impl Incoming {
                 _ => Incoming::NewCall,
             },
             Some(ActiveCall::Recorded(call)) if call.is_unclaimed() => {
+                // A client's request without a `content-type` is known by its call, which was deferred.
                 if !request.came_from_client() && !call.started_late() {
                     // Called directly, by a service that is not annotated.
                     Incoming::Nested
