@@ -56,7 +56,7 @@ impl SpanProcessor for Nothing {
     }
 }
 
-/// What a process has.
+/// The pages of a process.
 #[derive(Clone, Copy, PartialEq)]
 enum Pages {
     On,
