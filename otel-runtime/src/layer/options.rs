@@ -48,7 +48,7 @@ impl Options {
     #[inline]
     pub(crate) fn set_metric_attributes(&self, call: &mut Call, request: &RpcRequest<'_>) {
         if let Some(attributes) = &self.metric_attributes {
-            match call.method_at_start() {
+            match call.known_method() {
                 Some(method) => call.set_own_metrics(attributes.series(request, method, call.instrumentation())),
                 None => call.set_own_attributes(attributes.set_of(request)),
             }

@@ -142,7 +142,7 @@ impl MethodDescriptor {
         instrumentation: Option<&Instrumentation>,
     ) -> HandlerCall {
         let incoming =
-            current::with_current(|current| Incoming::classify(request, current, || self.captured_headers()));
+            current::with_current(|current| Incoming::classify_and_claim(request, current, || self.captured_headers()));
         match incoming.unwrap_or(Incoming::NewCall) {
             Incoming::NewCall => {
                 let captured = self.captured_headers();

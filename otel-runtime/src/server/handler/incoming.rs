@@ -21,7 +21,7 @@ pub(super) enum Incoming {
 impl Incoming {
     /// Tells how a request relates to the call that this thread serves, and claims that call if a
     /// layer started it for this request. `captured` has the handler's header lists.
-    pub(super) fn classify(
+    pub(super) fn classify_and_claim(
         request: &IncomingRequest<'_>,
         current: &mut Option<ActiveCall>,
         captured: impl FnOnce() -> &'static CapturedHeaders,
@@ -32,7 +32,7 @@ impl Incoming {
                 _ => Incoming::NewCall,
             },
             Some(ActiveCall::Recorded(call)) if call.is_unclaimed() => {
-                // A client's request without a `content-type` is known by its call, which was deferred.
+                // The call of a client's request without `content-type` was deferred.
                 if !request.came_from_client() && !call.started_late() {
                     // Called directly, by a service that is not annotated.
                     Incoming::Nested
