@@ -81,7 +81,7 @@ impl ClientLayer {
             unresolved: method
                 .is_none()
                 .then(|| UnresolvedMethod::boxed(request.path(), &self.registry)),
-            has_options,
+            adds_active_later: has_options,
             instrumentation,
             layer_headers: Some(captured),
             handler_headers: None,

@@ -181,7 +181,7 @@ impl ServerLayer {
         let params = CallParams {
             method: method.unwrap_or_else(|| self.registry.fallback()),
             unresolved: method.is_none().then(|| UnresolvedMethod::boxed(path, &self.registry)),
-            has_options,
+            adds_active_later: has_options,
             instrumentation,
             layer_headers: Some(captured),
             handler_headers: None,

@@ -49,7 +49,7 @@ pub(crate) struct CallParams {
     /// The handler's header lists, if a handler starts the call.
     pub(crate) handler_headers: Option<&'static CapturedHeaders>,
     /// Whether [`Call::add_active`] follows, once the options of the call are set.
-    pub(crate) has_options: bool,
+    pub(crate) adds_active_later: bool,
     pub(crate) origin: RequestOrigin,
     /// The time of arrival, if the call starts later.
     pub(crate) arrived: Option<Instant>,

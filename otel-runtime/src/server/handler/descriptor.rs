@@ -152,7 +152,7 @@ impl MethodDescriptor {
                     instrumentation: InstrumentationRef::or_global(instrumentation),
                     layer_headers: None,
                     handler_headers: Some(captured),
-                    has_options: false,
+                    adds_active_later: false,
                     origin: request.origin(),
                     arrived: None,
                 };
