@@ -20,7 +20,7 @@ const ARGUMENTS: [&str; 9] = [
     "crate",
 ];
 
-/// The arguments of `#[traced_service]`, as the user wrote them.
+/// The arguments of `#[traced_service]`, as the user wrote them. `None` if one is not there.
 #[derive(Default)]
 pub(crate) struct Args {
     /// `service = "helloworld.Greeter"` or `service = path::TO_A_CONSTANT`.

@@ -52,7 +52,7 @@ mod valid;
 /// | argument of `#[traced_service(…)]` | effect |
 /// |---|---|
 /// | `service = "helloworld.Greeter"` | sets the service's full name, a string or the path of a constant, instead of the name on the wire |
-/// | `skip(say_hello, …)` | records no spans and no metrics for these methods |
+/// | `skip(say_hello, …)` | records no spans and no metrics for these methods, which a `ServerLayer` still records |
 /// | `public_endpoint` | treats callers as untrusted: every RPC starts a new trace, linked to the caller's span |
 /// | `boxed_streams` | leaves the response stream types as they are written: `Pin<Box<dyn Stream<…> + Send>>` |
 /// | `request_headers("x-tenant", …)` | captures these request headers as span attributes |
@@ -63,7 +63,7 @@ mod valid;
 ///
 /// | argument of `#[traced(…)]`, on a method | effect |
 /// |---|---|
-/// | `skip` | records no spans and no metrics for this method |
+/// | `skip` | records no spans and no metrics for this method, which a `ServerLayer` still records |
 /// | `name = "GetURL"` | sets the method's name, instead of the name on the wire |
 /// | `fields(tenant.id = request.get_ref().tenant.as_str(), …)` | adds typed span attributes, made of the request and of `self`; evaluated only if the span is recording |
 ///

@@ -38,7 +38,7 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
 //     }
 // If `#[async_trait]` has been expanded before, the method returns `Box::pin(async move { BODY })`.
 // The output then replaces that expression, with `RespondUnary` and without `.unboxed()` and
-// `.await`, since `respond` returns a boxed future too.
+// `.await`, since its `__respond` returns a boxed future too.
 //
 // The `return` that never runs fixes the type of the block from inside. If the type came from
 // outside (`let r: R`, `-> R`, a turbofish), the compiler would not coerce

@@ -23,7 +23,7 @@ const RESERVED: [&str; 8] = [
     "network.peer.port",
 ];
 
-/// The arguments of `#[traced]`, as the user wrote them.
+/// The arguments of `#[traced]`, as the user wrote them. `None` if one is not there.
 #[derive(Default)]
 pub(crate) struct Traced {
     /// `skip`.

@@ -47,7 +47,7 @@ pub use metrics::exemplars;
 pub use metrics::{duration_boundaries::set_duration_boundaries, legacy::set_stability_opt_in};
 /// The method of log lines, and the target of `ServerLayer::tracing_span`, for otel-setup.
 #[doc(hidden)]
-pub use rpc::{call::tracing_span::TRACING_SPAN_TARGET, task_method::current_method};
+pub use rpc::{call::tracing_span::TRACING_SPAN_TARGET, current_method::current_method};
 
 #[doc = include_str!("../docs/traced_service.md")]
 pub use otel_macros::traced_service;

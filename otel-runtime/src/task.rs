@@ -50,8 +50,8 @@ use pin_project_lite::pin_project;
 use tracing::Span;
 
 use crate::rpc::current;
+use crate::rpc::current_method::current_method;
 use crate::rpc::method_scope;
-use crate::rpc::task_method::current_method;
 
 /// Spawns a future as [`tokio::spawn`] does, in the current context.
 ///

@@ -30,11 +30,11 @@ pub(super) fn poll_in_current_context(body: &mut dyn Any) {
     if let Some(body) = body.downcast_mut::<TonicBody>()
         && !body.is_end_stream()
     {
-        start(body);
+        poll_first_frames(body);
     }
 }
 
-fn start(body: &mut TonicBody) {
+fn poll_first_frames(body: &mut TonicBody) {
     // The connection polls again, with its own waker.
     let mut cx = TaskContext::from_waker(Waker::noop());
     let mut poll = || Pin::new(&mut *body).poll_frame(&mut cx);
@@ -43,20 +43,20 @@ fn start(body: &mut TonicBody) {
         Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
             Ok(data) => match poll() {
                 Poll::Ready(None) => *body = TonicBody::new(Complete(Some(data))),
-                Poll::Pending => stream(body, [Some(Ok(Frame::data(data)))]),
-                Poll::Ready(second) => stream(body, [Some(Ok(Frame::data(data))), second]),
+                Poll::Pending => poll_rest(body, [Some(Ok(Frame::data(data)))]),
+                Poll::Ready(second) => poll_rest(body, [Some(Ok(Frame::data(data))), second]),
             },
-            Err(frame) => stream(body, [Some(Ok(frame))]),
+            Err(frame) => poll_rest(body, [Some(Ok(frame))]),
         },
         Poll::Ready(None) => *body = TonicBody::empty(),
-        Poll::Ready(error) => stream(body, [error]),
-        Poll::Pending => stream(body, []),
+        Poll::Ready(error) => poll_rest(body, [error]),
+        Poll::Pending => poll_rest(body, []),
     }
 }
 
 /// Lets the rest of a request body be polled in the current context, after these frames.
 #[cold]
-fn stream<const N: usize>(body: &mut TonicBody, polled: [Option<PolledFrame>; N]) {
+fn poll_rest<const N: usize>(body: &mut TonicBody, polled: [Option<PolledFrame>; N]) {
     *body = TonicBody::new(Streaming {
         polled,
         body: Some(std::mem::take(body)),

@@ -22,7 +22,6 @@ use crate::rpc::active_call::ActiveCall;
 use crate::rpc::call::{Call, CallParams, SpanParent, UnresolvedMethod};
 use crate::rpc::call_log::Remote;
 use crate::rpc::call_options::RequestFacts;
-use crate::rpc::message_sizes::MessageSizes;
 use crate::rpc::origin::RequestOrigin;
 use crate::rpc::pool::PooledCall;
 use crate::rpc::request_body;
@@ -75,15 +74,14 @@ impl ClientLayer {
     ) -> PooledCall {
         let instrumentation = self.options.instrumentation();
         let method = self.method(request);
-        let sizes = self.options.client_message_sizes();
-        let has_extras = self.options.call.is_some() || MessageSizes::are_enabled(&instrumentation, sizes);
+        let has_extras = self.options.has_extras(&instrumentation);
         let has_options = has_extras || self.options.metric_attributes.is_some();
         let params = CallParams {
             method: method.unwrap_or_else(|| self.registry.fallback()),
             unresolved: method
                 .is_none()
                 .then(|| UnresolvedMethod::boxed(request.path(), &self.registry)),
-            has_options,
+            adds_active_later: has_options,
             instrumentation,
             layer_headers: Some(captured),
             handler_headers: None,
@@ -127,8 +125,7 @@ impl ClientLayer {
             remote: target.map_or(Remote::Unknown, Remote::Target),
             previous_attempts: None,
         };
-        let sizes = self.options.client_message_sizes();
-        call.set_options(self.options.call.as_ref(), sizes, facts);
+        call.set_options(self.options.call.as_ref(), facts);
     }
 
     /// Returns the method of a request, if it is known.

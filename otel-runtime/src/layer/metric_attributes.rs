@@ -93,7 +93,7 @@ impl MetricAttributes {
         }
     }
 
-    /// Returns the time series of a request of a method, with its values.
+    /// Returns the time series of a method with the values of a request.
     ///
     /// Returns `None` if the user's function panics, or the meter.
     pub(crate) fn series(
@@ -126,7 +126,7 @@ impl MetricAttributes {
         method: &'static Method,
         instrumentation: &Instrumentation,
     ) -> Option<Arc<MethodMetrics>> {
-        let (set, instruments) = (self.get(values), instrumentation.instruments());
+        let (set, instruments) = (self.set_with(values), instrumentation.instruments());
         let series = guard::METER.run(|| method.metrics_with(instruments, &set))?;
         // Values beyond the limit have the set of all others.
         if set.has(values) {
@@ -144,15 +144,16 @@ impl MetricAttributes {
     /// Returns the set of values of a request, or that of all values beyond the limit.
     ///
     /// Returns `None` if the user's function panics.
-    pub(crate) fn of(&self, request: &RpcRequest<'_>) -> Option<Arc<AttributeSet>> {
+    pub(crate) fn set_of(&self, request: &RpcRequest<'_>) -> Option<Arc<AttributeSet>> {
         let mut set = None;
         guard::METRIC_ATTRIBUTES.run(|| {
-            (self.values)(request, &mut |values| set = Some(self.get(values)));
+            (self.values)(request, &mut |values| set = Some(self.set_with(values)));
         });
         set
     }
 
-    fn get(&self, values: Values<'_>) -> Arc<AttributeSet> {
+    /// Returns the set of these values, which may be new, or that of all values beyond the limit.
+    fn set_with(&self, values: Values<'_>) -> Arc<AttributeSet> {
         let sets = self.sets.read().unwrap_or_else(PoisonError::into_inner);
         let hash = hash(0, values);
         if let Some(set) = sets.find(hash, values) {

@@ -48,9 +48,9 @@ impl Options {
     #[inline]
     pub(crate) fn set_metric_attributes(&self, call: &mut Call, request: &RpcRequest<'_>) {
         if let Some(attributes) = &self.metric_attributes {
-            match call.method_at_start() {
+            match call.known_method() {
                 Some(method) => call.set_own_metrics(attributes.series(request, method, call.instrumentation())),
-                None => call.set_own_attributes(attributes.of(request)),
+                None => call.set_own_attributes(attributes.set_of(request)),
             }
         }
     }
@@ -65,9 +65,16 @@ impl Options {
         self.call.as_ref().is_some_and(|options| options.message_counts)
     }
 
-    /// Returns `true` if a client's message sizes are recorded.
-    pub(crate) fn client_message_sizes(&self) -> bool {
+    /// Returns `true` if gRPC's metrics of message sizes are recorded.
+    pub(crate) fn records_message_sizes(&self) -> bool {
         self.call.as_ref().is_some_and(|options| options.message_sizes)
+    }
+
+    /// Returns `true` if calls need [`Extras`](crate::rpc::extras::Extras): for options, or for the
+    /// legacy sizes of messages.
+    #[inline]
+    pub(crate) fn has_extras(&self, instrumentation: &Instrumentation) -> bool {
+        self.call.is_some() || instrumentation.instruments().legacy().is_some()
     }
 
     /// Returns `true` if calls are logged.

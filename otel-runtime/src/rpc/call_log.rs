@@ -61,8 +61,8 @@ pub(crate) enum Remote {
 }
 
 impl Remote {
-    /// Returns the port and the address of a target.
-    fn target(&self) -> (Option<i64>, Option<&str>) {
+    /// Returns the address and the port of a target.
+    fn target(&self) -> (Option<&str>, Option<i64>) {
         let Remote::Target(target) = self else {
             return (None, None);
         };
@@ -75,7 +75,7 @@ impl Remote {
             Some(Value::String(address)) => Some(address.as_str()),
             _ => None,
         };
-        (port, address)
+        (address, port)
     }
 }
 
@@ -123,7 +123,7 @@ macro_rules! log_incoming {
 macro_rules! log_outgoing {
     ($level:expr, $call:expr) => {{
         let call = $call;
-        let (port, address) = call.remote.target();
+        let (address, port) = call.remote.target();
         tracing::event!(
             name: "rpc.client.call",
             target: "otel_runtime::calls",

@@ -14,7 +14,7 @@ pub(crate) struct CallOptions {
     pub(crate) failures: Option<Failures>,
     pub(crate) log: Option<CallLog>,
     pub(crate) message_counts: bool,
-    /// Whether a client's message sizes are recorded.
+    /// Whether gRPC's metrics of message sizes are recorded.
     pub(crate) message_sizes: bool,
 }
 

@@ -163,7 +163,7 @@ pub(crate) fn with_current<T>(read: impl FnOnce(&mut Option<ActiveCall>) -> T) -
 /// For log lines, which foreign code may write at any time.
 pub(super) fn method() -> Option<&'static str> {
     let read = |current: &ThreadCall| match current.call.try_borrow().as_deref() {
-        Ok(Some(ActiveCall::Recorded(call))) => call.known_method(),
+        Ok(Some(ActiveCall::Recorded(call))) => call.known_name(),
         _ => None,
     };
     CURRENT.try_with(read).ok().flatten()

@@ -39,20 +39,15 @@ struct Totals {
 }
 
 impl MessageSizes {
-    /// Returns `true` if gRPC's own metrics or the legacy names are enabled.
-    #[inline]
-    pub(crate) fn are_enabled(instrumentation: &InstrumentationRef, grpc_totals: bool) -> bool {
-        grpc_totals || instrumentation.instruments().legacy().is_some()
-    }
-
-    /// Returns `None` if they are not [enabled](Self::are_enabled). `method` is `None` if it is not
-    /// known yet.
+    /// Returns `None` if neither gRPC's own metrics nor the legacy names are enabled. `method` is
+    /// `None` if it is not known yet.
     pub(super) fn new_if_enabled(
         instrumentation: &InstrumentationRef,
         method: Option<&'static Method>,
         grpc_totals: bool,
     ) -> Option<Arc<Self>> {
-        MessageSizes::are_enabled(instrumentation, grpc_totals).then(|| {
+        let is_enabled = grpc_totals || instrumentation.instruments().legacy().is_some();
+        is_enabled.then(|| {
             Arc::new(MessageSizes {
                 instrumentation: instrumentation.clone(),
                 grpc_totals,

@@ -25,7 +25,7 @@ impl PooledCall {
     /// Starts the clock of a call, and counts it among the active requests.
     #[inline]
     pub(crate) fn new(params: CallParams, timeout: Option<Duration>) -> Self {
-        let has_options = params.has_options;
+        let adds_active_later = params.adds_active_later;
         let started_at = params.arrived.unwrap_or_else(Instant::now);
         // Before the call is constructed: a panic in between would need a copy of `params`.
         let deadline = timeout.and_then(|timeout| Deadline::new(params.method.side(), timeout, params.arrived));
@@ -36,7 +36,7 @@ impl PooledCall {
         // Forgets the `None`, which an assignment would drop: saves 20 instructions.
         std::mem::forget(empty.replace(Call::new(params, deadline, started_at)));
         let call = PooledCall(Some(empty));
-        if !has_options {
+        if !adds_active_later {
             call.add_active();
         }
         call

@@ -17,25 +17,23 @@ use super::request_end::RequestEnd;
 /// Counts the messages of a request, and watches its end, if its body is tonic's own.
 ///
 /// The type of a request's body must stay as it is. Of all types only `tonic::body::Body` can hold
-/// another body. Returns `false` if the body has another type. `end` is told whether messages are
-/// counted.
+/// another body. `end` is told whether messages are counted.
 pub(crate) fn wrap(
     body: &mut dyn Any,
     counter: Option<BodyCounter>,
     end: impl FnOnce(bool) -> Option<Arc<RequestEnd>>,
-) -> bool {
+) {
     let Some(body) = body.downcast_mut::<tonic::body::Body>() else {
         if let Some(counter) = counter {
             counter.cancel();
         }
-        return false;
+        return;
     };
     let end = end(counter.is_some());
     match counter {
         None => wrap_with(body, (), end),
         Some(counter) => wrap_counted(body, counter, end),
     }
-    true
 }
 
 #[cold]

@@ -1,4 +1,4 @@
-//! Running code inside a call.
+//! Running code inside a call: [`inside`] in general, and forms of it for callers that know more.
 
 use opentelemetry::Context;
 
@@ -9,49 +9,6 @@ use super::late_context::LateContext;
 use crate::grpc::outcome::Outcome;
 use crate::grpc::side::{Role, Server, Side};
 use crate::guard::CaughtPanic;
-
-/// Runs code inside the call of a handler without a layer, which has no `tracing` span. Returns the
-/// call's context still attached.
-///
-/// Compiled once instead of once per closure: for the handlers of all methods.
-#[inline(never)]
-pub(crate) fn handler_dyn(call: &mut Option<ActiveCall>, code: &mut dyn FnMut()) -> Attached {
-    let mut kept = None;
-    inside_with::<Server, false, _>(call, &mut kept, |_| code(), |kept, _, attached| *kept = attached);
-    kept
-}
-
-/// Like [`inside`], for the call of a handler without a layer. Calls `then` while the context of
-/// the call is still attached.
-///
-/// Both closures get `state`: what the code returns is not copied into it.
-#[inline]
-pub(crate) fn handler<T>(
-    call: &mut Option<ActiveCall>,
-    state: &mut T,
-    code: impl FnOnce(&mut T),
-    then: impl FnOnce(&T, &mut Option<ActiveCall>),
-) {
-    inside_with::<Server, false, T>(call, state, code, |state, call, _attached| then(state, call));
-}
-
-/// Runs a handler inside the call of a layer, which is the current one.
-///
-/// A panic ends the call here, since another layer may catch it before it reaches ours.
-#[inline(never)]
-pub(crate) fn in_layer(code: &mut dyn FnMut()) {
-    if let Err(panic) = CaughtPanic::catch(code) {
-        if current::with_recorded(Call::set_panicked).is_some() {
-            panic.log();
-            current::take_recorded(|call| {
-                // Another layer may have attached a context of its own.
-                let _attached = call.attach();
-                call.end(Outcome::panic(panic.message()));
-            });
-        }
-        panic.resume();
-    }
-}
 
 /// Runs code inside a call: in its context, and, on a server, with the call as the current one.
 ///
@@ -87,6 +44,57 @@ pub(crate) fn inside_attached<R: Role>(call: &mut Option<ActiveCall>, code: impl
 #[inline]
 pub(crate) fn to_start<R: Role>(call: &mut Option<ActiveCall>, code: impl FnOnce()) {
     inside_with::<R, false, _>(call, &mut (), |()| code(), |(), _, _attached| {});
+}
+
+/// Like [`inside`], for the call of a handler without a layer. Calls `then` while the context of
+/// the call is still attached.
+///
+/// Both closures get `state`: what the code returns is not copied into it.
+#[inline]
+pub(crate) fn handler<T>(
+    call: &mut Option<ActiveCall>,
+    state: &mut T,
+    code: impl FnOnce(&mut T),
+    then: impl FnOnce(&T, &mut Option<ActiveCall>),
+) {
+    inside_with::<Server, false, T>(call, state, code, |state, call, _attached| then(state, call));
+}
+
+/// Runs code inside the call of a handler without a layer, which has no `tracing` span. Returns the
+/// call's context still attached.
+///
+/// Compiled once instead of once per closure: for the handlers of all methods.
+#[inline(never)]
+pub(crate) fn handler_dyn(call: &mut Option<ActiveCall>, code: &mut dyn FnMut()) -> Attached {
+    let mut kept = None;
+    inside_with::<Server, false, _>(call, &mut kept, |_| code(), |kept, _, attached| *kept = attached);
+    kept
+}
+
+/// Runs a handler inside the call of a layer, which is the current one.
+///
+/// A panic ends the call here, since another layer may catch it before it reaches ours.
+#[inline(never)]
+pub(crate) fn in_layer(code: &mut dyn FnMut()) {
+    if let Err(panic) = CaughtPanic::catch(code) {
+        if current::with_recorded(Call::set_panicked).is_some() {
+            panic.log();
+            current::take_recorded(|call| {
+                // Another layer may have attached a context of its own.
+                let _attached = call.attach();
+                call.end(Outcome::panic(panic.message()));
+            });
+        }
+        panic.resume();
+    }
+}
+
+/// Runs code in the context of a client's call, which hides the call that this thread serves.
+pub(crate) fn in_client_context(context: &Context, code: impl FnOnce()) {
+    let _attached = current::attach(context);
+    if let Err(panic) = swapped(&mut None, code) {
+        panic.resume();
+    }
 }
 
 /// Runs code inside a call, and hands the context, still attached, to `then`. Enters a `tracing`
@@ -129,14 +137,6 @@ fn swapped(call: &mut Option<ActiveCall>, code: impl FnOnce()) -> Result<bool, C
     let result = CaughtPanic::catch(code);
     let has_late = current::swap(call);
     result.map(|()| has_late)
-}
-
-/// Runs code in the context of a client's call, which hides the call that this thread serves.
-pub(crate) fn in_client_context(context: &Context, code: impl FnOnce()) {
-    let _attached = current::attach(context);
-    if let Err(panic) = swapped(&mut None, code) {
-        panic.resume();
-    }
 }
 
 /// Exits the `tracing` span of `call`. If the call started late, its context is `attached` now.

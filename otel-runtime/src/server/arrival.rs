@@ -26,28 +26,10 @@ use crate::rpc::call::{Call, CallParams, UnresolvedMethod};
 use crate::rpc::call_log::Remote;
 use crate::rpc::call_options::{RequestFacts, previous_attempts};
 use crate::rpc::current;
-use crate::rpc::message_sizes::{BodyCounter, MessageSizes};
+use crate::rpc::message_sizes::BodyCounter;
 use crate::rpc::origin::{RequestOrigin, client_mark, mark_unseen};
 use crate::rpc::request_body;
 use crate::rpc::request_end::RequestEnd;
-
-/// Returns `true` if the body of a request may break off, because it comes over a socket.
-///
-/// A request that a client within the process makes of one message has its body in memory, which
-/// cannot break off, so it saves the allocation of a watched body. Such a body knows its length,
-/// although the request has no `content-length`. From a request that comes over a socket, tonic-web
-/// removes that header, and adds an `accept-encoding`.
-#[inline]
-fn is_from_socket<B: 'static>(request: &Request<B>) -> bool {
-    let body: &dyn Any = request.body();
-    body.downcast_ref::<tonic::body::Body>()
-        .is_some_and(|body| body.size_hint().exact().is_none())
-        || request.version() != Version::HTTP_2
-        || request
-            .headers()
-            .keys()
-            .any(|name| *name == CONTENT_LENGTH || *name == ACCEPT_ENCODING)
-}
 
 /// Path and identity of a request, and what has happened to it if its call starts later.
 struct Arrival<'a> {
@@ -194,12 +176,12 @@ impl ServerLayer {
             return ActiveCall::filtered(origin, context);
         }
         let method = self.registry.get(path);
-        let has_extras = self.options.call.is_some() || MessageSizes::are_enabled(&instrumentation, self.message_sizes);
+        let has_extras = self.options.has_extras(&instrumentation);
         let has_options = has_extras || self.options.metric_attributes.is_some();
         let params = CallParams {
             method: method.unwrap_or_else(|| self.registry.fallback()),
             unresolved: method.is_none().then(|| UnresolvedMethod::boxed(path, &self.registry)),
-            has_options,
+            adds_active_later: has_options,
             instrumentation,
             layer_headers: Some(captured),
             handler_headers: None,
@@ -225,7 +207,6 @@ impl ServerLayer {
     #[cold]
     #[inline(never)]
     fn set_options(&self, call: &mut Call, incoming: &IncomingRequest<'_>) {
-        let options = self.options.call.as_ref();
         let counts_messages = self.options.counts_by_method();
         let attempts = counts_messages.then(|| previous_attempts(incoming.headers));
         let peer = self.options.logs_calls().then(|| incoming.peer());
@@ -233,8 +214,26 @@ impl ServerLayer {
             remote: peer.flatten().map_or(Remote::Unknown, Remote::Socket),
             previous_attempts: attempts.flatten(),
         };
-        call.set_options(options, self.message_sizes, facts);
+        call.set_options(self.options.call.as_ref(), facts);
     }
+}
+
+/// Returns `true` if the body of a request may break off, because it comes over a socket.
+///
+/// A request that a client within the process makes of one message has its body in memory, which
+/// cannot break off, so it saves the allocation of a watched body. Such a body knows its length,
+/// although the request has no `content-length`. From a request that comes over a socket, tonic-web
+/// removes that header, and adds an `accept-encoding`.
+#[inline]
+fn is_from_socket<B: 'static>(request: &Request<B>) -> bool {
+    let body: &dyn Any = request.body();
+    body.downcast_ref::<tonic::body::Body>()
+        .is_some_and(|body| body.size_hint().exact().is_none())
+        || request.version() != Version::HTTP_2
+        || request
+            .headers()
+            .keys()
+            .any(|name| *name == CONTENT_LENGTH || *name == ACCEPT_ENCODING)
 }
 
 /// Returns the context that a filtered call runs in: the trace of a trusted caller continues.

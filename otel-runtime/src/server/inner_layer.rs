@@ -117,7 +117,7 @@ impl ServerLayer {
             ("message_counts", self.options.counts_by_method()),
             ("log_calls", self.options.logs_calls()),
             ("instrumentation", self.options.instrumentation.is_some()),
-            ("message_sizes", self.message_sizes),
+            ("message_sizes", self.options.records_message_sizes()),
             ("tracing_span", self.tracing_span),
         ];
         if options.iter().any(|(_, is_set)| *is_set) {

@@ -110,7 +110,6 @@ pub struct ServerLayer {
     pub(super) options: Arc<Options>,
     pub(super) public_endpoint: Option<Predicate>,
     pub(super) inner_paths: Arc<InnerPaths>,
-    pub(super) message_sizes: bool,
     pub(super) tracing_span: bool,
     pub(super) registry: Arc<MethodRegistry>,
     pub(super) marks: Arc<Marks>,
@@ -138,7 +137,6 @@ impl ServerLayer {
             options: configured.map(|layer| Arc::clone(&layer.options)).unwrap_or_default(),
             public_endpoint: configured.and_then(|layer| layer.public_endpoint.clone()),
             inner_paths: Arc::default(),
-            message_sizes: configured.is_some_and(|layer| layer.message_sizes),
             tracing_span: false,
             registry: Arc::new(MethodRegistry::for_server()),
             marks: Arc::default(),
@@ -198,9 +196,8 @@ impl ServerLayer {
     /// Received messages are counted only in a `tonic::body::Body`, which tonic's own server passes
     /// to its layers.
     #[must_use]
-    pub fn message_sizes(mut self) -> Self {
-        self.message_sizes = true;
-        self
+    pub fn message_sizes(self) -> Self {
+        self.with_options(|options| options.call_mut().message_sizes = true)
     }
 
     /// Opens a `tracing` span around each recorded call, for the lines of your own subscriber.

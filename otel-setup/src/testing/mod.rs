@@ -57,8 +57,8 @@
 //! # let _ = (server, client);
 //! ```
 //!
-//! What a handler records with the global tracer or meter is not recorded there.
-//! [`TestTelemetry::global`] records it: it sets the providers of the process. Tests of one process
+//! Spans and metrics that a handler records with the global tracer or meter are not there.
+//! [`TestTelemetry::global`] has them: it sets the providers of the process. Tests of one process
 //! that use it wait for each other, so call it first in each test that makes RPCs.
 
 mod balance;

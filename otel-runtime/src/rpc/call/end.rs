@@ -41,7 +41,8 @@ impl Call {
     #[cold]
     #[inline(never)]
     fn end_with_extras(&mut self, outcome: Outcome<'_>) {
-        let outcome = self.judge(outcome);
+        self.settle_method();
+        let outcome = self.extras.judge(self.method, outcome);
         let elapsed = self.started_at.elapsed();
         guard::METER.run(|| self.record_duration(elapsed, outcome));
         self.end_extras(elapsed, outcome);

@@ -31,11 +31,10 @@ impl Call {
     }
 
     /// Sets the options of the layer that started the call.
-    ///
-    /// `grpc_sizes` tells whether gRPC's own metrics of message sizes are enabled.
     #[inline]
-    pub(crate) fn set_options(&mut self, options: Option<&Arc<CallOptions>>, grpc_sizes: bool, request: RequestFacts) {
-        let method = self.method_at_start();
+    pub(crate) fn set_options(&mut self, options: Option<&Arc<CallOptions>>, request: RequestFacts) {
+        let method = self.known_method();
+        let grpc_sizes = options.is_some_and(|options| options.message_sizes);
         let sizes = MessageSizes::new_if_enabled(&self.instrumentation, method, grpc_sizes);
         self.extras.set_options(options, sizes, request);
         if method.is_some() {
@@ -93,18 +92,13 @@ impl Call {
         }
     }
 
-    /// Returns the outcome of a call that ends, as the user's function judges it.
+    /// Tells the options of a method that is not known at the end, and so stays unknown.
     #[cold]
-    pub(super) fn judge<'a>(&mut self, outcome: Outcome<'a>) -> Outcome<'a> {
-        if !self.extras.has_options() {
-            return outcome;
-        }
+    pub(super) fn settle_method(&mut self) {
         if self.unresolved.is_some() {
-            // A method that is not known by now stays unknown.
             self.extras
                 .set_method(self.method, &self.instrumentation, self.request_end.as_deref());
         }
-        self.extras.judge(self.method, outcome)
     }
 
     /// Records the end of a call, beside its span and its duration.
@@ -177,7 +171,7 @@ impl Call {
             let _entered = self.tracing_span().map(tracing::Span::enter);
             match ended.side {
                 // The thread no longer serves the call.
-                Side::Server => method_scope::run_in(self.known_method(), || call_log::log(&ended)),
+                Side::Server => method_scope::run_in(self.known_name(), || call_log::log(&ended)),
                 Side::Client => call_log::log(&ended),
             }
         });

@@ -38,9 +38,14 @@ impl Call {
         self.unresolved.as_deref().map(UnresolvedMethod::name)
     }
 
-    /// Returns the method of a call that has just started, if it is known.
-    pub(crate) fn method_at_start(&self) -> Option<&'static Method> {
+    /// Returns the method, if it is known.
+    pub(crate) fn known_method(&self) -> Option<&'static Method> {
         self.unresolved.is_none().then_some(self.method)
+    }
+
+    /// Returns the name of the method, if it is known.
+    pub(crate) fn known_name(&self) -> Option<&'static str> {
+        self.known_method().map(Method::name)
     }
 
     /// Returns `true` while the call's method is not known.

@@ -49,7 +49,7 @@ pub(crate) struct CallParams {
     /// The handler's header lists, if a handler starts the call.
     pub(crate) handler_headers: Option<&'static CapturedHeaders>,
     /// Whether [`Call::add_active`] follows, once the options of the call are set.
-    pub(crate) has_options: bool,
+    pub(crate) adds_active_later: bool,
     pub(crate) origin: RequestOrigin,
     /// The time of arrival, if the call starts later.
     pub(crate) arrived: Option<Instant>,
@@ -164,8 +164,8 @@ impl Call {
         &self.instrumentation
     }
 
-    /// Returns `true` if the call started later than its request arrived, since that did not look
-    /// like gRPC.
+    /// Returns `true` if the call started later than its request arrived: it was deferred, started
+    /// anew, or waited for its channel.
     pub(crate) fn started_late(&self) -> bool {
         self.started_late
     }

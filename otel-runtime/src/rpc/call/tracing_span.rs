@@ -23,16 +23,10 @@ impl Call {
     #[cold]
     pub(crate) fn open_tracing_span(&mut self) {
         let base = self.context().cloned().unwrap_or_else(Context::current);
-        let opened = guard::SUBSCRIBER.run(|| open(base, self.known_method()));
+        let opened = guard::SUBSCRIBER.run(|| open(base, self.known_name()));
         if let Some(span) = opened.flatten() {
             self.extras.set_tracing_span(span);
         }
-    }
-
-    /// Returns the name of the method, if it is known.
-    #[inline]
-    pub(crate) fn known_method(&self) -> Option<&'static str> {
-        self.unresolved.is_none().then(|| self.method.name())
     }
 
     #[inline]

@@ -87,7 +87,7 @@ impl Extras {
         self.0.as_ref().is_some_and(|state| state.is_observed)
     }
 
-    /// Returns `true` if there are options or a `tracing` span.
+    /// Returns `true` if the call has any of this, and is not only [observed](Self::is_observed).
     #[inline]
     pub(crate) fn is_configured(&self) -> bool {
         self.0.as_ref().is_some_and(|state| state.is_configured)

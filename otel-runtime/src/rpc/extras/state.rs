@@ -31,7 +31,7 @@ thread_local! {
 
 #[derive(Default)]
 pub(super) struct State {
-    /// Whether there are options or a `tracing` span.
+    /// Whether more has been set than an observer needs.
     pub(super) is_configured: bool,
     pub(super) options: Option<Arc<CallOptions>>,
     pub(super) message_sizes: Option<Arc<MessageSizes>>,

@@ -142,7 +142,7 @@ impl MethodDescriptor {
         instrumentation: Option<&Instrumentation>,
     ) -> HandlerCall {
         let incoming =
-            current::with_current(|current| Incoming::classify(request, current, || self.captured_headers()));
+            current::with_current(|current| Incoming::classify_and_claim(request, current, || self.captured_headers()));
         match incoming.unwrap_or(Incoming::NewCall) {
             Incoming::NewCall => {
                 let captured = self.captured_headers();
@@ -152,7 +152,7 @@ impl MethodDescriptor {
                     instrumentation: InstrumentationRef::or_global(instrumentation),
                     layer_headers: None,
                     handler_headers: Some(captured),
-                    has_options: false,
+                    adds_active_later: false,
                     origin: request.origin(),
                     arrived: None,
                 };

@@ -10,7 +10,7 @@ pub(super) enum Incoming {
     NewCall,
     /// A request whose call a layer has started.
     LayerCall { is_unresolved: bool },
-    /// A request that does not look like gRPC, whose call a layer starts now.
+    /// A request whose call a layer has deferred, and starts now.
     Deferred,
     /// Part of a call that another handler serves, or that is not recorded.
     Nested,
@@ -21,7 +21,7 @@ pub(super) enum Incoming {
 impl Incoming {
     /// Tells how a request relates to the call that this thread serves, and claims that call if a
     /// layer started it for this request. `captured` has the handler's header lists.
-    pub(super) fn classify(
+    pub(super) fn classify_and_claim(
         request: &IncomingRequest<'_>,
         current: &mut Option<ActiveCall>,
         captured: impl FnOnce() -> &'static CapturedHeaders,
@@ -32,6 +32,7 @@ impl Incoming {
                 _ => Incoming::NewCall,
             },
             Some(ActiveCall::Recorded(call)) if call.is_unclaimed() => {
+                // The call of a client's request without `content-type` was deferred.
                 if !request.came_from_client() && !call.started_late() {
                     // Called directly, by a service that is not annotated.
                     Incoming::Nested
