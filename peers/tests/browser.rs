@@ -25,6 +25,7 @@ const ENTER: char = '\u{e007}';
 
 fn telemetry() -> (Telemetry, String) {
     let telemetry = otel_setup::builder()
+        .service_name("route-guide")
         .trace_exporters([])
         .metric_exporters([])
         .log_exporters([])
@@ -82,7 +83,7 @@ async fn call_everything(client: &mut Client) {
 
 /// Runs the steps of a browser on a thread of its own, while the services run.
 async fn with_browser<T: Send + 'static>(steps: impl FnOnce(Browser) -> T + Send + 'static) -> T {
-    let steps = tokio::task::spawn_blocking(move || steps(Browser::start(1500, 690)));
+    let steps = tokio::task::spawn_blocking(move || steps(Browser::start(1500, 735)));
     steps.await.unwrap()
 }
 
@@ -111,6 +112,8 @@ fn a_hanging_stream_is_seen_and_disappears_when_it_ends() {
             assert!(browser.texts("h2")[0].starts_with("1. Running for "));
             browser.click("nav li:nth-child(3) a");
             assert_eq!(browser.texts("nav li:nth-child(3)"), ["Stop reloading"]);
+            // A reload keeps the place on the page only, not that in a part of it.
+            assert_eq!(browser.style(".wide", "overflow-x"), "visible");
             end.send(()).unwrap();
             browser.wait_until(|browser| browser.texts("h2").is_empty());
             browser.open(&url);
@@ -178,7 +181,10 @@ fn a_hostile_name_does_nothing() {
         browser.open(&url);
         assert_eq!(browser.texts("tbody th"), [hostile]);
         browser.click(RUNNING);
-        assert_eq!(browser.title(), format!("{hostile} (internal), running now"));
+        assert_eq!(
+            browser.title(),
+            format!("{hostile} (internal), running now · route-guide")
+        );
         assert_eq!(browser.texts("article tbody th")[1], hostile);
         std::thread::sleep(Duration::from_millis(100));
         assert_eq!(browser.dialog(), None);

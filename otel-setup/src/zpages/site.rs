@@ -23,7 +23,7 @@ const RPCZ: &str = "/debug/rpcz";
 
 /// Allows the style sheet of the pages, and nothing else: no script, no image, no frame around it.
 /// A test computes the hash.
-const POLICY: &str = "default-src 'none'; style-src 'sha256-BXKPkSw5tqOUfIWUi8CTc5vj98SlMAYwW6L3fiXwaQQ='; form-action 'self'; base-uri 'none'; \
+const POLICY: &str = "default-src 'none'; style-src 'sha256-6GCtx6mZEp4bpOxPXvMhgw0IL9Dx4fxV5ovknGvWq2I='; form-action 'self'; base-uri 'none'; \
                       frame-ancestors 'none'";
 
 /// The pages of one setup.

@@ -31,7 +31,14 @@ impl Frame<'_> {
             html.raw(" · ").text(service);
         }
         html.raw("</title>\n<style>").raw(STYLE);
-        html.raw("</style>\n</head>\n<body>\n<a class=\"skip\" href=\"#main\">Skip to the content</a>\n");
+        html.raw("</style>\n</head>\n");
+        // A browser that reloads keeps the place on the page, and not that in a part of it.
+        html.raw(if self.refresh {
+            "<body class=\"live\">\n"
+        } else {
+            "<body>\n"
+        });
+        html.raw("<a class=\"skip\" href=\"#main\">Skip to the content</a>\n");
         html.raw("<nav aria-label=\"Pages\"><ul>");
         html.raw("<li><a href=\"/debug/tracez\">Spans</a></li><li><a href=\"/debug/rpcz\">RPCs</a></li>");
         let separator = if self.address.contains('?') { "&" } else { "?" };
