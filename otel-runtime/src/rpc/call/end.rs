@@ -41,7 +41,9 @@ impl Call {
     #[cold]
     #[inline(never)]
     fn end_with_extras(&mut self, outcome: Outcome<'_>) {
-        self.settle_method();
+        if self.unresolved.is_some() {
+            self.settle_method();
+        }
         let outcome = self.extras.judge(self.method, outcome);
         let elapsed = self.started_at.elapsed();
         guard::METER.run(|| self.record_duration(elapsed, outcome));

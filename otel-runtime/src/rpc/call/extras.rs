@@ -92,13 +92,11 @@ impl Call {
         }
     }
 
-    /// Tells the options of a method that is not known at the end, and so stays unknown.
+    /// Tells the options that the method, which is not known at the end, stays unknown.
     #[cold]
     pub(super) fn settle_method(&mut self) {
-        if self.unresolved.is_some() {
-            self.extras
-                .set_method(self.method, &self.instrumentation, self.request_end.as_deref());
-        }
+        self.extras
+            .set_method(self.method, &self.instrumentation, self.request_end.as_deref());
     }
 
     /// Records the end of a call, beside its span and its duration.
