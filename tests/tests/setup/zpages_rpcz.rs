@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_client::UnaryClient;
-use integration_tests::own_process::{block_on, in_own_process_with};
+use integration_tests::own_process::{block_on, in_own_process, in_own_process_with};
 use integration_tests::scripted::{Annotated, ScriptedService};
 use integration_tests::server::serve;
+use opentelemetry::{KeyValue, global};
 use opentelemetry_sdk::trace::Sampler;
 use otel_runtime::TracedChannel;
 use otel_setup::Exporter;
@@ -54,4 +55,28 @@ fn rpcs_are_counted_sampled_or_not_whoever_reads_the_metrics() {
         };
         in_own_process_with(&[("CASE", exporter)], || block_on(body));
     }
+}
+
+/// The quantiles are those of the boundaries that all histograms of the name have.
+#[test]
+fn histograms_with_other_boundaries_are_counted() {
+    in_own_process(|| {
+        let pages = Pages::with(|setup| setup.metric_exporters([]));
+        let method = [KeyValue::new("rpc.method", "shop.Shop/Order")];
+        for (scope, bounds, values) in [
+            ("a", &[1.0, 2.0, 4.0][..], &[0.5, 1.5][..]),
+            ("b", &[2.0, 3.0], &[2.5, 2.5, 2.5]),
+        ] {
+            let meter = global::meter(scope);
+            let histogram = meter.f64_histogram("rpc.server.call.duration");
+            let histogram = histogram.with_boundaries(bounds.to_vec()).build();
+            for value in values {
+                histogram.record(*value, &method);
+            }
+        }
+        let cells = texts(&pages.html("/debug/rpcz"), "tbody td");
+        for window in cells.chunks(6) {
+            assert_eq!([&window[0], &window[3]], ["5", "2.0s"], "{cells:?}");
+        }
+    });
 }

@@ -35,34 +35,57 @@ impl Totals {
         size_of::<Self>() + size_of_val(&*self.buckets) + 32
     }
 
-    /// Adds the totals of another code.
-    fn add(&mut self, other: Totals) {
+    /// Adds the totals of another code, or of another instrument with the name.
+    fn add(&mut self, mut other: Totals) {
+        if self.count == 0 {
+            *self = other;
+            return;
+        }
+        self.keep_bounds_of(&other);
+        other.keep_bounds_of(self);
+        for (bucket, added) in self.buckets.iter_mut().zip(other.buckets) {
+            *bucket += added;
+        }
         self.count += other.count;
         self.failures += other.failures;
         self.sum += other.sum;
-        if self.buckets.is_empty() {
-            self.bounds = other.bounds;
-            self.buckets = other.buckets;
-        } else if self.bounds == other.bounds {
-            for (bucket, added) in self.buckets.iter_mut().zip(other.buckets) {
-                *bucket += added;
+    }
+
+    /// Merges buckets, until only those bounds are left that the other totals have as well. Without
+    /// any, there are no buckets.
+    fn keep_bounds_of(&mut self, other: &Totals) {
+        if self.bounds == other.bounds {
+            return;
+        }
+        let (mut bounds, mut buckets, mut within) = (Vec::new(), Vec::new(), 0);
+        for (index, count) in self.buckets.iter().enumerate() {
+            within += count;
+            if let Some(bound) = self.bounds.get(index).filter(|bound| other.bounds.contains(bound)) {
+                bounds.push(*bound);
+                buckets.push(std::mem::take(&mut within));
             }
         }
+        if !bounds.is_empty() {
+            buckets.push(within);
+        }
+        self.bounds = bounds.into();
+        self.buckets = buckets.into();
     }
 
     /// Returns what was added since `earlier`.
     pub(super) fn since(&self, earlier: &Totals) -> Totals {
-        let mut buckets = self.buckets.clone();
-        for (bucket, before) in buckets.iter_mut().zip(&earlier.buckets) {
+        let (mut now, mut earlier) = (self.clone(), earlier.clone());
+        if earlier.count > 0 {
+            now.keep_bounds_of(&earlier);
+            earlier.keep_bounds_of(&now);
+        }
+        for (bucket, before) in now.buckets.iter_mut().zip(&earlier.buckets) {
             *bucket = bucket.saturating_sub(*before);
         }
-        Totals {
-            count: self.count.saturating_sub(earlier.count),
-            failures: self.failures.saturating_sub(earlier.failures),
-            sum: (self.sum - earlier.sum).max(0.0),
-            bounds: Arc::clone(&self.bounds),
-            buckets,
-        }
+        now.count = now.count.saturating_sub(earlier.count);
+        now.failures = now.failures.saturating_sub(earlier.failures);
+        now.sum = (now.sum - earlier.sum).max(0.0);
+        now
     }
 
     /// Estimates a quantile, as Prometheus does: durations are evenly distributed in their bucket.
@@ -164,6 +187,43 @@ fn exponential(point: &ExponentialHistogramDataPoint<f64>) -> (Labels, Totals) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn totals_with_other_bounds_keep_those_of_both() {
+        let totals = |bounds: &[f64], buckets: &[u64], count| Totals {
+            count,
+            bounds: bounds.into(),
+            buckets: buckets.into(),
+            ..Totals::default()
+        };
+        let first = totals(&[0.1, 0.2, 0.4], &[1, 2, 3, 4], 10);
+        for (other, bounds, buckets) in [
+            (
+                totals(&[0.1, 0.2, 0.4], &[1, 1, 1, 1], 4),
+                &[0.1, 0.2, 0.4][..],
+                &[2, 3, 4, 5][..],
+            ),
+            (totals(&[0.2, 0.3], &[1, 1, 1], 3), &[0.2], &[4, 9]),
+            (totals(&[0.3], &[1, 1], 2), &[], &[]),
+            // An exponential histogram has no bounds here.
+            (totals(&[], &[], 5), &[], &[]),
+            (Totals::default(), &[0.1, 0.2, 0.4], &[1, 2, 3, 4]),
+        ] {
+            let mut sum = Totals::default();
+            sum.add(first.clone());
+            if other.count > 0 {
+                sum.add(other.clone());
+            }
+            assert_eq!(sum, totals(bounds, buckets, first.count + other.count));
+            let mut since = first.clone();
+            since.keep_bounds_of(&sum);
+            assert_eq!(
+                sum.since(&other),
+                totals(bounds, &since.buckets, first.count),
+                "{other:?}"
+            );
+        }
+    }
 
     #[test]
     fn quantiles_are_interpolated() {
