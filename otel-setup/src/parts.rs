@@ -5,10 +5,17 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
+use crate::shutdown::spawn;
 use crate::signal::Signal;
+
+/// The task of processors and providers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Task {
+    Flush,
+    ShutDown(Duration),
+}
 
 /// A processor.
 pub(crate) trait Part: Debug + Send + Sync {
@@ -37,19 +44,24 @@ impl Parts {
         Parts(if parts.len() > 1 { parts } else { Vec::new() })
     }
 
-    /// Calls all parts at the same time, and waits for them.
-    pub(crate) fn call(self, work: impl Fn(&dyn Part) + Copy + Send + 'static) {
-        let threads = self.0.into_iter().map(|(_, part)| {
-            let on_thread = Arc::clone(&part);
-            let thread = thread::Builder::new().name("otel-shutdown".to_owned());
-            thread.spawn(move || work(&*on_thread)).map_err(|_| part)
-        });
-        for thread in threads.collect::<Vec<_>>() {
-            match thread {
-                // A panic is reported by what waits for the exporter.
-                Ok(thread) => drop(thread.join()),
-                Err(part) => work(&*part),
+    /// Lets all parts do it at the same time, and waits for them.
+    pub(crate) fn run(self, task: Task) {
+        let work = |part: Arc<dyn Part>| {
+            move || match task {
+                Task::Flush => part.flush(),
+                Task::ShutDown(timeout) => part.shut_down(timeout),
             }
+        };
+        let mut threads = Vec::new();
+        for (_, part) in self.0 {
+            match spawn(Box::new(work(Arc::clone(&part)))) {
+                Ok(thread) => threads.push(thread),
+                Err(_) => work(part)(),
+            }
+        }
+        for thread in threads {
+            // A panic is reported by what waits for the exporter.
+            let _ = thread.join();
         }
     }
 }

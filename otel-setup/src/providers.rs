@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
@@ -20,7 +19,7 @@ use crate::export_stats::{ExportStats, Loss};
 use crate::fork_check::FORKED;
 #[cfg(any(feature = "prometheus", feature = "zpages"))]
 use crate::http_server::Endpoint;
-use crate::parts::{Part, Parts};
+use crate::parts::{Parts, Task};
 use crate::shutdown::{Job, ShutdownOnce, deadline_after, job, run_all, timeout_message};
 use crate::signal::Signal;
 #[cfg(feature = "zpages")]
@@ -118,12 +117,7 @@ impl Providers {
         let timed_out = || ShutdownError::for_all_signals(&timeout_message(timeout));
         self.shutdown.run(deadline, timed_out, || {
             self.set_deadlines(begun, deadline);
-            let jobs = self.jobs(
-                move |tracers| tracers.shutdown_with_timeout(timeout),
-                move |meters| meters.shutdown_with_timeout(timeout),
-                move |loggers| loggers.shutdown_with_timeout(timeout),
-                move |part| part.shut_down(timeout),
-            );
+            let jobs = self.jobs(Task::ShutDown(timeout));
             let mut failures = run_all(timeout, jobs);
             #[cfg(feature = "prometheus")]
             drop(self.prometheus.lock().unwrap_or_else(PoisonError::into_inner).take());
@@ -160,26 +154,31 @@ impl Providers {
     }
 
     /// Returns a job for each signal: first its processors at the same time, then its provider.
-    fn jobs(
-        &self,
-        traces: impl FnOnce(&SdkTracerProvider) -> OTelSdkResult + Send + 'static,
-        metrics: impl FnOnce(&SdkMeterProvider) -> OTelSdkResult + Send + 'static,
-        logs: impl FnOnce(&SdkLoggerProvider) -> OTelSdkResult + Send + 'static,
-        part: impl Fn(&dyn Part) + Copy + Send + 'static,
-    ) -> [Option<Job>; 3] {
+    fn jobs(&self, task: Task) -> [Option<Job>; 3] {
         let (of_traces, of_logs) = (self.parts.of(Signal::Traces), self.parts.of(Signal::Logs));
         [
             self.tracers.clone().map(|tracers| {
                 job(move || {
-                    of_traces.call(part);
-                    traces(&tracers)
+                    of_traces.run(task);
+                    match task {
+                        Task::Flush => tracers.force_flush(),
+                        Task::ShutDown(timeout) => tracers.shutdown_with_timeout(timeout),
+                    }
                 })
             }),
-            self.meters.clone().map(|meters| job(move || metrics(&meters))),
+            self.meters.clone().map(|meters| {
+                job(move || match task {
+                    Task::Flush => meters.force_flush(),
+                    Task::ShutDown(timeout) => meters.shutdown_with_timeout(timeout),
+                })
+            }),
             self.loggers.clone().map(|loggers| {
                 job(move || {
-                    of_logs.call(part);
-                    logs(&loggers)
+                    of_logs.run(task);
+                    match task {
+                        Task::Flush => loggers.force_flush(),
+                        Task::ShutDown(timeout) => loggers.shutdown_with_timeout(timeout),
+                    }
                 })
             }),
         ]
@@ -191,12 +190,7 @@ impl Providers {
             return Err(ShutdownError::for_all_signals(FORKED));
         }
         let before: Vec<u64> = self.export_stats.iter().map(|stats| stats.failed()).collect();
-        let jobs = self.jobs(
-            SdkTracerProvider::force_flush,
-            SdkMeterProvider::force_flush,
-            SdkLoggerProvider::force_flush,
-            |part| part.flush(),
-        );
+        let jobs = self.jobs(Task::Flush);
         let mut failures = run_all(timeout, jobs);
         let mut before = before.into_iter();
         replace_failures(&mut failures, &self.export_stats, |stats| {

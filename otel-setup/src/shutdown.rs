@@ -1,8 +1,9 @@
 //! The machinery of flush and shutdown: blocking work on threads, with a timeout.
 
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Condvar, Mutex, PoisonError};
-use std::thread;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
@@ -20,18 +21,20 @@ pub(crate) async fn run_blocking(
         // The receiver is gone if the caller's future was dropped.
         let _ = done.send(work());
     };
-    let result = match spawn(work) {
-        Ok(()) => result.await.map_err(|error| error.to_string()),
-        Err(error) => Err(error),
+    let result = match spawn(Box::new(work)) {
+        Ok(_) => result.await.map_err(|error| error.to_string()),
+        Err(error) => Err(no_thread(&error)),
     };
     result.unwrap_or_else(|reason| Err(ShutdownError::for_all_signals(&reason)))
 }
 
-fn spawn(work: impl FnOnce() + Send + 'static) -> Result<(), String> {
-    let thread = thread::Builder::new().name("otel-shutdown".to_owned()).spawn(work);
-    thread
-        .map(drop)
-        .map_err(|error| format!("cannot start a thread: {error}"))
+/// Starts a thread. A box, since each type of function would compile the code of threads anew.
+pub(crate) fn spawn(work: Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name("otel-shutdown".to_owned()).spawn(work)
+}
+
+fn no_thread(error: &io::Error) -> String {
+    format!("cannot start a thread: {error}")
 }
 
 /// A shutdown that runs at most once.
@@ -95,37 +98,62 @@ pub(crate) fn job(work: impl FnOnce() -> OTelSdkResult + Send + 'static) -> Job 
     Box::new(work)
 }
 
+/// The results of the jobs that have ended, and a signal for each. `None` if a job panicked.
+#[derive(Default)]
+struct Results {
+    ended: Mutex<Vec<(Signal, Option<OTelSdkResult>)>>,
+    changed: Condvar,
+}
+
+impl Results {
+    fn add(&self, signal: Signal, result: Option<OTelSdkResult>) {
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.push((signal, result));
+        self.changed.notify_all();
+    }
+
+    /// Takes the results that there are, and waits for one until the deadline if there is none.
+    fn take(&self, deadline: Instant) -> Vec<(Signal, Option<OTelSdkResult>)> {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        let remaining = deadline.saturating_duration_since(Instant::now());
+        let waited = self
+            .changed
+            .wait_timeout_while(ended, remaining, |ended| ended.is_empty());
+        let (mut ended, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *ended)
+    }
+}
+
 /// Runs the jobs of the signals at the same time, each on its own thread, and returns the failures.
 ///
 /// A job that hangs delays no other job, and the caller waits no longer than the timeout.
 pub(crate) fn run_all(timeout: Duration, jobs: [Option<Job>; 3]) -> Vec<Failure> {
     let deadline = deadline_after(timeout);
-    let (done, results) = mpsc::channel();
+    let results = Arc::<Results>::default();
     let mut failures = Vec::new();
     let mut running = Vec::new();
     for (signal, job) in Signal::ALL.into_iter().zip(jobs) {
         let Some(job) = job else { continue };
-        let done = done.clone();
-        match spawn(move || drop(done.send((signal, job())))) {
-            Ok(()) => running.push(signal),
-            Err(reason) => failures.push(Failure::new(signal, reason)),
+        let results = Arc::clone(&results);
+        let work = move || results.add(signal, catch_unwind(AssertUnwindSafe(job)).ok());
+        match spawn(Box::new(work)) {
+            Ok(_) => running.push(signal),
+            Err(error) => failures.push(Failure::new(signal, no_thread(&error))),
         }
     }
-    drop(done);
     while !running.is_empty() {
-        let remaining = deadline.saturating_duration_since(Instant::now());
-        match results.recv_timeout(remaining) {
-            Ok((signal, result)) => {
-                running.retain(|other| *other != signal);
-                failures.extend(failure(result, timeout).map(|reason| Failure::new(signal, reason)));
-            }
-            Err(error) => {
-                let reason = match error {
-                    RecvTimeoutError::Timeout => timeout_message(timeout),
-                    RecvTimeoutError::Disconnected => "an exporter panicked".to_owned(),
-                };
-                failures.extend(running.drain(..).map(|signal| Failure::new(signal, reason.clone())));
-            }
+        let ended = results.take(deadline);
+        if ended.is_empty() {
+            let late = |signal| Failure::new(signal, timeout_message(timeout));
+            failures.extend(running.drain(..).map(late));
+        }
+        for (signal, result) in ended {
+            running.retain(|other| *other != signal);
+            let reason = match result {
+                Some(result) => failure(result, timeout),
+                None => Some("an exporter panicked".to_owned()),
+            };
+            failures.extend(reason.map(|reason| Failure::new(signal, reason)));
         }
     }
     failures
