@@ -7,10 +7,10 @@ use flate2::read::GzDecoder;
 use integration_tests::http;
 use integration_tests::own_process::in_own_process;
 use opentelemetry::{KeyValue, global};
-use opentelemetry_sdk::metrics::{Aggregation, Instrument, Stream};
 use otel_setup::Exporter;
 
 use crate::prometheus::{OPEN_METRICS, Scrape, UTF_8};
+use crate::prometheus_merged::exponential_times;
 
 #[test]
 fn a_scraper_gets_the_format_that_it_asks_for() {
@@ -138,24 +138,7 @@ fn units_and_boundaries_are_those_of_open_metrics() {
 #[test]
 fn exponential_histograms_have_buckets() {
     in_own_process(|| {
-        let telemetry = otel_setup::builder()
-            .trace_exporters([])
-            .metric_exporters([Exporter::Prometheus])
-            .log_exporters([])
-            .prometheus_address("127.0.0.1:0".parse().unwrap())
-            .configure_meter_provider(|provider| {
-                provider.with_view(|instrument: &Instrument| {
-                    let aggregation = Aggregation::Base2ExponentialHistogram {
-                        max_size: 160,
-                        max_scale: 20,
-                        record_min_max: true,
-                    };
-                    let stream = Stream::builder().with_aggregation(aggregation).build().unwrap();
-                    (instrument.name() == "time").then_some(stream)
-                })
-            })
-            .init()
-            .unwrap();
+        let telemetry = exponential_times();
         let histogram = global::meter("").f64_histogram("time").with_unit("s").build();
         for value in [0.0, 1.5, 1.5, 3.0] {
             histogram.record(value, &[]);

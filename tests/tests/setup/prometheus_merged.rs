@@ -137,8 +137,8 @@ fn a_sum_was_created_with_its_first_point() {
     });
 }
 
-/// Serves histograms, those named `exponential` with exponential buckets.
-fn exponential() -> otel_setup::Telemetry {
+/// Serves histograms, those named `time` with exponential buckets.
+pub(crate) fn exponential_times() -> otel_setup::Telemetry {
     otel_setup::builder()
         .trace_exporters([])
         .metric_exporters([Exporter::Prometheus])
@@ -162,7 +162,7 @@ fn exponential() -> otel_setup::Telemetry {
 #[test]
 fn exponential_histograms_are_added_at_the_coarser_scale() {
     in_own_process(|| {
-        let telemetry = exponential();
+        let telemetry = exponential_times();
         let histogram = global::meter("").f64_histogram("time").build();
         let tenant = KeyValue::new("tenant", "");
         for value in [0.0, 1.5, 3.0] {
