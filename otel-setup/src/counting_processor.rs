@@ -16,45 +16,21 @@ use opentelemetry_sdk::trace::{BatchSpanProcessor, Span, SpanData, SpanProcessor
 
 use crate::export_stats::ExportStats;
 use crate::fork_check::FORKED;
-use crate::parts::Part;
 use crate::unique_keys;
 
 /// A batch processor with a counter in front, so items that find the queue full are counted as
 /// well.
-///
-/// The resource is set at the start, since clones share the processor.
 #[derive(Debug)]
 pub(crate) struct CountingProcessor<P> {
-    processor: Arc<P>,
+    processor: P,
     stats: Arc<ExportStats>,
 }
 
-impl<P> Clone for CountingProcessor<P> {
-    fn clone(&self) -> Self {
-        CountingProcessor {
-            processor: Arc::clone(&self.processor),
-            stats: Arc::clone(&self.stats),
-        }
-    }
-}
-
-impl CountingProcessor<BatchSpanProcessor> {
-    pub(crate) fn for_spans(mut processor: BatchSpanProcessor, stats: Arc<ExportStats>, resource: &Resource) -> Self {
-        processor.set_resource(resource);
-        let processor = Arc::new(processor);
-        CountingProcessor { processor, stats }
-    }
-}
-
-impl CountingProcessor<BatchLogProcessor> {
-    pub(crate) fn for_logs(mut processor: BatchLogProcessor, stats: Arc<ExportStats>, resource: &Resource) -> Self {
-        processor.set_resource(resource);
-        let processor = Arc::new(processor);
-        CountingProcessor { processor, stats }
-    }
-}
-
 impl<P> CountingProcessor<P> {
+    pub(crate) fn new(processor: P, stats: Arc<ExportStats>) -> Self {
+        CountingProcessor { processor, stats }
+    }
+
     /// Flushes until it is done. The SDK stops waiting after five seconds, but an export may take
     /// longer, and callers have a limit of their own.
     fn flush(&self, flush: impl Fn(&P) -> OTelSdkResult) -> OTelSdkResult {
@@ -67,14 +43,6 @@ impl<P> CountingProcessor<P> {
                 result => return result,
             }
         }
-    }
-
-    /// Shuts the processor down, once: the SDK's second time is an error.
-    fn shut_down(&self, shut_down: impl Fn(&P) -> OTelSdkResult) -> OTelSdkResult {
-        if self.stats.is_closed() {
-            return Ok(());
-        }
-        shut_down(&self.processor)
     }
 }
 
@@ -101,7 +69,11 @@ impl SpanProcessor for CountingProcessor<BatchSpanProcessor> {
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.shut_down(|processor| processor.shutdown_with_timeout(timeout))
+        self.processor.shutdown_with_timeout(timeout)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.processor.set_resource(resource);
     }
 }
 
@@ -123,31 +95,15 @@ impl LogProcessor for CountingProcessor<BatchLogProcessor> {
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.shut_down(|processor| processor.shutdown_with_timeout(timeout))
+        self.processor.shutdown_with_timeout(timeout)
     }
 
     fn event_enabled(&self, level: Severity, target: &str, name: Option<&str>) -> bool {
         self.processor.event_enabled(level, target, name)
     }
-}
 
-impl Part for CountingProcessor<BatchSpanProcessor> {
-    fn flush(&self) {
-        let _ = self.force_flush();
-    }
-
-    fn shut_down(&self, timeout: Duration) {
-        let _ = self.shutdown_with_timeout(timeout);
-    }
-}
-
-impl Part for CountingProcessor<BatchLogProcessor> {
-    fn flush(&self) {
-        let _ = self.force_flush();
-    }
-
-    fn shut_down(&self, timeout: Duration) {
-        let _ = self.shutdown_with_timeout(timeout);
+    fn set_resource(&mut self, resource: &Resource) {
+        self.processor.set_resource(resource);
     }
 }
 
@@ -195,11 +151,7 @@ mod tests {
         let processor = BatchSpanProcessor::builder(exporter.clone()).build();
         let provider = SdkTracerProvider::builder()
             .with_sampler(ByName)
-            .with_span_processor(CountingProcessor::for_spans(
-                processor,
-                Arc::clone(&stats),
-                &Resource::builder_empty().build(),
-            ))
+            .with_span_processor(CountingProcessor::new(processor, Arc::clone(&stats)))
             .build();
         for name in ["exported", "recorded", "exported"] {
             provider.tracer("test").start(name).end();

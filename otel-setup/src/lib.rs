@@ -50,8 +50,8 @@ mod metrics;
 mod muted;
 #[cfg(feature = "otlp")]
 mod otlp;
-#[cfg_attr(not(any(feature = "console", feature = "otlp")), allow(dead_code))]
-mod parts;
+#[cfg(any(feature = "console", feature = "otlp"))]
+mod processors;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 mod providers;

@@ -1,12 +1,16 @@
 //! The logger provider: exporters.
 
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::logs::{LoggerProviderBuilder, SdkLoggerProvider};
+#[cfg(any(feature = "console", feature = "otlp"))]
+use opentelemetry_sdk::logs::LoggerProviderBuilder;
+use opentelemetry_sdk::logs::SdkLoggerProvider;
 
 use crate::builder::{Builder, has_zpages};
 use crate::env::Env;
 use crate::error::InitError;
 use crate::exporter::Exporter;
+#[cfg(any(feature = "console", feature = "otlp"))]
+use crate::processors::Processors;
 #[cfg(feature = "console")]
 use crate::subscriber::StdoutLogs;
 
@@ -28,8 +32,9 @@ pub(crate) fn provider(
     #[cfg(any(feature = "console", feature = "otlp"))]
     crate::unique_keys::prepare();
     let mut provider = SdkLoggerProvider::builder().with_resource(resource.clone());
-    for (exporter, env) in exporters {
-        provider = add_exporter(*exporter, provider, builder, env, resource).map_err(|error| error.in_places(env))?;
+    #[cfg(any(feature = "console", feature = "otlp"))]
+    {
+        provider = add_exporters(exporters, provider, builder)?;
     }
     #[cfg(feature = "zpages")]
     {
@@ -41,26 +46,26 @@ pub(crate) fn provider(
     Ok(Some(provider.build()))
 }
 
-#[allow(
-    unused_variables,
-    clippy::needless_pass_by_value,
-    clippy::unnecessary_wraps,
-    reason = "the Cargo features decide which exporters there are"
-)]
-fn add_exporter(
-    exporter: Exporter,
+#[cfg(any(feature = "console", feature = "otlp"))]
+fn add_exporters(
+    exporters: &[(Exporter, &Env)],
     provider: LoggerProviderBuilder,
     builder: &mut Builder,
-    env: &Env,
-    resource: &Resource,
 ) -> Result<LoggerProviderBuilder, InitError> {
-    match exporter {
-        #[cfg(feature = "console")]
-        Exporter::Console => Ok(builder.console.logs(provider, env, resource)),
-        #[cfg(feature = "otlp")]
-        Exporter::Otlp => builder.otlp.logs(provider, env, resource),
-        // Rejected by `Exporter::resolve`.
-        #[cfg(feature = "prometheus")]
-        Exporter::Prometheus => Ok(provider),
+    let mut processors = Vec::new();
+    for (exporter, env) in exporters {
+        match exporter {
+            #[cfg(feature = "console")]
+            Exporter::Console => processors.push(builder.console.logs(env)),
+            #[cfg(feature = "otlp")]
+            Exporter::Otlp => processors.push(builder.otlp.logs(env).map_err(|error| error.in_places(env))?),
+            // Rejected by `Exporter::resolve`.
+            #[cfg(feature = "prometheus")]
+            Exporter::Prometheus => {}
+        }
     }
+    if processors.is_empty() {
+        return Ok(provider);
+    }
+    Ok(provider.with_log_processor(Processors::new(processors)))
 }

@@ -19,8 +19,7 @@ use crate::export_stats::{ExportStats, Loss};
 use crate::fork_check::FORKED;
 #[cfg(any(feature = "prometheus", feature = "zpages"))]
 use crate::http_server::Endpoint;
-use crate::parts::{Parts, Task};
-use crate::shutdown::{Job, ShutdownOnce, deadline_after, job, run_all, timeout_message};
+use crate::shutdown::{Job, ShutdownOnce, Task, deadline_after, job, run_all, timeout_message};
 use crate::signal::Signal;
 #[cfg(feature = "zpages")]
 use crate::zpages::Served;
@@ -34,7 +33,6 @@ pub(crate) struct Providers {
     /// The process that was set up. `None` if nothing was.
     pub(crate) process: Option<u32>,
     /// The processors of the exporters `otlp` and `console`.
-    pub(crate) parts: Parts,
     /// The statistics of the exporters `otlp` and `console`.
     pub(crate) export_stats: Vec<Arc<ExportStats>>,
     #[cfg(feature = "prometheus")]
@@ -67,7 +65,6 @@ impl Providers {
             meters,
             loggers,
             process: Some(process::id()),
-            parts: parts(builder),
             export_stats: export_stats(builder),
             #[cfg(feature = "prometheus")]
             prometheus_address: builder.prometheus.endpoint.as_ref().map(|endpoint| endpoint.address),
@@ -153,17 +150,13 @@ impl Providers {
         }
     }
 
-    /// Returns a job for each signal: first its processors at the same time, then its provider.
+    /// Returns a job for each signal.
     fn jobs(&self, task: Task) -> [Option<Job>; 3] {
-        let (of_traces, of_logs) = (self.parts.of(Signal::Traces), self.parts.of(Signal::Logs));
         [
             self.tracers.clone().map(|tracers| {
-                job(move || {
-                    of_traces.run(task);
-                    match task {
-                        Task::Flush => tracers.force_flush(),
-                        Task::ShutDown(timeout) => tracers.shutdown_with_timeout(timeout),
-                    }
+                job(move || match task {
+                    Task::Flush => tracers.force_flush(),
+                    Task::ShutDown(timeout) => tracers.shutdown_with_timeout(timeout),
                 })
             }),
             self.meters.clone().map(|meters| {
@@ -173,12 +166,9 @@ impl Providers {
                 })
             }),
             self.loggers.clone().map(|loggers| {
-                job(move || {
-                    of_logs.run(task);
-                    match task {
-                        Task::Flush => loggers.force_flush(),
-                        Task::ShutDown(timeout) => loggers.shutdown_with_timeout(timeout),
-                    }
+                job(move || match task {
+                    Task::Flush => loggers.force_flush(),
+                    Task::ShutDown(timeout) => loggers.shutdown_with_timeout(timeout),
                 })
             }),
         ]
@@ -243,19 +233,4 @@ fn export_stats(builder: &mut Builder) -> Vec<Arc<ExportStats>> {
     #[cfg(feature = "console")]
     stats.append(&mut builder.console.export_stats);
     stats
-}
-
-/// Returns the processors of these exporters.
-#[allow(
-    unused_mut,
-    unused_variables,
-    reason = "the Cargo features decide which exporters there are"
-)]
-fn parts(builder: &mut Builder) -> Parts {
-    let mut parts = Parts::default();
-    #[cfg(feature = "otlp")]
-    parts.append(&mut builder.otlp.parts);
-    #[cfg(feature = "console")]
-    parts.append(&mut builder.console.parts);
-    parts
 }

@@ -91,6 +91,13 @@ impl ShutdownOnce {
     }
 }
 
+/// The task of providers and processors.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Task {
+    Flush,
+    ShutDown(Duration),
+}
+
 /// Work of one signal.
 pub(crate) type Job = Box<dyn FnOnce() -> OTelSdkResult + Send>;
 

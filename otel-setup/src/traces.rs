@@ -3,16 +3,16 @@
 use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry_sdk::Resource;
 #[cfg(any(feature = "console", feature = "otlp"))]
-use opentelemetry_sdk::trace::BatchSpanProcessor;
-use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, SdkTracerProvider, TracerProviderBuilder};
+use opentelemetry_sdk::trace::TracerProviderBuilder;
+use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, SdkTracerProvider};
 use otel_runtime::propagation;
 
 use crate::builder::{Builder, has_zpages};
-#[cfg(any(feature = "console", feature = "otlp"))]
-use crate::counting_processor::CountingProcessor;
 use crate::env::Env;
 use crate::error::InitError;
 use crate::exporter::Exporter;
+#[cfg(any(feature = "console", feature = "otlp"))]
+use crate::processors::Processors;
 use crate::{sampler, span_limits};
 
 /// Builds the tracer provider, or `None` without any exporter.
@@ -34,8 +34,9 @@ pub(crate) fn provider(
         Some(sampler) => provider.with_sampler(sampler),
         None => provider.with_sampler(sampler::from_env(env)),
     };
-    for (exporter, env) in exporters {
-        provider = add_exporter(*exporter, provider, builder, env, resource).map_err(|error| error.in_places(env))?;
+    #[cfg(any(feature = "console", feature = "otlp"))]
+    {
+        provider = add_exporters(exporters, provider, builder)?;
     }
     #[cfg(feature = "zpages")]
     {
@@ -65,47 +66,32 @@ impl IdGenerator for RandomIds {
     }
 }
 
-#[allow(
-    unused_variables,
-    clippy::needless_pass_by_value,
-    clippy::unnecessary_wraps,
-    reason = "the Cargo features decide which exporters there are"
-)]
-fn add_exporter(
-    exporter: Exporter,
-    provider: TracerProviderBuilder,
-    builder: &mut Builder,
-    env: &Env,
-    resource: &Resource,
-) -> Result<TracerProviderBuilder, InitError> {
-    match exporter {
-        #[cfg(feature = "console")]
-        Exporter::Console => {
-            let processor = builder.console.spans(env, resource);
-            Ok(add_processor(provider, processor, builder))
-        }
-        #[cfg(feature = "otlp")]
-        Exporter::Otlp => {
-            let processor = builder.otlp.spans(env, resource)?;
-            Ok(add_processor(provider, processor, builder))
-        }
-        // Rejected by `Exporter::resolve`.
-        #[cfg(feature = "prometheus")]
-        Exporter::Prometheus => Ok(provider),
-    }
-}
-
-/// Adds a processor. The first one gets the zPages in front.
+/// Adds the exporters, behind the zPages.
 #[cfg(any(feature = "console", feature = "otlp"))]
-#[cfg_attr(not(feature = "zpages"), allow(unused_variables))]
-fn add_processor(
+fn add_exporters(
+    exporters: &[(Exporter, &Env)],
     provider: TracerProviderBuilder,
-    processor: CountingProcessor<BatchSpanProcessor>,
     builder: &mut Builder,
-) -> TracerProviderBuilder {
+) -> Result<TracerProviderBuilder, InitError> {
+    let mut processors = Vec::new();
+    for (exporter, env) in exporters {
+        match exporter {
+            #[cfg(feature = "console")]
+            Exporter::Console => processors.push(builder.console.spans(env)),
+            #[cfg(feature = "otlp")]
+            Exporter::Otlp => processors.push(builder.otlp.spans(env).map_err(|error| error.in_places(env))?),
+            // Rejected by `Exporter::resolve`.
+            #[cfg(feature = "prometheus")]
+            Exporter::Prometheus => {}
+        }
+    }
+    if processors.is_empty() {
+        return Ok(provider);
+    }
+    let processors = Processors::new(processors);
     #[cfg(feature = "zpages")]
     if let Some(spans) = builder.zpages.take_spans() {
-        return provider.with_span_processor(spans.before(processor));
+        return Ok(provider.with_span_processor(spans.before(processors)));
     }
-    provider.with_span_processor(processor)
+    Ok(provider.with_span_processor(processors))
 }

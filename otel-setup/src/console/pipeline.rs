@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::logs::{BatchLogProcessor, LoggerProviderBuilder};
+use opentelemetry_sdk::logs::BatchLogProcessor;
 #[cfg(feature = "zpages")]
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::{MeterProviderBuilder, PeriodicReader};
@@ -18,7 +17,6 @@ use crate::batch_settings::BatchSettings;
 use crate::counting_processor::CountingProcessor;
 use crate::env::Env;
 use crate::export_stats::ExportStats;
-use crate::parts::Parts;
 use crate::signal::Signal;
 use crate::temporality::{self, temporality};
 
@@ -27,14 +25,13 @@ use crate::temporality::{self, temporality};
 pub(crate) struct ConsolePipeline {
     pub(crate) json: bool,
     pub(crate) export_stats: Vec<Arc<ExportStats>>,
-    pub(crate) parts: Parts,
     /// The reader of metrics, which the zPages share.
     #[cfg(feature = "zpages")]
     pub(crate) reader: Option<Arc<dyn opentelemetry_sdk::metrics::reader::MetricReader>>,
 }
 
 impl ConsolePipeline {
-    pub(crate) fn spans(&mut self, env: &Env, resource: &Resource) -> CountingProcessor<BatchSpanProcessor> {
+    pub(crate) fn spans(&mut self, env: &Env) -> CountingProcessor<BatchSpanProcessor> {
         let exporter = if self.json {
             ConsoleSpanExporter::json()
         } else {
@@ -42,9 +39,7 @@ impl ConsolePipeline {
         };
         let (exporter, stats) = self.monitored(Signal::Traces, exporter);
         let processor = BatchSpanProcessor::builder(exporter).with_batch_config(BatchSettings::span_config(env));
-        let processor = CountingProcessor::for_spans(processor.build(), stats, resource);
-        self.parts.add(Signal::Traces, processor.clone());
-        processor
+        CountingProcessor::new(processor.build(), stats)
     }
 
     pub(crate) fn metrics(
@@ -68,12 +63,7 @@ impl ConsolePipeline {
         provider.with_reader(reader)
     }
 
-    pub(crate) fn logs(
-        &mut self,
-        provider: LoggerProviderBuilder,
-        env: &Env,
-        resource: &Resource,
-    ) -> LoggerProviderBuilder {
+    pub(crate) fn logs(&mut self, env: &Env) -> CountingProcessor<BatchLogProcessor> {
         let exporter = if self.json {
             ConsoleLogExporter::json()
         } else {
@@ -81,9 +71,7 @@ impl ConsolePipeline {
         };
         let (exporter, stats) = self.monitored(Signal::Logs, exporter);
         let processor = BatchLogProcessor::builder(exporter).with_batch_config(BatchSettings::log_config(env));
-        let processor = CountingProcessor::for_logs(processor.build(), stats, resource);
-        self.parts.add(Signal::Logs, processor.clone());
-        provider.with_log_processor(processor)
+        CountingProcessor::new(processor.build(), stats)
     }
 
     fn monitored<E>(&mut self, signal: Signal, exporter: E) -> (MonitoredExporter<E>, Arc<ExportStats>) {

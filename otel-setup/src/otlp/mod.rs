@@ -43,8 +43,7 @@ mod words;
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::logs::{BatchLogProcessor, LoggerProviderBuilder};
+use opentelemetry_sdk::logs::BatchLogProcessor;
 use opentelemetry_sdk::metrics::{MeterProviderBuilder, PeriodicReader, Temporality};
 use opentelemetry_sdk::trace::BatchSpanProcessor;
 
@@ -61,7 +60,6 @@ use crate::env::Env;
 use crate::error::InitError;
 use crate::export_runtime::ExportRuntime;
 use crate::export_stats::ExportStats;
-use crate::parts::Parts;
 use crate::signal::Signal;
 
 /// The OTLP exporters of one setup, with the settings and the thread that they share.
@@ -71,7 +69,6 @@ pub(crate) struct Otlp {
     /// `None` until the first exporter is built.
     runtime: Option<ExportRuntime>,
     pub(crate) export_stats: Vec<Arc<ExportStats>>,
-    pub(crate) parts: Parts,
     /// The reader of metrics, which the zPages share.
     #[cfg(feature = "zpages")]
     pub(crate) reader: Option<Arc<dyn opentelemetry_sdk::metrics::reader::MetricReader>>,
@@ -91,16 +88,10 @@ pub(crate) fn checked_endpoint(signal: Signal, env: &Env) -> Result<String, Init
 
 impl Otlp {
     /// Returns a processor with the exporter of spans.
-    pub(crate) fn spans(
-        &mut self,
-        env: &Env,
-        resource: &Resource,
-    ) -> Result<CountingProcessor<BatchSpanProcessor>, InitError> {
+    pub(crate) fn spans(&mut self, env: &Env) -> Result<CountingProcessor<BatchSpanProcessor>, InitError> {
         let (exporter, stats) = self.exporter(Signal::Traces, env, Temporality::Cumulative)?;
         let processor = BatchSpanProcessor::builder(exporter).with_batch_config(BatchSettings::span_config(env));
-        let processor = CountingProcessor::for_spans(processor.build(), stats, resource);
-        self.parts.add(Signal::Traces, processor.clone());
-        Ok(processor)
+        Ok(CountingProcessor::new(processor.build(), stats))
     }
 
     /// Adds the exporter of metrics.
@@ -120,18 +111,11 @@ impl Otlp {
         Ok(provider.with_reader(reader))
     }
 
-    /// Adds the exporter of log records.
-    pub(crate) fn logs(
-        &mut self,
-        provider: LoggerProviderBuilder,
-        env: &Env,
-        resource: &Resource,
-    ) -> Result<LoggerProviderBuilder, InitError> {
+    /// Returns a processor with the exporter of log records.
+    pub(crate) fn logs(&mut self, env: &Env) -> Result<CountingProcessor<BatchLogProcessor>, InitError> {
         let (exporter, stats) = self.exporter(Signal::Logs, env, Temporality::Cumulative)?;
         let processor = BatchLogProcessor::builder(exporter).with_batch_config(BatchSettings::log_config(env));
-        let processor = CountingProcessor::for_logs(processor.build(), stats, resource);
-        self.parts.add(Signal::Logs, processor.clone());
-        Ok(provider.with_log_processor(processor))
+        Ok(CountingProcessor::new(processor.build(), stats))
     }
 
     /// Builds an exporter with its statistics. Only metrics have a temporality.
