@@ -121,15 +121,14 @@ fn wrong_port_or_path() {
             "http/protobuf",
             "",
             "refused: UNIMPLEMENTED: the port speaks HTTP/2, but not gRPC; set \
-             OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf, or OTEL_EXPORTER_OTLP_ENDPOINT to the port for gRPC, usually \
-             4317 (",
+             OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf, or `otlp_endpoint` to the port for gRPC, usually 4317 (",
         ),
         (
             "http/protobuf",
             "grpc",
             "",
             "unreachable: the port speaks HTTP/2, as gRPC does; set OTEL_EXPORTER_OTLP_PROTOCOL=grpc, or \
-             OTEL_EXPORTER_OTLP_ENDPOINT to the port for HTTP, usually 4318 (",
+             `otlp_endpoint` to the port for HTTP, usually 4318 (",
         ),
         (
             "http/protobuf",

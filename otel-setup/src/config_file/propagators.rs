@@ -32,9 +32,10 @@ pub(super) fn names(section: Option<Item<'_>>) -> Result<String, InitError> {
                     names.push(name.to_owned());
                 }
             }
-            if names.len() > 1 && names.iter().any(|name| name == "none") {
-                return Err(list.error("has \"none\" beside others"));
-            }
+        }
+        if names.len() > 1 && names.iter().any(|name| name.eq_ignore_ascii_case("none")) {
+            let list = section.get("composite_list").or_else(|| section.get("composite"));
+            return Err(list.unwrap_or(item).error("has \"none\" beside others"));
         }
         section.finish()?;
     }

@@ -8,6 +8,8 @@ use super::node::{Node, Value};
 use crate::error::InitError;
 use crate::text::escape_control;
 
+const UNSUPPORTED: &str = "is not supported by OpenTelemetry's SDK for Rust; ignoring it";
+
 /// The file, and the warnings about it.
 #[derive(Debug)]
 pub(super) struct File {
@@ -209,15 +211,16 @@ impl<'f> Section<'f> {
     /// Warns about a property that the SDK does not support.
     pub(super) fn unsupported(&mut self, name: &'static str) {
         if let Some(item) = self.get(name) {
-            item.warn("is not supported by OpenTelemetry's SDK for Rust; ignoring it");
+            item.warn(UNSUPPORTED);
         }
     }
 
     /// Warns about a property that has another value than the one which is always in force.
     pub(super) fn unsupported_unless(&mut self, name: &'static str, always: bool) -> Result<(), InitError> {
-        match self.get(name) {
-            Some(item) if item.boolean()? != always => self.unsupported(name),
-            _ => {}
+        if let Some(item) = self.get(name)
+            && item.boolean()? != always
+        {
+            item.warn(UNSUPPORTED);
         }
         Ok(())
     }

@@ -5,11 +5,12 @@ use std::time::{Duration, SystemTime};
 
 use fork::Fork;
 use integration_tests::child::DrivenProcess;
-use integration_tests::collector::Collector;
-use integration_tests::own_process::{block_on, in_own_process};
+use integration_tests::collector::{Behaviour, Collector, Content};
+use integration_tests::own_process::{block_on, in_own_process, in_own_process_with};
 use integration_tests::server::TIMEOUT;
-use opentelemetry::global;
 use opentelemetry::trace::{Span, Tracer};
+use opentelemetry::{KeyValue, global};
+use opentelemetry_sdk::Resource;
 
 const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
 
@@ -84,6 +85,42 @@ fn second_setup_is_refused() {
              still use the first setup; call `init` once, and keep the `Telemetry` until the program ends"
         );
     });
+}
+
+/// Each exporter has the resource of the provider, and records nothing once the provider has ended.
+#[test]
+fn exporters_have_the_resource_and_the_end_of_their_provider() {
+    for exporters in ["otlp", "otlp,console"] {
+        in_own_process_with(&[("OTEL_TRACES_EXPORTER", exporters)], || {
+            let collector = Collector::start();
+            collector.behave(Behaviour::Slow(Duration::from_millis(300)));
+            let team = [KeyValue::new("team", "shop")];
+            let telemetry = otel_setup::builder()
+                .otlp_endpoint(collector.url())
+                .metric_exporters([])
+                .log_exporters([])
+                .configure_tracer_provider(|provider| {
+                    provider.with_resource(Resource::builder_empty().with_attributes(team).build())
+                })
+                .init()
+                .unwrap();
+            let span = |name| global::tracer("app").start(name).end();
+            span("before");
+            let shutdown = std::thread::spawn(move || block_on(telemetry.shutdown(TIMEOUT)));
+            collector.wait_for_requests(1);
+            span("meanwhile");
+            shutdown.join().unwrap().unwrap();
+            let spans = collector.spans();
+            let names: Vec<_> = spans.iter().map(|span| span.name.as_str()).collect();
+            assert_eq!(names, ["before"]);
+            let Content::Traces(request) = &collector.received()[0].content else {
+                panic!("no spans")
+            };
+            let resource = request.resource_spans[0].resource.as_ref().unwrap();
+            let keys = resource.attributes.iter().map(|attribute| attribute.key.as_str());
+            assert_eq!(keys.filter(|key| *key == "team").count(), 1);
+        });
+    }
 }
 
 /// A fork has none of the threads that export, and says so.

@@ -7,7 +7,6 @@ use flate2::read::GzDecoder;
 use integration_tests::http;
 use integration_tests::own_process::in_own_process;
 use opentelemetry::{KeyValue, global};
-use otel_setup::Exporter;
 
 use crate::prometheus::{OPEN_METRICS, Scrape, UTF_8};
 use crate::prometheus_merged::exponential_times;

@@ -116,6 +116,14 @@ fn faulty_files_are_errors_that_name_the_place() {
             "file_format: \"1.0\"\npropagator: {composite_list: \"b3,none\"}",
             "otel.yaml:2: propagator.composite_list has \"none\" beside others",
         ),
+        (
+            "file_format: \"1.0\"\npropagator: {composite_list: \"b3,NONE\"}",
+            "otel.yaml:2: propagator.composite_list has \"none\" beside others",
+        ),
+        (
+            "file_format: \"1.0\"\npropagator: {composite: [{none: }, {b3: }]}",
+            "otel.yaml:2: propagator.composite has \"none\" beside others",
+        ),
         (&traces("{}"), &format!("{exporter} must have exactly one property")),
         (
             &traces("{mine: }"),
