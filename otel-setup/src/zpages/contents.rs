@@ -82,10 +82,17 @@ impl Contents {
         }
     }
 
-    /// Drops the oldest spans and lines until the others take no more than so many bytes.
-    fn trim(&self, share: usize) {
+    /// Returns the bytes that the spans and lines take.
+    fn bytes(&self) -> usize {
+        self.kept().bytes
+    }
+
+    /// Drops the oldest spans and lines until the others take no more than so many bytes. Returns
+    /// the bytes that these take.
+    fn trim(&self, share: usize) -> usize {
         let mut kept = self.kept();
         while kept.bytes > share && kept.drop_one(self.pool) {}
+        kept.bytes
     }
 
     /// Returns copies of the spans that ended inside, and of the log lines.
@@ -111,15 +118,18 @@ impl Contents {
     }
 }
 
-/// Leaves each of these the same part of one half of the pool: otherwise the first spans would keep
-/// all of it for as long as they run.
+/// Leaves each of these the same part of one half of the pool, and more while the others need less:
+/// otherwise the first spans would keep all of it for as long as they run.
 pub(super) fn share(mut all: Vec<Arc<Contents>>, pool: &Pool) {
     // A span that has ended lives on in those inside of it.
     all.sort_by_key(Arc::as_ptr);
     all.dedup_by_key(|contents| Arc::as_ptr(contents));
-    let share = pool.limit() / 2 / all.len().max(1);
-    for contents in all {
-        contents.trim(share);
+    // The contents themselves take their bytes for as long as the spans run.
+    let mut room = pool.limit().saturating_sub(all.len() * OWN_BYTES) / 2;
+    all.sort_by_cached_key(|contents| contents.bytes());
+    for (index, contents) in all.iter().enumerate() {
+        let others = all.len() - index;
+        room -= contents.trim(room / others);
     }
 }
 
@@ -183,4 +193,41 @@ fn bytes_of_ended(span: &SpanData) -> usize {
 
 fn bytes_of_log(line: &LogLine) -> usize {
     line.size() + 2 * size_of::<Box<LogLine>>()
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::trace::{Tracer, TracerProvider};
+    use opentelemetry_sdk::trace::SdkTracerProvider;
+
+    use super::*;
+
+    /// The pool has room for twice as many spans as `half` says, beside the contents themselves.
+    #[test]
+    fn one_half_is_shared_and_used_up() {
+        let tracer = SdkTracerProvider::builder().build().tracer("app");
+        let span = tracer.start("step").exported_data().unwrap();
+        let bytes = bytes_of_ended(&span);
+        for (spans, half, expected) in [
+            (&[4, 4, 4][..], 6, &[2, 2, 2][..]),
+            (&[1, 10, 1], 8, &[1, 1, 6]),
+            (&[0, 6, 0, 0], 6, &[0, 0, 0, 6]),
+            (&[3, 3, 0], 4, &[0, 2, 2]),
+            // There is not one place for each.
+            (&[1; 5], 3, &[0, 0, 1, 1, 1]),
+        ] {
+            let limit = spans.len() * OWN_BYTES + 2 * half * bytes;
+            let pool: &Pool = Box::leak(Box::new(Pool::new(limit)));
+            let new = |spans: &usize| {
+                let contents = Arc::new(Contents::new(pool));
+                (0..*spans).for_each(|_| contents.add_ended(&span));
+                contents
+            };
+            let all: Vec<Arc<Contents>> = spans.iter().map(new).collect();
+            share(all.clone(), pool);
+            let mut kept: Vec<usize> = all.iter().map(|contents| contents.all().0.len()).collect();
+            kept.sort_unstable();
+            assert_eq!(kept, expected, "{spans:?}");
+        }
+    }
 }

@@ -150,6 +150,11 @@ impl Rows {
     /// and more while the others need less.
     #[cold]
     pub(super) fn keep(&self, row: &'static Row, bucket: Bucket, sample: Sample, second: u64, pool: &Pool) {
+        if sample.bytes > pool.limit() {
+            // There is no room for it, even without all others.
+            row.pause(bucket, second);
+            return;
+        }
         // Each round frees a sample. Other threads may be faster to take its room.
         for _ in 0..64 {
             if pool.reserve(sample.bytes) {
@@ -184,6 +189,7 @@ impl Rows {
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry::KeyValue;
     use opentelemetry::trace::{Tracer, TracerProvider};
     use opentelemetry_sdk::trace::SdkTracerProvider;
 
@@ -213,5 +219,23 @@ mod tests {
         // There is room for the first samples without taking it from others.
         assert!((20..=30).contains(&kept(0)));
         assert_eq!([kept(1), kept(1), kept(2)], [20, 0, 20]);
+    }
+
+    #[test]
+    fn a_sample_above_the_limit_displaces_none() {
+        let rows = Rows::new();
+        let (names, samples) = (Pool::new(100_000), Pool::new(3000));
+        let tracer = SdkTracerProvider::builder().build().tracer("app");
+        let mut span = tracer.start("job").exported_data().unwrap();
+        let row = rows.of(&span, &names);
+        let mut end = |length| {
+            span.attributes = vec![KeyValue::new("text", "a".repeat(length))];
+            let bucket = row.count(&span, 0, &names)?;
+            let sample = Sample::new(&span, Vec::new(), Inside::default(), 1000);
+            rows.keep(row, bucket, sample, 0, &samples);
+            Some(row.samples(bucket).len())
+        };
+        // In this second, the bucket gets no other one.
+        assert_eq!([10, 10, 4000, 10].map(&mut end), [Some(1), Some(2), Some(2), None]);
     }
 }

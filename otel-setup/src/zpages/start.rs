@@ -102,6 +102,7 @@ impl Start {
         };
         let address = call.details.server.address.as_ref()?;
         Some(match call.details.server.port {
+            Some(port) if address.as_str().contains(':') => format!("[{address}]:{port}"),
             Some(port) => format!("{address}:{port}"),
             None => address.to_string(),
         })

@@ -80,3 +80,20 @@ fn histograms_with_other_boundaries_are_counted() {
         }
     });
 }
+
+#[test]
+fn boundaries_beyond_any_duration_are_shown_as_the_longest() {
+    in_own_process(|| {
+        let pages = Pages::with(|setup| setup.metric_exporters([]));
+        for (method, bound) in [("a", 1e300), ("b", f64::MAX), ("c", 2.0)] {
+            let meter = global::meter(method);
+            let histogram = meter.f64_histogram("rpc.server.call.duration");
+            let histogram = histogram.with_boundaries(vec![1.0, bound]).build();
+            histogram.record(2.0, &[KeyValue::new("rpc.method", method)]);
+        }
+        let cells = texts(&pages.html("/debug/rpcz"), "tbody td");
+        let medians: Vec<&str> = cells.chunks(18).map(|line| line[3].as_str()).collect();
+        let longest = "213503982334601d 07h";
+        assert_eq!(medians, [longest, longest, "1.5s"]);
+    });
+}

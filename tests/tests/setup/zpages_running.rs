@@ -122,6 +122,32 @@ fn running_rpcs_have_their_peer_and_their_messages() {
 }
 
 #[test]
+fn the_address_of_a_server_that_is_called_can_be_told_from_its_port() {
+    in_own_process_async(async {
+        let pages = Pages::start();
+        let service = ScriptedService::default();
+        let server = serve(Annotated::routes(&service)).await;
+        for (target, expected) in [
+            ("http://[::1]:50051", "To [::1]:50051"),
+            ("http://127.0.0.1:50051", "To 127.0.0.1:50051"),
+            ("greeter.example", "To greeter.example"),
+        ] {
+            let channel = ClientLayer::new(target).layer(server.channel().await);
+            let mut client = UnaryClient::new(channel);
+            let call = tokio::spawn(async move { client.call(Message::from("wait")).await });
+            service.waits().await;
+            let row = pages.row("kinds.Unary/Call", "client");
+            let html = pages.html(&format!("/debug/tracez?row={}&show=running", row["row"]));
+            let so_far = texts(&html, "article p");
+            let expected = format!("{expected} · Messages received: 0 · Messages sent: 1");
+            assert!(so_far.contains(&expected), "{target}: {so_far:?}");
+            service.release();
+            call.await.unwrap().unwrap();
+        }
+    });
+}
+
+#[test]
 fn messages_that_nobody_counts_are_not_shown() {
     in_own_process_async(async {
         let pages = Pages::start();

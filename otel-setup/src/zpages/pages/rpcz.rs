@@ -1,5 +1,7 @@
 //! `/debug/rpcz`: the durations of RPCs by method.
 
+use std::time::Duration;
+
 use crate::zpages::html::Html;
 use crate::zpages::pages::document::{Frame, duration, end, estimate};
 use crate::zpages::query::Query;
@@ -100,7 +102,9 @@ fn cells(html: &mut Html, stats: &Stats) {
     for quantile in stats.quantiles {
         html.raw("<td>");
         if let Some(seconds) = quantile {
-            html.text(&estimate(std::time::Duration::from_secs_f64(seconds.max(0.0))));
+            // The boundaries of a histogram may be any numbers.
+            let duration = Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX);
+            html.text(&estimate(duration));
         }
     }
 }

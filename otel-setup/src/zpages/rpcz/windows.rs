@@ -78,14 +78,18 @@ impl Windows {
     /// Takes the current totals.
     pub(super) fn update(&mut self, totals: BTreeMap<Method, Totals>) {
         self.left_out = 0;
-        for (method, totals) in totals {
+        for (method, mut totals) in totals {
             let Some(index) = self.methods.get(&method).copied() else {
                 self.add(method, totals);
                 continue;
             };
-            // Unchanged totals stay shared by the snapshots.
-            if *self.current[index] != totals {
-                self.current[index] = Arc::new(totals);
+            let current = &mut self.current[index];
+            // Unchanged totals stay shared by the snapshots, and unchanged bounds by all totals.
+            if **current != totals {
+                if current.bounds == totals.bounds {
+                    totals.bounds = Arc::clone(&current.bounds);
+                }
+                *current = Arc::new(totals);
             }
         }
     }
@@ -218,6 +222,19 @@ mod tests {
             assert_eq!((stats.count, stats.reach.as_secs(), stats.rate), (4, 2, 2.0));
             assert_eq!(stats.quantiles[0], Some(0.05));
         }
+    }
+
+    #[test]
+    fn totals_share_their_bounds() {
+        let start = Instant::now();
+        let mut windows = Windows::new(100_000, start);
+        for count in 1..=2 {
+            windows.update(["a", "b"].map(|name| (method(name), totals(count))).into());
+            windows.tick(start);
+        }
+        let all = windows.snapshots.iter().flat_map(|snapshot| &snapshot.totals);
+        let bounds: Vec<_> = all.map(|totals| totals.bounds.as_ptr()).collect();
+        assert_eq!(bounds, [bounds[0]; 4]);
     }
 
     #[test]
