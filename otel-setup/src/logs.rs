@@ -15,6 +15,10 @@ use crate::processors::Processors;
 use crate::subscriber::StdoutLogs;
 
 /// Builds the logger provider, or `None` without any exporter.
+#[cfg_attr(
+    not(any(feature = "console", feature = "otlp")),
+    allow(clippy::unnecessary_wraps, reason = "only exporters can fail")
+)]
 pub(crate) fn provider(
     exporters: &[(Exporter, &Env)],
     builder: &mut Builder,

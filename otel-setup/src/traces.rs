@@ -16,6 +16,10 @@ use crate::processors::Processors;
 use crate::{sampler, span_limits};
 
 /// Builds the tracer provider, or `None` without any exporter.
+#[cfg_attr(
+    not(any(feature = "console", feature = "otlp")),
+    allow(clippy::unnecessary_wraps, reason = "only exporters can fail")
+)]
 pub(crate) fn provider(
     exporters: &[(Exporter, &Env)],
     builder: &mut Builder,
