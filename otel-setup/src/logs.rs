@@ -51,6 +51,10 @@ pub(crate) fn provider(
 }
 
 #[cfg(any(feature = "console", feature = "otlp"))]
+#[cfg_attr(
+    not(feature = "otlp"),
+    allow(clippy::unnecessary_wraps, reason = "only this exporter can fail")
+)]
 fn add_exporters(
     exporters: &[(Exporter, &Env)],
     provider: LoggerProviderBuilder,

@@ -72,6 +72,10 @@ impl IdGenerator for RandomIds {
 
 /// Adds the exporters, behind the zPages.
 #[cfg(any(feature = "console", feature = "otlp"))]
+#[cfg_attr(
+    not(feature = "otlp"),
+    allow(clippy::unnecessary_wraps, reason = "only this exporter can fail")
+)]
 fn add_exporters(
     exporters: &[(Exporter, &Env)],
     provider: TracerProviderBuilder,
