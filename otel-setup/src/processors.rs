@@ -9,7 +9,7 @@ use std::time::Duration;
 use opentelemetry::logs::Severity;
 use opentelemetry::{Context, InstrumentationScope};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord};
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 
@@ -46,8 +46,9 @@ impl<P: Send + Sync + 'static> Processors<P> {
         }
         let mut result = run(last, task);
         for thread in threads {
-            // A panic is reported by what waits for the exporter.
-            let _ = thread.join();
+            if thread.join().is_err() {
+                result = result.and(Err(OTelSdkError::InternalFailure("an exporter panicked".to_owned())));
+            }
         }
         for other in results.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             result = result.and(other);

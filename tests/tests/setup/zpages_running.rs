@@ -9,7 +9,7 @@ use integration_tests::kinds::server_stream_client::ServerStreamClient;
 use integration_tests::kinds::unary_client::UnaryClient;
 use integration_tests::own_process::{in_own_process, in_own_process_async, in_own_process_with};
 use integration_tests::scripted::{Annotated, ScriptedService};
-use integration_tests::server::{serve, serve_with};
+use integration_tests::server::{RunningServer, serve, serve_with};
 use opentelemetry::trace::{Span, TraceContextExt, Tracer};
 use opentelemetry::{Context, global};
 use opentelemetry_sdk::trace::SdkTracerProvider;
@@ -191,17 +191,21 @@ fn spans_of_other_providers_are_not_shown() {
     });
 }
 
+/// Serves behind two layers, of which the inner one starts the calls of the outer one anew.
+async fn serve_anew(service: &ScriptedService) -> RunningServer {
+    let layers = ServiceBuilder::new()
+        .layer(ServerLayer::new())
+        .layer(ServerLayer::new().public_endpoint())
+        .into_inner();
+    serve_with(Server::builder().layer(layers), Annotated::routes(service)).await
+}
+
 #[test]
 fn a_call_that_starts_anew_runs_once() {
     in_own_process_async(async {
         let pages = Pages::start();
         let service = ScriptedService::default();
-        let strict = ServerLayer::new().public_endpoint();
-        let layers = ServiceBuilder::new()
-            .layer(ServerLayer::new())
-            .layer(strict)
-            .into_inner();
-        let server = serve_with(Server::builder().layer(layers), Annotated::routes(&service)).await;
+        let server = serve_anew(&service).await;
         let channel = ClientLayer::new("greeter.example").layer(server.channel().await);
         let mut client = UnaryClient::new(channel);
         let call = tokio::spawn(async move { client.call(Message::from("wait")).await });
@@ -225,12 +229,7 @@ fn a_call_that_starts_anew_beyond_the_room_of_the_table_is_not_counted_for_ever(
     in_own_process_async(async {
         let pages = Pages::with(|setup| setup.zpages_memory_limit(65_536));
         let service = ScriptedService::default();
-        let strict = ServerLayer::new().public_endpoint();
-        let layers = ServiceBuilder::new()
-            .layer(ServerLayer::new())
-            .layer(strict)
-            .into_inner();
-        let server = serve_with(Server::builder().layer(layers), Annotated::routes(&service)).await;
+        let server = serve_anew(&service).await;
         let channel = ClientLayer::new("greeter.example").layer(server.channel().await);
         let mut client = UnaryClient::new(channel);
         let tracer = global::tracer("app");
