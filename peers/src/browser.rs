@@ -84,39 +84,48 @@ impl Browser {
 
     /// Clicks the first element that a CSS selector selects.
     pub fn click(&self, selector: &str) {
-        let element = self.elements(selector).into_iter().next();
-        let element = element.unwrap_or_else(|| panic!("no {selector} on {}", self.title()));
-        self.post(&format!("/element/{element}/click"), &json!({}));
+        self.on_one_page(|| {
+            let element = self.elements(selector).into_iter().next();
+            let element = element.unwrap_or_else(|| panic!("no {selector} on {}", self.title()));
+            self.try_post(&format!("/element/{element}/click"), &json!({}))
+        });
     }
 
     /// Returns the visible texts of all elements that a CSS selector selects.
     #[must_use]
     pub fn texts(&self, selector: &str) -> Vec<String> {
-        let elements = self.elements(selector).into_iter();
-        elements
-            .map(|element| text(&self.get(&format!("/element/{element}/text"))))
-            .collect()
+        self.on_one_page(|| {
+            let elements = self.elements(selector).into_iter();
+            elements
+                .map(|element| Ok(text(&self.try_get(&format!("/element/{element}/text"))?)))
+                .collect()
+        })
     }
 
     /// Returns the names and roles that a screen reader tells of all elements that a selector
     /// selects.
     #[must_use]
     pub fn accessible(&self, selector: &str) -> Vec<(String, String)> {
-        let elements = self.elements(selector).into_iter();
-        elements
-            .map(|element| {
-                let role = self.get(&format!("/element/{element}/computedrole"));
-                let label = self.get(&format!("/element/{element}/computedlabel"));
-                (text(&role), text(&label))
-            })
-            .collect()
+        self.on_one_page(|| {
+            let elements = self.elements(selector).into_iter();
+            elements
+                .map(|element| {
+                    let role = self.try_get(&format!("/element/{element}/computedrole"))?;
+                    let label = self.try_get(&format!("/element/{element}/computedlabel"))?;
+                    Ok((text(&role), text(&label)))
+                })
+                .collect()
+        })
     }
 
     /// Returns a computed property of the first element that a selector selects.
     #[must_use]
     pub fn style(&self, selector: &str, property: &str) -> String {
-        let element = &self.elements(selector)[0];
-        text(&self.get(&format!("/element/{element}/css/{property}")))
+        let style = self.on_one_page(|| {
+            let element = &self.elements(selector)[0];
+            self.try_get(&format!("/element/{element}/css/{property}"))
+        });
+        text(&style)
     }
 
     /// Presses keys, as a person does without a mouse.
@@ -133,8 +142,11 @@ impl Browser {
     /// Returns the text of the element that has the focus.
     #[must_use]
     pub fn focused(&self) -> String {
-        let element = text(&self.get("/element/active")[ELEMENT]);
-        text(&self.get(&format!("/element/{element}/text")))
+        let focused = self.on_one_page(|| {
+            let element = text(&self.get("/element/active")[ELEMENT]);
+            self.try_get(&format!("/element/{element}/text"))
+        });
+        text(&focused)
     }
 
     /// Waits until a condition holds.
@@ -156,8 +168,7 @@ impl Browser {
     /// Returns the text of a dialog, if a script has opened one.
     #[must_use]
     pub fn dialog(&self) -> Option<Value> {
-        self.command("GET", &format!("/session/{}/alert/text", self.session), &Value::Null)
-            .ok()
+        self.try_get("/alert/text").ok()
     }
 
     /// Returns the messages of the console since the last call, such as violations of a policy.
@@ -179,14 +190,33 @@ impl Browser {
         found.map(|element| text(&element[ELEMENT])).collect()
     }
 
+    /// Takes steps with elements, again if the page has reloaded itself between two of them.
+    fn on_one_page<T>(&self, steps: impl Fn() -> Result<T, Value>) -> T {
+        let begun = Instant::now();
+        loop {
+            match steps() {
+                Ok(value) => return value,
+                // The element belongs to the page that is no longer there.
+                Err(error) if error["error"] == "stale element reference" && begun.elapsed() < TIMEOUT => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
     fn get(&self, path: &str) -> Value {
-        let path = format!("/session/{}{path}", self.session);
-        self.command("GET", &path, &Value::Null).unwrap()
+        self.try_get(path).unwrap()
     }
 
     fn post(&self, path: &str, body: &Value) -> Value {
-        let path = format!("/session/{}{path}", self.session);
-        self.command("POST", &path, body).unwrap()
+        self.try_post(path, body).unwrap()
+    }
+
+    fn try_get(&self, path: &str) -> Result<Value, Value> {
+        self.command("GET", &format!("/session/{}{path}", self.session), &Value::Null)
+    }
+
+    fn try_post(&self, path: &str, body: &Value) -> Result<Value, Value> {
+        self.command("POST", &format!("/session/{}{path}", self.session), body)
     }
 
     /// Sends a command, and returns its value, or the error.

@@ -115,9 +115,14 @@ fn a_hanging_stream_is_seen_and_disappears_when_it_ends() {
             // A reload keeps the place on the page only, not that in a part of it.
             assert_eq!(browser.style(".wide", "overflow-x"), "visible");
             end.send(()).unwrap();
-            browser.wait_until(|browser| browser.texts("h2").is_empty());
-            browser.open(&url);
-            assert_eq!(browser.texts(RUNNING), [] as [&str; 0]);
+            let none = "0 of 0 spans, the oldest first.".to_owned();
+            browser.wait_until(|browser| browser.texts("p").contains(&none));
+            assert_eq!(browser.texts("h2"), [] as [&str; 0]);
+            // The other side's span may take a moment longer.
+            browser.wait_until(|browser| {
+                browser.open(&url);
+                browser.texts(RUNNING).is_empty()
+            });
             assert_eq!(browser.console(), [] as [serde_json::Value; 0]);
         });
         let end_of_stream = async {
