@@ -14,7 +14,7 @@ use tokio::time::sleep_until;
 use super::attempt::{AttemptError, Retry};
 use super::backoff::Backoff;
 use super::probe::Probe;
-use super::request::{Items, halves};
+use super::request::{Items, Request, halves};
 use super::transport::Transport;
 use super::words::clean;
 use crate::export_failure::{Cause, ExportFailure};
@@ -84,7 +84,7 @@ impl Delivery {
     }
 
     /// Sends a request, in parts if it is too large. Counts the items that do not arrive.
-    pub(super) async fn deliver<R: Items + Message>(&self, request: R) -> Delivered {
+    pub(super) async fn deliver(&self, request: Request) -> Delivered {
         let mut delivered = Delivered::default();
         let mut parts = vec![request];
         while let Some(mut part) = parts.pop() {
@@ -99,7 +99,7 @@ impl Delivery {
                 }
             }
             let count = part.count() as u64;
-            let error = match self.send(&part).await {
+            let error = match self.send(part.encode()).await {
                 Ok(answer) => {
                     delivered.add(count, &answer);
                     continue;
@@ -117,9 +117,9 @@ impl Delivery {
         delivered
     }
 
-    /// Sends a request until it is answered, or the timeout is over.
-    async fn send<R: Message>(&self, request: &R) -> Result<ExportTracePartialSuccess, AttemptError> {
-        let body = self.transport.body(request.encode_to_vec());
+    /// Sends the message of a request until it is answered, or the timeout is over.
+    async fn send(&self, message: Vec<u8>) -> Result<ExportTracePartialSuccess, AttemptError> {
+        let body = self.transport.body(message);
         let started = Instant::now();
         let mut deadline = self.stats.deadline();
         let mut backoff = Backoff::new();

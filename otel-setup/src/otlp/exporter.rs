@@ -19,10 +19,9 @@ use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
-use prost::Message;
 
 use super::delivery::{Delivered, Delivery};
-use super::request::Items;
+use super::request::{Items, Request};
 use super::{unique_points, unique_scopes};
 use crate::export_failure::{Cause, ExportFailure};
 use crate::export_runtime::ExportRuntime;
@@ -49,7 +48,7 @@ impl OtlpExporter {
     }
 
     /// Delivers a request, and counts its items.
-    async fn export<R: Items + Message>(&self, request: R) -> OTelSdkResult {
+    async fn export(&self, request: Request) -> OTelSdkResult {
         if let Some(delivered) = self.deliver(request).await {
             self.delivery.stats().add_delivered(delivered.count);
             self.count_rejected(&delivered);
@@ -58,7 +57,7 @@ impl OtlpExporter {
     }
 
     /// Delivers a request, or returns `None` after the shutdown.
-    async fn deliver<R: Items + Message>(&self, request: R) -> Option<Delivered> {
+    async fn deliver(&self, request: Request) -> Option<Delivered> {
         let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(runtime) = runtime else {
             let failure = ExportFailure::new(Cause::Closed, "");
@@ -87,7 +86,7 @@ impl SpanExporter for OtlpExporter {
         let mut resource_spans = group_spans_by_resource_and_scope(batch, &self.resource);
         let groups = resource_spans.iter_mut().flat_map(|resource| &mut resource.scope_spans);
         groups.for_each(|group| unique_scopes::in_scope(&mut group.scope));
-        self.export(ExportTraceServiceRequest { resource_spans })
+        self.export(Request::Traces(ExportTraceServiceRequest { resource_spans }))
     }
 
     fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
@@ -105,7 +104,7 @@ impl LogExporter for OtlpExporter {
         let mut resource_logs = group_logs_by_resource_and_scope(&batch, &self.resource);
         let groups = resource_logs.iter_mut().flat_map(|resource| &mut resource.scope_logs);
         groups.for_each(|group| unique_scopes::in_scope(&mut group.scope));
-        self.export(ExportLogsServiceRequest { resource_logs })
+        self.export(Request::Logs(ExportLogsServiceRequest { resource_logs }))
     }
 
     fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
@@ -125,6 +124,7 @@ impl PushMetricExporter for OtlpExporter {
         let resources = request.resource_metrics.iter_mut();
         let groups = resources.flat_map(|resource| &mut resource.scope_metrics);
         groups.for_each(|group| unique_scopes::in_scope(&mut group.scope));
+        let request = Request::Metrics(request);
         // Data points are created by the export itself, so no processor has counted them.
         self.delivery.stats().add_recorded(request.count() as u64);
         if self.temporality != Temporality::Cumulative {

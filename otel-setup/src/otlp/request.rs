@@ -6,10 +6,11 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::{
-    ExponentialHistogramDataPoint, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics,
-    SummaryDataPoint,
+    ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Histogram, HistogramDataPoint, Metric, NumberDataPoint,
+    ResourceMetrics, ScopeMetrics, Sum, Summary, SummaryDataPoint,
 };
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use prost::Message;
 
 use crate::signal::Signal;
 
@@ -19,6 +20,32 @@ pub(super) fn grpc_path(signal: Signal) -> &'static str {
         Signal::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
         Signal::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
         Signal::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+    }
+}
+
+/// The request of one signal.
+#[derive(Debug)]
+pub(super) enum Request {
+    Traces(ExportTraceServiceRequest),
+    Metrics(ExportMetricsServiceRequest),
+    Logs(ExportLogsServiceRequest),
+}
+
+impl Request {
+    pub(super) fn encoded_len(&self) -> usize {
+        match self {
+            Request::Traces(message) => message.encoded_len(),
+            Request::Metrics(message) => message.encoded_len(),
+            Request::Logs(message) => message.encoded_len(),
+        }
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        match self {
+            Request::Traces(message) => message.encode_to_vec(),
+            Request::Metrics(message) => message.encode_to_vec(),
+            Request::Logs(message) => message.encode_to_vec(),
+        }
     }
 }
 
@@ -82,74 +109,75 @@ macro_rules! items {
 
 items!(Span LogRecord NumberDataPoint HistogramDataPoint ExponentialHistogramDataPoint SummaryDataPoint);
 
+/// Implements `Items` for groups. The fields in braces are the same in both parts.
 macro_rules! groups {
-    ($($type:ident $field:ident)*) => {
+    ($($type:ident $items:ident { $($same:ident)* })*) => {
         $(impl Items for $type {
             fn count(&self) -> usize {
-                self.$field.count()
+                self.$items.count()
             }
 
             fn split_off(&mut self, kept: usize) -> Self {
-                let mut items = std::mem::take(&mut self.$field);
-                let mut rest = self.clone();
-                rest.$field = Items::split_off(&mut items, kept);
-                self.$field = items;
-                rest
+                $type {
+                    $items: Items::split_off(&mut self.$items, kept),
+                    $($same: Clone::clone(&self.$same),)*
+                }
             }
         })*
     };
 }
 
 groups! {
-    ExportTraceServiceRequest resource_spans
-    ResourceSpans scope_spans
-    ScopeSpans spans
-    ExportLogsServiceRequest resource_logs
-    ResourceLogs scope_logs
-    ScopeLogs log_records
-    ExportMetricsServiceRequest resource_metrics
-    ResourceMetrics scope_metrics
-    ScopeMetrics metrics
-    Metric data
+    ExportTraceServiceRequest resource_spans {}
+    ResourceSpans scope_spans { resource schema_url }
+    ScopeSpans spans { scope schema_url }
+    ExportLogsServiceRequest resource_logs {}
+    ResourceLogs scope_logs { resource schema_url }
+    ScopeLogs log_records { scope schema_url }
+    ExportMetricsServiceRequest resource_metrics {}
+    ResourceMetrics scope_metrics { resource schema_url }
+    ScopeMetrics metrics { scope schema_url }
+    Metric data { name description unit metadata }
+    Gauge data_points {}
+    Sum data_points { aggregation_temporality is_monotonic }
+    Histogram data_points { aggregation_temporality }
+    ExponentialHistogram data_points { aggregation_temporality }
+    Summary data_points {}
 }
 
-impl Items for Option<Data> {
-    fn count(&self) -> usize {
-        match self {
-            Some(Data::Gauge(gauge)) => gauge.data_points.len(),
-            Some(Data::Sum(sum)) => sum.data_points.len(),
-            Some(Data::Histogram(histogram)) => histogram.data_points.len(),
-            Some(Data::ExponentialHistogram(histogram)) => histogram.data_points.len(),
-            Some(Data::Summary(summary)) => summary.data_points.len(),
-            None => 0,
+macro_rules! one_of {
+    ($type:ident $($variant:ident)*) => {
+        impl Items for $type {
+            fn count(&self) -> usize {
+                match self {
+                    $($type::$variant(message) => message.count(),)*
+                }
+            }
+
+            fn split_off(&mut self, kept: usize) -> Self {
+                match self {
+                    $($type::$variant(message) => $type::$variant(message.split_off(kept)),)*
+                }
+            }
         }
+    };
+}
+
+one_of!(Request Traces Metrics Logs);
+one_of!(Data Gauge Sum Histogram ExponentialHistogram Summary);
+
+impl<T: Items> Items for Option<T> {
+    fn count(&self) -> usize {
+        self.as_ref().map_or(0, Items::count)
     }
 
     fn split_off(&mut self, kept: usize) -> Self {
-        macro_rules! split {
-            ($data:ident, $variant:ident) => {{
-                let mut points = std::mem::take(&mut $data.data_points);
-                let mut rest = $data.clone();
-                rest.data_points = Items::split_off(&mut points, kept);
-                $data.data_points = points;
-                Some(Data::$variant(rest))
-            }};
-        }
-        match self {
-            Some(Data::Gauge(gauge)) => split!(gauge, Gauge),
-            Some(Data::Sum(sum)) => split!(sum, Sum),
-            Some(Data::Histogram(histogram)) => split!(histogram, Histogram),
-            Some(Data::ExponentialHistogram(histogram)) => split!(histogram, ExponentialHistogram),
-            Some(Data::Summary(summary)) => split!(summary, Summary),
-            None => None,
-        }
+        self.as_mut().map(|message| message.split_off(kept))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use opentelemetry_proto::tonic::metrics::v1::Sum;
-
     use super::*;
 
     fn spans(scopes: &[(&str, &[&str])]) -> ExportTraceServiceRequest {
