@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use integration_tests::free_address::free_address;
 use integration_tests::own_process::in_own_process_with;
 use integration_tests::server::TIMEOUT;
 use otel_setup::{Exporter, ShutdownError, Signal};
 use peers::backends::{
     self, Collector, Jaeger, Receiver, install_collector, install_jaeger, logs, scraped, spans, wait_for,
 };
-use peers::daemon::free_address;
 use serde_json::Value;
 
 const DIRECTORY: &str = env!("CARGO_TARGET_TMPDIR");

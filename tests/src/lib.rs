@@ -13,6 +13,7 @@ pub mod coverage;
 pub mod faults;
 pub mod http;
 pub mod http_proxy;
+pub mod free_address;
 pub mod logging_service;
 pub mod metric_names;
 pub mod own_process;

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
+use integration_tests::free_address::free_address;
 use std::time::{Duration, Instant};
 
 use integration_tests::http;
@@ -15,7 +16,9 @@ use serde_json::{Deserializer, Value};
 
 use super::outage::{Arrived, COUNTER, Receiver};
 use super::{FOLDER, logs, metrics, spans};
-use crate::daemon::{Daemon, configured, free_address};
+use crate::daemon::{Daemon, configured};
+use crate::poll::until_found;
+use crate::tools::go_program;
 
 /// Builds the Collector of `peers/backends/collector`, and returns its path.
 #[must_use]

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
+use integration_tests::free_address::free_address;
 use std::time::{Duration, Instant};
 
 use integration_tests::http;
@@ -12,7 +13,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::FOLDER;
-use crate::daemon::{Daemon, configured, free_address};
+use crate::daemon::{Daemon, configured};
+use crate::poll::until_found;
+use crate::tools::go_program;
 
 /// Builds Jaeger from its Go module, and returns its path.
 ///

@@ -8,14 +8,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use integration_tests::collector::{self, Received};
-use integration_tests::server::TIMEOUT;
+use integration_tests::free_address::free_address;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value as Number;
 
 use super::FOLDER;
 use super::outage::{Arrived, COUNTER, Receiver};
-use crate::daemon::{Daemon, free_address};
+use crate::daemon::Daemon;
+use crate::poll::until_found;
 use crate::tools::wheels;
 
 /// Installs rotel from a Python package, and returns the path of its program.

@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::daemon::{Daemon, configured, free_address};
-use crate::tools::{installed, output_of, wheels};
+use integration_tests::free_address::free_address;
+
+use crate::daemon::{Daemon, configured};
+use crate::tools::{NEEDS_GO, go_program, installed, output_of, wheels};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/proxies");
 const CADDY_MODULE: &str = "github.com/caddyserver/caddy/v2/cmd/caddy@v2.11.9";

@@ -161,18 +161,3 @@ impl Collector {
             .collect()
     }
 }
-
-impl Drop for Collector {
-    fn drop(&mut self) {
-        // An ordinary shutdown would wait for hanging requests.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
-/// Returns an address that no server listens on.
-#[must_use]
-pub fn unused_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}

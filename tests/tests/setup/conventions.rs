@@ -7,8 +7,10 @@ use std::panic;
 use std::time::Duration;
 
 use integration_tests::client::{Kind, call};
-use integration_tests::collector::{Collector, Received, unused_address};
+use integration_tests::clock::StoppedClock;
+use integration_tests::collector::{Collector, Received};
 use integration_tests::conventions::{Conventions, Judge};
+use integration_tests::free_address::free_address;
 use integration_tests::kinds::Message;
 use integration_tests::own_process::{block_on, in_own_process_with};
 use integration_tests::scripted::{Annotated, Plain, ScriptedService};
@@ -76,7 +78,7 @@ async fn make_rpcs() {
     for server in &servers {
         call_with_each_end(server, &service).await;
     }
-    let refused = Endpoint::from_shared(format!("http://{}", unused_address())).unwrap();
+    let refused = Endpoint::from_shared(format!("http://{}", free_address())).unwrap();
     for target in ["greeter.example:1", "unix:/run/greeter.sock"] {
         let refused = ClientLayer::new(target).layer(refused.connect_lazy());
         call(refused, Kind::Unary, Request::new("")).await.unwrap_err();

@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use integration_tests::child::DrivenProcess;
-use integration_tests::collector::{Behaviour, Collector, unused_address};
+use integration_tests::collector::{Behaviour, Collector};
+use integration_tests::free_address::free_address;
 
 const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
 /// Restricts log records to those of the test.
@@ -38,7 +39,7 @@ fn error(answer: &str) -> (u64, String) {
 #[test]
 fn connection_refused() {
     for protocol in ["grpc", "http/protobuf"] {
-        let address = unused_address();
+        let address = free_address();
         let mut driven = start(&format!("http://{address}"), protocol);
         make(&mut driven);
         let (took, text) = error(&driven.send("shutdown 1000"));
