@@ -3,6 +3,7 @@
 // Helpers of tests panic to fail the test.
 #![allow(clippy::missing_panics_doc)]
 
+mod background;
 pub mod bridge;
 pub mod child;
 pub mod client;
