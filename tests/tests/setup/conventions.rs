@@ -98,9 +98,12 @@ async fn call_with_each_end(server: &RunningServer, service: &ScriptedService) {
         }
         let waiting = call(channel.clone(), kind, Request::new("wait"));
         tokio::select! { ended = waiting => panic!("{ended:?}"), () = service.waits() => {} }
+        let clock = StoppedClock::stop();
         let mut late = Request::new("wait");
         late.set_timeout(Duration::from_millis(20));
-        call(channel.clone(), kind, late).await.unwrap_err();
+        let late = tokio::spawn(call(channel.clone(), kind, late));
+        service.waits().await;
+        clock.end(async { late.await.unwrap().unwrap_err() }).await;
     }
     for unknown in ["/kinds.Unary/Unknown", "/unknown.Service/Call"] {
         call_path(channel.clone(), unknown).await.unwrap_err();
