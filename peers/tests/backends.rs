@@ -89,6 +89,7 @@ fn assert_metrics(collector: &Collector) {
         wait_for(metrics, &format!("{of_spans}_count"), kind, LABELS, &expected);
         let seconds = scraped(metrics, &format!("{ours}_sum"), None, LABELS);
         let milliseconds = scraped(metrics, &format!("{of_spans}_sum"), kind, LABELS);
+        assert_eq!(seconds.len(), expected.len());
         for (key, seconds) in seconds {
             let of_spans = milliseconds[&key] / 1000.0;
             assert!((seconds - of_spans).abs() < 1e-9, "{key:?}: {seconds} and {of_spans}");
