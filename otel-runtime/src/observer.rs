@@ -152,7 +152,7 @@ impl ServerAddress {
     ///
     /// The types tell them apart, which takes a third as long as by their names.
     #[inline]
-    pub(crate) fn of(attributes: &[KeyValue]) -> Self {
+    pub(crate) fn from_attributes(attributes: &[KeyValue]) -> Self {
         let port = |attribute: Option<&KeyValue>| match attribute?.value {
             Value::I64(port) => Some(port),
             _ => None,

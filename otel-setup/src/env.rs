@@ -137,22 +137,23 @@ impl Env {
         number
     }
 
-    /// Parses a number above 0. If it is unset or invalid, returns the default.
-    pub(crate) fn positive(&self, name: &str, default: usize) -> usize {
-        match self.number(name, default) {
-            Some(0) => {
-                self.warn(name, "0", format_args!("is not greater than 0; using {default}"));
-                default
-            }
-            Some(number) => number,
-            None => default,
+    /// Parses a number above 0. An invalid one is `None`, with a warning that names the fallback.
+    pub(crate) fn positive<N>(&self, name: &str, fallback: impl Display) -> Option<N>
+    where
+        N: FromStr + Default + PartialEq,
+    {
+        let number = self.number(name, &fallback)?;
+        if number == N::default() {
+            self.warn(name, "0", format_args!("is not greater than 0; using {fallback}"));
+            return None;
         }
+        Some(number)
     }
 
     /// Parses a number of milliseconds above 0. If it is unset or invalid, returns the default.
     pub(crate) fn positive_millis(&self, name: &str, default: Duration) -> Duration {
-        let default = usize::try_from(default.as_millis()).unwrap_or(usize::MAX);
-        Duration::from_millis(self.positive(name, default) as u64)
+        let millis = self.positive(name, default.as_millis());
+        millis.map_or(default, Duration::from_millis)
     }
 
     /// Looks the value up among the known ones. An unknown one is `None`, with a warning that names
@@ -239,8 +240,8 @@ mod tests {
     #[test]
     fn warnings_are_deduplicated() {
         let env = Env::from_vars([("SIZE", "big")]);
-        assert_eq!(env.positive("SIZE", 5), 5);
-        assert_eq!(env.positive("SIZE", 5), 5);
+        assert_eq!(env.positive::<usize>("SIZE", 5), None);
+        assert_eq!(env.positive::<usize>("SIZE", 5), None);
         assert_eq!(env.into_warnings(), [r#"SIZE="big" is not a valid number; using 5"#]);
     }
 

@@ -84,7 +84,7 @@ impl ExportStats {
     /// clock again would cost more than everything else here.
     pub(crate) fn add_item(&self, time: Option<SystemTime>) {
         self.add_recorded(1);
-        if self.fork_check.is_news(time) {
+        if self.fork_check.must_report(time) {
             let unit = self.signal.unit();
             tracing::warn!(target: "otel_setup", "{unit} are lost: {FORKED} (logged once)");
         }

@@ -18,7 +18,8 @@ pub(crate) struct ForkCheck {
     process: u32,
     /// The time of the last item at which the process was compared, in milliseconds.
     checked_at: AtomicU64,
-    is_news: AtomicBool,
+    /// Whether a fork has been reported.
+    is_reported: AtomicBool,
 }
 
 impl Default for ForkCheck {
@@ -26,7 +27,7 @@ impl Default for ForkCheck {
         ForkCheck {
             process: process::id(),
             checked_at: AtomicU64::default(),
-            is_news: AtomicBool::new(true),
+            is_reported: AtomicBool::default(),
         }
     }
 }
@@ -40,13 +41,13 @@ impl ForkCheck {
     /// by the interval.
     ///
     /// `time` is that of the item: to read the clock again would cost more than the rest.
-    pub(crate) fn is_news(&self, time: Option<SystemTime>) -> bool {
+    pub(crate) fn must_report(&self, time: Option<SystemTime>) -> bool {
         let time = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let millis = time.map_or(0, |time| time.as_secs() * 1000 + u64::from(time.subsec_millis()));
         if millis.abs_diff(self.checked_at.load(Ordering::Relaxed)) < INTERVAL {
             return false;
         }
         self.checked_at.store(millis, Ordering::Relaxed);
-        self.is_forked() && self.is_news.swap(false, Ordering::Relaxed)
+        self.is_forked() && !self.is_reported.swap(true, Ordering::Relaxed)
     }
 }

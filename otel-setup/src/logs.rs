@@ -2,10 +2,12 @@
 
 use opentelemetry_sdk::Resource;
 #[cfg(any(feature = "console", feature = "otlp"))]
-use opentelemetry_sdk::logs::LoggerProviderBuilder;
+use opentelemetry_sdk::logs::BatchLogProcessor;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 
 use crate::builder::{Builder, has_zpages};
+#[cfg(any(feature = "console", feature = "otlp"))]
+use crate::counting_processor::CountingProcessor;
 use crate::env::Env;
 use crate::error::InitError;
 use crate::exporter::Exporter;
@@ -37,8 +39,8 @@ pub(crate) fn provider(
     crate::unique_keys::prepare();
     let mut provider = SdkLoggerProvider::builder().with_resource(resource.clone());
     #[cfg(any(feature = "console", feature = "otlp"))]
-    {
-        provider = add_exporters(exporters, provider, builder)?;
+    if let Some(processors) = processors(exporters, builder)? {
+        provider = provider.with_log_processor(processors);
     }
     #[cfg(feature = "zpages")]
     {
@@ -51,29 +53,17 @@ pub(crate) fn provider(
 }
 
 #[cfg(any(feature = "console", feature = "otlp"))]
-#[cfg_attr(
-    not(feature = "otlp"),
-    allow(clippy::unnecessary_wraps, reason = "only this exporter can fail")
-)]
-fn add_exporters(
+fn processors(
     exporters: &[(Exporter, &Env)],
-    provider: LoggerProviderBuilder,
     builder: &mut Builder,
-) -> Result<LoggerProviderBuilder, InitError> {
-    let mut processors = Vec::new();
-    for (exporter, env) in exporters {
-        match exporter {
-            #[cfg(feature = "console")]
-            Exporter::Console => processors.push(builder.console.logs(env)),
-            #[cfg(feature = "otlp")]
-            Exporter::Otlp => processors.push(builder.otlp.logs(env).map_err(|error| error.in_places(env))?),
-            // Rejected by `Exporter::resolve`.
-            #[cfg(feature = "prometheus")]
-            Exporter::Prometheus => {}
-        }
-    }
-    if processors.is_empty() {
-        return Ok(provider);
-    }
-    Ok(provider.with_log_processor(Processors::new(processors)))
+) -> Result<Option<Processors<CountingProcessor<BatchLogProcessor>>>, InitError> {
+    Processors::for_exporters(exporters, |exporter, env| match exporter {
+        #[cfg(feature = "console")]
+        Exporter::Console => Ok(Some(builder.console.logs(env))),
+        #[cfg(feature = "otlp")]
+        Exporter::Otlp => builder.otlp.logs(env).map(Some),
+        // Rejected by `Exporter::resolve`.
+        #[cfg(feature = "prometheus")]
+        Exporter::Prometheus => Ok(None),
+    })
 }

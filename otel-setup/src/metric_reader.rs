@@ -8,12 +8,12 @@ use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::reader::MetricReader;
 use opentelemetry_sdk::metrics::{InstrumentKind, ManualReader, Pipeline, Temporality};
 
-/// A reader that the meter provider and the endpoint share.
+/// A reader whose clones share what they collect: the meter provider has one, and the scrape
+/// endpoint, the zPages or a test another.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reader {
     reader: Arc<ManualReader>,
-    /// The specification of the exporter `prometheus`: "`cumulative` for all instrument kinds".
-    /// Therefore the default.
+    /// The default is cumulative, as the specification of the exporter `prometheus` requires.
     temporality: Temporality,
 }
 

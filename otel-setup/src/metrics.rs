@@ -23,7 +23,7 @@ pub(crate) fn provider(
 ) -> Result<Option<SdkMeterProvider>, InitError> {
     let configure = builder.configure_meter_provider.take();
     if !exporters.iter().any(|(exporter, _)| exporter.has_exemplars()) {
-        unsupported::warn_of("OTEL_METRICS_EXEMPLAR_FILTER", env);
+        unsupported::warn_if_set("OTEL_METRICS_EXEMPLAR_FILTER", env);
     }
     if exporters.is_empty() && configure.is_none() && !has_zpages(builder) {
         return Ok(None);

@@ -13,6 +13,9 @@ use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord};
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 
+use crate::env::Env;
+use crate::error::InitError;
+use crate::exporter::Exporter;
 use crate::shutdown::{Task, spawn};
 
 /// The processors of one signal, as one.
@@ -20,8 +23,18 @@ use crate::shutdown::{Task, spawn};
 pub(crate) struct Processors<P>(Vec<Arc<P>>);
 
 impl<P: Send + Sync + 'static> Processors<P> {
-    pub(crate) fn new(processors: Vec<P>) -> Self {
-        Processors(processors.into_iter().map(Arc::new).collect())
+    /// Returns the processors that `new` makes for the exporters, or `None` if there are none. An
+    /// exporter may have none.
+    pub(crate) fn for_exporters(
+        exporters: &[(Exporter, &Env)],
+        mut new: impl FnMut(Exporter, &Env) -> Result<Option<P>, InitError>,
+    ) -> Result<Option<Self>, InitError> {
+        let mut processors = Vec::new();
+        for (exporter, env) in exporters {
+            let processor = new(*exporter, env).map_err(|error| error.in_places(env))?;
+            processors.extend(processor.map(Arc::new));
+        }
+        Ok((!processors.is_empty()).then_some(Processors(processors)))
     }
 
     /// Lets all processors do it at the same time, and returns the first error.

@@ -32,7 +32,6 @@ pub(crate) struct Providers {
     pub(crate) loggers: Option<SdkLoggerProvider>,
     /// The process that was set up. `None` if nothing was.
     pub(crate) process: Option<u32>,
-    /// The processors of the exporters `otlp` and `console`.
     /// The statistics of the exporters `otlp` and `console`.
     pub(crate) export_stats: Vec<Arc<ExportStats>>,
     #[cfg(feature = "prometheus")]

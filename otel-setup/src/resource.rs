@@ -36,7 +36,7 @@ fn with_service_name(mut attributes: Vec<KeyValue>, env: &Env) -> Vec<KeyValue> 
     let count = attributes.len();
     attributes.retain(|attribute| !is_unnamed_service(attribute));
     if attributes.len() < count {
-        env.warn(SERVICE_NAME, "", "is no name of a service; ignoring it");
+        env.warn(SERVICE_NAME, "", "is empty; ignoring it");
     }
     attributes
 }
@@ -217,7 +217,7 @@ mod tests {
                 "{name:?}"
             );
             assert_eq!(value(&resource, "team").unwrap(), "payments");
-            assert_eq!(warnings, ["service.name=\"\" is no name of a service; ignoring it"]);
+            assert_eq!(warnings, ["service.name=\"\" is empty; ignoring it"]);
         }
     }
 

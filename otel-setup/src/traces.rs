@@ -3,11 +3,13 @@
 use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry_sdk::Resource;
 #[cfg(any(feature = "console", feature = "otlp"))]
-use opentelemetry_sdk::trace::TracerProviderBuilder;
+use opentelemetry_sdk::trace::{BatchSpanProcessor, TracerProviderBuilder};
 use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, SdkTracerProvider};
 use otel_runtime::propagation;
 
 use crate::builder::{Builder, has_zpages};
+#[cfg(any(feature = "console", feature = "otlp"))]
+use crate::counting_processor::CountingProcessor;
 use crate::env::Env;
 use crate::error::InitError;
 use crate::exporter::Exporter;
@@ -39,8 +41,8 @@ pub(crate) fn provider(
         None => provider.with_sampler(sampler::from_env(env)),
     };
     #[cfg(any(feature = "console", feature = "otlp"))]
-    {
-        provider = add_exporters(exporters, provider, builder)?;
+    if let Some(processors) = processors(exporters, builder)? {
+        provider = with_processors(processors, provider, builder);
     }
     #[cfg(feature = "zpages")]
     {
@@ -70,36 +72,33 @@ impl IdGenerator for RandomIds {
     }
 }
 
-/// Adds the exporters, behind the zPages.
 #[cfg(any(feature = "console", feature = "otlp"))]
-#[cfg_attr(
-    not(feature = "otlp"),
-    allow(clippy::unnecessary_wraps, reason = "only this exporter can fail")
-)]
-fn add_exporters(
-    exporters: &[(Exporter, &Env)],
+type ExportProcessors = Processors<CountingProcessor<BatchSpanProcessor>>;
+
+#[cfg(any(feature = "console", feature = "otlp"))]
+fn processors(exporters: &[(Exporter, &Env)], builder: &mut Builder) -> Result<Option<ExportProcessors>, InitError> {
+    Processors::for_exporters(exporters, |exporter, env| match exporter {
+        #[cfg(feature = "console")]
+        Exporter::Console => Ok(Some(builder.console.spans(env))),
+        #[cfg(feature = "otlp")]
+        Exporter::Otlp => builder.otlp.spans(env).map(Some),
+        // Rejected by `Exporter::resolve`.
+        #[cfg(feature = "prometheus")]
+        Exporter::Prometheus => Ok(None),
+    })
+}
+
+/// Adds the processors, behind the zPages.
+#[cfg(any(feature = "console", feature = "otlp"))]
+#[cfg_attr(not(feature = "zpages"), allow(unused_variables))]
+fn with_processors(
+    processors: ExportProcessors,
     provider: TracerProviderBuilder,
     builder: &mut Builder,
-) -> Result<TracerProviderBuilder, InitError> {
-    let mut processors = Vec::new();
-    for (exporter, env) in exporters {
-        match exporter {
-            #[cfg(feature = "console")]
-            Exporter::Console => processors.push(builder.console.spans(env)),
-            #[cfg(feature = "otlp")]
-            Exporter::Otlp => processors.push(builder.otlp.spans(env).map_err(|error| error.in_places(env))?),
-            // Rejected by `Exporter::resolve`.
-            #[cfg(feature = "prometheus")]
-            Exporter::Prometheus => {}
-        }
-    }
-    if processors.is_empty() {
-        return Ok(provider);
-    }
-    let processors = Processors::new(processors);
+) -> TracerProviderBuilder {
     #[cfg(feature = "zpages")]
     if let Some(spans) = builder.zpages.take_spans() {
-        return Ok(provider.with_span_processor(spans.before(processors)));
+        return provider.with_span_processor(spans.before(processors));
     }
-    Ok(provider.with_span_processor(processors))
+    provider.with_span_processor(processors)
 }

@@ -18,7 +18,7 @@ const UNSUPPORTED: [&str; 10] = [
 /// Warns about every unsupported variable that is set.
 pub(crate) fn warn(env: &Env) {
     for variable in UNSUPPORTED {
-        warn_of(variable, env);
+        warn_if_set(variable, env);
     }
     if let Some(level) = env.text("OTEL_LOG_LEVEL")
         && !level.trim().eq_ignore_ascii_case("info")
@@ -37,7 +37,7 @@ pub(crate) fn warn(env: &Env) {
 }
 
 /// Warns about a variable if it is set.
-pub(crate) fn warn_of(variable: &str, env: &Env) {
+pub(crate) fn warn_if_set(variable: &str, env: &Env) {
     if let Some(value) = env.text(variable) {
         env.warn(
             variable,

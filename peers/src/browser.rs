@@ -4,14 +4,14 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use integration_tests::server::TIMEOUT;
 use serde_json::{Value, json};
 
-/// The longest that a condition is waited for.
-const TIMEOUT: Duration = Duration::from_secs(30);
+use crate::poll::until_found;
+
 /// The member that holds the id of an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
@@ -79,14 +79,13 @@ impl Browser {
     /// Returns the title of the page.
     #[must_use]
     pub fn title(&self) -> String {
-        text(&self.get("/title"))
+        text(&on_one_page(|| self.try_get("/title")))
     }
 
     /// Clicks the first element that a CSS selector selects.
     pub fn click(&self, selector: &str) {
-        self.on_one_page(|| {
-            let element = self.elements(selector).into_iter().next();
-            let element = element.unwrap_or_else(|| panic!("no {selector} on {}", self.title()));
+        on_one_page(|| {
+            let element = self.first(selector)?;
             self.try_post(&format!("/element/{element}/click"), &json!({}))
         });
     }
@@ -94,8 +93,8 @@ impl Browser {
     /// Returns the visible texts of all elements that a CSS selector selects.
     #[must_use]
     pub fn texts(&self, selector: &str) -> Vec<String> {
-        self.on_one_page(|| {
-            let elements = self.elements(selector).into_iter();
+        on_one_page(|| {
+            let elements = self.elements(selector)?.into_iter();
             elements
                 .map(|element| Ok(text(&self.try_get(&format!("/element/{element}/text"))?)))
                 .collect()
@@ -106,8 +105,8 @@ impl Browser {
     /// selects.
     #[must_use]
     pub fn accessible(&self, selector: &str) -> Vec<(String, String)> {
-        self.on_one_page(|| {
-            let elements = self.elements(selector).into_iter();
+        on_one_page(|| {
+            let elements = self.elements(selector)?.into_iter();
             elements
                 .map(|element| {
                     let role = self.try_get(&format!("/element/{element}/computedrole"))?;
@@ -121,8 +120,8 @@ impl Browser {
     /// Returns a computed property of the first element that a selector selects.
     #[must_use]
     pub fn style(&self, selector: &str, property: &str) -> String {
-        let style = self.on_one_page(|| {
-            let element = &self.elements(selector)[0];
+        let style = on_one_page(|| {
+            let element = self.first(selector)?;
             self.try_get(&format!("/element/{element}/css/{property}"))
         });
         text(&style)
@@ -142,8 +141,8 @@ impl Browser {
     /// Returns the text of the element that has the focus.
     #[must_use]
     pub fn focused(&self) -> String {
-        let focused = self.on_one_page(|| {
-            let element = text(&self.get("/element/active")[ELEMENT]);
+        let focused = on_one_page(|| {
+            let element = text(&self.try_get("/element/active")?[ELEMENT]);
             self.try_get(&format!("/element/{element}/text"))
         });
         text(&focused)
@@ -151,11 +150,13 @@ impl Browser {
 
     /// Waits until a condition holds.
     pub fn wait_until(&self, condition: impl Fn(&Self) -> bool) {
-        let begun = Instant::now();
-        while !condition(self) {
-            assert!(begun.elapsed() < TIMEOUT, "{}", text(&self.get("/source")));
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        until_found(|| {
+            if condition(self) {
+                return Ok(());
+            }
+            let source = self.try_get("/source");
+            Err(source.map_or_else(|error| error.to_string(), |source| text(&source)))
+        });
     }
 
     /// Chooses the preferred color scheme, `dark` or `light`.
@@ -181,30 +182,19 @@ impl Browser {
     /// Returns a picture of the window as PNG.
     #[must_use]
     pub fn screenshot(&self) -> Vec<u8> {
-        BASE64_STANDARD.decode(text(&self.get("/screenshot"))).unwrap()
+        let picture = on_one_page(|| self.try_get("/screenshot"));
+        BASE64_STANDARD.decode(text(&picture)).unwrap()
     }
 
-    fn elements(&self, selector: &str) -> Vec<String> {
-        let found = self.post("/elements", &json!({ "using": "css selector", "value": selector }));
+    fn elements(&self, selector: &str) -> Result<Vec<String>, Value> {
+        let found = self.try_post("/elements", &json!({ "using": "css selector", "value": selector }))?;
         let found = found.as_array().unwrap().iter();
-        found.map(|element| text(&element[ELEMENT])).collect()
+        Ok(found.map(|element| text(&element[ELEMENT])).collect())
     }
 
-    /// Takes steps with elements, again if the page has reloaded itself between two of them.
-    fn on_one_page<T>(&self, steps: impl Fn() -> Result<T, Value>) -> T {
-        let begun = Instant::now();
-        loop {
-            match steps() {
-                Ok(value) => return value,
-                // The element belongs to the page that is no longer there.
-                Err(error) if error["error"] == "stale element reference" && begun.elapsed() < TIMEOUT => {}
-                Err(error) => panic!("{error}"),
-            }
-        }
-    }
-
-    fn get(&self, path: &str) -> Value {
-        self.try_get(path).unwrap()
+    fn first(&self, selector: &str) -> Result<String, Value> {
+        let first = self.elements(selector)?.into_iter().next();
+        first.ok_or_else(|| json!(format!("no {selector}")))
     }
 
     fn post(&self, path: &str, body: &Value) -> Value {
@@ -261,6 +251,15 @@ impl Drop for Browser {
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
+}
+
+/// Takes steps, again if one of them fails.
+///
+/// A page may reload itself between two steps, or during one: then an element belongs to the
+/// page that is no longer there, or a page has no elements yet. The errors that the driver has
+/// for that depend on the moment.
+fn on_one_page<T>(steps: impl Fn() -> Result<T, Value>) -> T {
+    until_found(|| steps().map_err(|error| error.to_string()))
 }
 
 fn text(value: &Value) -> String {

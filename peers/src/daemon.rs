@@ -1,40 +1,13 @@
 //! Servers of other projects, which run until they are dropped.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{self, Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use integration_tests::server::TIMEOUT;
-
-/// Returns a free address of the loopback interface, for a server that cannot tell its port.
-///
-/// The system must not give the port to anyone else before that server listens: to another server
-/// of the tests, or to a client's connection. So the port is below those that it gives by itself,
-/// and each call in a process returns another one.
-///
-/// # Panics
-///
-/// If no port is free.
-#[must_use]
-pub fn free_address() -> SocketAddr {
-    static CALLS: AtomicU32 = AtomicU32::new(0);
-    const FIRST: u32 = 10_000;
-    const COUNT: u32 = 22_000;
-    // Processes whose IDs are close have ports that are not.
-    let start = process::id().wrapping_mul(101);
-    for _ in 0..COUNT {
-        let number = start.wrapping_add(CALLS.fetch_add(1, Ordering::Relaxed));
-        let port = u16::try_from(FIRST + number % COUNT).unwrap();
-        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
-            return listener.local_addr().unwrap();
-        }
-    }
-    panic!("no port is free")
-}
 
 /// Writes a configuration to a folder, and returns its path.
 ///
@@ -81,9 +54,7 @@ impl Daemon {
         }
         Daemon { process }
     }
-}
 
-impl Daemon {
     /// Sends a signal, such as `STOP`, which freezes the process until `CONT`.
     pub fn signal(&self, name: &str) {
         let mut kill = Command::new("kill");

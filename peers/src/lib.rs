@@ -10,6 +10,7 @@ pub mod dashboards;
 pub mod foreign;
 pub mod interop;
 mod page;
+pub mod poll;
 pub mod prometheus;
 pub mod proxies;
 pub mod tools;

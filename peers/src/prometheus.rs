@@ -7,14 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
+use crate::poll::until_found;
 use crate::tools::{installed, output_of};
 use integration_tests::http;
-use integration_tests::server::TIMEOUT;
 use integration_tests::telemetry::Attributes;
 
 /// The programs of Prometheus 3.16: the Go module has versions of its own.
@@ -197,16 +196,14 @@ impl Prometheus {
 
     /// Repeats a query until its results meet the condition, and returns them.
     pub fn wait_for(&self, query: &str, condition: impl Fn(&[(Attributes, f64)]) -> bool) -> Vec<(Attributes, f64)> {
-        let begun = Instant::now();
-        loop {
+        until_found(|| {
             let found = self.query(query, None);
             if condition(&found) {
-                return found;
+                Ok(found)
+            } else {
+                Err(format!("{query} returns {found:?}"))
             }
-            assert!(begun.elapsed() < TIMEOUT, "{query} returns {found:?}");
-            // Prometheus does not notify anyone of a scrape.
-            thread::sleep(Duration::from_millis(50));
-        }
+        })
     }
 }
 

@@ -13,6 +13,7 @@ use std::process::Command;
 /// Continuous integration may keep it from one run to the next.
 const CACHE: &str = "PEERS_CACHE";
 
+pub(crate) const NEEDS_GO: &str = "Go 1.26 or newer, which https://go.dev/doc/install brings";
 const NEEDS_PIP: &str = "Python 3 with pip, which `apt-get install python3-pip` brings";
 
 /// Returns the directory `NAME-…` in `directory`, which `install` fills if it is missing.
@@ -58,6 +59,27 @@ pub fn wheels(directory: &str, name: &str, requirements: &str) -> PathBuf {
             .arg(out);
         output_of(pip.args(["-r", requirements]), NEEDS_PIP);
     })
+}
+
+/// Builds a package with the Go module in `sources`, and returns the path of the program `name`.
+///
+/// `files` are those of the module that the program is made of.
+#[must_use]
+pub(crate) fn go_program(directory: &str, name: &str, sources: &str, files: &[&str], package: &str) -> PathBuf {
+    let read = |file: &&str| fs::read_to_string(format!("{sources}/{file}")).unwrap();
+    let texts: Vec<String> = files.iter().map(read).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let built = installed(directory, name, &texts, |out| {
+        build_go(sources, package, &out.join(name));
+    });
+    built.join(name)
+}
+
+/// Builds a package with the Go module in `sources`.
+pub(crate) fn build_go(sources: &str, package: &str, program: &Path) {
+    let mut go = Command::new("go");
+    go.args(["build", "-mod=readonly", "-o"]).arg(program).arg(package);
+    output_of(go.current_dir(sources), NEEDS_GO);
 }
 
 /// Returns the output of a command.

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use integration_tests::free_address::free_address;
 use integration_tests::own_process::in_own_process_with;
 use integration_tests::server::TIMEOUT;
 use otel_setup::{Exporter, ShutdownError, Signal};
 use peers::backends::{
     self, Collector, Jaeger, Receiver, install_collector, install_jaeger, logs, scraped, spans, wait_for,
 };
-use peers::daemon::free_address;
 use serde_json::Value;
 
 const DIRECTORY: &str = env!("CARGO_TARGET_TMPDIR");
@@ -89,6 +89,7 @@ fn assert_metrics(collector: &Collector) {
         wait_for(metrics, &format!("{of_spans}_count"), kind, LABELS, &expected);
         let seconds = scraped(metrics, &format!("{ours}_sum"), None, LABELS);
         let milliseconds = scraped(metrics, &format!("{of_spans}_sum"), kind, LABELS);
+        assert_eq!(seconds.len(), expected.len());
         for (key, seconds) in seconds {
             let of_spans = milliseconds[&key] / 1000.0;
             assert!((seconds - of_spans).abs() < 1e-9, "{key:?}: {seconds} and {of_spans}");

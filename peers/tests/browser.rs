@@ -1,7 +1,6 @@
 //! The zPages in a browser: what runs, what failed, and that callers' text does nothing.
 
 use std::path::Path;
-use std::time::Duration;
 
 use examples::routeguide::route_guide_client::RouteGuideClient;
 use examples::routeguide::{Point, Rectangle, RouteNote};
@@ -90,6 +89,15 @@ async fn with_browser<T: Send + 'static>(steps: impl FnOnce(Browser) -> T + Send
 /// The cell of a row's running spans.
 const RUNNING: &str = "td.r a";
 
+/// Opens a page again until these elements have these texts: the other side's span may take a
+/// moment longer to end.
+fn open_until(browser: &Browser, url: &str, selector: &str, texts: &[&str]) {
+    browser.wait_until(|browser| {
+        browser.open(url);
+        browser.texts(selector) == texts
+    });
+}
+
 #[test]
 fn a_hanging_stream_is_seen_and_disappears_when_it_ends() {
     in_own_process_async(async {
@@ -100,29 +108,23 @@ fn a_hanging_stream_is_seen_and_disappears_when_it_ends() {
         let (notes, mut answers) = hang(&mut client).await;
         let (end, ended) = tokio::sync::oneshot::channel::<()>();
         let browser = with_browser(move |browser| {
-            browser.open(&url);
             // The stream at the server, and at the client.
-            assert_eq!(browser.texts(RUNNING), ["1", "1"]);
+            open_until(&browser, &url, RUNNING, &["1", "1"]);
             browser.click(RUNNING);
-            assert!(
-                browser.title().contains("routeguide.RouteGuide/RouteChat"),
-                "{}",
-                browser.title()
+            assert_eq!(
+                browser.title(),
+                "routeguide.RouteGuide/RouteChat (server), running now · route-guide"
             );
             assert!(browser.texts("h2")[0].starts_with("1. Running for "));
             browser.click("nav li:nth-child(3) a");
-            assert_eq!(browser.texts("nav li:nth-child(3)"), ["Stop reloading"]);
+            browser.wait_until(|browser| browser.texts("nav li:nth-child(3)") == ["Stop reloading"]);
             // A reload keeps the place on the page only, not that in a part of it.
             assert_eq!(browser.style(".wide", "overflow-x"), "visible");
             end.send(()).unwrap();
             let none = "0 of 0 spans, the oldest first.".to_owned();
             browser.wait_until(|browser| browser.texts("p").contains(&none));
             assert_eq!(browser.texts("h2"), [] as [&str; 0]);
-            // The other side's span may take a moment longer.
-            browser.wait_until(|browser| {
-                browser.open(&url);
-                browser.texts(RUNNING).is_empty()
-            });
+            open_until(&browser, &url, RUNNING, &[]);
             assert_eq!(browser.console(), [] as [serde_json::Value; 0]);
         });
         let end_of_stream = async {
@@ -143,7 +145,9 @@ fn a_failures_log_line_is_two_clicks_away() {
         call_everything(&mut client).await;
         let _hanging = hang(&mut client).await;
         with_browser(move |browser| {
-            browser.open(&url);
+            // At the server, and at the client.
+            let failure = "td.f a[href*='failure-INTERNAL']";
+            open_until(&browser, &url, failure, &["INTERNAL 1", "INTERNAL 1"]);
             browser.prefer("light");
             let light = browser.style("body", "background-color");
             browser.prefer("dark");
@@ -157,7 +161,7 @@ fn a_failures_log_line_is_two_clicks_away() {
             assert_eq!(browser.accessible("tbody th")[0].0, "rowheader");
             picture(&browser, "zpages.png");
             // The first click.
-            browser.click("td.f a[href*='failure-INTERNAL']");
+            browser.click(failure);
             let lines = browser.texts("[aria-label='Log lines'] td:last-child");
             let expected = "the geocoder has no name for a feature latitude=410873075 longitude=-744459023";
             assert_eq!(lines, [expected]);
@@ -166,7 +170,7 @@ fn a_failures_log_line_is_two_clicks_away() {
             browser.press(&TAB.to_string());
             assert_eq!(browser.focused(), "Skip to the content");
             browser.press(&[TAB, TAB, ENTER].iter().collect::<String>());
-            assert_eq!(browser.texts("h1"), ["RPCs"]);
+            browser.wait_until(|browser| browser.texts("h1") == ["RPCs"]);
             assert_eq!(browser.console(), [] as [serde_json::Value; 0]);
         })
         .await;
@@ -183,16 +187,16 @@ fn a_hostile_name_does_nothing() {
         let attribute = KeyValue::new(hostile, hostile);
         let mut span = tracer.span_builder(hostile).with_attributes([attribute]).start(&tracer);
         let browser = Browser::start(1400, 800);
+        // A page is open once all its scripts have run, and its pictures have come or failed.
         browser.open(&url);
         assert_eq!(browser.texts("tbody th"), [hostile]);
         browser.click(RUNNING);
+        assert_eq!(browser.dialog(), None);
         assert_eq!(
             browser.title(),
             format!("{hostile} (internal), running now · route-guide")
         );
         assert_eq!(browser.texts("article tbody th")[1], hostile);
-        std::thread::sleep(Duration::from_millis(100));
-        assert_eq!(browser.dialog(), None);
         for element in ["script", "img"] {
             assert_eq!(browser.texts(element), [] as [&str; 0], "{element}");
         }

@@ -13,6 +13,7 @@ use integration_tests::scripted::ScriptedService;
 use integration_tests::server::{RunningServer, TIMEOUT};
 use otel_runtime::TracedChannel;
 use peers::dashboards::{Form, Route, Row, Setting, differences, queries};
+use peers::poll::until_found;
 use peers::prometheus::Prometheus;
 use serde_json::Value;
 use tokio::task::{JoinHandle, block_in_place};
@@ -306,8 +307,7 @@ fn check_panels(prometheus: &Prometheus, begun: f64, ended: f64, wrong: &mut Vec
 /// Waits until the alerts are those of the calls.
 fn wait_for_alerts(prometheus: &Prometheus) {
     let expected = BTreeSet::from(ALERTS.map(|alert| alert.map(str::to_owned)));
-    let begun = std::time::Instant::now();
-    loop {
+    until_found(|| {
         let answer = block_in_place(|| prometheus.api("alerts"));
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let alerts = answer["alerts"].as_array().unwrap().iter();
@@ -322,10 +322,9 @@ fn wait_for_alerts(prometheus: &Prometheus) {
             })
             .collect();
         if found == expected {
-            return;
+            Ok(())
+        } else {
+            Err(format!("{found:#?}"))
         }
-        assert!(begun.elapsed() < TIMEOUT, "{found:#?}");
-        // Prometheus does not notify anyone of an evaluation.
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    });
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use integration_tests::child::DrivenProcess;
 use integration_tests::client::{connect, endpoint};
-use integration_tests::collector::{Collector, unused_address};
+use integration_tests::collector::Collector;
+use integration_tests::free_address::free_address;
 use integration_tests::http::get;
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_client::UnaryClient;
@@ -154,7 +155,7 @@ async fn prometheus_and_its_queries() {
 #[tokio::test(flavor = "multi_thread")]
 async fn promtool_objects_to_the_unit_of_the_old_names_alone() {
     let programs = Programs::install(env!("CARGO_TARGET_TMPDIR"));
-    let scraped = unused_address();
+    let scraped = free_address();
     let variables = [
         ("OTEL_SEMCONV_STABILITY_OPT_IN", "rpc/dup"),
         ("OTEL_TRACES_EXPORTER", "none"),

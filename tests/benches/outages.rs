@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use integration_tests::child::DrivenProcess;
 use integration_tests::collector::{Behaviour, Collector, Received};
+use integration_tests::free_address::free_address;
 use integration_tests::proxy::Proxy;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
@@ -87,7 +88,7 @@ fn main() {
 
 /// Returns the cells of the table: spans, log records and measurements each.
 fn run(outage: Outage, protocol: &str, timeout: &str, queue: &str) -> [String; 3] {
-    let collector = Collector::start();
+    let collector = Collector::start_at(free_address());
     let proxy = Proxy::start(collector.address);
     let url = match outage {
         Outage::Away(_) | Outage::Refuses(_) => collector.url(),

@@ -9,7 +9,8 @@
 use std::time::Duration;
 
 use integration_tests::child::run;
-use integration_tests::collector::{Behaviour, Collector, unused_address};
+use integration_tests::collector::{Behaviour, Collector};
+use integration_tests::free_address::free_address;
 
 const CALLS: &str = "10000";
 const ROUNDS: usize = 7;
@@ -61,7 +62,7 @@ fn round(behaviour: Option<Behaviour>) -> Run {
     });
     let url = match &collector {
         Some(collector) => collector.url(),
-        None => format!("http://{}", unused_address()),
+        None => format!("http://{}", free_address()),
     };
     let variables = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &*url),

@@ -31,12 +31,12 @@ pub fn run<'v>(
 ) -> ProcessOutput {
     let mut command = Command::new(program);
     command.args(arguments).env_clear().envs(variables).stdin(Stdio::null());
-    ProcessOutput::of(&mut command)
+    ProcessOutput::from_command(&mut command)
 }
 
 impl ProcessOutput {
     /// Runs a command to its end.
-    pub(crate) fn of(command: &mut Command) -> Self {
+    pub(crate) fn from_command(command: &mut Command) -> Self {
         let output = command.output().unwrap();
         ProcessOutput {
             stdout: String::from_utf8(output.stdout).unwrap(),

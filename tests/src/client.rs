@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 
 use otel_runtime::TracedChannel;
-use tokio::net::TcpListener;
 use tonic::body::Body;
 use tonic::client::GrpcService;
 use tonic::codegen::{Body as HttpBody, Bytes, StdError};
@@ -92,12 +91,6 @@ pub fn endpoint(address: SocketAddr) -> Endpoint {
 /// Connects to `server` with an instrumented channel.
 pub async fn connect(server: &RunningServer) -> TracedChannel {
     TracedChannel::connect(endpoint(server.address)).await.unwrap()
-}
-
-/// Returns an address that no server listens on.
-pub async fn unused_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    listener.local_addr().unwrap()
 }
 
 /// Calls with one message, reads the response to its end, and returns the number of messages.

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::TcpStream;
-use tokio::runtime::{self, Runtime};
+
+use crate::background::BackgroundRuntime;
 
 /// A proxy on a free port of the loopback interface, which runs until it is dropped.
 ///
@@ -15,7 +16,7 @@ pub struct HttpProxy {
     /// The address that it listens on.
     pub address: SocketAddr,
     heads: Arc<Mutex<Vec<String>>>,
-    _runtime: Runtime,
+    _runtime: BackgroundRuntime,
 }
 
 impl HttpProxy {
@@ -26,11 +27,7 @@ impl HttpProxy {
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let heads = Arc::<Mutex<Vec<String>>>::default();
-        let runtime = runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = BackgroundRuntime::start();
         let seen = Arc::clone(&heads);
         runtime.spawn(async move {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();

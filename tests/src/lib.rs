@@ -3,14 +3,17 @@
 // Helpers of tests panic to fail the test.
 #![allow(clippy::missing_panics_doc)]
 
+mod background;
 pub mod bridge;
 pub mod child;
 pub mod client;
+pub mod clock;
 pub mod collector;
 pub mod conventions;
 pub mod counted;
 pub mod coverage;
 pub mod faults;
+pub mod free_address;
 pub mod http;
 pub mod http_proxy;
 pub mod logging_service;

@@ -75,7 +75,7 @@ fn run_child(name: &str, call: &str, variables: &[(&&str, &OsStr)]) -> ProcessOu
         .envs(variables.iter().copied())
         .env(CHILD, call)
         .stdin(Stdio::null());
-    let output = ProcessOutput::of(&mut command);
+    let output = ProcessOutput::from_command(&mut command);
     let ProcessOutput { stdout, stderr, .. } = &output;
     // Without this line, the process has not run the test.
     let has_run = stdout.contains(&format!("{CHILD}: {call}\n"));

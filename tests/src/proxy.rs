@@ -5,8 +5,9 @@ use std::net::{SocketAddr, TcpListener};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
-use tokio::runtime::{self, Runtime};
 use tokio::sync::watch;
+
+use crate::background::BackgroundRuntime;
 
 /// A proxy on a free port of the loopback interface, which runs until it is dropped.
 #[derive(Debug)]
@@ -17,7 +18,7 @@ pub struct Proxy {
     silenced: watch::Sender<u32>,
     frozen: watch::Sender<bool>,
     connections: watch::Receiver<usize>,
-    runtime: Option<Runtime>,
+    _runtime: BackgroundRuntime,
 }
 
 impl Proxy {
@@ -29,11 +30,7 @@ impl Proxy {
         let address = listener.local_addr().unwrap();
         let silenced = watch::Sender::new(0);
         let (connected, connections) = watch::channel(0);
-        let runtime = runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = BackgroundRuntime::start();
         let frozen = watch::Sender::new(false);
         let (silence, freeze) = (silenced.clone(), frozen.clone());
         runtime.spawn(async move {
@@ -60,7 +57,7 @@ impl Proxy {
             silenced,
             frozen,
             connections,
-            runtime: Some(runtime),
+            _runtime: runtime,
         }
     }
 
@@ -93,12 +90,4 @@ async fn pass(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, mut frozen: watch::
     }
     // The end is passed on no earlier than the bytes.
     let _ = frozen.wait_for(|is_frozen| !is_frozen).await;
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
 }

@@ -5,7 +5,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 
 use examples::fleet::{Method, Replica, Size};
-use integration_tests::collector::{Collector, unused_address};
+use integration_tests::collector::Collector;
+use integration_tests::free_address::free_address;
 use integration_tests::{child, http};
 use opentelemetry_proto::tonic::metrics::v1::Metric;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
@@ -20,7 +21,7 @@ const DEFAULT: [f64; 14] = [
 /// cashier's target.
 fn run_shop(boundaries: &[f64]) -> (Size, u16) {
     let collector = Collector::start();
-    let page = unused_address();
+    let page = free_address();
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("otel.yaml");
     let text = format!(

@@ -27,8 +27,8 @@ const MAX_METHODS: usize = 2000;
 /// Real programs call fewer groups of servers.
 const MAX_TARGETS: usize = 1000;
 
-/// Returns `true` if this target is one of the first, whose metrics have its address.
-fn is_interned_target(target: &[KeyValue]) -> bool {
+/// Registers a target. Returns `true` if it is one of the first, whose metrics have its address.
+fn register_target(target: &[KeyValue]) -> bool {
     /// Sorted.
     static TARGETS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
@@ -93,7 +93,7 @@ impl MethodRegistry {
         if target.is_empty() {
             return MethodRegistry::new(Side::Client, &[], &[]);
         }
-        if !is_interned_target(target) {
+        if !register_target(target) {
             return MethodRegistry::new(Side::Client, target, &[]);
         }
         let interned = |attribute: &KeyValue| match &attribute.value {

@@ -53,11 +53,11 @@ pub(super) fn processor(signal: Signal, item: &Item<'_>) -> Result<Pipeline, Ini
     }
     let exporter = section.required("exporter")?;
     section.finish()?;
-    exporter_of(signal, &exporter, timeout, variables)
+    read_exporter(signal, &exporter, timeout, variables)
 }
 
 /// Reads an exporter, whose timeout is at most that of its processor or reader.
-pub(super) fn exporter_of(
+pub(super) fn read_exporter(
     signal: Signal,
     item: &Item<'_>,
     timeout: Option<i64>,
@@ -75,7 +75,10 @@ pub(super) fn exporter_of(
         Name::Disabled(feature) => {
             return Err(settings.error(format_args!("requires the Cargo feature `{feature}` of otel-setup")));
         }
-        Name::Unknown => return Err(settings.error("is not an exporter that is supported here")),
+        Name::Unknown => {
+            return Err(settings
+                .error("is not an exporter that is supported here; supported are otlp_grpc, otlp_http, console"));
+        }
     };
     let mut section = settings.section()?;
     match name {

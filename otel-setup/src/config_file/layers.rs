@@ -56,6 +56,31 @@ pub(super) fn read(item: &Item<'_>) -> Result<Layers, InitError> {
     Ok(layers)
 }
 
+/// Adds the options that both layers have, and returns the line about all of them. A macro, since
+/// the layers share no trait.
+macro_rules! finish {
+    ($Layer:ident, $layer:ident, $options:ident, $section:ident, $side:literal) => {{
+        if $options.flag(&mut $section, "message_sizes")? {
+            $layer = $layer.message_sizes();
+        }
+        if $options.flag(&mut $section, "message_counts")? {
+            $layer = $layer.message_counts();
+        }
+        $section.finish()?;
+        let line = $options.line($side);
+        $layer = $layer
+            .request_headers($options.request_headers)
+            .response_headers($options.response_headers)
+            .response_trailers($options.response_trailers);
+        if !$options.failures.is_empty() {
+            $layer = $layer.failures_by_code($options.failures);
+        }
+        $layer = $options.logged.into_iter().fold($layer, $Layer::log_calls);
+        $layer = $options.filters.into_iter().fold($layer, $Layer::filter);
+        line
+    }};
+}
+
 fn server(item: &Item<'_>) -> Result<(ServerLayer, String), InitError> {
     let mut section = item.section()?;
     let mut options = Options::read(&mut section)?;
@@ -63,46 +88,16 @@ fn server(item: &Item<'_>) -> Result<(ServerLayer, String), InitError> {
     if options.flag(&mut section, "public_endpoint")? {
         layer = layer.public_endpoint();
     }
-    if options.flag(&mut section, "message_sizes")? {
-        layer = layer.message_sizes();
-    }
-    if options.flag(&mut section, "message_counts")? {
-        layer = layer.message_counts();
-    }
-    section.finish()?;
-    let line = options.line("server");
-    layer = layer
-        .request_headers(options.request_headers)
-        .response_headers(options.response_headers)
-        .response_trailers(options.response_trailers);
-    if !options.failures.is_empty() {
-        layer = layer.failures_by_code(options.failures);
-    }
-    layer = options.logged.into_iter().fold(layer, ServerLayer::log_calls);
-    Ok((options.filters.into_iter().fold(layer, ServerLayer::filter), line))
+    let line = finish!(ServerLayer, layer, options, section, "server");
+    Ok((layer, line))
 }
 
 fn client(item: &Item<'_>) -> Result<(ClientLayer, String), InitError> {
     let mut section = item.section()?;
     let mut options = Options::read(&mut section)?;
     let mut layer = ClientLayer::new("");
-    if options.flag(&mut section, "message_sizes")? {
-        layer = layer.message_sizes();
-    }
-    if options.flag(&mut section, "message_counts")? {
-        layer = layer.message_counts();
-    }
-    section.finish()?;
-    let line = options.line("client");
-    layer = layer
-        .request_headers(options.request_headers)
-        .response_headers(options.response_headers)
-        .response_trailers(options.response_trailers);
-    if !options.failures.is_empty() {
-        layer = layer.failures_by_code(options.failures);
-    }
-    layer = options.logged.into_iter().fold(layer, ClientLayer::log_calls);
-    Ok((options.filters.into_iter().fold(layer, ClientLayer::filter), line))
+    let line = finish!(ClientLayer, layer, options, section, "client");
+    Ok((layer, line))
 }
 
 /// Options that both layers have.

@@ -1,6 +1,6 @@
 //! `meter_provider`.
 
-use super::exporters::{Pipeline, exporter_of};
+use super::exporters::{Pipeline, read_exporter};
 use super::prometheus;
 use super::section::Item;
 use super::views::{self, View};
@@ -72,7 +72,7 @@ fn periodic(item: &Item<'_>, mut variables: EnvPairs) -> Result<Pipeline, InitEr
     if kind.starts_with("prometheus") {
         return Err(settings.error("belongs to a reader `pull`"));
     }
-    exporter_of(Signal::Metrics, &exporter, timeout, variables)
+    read_exporter(Signal::Metrics, &exporter, timeout, variables)
 }
 
 fn pull(item: &Item<'_>, mut variables: EnvPairs, settings: &mut prometheus::Settings) -> Result<Pipeline, InitError> {
@@ -86,5 +86,5 @@ fn pull(item: &Item<'_>, mut variables: EnvPairs, settings: &mut prometheus::Set
         return Err(item.error("is not a known exporter; known is prometheus/development"));
     }
     *settings = prometheus::read(&item, &mut variables)?;
-    exporter_of(Signal::Metrics, &exporter, None, variables)
+    read_exporter(Signal::Metrics, &exporter, None, variables)
 }

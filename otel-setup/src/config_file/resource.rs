@@ -23,7 +23,7 @@ pub(super) fn attributes(section: Option<Item<'_>>) -> Result<Vec<KeyValue>, Ini
         let count = attributes.len();
         attributes.retain(|attribute| !resource::is_unnamed_service(attribute));
         if attributes.len() < count {
-            list.warn("has no name of a service in service.name; ignoring it");
+            list.warn("has an empty service.name; ignoring that");
         }
         if !env.into_warnings().is_empty() {
             return Err(list.error("is not a list such as name=value,name=value with percent-encoded values"));
@@ -33,7 +33,7 @@ pub(super) fn attributes(section: Option<Item<'_>>) -> Result<Vec<KeyValue>, Ini
         for item in list.list()? {
             match attribute(item.section()?)? {
                 Some(attribute) if resource::is_unnamed_service(&attribute) => {
-                    item.warn("is no name of a service; ignoring it");
+                    item.warn("is an empty service.name; ignoring it");
                 }
                 attribute => attributes.extend(attribute),
             }
@@ -84,7 +84,8 @@ fn scalar(kind: Option<&str>, item: &Item<'_>) -> Result<AttributeValue, InitErr
         (Some("double"), _) => item.float()?.into(),
         (None, Value::Float(value)) => (*value).into(),
         (None | Some("string"), Value::Text(value)) => value.clone().into(),
-        (kind, _) => return Err(item.error(format_args!("is not of the type {}", kind.unwrap_or("of an attribute")))),
+        (Some(kind), _) => return Err(item.error(format_args!("is not of the type {kind}"))),
+        (None, _) => return Err(item.error("must be a string, a boolean, a number, or a list of them")),
     })
 }
 

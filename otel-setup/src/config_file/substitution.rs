@@ -10,11 +10,11 @@
 /// If a reference is invalid.
 pub(super) fn substitute(value: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<String, String> {
     // `$$` separates the parts in which references are looked for.
-    let parts: Result<Vec<String>, String> = value.split("$$").map(|part| part_of(part, &lookup)).collect();
+    let parts: Result<Vec<String>, String> = value.split("$$").map(|part| substitute_part(part, &lookup)).collect();
     Ok(parts?.join("$"))
 }
 
-fn part_of(part: &str, lookup: &impl Fn(&str) -> Option<String>) -> Result<String, String> {
+fn substitute_part(part: &str, lookup: &impl Fn(&str) -> Option<String>) -> Result<String, String> {
     let mut replaced = String::with_capacity(part.len());
     let mut rest = part;
     while let Some(start) = rest.find("${") {

@@ -190,7 +190,12 @@ fn aggregation(item: &Item<'_>) -> Result<Aggregation, InitError> {
                 record_min_max: record_min_max(&mut section)?,
             }
         }
-        _ => return Err(settings.error("is not a known aggregation")),
+        _ => {
+            return Err(settings.error(
+                "is not a known aggregation; known are default, drop, sum, last_value, explicit_bucket_histogram, \
+                 base2_exponential_bucket_histogram",
+            ));
+        }
     };
     section.finish()?;
     Ok(aggregation)

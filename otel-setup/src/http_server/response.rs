@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use http::header::{CONTENT_TYPE, HeaderName};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, VARY};
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::Full;
 
@@ -22,6 +22,24 @@ pub(crate) fn response(status: StatusCode, content_type: &str, body: impl Into<B
 
 pub(crate) fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
     response(status, PLAIN, body)
+}
+
+/// Returns a page, compressed if these headers of the request accept that. `vary` names the headers
+/// that the page depends on.
+pub(crate) fn page(request: &HeaderMap, content_type: &str, page: String, vary: &str) -> Response<Full<Bytes>> {
+    let compressed = if accepts_gzip(&list(request, ACCEPT_ENCODING)) {
+        gzip(page.as_bytes()).ok()
+    } else {
+        None
+    };
+    let is_compressed = compressed.is_some();
+    let body = compressed.unwrap_or_else(|| page.into_bytes());
+    let mut response = response(StatusCode::OK, content_type, body);
+    insert(response.headers_mut(), VARY, vary);
+    if is_compressed {
+        insert(response.headers_mut(), CONTENT_ENCODING, "gzip");
+    }
+    response
 }
 
 pub(crate) fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
@@ -40,7 +58,7 @@ pub(crate) fn list(headers: &HeaderMap, name: HeaderName) -> String {
 }
 
 /// Returns whether a header `Accept-Encoding` asks for gzip.
-pub(crate) fn accepts_gzip(accept_encoding: &str) -> bool {
+fn accepts_gzip(accept_encoding: &str) -> bool {
     accept_encoding.split(',').any(|coding| {
         let (name, quality) = coding.split_once(';').unwrap_or((coding, "q=1"));
         let quality = quality
@@ -55,7 +73,7 @@ pub(crate) fn accepts_gzip(accept_encoding: &str) -> bool {
 }
 
 /// Compresses text. Metrics and tables are repetitive: the fastest level makes them a twentieth.
-pub(crate) fn gzip(text: &[u8]) -> io::Result<Vec<u8>> {
+fn gzip(text: &[u8]) -> io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 16), Compression::fast());
     encoder.write_all(text)?;
     encoder.finish()

@@ -70,7 +70,7 @@ pub(crate) fn endpoint(
         source.error(&text, format_args!("is not a valid URL; expected e.g. {example}"))
     })?;
     if protocol == Protocol::HttpProtobuf && !is_specific {
-        url = with_path_of(signal, url);
+        url = with_signal_path(signal, url);
     }
     if protocol == Protocol::Grpc && url.path_and_query().is_some_and(|path| path != "/") {
         source.warn(
@@ -101,7 +101,7 @@ fn path(signal: Signal) -> &'static str {
 }
 
 /// Appends the path of a signal. The query stays behind the path.
-fn with_path_of(signal: Signal, url: Uri) -> Uri {
+fn with_signal_path(signal: Signal, url: Uri) -> Uri {
     let base = url.path().trim_end_matches('/');
     let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
     let path = format!("{base}/{}{query}", path(signal));

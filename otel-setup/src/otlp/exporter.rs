@@ -56,7 +56,7 @@ impl OtlpExporter {
         Ok(())
     }
 
-    /// Delivers a request, or returns `None` after the shutdown.
+    /// Delivers a request, or returns `None` if nothing of it arrives, as after the shutdown.
     async fn deliver(&self, request: Request) -> Option<Delivered> {
         let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(runtime) = runtime else {

@@ -22,6 +22,7 @@ mod probe;
 pub(crate) mod protocol;
 #[cfg_attr(not(feature = "proxy"), path = "no_proxy.rs")]
 mod proxy;
+mod proxy_variable;
 mod request;
 mod setting_names;
 pub(crate) mod settings;
@@ -37,6 +38,7 @@ mod tls {
 mod transport;
 mod unique_points;
 mod unique_scopes;
+mod uri;
 pub(crate) mod user_info;
 mod words;
 

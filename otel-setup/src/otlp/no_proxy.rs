@@ -1,12 +1,11 @@
 //! Direct connections: without the Cargo feature `proxy`.
 
-use std::net::IpAddr;
-
 #[cfg(feature = "http")]
 use http::HeaderValue;
 use http::Uri;
 pub(super) use hyper_util::client::legacy::connect::HttpConnector as Connector;
 
+use super::proxy_variable::proxy_variable;
 use crate::env::Env;
 
 /// A proxy, of which there is none.
@@ -16,16 +15,7 @@ pub(super) enum Proxy {}
 impl Proxy {
     /// Warns about the variable of a proxy that would be used with the feature.
     pub(super) fn for_endpoint(endpoint: &Uri, env: &Env) -> Option<Self> {
-        let host = endpoint.host()?;
-        let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
-        if host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback()) {
-            return None;
-        }
-        let variables = match endpoint.scheme_str() {
-            Some("https") => ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"],
-            _ => ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"],
-        };
-        let (name, _) = env.first_set(variables)?;
+        let (name, _) = proxy_variable(endpoint, env)?;
         // The value may contain a password.
         env.warn(
             name,

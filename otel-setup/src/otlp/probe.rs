@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::protocol::Protocol;
 use super::setting_names::SettingNames;
+use super::uri::{host, port};
 
 /// The time for a port to answer.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -69,14 +70,8 @@ impl Probe {
     }
 
     async fn spoken(&self) -> Option<Spoken> {
-        let host = self.endpoint.host()?.trim_start_matches('[').trim_end_matches(']');
-        let default = if self.endpoint.scheme_str() == Some("https") {
-            443
-        } else {
-            80
-        };
-        let port = self.endpoint.port_u16().unwrap_or(default);
-        let mut stream = TcpStream::connect((host, port)).await.ok()?;
+        let address = (host(&self.endpoint)?, port(&self.endpoint));
+        let mut stream = TcpStream::connect(address).await.ok()?;
         let greeting = match self.protocol {
             Protocol::Grpc => HTTP_2,
             Protocol::HttpProtobuf => HTTP_1,

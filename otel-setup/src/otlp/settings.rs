@@ -6,11 +6,6 @@ use http::Uri;
 use http::header::{AUTHORIZATION, HeaderMap};
 use opentelemetry_sdk::metrics::Temporality;
 
-use crate::env::Env;
-use crate::error::InitError;
-use crate::signal::Signal;
-use crate::temporality;
-
 use super::endpoint::endpoint;
 use super::headers::headers;
 use super::protocol::Protocol;
@@ -18,6 +13,10 @@ use super::proxy::Proxy;
 use super::signal_var::SignalVar;
 use super::tls::Tls;
 use super::user_info::{redacted, take_user_info};
+use crate::env::Env;
+use crate::error::InitError;
+use crate::signal::Signal;
+use crate::temporality;
 
 /// The default timeout of an export, including retries.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -113,13 +112,7 @@ fn requires_http(signal: Signal, options: &Options, env: &Env) -> InitError {
 pub(crate) fn timeout(signal: Signal, env: &Env) -> Duration {
     let variable = SignalVar::new(signal, "TIMEOUT");
     let milliseconds = variable.first_valid(DEFAULT_TIMEOUT.as_millis(), |name, fallback| {
-        match env.number::<u64>(name, fallback) {
-            Some(0) => {
-                env.warn(name, "0", format_args!("is not greater than 0; using {fallback}"));
-                None
-            }
-            milliseconds => milliseconds,
-        }
+        env.positive(name, fallback)
     });
     milliseconds.map_or(DEFAULT_TIMEOUT, Duration::from_millis)
 }

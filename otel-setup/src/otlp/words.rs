@@ -21,7 +21,8 @@ pub(super) fn is_unknown_to_http(words: &str) -> bool {
     words.strip_prefix(NOT_GRPC).is_some_and(is_unknown)
 }
 
-/// Returns whether an HTTP status says so.
+/// Returns whether an HTTP status says that the server does not know the path, the method or the
+/// content type.
 pub(super) fn is_unknown(http_status: &str) -> bool {
     matches!(http_status, "404" | "405" | "415")
 }

@@ -108,7 +108,7 @@ impl Contents {
     }
 
     /// Returns copies of the log lines of one span.
-    pub(super) fn part_of(&self, id: SpanId) -> Inside {
+    pub(super) fn logs_of(&self, id: SpanId) -> Inside {
         let kept = self.kept();
         let logs = kept.logs.iter().filter(|line| line.span_id == id);
         Inside {

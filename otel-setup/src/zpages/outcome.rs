@@ -35,7 +35,7 @@ pub(super) enum Outcome<'a> {
 }
 
 impl<'a> Outcome<'a> {
-    pub(super) fn of(span: &'a SpanData) -> Self {
+    pub(super) fn from_span(span: &'a SpanData) -> Self {
         // The code is among the last attributes.
         let attribute = |key| {
             let mut attributes = span.attributes.iter().rev();

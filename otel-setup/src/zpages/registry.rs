@@ -70,9 +70,9 @@ impl Registry {
     /// Adds a span that starts, of which this is a copy.
     pub(super) fn start(&'static self, span: SpanData) {
         let (id, trace) = (span.span_context.span_id(), span.span_context.trace_id());
-        let row = self.rows.of(&span, &self.budget.rows);
+        let row = self.rows.for_span(&span, &self.budget.rows);
         let first = self.first_above(span.parent_span_id, span.parent_span_is_remote, trace);
-        let (start, bytes) = Start::of(span);
+        let (start, bytes) = Start::from_span(span);
         let is_added = self.running.start(id, row, first, bytes, || start);
         self.count(row, is_added);
     }
@@ -116,8 +116,8 @@ impl Registry {
         }
         // A method may become known after the start of its span.
         let row = match &ended {
-            Some(ended) if ended.row.is_of(span) => ended.row,
-            _ => self.rows.of(span, &self.budget.rows),
+            Some(ended) if ended.row.matches_span(span) => ended.row,
+            _ => self.rows.for_span(span, &self.budget.rows),
         };
         let second = self.seconds.load(Ordering::Relaxed);
         if let Some(bucket) = row.count(span, second, &self.budget.rows) {
@@ -167,7 +167,9 @@ impl Registry {
 
 impl CallObserver for Registry {
     fn method(&'static self, name: &'static str, kind: SpanKind) -> Box<dyn MethodObserver> {
-        let row = self.rows.named(&name.into(), &kind, Origin::Method, &self.budget.rows);
+        let row = self
+            .rows
+            .for_name(&name.into(), &kind, Origin::Method, &self.budget.rows);
         let registry = self;
         Box::new(Method {
             registry,
@@ -179,7 +181,7 @@ impl CallObserver for Registry {
 
     fn start(&self, name: &str, kind: SpanKind, call: StartedCall<'_>) {
         let name = name.to_owned().into();
-        let row = self.rows.named(&name, &kind, Origin::Path, &self.budget.rows);
+        let row = self.rows.for_name(&name, &kind, Origin::Path, &self.budget.rows);
         self.start_call(row, name, kind, call);
     }
 

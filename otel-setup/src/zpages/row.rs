@@ -104,12 +104,12 @@ impl Row {
 
     /// Returns whether a span belongs to this row, as far as its name says.
     #[inline]
-    pub(super) fn is_of(&self, span: &SpanData) -> bool {
-        self.is(&span.name, &span.span_kind)
+    pub(super) fn matches_span(&self, span: &SpanData) -> bool {
+        self.matches(&span.name, &span.span_kind)
     }
 
     #[inline]
-    pub(super) fn is(&self, name: &str, kind: &SpanKind) -> bool {
+    pub(super) fn matches(&self, name: &str, kind: &SpanKind) -> bool {
         // Most names of methods are in one place, which need not be read.
         (std::ptr::eq::<str>(self.name.as_ref(), name) || *self.name == *cut(name)) && self.kind == *kind
     }
@@ -133,7 +133,7 @@ impl Row {
     /// Counts a span that ended in `second`. Returns the bucket for a sample, if one is due.
     #[inline]
     pub(super) fn count(&self, span: &SpanData, second: u64, pool: &Pool) -> Option<Bucket> {
-        match Outcome::of(span) {
+        match Outcome::from_span(span) {
             Outcome::Success(bucket) => self.latencies[bucket].add(second).then_some(Bucket::Latency(bucket)),
             Outcome::Failure(code) => self.count_failure(&code, second, pool),
         }

@@ -64,7 +64,7 @@ impl Rows {
 
     /// Returns the row of a span.
     #[inline]
-    pub(super) fn of(&self, span: &SpanData, pool: &Pool) -> &'static Row {
+    pub(super) fn for_span(&self, span: &SpanData, pool: &Pool) -> &'static Row {
         let hash = self.hash(&span.name, &span.span_kind);
         self.get_hashed(hash, &span.name, &span.span_kind).unwrap_or_else(|| {
             let mut attributes = span.attributes.iter();
@@ -76,7 +76,13 @@ impl Rows {
 
     /// Returns the row of a name and a kind.
     #[expect(clippy::ptr_arg, reason = "a borrowed name lives as long as a row")]
-    pub(super) fn named(&self, name: &Cow<'static, str>, kind: &SpanKind, origin: Origin, pool: &Pool) -> &'static Row {
+    pub(super) fn for_name(
+        &self,
+        name: &Cow<'static, str>,
+        kind: &SpanKind,
+        origin: Origin,
+        pool: &Pool,
+    ) -> &'static Row {
         let hash = self.hash(name, kind);
         let found = self.get_hashed(hash, name, kind);
         found.unwrap_or_else(|| self.add(hash, name, kind, origin, pool))
@@ -87,7 +93,7 @@ impl Rows {
         let shard = self.shard(hash).read().unwrap_or_else(PoisonError::into_inner);
         let row = *shard.get(&hash)?;
         // Two names may have one hash.
-        Some(if row.is(name, kind) { row } else { self.other })
+        Some(if row.matches(name, kind) { row } else { self.other })
     }
 
     fn hash(&self, name: &str, kind: &SpanKind) -> u64 {
@@ -207,7 +213,7 @@ mod tests {
         let kept = |second| {
             let mut kept = 0;
             for span in spans.iter().cycle().take(200) {
-                let row = rows.of(span, &names);
+                let row = rows.for_span(span, &names);
                 if let Some(bucket) = row.count(span, second, &names) {
                     kept += 1;
                     let sample = Sample::new(span, Vec::new(), Inside::default(), 1000);
@@ -227,7 +233,7 @@ mod tests {
         let (names, samples) = (Pool::new(100_000), Pool::new(3000));
         let tracer = SdkTracerProvider::builder().build().tracer("app");
         let mut span = tracer.start("job").exported_data().unwrap();
-        let row = rows.of(&span, &names);
+        let row = rows.for_span(&span, &names);
         let mut end = |length| {
             span.attributes = vec![KeyValue::new("text", "a".repeat(length))];
             let bucket = row.count(&span, 0, &names)?;

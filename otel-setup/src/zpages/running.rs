@@ -12,7 +12,7 @@ use crate::zpages::contents::{self, Contents};
 use crate::zpages::row::Row;
 use crate::zpages::sample::Inside;
 use crate::zpages::start::Start;
-use crate::zpages::table::{Table, capacity, key, table_of};
+use crate::zpages::table::{Table, capacity, key, table_index};
 
 /// The number of shards. A page holds the lock of one of them for a moment, to copy its details.
 const SHARDS: usize = 32;
@@ -86,7 +86,7 @@ impl RunningSpans {
 
     #[inline]
     fn shard(&self, key: u64) -> MutexGuard<'_, Shard> {
-        let shard = &self.shards[table_of(key, SHARDS)];
+        let shard = &self.shards[table_index(key, SHARDS)];
         shard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -287,7 +287,7 @@ impl Ended {
 /// Returns the contents of a span: its own, or the part of those of the `first` one above it.
 fn inside(id: SpanId, first: Option<&Contents>, own: Option<&Contents>) -> (Vec<SpanData>, Inside) {
     match first {
-        Some(first) => (Vec::new(), first.part_of(id)),
+        Some(first) => (Vec::new(), first.logs_of(id)),
         None => own.map(Contents::all).unwrap_or_default(),
     }
 }

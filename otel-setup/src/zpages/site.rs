@@ -3,14 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, HOST, HeaderName, REFERRER_POLICY, VARY,
-};
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, REFERRER_POLICY};
 use http::request::Parts;
 use http::{Response, StatusCode};
 use http_body_util::Full;
 
-use crate::http_server::response::{HTML, accepts_gzip, gzip, insert, list, response, text};
+use crate::http_server::response::{self, HTML, insert, text};
 use crate::http_server::{Link, Site};
 use crate::zpages::query::Query;
 use crate::zpages::registry::Registry;
@@ -104,19 +102,7 @@ impl Pages {
         let Some(page) = page else {
             return text(StatusCode::NOT_FOUND, "there are no such spans\n");
         };
-        let compressed = if accepts_gzip(&list(&request.headers, ACCEPT_ENCODING)) {
-            gzip(page.as_bytes()).ok()
-        } else {
-            None
-        };
-        let is_compressed = compressed.is_some();
-        let body = compressed.unwrap_or_else(|| page.into_bytes());
-        let mut response = response(StatusCode::OK, content_type, body);
-        insert(response.headers_mut(), VARY, "Accept-Encoding");
-        if is_compressed {
-            insert(response.headers_mut(), CONTENT_ENCODING, "gzip");
-        }
-        response
+        response::page(&request.headers, content_type, page, "Accept-Encoding")
     }
 }
 

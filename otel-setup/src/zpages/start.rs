@@ -40,7 +40,7 @@ pub(super) struct Call {
 
 impl Start {
     /// Copies a span, without the parts that make it too large. Returns the bytes of the copy, too.
-    pub(super) fn of(span: SpanData) -> (Self, usize) {
+    pub(super) fn from_span(span: SpanData) -> (Self, usize) {
         let is_small = size::span(&span) <= size::MAX_SPAN;
         let copy = if is_small { span } else { size::copy(&span) };
         let bytes = size::span(&copy) + 16;
@@ -141,7 +141,7 @@ impl Call {
         }
     }
 
-    /// Returns the span. It is sampled, as all spans that a processor meets are.
+    /// Returns the span context. It is sampled, as those of all spans that a processor meets.
     fn span_context(&self) -> SpanContext {
         let state = self.trace_state.as_deref().cloned().unwrap_or_default();
         SpanContext::new(self.trace_id, self.span_id, TraceFlags::SAMPLED, false, state)

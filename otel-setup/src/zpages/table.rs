@@ -134,9 +134,9 @@ pub(super) fn key(id: SpanId) -> u64 {
     u64::from_be_bytes(id.to_bytes()).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-/// Returns the table, among as many, that a key belongs to.
+/// Returns the index of the table, among as many, that a key belongs to.
 #[inline]
-pub(super) fn table_of(key: u64, tables: usize) -> usize {
+pub(super) fn table_index(key: u64, tables: usize) -> usize {
     (key >> 32) as usize % tables
 }
 

@@ -5,22 +5,23 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
 
+use integration_tests::free_address::free_address;
 use integration_tests::http;
-use integration_tests::server::TIMEOUT;
 use integration_tests::telemetry::Attributes;
 use serde_json::{Deserializer, Value};
 
 use super::outage::{Arrived, COUNTER, Receiver};
 use super::{FOLDER, logs, metrics, spans};
-use crate::daemon::{Daemon, configured, free_address};
+use crate::daemon::{Daemon, configured};
+use crate::poll::until_found;
+use crate::tools::go_program;
 
 /// Builds the Collector of `peers/backends/collector`, and returns its path.
 #[must_use]
 pub fn install(directory: &str) -> PathBuf {
-    super::build(directory, "collector", &["main.go", "go.mod", "go.sum"], ".")
+    let sources = format!("{FOLDER}/collector");
+    go_program(directory, "collector", &sources, &["main.go", "go.mod", "go.sum"], ".")
 }
 
 /// A Collector, which can be killed and started again.
@@ -75,17 +76,16 @@ impl Collector {
     /// `items` returns those of a message, and its resource. Asserts that there are no more.
     #[must_use]
     pub fn received(&self, signal: &str, count: usize, items: impl Fn(&Value) -> Vec<Value>) -> Vec<Value> {
-        let begun = Instant::now();
-        loop {
+        let found = until_found(|| {
             let found = self.written(signal, &items);
             if found.len() >= count {
-                assert_eq!(found.len(), count, "{signal}");
-                return found;
+                Ok(found)
+            } else {
+                Err(format!("{} of {count} {signal}", found.len()))
             }
-            assert!(begun.elapsed() < TIMEOUT, "{} of {count} {signal}", found.len());
-            // The Collector does not notify anyone.
-            thread::sleep(Duration::from_millis(20));
-        }
+        });
+        assert_eq!(found.len(), count, "{signal}");
+        found
     }
 
     fn written(&self, signal: &str, items: impl Fn(&Value) -> Vec<Value>) -> Vec<Value> {
@@ -144,17 +144,14 @@ impl Receiver for Collector {
     }
 
     fn wait_until(&self, is_met: impl Fn(&Arrived) -> bool) -> Arrived {
-        let begun = Instant::now();
-        loop {
+        until_found(|| {
             let found = self.arrived();
             if is_met(&found) {
-                return found;
+                return Ok(found);
             }
             let counts = (found.spans.len(), found.logs.len(), found.made);
-            assert!(begun.elapsed() < TIMEOUT, "{counts:?} are not enough");
-            // The Collector does not notify anyone.
-            thread::sleep(Duration::from_millis(50));
-        }
+            Err(format!("{counts:?} are not enough"))
+        })
     }
 
     fn daemon(&mut self) -> &mut Option<Daemon> {
@@ -215,17 +212,12 @@ pub fn wait_for<const N: usize>(
     by: [&str; N],
     expected: &BTreeMap<[String; N], f64>,
 ) {
-    let begun = Instant::now();
-    loop {
+    until_found(|| {
         let found = scraped(address, name, only, by);
         if found == *expected {
-            return;
+            Ok(())
+        } else {
+            Err(format!("{name} {only:?}: {found:#?} instead of {expected:#?}"))
         }
-        assert!(
-            begun.elapsed() < TIMEOUT,
-            "{name} {only:?}: {found:#?} instead of {expected:#?}"
-        );
-        // Metrics of spans come after the spans, and nobody is notified.
-        thread::sleep(Duration::from_millis(20));
-    }
+    });
 }

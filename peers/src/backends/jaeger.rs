@@ -3,16 +3,16 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
 
+use integration_tests::free_address::free_address;
 use integration_tests::http;
-use integration_tests::server::TIMEOUT;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::FOLDER;
-use crate::daemon::{Daemon, configured, free_address};
+use crate::daemon::{Daemon, configured};
+use crate::poll::until_found;
+use crate::tools::go_program;
 
 /// Builds Jaeger from its Go module, and returns its path.
 ///
@@ -20,7 +20,8 @@ use crate::daemon::{Daemon, configured, free_address};
 #[must_use]
 pub fn install(directory: &str) -> PathBuf {
     let package = "github.com/jaegertracing/jaeger/cmd/jaeger";
-    super::build(directory, "jaeger", &["go.mod", "go.sum"], package)
+    let sources = format!("{FOLDER}/jaeger");
+    go_program(directory, "jaeger", &sources, &["go.mod", "go.sum"], package)
 }
 
 /// A running Jaeger.
@@ -74,15 +75,9 @@ impl Jaeger {
 
     /// Waits until a search finds this number of traces.
     pub fn wait_for(&self, parameters: &[(&str, &str)], count: usize) {
-        let begun = Instant::now();
-        loop {
-            let found = self.search(parameters).len();
-            if found == count {
-                return;
-            }
-            assert!(begun.elapsed() < TIMEOUT, "{found} traces instead of {count}");
-            // Jaeger does not notify anyone.
-            thread::sleep(Duration::from_millis(20));
-        }
+        until_found(|| match self.search(parameters).len() {
+            found if found == count => Ok(()),
+            found => Err(format!("{found} traces instead of {count}")),
+        });
     }
 }

@@ -4,18 +4,17 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use integration_tests::collector::{self, Received};
-use integration_tests::server::TIMEOUT;
+use integration_tests::free_address::free_address;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value as Number;
 
 use super::FOLDER;
 use super::outage::{Arrived, COUNTER, Receiver};
-use crate::daemon::{Daemon, free_address};
+use crate::daemon::Daemon;
+use crate::poll::until_found;
 use crate::tools::wheels;
 
 /// Installs rotel from a Python package, and returns the path of its program.
@@ -62,8 +61,7 @@ impl Rotel {
     /// Waits until it has accepted this number of spans, and returns how many each request had.
     #[must_use]
     pub fn accepted(&self, count: u64) -> Vec<u64> {
-        let begun = Instant::now();
-        loop {
+        until_found(|| {
             let log = fs::read_to_string(self.folder.path().join("log")).unwrap();
             // The last line may not be whole yet.
             let lines = log
@@ -71,12 +69,10 @@ impl Rotel {
                 .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
             let accepted: Vec<u64> = lines.filter_map(|line| line["spans"].as_u64()).collect();
             if accepted.iter().sum::<u64>() >= count {
-                return accepted;
+                return Ok(accepted);
             }
-            assert!(begun.elapsed() < TIMEOUT, "{accepted:?} of {count}\n{log}");
-            // Nobody is notified.
-            thread::sleep(Duration::from_millis(20));
-        }
+            Err(format!("{accepted:?} of {count}\n{log}"))
+        })
     }
 }
 

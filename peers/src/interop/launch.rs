@@ -9,9 +9,8 @@ use integration_tests::collector::Collector;
 
 use super::Direction;
 use crate::foreign::Language;
-use crate::tools::{installed, output_of};
+use crate::tools::{NEEDS_GO, build_go, installed, output_of};
 
-const NEEDS_GO: &str = "Go 1.26 or newer, which https://go.dev/doc/install brings";
 const NEEDS_JAVA: &str = "Java 17 and Maven 3, which `apt-get install openjdk-17-jdk-headless maven` brings";
 /// The plugin of Maven that copies the dependencies.
 const COPY: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
@@ -34,9 +33,7 @@ impl Launcher {
         const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/go");
         let version = output_of(Command::new("go").arg("version"), NEEDS_GO);
         let program = built(directory, "go", SOURCES, &version, |out| {
-            let mut go = Command::new("go");
-            go.args(["build", "-mod=readonly", "-o"]).arg(out.join("peer")).arg(".");
-            output_of(go.current_dir(SOURCES), NEEDS_GO);
+            build_go(SOURCES, ".", &out.join("peer"));
         });
         Launcher {
             program: program.join("peer"),

@@ -119,10 +119,9 @@ pub(super) fn is_conventional(direction: Direction, end: End, caller: &str, thei
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' ') && !rest.starts_with(" error"))
     };
     match (direction, end) {
-        (_, End::Killed) if direction == Direction::Client => first == "-",
+        (_, End::Killed) => first == "-",
         (Direction::Client, _) if caller == "OK" => is("OK", ""),
         (Direction::Client, _) => is(caller, " error"),
-        (Direction::Server, End::Killed) => first == "-",
         (Direction::Server, End::Ok | End::GoAway | End::Gzip) => is("OK", ""),
         (Direction::Server, End::Error | End::LateError) => is("NOT_FOUND", ""),
         (Direction::Server, End::Failure) => is("INTERNAL", " error"),

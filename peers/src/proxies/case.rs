@@ -83,7 +83,7 @@ impl Case {
         }
     }
 
-    /// Returns whether the case is one without a proxy.
+    /// Returns whether only calls through a proxy have the case.
     pub(super) fn needs_proxy(self) -> bool {
         matches!(self, Case::NoRoute | Case::SlowServer | Case::NoServer)
     }

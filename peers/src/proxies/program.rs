@@ -1,16 +1,16 @@
 //! The proxies: how each is installed, configured and started.
 
-use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::daemon::{Daemon, configured, free_address};
-use crate::tools::{installed, output_of, wheels};
+use integration_tests::free_address::free_address;
+
+use crate::daemon::{Daemon, configured};
+use crate::tools::{NEEDS_GO, go_program, installed, output_of, wheels};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/proxies");
 const CADDY_MODULE: &str = "github.com/caddyserver/caddy/v2/cmd/caddy@v2.11.9";
-const NEEDS_GO: &str = "Go 1.26 or newer, which https://go.dev/doc/install brings";
 const NEEDS_HAPROXY: &str = "haproxy, which `apt-get install haproxy` brings";
 
 /// A proxy, or none.
@@ -50,17 +50,8 @@ pub const GO: Proxy = Proxy {
     authority: Some("grpc-go sends the address that it connects to as `:authority`"),
     command: Some(|place| {
         let sources = format!("{FOLDER}/go");
-        let files =
-            ["main.go", "go.mod", "go.sum"].map(|file| fs::read_to_string(format!("{sources}/{file}")).unwrap());
-        let files = files.each_ref().map(String::as_str);
-        let built = installed(place.directory, "grpc-proxy", &files, |out| {
-            let mut go = Command::new("go");
-            go.args(["build", "-mod=readonly", "-o"])
-                .arg(out.join("proxy"))
-                .arg(".");
-            output_of(go.current_dir(&sources), NEEDS_GO);
-        });
-        let mut command = Command::new(built.join("proxy"));
+        let files = ["main.go", "go.mod", "go.sum"];
+        let mut command = Command::new(go_program(place.directory, "grpc-proxy", &sources, &files, "."));
         command.arg(place.listen.to_string()).arg(place.upstream.to_string());
         command
     }),

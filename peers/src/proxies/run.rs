@@ -5,8 +5,9 @@ use std::env;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use integration_tests::client::{Kind, call, endpoint, unused_address};
+use integration_tests::client::{Kind, call, endpoint};
 use integration_tests::coverage::Coverage;
+use integration_tests::free_address::free_address;
 use integration_tests::kinds::Message;
 use integration_tests::scripted::ScriptedService;
 use integration_tests::server::{RunningServer, TIMEOUT};
@@ -89,7 +90,7 @@ impl SetUp {
         let server = Coverage::Both.serve(&service).await;
         SetUp {
             proxy: proxy.start(directory, server.address),
-            lost: proxy.start(directory, unused_address().await),
+            lost: proxy.start(directory, free_address()),
             service,
             server,
             telemetry,

@@ -46,7 +46,7 @@ pub(super) struct Entry {
 pub(super) struct Table(pub(super) BTreeMap<Key, Entry>);
 
 impl Table {
-    /// Reads the table, and asserts that it has a reason where one is needed, and no other.
+    /// Reads the table.
     pub(super) fn read() -> Self {
         let mut table = Table::default();
         let text = fs::read_to_string(PATH).unwrap_or_default();

@@ -53,7 +53,9 @@ fn main() {
 
 fn drive(arguments: impl Iterator<Item = String>) {
     let mut telemetry = match arguments
-        .fold(otel_setup::builder(), |builder, argument| said(builder, &argument))
+        .fold(otel_setup::builder(), |builder, argument| {
+            configured(builder, &argument)
+        })
         .init()
     {
         Ok(telemetry) => Some(telemetry),
@@ -167,7 +169,7 @@ fn observe_by_panicking() {
     counter.with_callback(|_| panic!("of the test")).build();
 }
 
-fn said(builder: Builder, argument: &str) -> Builder {
+fn configured(builder: Builder, argument: &str) -> Builder {
     match argument.split_once('=').unwrap() {
         ("endpoint", endpoint) => builder.otlp_endpoint(endpoint),
         ("protocol", "grpc") => builder.otlp_protocol(Protocol::Grpc),

@@ -13,7 +13,6 @@ use std::time::Instant;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::metrics::v1::Metric;
 use opentelemetry_proto::tonic::trace::v1::Span;
-use tokio::runtime::{self, Runtime};
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tonic::transport::server::TcpIncoming;
@@ -22,6 +21,7 @@ use tonic::transport::{Server, ServerTlsConfig};
 pub use self::behaviour::{Behaviour, FORBIDDEN};
 pub use self::received::{Content, Received, points};
 use self::services::{Shared, routes};
+use crate::background::BackgroundRuntime;
 use crate::server::TIMEOUT;
 
 /// An OTLP receiver on a free port of the loopback interface, which runs until it is dropped.
@@ -32,7 +32,7 @@ pub struct Collector {
     /// The address that it listens on, for both gRPC and HTTP.
     pub address: SocketAddr,
     shared: Arc<Shared>,
-    runtime: Option<Runtime>,
+    runtime: BackgroundRuntime,
 }
 
 impl Collector {
@@ -42,7 +42,7 @@ impl Collector {
         Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)))
     }
 
-    /// Starts a receiver on the address of one that is gone.
+    /// Starts a receiver on this address.
     #[must_use]
     pub fn start_at(address: SocketAddr) -> Self {
         Self::run(address, Server::builder().accept_http1(true))
@@ -70,11 +70,7 @@ impl Collector {
             requests: watch::Sender::default(),
             behaviour: Mutex::new(Behaviour::Accept),
         });
-        let runtime = runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = BackgroundRuntime::start();
         let routes = routes(&shared);
         runtime.spawn(async move {
             let incoming = TcpIncoming::from(tokio::net::TcpListener::from_std(listener).unwrap());
@@ -84,7 +80,7 @@ impl Collector {
         Collector {
             address,
             shared,
-            runtime: Some(runtime),
+            runtime,
         }
     }
 
@@ -113,8 +109,8 @@ impl Collector {
                 .await
                 .map(|found| found.unwrap().clone())
         };
-        let runtime = self.runtime.as_ref().expect("it runs until it is dropped");
-        runtime.block_on(waiting).expect("the condition is met in time")
+        let found = self.runtime.block_on(waiting);
+        found.expect("the condition is met in time")
     }
 
     /// Waits for this number of requests, and returns the times of all.
@@ -124,8 +120,8 @@ impl Collector {
             let enough = requests.wait_for(|requests| requests.len() >= count);
             timeout(TIMEOUT, enough).await.map(|found| found.unwrap().clone())
         };
-        let runtime = self.runtime.as_ref().expect("it runs until it is dropped");
-        runtime.block_on(waiting).expect("enough requests in time")
+        let times = self.runtime.block_on(waiting);
+        times.expect("enough requests in time")
     }
 
     /// Discards all messages received so far, and the times of their requests.
@@ -160,19 +156,4 @@ impl Collector {
             .flat_map(|received| received.metrics())
             .collect()
     }
-}
-
-impl Drop for Collector {
-    fn drop(&mut self) {
-        // An ordinary shutdown would wait for hanging requests.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
-/// Returns an address that no server listens on.
-#[must_use]
-pub fn unused_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }

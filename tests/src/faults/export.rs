@@ -6,6 +6,7 @@ use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor};
 use tokio::runtime::Runtime;
 
+use crate::background::runtime;
 use crate::collector::{Behaviour, Collector};
 
 /// An OTLP receiver, and the exporter to it.
@@ -24,7 +25,7 @@ impl Default for Export {
         Export {
             address: collector.url(),
             collector: Some(collector),
-            runtime: super::runtime(),
+            runtime: runtime(),
         }
     }
 }

@@ -22,7 +22,6 @@ use fastrand::Rng;
 use opentelemetry::Context;
 use opentelemetry::trace::TraceContextExt;
 use otel_runtime::{ClientLayer, Filter, Instrumentation, ServerLayer};
-use tokio::runtime::{Builder, Runtime};
 use tonic::service::InterceptorLayer;
 use tonic::transport::Server;
 use tonic::{Request, Status};
@@ -31,6 +30,7 @@ pub use exchange::Reply;
 pub use export::Export;
 pub use telemetry::{Measured, RoundTelemetry, Traced};
 
+use crate::background::runtime;
 use crate::server::{RunningServer, TIMEOUT, serve_with};
 use between::BetweenLayer;
 use caller::{Caller, CompletedCall};
@@ -194,12 +194,4 @@ fn counting(count: &Arc<AtomicU64>) -> impl FnMut(Request<()>) -> Result<Request
         }
         Ok(request)
     }
-}
-
-fn runtime() -> Runtime {
-    Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap()
 }

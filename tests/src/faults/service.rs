@@ -56,8 +56,13 @@ async fn unary(text: &str) -> Result<Response<Message>, Status> {
     Ok(Response::new(act(text).await?))
 }
 
-/// Returns 32 messages of 16 KiB: more than a flow-control window of 64 KiB.
-fn long_reply() -> Messages {
+/// Returns the messages of a reply that follow the first one.
+///
+/// A long reply has 32 more of 16 KiB: more than a flow-control window of 64 KiB.
+fn rest_of(reply: &str) -> Messages {
+    if reply != "reply at length" {
+        return Box::pin(tokio_stream::empty());
+    }
     let long = Message {
         text: "x".repeat(16 * 1024),
     };
@@ -67,19 +72,12 @@ fn long_reply() -> Messages {
 async fn stream(text: String) -> Result<Response<Messages>, Status> {
     let Some(later) = text.strip_prefix("later ") else {
         let first = act(&text).await?;
-        let rest = if text == "reply at length" {
-            long_reply()
-        } else {
-            Box::pin(tokio_stream::empty())
-        };
-        return Ok(Response::new(Box::pin(tokio_stream::once(Ok(first)).chain(rest))));
+        return Ok(Response::new(Box::pin(
+            tokio_stream::once(Ok(first)).chain(rest_of(&text)),
+        )));
     };
     let later = later.to_owned();
-    let rest = if later == "reply at length" {
-        long_reply()
-    } else {
-        Box::pin(tokio_stream::empty())
-    };
+    let rest = rest_of(&later);
     let first = tokio_stream::once(Ok(Message::from("first")));
     let second = tokio_stream::once(later).then(|later| async move { act(&later).await });
     Ok(Response::new(Box::pin(first.chain(second).chain(rest))))

@@ -26,7 +26,7 @@ pub struct RoundTelemetry {
 
 impl Default for RoundTelemetry {
     fn default() -> Self {
-        RoundTelemetry::of(|tracers| tracers)
+        RoundTelemetry::with(|tracers| tracers)
     }
 }
 
@@ -36,15 +36,15 @@ impl RoundTelemetry {
     /// A processor before it panics now and then, so it does not see all spans.
     #[must_use]
     pub fn new(exporter: impl SpanProcessor + 'static) -> Self {
-        RoundTelemetry::of(|tracers| tracers.with_span_processor(exporter))
+        RoundTelemetry::with(|tracers| tracers.with_span_processor(exporter))
     }
 
-    fn of(and: impl FnOnce(TracerProviderBuilder) -> TracerProviderBuilder) -> Self {
+    fn with(configure: impl FnOnce(TracerProviderBuilder) -> TracerProviderBuilder) -> Self {
         let counted = CountingTelemetry::default();
         let tracers = SdkTracerProvider::builder()
             .with_span_processor(counted.spans.clone())
             .with_span_processor(faulty::PanickingProcessor::default());
-        let tracers = and(tracers).build();
+        let tracers = configure(tracers).build();
         let instrumentation = Instrumentation::builder()
             .tracer_provider(&tracers)
             .meter_provider(&counted.meters)

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use integration_tests::client::{Kind, call};
+use integration_tests::clock::StoppedClock;
 use integration_tests::kinds::Message;
 use integration_tests::kinds::bidi_client::BidiClient;
 use integration_tests::kinds::client_stream_client::ClientStreamClient;
@@ -126,19 +127,12 @@ async fn make(fault: Fault, kind: Kind, service: &ScriptedService, address: Sock
             assert!(!matches!(waiting.await, Ok(Ok(_))));
         }
         Fault::Deadline => {
-            // On a stopped clock, both sides start at the same time, however busy the machine is.
-            // It goes on by itself once no blocking task runs.
-            tokio::time::pause();
-            let (release, held) = std::sync::mpsc::channel();
-            let blocking = tokio::task::spawn_blocking(move || held.recv());
+            let clock = StoppedClock::stop();
             let mut request = Request::new("wait");
             request.set_timeout(Duration::from_millis(50));
             let waiting = tokio::spawn(call(channel, kind, request));
             service.waits().await;
-            release.send(()).unwrap();
-            blocking.await.unwrap().unwrap();
-            waiting.await.unwrap().unwrap_err();
-            tokio::time::resume();
+            clock.end(async { waiting.await.unwrap().unwrap_err() }).await;
         }
         Fault::ErrorPage => {
             call(channel, kind, Request::new("")).await.unwrap_err();

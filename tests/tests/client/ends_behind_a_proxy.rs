@@ -12,10 +12,10 @@ use integration_tests::scripted::ScriptedService;
 use integration_tests::server::{RunningServer, serve, serve_with};
 use integration_tests::telemetry::{Telemetry, attributes};
 use opentelemetry::trace::{SpanKind, Status as SpanStatus};
-use otel_runtime::{ClientLayer, ServerLayer, TracedChannel};
+use otel_runtime::{ClientLayer, ServerLayer};
 use tonic::codegen::http;
 use tonic::service::Routes;
-use tonic::transport::Server;
+use tonic::transport::{Channel, Server};
 use tonic::{Code, Request, Response, Status};
 use tower::Layer;
 
@@ -280,13 +280,44 @@ mod a_service_that_is_not_ready {
         }
     }
 
+    /// A channel that is not ready at first.
+    #[derive(Clone)]
+    struct LateOnce {
+        is_late: bool,
+        channel: Channel,
+    }
+
+    impl tower::Service<http::Request<tonic::body::Body>> for LateOnce {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = tonic::transport::Error;
+        type Future = <Channel as tower::Service<http::Request<tonic::body::Body>>>::Future;
+
+        fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+            if std::mem::take(&mut self.is_late) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            self.channel.poll_ready(cx)
+        }
+
+        fn call(&mut self, request: http::Request<tonic::body::Body>) -> Self::Future {
+            self.channel.call(request)
+        }
+    }
+
     #[tokio::test]
     async fn and_later_calls_are_their_own() {
         let telemetry = Telemetry::start();
         let server = serve(ScriptedService::default().routes()).await;
-        let channel: TracedChannel = connect(&server).await;
-        call(channel.clone(), Kind::Unary, Request::new("")).await.unwrap();
-        call(channel, Kind::Unary, Request::new("")).await.unwrap();
-        telemetry.spans(2).await;
+        let channel = server.channel().await;
+        let service = LateOnce { is_late: true, channel };
+        let mut client = UnaryClient::new(ClientLayer::new("here").layer(service));
+        for _ in 0..2 {
+            client.call(Message::from("")).await.unwrap();
+        }
+        let [first, second] = &telemetry.spans(2).await[..] else {
+            panic!("two calls")
+        };
+        assert!(first.end_time <= second.start_time, "{first:?} {second:?}");
     }
 }

@@ -60,9 +60,9 @@ async fn has_timed_out_if_a_keepalive_has() {
     for (is_answered, error) in [(false, "timed_out"), (true, "connection_reset")] {
         let telemetry = Telemetry::start();
         let endpoint = endpoint(server(End::Silence, is_answered).await)
-            .http2_keep_alive_interval(Duration::from_millis(20))
+            .http2_keep_alive_interval(Duration::from_millis(200))
             .keep_alive_while_idle(true)
-            .keep_alive_timeout(Duration::from_millis(20));
+            .keep_alive_timeout(Duration::from_millis(200));
         let channel = TracedChannel::connect(endpoint).await.unwrap();
         let end = tokio::time::timeout(TIMEOUT, call(channel, Kind::ServerStream, Request::new("")));
         end.await.unwrap().unwrap_err();

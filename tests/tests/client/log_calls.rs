@@ -1,6 +1,7 @@
 //! `ClientLayer::log_calls`: one event for each call, inside its span.
 
-use integration_tests::client::{Kind, call, endpoint, unused_address};
+use integration_tests::client::{Kind, call, endpoint};
+use integration_tests::free_address::free_address;
 use integration_tests::scripted::ScriptedService;
 use integration_tests::server::serve;
 use integration_tests::telemetry::{Telemetry, expected};
@@ -11,7 +12,7 @@ use tower::Layer;
 #[tokio::test]
 async fn tells_the_outcome_inside_the_span() {
     let server = serve(ScriptedService::default().routes()).await;
-    let closed = unused_address().await;
+    let closed = free_address();
     for (address, kind, text, severity, code, error, received) in [
         (server.address, Kind::Unary, "", "INFO", "OK", None, "1"),
         (

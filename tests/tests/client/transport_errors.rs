@@ -5,7 +5,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use integration_tests::client::{Kind, call, client_attributes, code_name, endpoint, open, read, unused_address};
+use integration_tests::client::{Kind, call, client_attributes, code_name, endpoint, open, read};
+use integration_tests::free_address::free_address;
 use integration_tests::kinds::Message;
 use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
 use integration_tests::scripted::ScriptedService;
@@ -53,7 +54,7 @@ mod no_connection {
     async fn connection_refused() {
         for kind in Kind::ALL {
             let telemetry = Telemetry::start();
-            let server = unused_address().await;
+            let server = free_address();
             let status = call(lazy(server), kind, Request::new("")).await.unwrap_err();
             assert_eq!(status.code(), Code::Unavailable);
             assert_tells(&telemetry, server, kind, &status, "connection_refused").await;

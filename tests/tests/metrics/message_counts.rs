@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::pin::Pin;
 
-use integration_tests::client::{Kind, call, endpoint, unused_address};
+use integration_tests::client::{Kind, call, endpoint};
+use integration_tests::free_address::free_address;
 use integration_tests::kinds::Message;
 use integration_tests::kinds::bidi_client::BidiClient;
 use integration_tests::kinds::bidi_server::{Bidi, BidiServer};
@@ -227,7 +228,7 @@ fn sizes(metrics: &Metrics, name: &str) -> Vec<(String, u64, u64)> {
 #[tokio::test]
 async fn sizes_of_a_clients_messages_are_recorded() {
     let server = serve(ScriptedService::default().routes()).await;
-    let closed = unused_address().await;
+    let closed = free_address();
     for (address, text, status, received, sent) in [
         // An encoded message has the field's tag, the length, and the letters.
         (server.address, "hello", "OK", 7, 7),

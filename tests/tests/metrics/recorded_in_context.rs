@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use integration_tests::client::{Kind, call, endpoint, open, unused_address};
+use integration_tests::client::{Kind, call, endpoint, open};
+use integration_tests::clock::StoppedClock;
 use integration_tests::coverage::{Coverage, RPCS};
+use integration_tests::free_address::free_address;
 use integration_tests::kinds::Message;
 use integration_tests::kinds::server_stream_server::ServerStream;
 use integration_tests::own_process::{block_on, in_own_process_async, in_own_process_with};
@@ -178,8 +180,11 @@ async fn run(channel: Channel, kind: Kind, (text, end): (&'static str, End), tel
             drop(calling.await);
         }
         End::Deadline => {
+            let clock = StoppedClock::stop();
             request.set_timeout(Duration::from_millis(50));
-            drop(call(channel, kind, request).await);
+            let calling = tokio::spawn(call(channel, kind, request));
+            telemetry.spans_started(2).await;
+            clock.end(calling).await;
         }
     }
 }
@@ -265,7 +270,7 @@ fn duration_without_a_connection_is_recorded_in_the_context_of_its_rpc() {
         let telemetry = Telemetry::start();
         let layer = ClientLayer::new("here");
         let not_ready = layer.layer(NotReady);
-        let unconnected = layer.layer(endpoint(unused_address().await).connect_lazy());
+        let unconnected = layer.layer(endpoint(free_address()).connect_lazy());
         call(not_ready, Kind::Unary, Request::new("")).await.unwrap_err();
         call(unconnected, Kind::Unary, Request::new("")).await.unwrap_err();
         let spans = telemetry.spans(2).await;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use integration_tests::clock::StoppedClock;
 use integration_tests::rpc::{call_to_end, request};
 use integration_tests::scripted::{Annotated, Plain, ScriptedService};
 use integration_tests::server::serve_with;
@@ -94,10 +95,12 @@ async fn tells_of_calls_that_nobody_waits_for() {
                 metadata.insert("grpc-timeout", timeout.parse().unwrap());
             }
             let channel = server.channel().await;
+            let clock = timeout.map(|_| StoppedClock::stop());
             let call = tokio::spawn(async move { call_to_end(channel, rpc, request).await });
             handler.waits().await;
-            if timeout.is_none() {
-                call.abort();
+            match clock {
+                Some(clock) => clock.end(call).await,
+                None => call.abort(),
             }
 
             let span = attributes(&telemetry.span().await.attributes);

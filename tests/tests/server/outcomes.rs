@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use integration_tests::clock::{StoppedClock, let_pass};
 use integration_tests::kinds::Message;
 use integration_tests::kinds::server_stream_client::ServerStreamClient;
 use integration_tests::kinds::server_stream_server::{ServerStream, ServerStreamServer};
@@ -237,32 +238,35 @@ mod caller_cancelled {
 mod deadline_exceeded {
     use super::*;
 
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+
     #[tokio::test]
     async fn in_a_handler() {
         let telemetry = Telemetry::start();
-        let server = serve(Routes::new(UnaryServer::new(EndingService::default()))).await;
+        let service = EndingService::default();
+        let server = serve(Routes::new(UnaryServer::new(service.clone()))).await;
+        let mut client = UnaryClient::new(server.channel().await);
+        let clock = StoppedClock::stop();
         let mut request = Request::new(Message::from("wait"));
-        request.set_timeout(Duration::from_millis(300));
-        UnaryClient::new(server.channel().await)
-            .call(request)
-            .await
-            .unwrap_err();
+        request.set_timeout(HOUR);
+        let waiting = tokio::spawn(async move { client.call(request).await });
+        service.waiting.notified().await;
+        clock.end(async { waiting.await.unwrap().unwrap_err() }).await;
         assert_deadline_exceeded(&only_span(&telemetry).await);
     }
 
     #[tokio::test]
     async fn in_a_stream() {
-        const TIMEOUT: Duration = Duration::from_millis(100);
         let telemetry = Telemetry::start();
         let server = serve(Routes::new(ServerStreamServer::new(EndingService::default()))).await;
         let mut request = Request::new(Message::from("wait"));
         // tonic's client does not enforce deadlines on response streams. A client that does, such
         // as grpcio, resets the stream at its deadline.
-        request.metadata_mut().insert("grpc-timeout", "100m".parse().unwrap());
+        request.set_timeout(HOUR);
         let mut client = ServerStreamClient::new(server.channel().await);
         let mut replies = client.call(request).await.unwrap().into_inner();
         replies.message().await.unwrap().unwrap();
-        tokio::time::sleep(TIMEOUT).await;
+        let_pass(HOUR).await;
         drop(replies);
         assert_deadline_exceeded(&only_span(&telemetry).await);
     }

@@ -1,7 +1,9 @@
 //! Each outcome of each kind of RPC is recorded alike by the attribute, the layer, and both.
 
+use std::pin::pin;
 use std::time::Duration;
 
+use integration_tests::clock::{StoppedClock, let_pass};
 use integration_tests::coverage::{Coverage, RPCS, STREAMING};
 use integration_tests::kinds::Message;
 use integration_tests::rpc::{call, call_to_end, request};
@@ -94,9 +96,23 @@ impl End {
                 if self.has_deadline() {
                     // tonic's client does not enforce deadlines on response streams. A client that
                     // does, such as grpcio, resets the stream at its deadline.
-                    tokio::time::sleep(DEADLINE).await;
+                    let_pass(DEADLINE).await;
                 }
                 drop(replies);
+            }
+            End::DeadlineEarly => {
+                let clock = StoppedClock::stop();
+                let mut ended = pin!(call_to_end(channel, rpc, request));
+                tokio::select! {
+                    ended = &mut ended => panic!("it ends: {ended:?}"),
+                    () = handler.waits() => {}
+                }
+                clock
+                    .end(async {
+                        let (messages, status) = ended.await;
+                        assert_eq!((messages, status.code()), (0, Code::Cancelled));
+                    })
+                    .await;
             }
             _ => {
                 let (messages, status) = call_to_end(channel, rpc, request).await;
@@ -111,7 +127,7 @@ impl End {
     }
 }
 
-const DEADLINE: Duration = Duration::from_millis(100);
+const DEADLINE: Duration = Duration::from_secs(60 * 60);
 
 /// The caller's `traceparent`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,7 +172,7 @@ async fn assert_is_recorded(coverage: Coverage, rpc: &str, end: End, caller: Cal
             .insert("traceparent", traceparent.parse().unwrap());
     }
     if end.has_deadline() {
-        request.metadata_mut().insert("grpc-timeout", "100m".parse().unwrap());
+        request.set_timeout(DEADLINE);
     }
     end.reach(&handler, &server, rpc, request).await;
 

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use integration_tests::child::DrivenProcess;
-use integration_tests::collector::{Behaviour, Collector, Content, unused_address};
+use integration_tests::collector::{Behaviour, Collector, Content};
+use integration_tests::free_address::free_address;
 use integration_tests::rpc::{call_to_end, request};
 use integration_tests::server::channel_to;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -231,7 +232,7 @@ fn console_has_a_temporality() {
 /// An exporter whose receiver is away takes no time of the others.
 #[test]
 fn exporters_end_at_the_same_time() {
-    let away = format!("http://{}", unused_address());
+    let away = format!("http://{}", free_address());
     let collector = Collector::start();
     collector.behave(Behaviour::Slow(Duration::from_millis(500)));
     let exporters =

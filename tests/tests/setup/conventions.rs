@@ -7,8 +7,10 @@ use std::panic;
 use std::time::Duration;
 
 use integration_tests::client::{Kind, call};
-use integration_tests::collector::{Collector, Received, unused_address};
+use integration_tests::clock::StoppedClock;
+use integration_tests::collector::{Collector, Received};
 use integration_tests::conventions::{Conventions, Judge};
+use integration_tests::free_address::free_address;
 use integration_tests::kinds::Message;
 use integration_tests::own_process::{block_on, in_own_process_with};
 use integration_tests::scripted::{Annotated, Plain, ScriptedService};
@@ -76,7 +78,7 @@ async fn make_rpcs() {
     for server in &servers {
         call_with_each_end(server, &service).await;
     }
-    let refused = Endpoint::from_shared(format!("http://{}", unused_address())).unwrap();
+    let refused = Endpoint::from_shared(format!("http://{}", free_address())).unwrap();
     for target in ["greeter.example:1", "unix:/run/greeter.sock"] {
         let refused = ClientLayer::new(target).layer(refused.connect_lazy());
         call(refused, Kind::Unary, Request::new("")).await.unwrap_err();
@@ -96,9 +98,12 @@ async fn call_with_each_end(server: &RunningServer, service: &ScriptedService) {
         }
         let waiting = call(channel.clone(), kind, Request::new("wait"));
         tokio::select! { ended = waiting => panic!("{ended:?}"), () = service.waits() => {} }
+        let clock = StoppedClock::stop();
         let mut late = Request::new("wait");
         late.set_timeout(Duration::from_millis(20));
-        call(channel.clone(), kind, late).await.unwrap_err();
+        let late = tokio::spawn(call(channel.clone(), kind, late));
+        service.waits().await;
+        clock.end(async { late.await.unwrap().unwrap_err() }).await;
     }
     for unknown in ["/kinds.Unary/Unknown", "/unknown.Service/Call"] {
         call_path(channel.clone(), unknown).await.unwrap_err();

@@ -107,9 +107,8 @@ fn one_line_setup_exports_all_three_signals() {
             Content::Logs(logs) => logs.resource_logs[0].resource.clone(),
         };
         let attributes = resource.unwrap().attributes;
-        assert!(
-            attributes.iter().any(|attribute| attribute.key == "service.name"),
-            "{attributes:?}"
-        );
+        let name = attributes.iter().find(|attribute| attribute.key == "service.name");
+        let name = name.and_then(|name| name.value.clone()?.value);
+        assert_eq!(name, Some(Value::StringValue("greeter".to_owned())));
     }
 }

@@ -1,7 +1,8 @@
 //! An outage of the OTLP receiver is logged once, and so is its end.
 
 use integration_tests::child::DrivenProcess;
-use integration_tests::collector::{Behaviour, Collector, Content, unused_address};
+use integration_tests::collector::{Behaviour, Collector, Content};
+use integration_tests::free_address::free_address;
 
 const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
 
@@ -25,7 +26,7 @@ fn about(log: &[String], text: &str) -> usize {
 fn outage_is_logged_once_for_many_batches() {
     for protocol in ["grpc", "http/protobuf"] {
         println!("{protocol}");
-        let address = unused_address();
+        let address = free_address();
         let url = format!("http://{address}");
         let (mut driven, _) = start(&url, protocol, "100");
         for _ in 0..5 {

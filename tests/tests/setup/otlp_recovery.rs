@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use integration_tests::child::DrivenProcess;
 use integration_tests::collector::{Behaviour, Collector};
+use integration_tests::free_address::free_address;
 use integration_tests::proxy::Proxy;
 
 const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
@@ -54,8 +55,8 @@ fn receiver_is_restarted() {
     for protocol in PROTOCOLS {
         for what in ["flush 20000", "shutdown 20000"] {
             println!("{protocol} {what}");
-            let before = Collector::start();
-            let address = before.address;
+            let address = free_address();
+            let before = Collector::start_at(address);
             let mut driven = start(&before.url(), protocol, "10000");
             driven.send("spans 1");
             assert!(driven.send("flush 20000").starts_with("ok "));

@@ -203,7 +203,9 @@ fn headers() {
             ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "own=1"),
             ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", ""),
         ]);
-        for received in collector.received() {
+        let messages = collector.received();
+        assert_eq!(messages.len(), 3);
+        for received in messages {
             let header = |name| received.header(name);
             assert!(header("user-agent").unwrap().starts_with("OTel-OTLP-Exporter-Rust/"));
             let expected = match received.content {

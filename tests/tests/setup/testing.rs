@@ -168,6 +168,8 @@ fn global_telemetry_has_one_test_at_a_time_and_starts_empty() {
                         assert_eq!([durations("OK"), durations("NOT_FOUND")], [1, 1]);
                         let spans = telemetry.ended_spans();
                         let calls = spans.iter().filter(|span| span.span_kind == SpanKind::Server);
+                        let calls: Vec<_> = calls.collect();
+                        assert_eq!(calls.len(), 2);
                         for span in calls {
                             span.child("pay").await;
                         }

@@ -75,6 +75,7 @@ fn histograms_with_other_boundaries_are_counted() {
             }
         }
         let cells = texts(&pages.html("/debug/rpcz"), "tbody td");
+        assert_eq!(cells.len(), 3 * 6);
         for window in cells.chunks(6) {
             assert_eq!([&window[0], &window[3]], ["5", "2.0s"], "{cells:?}");
         }

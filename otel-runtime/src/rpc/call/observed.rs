@@ -24,7 +24,7 @@ impl Call {
     ) -> Option<StartedSpan> {
         observer::expect();
         let details = RefCell::new(CallDetails::default());
-        let see = |address: &[KeyValue]| details.borrow_mut().server = ServerAddress::of(address);
+        let see = |address: &[KeyValue]| details.borrow_mut().server = ServerAddress::from_attributes(address);
         let mut extras = Extras::default();
         let if_recording = |span: &mut BoxedSpan| {
             let peer = attributes.if_recording(span);

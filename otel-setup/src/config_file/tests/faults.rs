@@ -106,7 +106,9 @@ fn faulty_files_are_errors_that_name_the_place() {
         (&traces("{}"), &format!("{exporter} must have exactly one property")),
         (
             &traces("{mine: }"),
-            &format!("{exporter}.mine is not an exporter that is supported here"),
+            &format!(
+                "{exporter}.mine is not an exporter that is supported here; supported are otlp_grpc, otlp_http, console"
+            ),
         ),
         (
             &traces("{otlp_http: {compresion: gzip}}"),

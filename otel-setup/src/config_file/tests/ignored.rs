@@ -24,11 +24,11 @@ fn values_that_are_ignored_are_told() {
     for (section, expected) in [
         (
             "resource: {attributes: [{name: service.name, value: \" \"}]}".to_owned(),
-            "otel.yaml:2: resource.attributes[0] is no name of a service; ignoring it",
+            "otel.yaml:2: resource.attributes[0] is an empty service.name; ignoring it",
         ),
         (
             "resource: {attributes_list: \"service.name=\"}".to_owned(),
-            "otel.yaml:2: resource.attributes_list has no name of a service in service.name; ignoring it",
+            "otel.yaml:2: resource.attributes_list has an empty service.name; ignoring that",
         ),
         (
             format!("tracer_provider: {{processors: [{{batch: {{max_queue_size: 100000, {EXPORTER}}}}}]}}"),

@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use tower_service::Service;
 
 use super::{Kind, Proxy};
+use crate::otlp::uri::port;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -86,8 +87,7 @@ fn with_port(uri: Uri) -> Result<Uri, http::Error> {
     if uri.port().is_some() {
         return Ok(uri);
     }
-    let port = if uri.scheme_str() == Some("https") { 443 } else { 80 };
-    let authority = format!("{}:{port}", uri.host().unwrap_or_default());
+    let authority = format!("{}:{}", uri.host().unwrap_or_default(), port(&uri));
     let builder = Uri::builder().scheme(uri.scheme_str().unwrap_or("http"));
     builder.authority(authority).path_and_query("/").build()
 }

@@ -3,8 +3,6 @@
 
 mod connector;
 
-use std::net::IpAddr;
-
 #[cfg(feature = "http")]
 use http::HeaderValue;
 use http::Uri;
@@ -13,6 +11,8 @@ use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 pub(super) use self::connector::for_grpc;
 #[cfg(feature = "http")]
 pub(super) use self::connector::{Connector, for_http};
+use super::proxy_variable::proxy_variable;
+use super::uri::port;
 use crate::env::Env;
 
 /// A proxy, with the credentials in its URL.
@@ -32,17 +32,8 @@ enum Kind {
 
 impl Proxy {
     /// Returns the proxy of the environment for an endpoint.
-    ///
-    /// As in Go, this host itself is never reached through a proxy: the default endpoint is on it.
     pub(super) fn for_endpoint(endpoint: &Uri, env: &Env) -> Option<Self> {
-        if is_loopback(endpoint.host()?) {
-            return None;
-        }
-        let variables = match endpoint.scheme_str() {
-            Some("https") => ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"],
-            _ => ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"],
-        };
-        let (name, url) = env.first_set(variables)?;
+        let (name, url) = proxy_variable(endpoint, env)?;
         let excluded = env.first_set(["NO_PROXY", "no_proxy"]);
         let excluded = excluded.map(|(_, list)| list).unwrap_or_default();
         let found = Matcher::builder().all(&*url).build().intercept(endpoint);
@@ -83,12 +74,7 @@ impl Proxy {
 
 /// Returns the list of hosts without brackets and ports, and without hosts at other ports.
 fn without_ports(list: &str, endpoint: &Uri) -> String {
-    let default = if endpoint.scheme_str() == Some("https") {
-        443
-    } else {
-        80
-    };
-    let port = endpoint.port_u16().unwrap_or(default);
+    let port = port(endpoint);
     let entries = list.split(',').filter_map(|entry| {
         let entry = entry.trim();
         let (host, at) = match entry.rsplit_once(':') {
@@ -103,12 +89,6 @@ fn without_ports(list: &str, endpoint: &Uri) -> String {
         at.is_none_or(|at: u16| at == port).then_some(host)
     });
     entries.collect::<Vec<_>>().join(",")
-}
-
-/// Returns whether a host is this one.
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

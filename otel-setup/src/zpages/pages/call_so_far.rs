@@ -18,7 +18,7 @@ pub(super) struct CallSoFar {
 }
 
 impl CallSoFar {
-    pub(super) fn of(running: &Running) -> Self {
+    pub(super) fn from_running(running: &Running) -> Self {
         let start = running.start();
         CallSoFar {
             peer: start.peer(),

@@ -1,4 +1,4 @@
-//! `/debug/tracez.json`: the same for programs.
+//! `/debug/tracez.json`: the rows and the spans of `/debug/tracez`, for programs.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;

@@ -68,7 +68,7 @@ impl Shown {
             spans,
             inside,
             is_running: true,
-            call: CallSoFar::of(running),
+            call: CallSoFar::from_running(running),
         })
     }
 

@@ -42,10 +42,12 @@ pub(super) fn run(project: &Project, arguments: &Arguments) -> Result<()> {
     };
     let mut subjects = subjects::subjects(project)?;
     footprint.write_workspace(&subjects)?;
+    let known: Vec<&str> = subjects.iter().map(|subject| &*subject.name).collect();
     for name in &arguments.names {
         ensure!(
-            subjects.iter().any(|subject| subject.name == *name),
-            "there is no {name} in the table"
+            known.contains(&&**name),
+            "there is no {name}, only {}",
+            known.join(", ")
         );
     }
     if !arguments.names.is_empty() {
