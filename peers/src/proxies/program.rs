@@ -51,7 +51,7 @@ pub const GO: Proxy = Proxy {
     command: Some(|place| {
         let sources = format!("{FOLDER}/go");
         let files = ["main.go", "go.mod", "go.sum"];
-        let mut command = Command::new(go_program(place.directory, "grpc-proxy", &sources, &files, "."));
+        let mut command = Command::new(go_program(place.directory, "grpc-go-proxy", &sources, &files, "."));
         command.arg(place.listen.to_string()).arg(place.upstream.to_string());
         command
     }),

@@ -3,6 +3,7 @@
 //! This holds for each kind of RPC, each outcome, and each kind of parent.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use integration_tests::client::{Kind, call, client_attributes, connect, open, read};
@@ -19,6 +20,7 @@ use opentelemetry::trace::{
     Tracer, TracerProvider,
 };
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use tokio::sync::Notify;
 use tokio_stream::{Stream, StreamExt};
 use tonic::service::Routes;
 use tonic::{Code, Request, Response, Status};
@@ -273,16 +275,19 @@ mod deadline {
         case.assert_recorded("DEADLINE_EXCEEDED", Some("")).await;
     }
 
-    /// A service that cancels at the deadline, as servers that enforce deadlines do.
-    struct Watchful;
+    /// A service that cancels when it is late, as servers that enforce deadlines do.
+    struct Watchful {
+        late: Arc<Notify>,
+    }
 
     #[tonic::async_trait]
     impl ServerStream for Watchful {
         type CallStream = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
 
         async fn call(&self, request: Request<Message>) -> Result<Response<Self::CallStream>, Status> {
-            let end = tokio_stream::once(()).then(|()| async {
-                let_pass(HOUR).await;
+            let late = Arc::clone(&self.late);
+            let end = tokio_stream::once(late).then(|late| async move {
+                late.notified().await;
                 Err(Status::cancelled("too late"))
             });
             Ok(Response::new(Box::pin(
@@ -294,10 +299,19 @@ mod deadline {
     #[tokio::test]
     async fn cancellation_by_the_server_after_the_deadline_is_deadline_exceeded() {
         for (timeout, code) in [(HOUR, "DEADLINE_EXCEEDED"), (DAY, "CANCELLED")] {
-            let routes = Routes::new(ServerStreamServer::new(Watchful));
+            let late = Arc::<Notify>::default();
+            let service = Watchful {
+                late: Arc::clone(&late),
+            };
+            let routes = Routes::new(ServerStreamServer::new(service));
             let case = Case::with(Kind::ServerStream, Parent::None, ScriptedService::default(), routes).await;
-            let status = case.call_with(within("", timeout)).await.unwrap_err();
-            assert_eq!(status.code(), Code::Cancelled);
+            let opened = open(connect(&case.server).await, case.kind, within("", timeout)).await;
+            let mut replies = opened.unwrap();
+            replies.message().await.unwrap().unwrap();
+            let_pass(HOUR).await;
+            late.notify_one();
+            let status = replies.message().await.unwrap_err();
+            assert_eq!((status.code(), status.message()), (Code::Cancelled, "too late"));
             case.assert_recorded(code, Some("too late")).await;
         }
     }
