@@ -129,7 +129,13 @@ impl RecordedMetric {
     pub fn assert_count(&self, expected: u64) {
         let found = self.count();
         if found != expected {
-            self.fail(&format!("expected {expected} measurements, found {found}"));
+            let is_histogram = found > 0 || self.points.is_empty();
+            let hint = if is_histogram {
+                ""
+            } else {
+                ": only a histogram has them, so use `assert_value`"
+            };
+            self.fail(&format!("expected {expected} measurements, found {found}{hint}"));
         }
     }
 

@@ -8,17 +8,21 @@ use integration_tests::kinds::unary_client::UnaryClient;
 use integration_tests::panics;
 use integration_tests::rpc::{call_to_end, request};
 use integration_tests::server::serve_with;
-use opentelemetry::trace::TracerProvider;
+use opentelemetry::Context;
+use opentelemetry::trace::{TraceContextExt, TracerProvider};
 use otel_runtime::filter::health_check;
 use otel_runtime::{LoggedCalls, ServerLayer};
 use otel_setup::testing::TestTelemetry;
+use tonic::Request;
 use tonic::body::Body;
 use tonic::codegen::http;
 use tonic::transport::Server;
 use tower::ServiceBuilder;
 use tower::util::MapRequestLayer;
+use tracing::Dispatch;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::{Targets, filter_fn};
+use tracing::subscriber::NoSubscriber;
+use tracing_subscriber::filter::{Targets, dynamic_filter_fn, filter_fn};
 use tracing_subscriber::prelude::*;
 
 use self::running::{Lines, routes, running, running_with};
@@ -161,6 +165,48 @@ async fn without_the_option_and_for_filtered_calls_there_is_no_span() {
                 "INFO in a task"
             ]
         );
+    }
+}
+
+/// A subscriber may come later, disable the span, or choose among RPCs by their context.
+#[tokio::test]
+async fn a_span_opens_while_the_subscriber_enables_it() {
+    const CHOSEN: &str = "0af7651916cd43dd8448eb211c80319c";
+    const OTHER: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+    let nobody = tracing::subscriber::set_default(NoSubscriber::default());
+    let layer = ServerLayer::new().tracing_span().known_methods([UNARY]);
+    let running = running_with(layer, true, TestTelemetry::new(), Lines::default(), nobody).await;
+    let disabled = Targets::new()
+        .with_default(LevelFilter::INFO)
+        .with_target("otel_runtime::rpc", LevelFilter::OFF);
+    let chosen = dynamic_filter_fn(|metadata, _| {
+        let context = Context::current();
+        metadata.target() != "otel_runtime::rpc" || context.span().span_context().trace_id().to_string() == CHOSEN
+    });
+    let lines = || running.lines.subscriber();
+    let with_span = format!("INFO rpc{{rpc.method=\"{UNARY}\"}}: in the handler");
+    let without = "INFO in the handler".to_owned();
+    for (name, subscriber, trace, first) in [
+        ("none", Dispatch::none(), CHOSEN, None),
+        ("later", Dispatch::new(lines()), CHOSEN, Some(&with_span)),
+        ("target", Dispatch::new(lines().with(disabled)), CHOSEN, Some(&without)),
+        ("level", Dispatch::new(lines().with(LevelFilter::WARN)), CHOSEN, None),
+        (
+            "chosen",
+            Dispatch::new(lines().with(chosen.clone())),
+            CHOSEN,
+            Some(&with_span),
+        ),
+        ("other", Dispatch::new(lines().with(chosen)), OTHER, Some(&without)),
+    ] {
+        let _subscriber = tracing::dispatcher::set_default(&subscriber);
+        let mut request = Request::new(Message::from(""));
+        let parent = format!("00-{trace}-00f067aa0ba902b7-01");
+        request.metadata_mut().insert("traceparent", parent.parse().unwrap());
+        let mut client = UnaryClient::new(running.server.channel().await);
+        client.call(request).await.unwrap();
+        assert_eq!(running.lines_at_end().await.first(), first, "{name}");
     }
 }
 

@@ -64,7 +64,7 @@ fn failed_assertions_show_what_was_found_and_the_traces() {
         │ do not drink\n\
         └─ kinds.Unary/Call server TIME ✗ INTERNAL\n\
         do not drink";
-    let failures: [Failure; 6] = [
+    let failures: [Failure; 7] = [
         (
             |telemetry| failure(|| block_on(telemetry.server_span("kinds.Bidi/Call"))),
             "PLACE: no SERVER span of kinds.Bidi/Call has ended within 50ms\n",
@@ -102,6 +102,11 @@ fn failed_assertions_show_what_was_found_and_the_traces() {
             "rpc.server.call.duration{rpc.status_code=\"OK\"}: expected 1 measurements, found 0\n\
              rpc.server.call.duration{error.type=\"INTERNAL\", rpc.method=\"kinds.Unary/Call\", \
              rpc.status_code=\"INTERNAL\", rpc.system.name=\"grpc\"}: ",
+        ),
+        (
+            |telemetry| failure(|| telemetry.metric("rpc.server.active_requests").assert_count(1)),
+            "rpc.server.active_requests{}: expected 1 measurements, found 0: only a histogram has them, so use `assert_value`\n\
+             rpc.server.active_requests{rpc.method=\"kinds.Unary/Call\", rpc.system.name=\"grpc\"}: 0\n",
         ),
     ];
     for (fails, expected) in failures {
