@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::PathBuf;
+#[cfg(unix)]
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use integration_tests::child::DrivenProcess;
@@ -201,6 +203,41 @@ fn faulty_file_is_an_error() {
         let (driven, ready) = DrivenProcess::start(DRIVEN, &["bare"], [("OTEL_CONFIG_FILE", value)]);
         drop(driven.end());
         assert_eq!(ready, expected);
+    }
+}
+
+/// On Unix, a path may be any bytes.
+#[cfg(unix)]
+#[test]
+fn path_that_is_not_utf_8() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let directory = TempDir::new().unwrap();
+    let path = |bytes| directory.path().join(OsStr::from_bytes(bytes));
+    let (there, missing) = (path(b"otel-\xff.yaml"), path(b"otel-\xfe.yaml"));
+    fs::write(
+        &there,
+        "file_format: \"1.0\"\ntracer_provider: {processors: [batch: {exporter: {console: }}]}",
+    )
+    .unwrap();
+    let shown = missing.to_string_lossy();
+    let problem = format!("cannot read the configuration file {shown:?}: No such file or directory (os error 2)");
+    for (path, checked, expected) in [
+        (
+            &there,
+            Ok("traces: console; sampler ParentBased(AlwaysOn)".to_owned()),
+            "> ready\n".to_owned(),
+        ),
+        (&missing, Err(problem.clone()), format!("> {problem}\n")),
+    ] {
+        let report = otel_setup::check(path).map_err(|error| error.to_string());
+        let traces = report.map(|report| report.to_string().lines().next().unwrap().to_owned());
+        assert_eq!(traces, checked);
+        let mut command = Command::new(DRIVEN);
+        let command = command.arg("bare").env_clear().env("OTEL_CONFIG_FILE", path);
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
     }
 }
 
