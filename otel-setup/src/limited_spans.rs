@@ -1,5 +1,5 @@
-//! The processor in front of all others of spans: it makes keys of attributes unique, and applies the
-//! limits of their number.
+//! The processor in front of all others of spans: it makes keys of attributes unique, and applies
+//! the limits of their number.
 //!
 //! The SDK counts an attribute that is set again as another one, and drops what is above a limit at
 //! once. The last value of a key would be lost. So the limit of the SDK is higher, and spans meet
