@@ -31,6 +31,7 @@ mod views;
 mod yaml;
 
 use std::cell::RefCell;
+use std::ffi::OsString;
 use std::path::Path;
 use std::{env, fs};
 
@@ -96,10 +97,10 @@ impl Config {
         let text = fs::read_to_string(path).map_err(|error| {
             InitError::new(format!("cannot read the configuration file {shown:?}: {error}")).with_source(error)
         })?;
-        Config::parse(&shown, &text, &|name| env::var(name).ok())
+        Config::parse(&shown, &text, &|name| env::var_os(name))
     }
 
-    pub(crate) fn parse(name: &str, text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, InitError> {
+    pub(crate) fn parse(name: &str, text: &str, lookup: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, InitError> {
         let root = yaml::parse(text, lookup).map_err(|problem| InitError::new(format!("{name}: {problem}")))?;
         let file = File {
             name: name.to_owned(),

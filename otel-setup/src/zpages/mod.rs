@@ -24,6 +24,7 @@ mod size;
 mod start;
 mod table;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -157,12 +158,7 @@ impl Zpages {
             Some(scrapes) => scrapes.clone(),
             None => listen(&place)?,
         };
-        if !endpoint.address.ip().to_canonical().is_loopback() {
-            env.warn_unset(
-                &place.setting,
-                "is not a loopback address: everyone who reaches it can read attributes of spans and log lines",
-            );
-        }
+        warn_if_reachable(endpoint.address.ip(), &place, env);
         let rpcz = Arc::new(Rpcz::new(reader, registry.budget.windows));
         endpoint.add(Arc::new(Pages {
             registry,
@@ -183,11 +179,27 @@ impl Zpages {
     }
 }
 
+/// Warns of an address that other hosts may reach.
+fn warn_if_reachable(ip: IpAddr, place: &Place, env: &Env) {
+    if !ip.to_canonical().is_loopback() {
+        env.warn_unset(
+            &place.setting,
+            "is not a loopback address: everyone who reaches it can read attributes of spans and log lines",
+        );
+    }
+}
+
 /// Says what a configuration file's settings would do.
 #[cfg(feature = "config-file")]
 pub(crate) fn check(env: &Env) -> Result<String, InitError> {
     let place = Place::resolve(&Options::default(), env)?;
     let limit = settings::memory_limit(&Options::default(), env);
+    // A name is not looked up here.
+    if let Some(place) = &place
+        && let Ok(ip) = place.host.parse()
+    {
+        warn_if_reachable(ip, place, env);
+    }
     Ok(match place {
         Some(Place { host, port, .. }) => format!("zPages: {host} port {port}, in {limit} bytes"),
         None => "zPages: none, since `address` is missing".to_owned(),
