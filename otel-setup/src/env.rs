@@ -98,13 +98,6 @@ impl Env {
         places.fold(message, |message, (name, place)| message.replace(name, place))
     }
 
-    #[cfg(not(feature = "config-file"))]
-    #[cfg_attr(not(feature = "otlp"), allow(dead_code))]
-    #[allow(clippy::unused_self, reason = "there are no places")]
-    pub(crate) fn in_places(&self, message: String) -> String {
-        message
-    }
-
     /// Returns the variable's value. A value that is not UTF-8 is ignored with a warning.
     pub(crate) fn text(&self, name: &str) -> Option<String> {
         match (self.lookup)(name)?.into_string() {
@@ -125,7 +118,15 @@ impl Env {
 
     /// Returns the name of a setting that has an effect: the variable, or its place in the
     /// configuration file. With such a file, other variables have none.
-    #[cfg_attr(not(feature = "otlp"), allow(dead_code))]
+    #[cfg_attr(not(any(feature = "otlp", feature = "prometheus")), allow(dead_code))]
+    #[cfg_attr(
+        not(feature = "config-file"),
+        allow(
+            clippy::unused_self,
+            clippy::unnecessary_wraps,
+            reason = "each variable has an effect"
+        )
+    )]
     pub(crate) fn setting(&self, variable: &str) -> Option<String> {
         #[cfg(feature = "config-file")]
         if self.is_of_file {

@@ -177,7 +177,7 @@ mod tests {
                 "MAP" => "value\nkey:value",
                 _ => return None,
             };
-            Some(value.to_owned())
+            Some(value.into())
         })
     }
 

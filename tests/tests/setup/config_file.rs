@@ -241,7 +241,7 @@ fn path_that_is_not_utf_8() {
     }
 }
 
-/// What `check` warns of is what `init` warns of.
+/// `check` and `init` have the same warnings.
 #[test]
 fn check_has_all_warnings() {
     let traces = |batch: &str| {
