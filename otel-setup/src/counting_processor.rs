@@ -54,12 +54,11 @@ impl SpanProcessor for CountingProcessor<BatchSpanProcessor> {
         self.processor.on_start(span, context);
     }
 
-    fn on_end(&self, mut span: SpanData) {
+    fn on_end(&self, span: SpanData) {
         // Spans that are recorded but not sampled must not be exported. The batch processor does
         // not check that.
         if span.span_context.is_sampled() && !self.stats.is_closed() {
             self.stats.add_item(Some(span.end_time));
-            unique_keys::in_span(&mut span);
             self.processor.on_end(span);
         }
     }

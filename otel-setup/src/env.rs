@@ -22,6 +22,9 @@ pub(crate) struct Env {
     /// The places of a configuration file that messages name instead of variables.
     #[cfg(feature = "config-file")]
     places: Vec<(String, String)>,
+    /// Whether the variables are those of a configuration file.
+    #[cfg(feature = "config-file")]
+    is_of_file: bool,
 }
 
 /// Variables of the specification with the settings of a section of a configuration file.
@@ -56,6 +59,7 @@ impl EnvPairs {
             None => env::var_os(name),
         });
         env.places = self.places;
+        env.is_of_file = true;
         env
     }
 }
@@ -82,6 +86,8 @@ impl Env {
             warnings: RefCell::default(),
             #[cfg(feature = "config-file")]
             places: Vec::new(),
+            #[cfg(feature = "config-file")]
+            is_of_file: false,
         }
     }
 
@@ -90,13 +96,6 @@ impl Env {
     pub(crate) fn in_places(&self, message: String) -> String {
         let places = self.places.iter();
         places.fold(message, |message, (name, place)| message.replace(name, place))
-    }
-
-    #[cfg(not(feature = "config-file"))]
-    #[cfg_attr(not(feature = "otlp"), allow(dead_code))]
-    #[allow(clippy::unused_self, reason = "there are no places")]
-    pub(crate) fn in_places(&self, message: String) -> String {
-        message
     }
 
     /// Returns the variable's value. A value that is not UTF-8 is ignored with a warning.
@@ -108,6 +107,33 @@ impl Env {
                 None
             }
         }
+    }
+
+    /// Returns the variable's value as a path, which need not be UTF-8.
+    #[cfg(feature = "config-file")]
+    pub(crate) fn path(&self, name: &str) -> Option<std::path::PathBuf> {
+        let value = (self.lookup)(name)?;
+        (!value.is_empty()).then(|| value.into())
+    }
+
+    /// Returns the name of a setting that has an effect: the variable, or its place in the
+    /// configuration file. With such a file, other variables have none.
+    #[cfg_attr(not(any(feature = "otlp", feature = "prometheus")), allow(dead_code))]
+    #[cfg_attr(
+        not(feature = "config-file"),
+        allow(
+            clippy::unused_self,
+            clippy::unnecessary_wraps,
+            reason = "each variable has an effect"
+        )
+    )]
+    pub(crate) fn setting(&self, variable: &str) -> Option<String> {
+        #[cfg(feature = "config-file")]
+        if self.is_of_file {
+            let place = self.in_places(variable.to_owned());
+            return (place != variable).then_some(place);
+        }
+        Some(variable.to_owned())
     }
 
     /// Returns the name and value of the first of these variables that is set.

@@ -35,6 +35,8 @@ pub(crate) struct ExportFailure {
     /// The status code of a receiver that refused. Empty for other causes.
     pub(crate) code: String,
     pub(crate) words: String,
+    /// The number of attempts, if there were several.
+    pub(crate) attempts: u32,
 }
 
 impl ExportFailure {
@@ -43,6 +45,7 @@ impl ExportFailure {
             cause,
             code: String::new(),
             words: words.into(),
+            attempts: 0,
         }
     }
 
@@ -51,10 +54,25 @@ impl ExportFailure {
         matches!(self.cause, Cause::Unreachable | Cause::NotConfirmed)
     }
 
+    /// Returns the code, the words and the number of attempts.
+    fn reason(&self) -> String {
+        let mut reason = String::new();
+        for part in [&self.code, &self.words] {
+            if !part.is_empty() {
+                reason.extend([": ", part]);
+            }
+        }
+        if self.attempts > 0 {
+            let sentence = reason.trim_end_matches('.');
+            reason = format!("{sentence}, after {} attempts", self.attempts);
+        }
+        reason
+    }
+
     /// Returns a sentence about lost items.
     pub(crate) fn sentence(&self, items: &str, endpoint: &str) -> String {
         match self.cause {
-            Cause::NotConfirmed => format!("{items} were not confirmed by {endpoint}: {}", self.words),
+            Cause::NotConfirmed => format!("{items} were not confirmed by {endpoint}{}", self.reason()),
             _ => format!("{items} were not delivered to {endpoint}: {self}"),
         }
     }
@@ -71,12 +89,7 @@ impl fmt::Display for ExportFailure {
             Cause::NotWritten => "not written",
             Cause::Closed => "exported after the shutdown",
         })?;
-        for part in [&self.code, &self.words] {
-            if !part.is_empty() {
-                write!(f, ": {part}")?;
-            }
-        }
-        Ok(())
+        f.write_str(&self.reason())
     }
 }
 
@@ -155,6 +168,7 @@ mod tests {
             cause: Cause::Refused,
             code: code.to_owned(),
             words: "by the test".to_owned(),
+            attempts: 0,
         }
     }
 

@@ -136,7 +136,7 @@ impl Source {
     #[cfg_attr(not(feature = "config-file"), allow(clippy::unnecessary_wraps))]
     fn read(env: Env) -> Result<Self, InitError> {
         #[cfg(feature = "config-file")]
-        if let Some(path) = env.text("OTEL_CONFIG_FILE") {
+        if let Some(path) = env.path("OTEL_CONFIG_FILE") {
             return Ok(Source::File(Box::new(Config::load(&path)?), env));
         }
         Ok(Source::Variables(env))

@@ -43,6 +43,8 @@ mod http_server;
 mod init;
 #[cfg(feature = "json")]
 mod json_line;
+#[cfg(any(feature = "console", feature = "otlp"))]
+mod limited_spans;
 mod logs;
 #[cfg(any(feature = "prometheus", feature = "testing", feature = "zpages"))]
 mod metric_reader;

@@ -4,7 +4,7 @@ use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry_sdk::Resource;
 #[cfg(any(feature = "console", feature = "otlp"))]
 use opentelemetry_sdk::trace::{BatchSpanProcessor, TracerProviderBuilder};
-use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, SdkTracerProvider};
+use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, SdkTracerProvider, SpanLimits};
 use otel_runtime::propagation;
 
 use crate::builder::{Builder, has_zpages};
@@ -13,6 +13,8 @@ use crate::counting_processor::CountingProcessor;
 use crate::env::Env;
 use crate::error::InitError;
 use crate::exporter::Exporter;
+#[cfg(any(feature = "console", feature = "otlp"))]
+use crate::limited_spans::{self, LimitedSpans};
 #[cfg(any(feature = "console", feature = "otlp"))]
 use crate::processors::Processors;
 use crate::{sampler, span_limits};
@@ -32,26 +34,54 @@ pub(crate) fn provider(
     if exporters.is_empty() && configure.is_none() && !has_zpages(builder) {
         return Ok(None);
     }
+    let limits = Limits::new(span_limits::from_env(env), configure.is_some());
     let mut provider = SdkTracerProvider::builder()
         .with_resource(resource.clone())
         .with_id_generator(RandomIds::default())
-        .with_span_limits(span_limits::from_env(env));
+        .with_span_limits(limits.of_sdk);
     provider = match builder.sampler.take() {
         Some(sampler) => provider.with_sampler(sampler),
         None => provider.with_sampler(sampler::from_env(env)),
     };
     #[cfg(any(feature = "console", feature = "otlp"))]
     if let Some(processors) = processors(exporters, builder)? {
-        provider = with_processors(processors, provider, builder);
+        provider = with_processors(processors, limits.of_ours, provider, builder);
     }
     #[cfg(feature = "zpages")]
     {
-        provider = builder.zpages.add_spans(provider);
+        provider = builder.zpages.add_spans(provider, limits.of_ours);
     }
     if let Some(configure) = configure {
         provider = configure(provider);
     }
     Ok(Some(provider.build()))
+}
+
+/// The limits of spans that the SDK applies, and those of attributes that [`LimitedSpans`] applies.
+struct Limits {
+    of_sdk: SpanLimits,
+    #[cfg(any(feature = "console", feature = "otlp"))]
+    of_ours: Option<SpanLimits>,
+}
+
+impl Limits {
+    /// If the program configures the provider, it may set limits or add processors, which would
+    /// meet more attributes than the limit. Then the SDK applies them all.
+    #[cfg_attr(not(any(feature = "console", feature = "otlp")), allow(unused_variables))]
+    fn new(limits: SpanLimits, is_configured: bool) -> Self {
+        #[cfg(any(feature = "console", feature = "otlp"))]
+        if !is_configured {
+            return Limits {
+                of_sdk: limited_spans::until_the_end(limits),
+                of_ours: Some(limits),
+            };
+        }
+        Limits {
+            of_sdk: limits,
+            #[cfg(any(feature = "console", feature = "otlp"))]
+            of_ours: None,
+        }
+    }
 }
 
 /// The SDK's generator of ids, which tells that they are random.
@@ -93,12 +123,13 @@ fn processors(exporters: &[(Exporter, &Env)], builder: &mut Builder) -> Result<O
 #[cfg_attr(not(feature = "zpages"), allow(unused_variables))]
 fn with_processors(
     processors: ExportProcessors,
+    limits: Option<SpanLimits>,
     provider: TracerProviderBuilder,
     builder: &mut Builder,
 ) -> TracerProviderBuilder {
     #[cfg(feature = "zpages")]
     if let Some(spans) = builder.zpages.take_spans() {
-        return provider.with_span_processor(spans.before(processors));
+        return provider.with_span_processor(LimitedSpans::new(limits, spans.before(processors)));
     }
-    provider.with_span_processor(processors)
+    provider.with_span_processor(LimitedSpans::new(limits, processors))
 }

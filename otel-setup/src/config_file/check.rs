@@ -57,8 +57,7 @@ impl fmt::Display for ConfigReport {
 /// # Ok::<(), otel_setup::InitError>(())
 /// ```
 pub fn check(path: impl AsRef<Path>) -> Result<ConfigReport, InitError> {
-    let path = path.as_ref().to_string_lossy();
-    report(Config::load(&path)?)
+    report(Config::load(path.as_ref())?)
 }
 
 /// Says what a file would do.

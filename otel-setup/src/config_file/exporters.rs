@@ -14,6 +14,13 @@ use crate::signal::Signal;
 /// An export without a limit, in milliseconds: 49 days.
 const NO_LIMIT: i64 = u32::MAX as i64;
 
+/// The properties of `tls` that name files.
+const CERTIFICATES: [(&str, &str); 3] = [
+    ("ca_file", "OTEL_EXPORTER_OTLP_CERTIFICATE"),
+    ("cert_file", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"),
+    ("key_file", "OTEL_EXPORTER_OTLP_CLIENT_KEY"),
+];
+
 /// An exporter, with the settings of the processor or reader around it.
 #[derive(Debug)]
 pub(crate) struct Pipeline {
@@ -132,6 +139,9 @@ fn otlp(
     let timeout = processor_timeout.map_or(timeout, |other| timeout.min(limit(other)));
     variables.set(&variable("TIMEOUT"), Some(timeout));
 
+    for (name, variable) in CERTIFICATES {
+        variables.place(variable, format!("{place}.tls.{name}"));
+    }
     if let Some(item) = section.get("tls") {
         tls(&item, is_grpc, variables)?;
     }
@@ -200,12 +210,7 @@ fn headers(section: &mut Section<'_>) -> Result<Option<String>, InitError> {
 
 fn tls(item: &Item<'_>, is_grpc: bool, variables: &mut EnvPairs) -> Result<(), InitError> {
     let mut section = item.section()?;
-    for (name, variable) in [
-        ("ca_file", "OTEL_EXPORTER_OTLP_CERTIFICATE"),
-        ("cert_file", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"),
-        ("key_file", "OTEL_EXPORTER_OTLP_CLIENT_KEY"),
-    ] {
-        variables.place(variable, format!("{}.{name}", item.place));
+    for (name, variable) in CERTIFICATES {
         if let Some(path) = section.get(name) {
             if !std::path::Path::new(path.text()?).is_absolute() {
                 return Err(path.error("must be an absolute path"));

@@ -31,6 +31,7 @@ mod views;
 mod yaml;
 
 use std::cell::RefCell;
+use std::ffi::OsString;
 use std::path::Path;
 use std::{env, fs};
 
@@ -85,20 +86,21 @@ impl Config {
     ///
     /// If it cannot be read, is no YAML, or does not follow the schema. The message names the
     /// place.
-    pub(crate) fn load(path: &str) -> Result<Self, InitError> {
-        let extension = Path::new(path).extension().and_then(|extension| extension.to_str());
+    pub(crate) fn load(path: &Path) -> Result<Self, InitError> {
+        let shown = path.to_string_lossy();
+        let extension = path.extension().and_then(|extension| extension.to_str());
         if !matches!(extension, Some("yaml" | "yml")) {
             return Err(InitError::new(format!(
-                "the configuration file {path:?} must end in .yaml or .yml"
+                "the configuration file {shown:?} must end in .yaml or .yml"
             )));
         }
         let text = fs::read_to_string(path).map_err(|error| {
-            InitError::new(format!("cannot read the configuration file {path:?}: {error}")).with_source(error)
+            InitError::new(format!("cannot read the configuration file {shown:?}: {error}")).with_source(error)
         })?;
-        Config::parse(path, &text, &|name| env::var(name).ok())
+        Config::parse(&shown, &text, &|name| env::var_os(name))
     }
 
-    pub(crate) fn parse(name: &str, text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, InitError> {
+    pub(crate) fn parse(name: &str, text: &str, lookup: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, InitError> {
         let root = yaml::parse(text, lookup).map_err(|problem| InitError::new(format!("{name}: {problem}")))?;
         let file = File {
             name: name.to_owned(),

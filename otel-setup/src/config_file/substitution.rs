@@ -3,18 +3,20 @@
 //!
 //! [Specification](https://opentelemetry.io/docs/specs/otel/configuration/data-model/#environment-variable-substitution)
 
+use std::ffi::OsString;
+
 /// Replaces the references in a value. What a variable contains is not replaced again.
 ///
 /// # Errors
 ///
-/// If a reference is invalid.
-pub(super) fn substitute(value: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<String, String> {
+/// If a reference is invalid, or the variable's value is not UTF-8.
+pub(super) fn substitute(value: &str, lookup: impl Fn(&str) -> Option<OsString>) -> Result<String, String> {
     // `$$` separates the parts in which references are looked for.
     let parts: Result<Vec<String>, String> = value.split("$$").map(|part| substitute_part(part, &lookup)).collect();
     Ok(parts?.join("$"))
 }
 
-fn substitute_part(part: &str, lookup: &impl Fn(&str) -> Option<String>) -> Result<String, String> {
+fn substitute_part(part: &str, lookup: &impl Fn(&str) -> Option<OsString>) -> Result<String, String> {
     let mut replaced = String::with_capacity(part.len());
     let mut rest = part;
     while let Some(start) = rest.find("${") {
@@ -30,7 +32,9 @@ fn substitute_part(part: &str, lookup: &impl Fn(&str) -> Option<String>) -> Resu
                 "has the invalid reference \"${{{reference}}}\"; write ${{NAME}}, ${{NAME:-default}}, or $$ for a dollar sign"
             ));
         }
-        let found = lookup(name).filter(|value| !value.is_empty());
+        let found = lookup(name).map(OsString::into_string).transpose();
+        let found = found.map_err(|_| format!("the value of {name} is not valid UTF-8"))?;
+        let found = found.filter(|value| !value.is_empty());
         replaced.push_str(found.as_deref().unwrap_or(default));
         rest = &rest[start + length + 1..];
     }
@@ -64,7 +68,7 @@ mod tests {
                 "ESCAPE" => "value$$",
                 _ => return None,
             };
-            Some(value.to_owned())
+            Some(value.into())
         })
     }
 

@@ -1,5 +1,7 @@
 //! YAML with the core schema of version 1.2, as a tree with line numbers.
 
+use std::ffi::OsString;
+
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
 use super::node::{Node, Value};
@@ -26,7 +28,7 @@ enum Content {
 
 /// Builds the tree from the parser's events.
 struct TreeBuilder<'l> {
-    lookup: &'l dyn Fn(&str) -> Option<String>,
+    lookup: &'l dyn Fn(&str) -> Option<OsString>,
     open: Vec<Open>,
     /// The nodes with an anchor.
     anchors: Vec<(usize, Node)>,
@@ -40,7 +42,7 @@ struct TreeBuilder<'l> {
 ///
 /// If it is no YAML, has several documents, tags, a key twice, or is too large. The message begins
 /// with the line.
-pub(super) fn parse(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Node, String> {
+pub(super) fn parse(text: &str, lookup: &dyn Fn(&str) -> Option<OsString>) -> Result<Node, String> {
     let mut builder = TreeBuilder {
         lookup,
         open: Vec::new(),
@@ -175,7 +177,7 @@ mod tests {
                 "MAP" => "value\nkey:value",
                 _ => return None,
             };
-            Some(value.to_owned())
+            Some(value.into())
         })
     }
 

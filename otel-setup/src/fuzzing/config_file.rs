@@ -11,7 +11,7 @@ pub fn check(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     // Variables with short names are set, to text that would be more than a value if it were read
     // as YAML.
-    let lookup = |name: &str| (name.len() < 4).then(|| format!("{name}: [$${{A}}]"));
+    let lookup = |name: &str| (name.len() < 4).then(|| format!("{name}: [$${{A}}]").into());
     match Config::parse("fuzz.yaml", &text, &lookup) {
         Ok(config) => {
             for warning in config.into_warnings() {

@@ -253,9 +253,7 @@ fn pause_until(error: &AttemptError, backoff: &mut Backoff, end: Instant) -> Opt
 /// Adds the number of attempts to the failure.
 fn with_attempts(mut error: AttemptError, attempts: u32) -> AttemptError {
     if attempts > 1 {
-        let words = &mut error.failure.words;
-        let separator = if words.is_empty() { "" } else { ", " };
-        *words = format!("{words}{separator}after {attempts} attempts");
+        error.failure.attempts = attempts;
     }
     error
 }

@@ -30,17 +30,20 @@ impl SettingNames {
                 .map_or(variable.general(), |(name, _)| name)
                 .to_owned()
         };
-        let variable = in_force("PROTOCOL");
-        let place = env.in_places(variable.clone());
+        let setting = |name, is_in_code: bool| {
+            let variable = in_force(name);
+            let setting = env.setting(&variable).filter(|_| !is_in_code)?;
+            Some((setting == variable, setting))
+        };
         SettingNames {
-            endpoint: match options.endpoint {
-                Some(_) => "`otlp_endpoint`".to_owned(),
-                None => env.in_places(in_force("ENDPOINT")),
+            endpoint: match setting("ENDPOINT", options.endpoint.is_some()) {
+                Some((_, setting)) => setting,
+                None => "`otlp_endpoint`".to_owned(),
             },
-            protocol: match options.protocol {
-                Some(_) => ProtocolName::Program,
-                None if place == variable => ProtocolName::Variable(variable),
-                None => ProtocolName::Exporter(place),
+            protocol: match setting("PROTOCOL", options.protocol.is_some()) {
+                Some((true, variable)) => ProtocolName::Variable(variable),
+                Some((false, place)) => ProtocolName::Exporter(place),
+                None => ProtocolName::Program,
             },
         }
     }
@@ -66,5 +69,21 @@ impl SettingNames {
                 format!("rename {place} to {name}, or set {endpoint} to the {port}")
             }
         }
+    }
+}
+
+#[cfg(all(test, feature = "config-file"))]
+mod tests {
+    use super::*;
+    use crate::env::EnvPairs;
+
+    #[test]
+    fn beside_a_configuration_file_settings_are_those_in_code() {
+        let env = EnvPairs::default().into_env();
+        let names = SettingNames::new(Signal::Traces, &Options::default(), &env);
+        assert_eq!(
+            names.use_protocol(Protocol::Grpc),
+            "set `otlp_protocol` to Protocol::Grpc, or `otlp_endpoint` to the port for HTTP, usually 4318"
+        );
     }
 }

@@ -31,7 +31,7 @@ impl Tls {
     pub(super) fn from_env(signal: Signal, env: &Env) -> Result<Self, InitError> {
         let roots = match Pem::read(signal, "CERTIFICATE", env)? {
             Some(file) => file.roots()?,
-            None => system_roots()?,
+            None => system_roots(env)?,
         };
         let grpc = ClientTlsConfig::new().trust_anchors(roots.roots.clone());
         let http = with_roots(roots);
@@ -80,7 +80,7 @@ fn with_roots(roots: RootCertStore) -> rustls::ConfigBuilder<ClientConfig, rustl
         .with_root_certificates(roots)
 }
 
-fn system_roots() -> Result<RootCertStore, InitError> {
+fn system_roots(env: &Env) -> Result<RootCertStore, InitError> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     let (added, _) = roots.add_parsable_certificates(found.certs);
@@ -88,13 +88,17 @@ fn system_roots() -> Result<RootCertStore, InitError> {
         return Ok(roots);
     }
     let reasons: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
+    let reasons = if reasons.is_empty() {
+        "none were found".to_owned()
+    } else {
+        reasons.join("; ")
+    };
+    let advice = match env.setting("OTEL_EXPORTER_OTLP_CERTIFICATE") {
+        Some(setting) => format!("; set {setting} to a PEM file"),
+        None => String::new(),
+    };
     Err(InitError::new(format!(
-        "an endpoint is https, but the system has no trusted certificates ({}); set OTEL_EXPORTER_OTLP_CERTIFICATE to a PEM file",
-        if reasons.is_empty() {
-            "none were found".to_owned()
-        } else {
-            reasons.join("; ")
-        },
+        "an endpoint is https, but the system has no trusted certificates ({reasons}){advice}"
     )))
 }
 

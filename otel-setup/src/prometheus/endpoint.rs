@@ -29,11 +29,36 @@ pub(crate) fn listener(explicit: Option<SocketAddr>, env: &Env) -> Result<(TcpLi
         .and_then(|host| host.strip_suffix(']'))
         .unwrap_or(host);
     let port = env.number(PORT_VARIABLE, 9464).unwrap_or(9464);
+    let (setting, port_setting) = names(host, port, env);
     bind(&Address {
         host: bare,
         port,
-        setting: format!("{HOST_VARIABLE}={host:?}, {PORT_VARIABLE}=\"{port}\""),
+        setting,
         purpose: "Prometheus",
-        port_setting: PORT_VARIABLE,
+        port_setting,
     })
+}
+
+/// Returns the name of the address, and that of the setting of the port if there is one: variables
+/// have no effect beside a configuration file.
+fn names(host: &str, port: u16, env: &Env) -> (String, &'static str) {
+    if env.setting(PORT_VARIABLE).is_none() {
+        return (format!("{host}:{port}"), "");
+    }
+    let address = format!("{HOST_VARIABLE}={host:?}, {PORT_VARIABLE}=\"{port}\"");
+    (address, PORT_VARIABLE)
+}
+
+#[cfg(all(test, feature = "config-file"))]
+mod tests {
+    use super::*;
+    use crate::env::EnvPairs;
+
+    #[test]
+    fn names_are_those_of_settings_with_an_effect() {
+        let variables = format!("{HOST_VARIABLE}=\"h\", {PORT_VARIABLE}=\"1\"");
+        assert_eq!(names("h", 1, &Env::from_vars([])), (variables, PORT_VARIABLE));
+        let beside_a_file = EnvPairs::default().into_env();
+        assert_eq!(names("h", 1, &beside_a_file), ("h:1".to_owned(), ""));
+    }
 }

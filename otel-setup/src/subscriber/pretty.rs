@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use tracing::field::{Field, Visit};
+use tracing::span::Record;
 use tracing::{Event, Level, Subscriber};
 use tracing_log::NormalizeEvent;
 use tracing_subscriber::field::RecordFields;
@@ -40,12 +41,16 @@ impl Pretty {
     }
 }
 
-impl<S, N> FormatEvent<S, N> for Pretty
+impl<S> FormatEvent<S, PrettyFields> for Pretty
 where
     S: Subscriber + for<'s> LookupSpan<'s>,
-    N: for<'w> FormatFields<'w> + 'static,
 {
-    fn format_event(&self, context: &FmtContext<'_, S, N>, mut to: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, PrettyFields>,
+        mut to: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
         // `Some` for records of the `log` crate.
         let normalized = event.normalized_metadata();
         let metadata = normalized.as_ref().unwrap_or_else(|| event.metadata());
@@ -63,10 +68,11 @@ where
         for span in scope.into_iter().flatten().filter(|span| is_shown(span.metadata())) {
             to.write_str(&self.paint.bold(span.name()))?;
             if self.span_fields
-                && let Some(fields) = span.extensions().get::<FormattedFields<N>>()
+                && let Some(fields) = span.extensions().get::<FormattedFields<PrettyFields>>()
                 && !fields.is_empty()
             {
-                write!(to, "{{{fields}}}")?;
+                let fields = entries(&fields.fields).map(|field| field.strip_prefix(MESSAGE).unwrap_or(field));
+                write!(to, "{{{}}}", fields.collect::<Vec<_>>().join(" "))?;
             }
             to.write_char(':')?;
             is_in_span = true;
@@ -76,41 +82,81 @@ where
         }
         let target = escape_control(metadata.target());
         write!(to, "{} ", self.paint.dim(&format!("{target}:")))?;
-        context.format_fields(to.by_ref(), event)?;
+        let mut writer = FieldWriter::new(to.by_ref(), false);
+        event.record(&mut writer);
+        writer.result?;
         writeln!(to)
     }
 }
 
-/// Formats fields as `name=value`, and the message without a name.
+/// The name of the message in the fields of a span. Lines show it without a name.
+const MESSAGE: &str = "message=";
+
+/// Formats the fields of a span as `name=value`, each on a line: no value has a line break.
 pub(super) struct PrettyFields;
 
 impl<'w> FormatFields<'w> for PrettyFields {
     fn format_fields<R: RecordFields>(&self, to: Writer<'w>, fields: R) -> fmt::Result {
-        let mut writer = FieldWriter {
-            to,
-            is_first: true,
-            result: Ok(()),
-        };
+        let mut writer = FieldWriter::new(to, true);
         fields.record(&mut writer);
         writer.result
     }
+
+    /// Adds fields that are recorded later. A later value replaces an earlier one.
+    fn add_fields(&self, current: &'w mut FormattedFields<Self>, fields: &Record<'_>) -> fmt::Result {
+        let mut added = String::new();
+        self.format_fields(Writer::new(&mut added), fields)?;
+        let mut all: Vec<&str> = entries(&current.fields).collect();
+        for field in entries(&added) {
+            match all.iter_mut().find(|earlier| name(earlier) == name(field)) {
+                Some(earlier) => *earlier = field,
+                None => all.push(field),
+            }
+        }
+        current.fields = all.join("\n");
+        Ok(())
+    }
 }
 
-/// Writes each field that it visits.
+/// Returns the fields that [`PrettyFields`] has formatted.
+fn entries(fields: &str) -> impl Iterator<Item = &str> {
+    fields.split('\n').filter(|field| !field.is_empty())
+}
+
+fn name(field: &str) -> &str {
+    field.split_once('=').map_or(field, |(name, _)| name)
+}
+
+/// Writes each field that it visits: those of a span for [`PrettyFields`], others as lines show
+/// them.
 struct FieldWriter<'w> {
     to: Writer<'w>,
+    is_of_span: bool,
     is_first: bool,
     result: fmt::Result,
 }
 
-impl FieldWriter<'_> {
+impl<'w> FieldWriter<'w> {
+    fn new(to: Writer<'w>, is_of_span: bool) -> Self {
+        FieldWriter {
+            to,
+            is_of_span,
+            is_first: true,
+            result: Ok(()),
+        }
+    }
+
     fn write_field(&mut self, field: &Field, value: &str) {
         let Some(name) = field_name(field) else { return };
-        let space = if std::mem::take(&mut self.is_first) { "" } else { " " };
+        let space = match (std::mem::take(&mut self.is_first), self.is_of_span) {
+            (true, _) => "",
+            (false, true) => "\n",
+            (false, false) => " ",
+        };
         // A line break would make one event look like two.
         let value = escape_control(value);
         let written = match name {
-            "message" => write!(self.to, "{space}{value}"),
+            "message" if !self.is_of_span => write!(self.to, "{space}{value}"),
             name => write!(self.to, "{space}{name}={value}"),
         };
         self.result = self.result.and(written);
@@ -165,8 +211,8 @@ mod tests {
         let writer = buffer.clone();
         let layer = tracing_subscriber::fmt::layer()
             .with_writer(move || writer.clone())
-            .event_format(Pretty::new(color, true))
-            .fmt_fields(PrettyFields);
+            .fmt_fields(PrettyFields)
+            .event_format(Pretty::new(color, true));
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), work);
         let text = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
         let lines = text.lines().map(|line| line.split_once('Z').unwrap().1.to_owned());

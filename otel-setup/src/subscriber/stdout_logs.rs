@@ -69,7 +69,7 @@ impl StdoutLogs {
         match self {
             StdoutLogs::Pretty => {
                 let format = Pretty::new(stdout_supports_color(), span_fields);
-                Some(layer.event_format(format).fmt_fields(PrettyFields).boxed())
+                Some(layer.fmt_fields(PrettyFields).event_format(format).boxed())
             }
             #[cfg(feature = "json")]
             StdoutLogs::Json => Some(layer.fmt_fields(JsonFields).event_format(Json { span_fields }).boxed()),

@@ -24,18 +24,20 @@ mod size;
 mod start;
 mod table;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry_sdk::logs::LoggerProviderBuilder;
 use opentelemetry_sdk::metrics::MeterProviderBuilder;
 use opentelemetry_sdk::metrics::reader::MetricReader;
-use opentelemetry_sdk::trace::{BatchSpanProcessor, SpanProcessor, TracerProviderBuilder};
+use opentelemetry_sdk::trace::{BatchSpanProcessor, SpanLimits, SpanProcessor, TracerProviderBuilder};
 use otel_runtime::observer;
 
 use crate::env::Env;
 use crate::error::InitError;
 use crate::http_server::{Address, Endpoint, bind};
+use crate::limited_spans::LimitedSpans;
 use crate::metric_reader::Reader;
 use crate::zpages::processors::{ObservedLogs, ObservedSpans};
 use crate::zpages::registry::Registry;
@@ -107,11 +109,16 @@ impl Zpages {
     }
 
     /// Adds a processor for the pages alone, if no other one feeds them.
-    pub(crate) fn add_spans(&mut self, provider: TracerProviderBuilder) -> TracerProviderBuilder {
-        match self.take_spans() {
-            Some(spans) => provider.with_span_processor(ObservedSpans::<BatchSpanProcessor>::new(spans.0, None)),
-            None => provider,
-        }
+    pub(crate) fn add_spans(
+        &mut self,
+        provider: TracerProviderBuilder,
+        limits: Option<SpanLimits>,
+    ) -> TracerProviderBuilder {
+        let Some(spans) = self.take_spans() else {
+            return provider;
+        };
+        let observed = ObservedSpans::<BatchSpanProcessor>::new(spans.0, None);
+        provider.with_span_processor(LimitedSpans::new(limits, observed))
     }
 
     pub(crate) fn add_logs(&self, provider: LoggerProviderBuilder) -> LoggerProviderBuilder {
@@ -151,12 +158,7 @@ impl Zpages {
             Some(scrapes) => scrapes.clone(),
             None => listen(&place)?,
         };
-        if !endpoint.address.ip().to_canonical().is_loopback() {
-            env.warn_unset(
-                &place.setting,
-                "is not a loopback address: everyone who reaches it can read attributes of spans and log lines",
-            );
-        }
+        warn_if_reachable(endpoint.address.ip(), &place, env);
         let rpcz = Arc::new(Rpcz::new(reader, registry.budget.windows));
         endpoint.add(Arc::new(Pages {
             registry,
@@ -177,11 +179,27 @@ impl Zpages {
     }
 }
 
+/// Warns of an address that other hosts may reach.
+fn warn_if_reachable(ip: IpAddr, place: &Place, env: &Env) {
+    if !ip.to_canonical().is_loopback() {
+        env.warn_unset(
+            &place.setting,
+            "is not a loopback address: everyone who reaches it can read attributes of spans and log lines",
+        );
+    }
+}
+
 /// Says what a configuration file's settings would do.
 #[cfg(feature = "config-file")]
 pub(crate) fn check(env: &Env) -> Result<String, InitError> {
     let place = Place::resolve(&Options::default(), env)?;
     let limit = settings::memory_limit(&Options::default(), env);
+    // A name is not looked up here.
+    if let Some(place) = &place
+        && let Ok(ip) = place.host.parse()
+    {
+        warn_if_reachable(ip, place, env);
+    }
     Ok(match place {
         Some(Place { host, port, .. }) => format!("zPages: {host} port {port}, in {limit} bytes"),
         None => "zPages: none, since `address` is missing".to_owned(),

@@ -2,7 +2,8 @@
 //!
 //! Each command is a line, and is answered with a line that begins with `> `. The first argument
 //! selects the runtime: `bare` for none, `current_thread` or `multi_thread` for tokio's. The other
-//! arguments configure the builder: `endpoint=…`, `protocol=…`, `header=NAME:VALUE`.
+//! arguments configure the builder: `endpoint=…`, `protocol=…`, `header=NAME:VALUE`,
+//! `traces=otlp`, `span_limit=…`.
 //!
 //! | command | effect |
 //! |---|---|
@@ -11,6 +12,7 @@
 //! | `fat 3` | records this number of spans with 1 MiB each |
 //! | `huge` | records a span with 5 MiB |
 //! | `panicking` | makes an observable counter whose callback panics |
+//! | `often 3` | sets an attribute of a span, an event and a link this number of times, between others |
 //! | `twice` | sets attributes of spans, events, log records and data points twice |
 //! | `flush 500`, `shutdown 500` | flushes or shuts down, with a limit in milliseconds; answers with the time it took, and the error |
 //! | `serve` | starts a service with a `ServerLayer`, and answers with its address; requires `multi_thread` |
@@ -26,10 +28,10 @@ use integration_tests::kinds::unary_client::UnaryClient;
 use integration_tests::rpc::request;
 use integration_tests::scripted::ScriptedService;
 use integration_tests::server::{channel_to, serve_with};
-use opentelemetry::trace::{Span, Tracer};
+use opentelemetry::trace::{Span, SpanContext, Tracer};
 use opentelemetry::{InstrumentationScope, KeyValue, global};
 use otel_runtime::{ClientLayer, ServerLayer};
-use otel_setup::{Builder, Protocol, ShutdownError, Signal};
+use otel_setup::{Builder, Exporter, Protocol, ShutdownError, Signal};
 use tokio::runtime::{self, Handle};
 use tokio::task;
 use tonic::Code;
@@ -75,6 +77,7 @@ fn drive(arguments: impl Iterator<Item = String>) {
             "open" => (0..number).for_each(|_| open.push(global::tracer("driven").start("open"))),
             "fat" => (0..number).for_each(|_| span_of(1 << 20)),
             "huge" => span_of(5 << 20),
+            "often" => often(number.into()),
             "twice" => twice(),
             "panicking" => observe_by_panicking(),
             "logs" => (0..number).for_each(|_| tracing::info!("made")),
@@ -130,6 +133,24 @@ fn span_of(bytes: usize) {
     span.end();
 }
 
+/// Sets an attribute of a span, an event and a link this number of times, between two others.
+fn often(times: i64) {
+    let values = (0..times).map(|value| KeyValue::new("often", value));
+    let attributes = || {
+        let (first, last) = (KeyValue::new("first", 0), KeyValue::new("last", 0));
+        [first].into_iter().chain(values.clone()).chain([last])
+    };
+    let mut span = global::tracer("driven").start("set often");
+    span.set_attributes(attributes());
+    span.add_event("event", attributes().collect());
+    span.add_link(SpanContext::empty_context(), attributes().collect());
+    span.end();
+    let span = tracing::info_span!("recorded often", often = tracing::field::Empty);
+    for value in 0..times {
+        span.record("often", value);
+    }
+}
+
 /// Sets attributes of spans, events, log records and data points twice.
 fn twice() {
     let scope = InstrumentationScope::builder("driven");
@@ -171,7 +192,12 @@ fn observe_by_panicking() {
 
 fn configured(builder: Builder, argument: &str) -> Builder {
     match argument.split_once('=').unwrap() {
+        ("span_limit", limit) => {
+            let limit = limit.parse().unwrap();
+            builder.configure_tracer_provider(move |provider| provider.with_max_attributes_per_span(limit))
+        }
         ("endpoint", endpoint) => builder.otlp_endpoint(endpoint),
+        ("traces", "otlp") => builder.trace_exporters([Exporter::Otlp]),
         ("protocol", "grpc") => builder.otlp_protocol(Protocol::Grpc),
         ("protocol", _) => builder.otlp_protocol(Protocol::HttpProtobuf),
         ("header", header) => {

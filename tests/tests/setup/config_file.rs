@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::PathBuf;
+#[cfg(unix)]
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use integration_tests::child::DrivenProcess;
@@ -202,6 +204,102 @@ fn faulty_file_is_an_error() {
         let (driven, ready) = DrivenProcess::start(DRIVEN, &["bare"], [("OTEL_CONFIG_FILE", value)]);
         drop(driven.end());
         assert_eq!(ready, expected);
+    }
+}
+
+/// On Unix, a path may be any bytes.
+#[cfg(unix)]
+#[test]
+fn path_that_is_not_utf_8() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let directory = TempDir::new().unwrap();
+    let path = |bytes| directory.path().join(OsStr::from_bytes(bytes));
+    let (there, missing) = (path(b"otel-\xff.yaml"), path(b"otel-\xfe.yaml"));
+    fs::write(
+        &there,
+        "file_format: \"1.0\"\ntracer_provider: {processors: [batch: {exporter: {console: }}]}",
+    )
+    .unwrap();
+    let shown = missing.to_string_lossy();
+    let problem = format!("cannot read the configuration file {shown:?}: No such file or directory (os error 2)");
+    for (path, checked, expected) in [
+        (
+            &there,
+            Ok("traces: console; sampler ParentBased(AlwaysOn)".to_owned()),
+            "> ready\n".to_owned(),
+        ),
+        (&missing, Err(problem.clone()), format!("> {problem}\n")),
+    ] {
+        let report = otel_setup::check(path).map_err(|error| error.to_string());
+        let traces = report.map(|report| report.to_string().lines().next().unwrap().to_owned());
+        assert_eq!(traces, checked);
+        let mut command = Command::new(DRIVEN);
+        let command = command.arg("bare").env_clear().env("OTEL_CONFIG_FILE", path);
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
+    }
+}
+
+/// `check` and `init` have the same warnings.
+#[test]
+fn check_has_all_warnings() {
+    let traces = |batch: &str| {
+        format!(
+            "tracer_provider: {{processors: [batch: {{{batch}, exporter: {{otlp_grpc: {{endpoint: \"http://localhost:1\"}}}}}}]}}"
+        )
+    };
+    for (sections, expected) in [
+        (traces("schedule_delay: 9"), 0),
+        (traces("max_queue_size: 9, max_export_batch_size: 10"), 1),
+        ("resource: {attributes: [{name: service.name, value: \"\"}]}".to_owned(), 1),
+        ("log_level: debug\ndistribution: {other: {}}".to_owned(), 2),
+        (
+            "tracer_provider: {processors: [simple: {exporter: {otlp_grpc: {tls: {ca_file: /ca.pem}, endpoint: \"http://localhost:1\"}}}]}"
+                .to_owned(),
+            2,
+        ),
+        ("distribution: {otel_setup: {zpages: {address: \"127.0.0.1:0\"}}}".to_owned(), 0),
+        ("distribution: {otel_setup: {zpages: {address: \"[::1]:0\"}}}".to_owned(), 0),
+        ("distribution: {otel_setup: {zpages: {address: \"localhost:0\"}}}".to_owned(), 0),
+        ("distribution: {otel_setup: {zpages: {address: \"0.0.0.0:0\"}}}".to_owned(), 1),
+    ] {
+        let (_directory, path) = file(&format!("file_format: \"1.0\"\n{sections}\n"));
+        let report = otel_setup::check(&path).unwrap();
+        let (driven, ready) = DrivenProcess::start(DRIVEN, &["bare"], [("OTEL_CONFIG_FILE", path.to_str().unwrap())]);
+        assert_eq!(ready, "ready", "{sections}");
+        let log = driven.end();
+        let lines = log.iter().filter_map(|line| line.split_once(" WARN otel_setup: "));
+        let warnings: Vec<&str> = lines.map(|(_, warning)| warning).collect();
+        assert_eq!(report.warnings(), warnings, "{sections}");
+        assert_eq!(warnings.len(), expected, "{sections}");
+    }
+}
+
+/// A value that is not UTF-8 is no value that is missing.
+#[cfg(unix)]
+#[test]
+fn variable_that_is_not_utf_8() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    for (reference, expected) in [
+        (
+            "${NAME:-shop}",
+            "> {path}: line 2: the value of NAME is not valid UTF-8\n",
+        ),
+        ("$${NAME}", "> ready\n"),
+    ] {
+        let (_directory, path) = file(&format!(
+            "file_format: \"1.0\"\nresource: {{attributes_list: \"a={reference}\"}}\n"
+        ));
+        let mut command = Command::new(DRIVEN);
+        let command = command.arg("bare").env_clear().env("OTEL_CONFIG_FILE", &path);
+        let command = command.env("NAME", OsStr::from_bytes(b"sh\xffop")).stdin(Stdio::null());
+        let output = command.output().unwrap();
+        let expected = expected.replace("{path}", path.to_str().unwrap());
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
     }
 }
 

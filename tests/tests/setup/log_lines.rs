@@ -196,6 +196,16 @@ fn events_have_the_fields_of_enclosing_spans() {
 }
 
 #[test]
+fn fields_recorded_again_replace_earlier_ones() {
+    let said = said("pretty");
+    let [line] = with(&said, "with fields recorded later")[..] else {
+        panic!("{said:?}")
+    };
+    let expected = r#" recorded{a=2 of a span late="yes\u{202e}"}: logging_service: with fields recorded later"#;
+    assert!(line.ends_with(expected), "{line}");
+}
+
+#[test]
 fn fields_recorded_later_are_in_json() {
     let said = run_logging_service(PROGRAM, "json", []);
     let spans = &said.line("with fields recorded later").unwrap()["spans"];

@@ -118,14 +118,14 @@ fn late_answers_leave_the_delivery_open() {
 }
 
 /// Starts a server that speaks HTTP/1.1 only, and returns its URL.
-fn http_1_server() -> String {
+fn http_1_server(status: &'static str, body: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let _ = stream.read(&mut [0; 1024]);
-            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n400 Bad Request");
+            let _ = write!(stream, "HTTP/1.1 {status}\r\nConnection: close\r\n\r\n{body}");
         }
     });
     url
@@ -177,7 +177,12 @@ fn port_of_another_protocol() {
                     mapped from HTTP status code 404)";
     let no_tls = "the port does not speak TLS; write http:// in OTEL_EXPORTER_OTLP_ENDPOINT (";
     for (protocol, url, failure, explanation) in [
-        ("grpc", http_1_server(), "unreachable", use_http),
+        (
+            "grpc",
+            http_1_server("400 Bad Request", "400 Bad Request"),
+            "unreachable",
+            use_http,
+        ),
         ("grpc", http_2_server(), "refused: UNIMPLEMENTED", not_grpc),
         ("http/protobuf", grpc.url(), "unreachable", use_grpc),
         ("grpc", tls.url(), "unreachable", use_https),
@@ -231,16 +236,47 @@ fn web_pages_over_grpc_are_read_by_their_status() {
     }
 }
 
+/// The number of attempts follows the reason, whether or not the receiver gives one.
+#[test]
+fn attempts_are_told_behind_the_reason() {
+    for (url, protocol, expected) in [
+        (
+            http_1_server("503 Service Unavailable", ""),
+            "http/protobuf",
+            "refused: 503 Service Unavailable, after ",
+        ),
+        (
+            http_1_server("503 Service Unavailable", "Busy."),
+            "http/protobuf",
+            "refused: 503 Service Unavailable: Busy, after ",
+        ),
+        (
+            server_of_pages(StatusCode::SERVICE_UNAVAILABLE),
+            "grpc",
+            "refused: 503 Service Unavailable: not gRPC, after ",
+        ),
+    ] {
+        let (flushed, shut_down, _) = export(&url, protocol, "600");
+        for answer in [flushed, shut_down] {
+            let (_, rest) = answer.split_once(expected).unwrap_or_else(|| panic!("{answer}"));
+            let (number, rest) = rest.split_once(' ').unwrap();
+            assert!(number.parse::<u32>().unwrap() > 1, "{answer}");
+            assert_eq!(rest.trim_end_matches(')'), "attempts", "{answer}");
+        }
+    }
+}
+
 /// The message names the setting that is in force, wherever it was made.
 #[test]
 fn port_of_another_protocol_is_told_with_the_setting_in_force() {
     let grpc = Collector::start_grpc();
-    let (grpc, http_1) = (grpc.url(), http_1_server());
+    let (grpc, http_1) = (grpc.url(), http_1_server("400 Bad Request", "400 Bad Request"));
     let (_directory, file) = file(&format!(
         "file_format: \"1.0\"\ntracer_provider: {{processors: [{{batch: {{exporter: {{otlp_http: {{endpoint: {grpc}}}}}}}}}]}}"
     ));
     let place = "tracer_provider.processors[0].batch.exporter.otlp_http";
     let in_code = [format!("endpoint={grpc}"), "protocol=http".to_owned()];
+    let with_file = ["traces=otlp".to_owned(), format!("endpoint={http_1}")];
     for (arguments, variables, expected) in [
         (
             &[][..],
@@ -266,6 +302,11 @@ fn port_of_another_protocol_is_told_with_the_setting_in_force() {
             &[],
             [("OTEL_CONFIG_FILE", file.to_str().unwrap()), ("X", "")],
             format!("rename {place} to otlp_grpc, or set {place}.endpoint to the port for HTTP"),
+        ),
+        (
+            &with_file,
+            [("OTEL_CONFIG_FILE", file.to_str().unwrap()), ("X", "")],
+            "set `otlp_protocol` to Protocol::HttpProtobuf, or `otlp_endpoint` to the port for gRPC".to_owned(),
         ),
     ] {
         let arguments: Vec<&str> = ["bare"]

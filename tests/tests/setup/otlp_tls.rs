@@ -9,6 +9,8 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use tempfile::TempDir;
 use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
+use crate::config_file::file;
+
 const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
 
 /// A certificate authority, and a directory for certificates and keys.
@@ -228,4 +230,33 @@ fn unused_files_are_logged() {
         1,
         "{log:#?}"
     );
+}
+
+/// The message names the setting that is in force, or none if there is none.
+#[test]
+fn system_without_certificates() {
+    let (_directory, path) = file(
+        "file_format: \"1.0\"\ntracer_provider: {processors: [batch: {exporter: {otlp_grpc: {endpoint: \"https://localhost:1\"}}}]}",
+    );
+    let path = ("OTEL_CONFIG_FILE", path.to_str().unwrap());
+    for (arguments, variable, advice) in [
+        (
+            &["bare", "endpoint=https://localhost:1"][..],
+            ("X", ""),
+            "; set OTEL_EXPORTER_OTLP_CERTIFICATE to a PEM file",
+        ),
+        (
+            &["bare"],
+            path,
+            "; set tracer_provider.processors[0].batch.exporter.otlp_grpc.tls.ca_file to a PEM file",
+        ),
+        (&["bare", "traces=otlp", "endpoint=https://localhost:1"], path, ""),
+    ] {
+        let variables = [("SSL_CERT_FILE", "/dev/null"), variable];
+        let (driven, ready) = DrivenProcess::start(DRIVEN, arguments, variables);
+        drop(driven.end());
+        let expected =
+            format!("an endpoint is https, but the system has no trusted certificates (none were found){advice}");
+        assert_eq!(ready, expected);
+    }
 }

@@ -1,4 +1,4 @@
-//! Attributes that are set twice are exported once, with their last value.
+//! Attributes that are set again are exported once, with their last value, and counted once.
 //!
 //! Data points have the first value instead, by which the SDK aggregates.
 
@@ -7,6 +7,8 @@ use integration_tests::collector::Collector;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+
+use crate::config_file::file;
 
 const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
 
@@ -19,12 +21,109 @@ fn values(attributes: &[KeyValue], key: &str) -> Vec<Value> {
 }
 
 #[test]
+fn limits_count_keys() {
+    const FILE: &str = r#"
+file_format: "1.0"
+tracer_provider:
+  limits: {attribute_count_limit: 2, event_attribute_count_limit: 1, link_attribute_count_limit: 3}
+  processors: [batch: {exporter: {otlp_grpc: {endpoint: "${COLLECTOR}"}}}]
+"#;
+    const ALL: &[(&str, i64)] = &[("first", 0), ("often", 999), ("last", 0)];
+    let collector = Collector::start();
+    let (_directory, path) = file(FILE);
+    let path = ("OTEL_CONFIG_FILE", path.to_str().unwrap());
+    // The attributes of the span, of the event and of the link, and the numbers of those dropped.
+    for (times, arguments, variables, expected) in [
+        (1000, &[][..], &[][..], [(ALL, 0), (ALL, 0), (ALL, 0)]),
+        (
+            1000,
+            &[],
+            &[
+                ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "2"),
+                ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "0"),
+            ],
+            [(&ALL[..2], 1), (&[], 3), (ALL, 0)],
+        ),
+        (
+            1000,
+            &[],
+            &[("OTEL_ATTRIBUTE_COUNT_LIMIT", "3")],
+            [(ALL, 0), (ALL, 0), (ALL, 0)],
+        ),
+        (1000, &[], &[path], [(&ALL[..2], 1), (&ALL[..1], 2), (ALL, 0)]),
+        // The SDK counts each value beyond its room.
+        (5000, &[], &[], [(&[("first", 0), ("often", 4094)], 906); 3]),
+        (
+            5000,
+            &[],
+            &[("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "5002")],
+            [
+                (&[("first", 0), ("often", 4999), ("last", 0)], 0),
+                (&[("first", 0), ("often", 4094)], 906),
+                (&[("first", 0), ("often", 4094)], 906),
+            ],
+        ),
+        // The program's own limit, of the SDK.
+        (
+            1000,
+            &["span_limit=2"],
+            &[("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "3")],
+            [
+                (&[("first", 0), ("often", 0)], 1000),
+                (&[("first", 0), ("often", 126)], 874),
+                (&[("first", 0), ("often", 1)], 999),
+            ],
+        ),
+    ] {
+        let url = collector.url();
+        let variables = variables
+            .iter()
+            .copied()
+            .chain([("COLLECTOR", &*url), ("OTEL_EXPORTER_OTLP_ENDPOINT", &*url)]);
+        let arguments: Vec<&str> = ["bare"].into_iter().chain(arguments.iter().copied()).collect();
+        let (mut driven, ready) = DrivenProcess::start(DRIVEN, &arguments, variables);
+        assert_eq!(ready, "ready");
+        driven.send(&format!("often {times}"));
+        let answer = driven.send("shutdown 20000");
+        assert!(answer.starts_with("ok "), "{answer}");
+        drop(driven.end());
+
+        let spans = collector.spans();
+        let span = spans.iter().rfind(|span| span.name == "set often").unwrap();
+        let (event, link) = (&span.events[0], &span.links[0]);
+        let found = [
+            (&span.attributes, span.dropped_attributes_count),
+            (&event.attributes, event.dropped_attributes_count),
+            (&link.attributes, link.dropped_attributes_count),
+        ];
+        for (place, ((attributes, dropped), (expected, expected_dropped))) in
+            found.into_iter().zip(expected).enumerate()
+        {
+            let attributes: Vec<_> = attributes
+                .iter()
+                .map(|attribute| (&*attribute.key, attribute.value.clone().unwrap().value.unwrap()))
+                .collect();
+            let expected: Vec<_> = expected
+                .iter()
+                .map(|(key, value)| (*key, Value::IntValue(*value)))
+                .collect();
+            assert_eq!(
+                (attributes, dropped),
+                (expected, expected_dropped),
+                "{times} {arguments:?} {place}"
+            );
+        }
+    }
+}
+
+#[test]
 fn last_value_wins() {
     let collector = Collector::start();
     let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*collector.url())];
     let (mut driven, ready) = DrivenProcess::start(DRIVEN, &["bare"], variables);
     assert_eq!(ready, "ready");
     driven.send("twice");
+    driven.send("often 1000");
     let answer = driven.send("shutdown 20000");
     assert!(answer.starts_with("ok "), "{answer}");
     drop(driven.end());
@@ -48,6 +147,11 @@ fn last_value_wins() {
         [Value::IntValue(4)]
     );
     assert_eq!(values(&span("recorded twice").attributes, "my"), [Value::IntValue(2)]);
+
+    assert_eq!(
+        values(&span("recorded often").attributes, "often"),
+        [Value::IntValue(999)]
+    );
 
     let records = collector.log_records();
     let record = |body: &str| {
