@@ -61,6 +61,8 @@ impl Browser {
         let always = json!({
             "goog:chromeOptions": { "args": arguments },
             "goog:loggingPrefs": { "browser": "ALL" },
+            // A dialog stays until a test has seen it.
+            "unhandledPromptBehavior": "ignore",
         });
         let session = browser.command(
             "POST",
@@ -86,7 +88,11 @@ impl Browser {
     pub fn click(&self, selector: &str) {
         on_one_page(|| {
             let element = self.first(selector)?;
-            self.try_post(&format!("/element/{element}/click"), &json!({}))
+            match self.try_post(&format!("/element/{element}/click"), &json!({})) {
+                // The element is gone, and was not clicked.
+                Err(error) if error["error"] == "stale element reference" => Err(error),
+                clicked => Ok(clicked.unwrap()),
+            }
         });
     }
 
@@ -194,7 +200,7 @@ impl Browser {
 
     fn first(&self, selector: &str) -> Result<String, Value> {
         let first = self.elements(selector)?.into_iter().next();
-        first.ok_or_else(|| json!(format!("no {selector}")))
+        first.ok_or_else(|| json!(format!("no {selector} on {}", self.title())))
     }
 
     fn post(&self, path: &str, body: &Value) -> Value {
@@ -255,11 +261,16 @@ impl Drop for Browser {
 
 /// Takes steps, again if one of them fails.
 ///
-/// A page may reload itself between two steps, or during one: then an element belongs to the
-/// page that is no longer there, or a page has no elements yet. The errors that the driver has
-/// for that depend on the moment.
+/// A page may reload itself between two steps, or during one. Then an element belongs to the page
+/// that is no longer there. The errors that the driver has for that depend on the moment.
 fn on_one_page<T>(steps: impl Fn() -> Result<T, Value>) -> T {
-    until_found(|| steps().map_err(|error| error.to_string()))
+    until_found(|| {
+        steps().map_err(|error| {
+            // Not due to a reload: a script of the page has run.
+            assert_ne!(error["error"], "unexpected alert open", "{error}");
+            error.to_string()
+        })
+    })
 }
 
 fn text(value: &Value) -> String {

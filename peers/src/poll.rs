@@ -7,11 +7,11 @@ use integration_tests::server::TIMEOUT;
 
 /// Looks until something is there, and returns it.
 ///
-/// `look` returns what it has found instead, if it is not there yet.
+/// If it is not there yet, `look` returns an error that tells what is there instead.
 ///
 /// # Panics
 ///
-/// With what was found last, if it is not there in time.
+/// Panics with the last error if it is not there in time.
 pub fn until_found<T>(mut look: impl FnMut() -> Result<T, String>) -> T {
     let begun = Instant::now();
     loop {

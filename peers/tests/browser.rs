@@ -189,6 +189,7 @@ fn a_hostile_name_does_nothing() {
         let browser = Browser::start(1400, 800);
         // A page is open once all its scripts have run, and its pictures have come or failed.
         browser.open(&url);
+        assert_eq!(browser.dialog(), None);
         assert_eq!(browser.texts("tbody th"), [hostile]);
         browser.click(RUNNING);
         assert_eq!(browser.dialog(), None);

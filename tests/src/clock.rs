@@ -1,5 +1,6 @@
 //! Tokio's clock, which tells whether a deadline has passed. Tests stop it and move it.
 
+use std::fmt::Debug;
 use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 
@@ -33,11 +34,24 @@ impl StoppedClock {
         StoppedClock { release, blocking }
     }
 
-    /// Lets a call go on until it ends, to which the clock jumps.
-    pub async fn end(self, call: impl Future) {
+    /// Lets a call go on until its handler waits.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the call ends before that: without a clock, no limit would end the test.
+    pub async fn until<T: Debug>(&self, call: impl Future<Output = T>, waits: impl Future<Output = ()>) {
+        tokio::select! {
+            ended = call => panic!("the call has ended: {ended:?}"),
+            () = waits => {}
+        }
+    }
+
+    /// Lets the clock jump to the end of a call, and returns how it ends.
+    pub async fn end<T>(self, call: impl Future<Output = T>) -> T {
         drop(self.release);
         self.blocking.await.unwrap();
-        call.await;
+        let ended = call.await;
         time::resume();
+        ended
     }
 }

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// Returns an address of the loopback interface that nobody listens on.
 ///
 /// The system must not give the port to anyone else meanwhile: to another server of the tests, or
-/// to a client's connection. So the port is below those that it gives by itself, and each call in a
-/// process returns another one.
+/// to a client's connection. So the port is below those that it gives by itself (by default, on
+/// Linux), and each call in a process returns another one.
 ///
 /// # Panics
 ///
@@ -18,7 +18,7 @@ pub fn free_address() -> SocketAddr {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     const FIRST: u32 = 10_000;
     const COUNT: u32 = 22_000;
-    // Processes whose IDs are close have ports that are not.
+    // Ports of processes whose IDs follow each other are not close.
     let start = process::id().wrapping_mul(101);
     for _ in 0..COUNT {
         let number = start.wrapping_add(CALLS.fetch_add(1, Ordering::Relaxed));

@@ -130,9 +130,9 @@ async fn make(fault: Fault, kind: Kind, service: &ScriptedService, address: Sock
             let clock = StoppedClock::stop();
             let mut request = Request::new("wait");
             request.set_timeout(Duration::from_millis(50));
-            let waiting = tokio::spawn(call(channel, kind, request));
-            service.waits().await;
-            clock.end(async { waiting.await.unwrap().unwrap_err() }).await;
+            let mut late = tokio::spawn(call(channel, kind, request));
+            clock.until(&mut late, service.waits()).await;
+            clock.end(late).await.unwrap().unwrap_err();
         }
         Fault::ErrorPage => {
             call(channel, kind, Request::new("")).await.unwrap_err();

@@ -184,7 +184,8 @@ async fn run(channel: Channel, kind: Kind, (text, end): (&'static str, End), tel
             request.set_timeout(Duration::from_millis(50));
             let calling = tokio::spawn(call(channel, kind, request));
             telemetry.spans_started(2).await;
-            clock.end(calling).await;
+            let ended = clock.end(calling).await.unwrap();
+            assert!(ended.is_err());
         }
     }
 }

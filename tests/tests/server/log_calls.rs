@@ -9,6 +9,7 @@ use integration_tests::server::serve_with;
 use integration_tests::telemetry::{Log, Telemetry, attributes};
 use otel_runtime::LoggedCalls::{All, Failures, SlowerThan};
 use otel_runtime::{LoggedCalls, ServerLayer};
+use tonic::Code;
 use tonic::transport::Server;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -96,11 +97,14 @@ async fn tells_of_calls_that_nobody_waits_for() {
             }
             let channel = server.channel().await;
             let clock = timeout.map(|_| StoppedClock::stop());
-            let call = tokio::spawn(async move { call_to_end(channel, rpc, request).await });
-            handler.waits().await;
-            match clock {
-                Some(clock) => clock.end(call).await,
-                None => call.abort(),
+            let mut call = tokio::spawn(async move { call_to_end(channel, rpc, request).await });
+            if let Some(clock) = clock {
+                clock.until(&mut call, handler.waits()).await;
+                let (_, status) = clock.end(call).await.unwrap();
+                assert_eq!(status.code(), Code::Cancelled, "{text}");
+            } else {
+                handler.waits().await;
+                call.abort();
             }
 
             let span = attributes(&telemetry.span().await.attributes);

@@ -249,9 +249,9 @@ mod deadline_exceeded {
         let clock = StoppedClock::stop();
         let mut request = Request::new(Message::from("wait"));
         request.set_timeout(HOUR);
-        let waiting = tokio::spawn(async move { client.call(request).await });
-        service.waiting.notified().await;
-        clock.end(async { waiting.await.unwrap().unwrap_err() }).await;
+        let mut call = tokio::spawn(async move { client.call(request).await });
+        clock.until(&mut call, service.waiting.notified()).await;
+        clock.end(call).await.unwrap().unwrap_err();
         assert_deadline_exceeded(&only_span(&telemetry).await);
     }
 

@@ -102,17 +102,10 @@ impl End {
             }
             End::DeadlineEarly => {
                 let clock = StoppedClock::stop();
-                let mut ended = pin!(call_to_end(channel, rpc, request));
-                tokio::select! {
-                    ended = &mut ended => panic!("it ends: {ended:?}"),
-                    () = handler.waits() => {}
-                }
-                clock
-                    .end(async {
-                        let (messages, status) = ended.await;
-                        assert_eq!((messages, status.code()), (0, Code::Cancelled));
-                    })
-                    .await;
+                let mut call = pin!(call_to_end(channel, rpc, request));
+                clock.until(&mut call, handler.waits()).await;
+                let (messages, status) = clock.end(call).await;
+                assert_eq!((messages, status.code()), (0, Code::Cancelled));
             }
             _ => {
                 let (messages, status) = call_to_end(channel, rpc, request).await;

@@ -277,7 +277,7 @@ fn check_has_all_warnings() {
     }
 }
 
-/// A value that is not UTF-8 is no value that is missing.
+/// A value that is not UTF-8 is not treated as missing.
 #[cfg(unix)]
 #[test]
 fn variable_that_is_not_utf_8() {

@@ -101,9 +101,9 @@ async fn call_with_each_end(server: &RunningServer, service: &ScriptedService) {
         let clock = StoppedClock::stop();
         let mut late = Request::new("wait");
         late.set_timeout(Duration::from_millis(20));
-        let late = tokio::spawn(call(channel.clone(), kind, late));
-        service.waits().await;
-        clock.end(async { late.await.unwrap().unwrap_err() }).await;
+        let mut late = tokio::spawn(call(channel.clone(), kind, late));
+        clock.until(&mut late, service.waits()).await;
+        clock.end(late).await.unwrap().unwrap_err();
     }
     for unknown in ["/kinds.Unary/Unknown", "/unknown.Service/Call"] {
         call_path(channel.clone(), unknown).await.unwrap_err();

@@ -119,6 +119,7 @@ fn receiver_fails() {
         ("http/protobuf", Behaviour::Refuse, "refused: 400 Bad Request"),
     ] {
         println!("{protocol} {behaviour:?}");
+        let is_retried = matches!(behaviour, Behaviour::Unavailable);
         let collector = Collector::start();
         collector.behave(behaviour);
         let mut driven = start(&collector.url(), protocol);
@@ -126,6 +127,7 @@ fn receiver_fails() {
         let (took, text) = error(&driven.send("shutdown 4000"));
         assert!(took < 4000, "{took} ms");
         assert!(text.starts_with("[20, 3, 10] "), "{text}");
+        assert_eq!(text.contains(" attempts"), is_retried, "{text}");
         assert_eq!(text.matches(expected).count(), 3, "{text}");
     }
 }
