@@ -63,7 +63,7 @@ impl ExportFailure {
             }
         }
         if self.attempts > 0 {
-            let sentence = reason.trim_end_matches('.');
+            let sentence = reason.strip_suffix('.').unwrap_or(&reason);
             reason = format!("{sentence}, after {} attempts", self.attempts);
         }
         reason

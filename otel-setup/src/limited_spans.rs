@@ -1,5 +1,5 @@
-//! The processor in front of all others of spans: it makes keys of attributes unique, and applies
-//! the limits of their number.
+//! The processor in front of the exporters, and of the zPages before them: it makes keys of
+//! attributes unique, and applies the limits of their number.
 //!
 //! The SDK counts an attribute that is set again as another one, and drops what is above a limit at
 //! once. The last value of a key would be lost. So the limit of the SDK is higher, and spans meet
@@ -15,8 +15,8 @@ use opentelemetry_sdk::trace::{Span, SpanData, SpanLimits, SpanProcessor};
 use crate::unique_keys;
 
 /// The attributes that a span, an event or a link has room for until the span ends, if the limit
-/// is not higher.
-const UNTIL_THE_END: u32 = 4096;
+/// is not higher. A span of a stream that records its progress all day fills it: some 30 KB.
+const UNTIL_THE_END: u32 = 512;
 
 /// Returns the limits for the SDK, while these are applied by [`LimitedSpans`].
 pub(crate) fn until_the_end(limits: SpanLimits) -> SpanLimits {

@@ -34,7 +34,7 @@ pub(crate) fn provider(
     if exporters.is_empty() && configure.is_none() && !has_zpages(builder) {
         return Ok(None);
     }
-    let limits = Limits::new(span_limits::from_env(env), configure.is_some());
+    let limits = Limits::new(span_limits::from_env(env), configure.is_some() || exporters.is_empty());
     let mut provider = SdkTracerProvider::builder()
         .with_resource(resource.clone())
         .with_id_generator(RandomIds::default())
@@ -49,7 +49,7 @@ pub(crate) fn provider(
     }
     #[cfg(feature = "zpages")]
     {
-        provider = builder.zpages.add_spans(provider, limits.of_ours);
+        provider = builder.zpages.add_spans(provider);
     }
     if let Some(configure) = configure {
         provider = configure(provider);
@@ -66,11 +66,12 @@ struct Limits {
 
 impl Limits {
     /// If the program configures the provider, it may set limits or add processors, which would
-    /// meet more attributes than the limit. Then the SDK applies them all.
+    /// meet more attributes than the limit. Then the SDK applies them all, as it does for the zPages
+    /// without an exporter, whose cost would nearly double.
     #[cfg_attr(not(any(feature = "console", feature = "otlp")), allow(unused_variables))]
-    fn new(limits: SpanLimits, is_configured: bool) -> Self {
+    fn new(limits: SpanLimits, all_of_sdk: bool) -> Self {
         #[cfg(any(feature = "console", feature = "otlp"))]
-        if !is_configured {
+        if !all_of_sdk {
             return Limits {
                 of_sdk: limited_spans::until_the_end(limits),
                 of_ours: Some(limits),

@@ -237,8 +237,8 @@ impl Builder {
     ///
     /// The closure runs last, so it can override everything else. Processors that it adds get spans
     /// as they were recorded: an attribute that was set twice is in them twice. The exporters
-    /// `otlp` and `console` export the last value only. As such processors rely on the limits of a
-    /// span, the SDK applies them, and [counts such an attribute
+    /// `otlp` and `console` export the last of the kept values only. As such processors rely on the
+    /// limits of a span, the SDK applies them, and [counts such an attribute
     /// twice](crate::docs::setup#attributes-that-are-set-twice).
     pub fn configure_tracer_provider(
         mut self,

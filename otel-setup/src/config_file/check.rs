@@ -88,7 +88,7 @@ pub(super) fn report(config: Config) -> Result<ConfigReport, InitError> {
     let layers = config.instrumentation.layers.as_ref();
     lines.extend(layers.into_iter().flat_map(|layers| layers.lines.clone()));
     #[cfg(feature = "zpages")]
-    if let Some(zpages) = &config.distribution.zpages {
+    if let Some(zpages) = config.distribution.zpages.as_ref().filter(|_| !config.is_disabled) {
         let line = crate::zpages::check(&zpages.env).map_err(|error| error.in_places(&zpages.env))?;
         lines.push(line);
     }

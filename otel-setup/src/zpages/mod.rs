@@ -31,13 +31,12 @@ use std::time::Duration;
 use opentelemetry_sdk::logs::LoggerProviderBuilder;
 use opentelemetry_sdk::metrics::MeterProviderBuilder;
 use opentelemetry_sdk::metrics::reader::MetricReader;
-use opentelemetry_sdk::trace::{BatchSpanProcessor, SpanLimits, SpanProcessor, TracerProviderBuilder};
+use opentelemetry_sdk::trace::{BatchSpanProcessor, SpanProcessor, TracerProviderBuilder};
 use otel_runtime::observer;
 
 use crate::env::Env;
 use crate::error::InitError;
 use crate::http_server::{Address, Endpoint, bind};
-use crate::limited_spans::LimitedSpans;
 use crate::metric_reader::Reader;
 use crate::zpages::processors::{ObservedLogs, ObservedSpans};
 use crate::zpages::registry::Registry;
@@ -109,16 +108,11 @@ impl Zpages {
     }
 
     /// Adds a processor for the pages alone, if no other one feeds them.
-    pub(crate) fn add_spans(
-        &mut self,
-        provider: TracerProviderBuilder,
-        limits: Option<SpanLimits>,
-    ) -> TracerProviderBuilder {
-        let Some(spans) = self.take_spans() else {
-            return provider;
-        };
-        let observed = ObservedSpans::<BatchSpanProcessor>::new(spans.0, None);
-        provider.with_span_processor(LimitedSpans::new(limits, observed))
+    pub(crate) fn add_spans(&mut self, provider: TracerProviderBuilder) -> TracerProviderBuilder {
+        match self.take_spans() {
+            Some(spans) => provider.with_span_processor(ObservedSpans::<BatchSpanProcessor>::new(spans.0, None)),
+            None => provider,
+        }
     }
 
     pub(crate) fn add_logs(&self, provider: LoggerProviderBuilder) -> LoggerProviderBuilder {

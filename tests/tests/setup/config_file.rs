@@ -264,6 +264,7 @@ fn check_has_all_warnings() {
         ("distribution: {otel_setup: {zpages: {address: \"[::1]:0\"}}}".to_owned(), 0),
         ("distribution: {otel_setup: {zpages: {address: \"localhost:0\"}}}".to_owned(), 0),
         ("distribution: {otel_setup: {zpages: {address: \"0.0.0.0:0\"}}}".to_owned(), 1),
+        ("disabled: true\ndistribution: {otel_setup: {zpages: {address: \"0.0.0.0:0\"}}}".to_owned(), 0),
     ] {
         let (_directory, path) = file(&format!("file_format: \"1.0\"\n{sections}\n"));
         let report = otel_setup::check(&path).unwrap();

@@ -85,6 +85,7 @@ fn create(method: Option<&'static str>) -> Option<Span> {
     let fields = METADATA.fields();
     let field = fields.field(semconv::RPC_METHOD)?;
     let method = method.as_ref().map(|method| method as &dyn Value);
+    // tracing's macros need this function of tracing-core, although it is hidden from the docs.
     let span = Span::new(&METADATA, &fields.value_set(&[(&field, method)]));
     (!span.is_disabled()).then_some(span)
 }
