@@ -137,8 +137,8 @@ fn record_ten_thousand_rpcs(faults: Faults, methods: &[&str], ends: &[(&str, Opt
     assert_eq!(telemetry.started() as u64, rpcs);
     assert_eq!(spans.len() as u64, rpcs);
     assert_eq!(metrics.duration_count(), rpcs);
-    // RPCs that were cancelled before they arrived are missing: on a busy machine, nearly all of the
-    // 30 % that are cancelled.
+    // RPCs that were cancelled before they arrived are missing: on a busy machine, nearly all of
+    // the 30 % that are cancelled.
     assert!(rpcs <= CALLS && rpcs > CALLS * 65 / 100, "{rpcs} RPCs arrived");
 
     for (method, active) in metrics.active_requests() {

@@ -127,7 +127,7 @@ fn http_1_server(status: &'static str, body: &'static str) -> String {
             stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
             let _ = stream.read(&mut [0; 1024]);
             let _ = write!(stream, "HTTP/1.1 {status}\r\nConnection: close\r\n\r\n{body}");
-            // What is unread when a connection is closed resets it, and the answer may be lost.
+            // A connection that is closed with unread bytes is reset, and the answer may be lost.
             let _ = stream.shutdown(Shutdown::Write);
             let _ = stream.read_to_end(&mut Vec::new());
         }
