@@ -66,8 +66,8 @@ struct Limits {
 
 impl Limits {
     /// If the program configures the provider, it may set limits or add processors, which would
-    /// meet more attributes than the limit. Then the SDK applies them all, as it does for the zPages
-    /// without an exporter, whose cost would nearly double.
+    /// meet more attributes than the limit. Then the SDK applies them all. So it does for the
+    /// zPages without an exporter, whose cost would nearly double.
     #[cfg_attr(not(any(feature = "console", feature = "otlp")), allow(unused_variables))]
     fn new(limits: SpanLimits, all_of_sdk: bool) -> Self {
         #[cfg(any(feature = "console", feature = "otlp"))]

@@ -141,8 +141,8 @@ impl Call {
         }
     }
 
-    /// Returns the span context. The observer does not know the flags of a span that records, which is
-    /// sampled unless the program has a sampler of its own.
+    /// Returns the span context. The observer does not know its flags. A span that records is
+    /// sampled, unless the program has a sampler of its own.
     fn span_context(&self) -> SpanContext {
         let state = self.trace_state.as_deref().cloned().unwrap_or_default();
         SpanContext::new(self.trace_id, self.span_id, TraceFlags::SAMPLED, false, state)
