@@ -2,8 +2,8 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::Future;
+use std::panic::resume_unwind;
 use std::{io, thread};
 
 use opentelemetry::Context;
@@ -40,11 +40,15 @@ impl ExportRuntime {
         work()
     }
 
-    /// Polls `work` on the caller's thread, with or without a runtime. Its tasks, sockets and
-    /// timers belong to the export thread.
-    pub(crate) async fn run<T>(&self, work: impl Future<Output = T> + Send) -> T {
-        let mut work = pin!(work);
-        poll_fn(|context| self.enter(|| work.as_mut().poll(context))).await
+    /// Runs `work` on the export thread, whether or not the caller has a runtime.
+    ///
+    /// The connections are tasks of the same thread, so none of them ends while `work` hands it a
+    /// request. From another thread, such a request is never answered
+    /// ([hyperium/hyper#4122](https://github.com/hyperium/hyper/issues/4122), hyper 1.12).
+    pub(crate) async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
+        let output = self.handle.spawn(work).await;
+        // The runtime outlives `self`, so the task is not cancelled.
+        output.unwrap_or_else(|error| resume_unwind(error.into_panic()))
     }
 }
 
@@ -61,19 +65,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tasks_run_on_a_separate_thread_with_telemetry_suppressed() {
+    fn work_and_its_tasks_run_on_a_separate_thread_with_telemetry_suppressed() {
+        fn place() -> (Option<String>, bool) {
+            let name = thread::current().name().map(str::to_owned);
+            (name, Context::is_current_telemetry_suppressed())
+        }
         let runtime = ExportRuntime::start().unwrap();
-        let observed = runtime.run(async {
-            let task = tokio::spawn(async {
-                let name = thread::current().name().map(str::to_owned);
-                (name, Context::is_current_telemetry_suppressed())
-            });
+        let places = runtime.run(async {
+            let task = tokio::spawn(async { place() });
             // The caller's runtime has no timer.
             tokio::time::sleep(Duration::from_millis(1)).await;
-            task.await.unwrap()
+            (place(), task.await.unwrap())
         });
         let caller = runtime::Builder::new_current_thread().build().unwrap();
-        assert_eq!(caller.block_on(observed), (Some("otel-export".to_owned()), true));
+        let expected = (Some("otel-export".to_owned()), true);
+        assert_eq!(caller.block_on(places), (expected.clone(), expected));
+    }
+
+    #[test]
+    #[should_panic(expected = "of the work")]
+    fn a_panic_of_the_work_is_the_callers() {
+        let runtime = ExportRuntime::start().unwrap();
+        let caller = runtime::Builder::new_current_thread().build().unwrap();
+        caller.block_on(runtime.run(async { panic!("of the work") }));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! To the SDK, every export succeeds. Otherwise the SDK would log each failed batch.
 
 use std::future::Future;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -31,7 +31,7 @@ use crate::export_runtime::ExportRuntime;
 pub(super) struct OtlpExporter {
     /// `None` after the shutdown.
     runtime: Mutex<Option<ExportRuntime>>,
-    delivery: Delivery,
+    delivery: Arc<Delivery>,
     /// Set by the SDK. Metrics have their own.
     resource: ResourceAttributesWithSchema,
     temporality: Temporality,
@@ -41,7 +41,7 @@ impl OtlpExporter {
     pub(super) fn new(runtime: ExportRuntime, delivery: Delivery, temporality: Temporality) -> Self {
         OtlpExporter {
             runtime: Mutex::new(Some(runtime)),
-            delivery,
+            delivery: Arc::new(delivery),
             resource: ResourceAttributesWithSchema::default(),
             temporality,
         }
@@ -64,7 +64,8 @@ impl OtlpExporter {
             self.delivery.stats().add_failed(request.count() as u64, failure);
             return None;
         };
-        let delivered = runtime.run(self.delivery.deliver(request)).await;
+        let delivery = self.delivery.clone();
+        let delivered = runtime.run(async move { delivery.deliver(request).await }).await;
         (delivered.count > 0).then_some(delivered)
     }
 

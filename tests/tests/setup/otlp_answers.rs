@@ -320,14 +320,8 @@ fn port_of_another_protocol_is_told_with_the_setting_in_force() {
         let others = [("OTEL_METRICS_EXPORTER", "none"), ("OTEL_LOGS_EXPORTER", "none")];
         let (mut driven, ready) = DrivenProcess::start(DRIVEN, &arguments, variables.into_iter().chain(others));
         assert_eq!(ready, "ready");
-        // Seen once in 800 times on a busy machine: such a port does not answer in time. That says
-        // nothing about its protocol, and the next export does.
-        let mut answers = (0..3).map(|_| {
-            driven.send("spans 1");
-            driven.send("flush 20000")
-        });
-        let flushed = answers.find(|flushed| !flushed.contains("no response within"));
-        let flushed = flushed.expect("the port answers");
+        driven.send("spans 1");
+        let flushed = driven.send("flush 20000");
         assert!(flushed.contains(&expected), "{flushed}");
     }
 }
