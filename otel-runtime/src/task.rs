@@ -22,7 +22,7 @@
 //! ```
 //!
 //! [`spawn`] and [`spawn_blocking`] are tokio's functions of these names, with the context
-//! propagated. They need the cargo feature `spawn`. For a `JoinSet`, a `LocalSet`, a thread or a
+//! propagated. They need the Cargo feature `spawn`. For a `JoinSet`, a `LocalSet`, a thread or a
 //! thread pool, wrap the future in [`in_current_context`], or the closure in
 //! [`in_current_context_fn`].
 //!

@@ -13,7 +13,7 @@
 //!
 //! The modules have no items.
 
-// Links to items that need a cargo feature lead to docs.rs without it.
+// Links to items that need a Cargo feature lead to docs.rs without it.
 
 #[doc = include_str!("../docs/outages.md")]
 pub mod outages {}

@@ -1,7 +1,7 @@
 //! The time series of a method, and how to record into them at the least cost.
 //!
 //! Looking up a series by its attributes costs an instrument more than the rest of a call. So a
-//! series is prepared once: its sorted attributes, or, with the cargo feature `bound-instruments`,
+//! series is prepared once: its sorted attributes, or, with the Cargo feature `bound-instruments`,
 //! the instrument bound to them. Active requests go up and down with every call, so they are summed
 //! in an atomic and reported to their instrument when the metrics are collected.
 

@@ -15,7 +15,7 @@ static MULTI_FIELDS: LazyLock<[String; 4]> = LazyLock::new(|| [TRACE_ID, SPAN_ID
 
 /// Propagator for [B3](https://github.com/openzipkin/b3-propagation), the format of Zipkin.
 ///
-/// Requires the cargo feature `propagators`.
+/// Requires the Cargo feature `propagators`.
 ///
 /// Follows [OpenTelemetry's requirements][1]. Extracts both encodings, and prefers the single
 /// header `b3`. Injects only the chosen encoding. Pads trace ids of 64 bits with zeros on the left.

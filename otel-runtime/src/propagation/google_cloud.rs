@@ -15,7 +15,7 @@ static FIELDS: LazyLock<[String; 1]> = LazyLock::new(|| [HEADER.into()]);
 
 /// Propagator for [Google Cloud Trace's format](https://cloud.google.com/trace/docs/trace-context).
 ///
-/// Requires the cargo feature `propagators`.
+/// Requires the Cargo feature `propagators`.
 ///
 /// The header is `X-Cloud-Trace-Context: {trace id}/{span id};o={0 or 1}`, with the span id as a
 /// decimal number. Google's load balancers, App Engine and Cloud Run send it, often beside

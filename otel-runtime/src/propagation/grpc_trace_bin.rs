@@ -32,7 +32,7 @@ const LENGTH: usize = 29;
 
 /// Propagator for gRPC's binary format, that of `OpenCensus`: [gRFC A72][1].
 ///
-/// Requires the cargo feature `propagators`.
+/// Requires the Cargo feature `propagators`.
 ///
 /// The header is the binary metadata `grpc-trace-bin`: [`OpenCensus`'s binary encoding][2] of the
 /// trace id, the span id and the trace options, which are the flags of `traceparent`. gRPC's

@@ -32,7 +32,7 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 
 /// Propagator for [Jaeger's format](https://www.jaegertracing.io/sdk-migration/#propagation-format).
 ///
-/// Requires the cargo feature `propagators`.
+/// Requires the Cargo feature `propagators`.
 ///
 /// The headers are `uber-trace-id: {trace id}:{span id}:{parent span id}:{flags}`, and
 /// `uberctx-{key}` for each entry of the baggage. OpenTelemetry deprecates the format: use it only

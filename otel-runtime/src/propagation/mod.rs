@@ -12,9 +12,9 @@
 //! | OT Trace, of `OpenTracing`'s basic tracers | [`OtTracePropagator`] | `ottrace` |
 //! | [gRPC's binary format](https://github.com/grpc/proposal/blob/master/A72-open-telemetry-tracing.md) | [`GrpcTraceBinPropagator`] | `grpc-trace-bin` |
 //! | [Google Cloud Trace](https://cloud.google.com/trace/docs/trace-context) | [`GoogleCloudPropagator`] | `gcp` |
-//! | [AWS X-Ray](https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader) | `XRayPropagator`, with the cargo feature `xray` | `xray` |
+//! | [AWS X-Ray](https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader) | `XRayPropagator`, with the Cargo feature `xray` | `xray` |
 //!
-//! All but the W3C's need the cargo feature `propagators`. With it, [`from_env`] reads the
+//! All but the W3C's need the Cargo feature `propagators`. With it, [`from_env`] reads the
 //! environment variable `OTEL_PROPAGATORS`, and [`from_names`] any such list. [`parse_names`]
 //! returns the warning, too. [`set_global`] sets the global propagator.
 //!

@@ -15,7 +15,7 @@ const DEFAULT: [Name; 2] = [Name::TraceContext, Name::Baggage];
 
 /// Returns the propagator selected by the environment variable `OTEL_PROPAGATORS`.
 ///
-/// [`from_names`] describes the values. Requires the cargo feature `propagators`.
+/// [`from_names`] describes the values. Requires the Cargo feature `propagators`.
 ///
 /// # Example
 ///
@@ -32,10 +32,10 @@ pub fn from_env() -> CompositePropagator {
 /// Returns the propagator for a list of names as in the environment variable `OTEL_PROPAGATORS`.
 ///
 /// Follows [OpenTelemetry's specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#general-sdk-configuration).
-/// Requires the cargo feature `propagators`.
+/// Requires the Cargo feature `propagators`.
 ///
 /// `names` is a comma-separated list of `tracecontext`, `baggage`, `b3`, `b3multi`, `jaeger`,
-/// `ottrace`, `gcp`, `grpc-trace-bin` and, with the cargo feature `xray`, `xray`. Case, surrounding
+/// `ottrace`, `gcp`, `grpc-trace-bin` and, with the Cargo feature `xray`, `xray`. Case, surrounding
 /// spaces and duplicates are ignored. The specification has these names, except for `gcp`, which
 /// Google's propagators have, and `grpc-trace-bin`, the name of the header.
 ///
@@ -69,7 +69,7 @@ pub fn from_names(names: &str) -> CompositePropagator {
 /// Like [`from_names`], but returns the warning instead of logging it.
 ///
 /// Use this in programs that read their configuration before they install a `tracing` subscriber.
-/// Requires the cargo feature `propagators`.
+/// Requires the Cargo feature `propagators`.
 ///
 /// # Example
 ///
@@ -165,7 +165,7 @@ pub(crate) fn parse(list: &str) -> (Vec<Name>, Option<String>) {
             Some(name) if names.contains(&name) => {}
             Some(name) => names.push(name),
             None if lower == "none" => is_none = true,
-            None if lower == "xray" => unknown.push(format!("{entry:?} needs the cargo feature `xray`")),
+            None if lower == "xray" => unknown.push(format!("{entry:?} needs the Cargo feature `xray`")),
             None => unknown.push(format!("unknown propagator {entry:?}")),
         }
     }
@@ -255,7 +255,7 @@ mod tests {
             assert_eq!((names[0].as_str(), warning), ("xray", None));
         } else {
             assert_eq!(names, DEFAULT);
-            assert!(warning.unwrap().contains("needs the cargo feature `xray`"));
+            assert!(warning.unwrap().contains("needs the Cargo feature `xray`"));
         }
     }
 }

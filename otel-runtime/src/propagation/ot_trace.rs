@@ -25,7 +25,7 @@ static FIELDS: LazyLock<[String; 3]> = LazyLock::new(|| [TRACE_ID, SPAN_ID, SAMP
 
 /// Propagator for the format of `OpenTracing`'s basic tracers, and of Lightstep's.
 ///
-/// Requires the cargo feature `propagators`.
+/// Requires the Cargo feature `propagators`.
 ///
 /// The headers are `ot-tracer-traceid`, `ot-tracer-spanid`, `ot-tracer-sampled` (`true` or `false`)
 /// and `ot-baggage-{key}` for each entry of the baggage. There is no specification: this follows

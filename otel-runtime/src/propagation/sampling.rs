@@ -8,7 +8,7 @@ use super::traceparent::RANDOM;
 /// Sampling decision on a trace, in the terms of [B3](https://github.com/openzipkin/b3-propagation#sampling-state).
 ///
 /// An OpenTelemetry span context is either sampled or not. B3, Jaeger, X-Ray and Google Cloud Trace
-/// have more states. Their propagators store the state in the context. Requires the cargo feature
+/// have more states. Their propagators store the state in the context. Requires the Cargo feature
 /// `propagators`.
 ///
 /// A caller that defers the decision leaves it to the callee. OpenTelemetry's samplers treat such a

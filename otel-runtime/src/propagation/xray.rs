@@ -16,7 +16,7 @@ const RESERVED: [&str; 3] = ["root", "parent", "sampled"];
 /// Flag of `opentelemetry-aws` for a deferred decision. W3C Trace Context has no such flag.
 const DEFERRED: TraceFlags = TraceFlags::new(0x02);
 
-/// Propagator for [AWS X-Ray's format][1]. Requires the cargo feature `xray`.
+/// Propagator for [AWS X-Ray's format][1]. Requires the Cargo feature `xray`.
 ///
 /// The header is
 /// `X-Amzn-Trace-Id: Root=1-{8 digits}-{24 digits};Parent={16 digits};Sampled={0, 1 or ?}`.
