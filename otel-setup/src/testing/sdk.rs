@@ -9,10 +9,11 @@ use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::reader::MetricReader;
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanLimits};
 use otel_runtime::{Instrumentation, propagation};
 
 use super::recorder::{Recorder, Spans};
+use crate::limited_spans::{self, LimitedSpans};
 use crate::metric_reader::Reader;
 
 /// The longest wait for spans of an earlier test, whose tasks end a moment after it.
@@ -62,10 +63,12 @@ impl Sdk {
         instrumentation: impl FnOnce(&SdkTracerProvider, &SdkMeterProvider) -> Instrumentation,
     ) -> Self {
         let recorder = Recorder::default();
+        // The defaults of `init`. Without them, the SDK would read the environment.
+        let limits = SpanLimits::default();
         let tracers = SdkTracerProvider::builder()
-            // The default of `init`. Without it, the SDK would read the environment.
             .with_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOn)))
-            .with_span_processor(recorder.clone())
+            .with_span_limits(limited_spans::until_the_end(limits))
+            .with_span_processor(LimitedSpans::new(Some(limits), recorder.clone()))
             .build();
         let reader = Reader::delta();
         let meters = SdkMeterProvider::builder().with_reader(reader.clone()).build();

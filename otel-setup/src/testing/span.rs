@@ -32,10 +32,10 @@ impl RecordedSpan {
         }
     }
 
-    /// Returns the value of an attribute, the last one if it was set again.
+    /// Returns the value of an attribute, as it is exported: the last one if it was set again.
     #[must_use]
     pub fn attribute(&self, key: &str) -> Option<&Value> {
-        let found = self.data.attributes.iter().rfind(|found| found.key.as_str() == key);
+        let found = self.data.attributes.iter().find(|found| found.key.as_str() == key);
         found.map(|found| &found.value)
     }
 

@@ -94,6 +94,27 @@ async fn an_rpc_over_a_socket_is_found_with_its_attributes_and_metrics() {
     telemetry.assert_balanced().await;
 }
 
+/// Spans are as `init` would export them.
+#[tokio::test]
+async fn an_attribute_that_is_set_again_is_there_once() {
+    let telemetry = TestTelemetry::new();
+    let mut span = telemetry.tracer_provider().tracer("test").start("import");
+    for progress in 0..200 {
+        span.set_attribute(KeyValue::new("progress", progress));
+    }
+    span.set_attribute(KeyValue::new("end", true));
+    span.end();
+    let [span] = &telemetry.spans(1).await[..] else {
+        panic!("one span")
+    };
+    assert_eq!(
+        span.attributes,
+        [KeyValue::new("progress", 199), KeyValue::new("end", true)]
+    );
+    span.assert_attribute("progress", 199);
+    assert_eq!(span.dropped_attributes_count, 0);
+}
+
 /// Each thread has a test of its own, as libtest's have.
 #[test]
 fn tests_in_parallel_see_only_their_own_rpcs() {
