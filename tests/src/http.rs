@@ -23,10 +23,16 @@ pub fn send(address: SocketAddr, request: &str) -> (String, String) {
 /// of the response.
 #[must_use]
 pub fn send_with(address: SocketAddr, request: &str, headers: &str) -> (String, Vec<u8>) {
+    // HTTP/1.0 has no chunked bodies, so the response needs no decoding.
+    exchange(address, &format!("{request} HTTP/1.0\r\nHost: {address}\r\n{headers}\r\n"))
+}
+
+/// Sends the bytes of a request, and returns the head and the body of the response.
+#[must_use]
+pub fn exchange(address: SocketAddr, request: &str) -> (String, Vec<u8>) {
     let mut connection = TcpStream::connect(address).unwrap();
     connection.set_read_timeout(Some(TIMEOUT)).unwrap();
-    // HTTP/1.0 has no chunked bodies, so the response needs no decoding.
-    write!(connection, "{request} HTTP/1.0\r\nHost: {address}\r\n{headers}\r\n").unwrap();
+    connection.write_all(request.as_bytes()).unwrap();
     let mut response = Vec::new();
     connection.read_to_end(&mut response).unwrap();
     let end = response.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap();
