@@ -26,9 +26,14 @@ pub fn send_with(address: SocketAddr, request: &str, headers: &str) -> (String, 
     let mut connection = TcpStream::connect(address).unwrap();
     connection.set_read_timeout(Some(TIMEOUT)).unwrap();
     // HTTP/1.0 has no chunked bodies, so the response needs no decoding.
-    write!(connection, "{request} HTTP/1.0\r\nHost: {address}\r\n{headers}\r\n").unwrap();
+    let request = format!("{request} HTTP/1.0\r\nHost: {address}\r\n{headers}\r\n");
+    let sent = connection.write_all(request.as_bytes());
     let mut response = Vec::new();
-    connection.read_to_end(&mut response).unwrap();
+    let received = connection.read_to_end(&mut response);
+    // A server that refuses a request answers and closes the connection before it has read all.
+    if response.is_empty() {
+        sent.and(received.map(drop)).unwrap();
+    }
     let end = response.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap();
     let body = response.split_off(end + 4);
     (String::from_utf8(response[..end].to_vec()).unwrap(), body)
