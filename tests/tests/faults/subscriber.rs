@@ -24,7 +24,7 @@ impl Panicking {
             metadata.is_some_and(|found| ["otel_runtime::rpc", "otel_runtime::calls"].contains(&found.target()));
         if is_ours && method == self.method {
             self.panics.fetch_add(1, Ordering::Relaxed);
-            panics()
+            panics::<()>();
         }
     }
 }
