@@ -14,6 +14,9 @@ pub(crate) const HEADER_VALUES: usize = 16;
 /// Maximum number of headers of one message that patterns capture, for each list of names.
 pub(crate) const PATTERN_HEADERS: usize = 32;
 
+/// Maximum sets of values of the user's own attributes on metrics, of all layers together.
+pub(crate) const ATTRIBUTE_SETS: usize = 1000;
+
 /// Maximum bytes of the name of a method, a server, or a header that a pattern captures, if it is
 /// from the wire. DNS names have at most 253.
 pub(crate) const NAME: usize = 256;

@@ -103,10 +103,15 @@ macro_rules! call_options {
             /// The function returns their values for a request, `None` or an empty one if it lacks
             /// an attribute. The layer distinguishes the first 100 values, or combinations of
             /// values, that it meets. The attributes of all further ones are `_OTHER`, so callers
-            /// cannot add time series without end.
+            /// cannot add time series without end. A request without any value does not count, and
+            /// never has the attributes.
             /// [`metric_attribute_limit`](Self::metric_attribute_limit) sets another limit. Values
             /// are cut to 256 bytes. Exemplars have no series of these attributes, and
             /// [the old names](crate::docs::emitted#beside-the-old-names) lack them.
+            ///
+            /// A program that makes ever new layers, such as one for each tenant, is bounded, too:
+            /// with one meter provider, all of them together distinguish 1,000 values, or those of
+            /// a larger limit.
             ///
             /// A key that these metrics have anyway, such as `rpc.method`, that is there twice, or
             /// that is empty, is ignored with a warning, and so are its values: they do not count

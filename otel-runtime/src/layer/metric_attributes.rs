@@ -14,7 +14,7 @@ use crate::grpc::side::Side;
 use crate::instrumentation::Instrumentation;
 use crate::method::Method;
 use crate::metrics::append_table::AppendTable;
-use crate::metrics::attribute_set::{AttributeSet, MethodKey, Mix, Values};
+use crate::metrics::attribute_set::{AttributeSet, Keys, MethodKey, Mix, Values};
 use crate::metrics::series::MethodMetrics;
 use crate::{guard, limits, semconv};
 
@@ -36,7 +36,7 @@ type MakeValues = dyn Fn(&RpcRequest<'_>, UseValues<'_>) + Send + Sync;
 #[derive(Clone)]
 pub(crate) struct MetricAttributes {
     /// `None` for a key that is ignored.
-    keys: Arc<[Option<&'static str>]>,
+    keys: Keys,
     values: Arc<MakeValues>,
     limit: usize,
     sets: Arc<RwLock<Sets>>,
@@ -54,6 +54,7 @@ struct KnownSeries {
 struct Sets {
     /// By the hash of their values.
     by_hash: HashMap<u64, Vec<Arc<AttributeSet>>, BuildHasherDefault<Mix>>,
+    /// The number of sets, without the one that has no values.
     len: usize,
     /// The set of all values beyond the limit.
     other: Option<Arc<AttributeSet>>,
@@ -159,11 +160,16 @@ impl MetricAttributes {
         if let Some(set) = sets.find(hash, values) {
             return set;
         }
-        if let Some(other) = sets.other.as_ref().filter(|_| sets.len >= self.limit) {
+        if let Some(other) = sets.other.as_ref().filter(|_| self.is_beyond(&sets, values)) {
             return Arc::clone(other);
         }
         drop(sets);
         self.insert(hash, values)
+    }
+
+    /// Returns whether new values are beyond the limit. A request without any has no other ones.
+    fn is_beyond(&self, sets: &Sets, values: Values<'_>) -> bool {
+        sets.len >= self.limit && has_any(values)
     }
 
     #[cold]
@@ -172,22 +178,23 @@ impl MetricAttributes {
         if let Some(set) = sets.find(hash, values) {
             return set;
         }
-        if sets.len >= self.limit {
-            let other = || {
-                let values = vec![Some(semconv::OTHER); self.keys.len()];
-                Arc::new(AttributeSet::new(&self.keys, &values))
-            };
+        if self.is_beyond(&sets, values) {
+            let other = || Arc::new(AttributeSet::of_others(&self.keys, self.limit));
             return Arc::clone(sets.other.get_or_insert_with(other));
         }
-        let set = Arc::new(AttributeSet::new(&self.keys, values));
-        sets.len += 1;
+        let set = Arc::new(AttributeSet::new(&self.keys, values, self.limit));
+        sets.len += usize::from(has_any(values));
         sets.by_hash.entry(hash).or_default().push(Arc::clone(&set));
         set
     }
 }
 
+fn has_any(values: Values<'_>) -> bool {
+    values.iter().any(Option::is_some)
+}
+
 /// Returns the keys, with `None` for those that cannot be recorded, of which it warns.
-fn keys_to_record(side: Side, keys: &[&'static str]) -> Arc<[Option<&'static str>]> {
+fn keys_to_record(side: Side, keys: &[&'static str]) -> Keys {
     let of_target = match side {
         Side::Server => &[][..],
         Side::Client => &[semconv::SERVER_ADDRESS, semconv::SERVER_PORT],

@@ -119,9 +119,9 @@ impl Method {
 
     /// Returns the method's time series with attributes of the user's own.
     pub(crate) fn metrics_with(&'static self, instruments: &Instruments, set: &AttributeSet) -> Arc<MethodMetrics> {
-        set.series(self.key(instruments), |attributes| {
-            let call = instruments.call(self.side);
-            call.method_with(self.side, self.name, &self.target, attributes)
+        set.series(self.key(instruments), || {
+            let (call, attributes) = (instruments.call(self.side), instruments.own_attributes().admit(set));
+            call.method_with(self.side, self.name, &self.target, &attributes)
         })
     }
 

@@ -8,6 +8,7 @@ use opentelemetry::metrics::{Histogram, Meter, UpDownCounter};
 
 use crate::grpc::outcome::Outcome;
 use crate::grpc::side::Side;
+use crate::metrics::attribute_set::AllSets;
 use crate::metrics::legacy::Legacy;
 use crate::metrics::message_counts::MessageCounters;
 use crate::metrics::series::CallInstruments;
@@ -20,6 +21,7 @@ pub(crate) struct Instruments {
     server: Arc<CallInstruments>,
     client: Arc<CallInstruments>,
     legacy: Option<Legacy>,
+    own_attributes: AllSets,
     meters: Meters,
     /// By side. Created when they are first used, so that a meter has them only if they
     /// are enabled.
@@ -62,6 +64,7 @@ impl Instruments {
                 active_requests(meter, &semconv::CLIENT_ACTIVE_REQUESTS),
             ),
             legacy: Legacy::from_env(meter),
+            own_attributes: AllSets::default(),
             message_sizes: [OnceLock::new(), OnceLock::new()],
             message_counters: [OnceLock::new(), OnceLock::new()],
             boundaries: Box::from(boundaries),
@@ -91,6 +94,11 @@ impl Instruments {
     #[inline]
     pub(crate) fn legacy(&self) -> Option<&Legacy> {
         self.legacy.as_ref()
+    }
+
+    /// Returns the attributes of the user's own that the time series have.
+    pub(crate) fn own_attributes(&self) -> &AllSets {
+        &self.own_attributes
     }
 
     /// Returns the counters of started calls and of messages.

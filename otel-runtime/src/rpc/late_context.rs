@@ -20,8 +20,17 @@ pub(super) struct LateContexts {
 pub(super) struct LateContext {
     /// The [address](ActiveCall::address) of the call.
     call: usize,
-    _entered: Option<EnteredSpan>,
+    _entered: Option<Entered>,
     attached: Option<ContextGuard>,
+}
+
+/// A `tracing` span until its exit, in which the subscriber may panic.
+struct Entered(Option<EnteredSpan>);
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        guard::SUBSCRIBER.run(|| drop(self.0.take()));
+    }
 }
 
 impl LateContext {
@@ -41,7 +50,7 @@ impl LateContexts {
     #[cold]
     pub(super) fn enter(&self, call: &ActiveCall, attached: Option<ContextGuard>) {
         let span = call.tracing_span();
-        let entered = span.map(|span| guard::SUBSCRIBER.run(|| span.clone().entered()));
+        let entered = span.map(|span| guard::SUBSCRIBER.run(|| Entered(Some(span.clone().entered()))));
         let late = LateContext {
             call: call.address(),
             _entered: entered.flatten(),

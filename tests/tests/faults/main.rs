@@ -5,5 +5,6 @@ mod global_providers;
 mod injected;
 mod logged_once;
 mod sdk_parts;
+mod subscriber;
 mod thread_end;
 mod user_functions;

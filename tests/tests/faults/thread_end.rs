@@ -14,9 +14,11 @@ use integration_tests::own_process::in_own_process_async;
 use integration_tests::rpc::request;
 use integration_tests::scripted::{Annotated, Plain, ScriptedService};
 use integration_tests::telemetry::{Telemetry, attributes};
-use otel_runtime::{ClientLayer, ServerLayer, task};
+use otel_runtime::{ClientLayer, LoggedCalls, ServerLayer, task};
+use otel_setup::testing::TestTelemetry;
 use tonic::codegen::{Service, http};
 use tower::Layer;
+use tracing_subscriber::fmt::format::FmtSpan;
 
 thread_local! {
     static HELD: RefCell<Option<Box<dyn Any>>> = const { RefCell::new(None) };
@@ -131,4 +133,39 @@ fn calls_are_cancelled_and_nothing_panics() {
     if let Some(output) = output {
         assert!(!output.stderr.contains("panicked"), "{}", output.stderr);
     }
+}
+
+/// Returns a layer whose calls have a `tracing` span and an event at their end.
+fn logging() -> ServerLayer {
+    let layer = ServerLayer::new().known_methods(["kinds.Unary/Call"]);
+    layer.tracing_span().log_calls(LoggedCalls::All).message_counts()
+}
+
+const LOGGING: [(&str, fn()); 2] = [
+    ("a future", || {
+        let mut service = logging().layer(UnaryServer::new(Plain(ScriptedService::default())));
+        hold(|| Box::pin(service.call(http_request())));
+    }),
+    ("a body", || {
+        let mut service = logging().layer(tower::service_fn(async |_: http::Request<tonic::body::Body>| {
+            Ok::<_, tonic::Status>(http::Response::new(tonic::body::Body::new(Endless)))
+        }));
+        hold(|| poll_once(service.call(http_request())));
+    }),
+];
+
+/// The buffer of a `fmt` layer is gone by then, so that a line panics.
+#[test]
+fn a_subscriber_that_panics_then_does_not_abort_the_process() {
+    in_own_process_async(async {
+        let lines = tracing_subscriber::fmt().with_span_events(FmtSpan::FULL).finish();
+        tracing::subscriber::set_global_default(lines).unwrap();
+        for (case, start) in LOGGING {
+            let telemetry = TestTelemetry::global();
+            assert!(thread::spawn(start).join().is_ok(), "{case}");
+            let span = telemetry.server_span("kinds.Unary/Call").await;
+            span.assert_attribute("rpc.status_code", "CANCELLED");
+            telemetry.assert_balanced().await;
+        }
+    });
 }

@@ -132,6 +132,39 @@ async fn further_values_are_other() {
     }
 }
 
+/// Whenever it comes, a request without a tenant has none, and takes nobody's place.
+#[tokio::test]
+async fn a_request_without_values_is_never_other() {
+    for (limit, requests, expected) in [
+        (1, ["", "a", "b", ""], &[("", 2), ("_OTHER", 1), ("a", 1)][..]),
+        (1, ["a", "b", "", "a"], &[("", 1), ("_OTHER", 1), ("a", 2)]),
+        (0, ["a", "", "b", ""], &[("", 2), ("_OTHER", 2)]),
+    ] {
+        let telemetry = Telemetry::start();
+        let layer = ServerLayer::new()
+            .metric_attributes(["tenant"], |request| [values(request)[0]])
+            .metric_attribute_limit(limit);
+        let routes = ScriptedService::default().routes();
+        let server = serve_with(Server::builder().layer(layer.known_methods([RPC])), routes).await;
+        let channel = server.channel().await;
+        for tenant in requests {
+            let headers: &[_] = if tenant.is_empty() {
+                &[]
+            } else {
+                &[("x-tenant", tenant)]
+            };
+            call_to_end(channel.clone(), RPC, with_headers(request(""), headers)).await;
+        }
+        telemetry.spans(4).await;
+        let durations = telemetry.metrics().durations().into_iter();
+        let found: BTreeMap<String, u64> = durations
+            .map(|(mut attributes, count, _)| (attributes.remove("tenant").unwrap_or_default(), count))
+            .collect();
+        let expected = expected.iter().map(|(tenant, count)| ((*tenant).to_owned(), *count));
+        assert_eq!(found, expected.collect(), "{limit} {requests:?}");
+    }
+}
+
 #[tokio::test]
 async fn clients_have_them_beside_their_target() {
     let telemetry = Telemetry::start();

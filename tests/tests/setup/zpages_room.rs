@@ -7,7 +7,9 @@ use integration_tests::kinds::unary_client::UnaryClient;
 use integration_tests::own_process::{in_own_process, in_own_process_async};
 use integration_tests::scripted::ScriptedService;
 use integration_tests::server::{TIMEOUT, serve_with};
-use opentelemetry::trace::{Span, Status, TraceContextExt, Tracer};
+use opentelemetry::trace::{
+    Span, SpanContext, SpanId, Status, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer,
+};
 use opentelemetry::{Context, KeyValue, global};
 use otel_runtime::ServerLayer;
 use serde_json::{Value, json};
@@ -16,7 +18,7 @@ use tonic::client::Grpc;
 use tonic::transport::Server;
 use tonic_prost::ProstCodec;
 
-use crate::zpages::Pages;
+use crate::zpages::{Pages, texts};
 use crate::zpages_running::{lines, running};
 
 #[test]
@@ -122,5 +124,40 @@ fn samples_of_many_names_leave_those_of_failures() {
         let row = pages.row("failing", "internal");
         let failures = pages.json(&format!("/debug/tracez.json?row={}&show=failure-error", row["row"]));
         assert_eq!(failures["samples"].as_array().unwrap().len(), 1);
+    });
+}
+
+/// A caller may put all of its RPCs into one trace.
+#[test]
+fn many_spans_of_one_trace_leave_a_page_short() {
+    in_own_process_async(async {
+        let pages = Pages::start();
+        let tracer = global::tracer("app");
+        let (trace, caller) = (TraceId::from(1), SpanId::from(7));
+        let caller = SpanContext::new(trace, caller, TraceFlags::SAMPLED, true, TraceState::NONE);
+        let caller = Context::new().with_remote_span_context(caller);
+        let start = |_| caller.with_span(tracer.start_with_context("watch", &caller));
+        let open: Vec<Context> = (0..100).map(start).collect();
+        for watch in &open {
+            let _attached = watch.clone().attach();
+            tracing::info!("first");
+            tracing::info!("second");
+        }
+        let row = pages.row("watch", "internal");
+        let path = format!("/debug/tracez?row={}&show=running", row["row"]);
+        let page = pages.html(&path);
+        let notes = texts(&page, "article p.d");
+        let count = |text: &str| notes.iter().filter(|note| *note == text).count();
+        // Each of the 20 has a twentieth of the 320 others that a page shows.
+        assert_eq!(texts(&page, "svg").len(), 20 * 17);
+        assert_eq!(count("83 more spans of the trace are not shown."), 20);
+        assert_eq!(texts(&page, "td.t").len(), 20 * (2 + 16));
+        assert_eq!(count("182 earlier lines of other spans are not shown."), 20);
+        // A trace of one span that is shown has more of the others.
+        let last = caller.with_span(tracer.start_with_context("last", &caller));
+        let row = pages.row("last", "internal");
+        let page = pages.html(&format!("/debug/tracez?row={}&show=running", row["row"]));
+        assert_eq!((texts(&page, "svg").len(), texts(&page, "td.t").len()), (65, 64));
+        drop((last, open));
     });
 }

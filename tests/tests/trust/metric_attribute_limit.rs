@@ -2,13 +2,16 @@
 
 use std::ops::Range;
 
+use integration_tests::client::{Kind, call as call_with};
 use integration_tests::counted::{CountingTelemetry, Series};
 use integration_tests::own_process::in_own_process_async;
 use integration_tests::rpc::{call_to_end, request};
 use integration_tests::scripted::ScriptedService;
-use integration_tests::server::serve_with;
-use otel_runtime::{RpcRequest, ServerLayer};
+use integration_tests::server::{serve, serve_with};
+use otel_runtime::{ClientLayer, RpcRequest, ServerLayer};
+use tonic::Request;
 use tonic::transport::{Channel, Server};
+use tower::Layer;
 
 use crate::ALLOCATED;
 
@@ -73,4 +76,41 @@ fn ten_thousand_tenants_have_101_series_for_a_method_and_code() {
         println!("in use before and after: {before}, {after}");
         assert!(after < before + 100_000, "{before}, {after}");
     });
+}
+
+/// A program may make a layer for each tenant, so that each of them meets one value.
+#[tokio::test]
+async fn layers_of_one_tenant_each_have_1000_series_together() {
+    for (limit, tenants) in [(100, 1000), (1050, 1050)] {
+        let counted = CountingTelemetry::with_series(20_000);
+        let server = serve(ScriptedService::default().routes()).await;
+        let channel = server.channel().await;
+        for _ in 0..2 {
+            for number in 0..1100 {
+                let layer = ClientLayer::new("shop.example")
+                    .instrumentation(counted.instrumentation.clone())
+                    .metric_attributes(["tenant", "zone"], |request| [tenant(request)[0], None])
+                    .metric_attribute_limit(limit);
+                let mut request = Request::new("");
+                let tenant = format!("tenant {number}").parse().unwrap();
+                request.metadata_mut().insert("x-tenant", tenant);
+                call_with(layer.layer(channel.clone()), Kind::Unary, request)
+                    .await
+                    .unwrap();
+            }
+        }
+        let found = counted.after(2200).await;
+        let durations = &found["rpc.client.call.duration"];
+        let others: Vec<_> = durations
+            .iter()
+            .filter(|(labels, _)| labels.contains("_OTHER"))
+            .collect();
+        assert_eq!(durations.len(), tenants + 1);
+        assert!(
+            matches!(others[..], [(labels, count)]
+            if labels.contains("_OTHER _OTHER") && *count == 2 * (1100 - i64::try_from(tenants).unwrap())),
+            "{others:?}"
+        );
+        assert_eq!(found["rpc.client.active_requests"].len(), tenants + 1);
+    }
 }

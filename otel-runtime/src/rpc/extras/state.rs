@@ -97,6 +97,9 @@ impl State {
     #[inline]
     fn clear(&mut self) {
         if self.is_configured {
+            if let Some(span) = self.tracing_span.take() {
+                guard::SUBSCRIBER.run(|| drop(span));
+            }
             *self = State::default();
             return;
         }

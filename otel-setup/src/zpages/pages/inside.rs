@@ -8,7 +8,6 @@ use crate::text::time;
 use crate::zpages::html::Html;
 use crate::zpages::log_line::LogLine;
 use crate::zpages::pages::document::duration;
-use crate::zpages::sample::Inside;
 
 pub(super) fn missing(html: &mut Html, count: u64, what: &'static str) {
     if count > 0 {
@@ -16,17 +15,19 @@ pub(super) fn missing(html: &mut Html, count: u64, what: &'static str) {
     }
 }
 
-pub(super) fn logs(html: &mut Html, inside: &Inside) {
-    if inside.logs.is_empty() && inside.missing_logs == 0 {
+/// Adds the log lines of a trace. Earlier ones are not kept, and others not shown.
+pub(super) fn logs(html: &mut Html, lines: &[LogLine], not_kept: u64, not_shown: u64) {
+    if lines.is_empty() && not_kept == 0 {
         return;
     }
     html.raw("<h3>Log lines</h3>\n");
-    missing(html, inside.missing_logs, " earlier lines are not kept.");
+    missing(html, not_kept, " earlier lines are not kept.");
+    missing(html, not_shown, " earlier lines of other spans are not shown.");
     html.raw("<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Log lines\"><table>\n");
     html.raw("<caption>Log lines of the trace, the oldest first</caption>\n<thead><tr>");
     html.raw("<th scope=\"col\" class=\"l\">Time<th scope=\"col\" class=\"l\">Level");
     html.raw("<th scope=\"col\" class=\"l\">Source<th scope=\"col\" class=\"l\">Message</thead>\n<tbody>\n");
-    for line in &inside.logs {
+    for line in lines {
         log(html, line);
     }
     html.raw("</tbody>\n</table></div>\n");

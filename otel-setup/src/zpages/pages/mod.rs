@@ -7,6 +7,7 @@ mod json;
 mod rpcz;
 mod samples;
 mod summary;
+mod traces;
 mod waterfall;
 
 #[cfg(test)]

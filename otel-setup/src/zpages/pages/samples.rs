@@ -1,10 +1,8 @@
 //! `/debug/tracez?row=…&show=…`: the running spans of a name, or samples of those that ended.
 
-use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::SystemTime;
 
-use opentelemetry::trace::{Status, TraceId};
+use opentelemetry::trace::Status;
 use opentelemetry_sdk::trace::SpanData;
 
 use crate::console;
@@ -15,6 +13,7 @@ use crate::zpages::pages::call_so_far::CallSoFar;
 use crate::zpages::pages::document::{Frame, duration, end};
 use crate::zpages::pages::inside::{attributes, events, links, logs, missing};
 use crate::zpages::pages::summary;
+use crate::zpages::pages::traces::Traces;
 use crate::zpages::pages::waterfall::{Bar, waterfall};
 use crate::zpages::query::Query;
 use crate::zpages::registry::Registry;
@@ -24,8 +23,6 @@ use crate::zpages::sample::{Inside, Sample};
 
 /// The number of running spans on a page, the oldest ones.
 const MAX_RUNNING: usize = 20;
-/// The number of spans of a waterfall.
-const MAX_BARS: usize = 64;
 
 /// The spans of a row that a page shows.
 pub(super) enum Selection {
@@ -104,46 +101,6 @@ pub(super) fn select(registry: &Registry, row: &'static Row, selection: &Selecti
     }
 }
 
-/// All spans that are known, to complete traces with.
-struct Known {
-    running: Vec<Running>,
-    samples: Vec<Arc<Sample>>,
-}
-
-impl Known {
-    fn new(registry: &Registry) -> Self {
-        let rows = registry.rows.all();
-        Known {
-            running: registry.running(),
-            samples: rows.iter().flat_map(|row| row.all_samples()).collect(),
-        }
-    }
-
-    /// Returns the spans of a trace that are known, with whether they run, and adds their log lines
-    /// to those of the span that is shown.
-    fn complete(&self, trace: TraceId, inside: &mut Inside) -> Vec<(SpanData, bool)> {
-        let mut spans = Vec::new();
-        let is_of = |span: &SpanData| span.span_context.trace_id() == trace;
-        let running = self.running.iter();
-        for running in running.filter(|running| running.trace_id() == trace) {
-            spans.extend(running.span().map(|span| (span, true)));
-            let (ended, other) = running.inside();
-            spans.extend(ended.into_iter().map(|span| (span, false)));
-            inside.logs.extend(other.logs);
-        }
-        for sample in self.samples.iter().filter(|sample| sample.span().is_some_and(is_of)) {
-            spans.extend(sample.spans.iter().map(|span| (span.clone(), false)));
-            inside.logs.extend(sample.inside.logs.iter().cloned());
-        }
-        // Samples of one trace have lines in common.
-        inside.logs.sort_by(|a, b| (a.time, &a.text).cmp(&(b.time, &b.text)));
-        inside
-            .logs
-            .dedup_by(|a, b| (a.time, a.span_id, &a.text) == (b.time, b.span_id, &b.text));
-        spans
-    }
-}
-
 /// Returns the page, or `None` if there is no such row or code.
 pub(in crate::zpages) fn samples(registry: &Registry, query: &Query) -> Option<String> {
     let id = query.row?;
@@ -185,14 +142,14 @@ pub(in crate::zpages) fn samples(registry: &Registry, query: &Query) -> Option<S
     }
     html.raw("</p>\n");
     let now = SystemTime::now();
-    let known = Known::new(registry);
+    let traces = Traces::new(registry, shown.len());
     for (index, shown) in shown.iter().enumerate() {
-        article(&mut html, &known, shown, index + 1, now);
+        article(&mut html, &traces, shown, index + 1, now);
     }
     Some(end(html))
 }
 
-fn article(html: &mut Html, known: &Known, shown: &Shown, number: usize, now: SystemTime) {
+fn article(html: &mut Html, traces: &Traces, shown: &Shown, number: usize, now: SystemTime) {
     let Some(span) = shown.spans.first() else { return };
     let trace = span.span_context.trace_id();
     html.raw("<article>\n<h2>").show(number).raw(". ");
@@ -212,31 +169,25 @@ fn article(html: &mut Html, known: &Known, shown: &Shown, number: usize, now: Sy
     {
         html.raw("<p class=\"f m\">").text(description).raw("</p>\n");
     }
-    let mut inside = shown.inside.clone();
-    let others = known.complete(trace, &mut inside);
-    let bars = bars(shown, &others);
-    waterfall(html, &bars, span.span_context.span_id(), now);
-    missing(html, inside.missing_spans, " earlier spans inside are not kept.");
-    logs(html, &inside);
-    attributes(html, "Attributes", &span.attributes, span.dropped_attributes_count);
-    events(html, span);
-    links(html, span);
-    html.raw("</article>\n");
-}
-
-/// Returns the spans of a waterfall, each once.
-fn bars<'a>(shown: &'a Shown, others: &'a [(SpanData, bool)]) -> Vec<Bar<'a>> {
+    let rest = traces.rest(&shown.spans, &shown.inside.logs);
     let own = shown.spans.iter().enumerate().map(|(index, span)| Bar {
         span,
         is_running: shown.is_running && index == 0,
     });
-    let others = others.iter().map(|(span, is_running)| Bar {
+    let others = rest.spans.iter().map(|(span, is_running)| Bar {
         span,
         is_running: *is_running,
     });
-    let mut seen = HashSet::new();
-    own.chain(others)
-        .filter(|bar| seen.insert(bar.span.span_context.span_id()))
-        .take(MAX_BARS)
-        .collect()
+    let bars: Vec<Bar<'_>> = own.chain(others).collect();
+    waterfall(html, &bars, span.span_context.span_id(), now);
+    missing(html, shown.inside.missing_spans, " earlier spans inside are not kept.");
+    missing(html, rest.more_spans, " more spans of the trace are not shown.");
+    let mut lines = shown.inside.logs.clone();
+    lines.extend(rest.logs);
+    lines.sort_by(|a, b| (a.time, &a.text).cmp(&(b.time, &b.text)));
+    logs(html, &lines, shown.inside.missing_logs, rest.more_logs);
+    attributes(html, "Attributes", &span.attributes, span.dropped_attributes_count);
+    events(html, span);
+    links(html, span);
+    html.raw("</article>\n");
 }
