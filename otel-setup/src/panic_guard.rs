@@ -1,8 +1,8 @@
 //! Catches panics of the program's samplers, processors and views, which the SDK calls.
 //!
-//! They would unwind into whatever starts a span, logs an event or builds an instrument: a handler,
-//! whose RPC fails then, or a lock of `tracing-opentelemetry`, which is poisoned. Its span panics again as it
-//! is dropped, and that aborts the process.
+//! A panic would unwind into whatever starts a span, logs an event or builds an instrument: into a
+//! handler, whose RPC fails then, or through a lock of `tracing-opentelemetry`, which is poisoned.
+//! Its span panics again as it is dropped, and that aborts the process.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -50,7 +50,7 @@ impl Probe {
             return None;
         }
         let mut answer = Vec::new();
-        // What a server has said by then counts, even if it keeps the connection open.
+        // A server may keep the connection open: the answer so far counts.
         let _ = timeout(TIMEOUT, self.ask(&mut answer)).await;
         let spoken = classify(&answer)?;
         let is_tls = self.endpoint.scheme_str() == Some("https");
