@@ -176,8 +176,8 @@ impl<'f> Item<'f> {
 /// Returns the integer that a number such as `1e3` is.
 #[allow(clippy::cast_possible_truncation, reason = "it is in the range")]
 fn whole(number: f64) -> Option<i64> {
-    // Above, not each integer is a number.
-    const MAX: f64 = (1_i64 << f64::MANTISSA_DIGITS) as f64;
+    // 2^53. Above, not each integer is a number.
+    const MAX: f64 = 9_007_199_254_740_992.0;
     (number.fract() == 0.0 && number.abs() <= MAX).then_some(number as i64)
 }
 
