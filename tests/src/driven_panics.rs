@@ -18,7 +18,6 @@ use crate::panics::{panics, quiet};
 /// # Panics
 ///
 /// If there is no such part.
-#[must_use]
 pub fn configured(builder: Builder, part: &str) -> Builder {
     quiet();
     match part {
@@ -80,7 +79,7 @@ impl SpanProcessor for Panicking {
 
 impl LogProcessor for Panicking {
     fn emit(&self, _: &mut SdkLogRecord, _: &InstrumentationScope) {
-        panics()
+        panics::<()>();
     }
 
     fn force_flush(&self) -> OTelSdkResult {
