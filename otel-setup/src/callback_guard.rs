@@ -1,7 +1,10 @@
-//! A meter provider whose callbacks of observable instruments may panic.
+//! A meter provider whose callbacks of observable instruments may panic, and whose views may.
 //!
 //! In the SDK, a panic in a callback ends the thread that exports, and leaves a lock behind that
 //! no later collection can take. Here, it costs the values of that instrument in one collection.
+//!
+//! The SDK calls views where the program builds an instrument, such as in a handler. If one panics,
+//! that instrument measures nothing.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -10,11 +13,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use opentelemetry::InstrumentationScope;
 use opentelemetry::metrics::{
     AsyncInstrument, AsyncInstrumentBuilder, Callback, Counter, Gauge, Histogram, HistogramBuilder, InstrumentBuilder,
-    InstrumentProvider, Meter, MeterProvider, ObservableCounter, ObservableGauge, ObservableUpDownCounter,
-    UpDownCounter,
+    InstrumentProvider, Meter, MeterProvider, NoopMeterProvider, ObservableCounter, ObservableGauge,
+    ObservableUpDownCounter, UpDownCounter,
 };
 
-/// A provider of meters that catch panics in callbacks.
+use crate::panic_guard::VIEW;
+
+/// A provider of meters that catch panics in callbacks and views.
 #[derive(Debug)]
 pub(crate) struct CallbackGuard<P>(pub(crate) P);
 
@@ -44,7 +49,8 @@ macro_rules! describe {
 macro_rules! instruments {
     ($($method:ident $instrument:ty),*) => {
         $(fn $method(&self, builder: InstrumentBuilder<'_, $instrument>) -> $instrument {
-            describe!(self.0.$method(builder.name), builder).build()
+            let built = VIEW.run(|| describe!(self.0.$method(builder.name), builder).build());
+            built.unwrap_or_else(|| noop().$method("").build())
         })*
     };
 }
@@ -52,11 +58,14 @@ macro_rules! instruments {
 macro_rules! histograms {
     ($($method:ident $number:ty),*) => {
         $(fn $method(&self, builder: HistogramBuilder<'_, Histogram<$number>>) -> Histogram<$number> {
-            let mut histogram = describe!(self.0.$method(builder.name), builder);
-            if let Some(boundaries) = builder.boundaries {
-                histogram = histogram.with_boundaries(boundaries);
-            }
-            histogram.build()
+            let built = VIEW.run(|| {
+                let mut histogram = describe!(self.0.$method(builder.name), builder);
+                if let Some(boundaries) = builder.boundaries {
+                    histogram = histogram.with_boundaries(boundaries);
+                }
+                histogram.build()
+            });
+            built.unwrap_or_else(|| noop().$method("").build())
         })*
     };
 }
@@ -73,7 +82,7 @@ macro_rules! observables {
             for callback in builder.callbacks {
                 observable = observable.with_callback(guarded(name.to_string(), callback));
             }
-            observable.build()
+            VIEW.run(|| observable.build()).unwrap_or_else($instrument::new)
         })*
     };
 }
@@ -103,6 +112,12 @@ impl InstrumentProvider for GuardedMeter {
         i64_observable_gauge ObservableGauge i64,
         f64_observable_gauge ObservableGauge f64
     }
+}
+
+/// Returns a meter whose instruments measure nothing.
+#[cold]
+fn noop() -> Meter {
+    NoopMeterProvider::new().meter("")
 }
 
 /// Returns a callback whose panics are logged once.

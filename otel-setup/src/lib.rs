@@ -37,6 +37,7 @@ mod fork_check;
 #[cfg(all(any(test, fuzzing), feature = "otlp"))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod guarded_traces;
 #[cfg(any(feature = "prometheus", feature = "zpages"))]
 #[cfg_attr(not(feature = "prometheus"), allow(dead_code))]
 mod http_server;
@@ -52,6 +53,7 @@ mod metrics;
 mod muted;
 #[cfg(feature = "otlp")]
 mod otlp;
+mod panic_guard;
 #[cfg(any(feature = "console", feature = "otlp"))]
 mod processors;
 #[cfg(feature = "prometheus")]

@@ -12,6 +12,7 @@ pub mod collector;
 pub mod conventions;
 pub mod counted;
 pub mod coverage;
+pub mod driven_panics;
 pub mod faults;
 pub mod free_address;
 pub mod http;

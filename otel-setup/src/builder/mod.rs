@@ -15,6 +15,7 @@ use otel_runtime::propagation;
 #[cfg(feature = "console")]
 use crate::console::ConsolePipeline;
 use crate::exporter::Exporter;
+use crate::guarded_traces::GuardedSampler;
 #[cfg(feature = "otlp")]
 use crate::otlp::Protocol;
 use crate::subscriber::StdoutLogs;
@@ -205,9 +206,10 @@ impl Builder {
     }
 
     /// Sets the sampler. The default is `OTEL_TRACES_SAMPLER`, then `parentbased_always_on`,
-    /// which follows the decision of the parent and samples all root spans.
+    /// which follows the decision of the parent and samples all root spans. If it panics, the span
+    /// follows its parent's decision, and is not sampled without a parent.
     pub fn sampler(mut self, sampler: impl ShouldSample + 'static) -> Self {
-        self.sampler = Some(Box::new(sampler));
+        self.sampler = Some(Box::new(GuardedSampler(Box::new(sampler))));
         self
     }
 

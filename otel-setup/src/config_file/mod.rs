@@ -46,6 +46,7 @@ use self::section::{File, Item};
 use self::tracer_provider::Traces;
 use crate::env::{Env, EnvPairs};
 use crate::error::InitError;
+use crate::text::escape_control;
 
 /// The major version of the schema.
 const MAJOR: u32 = 1;
@@ -101,7 +102,8 @@ impl Config {
     }
 
     pub(crate) fn parse(name: &str, text: &str, lookup: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, InitError> {
-        let root = yaml::parse(text, lookup).map_err(|problem| InitError::new(format!("{name}: {problem}")))?;
+        let root = yaml::parse(text, lookup)
+            .map_err(|problem| InitError::new(escape_control(&format!("{name}: {problem}")).into_owned()))?;
         let file = File {
             name: name.to_owned(),
             warnings: RefCell::default(),

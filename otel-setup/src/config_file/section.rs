@@ -139,8 +139,10 @@ impl<'f> Item<'f> {
     }
 
     pub(super) fn integer(&self, range: &RangeInclusive<i64>) -> Result<i64, InitError> {
-        let Value::Int(value) = self.node.value else {
-            return Err(self.error("must be an integer"));
+        let value = match self.node.value {
+            Value::Int(value) => value,
+            Value::Float(value) => whole(value).ok_or_else(|| self.error("must be an integer"))?,
+            _ => return Err(self.error("must be an integer")),
         };
         if range.contains(&value) {
             Ok(value)
@@ -169,6 +171,14 @@ impl<'f> Item<'f> {
             self.error(format_args!("is {text:?}, but must be one of {}", names.join(", ")))
         })
     }
+}
+
+/// Returns the integer that a number such as `1e3` is.
+#[allow(clippy::cast_possible_truncation, reason = "it is in the range")]
+fn whole(number: f64) -> Option<i64> {
+    // 2^53. Above, not each integer is a number.
+    const MAX: f64 = 9_007_199_254_740_992.0;
+    (number.fract() == 0.0 && number.abs() <= MAX).then_some(number as i64)
 }
 
 impl<'f> Section<'f> {

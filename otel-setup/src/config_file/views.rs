@@ -9,6 +9,10 @@ use super::node::Value;
 use super::section::{Item, Section};
 use crate::error::InitError;
 
+/// The maximum number of series of an instrument, and of buckets of a series. The SDK takes the
+/// memory for all series at once, and reads a number of buckets above 2^31 as a negative one.
+const MAX_SIZE: u32 = 1 << 16;
+
 /// A view: the instruments that it selects, and the stream that they have.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct View {
@@ -139,8 +143,11 @@ fn select(view: &mut View, mut section: Section<'_>) -> Result<(), InitError> {
 fn describe(view: &mut View, mut section: Section<'_>) -> Result<(), InitError> {
     view.name = section.text("name")?.map(str::to_owned);
     view.description = section.text("description")?.map(str::to_owned);
-    let limit = section.integer("aggregation_cardinality_limit", 1)?;
-    view.cardinality_limit = limit.and_then(|limit| usize::try_from(limit).ok());
+    let limit = section.get("aggregation_cardinality_limit");
+    view.cardinality_limit = limit
+        .map(|item| size(&item, 1))
+        .transpose()?
+        .map(|limit| limit as usize);
     view.aggregation = section.get("aggregation").map(|item| aggregation(&item)).transpose()?;
     if let Some(item) = section.get("attribute_keys") {
         let mut keys = item.section()?;
@@ -180,13 +187,10 @@ fn aggregation(item: &Item<'_>) -> Result<Aggregation, InitError> {
                 .get("max_scale")
                 .map(|item| item.integer(&(-10..=20)))
                 .transpose()?;
-            let size = section
-                .get("max_size")
-                .map(|item| item.integer(&(2..=i64::from(u32::MAX))))
-                .transpose()?;
+            let max_size = section.get("max_size").map(|item| size(&item, 2)).transpose()?;
             Aggregation::Base2ExponentialHistogram {
                 max_scale: scale.and_then(|scale| i8::try_from(scale).ok()).unwrap_or(20),
-                max_size: size.and_then(|size| u32::try_from(size).ok()).unwrap_or(160),
+                max_size: max_size.unwrap_or(160),
                 record_min_max: record_min_max(&mut section)?,
             }
         }
@@ -199,6 +203,15 @@ fn aggregation(item: &Item<'_>) -> Result<Aggregation, InitError> {
     };
     section.finish()?;
     Ok(aggregation)
+}
+
+/// Reads the maximum number of series or of buckets.
+fn size(item: &Item<'_>, min: i64) -> Result<u32, InitError> {
+    let size = u32::try_from(item.integer(&(min..=i64::MAX))?).unwrap_or(u32::MAX);
+    if size > MAX_SIZE {
+        item.warn(format_args!("is greater than {MAX_SIZE}; using {MAX_SIZE}"));
+    }
+    Ok(size.min(MAX_SIZE))
 }
 
 fn record_min_max(section: &mut Section<'_>) -> Result<bool, InitError> {

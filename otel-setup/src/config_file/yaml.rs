@@ -70,7 +70,12 @@ impl TreeBuilder<'_> {
                     Some(_) => return Err("tags are not supported".to_owned()),
                 };
                 if self.expects_key() {
-                    return self.key(text.into_owned(), line);
+                    let text = text.into_owned();
+                    if anchor > 0 {
+                        let value = Value::Text(text.clone());
+                        self.anchors.push((anchor, Node { value, line }));
+                    }
+                    return self.key(text, line);
                 }
                 let text = substitute(&text, self.lookup)?;
                 let value = if is_text { Value::Text(text) } else { plain(text) };
@@ -81,6 +86,9 @@ impl TreeBuilder<'_> {
                 let node = node.map(|(_, node)| node.clone());
                 // A node is no alias of itself: its anchor is known at its end.
                 let node = node.ok_or("the alias is inside of its own anchor")?;
+                if let (true, Value::Text(text)) = (self.expects_key(), &node.value) {
+                    return self.key(text.clone(), line);
+                }
                 self.size += node.size();
                 self.close(Node { line, ..node }, 0)
             }
@@ -264,5 +272,17 @@ mod tests {
         };
         assert_eq!(entries[0].1.value, entries[1].1.value);
         assert_eq!(entries[1].1.line, 2);
+        // Keys may have anchors, and be aliases.
+        for text in ["&k key: *k", "other: &k key\n*k : key"] {
+            let Value::Map(entries) = parsed(text).map_err(|error| format!("{text}: {error}")).unwrap().value else {
+                panic!("{text}")
+            };
+            let (key, node) = entries.last().unwrap();
+            assert_eq!(
+                (key.as_str(), &node.value),
+                ("key", &Value::Text("key".to_owned())),
+                "{text}"
+            );
+        }
     }
 }

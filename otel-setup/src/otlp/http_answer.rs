@@ -2,11 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::Response;
 use http::header::{self, HeaderValue};
+use http::{Response, Uri};
 
 use super::attempt::{AttemptError, Retry};
 use super::google_rpc;
+use super::user_info::redacted;
 use super::words::clean;
 use crate::export_failure::Cause;
 
@@ -19,12 +20,23 @@ pub(super) fn refused(head: &Response<()>, body: &[u8]) -> AttemptError {
     let status = (content_type(head) == PROTOBUF)
         .then(|| google_rpc::Status::parse(body))
         .flatten();
-    let words = match &status {
-        Some(status) => status.message.clone(),
-        None => text(body),
+    let words = match (&status, location(head)) {
+        (Some(status), _) => status.message.clone(),
+        (None, Some(location)) => format!("it redirects to {location}"),
+        (None, None) => text(body),
     };
     let delay = status.and_then(|status| status.retry_delay());
     AttemptError::from_http(head.status(), after.or(delay), &words)
+}
+
+/// Returns where a redirect leads to, without what may be secret.
+fn location(head: &Response<()>) -> Option<String> {
+    let location = head.headers().get(header::LOCATION)?.to_str().ok()?;
+    let location: Uri = location.parse().ok().filter(|_| head.status().is_redirection())?;
+    Some(match location.host() {
+        Some(_) => redacted(&location),
+        None => location.path().to_owned(),
+    })
 }
 
 /// Returns the error of a success that does not come from an OTLP receiver.

@@ -49,7 +49,10 @@ impl Probe {
         if !self.is_direct {
             return None;
         }
-        let spoken = timeout(TIMEOUT, self.spoken()).await.ok()??;
+        let mut answer = Vec::new();
+        // A server may keep the connection open: the answer so far counts.
+        let _ = timeout(TIMEOUT, self.ask(&mut answer)).await;
+        let spoken = classify(&answer)?;
         let is_tls = self.endpoint.scheme_str() == Some("https");
         let endpoint = &self.settings.endpoint;
         match (spoken, is_tls, self.protocol) {
@@ -69,7 +72,8 @@ impl Probe {
         }
     }
 
-    async fn spoken(&self) -> Option<Spoken> {
+    /// Greets the port, and reads the start of its answer.
+    async fn ask(&self, answer: &mut Vec<u8>) -> Option<()> {
         let address = (host(&self.endpoint)?, port(&self.endpoint));
         let mut stream = TcpStream::connect(address).await.ok()?;
         let greeting = match self.protocol {
@@ -77,7 +81,6 @@ impl Probe {
             Protocol::HttpProtobuf => HTTP_1,
         };
         stream.write_all(greeting).await.ok()?;
-        let mut answer = Vec::new();
         let mut buffer = [0; 1024];
         while let Ok(count @ 1..) = stream.read(&mut buffer).await {
             answer.extend_from_slice(&buffer[..count]);
@@ -86,7 +89,7 @@ impl Probe {
                 break;
             }
         }
-        classify(&answer)
+        Some(())
     }
 }
 

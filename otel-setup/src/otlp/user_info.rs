@@ -9,10 +9,12 @@ use http::{HeaderValue, Uri};
 use percent_encoding::percent_decode_str;
 
 /// Replaces user and password, which are secret, by `…`.
+///
+/// The URL may be invalid because the password has a `/`, `?` or `#`. So everything before the last
+/// `@` counts, even if that is part of a path.
 pub(super) fn without_user_info(url: &str) -> Cow<'_, str> {
     let start = url.find("://").map_or(0, |scheme| scheme + "://".len());
-    let length = url[start..].find(['/', '?', '#']).unwrap_or(url.len() - start);
-    match url[start..start + length].rfind('@') {
+    match url[start..].rfind('@') {
         Some(at) => format!("{}…{}", &url[..start], &url[start + at..]).into(),
         None => url.into(),
     }
@@ -52,6 +54,21 @@ pub(super) fn take_user_info(url: Uri) -> (Uri, Option<HeaderValue>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn secrets_of_invalid_urls_are_not_shown() {
+        for (url, shown) in [
+            ("http://c:port", "http://c:port"),
+            ("http://ada:secret@c:port", "http://…@c:port"),
+            ("ada:secret@c:port", "…@c:port"),
+            ("http://ada:se/cret@c:1", "http://…@c:1"),
+            ("http://ada:se?cret@c:1", "http://…@c:1"),
+            ("http://ada:se#cret@c:1", "http://…@c:1"),
+            ("http://ada:se@cret@c:port", "http://…@c:port"),
+        ] {
+            assert_eq!(without_user_info(url), shown, "{url}");
+        }
+    }
 
     #[test]
     fn user_and_password_become_a_header() {

@@ -22,7 +22,8 @@ pub(crate) fn listener(explicit: Option<SocketAddr>, env: &Env) -> Result<(TcpLi
         });
     }
     let host = env.text(HOST_VARIABLE);
-    let host = host.as_deref().unwrap_or("localhost");
+    let host = host.as_deref().map(str::trim).filter(|host| !host.is_empty());
+    let host = host.unwrap_or("localhost");
     // As in URLs, an IPv6 address may have brackets.
     let bare = host
         .strip_prefix('[')

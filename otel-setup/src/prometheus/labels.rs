@@ -80,9 +80,15 @@ impl<'a> Labels<'a> {
                 self.push(Cow::Borrowed(name), Cow::Borrowed(value));
             }
         }
+        let first = self.found.len();
         for attribute in scope.attributes() {
             let (start, length) = (self.names.len(), self.found.len());
             let key = format!("{SCOPE_PREFIX}{}", attribute.key);
+            // The last of several attributes with one key counts, as in the other exporters.
+            if let Some(earlier) = self.found[first..].iter_mut().find(|earlier| earlier.key == key) {
+                earlier.value = attribute.value.as_str();
+                continue;
+            }
             self.push(Cow::Owned(key), attribute.value.as_str());
             if named.iter().any(|(name, _)| self.names[start..] == **name) {
                 self.names.truncate(start);

@@ -13,6 +13,7 @@ use super::directives::Directives;
 use super::registered::{Registration, Witness};
 use super::spec_logger::SpecLoggerProvider;
 use super::stdout_logs::StdoutLogs;
+use crate::guarded_traces::GuardedTracer;
 
 /// The ingredients of the layers.
 #[derive(Debug)]
@@ -53,7 +54,7 @@ impl Layers {
         self.tracers.as_ref().map(|tracers| {
             let registration = Registration::default();
             tracing_opentelemetry::layer()
-                .with_tracer(tracers.tracer("tracing"))
+                .with_tracer(GuardedTracer(tracers.tracer("tracing")))
                 // Only the source location of the metadata becomes attributes.
                 .with_target(false)
                 .with_threads(false)

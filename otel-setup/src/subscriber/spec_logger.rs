@@ -15,6 +15,7 @@ use opentelemetry::{InstrumentationScope, Key, SpanId, TraceFlags, TraceId};
 use opentelemetry_sdk::logs::{SdkLogRecord, SdkLogger, SdkLoggerProvider};
 
 use super::event::is_log_crate_field;
+use crate::panic_guard::LOG_PROCESSOR;
 
 /// The SDK's logger provider, as the bridge gets it.
 pub(super) struct SpecLoggerProvider(pub(super) SdkLoggerProvider);
@@ -41,11 +42,12 @@ impl Logger for SpecLogger {
     }
 
     fn emit(&self, record: SpecRecord) {
-        self.0.emit(record.0);
+        LOG_PROCESSOR.run(|| self.0.emit(record.0));
     }
 
     fn event_enabled(&self, level: Severity, target: &str, name: Option<&str>) -> bool {
-        self.0.event_enabled(level, target, name)
+        let is_enabled = LOG_PROCESSOR.run(|| self.0.event_enabled(level, target, name));
+        is_enabled.unwrap_or(true)
     }
 }
 

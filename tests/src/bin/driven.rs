@@ -3,11 +3,12 @@
 //! Each command is a line, and is answered with a line that begins with `> `. The first argument
 //! selects the runtime: `bare` for none, `current_thread` or `multi_thread` for tokio's. The other
 //! arguments configure the builder: `endpoint=…`, `protocol=…`, `header=NAME:VALUE`,
-//! `traces=otlp`, `span_limit=…`.
+//! `traces=otlp`, `span_limit=…`, `panics=sampler`.
 //!
 //! | command | effect |
 //! |---|---|
 //! | `spans 3`, `logs 3`, `counters 3` | records this number of spans, log records, or counters with a data point each |
+//! | `entered 3` | enters this number of spans of `tracing` |
 //! | `open 3` | starts this number of spans, which never end |
 //! | `fat 3` | records this number of spans with 1 MiB each |
 //! | `huge` | records a span with 5 MiB |
@@ -24,6 +25,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use futures_executor::block_on;
+use integration_tests::driven_panics as panics;
 use integration_tests::kinds::unary_client::UnaryClient;
 use integration_tests::rpc::request;
 use integration_tests::scripted::ScriptedService;
@@ -74,6 +76,7 @@ fn drive(arguments: impl Iterator<Item = String>) {
         let begun = Instant::now();
         match what {
             "spans" => (0..number).for_each(|_| global::tracer("driven").start("made").end()),
+            "entered" => (0..number).for_each(|_| tracing::info_span!("entered").in_scope(|| ())),
             "open" => (0..number).for_each(|_| open.push(global::tracer("driven").start("open"))),
             "fat" => (0..number).for_each(|_| span_of(1 << 20)),
             "huge" => span_of(5 << 20),
@@ -196,6 +199,7 @@ fn configured(builder: Builder, argument: &str) -> Builder {
             let limit = limit.parse().unwrap();
             builder.configure_tracer_provider(move |provider| provider.with_max_attributes_per_span(limit))
         }
+        ("panics", part) => panics::configured(builder, part),
         ("endpoint", endpoint) => builder.otlp_endpoint(endpoint),
         ("traces", "otlp") => builder.trace_exporters([Exporter::Otlp]),
         ("protocol", "grpc") => builder.otlp_protocol(Protocol::Grpc),

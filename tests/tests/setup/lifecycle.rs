@@ -1,7 +1,7 @@
 //! Set-ups that end early, come twice, or meet a program that misbehaves.
 
 use std::process::{Command, Stdio};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use fork::Fork;
 use integration_tests::child::DrivenProcess;
@@ -61,6 +61,74 @@ fn panicking_callback_does_not_end_metrics() {
     let [line] = warnings(&log)[..] else { panic!("{log:#?}") };
     let expected = r#"ERROR otel_setup: a callback of the instrument "panicking" panicked, so its values are missing (logged once)"#;
     assert!(line.ends_with(expected), "{line}");
+}
+
+/// A view that panics costs the measurements of that instrument.
+#[test]
+fn panicking_view_costs_one_instrument() {
+    let collector = Collector::start();
+    let url = collector.url();
+    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*url)];
+    let (mut driven, _) = DrivenProcess::start(DRIVEN, &["bare", "panics=view"], variables);
+    driven.send("counters 3");
+    assert!(driven.send("shutdown 20000").starts_with("ok "));
+    let names: Vec<String> = collector.metrics().into_iter().map(|metric| metric.name).collect();
+    assert_eq!(names, ["made.1", "made.2"]);
+    drop(driven.end());
+}
+
+/// A sampler or processor that panics costs no log line, no span of `tracing`, and no thread. It is
+/// logged once.
+#[test]
+fn panicking_parts_of_the_program_end_nothing() {
+    for (part, spans, logged) in [
+        (
+            "sampler",
+            0,
+            "the sampler panicked, so spans follow their parent's decision",
+        ),
+        (
+            "on_start",
+            6,
+            "a span processor or the sampler panicked, so spans are lost or incomplete",
+        ),
+        (
+            "on_end",
+            6,
+            "a span processor or the sampler panicked, so spans are lost or incomplete",
+        ),
+        (
+            "log_processor",
+            6,
+            "a log processor panicked, so log records are lost or incomplete",
+        ),
+    ] {
+        println!("{part}");
+        let collector = Collector::start();
+        let url = collector.url();
+        let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*url)];
+        let panics = format!("panics={part}");
+        let (mut driven, _) = DrivenProcess::start(DRIVEN, &["multi_thread", &panics], variables);
+        driven.send("entered 3");
+        driven.send("logs 3");
+        // Another thread logs it.
+        let deadline = Instant::now() + TIMEOUT;
+        while warnings(&driven.log).is_empty() {
+            assert!(Instant::now() < deadline, "{:#?}", driven.log);
+            driven.send("counters 1");
+        }
+        driven.send("entered 3");
+        let answer = driven.send("shutdown 20000");
+        assert!(answer.starts_with("ok "), "{answer}");
+        let log = driven.end();
+        let [line] = warnings(&log)[..] else { panic!("{log:#?}") };
+        assert!(
+            line.ends_with(&format!("ERROR otel_setup: {logged} (logged once)")),
+            "{line}"
+        );
+        assert_eq!(collector.spans().len(), spans);
+        assert_eq!(collector.log_records().len(), 4, "three, and the one about the panic");
+    }
 }
 
 /// A program that has set telemetry up once is told that a second time has no effect.

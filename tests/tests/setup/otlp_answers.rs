@@ -87,6 +87,32 @@ fn refusals_have_the_receivers_words() {
     }
 }
 
+/// A redirect is not followed. The message says where it leads to, without what may be secret.
+#[test]
+fn redirects_are_refused() {
+    for (status, location, expected) in [
+        (
+            "307 Temporary Redirect",
+            "https://ada:secret@other:4318/v1/traces?key=secret",
+            "307 Temporary Redirect: it redirects to https://other:4318/v1/traces",
+        ),
+        (
+            "301 Moved Permanently",
+            "/login?key=secret",
+            "301 Moved Permanently: it redirects to /login",
+        ),
+        ("302 Found", "not a URL", "302 Found: moved"),
+    ] {
+        let status: &str = Box::leak(format!("{status}\r\nLocation: {location}").into_boxed_str());
+        let url = http_1_server(status, "moved");
+        let (flushed, _, _) = export(&url, "http/protobuf", "10000");
+        assert!(
+            flushed.ends_with(&format!("/v1/traces: refused: {expected}")),
+            "{flushed}"
+        );
+    }
+}
+
 /// Only the rejected part counts as lost.
 #[test]
 fn partial_success_is_counted() {
@@ -130,6 +156,23 @@ fn http_1_server(status: &'static str, body: &'static str) -> String {
             // A connection that is closed with unread bytes is reset, and the answer may be lost.
             let _ = stream.shutdown(Shutdown::Write);
             let _ = stream.read_to_end(&mut Vec::new());
+        }
+    });
+    url
+}
+
+/// Starts a server that speaks HTTP/1.1 only, and answers whatever it gets without closing the
+/// connection. Returns its URL.
+fn patient_http_1_server() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        let mut streams = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = write!(stream, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+            streams.push(stream);
         }
     });
     url
@@ -187,6 +230,7 @@ fn port_of_another_protocol() {
             "unreachable",
             use_http,
         ),
+        ("grpc", patient_http_1_server(), "unreachable", use_http),
         ("grpc", http_2_server(), "refused: UNIMPLEMENTED", not_grpc),
         ("http/protobuf", grpc.url(), "unreachable", use_grpc),
         ("grpc", tls.url(), "unreachable", use_https),

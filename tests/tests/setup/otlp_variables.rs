@@ -179,6 +179,20 @@ fn invalid_endpoint() {
     }
 }
 
+/// A character of the password that should be escaped makes the URL invalid. The message shows
+/// nothing of the password.
+#[test]
+fn password_of_an_invalid_endpoint() {
+    for separator in ["/", "?", "#"] {
+        let message = refused(&[(
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            &format!("http://ada:se{separator}cret@localhost:4317"),
+        )]);
+        let shown = "OTEL_EXPORTER_OTLP_ENDPOINT=\"http://…@localhost:4317\" ";
+        assert!(message.starts_with(shown), "{message}");
+    }
+}
+
 #[test]
 fn fragment_of_an_endpoint() {
     assert_eq!(

@@ -201,11 +201,13 @@ fn host_and_port_are_configurable() {
         .map(|(_, port)| port.strip_suffix("/metrics").unwrap().parse::<u16>().unwrap())
         .collect();
     assert!(ports.len() == 1 && ports[0] > 0, "{ended:?}");
-    let ended = run("[::1]", "0");
-    assert!(
-        ended.success && ended.stdout.contains("can scrape http://[::1]:"),
-        "{ended:?}"
-    );
+    for host in ["[::1]", " ::1 "] {
+        let ended = run(host, "0");
+        assert!(
+            ended.success && ended.stdout.contains("can scrape http://[::1]:"),
+            "{ended:?}"
+        );
+    }
     let ended = run("nowhere.invalid", "0");
     assert!(
         ended

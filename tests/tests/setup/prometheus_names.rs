@@ -93,6 +93,8 @@ fn scopes_are_labels() {
             .with_attributes([
                 KeyValue::new("name", "dropped"),
                 KeyValue::new("schema.url", "dropped"),
+                KeyValue::new("short-name", "early"),
+                KeyValue::new("other", 1),
                 KeyValue::new("short-name", "o"),
             ])
             .build();
@@ -100,7 +102,7 @@ fn scopes_are_labels() {
             .u64_counter("placed")
             .build()
             .add(2, &[]);
-        let expected = "placed_total{otel_scope_name=\"orders\",otel_scope_schema_url=\"https://example.com/1\",\
+        let expected = "placed_total{otel_scope_name=\"orders\",otel_scope_other=\"1\",otel_scope_schema_url=\"https://example.com/1\",\
                         otel_scope_short_name=\"o\",otel_scope_version=\"1.2\"} 2\n";
         let text = scrape.text("");
         assert!(text.contains(expected), "{text}");

@@ -142,6 +142,10 @@ fn faulty_files_are_errors_that_name_the_place() {
             "otel.yaml:2: distribution.otel_setup.zpage is not a known property; known are zpages",
         ),
         ("file_format: [", "otel.yaml: line "),
+        (
+            "file_format: \"${a\\e[31m\\u202e}\"",
+            "otel.yaml: line 1: has the invalid reference \"${a\\u{1b}[31m\\u{202e}}\"; write",
+        ),
     ] {
         let error = parse(text).err().unwrap_or_else(|| panic!("{text} is accepted"));
         assert!(error.starts_with(expected), "{error}");

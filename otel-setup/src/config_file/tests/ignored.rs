@@ -53,6 +53,20 @@ fn values_that_are_ignored_are_told() {
             "otel.yaml:2: meter_provider.views[0].stream.name is that of all instruments which the view selects",
         ),
         (
+            "meter_provider: {readers: [{periodic: {exporter: {console: }}}], views: [{selector: , \
+             stream: {aggregation_cardinality_limit: 9223372036854775807}}]}"
+                .to_owned(),
+            "otel.yaml:2: meter_provider.views[0].stream.aggregation_cardinality_limit is greater than 65536; \
+             using 65536",
+        ),
+        (
+            "meter_provider: {readers: [{periodic: {exporter: {console: }}}], views: [{selector: , \
+             stream: {aggregation: {base2_exponential_bucket_histogram: {max_size: 2147483648}}}}]}"
+                .to_owned(),
+            "otel.yaml:2: meter_provider.views[0].stream.aggregation.base2_exponential_bucket_histogram.max_size is \
+             greater than 65536; using 65536",
+        ),
+        (
             "meter_provider: {readers: [{pull: {exporter: {prometheus/development: {without_scope_info: true}}}}]}"
                 .to_owned(),
             "otel.yaml:2: meter_provider.readers[0].pull.exporter.prometheus/development.without_scope_info is not \

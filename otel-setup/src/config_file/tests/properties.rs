@@ -153,6 +153,24 @@ fn spans() {
     );
 }
 
+/// For the schema, a number without a fraction is an integer, however it is written.
+#[test]
+fn integers() {
+    let timeout = |number: &str| {
+        let config = parse(&format!(
+            "file_format: \"1.0\"\nlogger_provider: {{processors: [batch: {{exporter: {{otlp_grpc: {{timeout: {number}}}}}}}]}}"
+        ))?;
+        Ok(settings::timeout(Signal::Logs, &config.logs.as_ref().unwrap()[0].env).as_millis())
+    };
+    for (number, expected) in [("1000", 1000), ("1e3", 1000), ("1000.0", 1000), ("0x3e8", 1000)] {
+        assert_eq!(timeout(number), Ok(expected), "{number}");
+    }
+    let place = "otel.yaml:2: logger_provider.processors[0].batch.exporter.otlp_grpc.timeout";
+    for number in ["1.5", "1e30", ".inf", ".nan", "\"1000\""] {
+        assert_eq!(timeout(number), Err(format!("{place} must be an integer")), "{number}");
+    }
+}
+
 #[cfg(feature = "prometheus")]
 #[test]
 fn metrics() {

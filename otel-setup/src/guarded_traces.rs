@@ -1,0 +1,147 @@
+//! A sampler and a tracer around the program's samplers and span processors, which may panic.
+
+use std::borrow::Cow;
+use std::time::SystemTime;
+
+use opentelemetry::trace::{Link, Span, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, TraceId, Tracer};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::trace::{SamplingDecision, SamplingResult, SdkTracer, ShouldSample, Span as SdkSpan};
+
+use crate::panic_guard::{SAMPLER, SPAN_PROCESSOR};
+
+/// A sampler that follows the parent's decision if it has none of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct GuardedSampler(pub(crate) Box<dyn ShouldSample>);
+
+impl ShouldSample for GuardedSampler {
+    fn should_sample(
+        &self,
+        parent: Option<&Context>,
+        trace_id: TraceId,
+        name: &str,
+        kind: &SpanKind,
+        attributes: &[KeyValue],
+        links: &[Link],
+    ) -> SamplingResult {
+        let sampled = SAMPLER.run(|| self.0.should_sample(parent, trace_id, name, kind, attributes, links));
+        sampled.unwrap_or_else(|| as_parent(parent))
+    }
+}
+
+#[cold]
+fn as_parent(parent: Option<&Context>) -> SamplingResult {
+    let parent = parent.map(|parent| parent.span().span_context().clone());
+    let parent = parent.unwrap_or(SpanContext::NONE);
+    SamplingResult {
+        decision: if parent.is_sampled() {
+            SamplingDecision::RecordAndSample
+        } else {
+            SamplingDecision::Drop
+        },
+        attributes: Vec::new(),
+        trace_state: parent.trace_state().clone(),
+    }
+}
+
+/// The tracer of `tracing` spans.
+#[derive(Debug)]
+pub(crate) struct GuardedTracer(pub(crate) SdkTracer);
+
+impl Tracer for GuardedTracer {
+    type Span = GuardedSpan;
+
+    fn build_with_context(&self, builder: SpanBuilder, parent: &Context) -> GuardedSpan {
+        let span = SPAN_PROCESSOR.run(|| self.0.build_with_context(builder, parent));
+        span.map_or_else(
+            || GuardedSpan::Lost(parent.span().span_context().clone()),
+            GuardedSpan::Started,
+        )
+    }
+}
+
+/// A span whose end may panic.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "nearly all spans are started")]
+pub(crate) enum GuardedSpan {
+    Started(SdkSpan),
+    /// A span that could not be started stands for its parent, which its children get.
+    Lost(SpanContext),
+}
+
+impl GuardedSpan {
+    fn started(&mut self) -> Option<&mut SdkSpan> {
+        match self {
+            GuardedSpan::Started(span) => Some(span),
+            GuardedSpan::Lost(_) => None,
+        }
+    }
+}
+
+impl Span for GuardedSpan {
+    fn add_event_with_timestamp<T: Into<Cow<'static, str>>>(
+        &mut self,
+        name: T,
+        timestamp: SystemTime,
+        attributes: Vec<KeyValue>,
+    ) {
+        if let Some(span) = self.started() {
+            span.add_event_with_timestamp(name, timestamp, attributes);
+        }
+    }
+
+    fn span_context(&self) -> &SpanContext {
+        match self {
+            GuardedSpan::Started(span) => span.span_context(),
+            GuardedSpan::Lost(parent) => parent,
+        }
+    }
+
+    fn is_recording(&self) -> bool {
+        matches!(self, GuardedSpan::Started(span) if span.is_recording())
+    }
+
+    fn set_attribute(&mut self, attribute: KeyValue) {
+        if let Some(span) = self.started() {
+            span.set_attribute(attribute);
+        }
+    }
+
+    fn set_attributes(&mut self, attributes: impl IntoIterator<Item = KeyValue>) {
+        if let Some(span) = self.started() {
+            span.set_attributes(attributes);
+        }
+    }
+
+    fn set_status(&mut self, status: Status) {
+        if let Some(span) = self.started() {
+            span.set_status(status);
+        }
+    }
+
+    fn update_name<T: Into<Cow<'static, str>>>(&mut self, name: T) {
+        if let Some(span) = self.started() {
+            span.update_name(name);
+        }
+    }
+
+    fn add_link(&mut self, context: SpanContext, attributes: Vec<KeyValue>) {
+        if let Some(span) = self.started() {
+            span.add_link(context, attributes);
+        }
+    }
+
+    fn end_with_timestamp(&mut self, timestamp: SystemTime) {
+        if let Some(span) = self.started() {
+            SPAN_PROCESSOR.run(|| span.end_with_timestamp(timestamp));
+        }
+    }
+}
+
+impl Drop for GuardedSpan {
+    fn drop(&mut self) {
+        // The SDK would end it without a guard.
+        if self.is_recording() {
+            self.end();
+        }
+    }
+}

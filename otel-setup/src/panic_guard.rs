@@ -1,0 +1,56 @@
+//! Catches panics of the program's samplers, processors and views, which the SDK calls.
+//!
+//! A panic would unwind into whatever starts a span, logs an event or builds an instrument: into a
+//! handler, whose RPC fails then, or through a lock of `tracing-opentelemetry`, which is poisoned.
+//! Its span panics again as it is dropped, and that aborts the process.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+pub(crate) static SAMPLER: PanicGuard =
+    PanicGuard::new("the sampler panicked, so spans follow their parent's decision");
+pub(crate) static SPAN_PROCESSOR: PanicGuard =
+    PanicGuard::new("a span processor or the sampler panicked, so spans are lost or incomplete");
+pub(crate) static LOG_PROCESSOR: PanicGuard =
+    PanicGuard::new("a log processor panicked, so log records are lost or incomplete");
+pub(crate) static VIEW: PanicGuard = PanicGuard::new("a view panicked, so an instrument measures nothing");
+
+/// A guard around one kind of foreign code.
+#[derive(Debug)]
+pub(crate) struct PanicGuard {
+    effect: &'static str,
+    is_logged: AtomicBool,
+}
+
+impl PanicGuard {
+    const fn new(effect: &'static str) -> Self {
+        PanicGuard {
+            effect,
+            is_logged: AtomicBool::new(false),
+        }
+    }
+
+    /// Runs foreign code. A panic is `None`, and is logged once.
+    pub(crate) fn run<T>(&'static self, work: impl FnOnce() -> T) -> Option<T> {
+        match catch_unwind(AssertUnwindSafe(work)) {
+            Ok(value) => Some(value),
+            Err(panic) => {
+                // Dropping a payload may panic again.
+                std::mem::forget(panic);
+                self.log();
+                None
+            }
+        }
+    }
+
+    #[cold]
+    fn log(&'static self) {
+        if self.is_logged.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        // This thread may be inside of a subscriber, which takes no further event then.
+        let log = || tracing::error!(target: "otel_setup", "{} (logged once)", self.effect);
+        drop(thread::Builder::new().name("otel-log".to_owned()).spawn(log));
+    }
+}

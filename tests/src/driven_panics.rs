@@ -1,0 +1,92 @@
+//! Parts of the SDK that panic, for the program `driven`.
+
+use std::time::Duration;
+
+use opentelemetry::trace::{Link, SpanKind, TraceId};
+use opentelemetry::{Context, InstrumentationScope, KeyValue};
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord};
+use opentelemetry_sdk::metrics::{Instrument, Stream};
+use opentelemetry_sdk::trace::{SamplingResult, ShouldSample, Span, SpanData, SpanProcessor};
+use otel_setup::Builder;
+
+use crate::panics::{panics, quiet};
+
+/// Adds a part that panics: `sampler`, `on_start`, `on_end`, `log_processor`, or `view` for the
+/// instrument `made.0`.
+///
+/// # Panics
+///
+/// If there is no such part.
+pub fn configured(builder: Builder, part: &str) -> Builder {
+    quiet();
+    match part {
+        "sampler" => builder.sampler(Panicking::Sampler),
+        "on_start" => builder.configure_tracer_provider(|provider| provider.with_span_processor(Panicking::OnStart)),
+        "on_end" => builder.configure_tracer_provider(|provider| provider.with_span_processor(Panicking::OnEnd)),
+        "log_processor" => builder.configure_logger_provider(|provider| provider.with_log_processor(Panicking::Emit)),
+        "view" => builder.configure_meter_provider(|provider| {
+            provider.with_view(|instrument: &Instrument| (instrument.name() == "made.0").then(panics::<Stream>))
+        }),
+        other => panic!("{other}?"),
+    }
+}
+
+/// A part, named by the method that panics.
+#[derive(Clone, Debug)]
+enum Panicking {
+    Sampler,
+    OnStart,
+    OnEnd,
+    Emit,
+}
+
+impl ShouldSample for Panicking {
+    fn should_sample(
+        &self,
+        _: Option<&Context>,
+        _: TraceId,
+        _: &str,
+        _: &SpanKind,
+        _: &[KeyValue],
+        _: &[Link],
+    ) -> SamplingResult {
+        panics()
+    }
+}
+
+impl SpanProcessor for Panicking {
+    fn on_start(&self, _: &mut Span, _: &Context) {
+        if let Panicking::OnStart = self {
+            panics::<()>();
+        }
+    }
+
+    fn on_end(&self, _: SpanData) {
+        if let Panicking::OnEnd = self {
+            panics::<()>();
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+impl LogProcessor for Panicking {
+    fn emit(&self, _: &mut SdkLogRecord, _: &InstrumentationScope) {
+        panics::<()>();
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
