@@ -130,12 +130,17 @@ fn guarded<T: 'static>(name: String, callback: Callback<T>) -> impl Fn(&dyn Asyn
         // Dropping a payload may panic again.
         std::mem::forget(panic);
         if !is_logged.swap(true, Ordering::Relaxed) {
-            tracing::error!(
-                target: "otel_setup",
-                "a callback of the instrument {name:?} panicked, so its values are missing (logged once)"
-            );
+            log_panic(&name);
         }
     }
+}
+
+#[cold]
+fn log_panic(name: &str) {
+    tracing::error!(
+        target: "otel_setup",
+        "a callback of the instrument {name:?} panicked, so its values are missing (logged once)"
+    );
 }
 
 #[cfg(test)]

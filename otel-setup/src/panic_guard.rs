@@ -33,14 +33,17 @@ impl PanicGuard {
 
     /// Runs foreign code. A panic is `None`, and is logged once.
     pub(crate) fn run<T>(&'static self, work: impl FnOnce() -> T) -> Option<T> {
-        match catch_unwind(AssertUnwindSafe(work)) {
-            Ok(value) => Some(value),
-            Err(panic) => {
-                // Dropping a payload may panic again.
-                std::mem::forget(panic);
-                self.log();
-                None
-            }
+        let (mut work, mut value) = (Some(work), None);
+        self.catch(&mut || value = work.take().map(|work| work()));
+        value
+    }
+
+    /// Compiled once, not for each kind of work.
+    fn catch(&'static self, work: &mut dyn FnMut()) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(work)) {
+            // Dropping a payload may panic again.
+            std::mem::forget(panic);
+            self.log();
         }
     }
 
