@@ -24,7 +24,10 @@ pub fn send(address: SocketAddr, request: &str) -> (String, String) {
 #[must_use]
 pub fn send_with(address: SocketAddr, request: &str, headers: &str) -> (String, Vec<u8>) {
     // HTTP/1.0 has no chunked bodies, so the response needs no decoding.
-    exchange(address, &format!("{request} HTTP/1.0\r\nHost: {address}\r\n{headers}\r\n"))
+    exchange(
+        address,
+        &format!("{request} HTTP/1.0\r\nHost: {address}\r\n{headers}\r\n"),
+    )
 }
 
 /// Sends the bytes of a request, and returns the head and the body of the response.

@@ -103,8 +103,8 @@ fn pages_allow_no_script_no_frame_and_no_change() {
             assert!(head.contains("content-security-policy: default-src 'none'"), "{head}");
             assert_eq!(head.matches("x-content-type-options: nosniff").count(), 1, "{head}");
         }
-        // All of it is read. If bytes were left, the connection would be reset, and the answer might
-        // be lost.
+        // All of it is read. If bytes were left, the connection would be reset, and the answer
+        // might be lost.
         let mut endless = "GET /debug/tracez HTTP/1.0\r\nX-Long: ".to_owned();
         endless.extend(repeat_n('a', 32 * 1024 - endless.len()));
         let (head, _) = http::exchange(pages.address, &endless);
