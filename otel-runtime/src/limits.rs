@@ -14,7 +14,7 @@ pub(crate) const HEADER_VALUES: usize = 16;
 /// Maximum number of headers of one message that patterns capture, for each list of names.
 pub(crate) const PATTERN_HEADERS: usize = 32;
 
-/// Maximum sets of values of the user's own attributes on metrics, of all layers together.
+/// Maximum sets of values of the user's own attributes on metrics, of all layers with these keys.
 pub(crate) const ATTRIBUTE_SETS: usize = 1000;
 
 /// Maximum bytes of the name of a method, a server, or a header that a pattern captures, if it is

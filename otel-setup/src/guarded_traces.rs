@@ -3,9 +3,13 @@
 use std::borrow::Cow;
 use std::time::SystemTime;
 
-use opentelemetry::trace::{Link, Span, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, TraceId, Tracer};
+use opentelemetry::trace::{
+    Link, Span, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer,
+};
 use opentelemetry::{Context, KeyValue};
-use opentelemetry_sdk::trace::{SamplingDecision, SamplingResult, SdkTracer, ShouldSample, Span as SdkSpan};
+use opentelemetry_sdk::trace::{
+    IdGenerator, RandomIdGenerator, SamplingDecision, SamplingResult, SdkTracer, ShouldSample, Span as SdkSpan,
+};
 
 use crate::panic_guard::{SAMPLER, SPAN_PROCESSOR};
 
@@ -53,10 +57,22 @@ impl Tracer for GuardedTracer {
     fn build_with_context(&self, builder: SpanBuilder, parent: &Context) -> GuardedSpan {
         let span = SPAN_PROCESSOR.run(|| self.0.build_with_context(builder, parent));
         span.map_or_else(
-            || GuardedSpan::Lost(parent.span().span_context().clone()),
+            || GuardedSpan::Lost(lost(parent.span().span_context())),
             GuardedSpan::Started,
         )
     }
+}
+
+/// Returns the context of a span that could not be started. Without a parent, it begins a trace:
+/// the SDK takes the trace id from it for spans inside.
+#[cold]
+fn lost(parent: &SpanContext) -> SpanContext {
+    if parent.is_valid() {
+        return parent.clone();
+    }
+    let ids = RandomIdGenerator::default();
+    let (trace, span) = (ids.new_trace_id(), ids.new_span_id());
+    SpanContext::new(trace, span, TraceFlags::default(), false, TraceState::NONE)
 }
 
 /// A span whose end may panic.
@@ -64,7 +80,7 @@ impl Tracer for GuardedTracer {
 #[allow(clippy::large_enum_variant, reason = "nearly all spans are started")]
 pub(crate) enum GuardedSpan {
     Started(SdkSpan),
-    /// A span that could not be started stands for its parent, which its children get.
+    /// A span that could not be started. Spans inside get its parent, if it has one.
     Lost(SpanContext),
 }
 
@@ -142,6 +158,75 @@ impl Drop for GuardedSpan {
         // The SDK would end it without a guard.
         if self.is_recording() {
             self.end();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    use opentelemetry::trace::TracerProvider;
+    use opentelemetry_sdk::error::OTelSdkResult;
+    use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanData, SpanProcessor};
+
+    use super::*;
+
+    /// Panics when the first span starts.
+    #[derive(Debug, Default)]
+    struct PanicsOnce(AtomicBool);
+
+    impl SpanProcessor for PanicsOnce {
+        fn on_start(&self, _: &mut SdkSpan, _: &Context) {
+            assert!(self.0.swap(true, Ordering::Relaxed), "on purpose");
+        }
+
+        fn on_end(&self, _: SpanData) {}
+
+        fn force_flush(&self) -> OTelSdkResult {
+            Ok(())
+        }
+
+        fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+            Ok(())
+        }
+    }
+
+    fn remote(is_sampled: bool) -> SpanContext {
+        let flags = TraceFlags::default().with_sampled(is_sampled);
+        SpanContext::new(TraceId::from(1), 2.into(), flags, true, TraceState::NONE)
+    }
+
+    #[test]
+    fn spans_inside_a_lost_one_belong_to_a_trace() {
+        for (parent, sampler, is_recording) in [
+            (remote(true), Sampler::ParentBased(Box::new(Sampler::AlwaysOn)), true),
+            (remote(false), Sampler::ParentBased(Box::new(Sampler::AlwaysOn)), false),
+            (
+                SpanContext::NONE,
+                Sampler::ParentBased(Box::new(Sampler::AlwaysOn)),
+                false,
+            ),
+            (SpanContext::NONE, Sampler::AlwaysOn, true),
+        ] {
+            let case = format!("{parent:?} {sampler:?}");
+            let provider = SdkTracerProvider::builder()
+                .with_sampler(sampler)
+                .with_span_processor(PanicsOnce::default())
+                .build();
+            let tracer = GuardedTracer(provider.tracer("test"));
+            let outer = Context::new().with_remote_span_context(parent.clone());
+            let lost = tracer.start_with_context("lost", &outer);
+            assert!(!lost.is_recording(), "{case}");
+            let inner = tracer.start_with_context("inner", &outer.with_span(lost));
+            assert_eq!(inner.is_recording(), is_recording, "{case}");
+            let context = inner.span_context();
+            assert!(context.is_valid(), "{case}: {context:?}");
+            assert!(
+                !parent.is_valid() || context.trace_id() == parent.trace_id(),
+                "{case}: {context:?}"
+            );
         }
     }
 }

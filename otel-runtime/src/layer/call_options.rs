@@ -110,8 +110,9 @@ macro_rules! call_options {
             /// [the old names](crate::docs::emitted#beside-the-old-names) lack them.
             ///
             /// A program that makes ever new layers, such as one for each tenant, is bounded, too:
-            /// with one meter provider, all of them together distinguish 1,000 values, or those of
-            /// a larger limit.
+            /// with one [`Instrumentation`](crate::Instrumentation), such as the global one, all
+            /// layers with the same keys distinguish 1,000 values together, or those of a larger
+            /// limit.
             ///
             /// A key that these metrics have anyway, such as `rpc.method`, that is there twice, or
             /// that is empty, is ignored with a warning, and so are its values: they do not count

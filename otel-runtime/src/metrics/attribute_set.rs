@@ -1,7 +1,7 @@
 //! Values of the user's own attributes on metrics, with the time series that have them.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::Hasher;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -90,20 +90,24 @@ fn attributes(keys: &Keys, values: Values<'_>) -> Box<[KeyValue]> {
     recorded.collect()
 }
 
-/// The sets of all layers that have the same instruments.
+/// The sets of all layers that have the same instruments, by their keys.
 ///
 /// A program may make a layer for each channel. So those of one layer are bounded, and these, too.
+/// Layers with other keys do not count: their callers would take each other's place.
 #[derive(Default)]
-pub(crate) struct AllSets(Mutex<HashSet<Box<[KeyValue]>>>);
+pub(crate) struct AllSets(Mutex<HashMap<Keys, HashSet<Box<[KeyValue]>>>>);
 
 impl AllSets {
     /// Returns the attributes of a set. If there are too many sets, their values are `_OTHER`.
     #[cold]
     pub(crate) fn admit<'s>(&self, set: &'s AttributeSet) -> Cow<'s, [KeyValue]> {
         let others = attributes(&set.keys, &vec![Some(semconv::OTHER); set.keys.len()]);
-        let mut sets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_known = set.attributes.is_empty() || set.attributes == others || sets.contains(&set.attributes);
-        if !is_known {
+        if set.attributes.is_empty() || set.attributes == others {
+            return Cow::Borrowed(&set.attributes);
+        }
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let sets = all.entry(Arc::clone(&set.keys)).or_default();
+        if !sets.contains(&set.attributes) {
             if sets.len() >= set.limit.max(limits::ATTRIBUTE_SETS) {
                 return Cow::Owned(others.into_vec());
             }

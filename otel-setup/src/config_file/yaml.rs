@@ -69,17 +69,23 @@ impl TreeBuilder<'_> {
                     Some(tag) if tag.is_yaml_core_schema() && tag.suffix == "str" => true,
                     Some(_) => return Err("tags are not supported".to_owned()),
                 };
-                if self.expects_key() {
-                    let text = text.into_owned();
-                    if anchor > 0 {
-                        let value = Value::Text(text.clone());
-                        self.anchors.push((anchor, Node { value, line }));
-                    }
-                    return self.key(text, line);
+                let is_key = self.expects_key();
+                if is_key && anchor == 0 {
+                    return self.key(text.into_owned(), line);
                 }
-                let text = substitute(&text, self.lookup)?;
-                let value = if is_text { Value::Text(text) } else { plain(text) };
-                self.close(Node { value, line }, anchor)
+                let substituted = substitute(&text, self.lookup)?;
+                let value = if is_text {
+                    Value::Text(substituted)
+                } else {
+                    plain(substituted)
+                };
+                let node = Node { value, line };
+                if is_key {
+                    // The key is the text itself; an alias of it is a value.
+                    self.anchors.push((anchor, node));
+                    return self.key(text.into_owned(), line);
+                }
+                self.close(node, anchor)
             }
             Event::Alias(id) => {
                 let node = self.anchors.iter().find(|(anchor, _)| *anchor == id);
@@ -273,16 +279,19 @@ mod tests {
         assert_eq!(entries[0].1.value, entries[1].1.value);
         assert_eq!(entries[1].1.line, 2);
         // Keys may have anchors, and be aliases.
-        for text in ["&k key: *k", "other: &k key\n*k : key"] {
-            let Value::Map(entries) = parsed(text).map_err(|error| format!("{text}: {error}")).unwrap().value else {
+        for (text, key, value) in [
+            ("&k key: *k", "key", Value::Text("key".to_owned())),
+            ("other: &k key\n*k : key", "key", Value::Text("key".to_owned())),
+            ("&k 5: *k", "5", Value::Int(5)),
+            ("&k \"5\": *k", "5", Value::Text("5".to_owned())),
+            ("&k ${X}: *k", "${X}", Value::Text("text".to_owned())),
+        ] {
+            let node = parse(text, &|_| Some("text".into())).map_err(|error| format!("{text}: {error}"));
+            let Value::Map(entries) = node.unwrap().value else {
                 panic!("{text}")
             };
-            let (key, node) = entries.last().unwrap();
-            assert_eq!(
-                (key.as_str(), &node.value),
-                ("key", &Value::Text("key".to_owned())),
-                "{text}"
-            );
+            let (last, node) = entries.last().unwrap();
+            assert_eq!((last.as_str(), &node.value), (key, &value), "{text}");
         }
     }
 }

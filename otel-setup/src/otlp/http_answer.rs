@@ -33,10 +33,12 @@ pub(super) fn refused(head: &Response<()>, body: &[u8]) -> AttemptError {
 fn location(head: &Response<()>) -> Option<String> {
     let location = head.headers().get(header::LOCATION)?.to_str().ok()?;
     let location: Uri = location.parse().ok().filter(|_| head.status().is_redirection())?;
-    Some(match location.host() {
-        Some(_) => redacted(&location),
-        None => location.path().to_owned(),
-    })
+    match (location.scheme(), location.host()) {
+        (Some(_), Some(_)) => Some(redacted(&location)),
+        // Behind two slashes there are user and host.
+        (None, None) if !location.path().starts_with("//") => Some(location.path().to_owned()),
+        _ => None,
+    }
 }
 
 /// Returns the error of a success that does not come from an OTLP receiver.

@@ -3,7 +3,9 @@
 use std::any::Any;
 use std::cell::RefCell;
 use std::future::pending;
+use std::panic;
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
@@ -160,9 +162,16 @@ fn a_subscriber_that_panics_then_does_not_abort_the_process() {
     in_own_process_async(async {
         let lines = tracing_subscriber::fmt().with_span_events(FmtSpan::FULL).finish();
         tracing::subscriber::set_global_default(lines).unwrap();
+        static PANICS: AtomicUsize = AtomicUsize::new(0);
+        panic::set_hook(Box::new(|panic| {
+            eprintln!("{panic}");
+            PANICS.fetch_add(1, Ordering::Relaxed);
+        }));
         for (case, start) in LOGGING {
             let telemetry = TestTelemetry::global();
+            let before = PANICS.load(Ordering::Relaxed);
             assert!(thread::spawn(start).join().is_ok(), "{case}");
+            assert!(PANICS.load(Ordering::Relaxed) > before, "{case}: nothing panics");
             let span = telemetry.server_span("kinds.Unary/Call").await;
             span.assert_attribute("rpc.status_code", "CANCELLED");
             telemetry.assert_balanced().await;

@@ -102,6 +102,8 @@ fn redirects_are_refused() {
             "301 Moved Permanently: it redirects to /login",
         ),
         ("302 Found", "not a URL", "302 Found: moved"),
+        ("302 Found", "//ada:secret@other:4318/v1/traces", "302 Found: moved"),
+        ("302 Found", "login", "302 Found: moved"),
     ] {
         let status: &str = Box::leak(format!("{status}\r\nLocation: {location}").into_boxed_str());
         let url = http_1_server(status, "moved");

@@ -99,7 +99,20 @@ async fn layers_of_one_tenant_each_have_1000_series_together() {
                     .unwrap();
             }
         }
-        let found = counted.after(2200).await;
+        // Other keys have their own room.
+        let other = ClientLayer::new("shop.example")
+            .instrumentation(counted.instrumentation.clone())
+            .metric_attributes(["tier"], |_| [Some("gold")]);
+        call_with(other.layer(channel), Kind::Unary, Request::new(""))
+            .await
+            .unwrap();
+        let mut found = counted.after(2201).await;
+        for metric in ["rpc.client.call.duration", "rpc.client.active_requests"] {
+            let all = found.get_mut(metric).unwrap();
+            let count = all.len();
+            all.retain(|labels, _| !labels.contains("gold"));
+            assert_eq!(count - all.len(), 1, "{metric}");
+        }
         let durations = &found["rpc.client.call.duration"];
         let others: Vec<_> = durations
             .iter()
