@@ -63,8 +63,8 @@ impl Tracer for GuardedTracer {
     }
 }
 
-/// Returns the context of a span that could not be started. Without a parent, it begins a trace:
-/// the SDK takes the trace id from it for spans inside.
+/// Returns the context of a span that could not be started. Without a parent, it begins a trace,
+/// which those inside have in common. It is sampled: processors do not meet a span that is not.
 #[cold]
 fn lost(parent: &SpanContext) -> SpanContext {
     if parent.is_valid() {
@@ -72,7 +72,7 @@ fn lost(parent: &SpanContext) -> SpanContext {
     }
     let ids = RandomIdGenerator::default();
     let (trace, span) = (ids.new_trace_id(), ids.new_span_id());
-    SpanContext::new(trace, span, TraceFlags::default(), false, TraceState::NONE)
+    SpanContext::new(trace, span, TraceFlags::SAMPLED, false, TraceState::NONE)
 }
 
 /// A span whose end may panic.
@@ -199,16 +199,14 @@ mod tests {
     }
 
     #[test]
-    fn spans_inside_a_lost_one_belong_to_a_trace() {
+    fn spans_inside_a_lost_one_are_sampled_in_one_trace() {
+        let by_parent = || Sampler::ParentBased(Box::new(Sampler::AlwaysOn));
         for (parent, sampler, is_recording) in [
-            (remote(true), Sampler::ParentBased(Box::new(Sampler::AlwaysOn)), true),
-            (remote(false), Sampler::ParentBased(Box::new(Sampler::AlwaysOn)), false),
-            (
-                SpanContext::NONE,
-                Sampler::ParentBased(Box::new(Sampler::AlwaysOn)),
-                false,
-            ),
+            (remote(true), by_parent(), true),
+            (remote(false), Sampler::AlwaysOn, true),
+            (SpanContext::NONE, by_parent(), true),
             (SpanContext::NONE, Sampler::AlwaysOn, true),
+            (SpanContext::NONE, Sampler::AlwaysOff, false),
         ] {
             let case = format!("{parent:?} {sampler:?}");
             let provider = SdkTracerProvider::builder()
@@ -216,17 +214,21 @@ mod tests {
                 .with_span_processor(PanicsOnce::default())
                 .build();
             let tracer = GuardedTracer(provider.tracer("test"));
-            let outer = Context::new().with_remote_span_context(parent.clone());
+            let outer = Context::new();
+            let outer = if parent.is_valid() {
+                outer.with_remote_span_context(parent.clone())
+            } else {
+                outer
+            };
             let lost = tracer.start_with_context("lost", &outer);
             assert!(!lost.is_recording(), "{case}");
-            let inner = tracer.start_with_context("inner", &outer.with_span(lost));
-            assert_eq!(inner.is_recording(), is_recording, "{case}");
-            let context = inner.span_context();
-            assert!(context.is_valid(), "{case}: {context:?}");
-            assert!(
-                !parent.is_valid() || context.trace_id() == parent.trace_id(),
-                "{case}: {context:?}"
-            );
+            let outer = outer.with_span(lost);
+            let [first, second] = ["first", "second"].map(|name| tracer.start_with_context(name, &outer));
+            assert_eq!([&first, &second].map(Span::is_recording), [is_recording; 2], "{case}");
+            let traces = [&first, &second].map(|span| span.span_context().trace_id());
+            assert_eq!(traces[0], traces[1], "{case}");
+            assert_ne!(traces[0], TraceId::INVALID, "{case}");
+            assert!(!parent.is_valid() || traces[0] == parent.trace_id(), "{case}");
         }
     }
 }
