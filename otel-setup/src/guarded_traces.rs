@@ -225,10 +225,10 @@ mod tests {
             let outer = outer.with_span(lost);
             let [first, second] = ["first", "second"].map(|name| tracer.start_with_context(name, &outer));
             assert_eq!([&first, &second].map(Span::is_recording), [is_recording; 2], "{case}");
-            let traces = [&first, &second].map(|span| span.span_context().trace_id());
-            assert_eq!(traces[0], traces[1], "{case}");
-            assert_ne!(traces[0], TraceId::INVALID, "{case}");
-            assert!(!parent.is_valid() || traces[0] == parent.trace_id(), "{case}");
+            let ids = [&first, &second].map(|span| span.span_context().trace_id());
+            assert_eq!(ids[0], ids[1], "{case}");
+            assert_ne!(ids[0], TraceId::INVALID, "{case}");
+            assert!(!parent.is_valid() || ids[0] == parent.trace_id(), "{case}");
         }
     }
 }

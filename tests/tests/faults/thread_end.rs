@@ -159,10 +159,10 @@ const LOGGING: [(&str, fn()); 2] = [
 /// The buffer of a `fmt` layer is gone by then, so that a line panics.
 #[test]
 fn a_subscriber_that_panics_then_does_not_abort_the_process() {
+    static PANICS: AtomicUsize = AtomicUsize::new(0);
     in_own_process_async(async {
         let lines = tracing_subscriber::fmt().with_span_events(FmtSpan::FULL).finish();
         tracing::subscriber::set_global_default(lines).unwrap();
-        static PANICS: AtomicUsize = AtomicUsize::new(0);
         panic::set_hook(Box::new(|panic| {
             eprintln!("{panic}");
             PANICS.fetch_add(1, Ordering::Relaxed);
