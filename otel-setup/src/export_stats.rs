@@ -1,5 +1,6 @@
 //! Statistics of the exporters `otlp` and `console`: how much was recorded, delivered and lost.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -8,6 +9,7 @@ use tokio::sync::watch;
 
 use crate::export_failure::{Causes, ExportFailure};
 use crate::fork_check::{FORKED, ForkCheck};
+use crate::panic_guard::SUBSCRIBER;
 use crate::signal::Signal;
 
 /// The minimum time between two log lines about the end of an outage.
@@ -86,7 +88,7 @@ impl ExportStats {
         self.add_recorded(1);
         if self.fork_check.must_report(time) {
             let unit = self.signal.unit();
-            tracing::warn!(target: "otel_setup", "{unit} are lost: {FORKED} (logged once)");
+            warn(format_args!("{unit} are lost: {FORKED} (logged once)"));
         }
     }
 
@@ -112,7 +114,7 @@ impl ExportStats {
         self.log_loss(due);
         if let Some(lost) = outage {
             let (endpoint, unit) = (&self.endpoint, self.signal.unit());
-            tracing::warn!(target: "otel_setup", "{endpoint} is reachable again; {lost} {unit} were lost");
+            warn(format_args!("{endpoint} is reachable again; {lost} {unit} were lost"));
         }
     }
 
@@ -127,7 +129,7 @@ impl ExportStats {
         drop(counts);
         if outage.is_some() {
             let (endpoint, signal) = (&self.endpoint, self.signal);
-            tracing::warn!(target: "otel_setup", "{endpoint} is reachable again; {signal} are up to date");
+            warn(format_args!("{endpoint} is reachable again; {signal} are up to date"));
         }
     }
 
@@ -156,14 +158,16 @@ impl ExportStats {
     #[cfg_attr(not(feature = "otlp"), allow(dead_code))]
     pub(crate) fn log_warning(&self, words: &str) {
         let (endpoint, unit) = (&self.endpoint, self.signal.unit());
-        tracing::warn!(target: "otel_setup", "{endpoint} has accepted {unit} with a warning: {words} (logged once)");
+        warn(format_args!(
+            "{endpoint} has accepted {unit} with a warning: {words} (logged once)"
+        ));
     }
 
     fn log_loss(&self, due: Option<(u64, ExportFailure)>) {
         if let Some((count, failure)) = due {
             let items = format!("{count} {}", self.signal.unit());
             let sentence = failure.sentence(&items, &self.endpoint);
-            tracing::warn!(target: "otel_setup", "{sentence} (logged at most once a minute)");
+            warn(format_args!("{sentence} (logged at most once a minute)"));
         }
     }
 
@@ -283,4 +287,9 @@ impl Counts {
         self.outage = None;
         Some(lost)
     }
+}
+
+/// Logs a warning. If the subscriber panics, the thread that exports goes on.
+fn warn(message: fmt::Arguments<'_>) {
+    SUBSCRIBER.run(|| tracing::warn!(target: "otel_setup", "{message}"));
 }

@@ -1,4 +1,5 @@
-//! Catches panics of the program's samplers, processors and views, which the SDK calls.
+//! Catches panics of the program's samplers, processors and views, which the SDK calls, and of its
+//! subscriber.
 //!
 //! A panic would unwind into whatever starts a span, logs an event or builds an instrument: into a
 //! handler, whose RPC fails then, or through a lock of `tracing-opentelemetry`, which is poisoned.
@@ -14,6 +15,7 @@ pub(crate) static SPAN_PROCESSOR: PanicGuard =
     PanicGuard::new("a span processor or the sampler panicked, so spans are lost or incomplete");
 pub(crate) static LOG_PROCESSOR: PanicGuard =
     PanicGuard::new("a log processor panicked, so log records are lost or incomplete");
+pub(crate) static SUBSCRIBER: PanicGuard = PanicGuard::new("the subscriber panicked, so a warning is lost");
 pub(crate) static VIEW: PanicGuard = PanicGuard::new("a view panicked, so an instrument measures nothing");
 
 /// A guard around one kind of foreign code.

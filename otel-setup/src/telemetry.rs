@@ -10,6 +10,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::error::ShutdownError;
+use crate::panic_guard::SUBSCRIBER;
 use crate::providers::Providers;
 use crate::shutdown::run_blocking;
 use crate::subscriber::Layers;
@@ -91,7 +92,8 @@ impl Drop for Telemetry {
             return;
         }
         if let Err(error) = self.providers.shut_down(DROP_TIMEOUT) {
-            tracing::error!(target: "otel_setup", "{error}");
+            // A panic here would abort the process if it is unwinding.
+            SUBSCRIBER.run(|| tracing::error!(target: "otel_setup", "{error}"));
         }
     }
 }

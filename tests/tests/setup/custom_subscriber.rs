@@ -4,8 +4,10 @@
 
 use std::sync::{Arc, Mutex};
 
+use integration_tests::collector::{Behaviour, Collector};
 use integration_tests::logging_service::run_logging_service;
-use integration_tests::own_process::{in_own_process, in_own_process_with};
+use integration_tests::own_process::{block_on, in_own_process, in_own_process_with};
+use integration_tests::server::TIMEOUT;
 use opentelemetry::logs::AnyValue;
 use opentelemetry::trace::{Span, TraceContextExt, Tracer};
 use opentelemetry::{Context, global};
@@ -206,4 +208,37 @@ fn warnings_before_the_subscriber_go_to_stderr() {
         matches!(lines[..], [warning] if warning.starts_with("RUST_LOG=\"details=loud\" has an invalid directive")),
         "{lines:?}"
     );
+}
+
+/// A layer that panics at each warning of the set-up.
+struct Panicking;
+
+impl<S: Subscriber> Layer<S> for Panicking {
+    fn on_event(&self, event: &Event<'_>, _: LayerContext<'_, S>) {
+        assert!(event.metadata().target() != "otel_setup", "on purpose");
+    }
+}
+
+#[test]
+fn a_layer_that_panics_at_a_warning_does_not_end_the_exports() {
+    in_own_process(|| {
+        let collector = Collector::start();
+        collector.behave(Behaviour::Forbid);
+        let telemetry = otel_setup::builder()
+            .otlp_endpoint(collector.url())
+            .metric_exporters([])
+            .log_exporters([])
+            .without_subscriber()
+            .init()
+            .unwrap();
+        tracing_subscriber::registry().with(Panicking).init();
+        let record = |name| global::tracer("app").start(name).end();
+        record("refused");
+        let error = block_on(telemetry.flush(TIMEOUT)).unwrap_err();
+        assert!(error.to_string().contains("refused: PERMISSION_DENIED"), "{error}");
+        collector.behave(Behaviour::Accept);
+        record("accepted");
+        block_on(telemetry.flush(TIMEOUT)).unwrap();
+        assert_eq!(collector.spans().len(), 1);
+    });
 }
