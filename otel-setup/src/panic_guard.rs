@@ -3,7 +3,7 @@
 //!
 //! A panic would unwind into whatever starts a span, logs an event or builds an instrument: into a
 //! handler, whose RPC fails then, or through a lock of `tracing-opentelemetry`, which is poisoned.
-//! Its span panics again as it is dropped, and that aborts the process.
+//! As the span is dropped, that lock panics once more, and the process aborts.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
