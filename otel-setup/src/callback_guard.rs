@@ -6,7 +6,6 @@
 //! The SDK calls views where the program builds an instrument, such as in a handler. If one panics,
 //! that instrument measures nothing.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -17,7 +16,7 @@ use opentelemetry::metrics::{
     ObservableUpDownCounter, UpDownCounter,
 };
 
-use crate::panic_guard::VIEW;
+use crate::panic_guard::{SUBSCRIBER, VIEW, panics};
 
 /// A provider of meters that catch panics in callbacks and views.
 #[derive(Debug)]
@@ -124,13 +123,8 @@ fn noop() -> Meter {
 fn guarded<T: 'static>(name: String, callback: Callback<T>) -> impl Fn(&dyn AsyncInstrument<T>) + Send + Sync {
     let is_logged = AtomicBool::default();
     move |instrument| {
-        let Err(panic) = catch_unwind(AssertUnwindSafe(|| callback(instrument))) else {
-            return;
-        };
-        // Dropping a payload may panic again.
-        std::mem::forget(panic);
-        if !is_logged.swap(true, Ordering::Relaxed) {
-            log_panic(&name);
+        if panics(&mut || callback(instrument)) && !is_logged.swap(true, Ordering::Relaxed) {
+            SUBSCRIBER.run(|| log_panic(&name));
         }
     }
 }

@@ -36,17 +36,10 @@ impl PanicGuard {
     /// Runs foreign code. A panic is `None`, and is logged once.
     pub(crate) fn run<T>(&'static self, work: impl FnOnce() -> T) -> Option<T> {
         let (mut work, mut value) = (Some(work), None);
-        self.catch(&mut || value = work.take().map(|work| work()));
-        value
-    }
-
-    /// Compiled once, not for each kind of work.
-    fn catch(&'static self, work: &mut dyn FnMut()) {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(work)) {
-            // Dropping a payload may panic again.
-            std::mem::forget(panic);
+        if panics(&mut || value = work.take().map(|work| work())) {
             self.log();
         }
+        value
     }
 
     #[cold]
@@ -58,4 +51,11 @@ impl PanicGuard {
         let log = || tracing::error!(target: "otel_setup", "{} (logged once)", self.effect);
         drop(thread::Builder::new().name("otel-log".to_owned()).spawn(log));
     }
+}
+
+/// Runs foreign code, and returns whether it panics. Compiled once, not for each kind of work.
+pub(crate) fn panics(work: &mut dyn FnMut()) -> bool {
+    let caught = catch_unwind(AssertUnwindSafe(work));
+    // Dropping a payload may panic again.
+    caught.map_err(std::mem::forget).is_err()
 }

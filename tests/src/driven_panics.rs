@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use opentelemetry::trace::{Link, SpanKind, TraceId};
-use opentelemetry::{Context, InstrumentationScope, KeyValue};
+use opentelemetry::{Context, InstrumentationScope};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord};
 use opentelemetry_sdk::metrics::{Instrument, Stream};
-use opentelemetry_sdk::trace::{SamplingResult, ShouldSample, Span, SpanData, SpanProcessor};
+use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 use otel_setup::Builder;
 
-use crate::panics::{panics, quiet};
+use crate::panics::{PanickingSampler, panics, quiet};
 
 /// Adds a part that panics: `sampler`, `on_start`, `on_end`, `log_processor`, or `view` for the
 /// instrument `made.0`.
@@ -21,7 +20,7 @@ use crate::panics::{panics, quiet};
 pub fn configured(builder: Builder, part: &str) -> Builder {
     quiet();
     match part {
-        "sampler" => builder.sampler(Panicking::Sampler),
+        "sampler" => builder.sampler(PanickingSampler),
         "on_start" => builder.configure_tracer_provider(|provider| provider.with_span_processor(Panicking::OnStart)),
         "on_end" => builder.configure_tracer_provider(|provider| provider.with_span_processor(Panicking::OnEnd)),
         "log_processor" => builder.configure_logger_provider(|provider| provider.with_log_processor(Panicking::Emit)),
@@ -32,27 +31,12 @@ pub fn configured(builder: Builder, part: &str) -> Builder {
     }
 }
 
-/// A part, named by the method that panics.
+/// A processor, named by the method that panics.
 #[derive(Clone, Debug)]
 enum Panicking {
-    Sampler,
     OnStart,
     OnEnd,
     Emit,
-}
-
-impl ShouldSample for Panicking {
-    fn should_sample(
-        &self,
-        _: Option<&Context>,
-        _: TraceId,
-        _: &str,
-        _: &SpanKind,
-        _: &[KeyValue],
-        _: &[Link],
-    ) -> SamplingResult {
-        panics()
-    }
 }
 
 impl SpanProcessor for Panicking {

@@ -2,8 +2,9 @@
 
 use std::sync::Once;
 
-use opentelemetry::Context;
-use opentelemetry::trace::TraceContextExt;
+use opentelemetry::trace::{Link, SpanKind, TraceContextExt, TraceId};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::trace::{SamplingResult, ShouldSample};
 use otel_runtime::ServerLayer;
 use tonic::transport::Server;
 use tonic::{Code, Request};
@@ -27,6 +28,24 @@ pub const CALLS: u64 = 8;
 #[allow(clippy::must_use_candidate)]
 pub fn panics<T>() -> T {
     panic!("{ON_PURPOSE}")
+}
+
+/// A sampler that panics.
+#[derive(Clone, Debug)]
+pub struct PanickingSampler;
+
+impl ShouldSample for PanickingSampler {
+    fn should_sample(
+        &self,
+        _: Option<&Context>,
+        _: TraceId,
+        _: &str,
+        _: &SpanKind,
+        _: &[KeyValue],
+        _: &[Link],
+    ) -> SamplingResult {
+        panics()
+    }
 }
 
 /// Silences the output of intended panics, which would hide unintended ones.

@@ -10,21 +10,20 @@ use integration_tests::coverage::RPCS;
 use integration_tests::kinds::Message;
 use integration_tests::kinds::unary_server::{Unary, UnaryServer};
 use integration_tests::panics::{
-    CALLS, TRACE, assert_all_counted, assert_all_reply, panics, start, traced, with_layer,
+    CALLS, PanickingSampler, TRACE, assert_all_counted, assert_all_reply, panics, start, traced, with_layer,
 };
 use integration_tests::rpc::{call_to_end, request};
 use integration_tests::scripted::{Plain, ScriptedService};
 use integration_tests::server::{RunningServer, serve};
+use opentelemetry::Context;
 use opentelemetry::propagation::text_map_propagator::FieldIter;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
-use opentelemetry::trace::{Link, SpanKind, Status as SpanStatus, TraceContextExt, TraceId};
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::trace::{Status as SpanStatus, TraceContextExt, TraceId};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::{Instrument, SdkMeterProvider, Stream};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{
-    InMemorySpanExporter, SamplingResult, SdkTracerProvider, ShouldSample, SimpleSpanProcessor, Span, SpanData,
-    SpanProcessor,
+    InMemorySpanExporter, SdkTracerProvider, SimpleSpanProcessor, Span, SpanData, SpanProcessor,
 };
 use otel_runtime::{ClientLayer, Instrumentation, ServerLayer, propagation, traced_service};
 use tonic::service::Routes;
@@ -122,23 +121,6 @@ fn propagator_panics_in_manual_propagation() {
     ]));
 }
 
-#[derive(Clone, Debug)]
-struct NoSampler;
-
-impl ShouldSample for NoSampler {
-    fn should_sample(
-        &self,
-        _: Option<&Context>,
-        _: TraceId,
-        _: &str,
-        _: &SpanKind,
-        _: &[KeyValue],
-        _: &[Link],
-    ) -> SamplingResult {
-        panics()
-    }
-}
-
 /// A service that records the trace ID of its context.
 struct Seen(Instrumentation, integration_tests::telemetry::Shared<Vec<TraceId>>);
 
@@ -156,7 +138,7 @@ impl Unary for Seen {
 #[tokio::test]
 async fn sampler_panics() {
     let telemetry = start();
-    let tracers = SdkTracerProvider::builder().with_sampler(NoSampler).build();
+    let tracers = SdkTracerProvider::builder().with_sampler(PanickingSampler).build();
     let instrumentation = Instrumentation::builder().tracer_provider(&tracers).build();
     let seen = integration_tests::telemetry::Shared::default();
     let server = serve(Routes::new(UnaryServer::new(Seen(instrumentation, seen.clone())))).await;

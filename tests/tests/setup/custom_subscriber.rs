@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use integration_tests::collector::{Behaviour, Collector};
 use integration_tests::logging_service::run_logging_service;
 use integration_tests::own_process::{block_on, in_own_process, in_own_process_with};
+use integration_tests::panics::panics;
 use integration_tests::server::TIMEOUT;
 use opentelemetry::logs::AnyValue;
 use opentelemetry::trace::{Span, TraceContextExt, Tracer};
@@ -226,13 +227,16 @@ fn a_layer_that_panics_at_a_warning_does_not_end_the_exports() {
         collector.behave(Behaviour::Forbid);
         let telemetry = otel_setup::builder()
             .otlp_endpoint(collector.url())
-            .metric_exporters([])
             .log_exporters([])
             .without_subscriber()
             .init()
             .unwrap();
         tracing_subscriber::registry().with(Panicking).init();
         let record = |name| global::tracer("app").start(name).end();
+        let meter = global::meter("app");
+        let observable = meter.u64_observable_counter("observed");
+        let _observable = observable.with_callback(|_| panics()).build();
+        meter.u64_counter("counted").build().add(1, &[]);
         record("refused");
         let error = block_on(telemetry.flush(TIMEOUT)).unwrap_err();
         assert!(error.to_string().contains("refused: PERMISSION_DENIED"), "{error}");
@@ -240,5 +244,8 @@ fn a_layer_that_panics_at_a_warning_does_not_end_the_exports() {
         record("accepted");
         block_on(telemetry.flush(TIMEOUT)).unwrap();
         assert_eq!(collector.spans().len(), 1);
+        let metrics = collector.metrics();
+        let names: Vec<_> = metrics.iter().map(|metric| &*metric.name).collect();
+        assert_eq!(names, ["counted"]);
     });
 }
