@@ -111,9 +111,9 @@ impl<T> Queue<T> {
         Ok(())
     }
 
+    /// Sets the resource for the next round.
     pub(super) fn set_resource(&self, resource: &Resource) {
         self.state().resource = Some(resource.clone());
-        self.asked.notify_one();
     }
 
     /// Waits until everything that is in the queue now has been exported.
@@ -188,10 +188,7 @@ impl<T> Queue<T> {
 impl<T> State<T> {
     /// Returns whether the thread has something to do before the interval has passed.
     fn is_due(&self, max_batch_size: usize) -> bool {
-        self.length >= max_batch_size
-            || self.flushes_done < self.flushes_asked
-            || self.resource.is_some()
-            || self.is_closing
+        self.length >= max_batch_size || self.flushes_done < self.flushes_asked || self.is_closing
     }
 }
 
@@ -253,11 +250,14 @@ mod tests {
     fn the_last_round_has_what_came_before_it() {
         let queue = queue("3600000");
         queue.push(1).unwrap();
+        queue.set_resource(&Resource::builder_empty().build());
+        assert!(!queue.state().is_due(3), "a resource alone is no reason to export");
         assert!(queue.close());
         assert!(!queue.close(), "closed twice");
         queue.push(2).unwrap();
         let round = queue.next_round();
         assert_eq!((round.batches, round.is_last), (1, true));
+        assert!(round.resource.is_some());
         assert_eq!(queue.push(3), Err(Rejection::Closed));
         assert_eq!(queue.take_batch(), Some(vec![1, 2]));
         assert!(!queue.wait_until_done(Duration::ZERO));
