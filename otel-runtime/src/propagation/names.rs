@@ -68,8 +68,9 @@ pub fn from_env() -> CompositePropagator {
 ///
 /// `names` is a comma-separated list of `tracecontext` and `baggage`, with the Cargo feature
 /// `propagators` also of `b3`, `b3multi`, `jaeger`, `ottrace`, `gcp` and `grpc-trace-bin`, and with
-/// the Cargo feature `xray` of `xray`. Case, surrounding spaces and duplicates are ignored. The specification has these names, except for `gcp`, which
-/// Google's propagators have, and `grpc-trace-bin`, the name of the header.
+/// the Cargo feature `xray` of `xray`. Case, surrounding spaces and duplicates are ignored. The
+/// specification has these names, except for `gcp`, which Google's propagators have, and
+/// `grpc-trace-bin`, the name of the header.
 ///
 /// Propagators inject and extract in the order of the list. If several extract a span, the last one
 /// wins. `none` alone disables propagation. An empty list selects the default,

@@ -12,7 +12,8 @@ use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord};
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 
-use super::{BatchProcessor, LogItem};
+use super::processor::BatchProcessor;
+use super::worker::LogItem;
 use crate::env::Env;
 use crate::error::InitError;
 use crate::exporter::Exporter;
@@ -75,7 +76,7 @@ impl<T: Send + 'static> BatchProcessors<T> {
 
     fn set_resource(&self, resource: &Resource) {
         for processor in &self.0 {
-            processor.queue.set_resource(resource);
+            processor.take_resource(resource);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The bounded queue between the threads of the program and the thread that exports.
 //!
-//! Its memory is taken as it is needed. The batch processors of `opentelemetry_sdk` 0.33.1 have a
-//! `sync_channel`, for which std allocates all slots when it is made.
+//! A queue takes memory as it is needed. That of `opentelemetry_sdk` 0.33.1 is a `sync_channel`,
+//! for which std allocates all slots when it is made.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -49,7 +49,7 @@ pub(super) enum Rejection {
     Closed,
 }
 
-/// What the thread that exports has to do: everything that was recorded before.
+/// A task of the thread that exports: everything that was recorded before.
 #[derive(Debug)]
 pub(super) struct Round {
     pub(super) resource: Option<Resource>,
@@ -126,7 +126,7 @@ impl<T> Queue<T> {
         drop(self.done.wait_while(state, is_pending));
     }
 
-    /// Lets the thread export what is in the queue, and end. Returns whether this is the first time.
+    /// Lets the thread export what is in the queue, and end. Returns whether it is the first time.
     pub(super) fn close(&self) -> bool {
         let is_first = !std::mem::replace(&mut self.state().is_closing, true);
         self.asked.notify_one();
