@@ -154,7 +154,7 @@ impl Env {
     }
 
     /// Parses a number. An invalid one is `None`, with a warning that names the fallback.
-    pub(crate) fn number<N: FromStr>(&self, name: &str, fallback: impl Display) -> Option<N> {
+    pub(crate) fn number<N: FromStr>(&self, name: &str, fallback: &dyn Display) -> Option<N> {
         let text = self.text(name)?;
         let number = text.trim().parse().ok();
         if number.is_none() {
@@ -164,11 +164,11 @@ impl Env {
     }
 
     /// Parses a number above 0. An invalid one is `None`, with a warning that names the fallback.
-    pub(crate) fn positive<N>(&self, name: &str, fallback: impl Display) -> Option<N>
+    pub(crate) fn positive<N>(&self, name: &str, fallback: &dyn Display) -> Option<N>
     where
         N: FromStr + Default + PartialEq,
     {
-        let number = self.number(name, &fallback)?;
+        let number = self.number(name, fallback)?;
         if number == N::default() {
             self.warn(name, "0", format_args!("is not greater than 0; using {fallback}"));
             return None;
@@ -178,22 +178,27 @@ impl Env {
 
     /// Parses a number of milliseconds above 0. If it is unset or invalid, returns the default.
     pub(crate) fn positive_millis(&self, name: &str, default: Duration) -> Duration {
-        let millis = self.positive(name, default.as_millis());
+        let millis = self.positive(name, &default.as_millis());
         millis.map_or(default, Duration::from_millis)
     }
 
     /// Looks the value up among the known ones. An unknown one is `None`, with a warning that names
     /// the fallback.
     pub(crate) fn one_of<T: Copy>(&self, name: &str, known: &[(&str, T)], fallback: &str) -> Option<T> {
+        let place = self.place_of(name, &mut known.iter().map(|(word, _)| *word), fallback)?;
+        known.get(place).map(|(_, value)| *value)
+    }
+
+    /// Compiled once, not for each type of value.
+    fn place_of(&self, name: &str, known: &mut dyn Iterator<Item = &str>, fallback: &str) -> Option<usize> {
         let text = self.text(name)?;
-        let value = text.trim();
-        let found = known.iter().find(|(word, _)| word.eq_ignore_ascii_case(value));
-        if found.is_none() {
-            let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
+        let words: Vec<&str> = known.collect();
+        let place = words.iter().position(|word| word.eq_ignore_ascii_case(text.trim()));
+        if place.is_none() {
             let words = words.join(", ");
             self.warn(name, &text, format_args!("is not one of {words}; using {fallback}"));
         }
-        found.map(|(_, value)| *value)
+        place
     }
 
     /// Records a warning about a variable's value. It is logged once there is a subscriber.
@@ -266,8 +271,8 @@ mod tests {
     #[test]
     fn warnings_are_deduplicated() {
         let env = Env::from_vars([("SIZE", "big")]);
-        assert_eq!(env.positive::<usize>("SIZE", 5), None);
-        assert_eq!(env.positive::<usize>("SIZE", 5), None);
+        assert_eq!(env.positive::<usize>("SIZE", &5), None);
+        assert_eq!(env.positive::<usize>("SIZE", &5), None);
         assert_eq!(env.into_warnings(), [r#"SIZE="big" is not a valid number; using 5"#]);
     }
 

@@ -3,12 +3,14 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::panic::resume_unwind;
-use std::{io, thread};
 
 use opentelemetry::Context;
 use tokio::runtime::{self, Handle};
 use tokio::sync::mpsc;
+
+use crate::threads;
 
 /// A single-threaded tokio runtime for the exporters, separate from the program's.
 ///
@@ -27,10 +29,11 @@ impl ExportRuntime {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (alive, mut closed) = mpsc::channel(1);
-        thread::Builder::new().name("otel-export".to_owned()).spawn(move || {
+        let work = move || {
             let _suppressed = Context::enter_telemetry_suppressed_scope();
             runtime.block_on(closed.recv());
-        })?;
+        };
+        threads::spawn("otel-export", Box::new(work))?;
         Ok(ExportRuntime { handle, _alive: alive })
     }
 
@@ -60,6 +63,7 @@ impl fmt::Debug for ExportRuntime {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
     use std::time::Duration;
 
     use super::*;

@@ -68,6 +68,7 @@ mod temporality;
 pub mod testing;
 #[cfg_attr(not(feature = "console"), allow(dead_code))]
 mod text;
+mod threads;
 mod traces;
 #[cfg(any(feature = "console", feature = "otlp"))]
 mod unique_keys;

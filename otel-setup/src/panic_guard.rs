@@ -7,7 +7,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+
+use crate::threads;
 
 pub(crate) static SAMPLER: PanicGuard =
     PanicGuard::new("the sampler panicked, so spans follow their parent's decision");
@@ -56,7 +57,7 @@ impl PanicGuard {
         }
         // This thread may be inside of a subscriber, which takes no further event then.
         let log = || tracing::error!(target: "otel_setup", "{} (logged once)", self.effect);
-        drop(thread::Builder::new().name("otel-log".to_owned()).spawn(log));
+        drop(threads::spawn("otel-log", Box::new(log)));
     }
 }
 

@@ -38,7 +38,7 @@ pub(crate) fn from_env(env: &Env) -> Sampler {
 /// Returns the ratio of `OTEL_TRACES_SAMPLER_ARG`.
 pub(crate) fn ratio(env: &Env) -> f64 {
     const VARIABLE: &str = "OTEL_TRACES_SAMPLER_ARG";
-    let Some(ratio) = env.number::<f64>(VARIABLE, "1.0") else {
+    let Some(ratio) = env.number::<f64>(VARIABLE, &"1.0") else {
         return 1.0;
     };
     if (0.0..=1.0).contains(&ratio) {

@@ -3,7 +3,7 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::error::{Failure, ShutdownError};
 use crate::signal::Signal;
+use crate::threads;
 
 /// Runs blocking work on a new thread and waits for it without blocking the caller's runtime.
 pub(crate) async fn run_blocking(
@@ -28,9 +29,9 @@ pub(crate) async fn run_blocking(
     result.unwrap_or_else(|reason| Err(ShutdownError::for_all_signals(&reason)))
 }
 
-/// Starts a thread. A box, since each type of function would compile the code of threads anew.
+/// Starts a thread for a part of a shutdown, or of a flush.
 pub(crate) fn spawn(work: Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>> {
-    thread::Builder::new().name("otel-shutdown".to_owned()).spawn(work)
+    threads::spawn("otel-shutdown", work)
 }
 
 fn no_thread(error: &io::Error) -> String {

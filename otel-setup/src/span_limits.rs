@@ -7,7 +7,7 @@ use crate::env::Env;
 /// Returns the span limits. The SDK reads only some of these variables, and ignores invalid values
 /// silently.
 pub(crate) fn from_env(env: &Env) -> SpanLimits {
-    let limit = |variable, default: u32| env.number(variable, default).unwrap_or(default);
+    let limit = |variable, default: u32| env.number(variable, &default).unwrap_or(default);
     let default = SpanLimits::default();
     // The default of the specific limits.
     let attributes = limit("OTEL_ATTRIBUTE_COUNT_LIMIT", default.max_attributes_per_span);

@@ -39,7 +39,7 @@ impl BatchSettings {
         const SIZE: usize = 512;
         let interval = env.positive_millis(&format!("{prefix}_SCHEDULE_DELAY"), default_interval);
         let variable = format!("{prefix}_MAX_QUEUE_SIZE");
-        let mut max_queue_size = env.positive(&variable, QUEUE).unwrap_or(QUEUE);
+        let mut max_queue_size = env.positive(&variable, &QUEUE).unwrap_or(QUEUE);
         if max_queue_size > MAX_QUEUE {
             env.warn(
                 &variable,
@@ -51,7 +51,7 @@ impl BatchSettings {
         let variable = format!("{prefix}_MAX_EXPORT_BATCH_SIZE");
         // If it is unset, a small queue limits the default silently.
         let default = SIZE.min(max_queue_size);
-        let max_batch_size = env.positive(&variable, default).unwrap_or(default);
+        let max_batch_size = env.positive(&variable, &default).unwrap_or(default);
         if max_batch_size > max_queue_size {
             let problem = format_args!("is greater than {prefix}_MAX_QUEUE_SIZE; using {max_queue_size}");
             env.warn(&variable, &max_batch_size.to_string(), problem);

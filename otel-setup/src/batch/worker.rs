@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use futures_executor::block_on;
 use opentelemetry::{Context, InstrumentationScope};
@@ -12,6 +12,7 @@ use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
 use super::queue::Queue;
 use crate::panic_guard::EXPORTER;
+use crate::threads;
 
 /// A log record with the scope of its logger.
 pub(crate) type LogItem = (SdkLogRecord, InstrumentationScope);
@@ -60,9 +61,7 @@ pub(super) fn start<T: Send + 'static>(
     queue: Arc<Queue<T>>,
     mut exporter: Box<dyn BatchExporter<T>>,
 ) -> io::Result<JoinHandle<()>> {
-    // A box, since each type of function would compile the code of threads anew.
-    let work: Box<dyn FnOnce() + Send> = Box::new(move || run(&queue, &mut *exporter));
-    thread::Builder::new().name(name.to_owned()).spawn(work)
+    threads::spawn(name, Box::new(move || run(&queue, &mut *exporter)))
 }
 
 /// A panic of the exporter costs one batch.

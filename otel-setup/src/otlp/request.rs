@@ -49,7 +49,7 @@ impl Request {
     }
 }
 
-/// Spans, data points or log records, or a message that groups them.
+/// A list of spans, data points or log records, or a message that groups such lists.
 pub(super) trait Items: Sized {
     /// Returns the number of items.
     fn count(&self) -> usize;
@@ -68,6 +68,7 @@ pub(super) fn halves<T: Items>(mut message: T) -> Result<[T; 2], T> {
     Ok([message, second])
 }
 
+/// A list of groups.
 impl<T: Items> Items for Vec<T> {
     fn count(&self) -> usize {
         self.iter().map(Items::count).sum()
@@ -93,21 +94,21 @@ impl<T: Items> Items for Vec<T> {
     }
 }
 
-macro_rules! items {
+macro_rules! lists {
     ($($type:ident)*) => {
-        $(impl Items for $type {
+        $(impl Items for Vec<$type> {
             fn count(&self) -> usize {
-                1
+                self.len()
             }
 
-            fn split_off(&mut self, _: usize) -> Self {
-                unreachable!("a single item is not divided")
+            fn split_off(&mut self, kept: usize) -> Self {
+                Vec::split_off(self, kept)
             }
         })*
     };
 }
 
-items!(Span LogRecord NumberDataPoint HistogramDataPoint ExponentialHistogramDataPoint SummaryDataPoint);
+lists!(Span LogRecord NumberDataPoint HistogramDataPoint ExponentialHistogramDataPoint SummaryDataPoint);
 
 /// Implements `Items` for groups. The fields in braces are the same in both parts.
 macro_rules! groups {

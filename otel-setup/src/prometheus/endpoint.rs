@@ -29,7 +29,7 @@ pub(crate) fn listener(explicit: Option<SocketAddr>, env: &Env) -> Result<(TcpLi
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))
         .unwrap_or(host);
-    let port = env.number(PORT_VARIABLE, 9464).unwrap_or(9464);
+    let port = env.number(PORT_VARIABLE, &9464).unwrap_or(9464);
     let (setting, port_setting) = names(host, port, env);
     bind(&Address {
         host: bare,

@@ -70,7 +70,7 @@ impl Place {
 pub(super) fn memory_limit(options: &Options, env: &Env) -> usize {
     let limit = options
         .memory_limit
-        .or_else(|| env.number(LIMIT_VARIABLE, DEFAULT_LIMIT))
+        .or_else(|| env.number(LIMIT_VARIABLE, &DEFAULT_LIMIT))
         .unwrap_or(DEFAULT_LIMIT);
     limit.max(MIN_LIMIT)
 }
