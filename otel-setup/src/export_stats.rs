@@ -1,7 +1,7 @@
 //! Statistics of the exporters `otlp` and `console`: how much was recorded, delivered and lost.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -31,6 +31,8 @@ pub(crate) struct ExportStats {
     /// Log records that were made after the shutdown had begun.
     late: AtomicU64,
     counts: Mutex<Counts>,
+    /// Set while the counts are locked, and read without a lock for each item.
+    is_closed: AtomicBool,
     closed: Condvar,
     /// The end of the shutdown's timeout, if a shutdown has begun.
     deadline: watch::Sender<Option<Instant>>,
@@ -46,7 +48,6 @@ struct Counts {
     /// The number of losses since the receiver was last reachable, or `None` while it is.
     outage: Option<u64>,
     recovery_logged_at: Option<Instant>,
-    is_closed: bool,
 }
 
 /// The undelivered part of everything that was recorded.
@@ -66,6 +67,7 @@ impl ExportStats {
             recorded: AtomicU64::default(),
             late: AtomicU64::default(),
             counts: Mutex::default(),
+            is_closed: AtomicBool::default(),
             closed: Condvar::new(),
             deadline: watch::Sender::default(),
             fork_check: ForkCheck::default(),
@@ -188,14 +190,16 @@ impl ExportStats {
 
     /// Marks the exporter as closed: nothing is exported from now on.
     pub(crate) fn close(&self) {
-        self.counts().is_closed = true;
+        let counts = self.counts();
+        self.is_closed.store(true, Ordering::Release);
+        drop(counts);
         self.closed.notify_all();
     }
 
     /// Blocks until the exporter is closed, or until the deadline.
     pub(crate) fn wait_until_closed(&self, deadline: Instant) {
         let mut counts = self.counts();
-        while !counts.is_closed {
+        while !self.is_closed() {
             let remaining = deadline.saturating_duration_since(Instant::now());
             if remaining.is_zero() {
                 return;
@@ -206,7 +210,7 @@ impl ExportStats {
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.counts().is_closed
+        self.is_closed.load(Ordering::Acquire)
     }
 
     /// Returns the number of items in failed exports so far.
@@ -245,8 +249,8 @@ impl ExportStats {
         let forgiven = never_exported.min(late);
         (total, lost) = (total - forgiven, lost - forgiven);
         let never_exported = never_exported - forgiven;
-        if never_exported > 0 && counts.is_closed {
-            reasons.push(format!("{never_exported} were recorded after the shutdown"));
+        if never_exported > 0 && self.is_closed() {
+            reasons.push(format!("{never_exported} were recorded during the shutdown"));
         } else if never_exported > 0 {
             reasons.push(format!("{never_exported} were not exported within {timeout:?}"));
         }

@@ -2,6 +2,7 @@
 
 use std::process;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The reason why a forked process exports nothing.
@@ -37,6 +38,18 @@ impl ForkCheck {
         process::id() != self.process
     }
 
+    /// Locks a mutex, or returns `None` if this process was forked while another thread had it. It
+    /// would be locked for ever.
+    pub(crate) fn lock<'a, T>(&self, mutex: &'a Mutex<T>) -> Option<MutexGuard<'a, T>> {
+        match mutex.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
+            // A system call, only if threads meet.
+            Err(TryLockError::WouldBlock) if self.is_forked() => None,
+            Err(TryLockError::WouldBlock) => Some(mutex.lock().unwrap_or_else(PoisonError::into_inner)),
+        }
+    }
+
     /// Returns `true` once in a forked process, at the first item that is later than the last check
     /// by the interval.
     ///
@@ -49,5 +62,24 @@ impl ForkCheck {
         }
         self.checked_at.store(millis, Ordering::Relaxed);
         self.is_forked() && !self.is_reported.swap(true, Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fork_waits_for_no_lock() {
+        let own = ForkCheck::default();
+        let fork = ForkCheck {
+            process: process::id() + 1,
+            ..ForkCheck::default()
+        };
+        let mutex = Mutex::new(1);
+        let locked = own.lock(&mutex).expect("it is free");
+        assert!(fork.lock(&mutex).is_none(), "no thread of the fork can unlock it");
+        drop(locked);
+        assert_eq!(fork.lock(&mutex).as_deref(), Some(&1));
     }
 }

@@ -80,9 +80,9 @@ impl<T: Send + 'static> BatchProcessor<T> {
 }
 
 impl<T> BatchProcessor<T> {
-    /// Counts an item that finds the queue full.
+    /// Counts an item that finds the queue full. In a fork, nothing empties it.
     fn count_dropped(&self, pushed: Result<(), Rejection>) {
-        if pushed == Err(Rejection::Full) {
+        if pushed == Err(Rejection::Full) && !self.stats.is_forked() {
             let failure = ExportFailure::new(Cause::QueueFull, &*self.queue_size);
             self.stats.add_failed(1, failure);
         }
@@ -103,6 +103,9 @@ impl<T> BatchProcessor<T> {
     }
 
     pub(super) fn shut_down(&self, timeout: Duration) -> OTelSdkResult {
+        if self.stats.is_forked() {
+            return Err(OTelSdkError::InternalFailure(FORKED.to_owned()));
+        }
         if !self.queue.close() {
             return Err(OTelSdkError::AlreadyShutdown);
         }
@@ -121,7 +124,9 @@ impl<T> BatchProcessor<T> {
 /// The thread exports what is in the queue, and ends. Nobody waits for it.
 impl<T> Drop for BatchProcessor<T> {
     fn drop(&mut self) {
-        self.queue.close();
+        if !self.stats.is_forked() {
+            self.queue.close();
+        }
     }
 }
 

@@ -11,11 +11,13 @@ use std::time::{Duration, Instant};
 use opentelemetry_sdk::Resource;
 
 use super::settings::BatchSettings;
+use crate::fork_check::ForkCheck;
 
 /// A queue of items, which are grouped into batches as they come.
 pub(super) struct Queue<T> {
     settings: BatchSettings,
     state: Mutex<State<T>>,
+    fork_check: ForkCheck,
     /// Tells the thread that exports that there is something to do.
     asked: Condvar,
     /// Tells the program that a round has ended.
@@ -45,6 +47,7 @@ struct State<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rejection {
     Full,
+    /// The last round has begun, or the process is a fork.
     Closed,
 }
 
@@ -73,6 +76,7 @@ impl<T> Queue<T> {
                 is_closed: false,
                 is_done: false,
             }),
+            fork_check: ForkCheck::default(),
             asked: Condvar::new(),
             done: Condvar::new(),
         }
@@ -84,10 +88,8 @@ impl<T> Queue<T> {
             max_batch_size,
             ..
         } = self.settings;
-        let mut state = self.state();
-        if state.is_closed {
-            return Err(Rejection::Closed);
-        }
+        let state = self.fork_check.lock(&self.state).filter(|state| !state.is_closed);
+        let mut state = state.ok_or(Rejection::Closed)?;
         if state.length == max_queue_size {
             return Err(Rejection::Full);
         }

@@ -230,6 +230,27 @@ fn forked_process_reports_that_it_exports_nothing() {
     assert_eq!(output.stdout.matches(&error).count(), 2, "{}", output.stdout);
 }
 
+/// A fork has nobody to wait for as it drops what it has inherited.
+#[test]
+fn forked_process_ends_at_once() {
+    let output = in_own_process(|| {
+        let telemetry = otel_setup::builder()
+            .metric_exporters([])
+            .without_subscriber()
+            .init()
+            .unwrap();
+        let Fork::Parent(child) = fork::fork().unwrap() else {
+            let begun = Instant::now();
+            drop(telemetry);
+            println!("child: {}", begun.elapsed().as_secs());
+            std::process::exit(0);
+        };
+        fork::waitpid(child).unwrap();
+    });
+    let Some(output) = output else { return };
+    assert!(output.stdout.contains("child: 0\n"), "{}", output.stdout);
+}
+
 /// The exporter `console` reports what stdout does not take.
 #[test]
 fn full_stdout_is_an_error() {
