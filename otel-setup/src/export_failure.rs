@@ -28,6 +28,8 @@ pub(crate) enum Cause {
     QueueFull,
     /// The shutdown leaves no time, or is over.
     TooLate,
+    /// The exporter panicked.
+    Panicked,
 }
 
 /// The failure of an export, with the words of the receiver.
@@ -92,6 +94,7 @@ impl fmt::Display for ExportFailure {
             Cause::NotWritten => "not written",
             Cause::QueueFull => "found the queue full",
             Cause::TooLate => "too late for the shutdown",
+            Cause::Panicked => "lost in a panic of the exporter",
         })?;
         f.write_str(&self.reason())
     }

@@ -17,8 +17,6 @@ pub(crate) static SPAN_PROCESSOR: PanicGuard =
 pub(crate) static LOG_PROCESSOR: PanicGuard =
     PanicGuard::new("a log processor panicked, so log records are lost or incomplete");
 pub(crate) static SUBSCRIBER: PanicGuard = PanicGuard::new("the subscriber panicked, so a warning is lost");
-#[cfg(any(feature = "console", feature = "otlp"))]
-pub(crate) static EXPORTER: PanicGuard = PanicGuard::new("an exporter panicked, so a batch is lost");
 pub(crate) static VIEW: PanicGuard = PanicGuard::new("a view panicked, so an instrument measures nothing");
 
 /// A guard around one kind of foreign code.

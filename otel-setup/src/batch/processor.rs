@@ -67,7 +67,7 @@ impl<T: Send + 'static> BatchProcessor<T> {
         queue_size: String,
     ) -> Result<Self, InitError> {
         let queue = Arc::new(Queue::new(settings));
-        let started = worker::start(thread, Arc::clone(&queue), exporter);
+        let started = worker::start(thread, Arc::clone(&queue), exporter, Arc::clone(&stats));
         let thread = started
             .map_err(|error| InitError::new(format!("cannot start the thread {thread}: {error}")).with_source(error))?;
         Ok(BatchProcessor {
@@ -244,5 +244,33 @@ mod tests {
         assert_eq!(exporter.get_finished_spans().unwrap().len(), 2);
         let loss = stats.loss(Duration::ZERO).unwrap();
         assert_eq!(loss.lost, 2, "this exporter counts no deliveries");
+    }
+
+    #[derive(Debug)]
+    struct PanickingExporter;
+
+    impl SpanExporter for PanickingExporter {
+        async fn export(&self, _: Vec<SpanData>) -> OTelSdkResult {
+            panic!("of the test")
+        }
+
+        fn set_resource(&mut self, _: &Resource) {
+            panic!("of the test")
+        }
+    }
+
+    #[test]
+    fn a_panic_of_the_exporter_costs_one_batch_which_is_counted() {
+        let stats = Arc::new(ExportStats::new(Signal::Traces, "here".to_owned()));
+        let processor = BatchProcessor::spans(PanickingExporter, Arc::clone(&stats), &Env::from_vars([])).unwrap();
+        let provider = SdkTracerProvider::builder().with_span_processor(processor).build();
+        for _ in 0..2 {
+            provider.tracer("test").start("span").end();
+            provider.force_flush().unwrap();
+        }
+        provider.shutdown().unwrap();
+        let loss = stats.loss(Duration::ZERO).unwrap();
+        let expected = "2 of 2 spans were not delivered to here (2 lost in a panic of the exporter)";
+        assert_eq!(loss.message, expected);
     }
 }

@@ -11,7 +11,9 @@ use opentelemetry_sdk::logs::{LogBatch, LogExporter, SdkLogRecord};
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
 use super::queue::Queue;
-use crate::panic_guard::EXPORTER;
+use crate::export_failure::{Cause, ExportFailure};
+use crate::export_stats::ExportStats;
+use crate::panic_guard::panics;
 use crate::threads;
 
 /// A log record with the scope of its logger.
@@ -60,23 +62,27 @@ pub(super) fn start<T: Send + 'static>(
     name: &str,
     queue: Arc<Queue<T>>,
     mut exporter: Box<dyn BatchExporter<T>>,
+    stats: Arc<ExportStats>,
 ) -> io::Result<JoinHandle<()>> {
-    threads::spawn(name, Box::new(move || run(&queue, &mut *exporter)))
+    threads::spawn(name, Box::new(move || run(&queue, &mut *exporter, &stats)))
 }
 
 /// A panic of the exporter costs one batch.
-fn run<T>(queue: &Queue<T>, exporter: &mut dyn BatchExporter<T>) {
+fn run<T>(queue: &Queue<T>, exporter: &mut dyn BatchExporter<T>, stats: &ExportStats) {
     let _suppressed = Context::enter_telemetry_suppressed_scope();
     loop {
         let mut round = queue.next_round();
         if let Some(resource) = round.resource.take() {
-            exporter.set_resource(&resource);
+            panics(&mut || exporter.set_resource(&resource));
         }
         for batch in (0..round.batches).map_while(|_| queue.take_batch()) {
-            EXPORTER.run(|| exporter.export(batch));
+            let (count, mut batch) = (batch.len() as u64, Some(batch));
+            if panics(&mut || batch.take().into_iter().for_each(|batch| exporter.export(batch))) {
+                stats.add_failed(count, ExportFailure::new(Cause::Panicked, ""));
+            }
         }
         if round.is_last {
-            EXPORTER.run(|| exporter.shut_down());
+            panics(&mut || exporter.shut_down());
         }
         queue.end_round(&round);
         if round.is_last {
