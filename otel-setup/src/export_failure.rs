@@ -1,7 +1,7 @@
 //! The reasons why telemetry was not delivered.
 
-use std::fmt;
 use std::time::{Duration, Instant};
+use std::{fmt, iter};
 
 /// The time between two log lines about losses with the same cause.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
@@ -101,7 +101,7 @@ impl fmt::Display for ExportFailure {
 }
 
 /// The losses with one cause.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct CauseCount {
     /// The latest failure.
     failure: ExportFailure,
@@ -112,12 +112,12 @@ struct CauseCount {
 }
 
 /// Losses by cause. Each cause is logged at most once a minute.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Causes(Vec<CauseCount>);
 
 impl Causes {
     /// Counts a loss. If it is to be logged now, returns the number of items and the failure.
-    pub(crate) fn add(&mut self, count: u64, failure: &ExportFailure, now: Instant) -> Option<(u64, ExportFailure)> {
+    pub(crate) fn add(&mut self, count: u64, failure: ExportFailure, now: Instant) -> Option<(u64, ExportFailure)> {
         let is_same = |other: &CauseCount| other.failure.cause == failure.cause && other.failure.code == failure.code;
         let is_full = self.0.len() >= MAX_CAUSES;
         let known = self.0.iter().position(is_same).or(is_full.then_some(MAX_CAUSES - 1));
@@ -128,10 +128,10 @@ impl Causes {
                 unlogged: 0,
                 logged_at: now,
             });
-            return Some((count, failure.clone()));
+            return Some((count, failure));
         };
         let known = &mut self.0[known];
-        known.failure = failure.clone();
+        known.failure = failure;
         known.lost += count;
         known.unlogged += count;
         known.log(now)
@@ -147,6 +147,27 @@ impl Causes {
         for cause in &mut self.0 {
             (cause.lost, cause.unlogged) = (0, 0);
         }
+    }
+
+    /// Returns the number of items that were lost since an earlier state of this list, and a
+    /// sentence about them, or `None` if there are none.
+    pub(crate) fn since(&self, earlier: &Causes, unit: &str, endpoint: &str) -> Option<(u64, String)> {
+        let earlier = earlier.0.iter().map(|cause| cause.lost).chain(iter::repeat(0));
+        let losses = self.0.iter().zip(earlier);
+        let losses = losses.map(|(cause, earlier)| (cause.lost.saturating_sub(earlier), &cause.failure));
+        let losses: Vec<_> = losses.filter(|(lost, _)| *lost > 0).collect();
+        let lost = losses.iter().map(|(lost, _)| lost).sum();
+        let items = format!("{lost} {unit}");
+        let sentence = match losses[..] {
+            [] => return None,
+            [(_, failure)] => failure.sentence(&items, endpoint),
+            _ => {
+                let reasons = losses.iter().map(|(lost, failure)| format!("{lost} {failure}"));
+                let reasons = reasons.collect::<Vec<_>>().join("; ");
+                format!("{items} were not delivered to {endpoint} ({reasons})")
+            }
+        };
+        Some((lost, sentence))
     }
 
     /// Returns the numbers of lost items with their causes.
@@ -184,7 +205,7 @@ mod tests {
         let mut causes = Causes::default();
         let start = Instant::now();
         let mut add = |seconds, count, code| {
-            let logged = causes.add(count, &refused(code), start + Duration::from_secs(seconds));
+            let logged = causes.add(count, refused(code), start + Duration::from_secs(seconds));
             logged.map(|(count, failure)| format!("{count} {failure}"))
         };
         assert_eq!(add(0, 5, "401").as_deref(), Some("5 refused: 401: by the test"));
@@ -204,7 +225,7 @@ mod tests {
     fn many_causes_need_little_memory() {
         let mut causes = Causes::default();
         for code in 0..1000 {
-            causes.add(1, &refused(&code.to_string()), Instant::now());
+            causes.add(1, refused(&code.to_string()), Instant::now());
         }
         assert_eq!(causes.losses().count(), MAX_CAUSES);
         assert_eq!(causes.losses().map(|(lost, _)| lost).sum::<u64>(), 1000);

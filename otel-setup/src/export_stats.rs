@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch;
 
-use crate::export_failure::{Causes, ExportFailure};
+use crate::export_failure::{Cause, Causes, ExportFailure};
 use crate::fork_check::{FORKED, ForkCheck};
 use crate::panic_guard::SUBSCRIBER;
 use crate::signal::Signal;
@@ -42,8 +42,6 @@ pub(crate) struct ExportStats {
 #[derive(Debug, Default)]
 struct Counts {
     delivered: u64,
-    failed: u64,
-    last_failure: Option<ExportFailure>,
     causes: Causes,
     /// The number of losses since the receiver was last reachable, or `None` while it is.
     outage: Option<u64>,
@@ -124,8 +122,6 @@ impl ExportStats {
     pub(crate) fn set_all_delivered(&self) {
         let mut counts = self.counts();
         counts.delivered = self.recorded.load(Ordering::Relaxed);
-        counts.failed = 0;
-        counts.last_failure = None;
         counts.causes.forget();
         let outage = counts.end_outage();
         drop(counts);
@@ -138,12 +134,13 @@ impl ExportStats {
     /// Counts telemetry that was lost, and logs the reason at most once a minute.
     pub(crate) fn add_failed(&self, count: u64, failure: ExportFailure) {
         let mut counts = self.counts();
-        counts.failed += count;
-        if failure.is_outage() {
-            *counts.outage.get_or_insert(0) += count;
+        match &mut counts.outage {
+            // Items find the queue full while the receiver is away.
+            Some(lost) if failure.is_outage() || failure.cause == Cause::QueueFull => *lost += count,
+            None if failure.is_outage() => counts.outage = Some(count),
+            _ => {}
         }
-        let due = counts.causes.add(count, &failure, Instant::now());
-        counts.last_failure = Some(failure);
+        let due = counts.causes.add(count, failure, Instant::now());
         drop(counts);
         self.log_loss(due);
     }
@@ -213,17 +210,14 @@ impl ExportStats {
         self.is_closed.load(Ordering::Acquire)
     }
 
-    /// Returns the number of items in failed exports so far.
-    pub(crate) fn failed(&self) -> u64 {
-        self.counts().failed
+    /// Returns the causes of the losses so far, with their numbers.
+    pub(crate) fn causes(&self) -> Causes {
+        self.counts().causes.clone()
     }
 
-    /// Returns the loss since this number of items had failed, or `None` if there is none.
-    pub(crate) fn loss_since(&self, failed: u64) -> Option<Loss> {
-        let counts = self.counts();
-        let lost = counts.failed.saturating_sub(failed);
-        let failure = counts.last_failure.as_ref().filter(|_| lost > 0)?;
-        let message = failure.sentence(&format!("{lost} {}", self.signal.unit()), &self.endpoint);
+    /// Returns the loss since an earlier state of the causes, or `None` if there is none.
+    pub(crate) fn loss_since(&self, before: &Causes) -> Option<Loss> {
+        let (lost, message) = self.counts().causes.since(before, self.signal.unit(), &self.endpoint)?;
         Some(Loss { lost, message })
     }
 
@@ -292,4 +286,32 @@ impl Counts {
 /// Logs a warning. If the subscriber panics, the thread that exports goes on.
 fn warn(message: fmt::Arguments<'_>) {
     SUBSCRIBER.run(|| tracing::warn!(target: "otel_setup", "{message}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flush_tells_each_cause_of_its_losses() {
+        let stats = ExportStats::new(Signal::Traces, "here".to_owned());
+        let unreachable = || ExportFailure::new(Cause::Unreachable, "");
+        let full = || ExportFailure::new(Cause::QueueFull, "the length is 8");
+        stats.add_failed(5, unreachable());
+        let before = stats.causes();
+        assert!(stats.loss_since(&before).is_none());
+        stats.add_failed(1, full());
+        let message = || stats.loss_since(&before).unwrap().message;
+        assert_eq!(message(), "1 spans for here found the queue full: the length is 8");
+        stats.add_failed(30, unreachable());
+        assert_eq!(
+            message(),
+            "31 spans were not delivered to here (30 unreachable; 1 found the queue full: the length is 8)"
+        );
+        assert_eq!(
+            stats.counts().end_outage(),
+            Some(36),
+            "with those that found the queue full meanwhile"
+        );
+    }
 }

@@ -15,6 +15,7 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 use crate::builder::Builder;
 use crate::env::Env;
 use crate::error::{Failure, InitError, ShutdownError};
+use crate::export_failure::Causes;
 use crate::export_stats::{ExportStats, Loss};
 use crate::fork_check::FORKED;
 #[cfg(any(feature = "prometheus", feature = "zpages"))]
@@ -178,12 +179,12 @@ impl Providers {
         if self.is_forked() {
             return Err(ShutdownError::for_all_signals(FORKED));
         }
-        let before: Vec<u64> = self.export_stats.iter().map(|stats| stats.failed()).collect();
+        let before: Vec<Causes> = self.export_stats.iter().map(|stats| stats.causes()).collect();
         let jobs = self.jobs(Task::Flush);
         let mut failures = run_all(timeout, jobs);
         let mut before = before.into_iter();
         replace_failures(&mut failures, &self.export_stats, |stats| {
-            stats.loss_since(before.next().unwrap_or_default())
+            stats.loss_since(&before.next().unwrap_or_default())
         });
         ShutdownError::from_failures(failures)
     }
