@@ -29,7 +29,7 @@ struct State<T> {
     batches: VecDeque<Vec<T>>,
     /// The number of items in all batches.
     length: usize,
-    /// The time of the last round.
+    /// The start of the last round, or the last time that there was none to start.
     exported_at: Instant,
     /// A resource that the exporter does not have yet.
     resource: Option<Resource>,
@@ -96,6 +96,10 @@ impl<T> Queue<T> {
         state.length += 1;
         let is_full = match state.batches.back_mut() {
             Some(batch) if batch.len() < max_batch_size => {
+                if batch.len() == batch.capacity() {
+                    // Doubled at most up to a full batch.
+                    batch.reserve_exact(batch.len().min(max_batch_size - batch.len()));
+                }
                 batch.push(item);
                 batch.len() == max_batch_size
             }
@@ -234,16 +238,22 @@ mod tests {
 
     #[test]
     fn memory_is_taken_as_it_is_needed_and_given_back() {
-        let env = Env::from_vars([("OTEL_BSP_MAX_QUEUE_SIZE", "1000000")]);
-        let queue = Queue::new(BatchSettings::for_spans(&env));
-        let capacity = |queue: &Queue<u64>| queue.state().batches.iter().map(Vec::capacity).sum::<usize>();
-        assert_eq!(capacity(&queue), 0);
-        for item in 0..2048 {
-            queue.push(item).unwrap();
+        // Three batches of 600 items are full, and the last has 248.
+        for (batch_size, capacity_of_2048) in [("512", 2048), ("600", 3 * 600 + 256)] {
+            let env = Env::from_vars([
+                ("OTEL_BSP_MAX_QUEUE_SIZE", "1000000"),
+                ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", batch_size),
+            ]);
+            let queue = Queue::new(BatchSettings::for_spans(&env));
+            let capacity = |queue: &Queue<u64>| queue.state().batches.iter().map(Vec::capacity).sum::<usize>();
+            assert_eq!(capacity(&queue), 0);
+            for item in 0..2048 {
+                queue.push(item).unwrap();
+            }
+            assert_eq!(capacity(&queue), capacity_of_2048);
+            while queue.take_batch().is_some() {}
+            assert_eq!(capacity(&queue), 0);
         }
-        assert_eq!(capacity(&queue), 2048);
-        while queue.take_batch().is_some() {}
-        assert_eq!(capacity(&queue), 0);
     }
 
     #[test]

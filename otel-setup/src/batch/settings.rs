@@ -15,8 +15,7 @@ pub(crate) struct BatchSettings {
     pub(crate) max_batch_size: usize,
 }
 
-/// The maximum length of a queue. A full one takes about 1 GB: less than the system would give
-/// before it ends the process.
+/// The maximum length of a queue. Full of spans with some attributes, it takes about 1 GB.
 const MAX_QUEUE: usize = 1 << 20;
 
 impl BatchSettings {
