@@ -51,7 +51,7 @@ fn problem(name: &str) -> Option<&'static str> {
     warning.map(|_| match name {
         "xray" => "requires the Cargo feature `xray` of otel-runtime",
         "b3" | "b3multi" | "gcp" | "grpc-trace-bin" | "jaeger" | "ottrace" => {
-            "requires the Cargo feature `propagators`"
+            "requires the Cargo feature `propagators` of otel-setup"
         }
         _ => UNKNOWN,
     })
