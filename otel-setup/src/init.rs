@@ -1,6 +1,8 @@
 //! The steps of the setup.
 
+use std::any::Any;
 use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -38,7 +40,7 @@ impl Builder {
     /// # Errors
     ///
     /// If a requested exporter cannot be set up. The message names the variable, and the value to
-    /// write instead.
+    /// write instead. If a part of the setup panics, such as the SDK without a thread to start.
     ///
     /// If a global `tracing` subscriber is already set, or if telemetry has been set up before in
     /// this process, even if it has been shut down.
@@ -61,7 +63,9 @@ fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
     }
     let env = Env::from_process();
     let source = Source::read(env)?;
-    let providers = source.providers(&mut builder)?;
+    // The SDK panics if it cannot start a thread, and so may parts that the program adds.
+    let built = catch_unwind(AssertUnwindSafe(|| source.providers(&mut builder)));
+    let providers = built.unwrap_or_else(|payload| Err(panicked(payload)))?;
     let env = source.env();
 
     let layers = Layers {
@@ -94,6 +98,19 @@ fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
         providers: Arc::new(providers),
         layers,
     })
+}
+
+#[cold]
+fn panicked(payload: Box<dyn Any + Send>) -> InitError {
+    let words = payload.downcast_ref::<String>().map(String::as_str);
+    let words = words.or_else(|| payload.downcast_ref::<&str>().copied());
+    let error = InitError::new(format!(
+        "the setup of telemetry panicked: {}",
+        words.unwrap_or("without a message")
+    ));
+    // Dropping a payload may panic again.
+    std::mem::forget(payload);
+    error
 }
 
 /// A function of [`Builder::propagator`] that sets the global one.

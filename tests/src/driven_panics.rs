@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use opentelemetry::{Context, InstrumentationScope};
+use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord};
 use opentelemetry_sdk::metrics::{Instrument, Stream};
@@ -11,8 +12,8 @@ use otel_setup::Builder;
 
 use crate::panics::{PanickingSampler, panics, quiet};
 
-/// Adds a part that panics: `sampler`, `on_start`, `on_end`, `log_processor`, or `view` for the
-/// instrument `made.0`.
+/// Adds a part that panics: `sampler`, `on_start`, `on_end`, `set_resource`, `log_processor`, or
+/// `view` for the instrument `made.0`.
 ///
 /// # Panics
 ///
@@ -23,6 +24,9 @@ pub fn configured(builder: Builder, part: &str) -> Builder {
         "sampler" => builder.sampler(PanickingSampler),
         "on_start" => builder.configure_tracer_provider(|provider| provider.with_span_processor(Panicking::OnStart)),
         "on_end" => builder.configure_tracer_provider(|provider| provider.with_span_processor(Panicking::OnEnd)),
+        "set_resource" => {
+            builder.configure_tracer_provider(|provider| provider.with_span_processor(Panicking::SetResource))
+        }
         "log_processor" => builder.configure_logger_provider(|provider| provider.with_log_processor(Panicking::Emit)),
         "view" => builder.configure_meter_provider(|provider| {
             provider.with_view(|instrument: &Instrument| (instrument.name() == "made.0").then(panics::<Stream>))
@@ -36,6 +40,7 @@ pub fn configured(builder: Builder, part: &str) -> Builder {
 enum Panicking {
     OnStart,
     OnEnd,
+    SetResource,
     Emit,
 }
 
@@ -58,6 +63,12 @@ impl SpanProcessor for Panicking {
 
     fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
         Ok(())
+    }
+
+    fn set_resource(&mut self, _: &Resource) {
+        if let Panicking::SetResource = self {
+            panics::<()>();
+        }
     }
 }
 

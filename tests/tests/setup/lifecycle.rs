@@ -42,6 +42,50 @@ fn open_spans_are_reported_at_the_shutdown() {
     assert_eq!(collector.spans().len(), 4);
 }
 
+/// A setup that panics is an error of `init`, as is one without threads. The variable of the
+/// standard library asks for stacks that no system has.
+#[test]
+fn a_setup_that_cannot_start_is_an_error() {
+    const NO_THREADS: (&str, &str) = ("RUST_MIN_STACK", "100000000000000000");
+    let exporters = |signal| {
+        ["TRACES", "METRICS", "LOGS"].map(|other| {
+            let exporter = if other == signal { "console" } else { "none" };
+            (format!("OTEL_{other}_EXPORTER"), exporter)
+        })
+    };
+    for (signal, arguments, variable, expected) in [
+        (
+            "TRACES",
+            &["bare"][..],
+            NO_THREADS,
+            "the setup of telemetry panicked: Failed to spawn thread",
+        ),
+        (
+            "METRICS",
+            &["bare"],
+            NO_THREADS,
+            "cannot start the thread that exports metrics: ",
+        ),
+        (
+            "LOGS",
+            &["bare"],
+            NO_THREADS,
+            "the setup of telemetry panicked: Thread spawn failed",
+        ),
+        (
+            "TRACES",
+            &["bare", "panics=set_resource"],
+            ("RUST_LOG", "info"),
+            "the setup of telemetry panicked: on purpose",
+        ),
+    ] {
+        let exporters = exporters(signal);
+        let exporters = exporters.iter().map(|(name, exporter)| (name.as_str(), *exporter));
+        let (_driven, answer) = DrivenProcess::start(DRIVEN, arguments, exporters.chain([variable]));
+        assert!(answer.starts_with(expected), "{signal} {arguments:?}: {answer}");
+    }
+}
+
 /// A callback that panics costs its own values, and is logged once.
 #[test]
 fn panicking_callback_does_not_end_metrics() {
