@@ -64,7 +64,8 @@ impl Telemetry {
         run_blocking(move || providers.shut_down(timeout)).await
     }
 
-    /// Exports the telemetry recorded so far.
+    /// Exports the telemetry recorded so far. Once a [`shutdown`](Self::shutdown) has begun, waits for
+    /// that and returns its result.
     ///
     /// # Errors
     ///

@@ -1,6 +1,7 @@
 //! Set-ups that end early, come twice, or meet a program that misbehaves.
 
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use fork::Fork;
@@ -197,6 +198,28 @@ fn second_setup_is_refused() {
              still use the first setup; call `init` once, and keep the `Telemetry` until the program ends"
         );
     });
+}
+
+/// A flush in a shutdown or after it has the shutdown's result: that exports the rest.
+#[test]
+fn flush_has_the_result_of_a_shutdown() {
+    for behaviour in [Behaviour::Slow(Duration::from_millis(300)), Behaviour::Refuse] {
+        in_own_process_with(&[("BEHAVIOUR", format!("{behaviour:?}"))], || {
+            let collector = Collector::start();
+            collector.behave(behaviour.clone());
+            let builder = otel_setup::builder().otlp_endpoint(collector.url());
+            let telemetry = Arc::new(builder.init().unwrap());
+            global::tracer("app").start("before").end();
+            let flush = || block_on(telemetry.flush(TIMEOUT)).map_err(|error| error.to_string());
+            let shutdown = Arc::clone(&telemetry);
+            let shutdown = std::thread::spawn(move || block_on(shutdown.shutdown(TIMEOUT)));
+            collector.wait_for_requests(1);
+            let meanwhile = flush();
+            let result = shutdown.join().unwrap().map_err(|error| error.to_string());
+            assert_eq!(result.is_ok(), matches!(behaviour, Behaviour::Slow(_)));
+            assert_eq!([meanwhile, flush()], [result.clone(), result], "{behaviour:?}");
+        });
+    }
 }
 
 /// Each exporter has the resource of the provider, and records nothing once the provider has ended.
