@@ -16,6 +16,7 @@ use crate::config_file::Config;
 use crate::env::Env;
 use crate::error::InitError;
 use crate::exporter::Exporter;
+use crate::guarded_traces::GuardedTracers;
 use crate::providers::Providers;
 use crate::signal::Signal;
 use crate::subscriber::{self, Directives, Layers};
@@ -119,7 +120,7 @@ type SetPropagator = Box<dyn FnOnce() + Send + Sync>;
 /// Sets what is global. Returns a warning of propagators that are not known.
 fn set_globals(providers: &Providers, source: &Source, set_propagator: Option<SetPropagator>) -> Option<String> {
     if let Some(tracers) = &providers.tracers {
-        global::set_tracer_provider(tracers.clone());
+        global::set_tracer_provider(GuardedTracers(tracers.clone()));
     }
     if let Some(meters) = &providers.meters {
         global::set_meter_provider(CallbackGuard(meters.clone()));

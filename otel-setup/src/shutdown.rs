@@ -171,7 +171,7 @@ pub(crate) fn run_all(timeout: Duration, jobs: [Option<Job>; 3]) -> Vec<Failure>
             running.retain(|other| *other != signal);
             let reason = match result {
                 Some(result) => failure(result, timeout),
-                None => Some("an exporter panicked".to_owned()),
+                None => Some("an exporter or a processor panicked".to_owned()),
             };
             failures.extend(reason.map(|reason| Failure::new(signal, reason)));
         }

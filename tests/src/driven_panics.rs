@@ -8,12 +8,12 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord};
 use opentelemetry_sdk::metrics::{Instrument, Stream};
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
-use otel_setup::Builder;
+use otel_setup::{Builder, GuardedProcessor};
 
 use crate::panics::{PanickingSampler, panics, quiet};
 
-/// Adds a part that panics: `sampler`, `on_start`, `on_end`, `set_resource`, `log_processor`, or
-/// `view` for the instrument `made.0`.
+/// Adds a part that panics: `sampler`, `on_start`, `on_end`, `both`, `set_resource`, `log_processor`,
+/// or `view` for the instrument `made.0`.
 ///
 /// # Panics
 ///
@@ -24,6 +24,8 @@ pub fn configured(builder: Builder, part: &str) -> Builder {
         "sampler" => builder.sampler(PanickingSampler),
         "on_start" => builder.configure_tracer_provider(|provider| provider.with_span_processor(Panicking::OnStart)),
         "on_end" => builder.configure_tracer_provider(|provider| provider.with_span_processor(Panicking::OnEnd)),
+        "both" => builder
+            .configure_tracer_provider(|provider| provider.with_span_processor(GuardedProcessor(Panicking::Both))),
         "set_resource" => {
             builder.configure_tracer_provider(|provider| provider.with_span_processor(Panicking::SetResource))
         }
@@ -40,19 +42,20 @@ pub fn configured(builder: Builder, part: &str) -> Builder {
 enum Panicking {
     OnStart,
     OnEnd,
+    Both,
     SetResource,
     Emit,
 }
 
 impl SpanProcessor for Panicking {
     fn on_start(&self, _: &mut Span, _: &Context) {
-        if let Panicking::OnStart = self {
+        if let Panicking::OnStart | Panicking::Both = self {
             panics::<()>();
         }
     }
 
     fn on_end(&self, _: SpanData) {
-        if let Panicking::OnEnd = self {
+        if let Panicking::OnEnd | Panicking::Both = self {
             panics::<()>();
         }
     }

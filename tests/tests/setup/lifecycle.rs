@@ -122,8 +122,7 @@ fn panicking_view_costs_one_instrument() {
     drop(driven.end());
 }
 
-/// A sampler or processor that panics costs no log line, no span of `tracing`, and no thread. It is
-/// logged once.
+/// A sampler or processor that panics costs no log line, no span, and no thread. It is logged once.
 #[test]
 fn panicking_parts_of_the_program_end_nothing() {
     for (part, spans, logged) in [
@@ -134,17 +133,22 @@ fn panicking_parts_of_the_program_end_nothing() {
         ),
         (
             "on_start",
-            6,
+            9,
             "a span processor or the sampler panicked, so spans are lost or incomplete",
         ),
         (
             "on_end",
-            6,
+            9,
+            "a span processor or the sampler panicked, so spans are lost or incomplete",
+        ),
+        (
+            "both",
+            9,
             "a span processor or the sampler panicked, so spans are lost or incomplete",
         ),
         (
             "log_processor",
-            6,
+            9,
             "a log processor panicked, so log records are lost or incomplete",
         ),
     ] {
@@ -163,6 +167,7 @@ fn panicking_parts_of_the_program_end_nothing() {
             driven.send("counters 1");
         }
         driven.send("entered 3");
+        driven.send("spans 3");
         let answer = driven.send("shutdown 20000");
         assert!(answer.starts_with("ok "), "{answer}");
         let log = driven.end();
