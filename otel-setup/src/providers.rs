@@ -175,7 +175,7 @@ impl Providers {
 
     /// Exports everything recorded so far. Reports only failures that happen meanwhile.
     ///
-    /// Once a shutdown has begun, that exports the rest and reports the losses, so its result counts.
+    /// Once a shutdown has begun, that exports the rest and reports the losses: its result counts.
     pub(crate) fn flush(&self, timeout: Duration) -> Result<(), ShutdownError> {
         if self.is_forked() {
             return Err(ShutdownError::for_all_signals(FORKED));

@@ -81,7 +81,7 @@ impl ShutdownOnce {
         self.wait(deadline, timed_out).expect("it has begun")
     }
 
-    /// Waits for the result of the shutdown until the deadline. If it has not begun, returns `None`.
+    /// Waits for the result of the shutdown until the deadline. `None` if it has not begun.
     pub(crate) fn wait(
         &self,
         deadline: Instant,

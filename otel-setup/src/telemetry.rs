@@ -64,8 +64,9 @@ impl Telemetry {
         run_blocking(move || providers.shut_down(timeout)).await
     }
 
-    /// Exports the telemetry recorded so far. Once a [`shutdown`](Self::shutdown) has begun, waits for
-    /// that and returns its result.
+    /// Exports the telemetry recorded so far.
+    ///
+    /// Once a [`shutdown`](Self::shutdown) has begun, waits for that and returns its result.
     ///
     /// # Errors
     ///

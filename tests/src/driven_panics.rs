@@ -12,8 +12,8 @@ use otel_setup::{Builder, GuardedProcessor};
 
 use crate::panics::{PanickingSampler, panics, quiet};
 
-/// Adds a part that panics: `sampler`, `on_start`, `on_end`, `both`, `set_resource`, `log_processor`,
-/// or `view` for the instrument `made.0`.
+/// Adds a part that panics: `sampler`, `on_start`, `on_end`, `both`, `set_resource`,
+/// `log_processor`, or `view` for the instrument `made.0`.
 ///
 /// # Panics
 ///

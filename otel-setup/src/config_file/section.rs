@@ -264,9 +264,10 @@ impl<'f> Section<'f> {
         let Some((name, node)) = unknown else {
             return Ok(());
         };
-        let known = match self.known.join(", ") {
-            none if none.is_empty() => "there is none".to_owned(),
-            names => format!("known are {names}"),
+        let known = if self.known.is_empty() {
+            "there is none".to_owned()
+        } else {
+            format!("known are {}", self.known.join(", "))
         };
         let item = self.item.child(node, name);
         Err(item.error(format_args!("is not a known property; {known}")))

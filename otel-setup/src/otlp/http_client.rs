@@ -134,8 +134,7 @@ impl HttpClient {
         time::sleep(self.timeout / 20).await;
     }
 
-    /// Sends a body. Sets `is_sent` once there is a connection for it, which includes that to a proxy,
-    /// and TLS.
+    /// Sends a body. Sets `is_sent` once there is a connection for it, with its proxy and TLS.
     async fn send_over(
         &self,
         connections: &Connections,
