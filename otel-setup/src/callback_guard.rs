@@ -6,12 +6,13 @@
 //! The SDK calls views where the program builds an instrument, such as in a handler. If one panics,
 //! that instrument measures nothing.
 
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use opentelemetry::InstrumentationScope;
 use opentelemetry::metrics::{
-    AsyncInstrument, AsyncInstrumentBuilder, Callback, Counter, Gauge, Histogram, HistogramBuilder, InstrumentBuilder,
+    AsyncInstrumentBuilder, Callback, Counter, Gauge, Histogram, HistogramBuilder, InstrumentBuilder,
     InstrumentProvider, Meter, MeterProvider, NoopMeterProvider, ObservableCounter, ObservableGauge,
     ObservableUpDownCounter, UpDownCounter,
 };
@@ -30,26 +31,17 @@ impl<P: MeterProvider> MeterProvider for CallbackGuard<P> {
 
 struct GuardedMeter(Meter);
 
-/// Forwards a description and a unit from one builder to another.
-macro_rules! describe {
-    ($builder:expr, $from:ident) => {{
-        let mut builder = $builder;
-        if let Some(description) = $from.description {
-            builder = builder.with_description(description);
-        }
-        if let Some(unit) = $from.unit {
-            builder = builder.with_unit(unit);
-        }
-        builder
-    }};
+impl GuardedMeter {
+    fn inner(&self) -> &dyn InstrumentProvider {
+        self.0.u64_counter("").instrument_provider
+    }
 }
 
 /// Implements methods that make instruments which the program calls.
 macro_rules! instruments {
     ($($method:ident $instrument:ty),*) => {
         $(fn $method(&self, builder: InstrumentBuilder<'_, $instrument>) -> $instrument {
-            let built = VIEW.run(|| describe!(self.0.$method(builder.name), builder).build());
-            built.unwrap_or_else(|| noop().$method("").build())
+            VIEW.run(|| self.inner().$method(builder)).unwrap_or_else(|| noop().$method("").build())
         })*
     };
 }
@@ -57,14 +49,7 @@ macro_rules! instruments {
 macro_rules! histograms {
     ($($method:ident $number:ty),*) => {
         $(fn $method(&self, builder: HistogramBuilder<'_, Histogram<$number>>) -> Histogram<$number> {
-            let built = VIEW.run(|| {
-                let mut histogram = describe!(self.0.$method(builder.name), builder);
-                if let Some(boundaries) = builder.boundaries {
-                    histogram = histogram.with_boundaries(boundaries);
-                }
-                histogram.build()
-            });
-            built.unwrap_or_else(|| noop().$method("").build())
+            VIEW.run(|| self.inner().$method(builder)).unwrap_or_else(|| noop().$method("").build())
         })*
     };
 }
@@ -74,14 +59,10 @@ macro_rules! observables {
     ($($method:ident $instrument:ident $number:ty),*) => {
         $(fn $method(
             &self,
-            builder: AsyncInstrumentBuilder<'_, $instrument<$number>, $number>,
+            mut builder: AsyncInstrumentBuilder<'_, $instrument<$number>, $number>,
         ) -> $instrument<$number> {
-            let name = builder.name.clone();
-            let mut observable = describe!(self.0.$method(builder.name), builder);
-            for callback in builder.callbacks {
-                observable = observable.with_callback(guarded(name.to_string(), callback));
-            }
-            VIEW.run(|| observable.build()).unwrap_or_else($instrument::new)
+            guard(&builder.name, &mut builder.callbacks);
+            VIEW.run(|| self.inner().$method(builder)).unwrap_or_else($instrument::new)
         })*
     };
 }
@@ -119,13 +100,17 @@ fn noop() -> Meter {
     NoopMeterProvider::new().meter("")
 }
 
-/// Returns a callback whose panics are logged once.
-fn guarded<T: 'static>(name: String, callback: Callback<T>) -> impl Fn(&dyn AsyncInstrument<T>) + Send + Sync {
-    let is_logged = AtomicBool::default();
-    move |instrument| {
-        if panics(&mut || callback(instrument)) && !is_logged.swap(true, Ordering::Relaxed) {
-            SUBSCRIBER.run(|| log_panic(&name));
-        }
+/// Lets callbacks panic. The first panic of each is logged.
+fn guard<T: 'static>(name: &str, callbacks: &mut [Callback<T>]) {
+    for callback in callbacks {
+        let name = name.to_owned();
+        let is_logged = AtomicBool::default();
+        let inner = mem::replace(callback, Box::new(|_| {}));
+        *callback = Box::new(move |instrument| {
+            if panics(&mut || inner(instrument)) && !is_logged.swap(true, Ordering::Relaxed) {
+                SUBSCRIBER.run(|| log_panic(&name));
+            }
+        });
     }
 }
 

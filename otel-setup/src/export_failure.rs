@@ -24,8 +24,10 @@ pub(crate) enum Cause {
     NotOtlp,
     /// The console cannot be written to.
     NotWritten,
-    /// The exporter has been shut down.
-    Closed,
+    /// The queue was full.
+    QueueFull,
+    /// The shutdown leaves no time, or is over.
+    TooLate,
 }
 
 /// The failure of an export, with the words of the receiver.
@@ -73,6 +75,7 @@ impl ExportFailure {
     pub(crate) fn sentence(&self, items: &str, endpoint: &str) -> String {
         match self.cause {
             Cause::NotConfirmed => format!("{items} were not confirmed by {endpoint}{}", self.reason()),
+            Cause::QueueFull => format!("{items} for {endpoint} {self}"),
             _ => format!("{items} were not delivered to {endpoint}: {self}"),
         }
     }
@@ -87,7 +90,8 @@ impl fmt::Display for ExportFailure {
             Cause::Rejected => "rejected",
             Cause::NotOtlp => "answered without OTLP",
             Cause::NotWritten => "not written",
-            Cause::Closed => "exported after the shutdown",
+            Cause::QueueFull => "found the queue full",
+            Cause::TooLate => "too late for the shutdown",
         })?;
         f.write_str(&self.reason())
     }

@@ -246,13 +246,9 @@ impl ExportStats {
         (total, lost) = (total - forgiven, lost - forgiven);
         let never_exported = never_exported - forgiven;
         if never_exported > 0 && counts.is_closed {
-            reasons.push(format!(
-                "{never_exported} found the queue full, or were recorded after the shutdown"
-            ));
+            reasons.push(format!("{never_exported} were recorded after the shutdown"));
         } else if never_exported > 0 {
-            reasons.push(format!(
-                "{never_exported} were not exported within {timeout:?}, or found the queue full"
-            ));
+            reasons.push(format!("{never_exported} were not exported within {timeout:?}"));
         }
         if open > 0 {
             reasons.push(format!("{open} had not ended"));

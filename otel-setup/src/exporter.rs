@@ -33,7 +33,8 @@ pub enum Exporter {
     /// Exports run on separate threads, so a slow or unreachable receiver does not delay the
     /// service. Memory is bounded by the queues of 2048 spans and 2048 log records
     /// (`OTEL_BSP_MAX_QUEUE_SIZE`, `OTEL_BLRP_MAX_QUEUE_SIZE`), one batch of each, and one export
-    /// of metrics. Spans and log records that find their queue full are lost.
+    /// of metrics, and taken as it is needed. Spans and log records that find their queue full are
+    /// lost.
     ///
     /// Losses are logged, at most once a minute for each reason, and
     /// [`shutdown`](crate::Telemetry::shutdown) reports their number. The rejected items of a

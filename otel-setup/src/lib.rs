@@ -12,15 +12,13 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(any(feature = "console", feature = "otlp"))]
-mod batch_settings;
+mod batch;
 mod builder;
 mod callback_guard;
 #[cfg(feature = "config-file")]
 mod config_file;
 #[cfg(feature = "console")]
 pub mod console;
-#[cfg(any(feature = "console", feature = "otlp"))]
-mod counting_processor;
 pub mod docs;
 mod env;
 mod error;
@@ -55,8 +53,6 @@ mod muted;
 #[cfg(feature = "otlp")]
 mod otlp;
 mod panic_guard;
-#[cfg(any(feature = "console", feature = "otlp"))]
-mod processors;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 mod providers;

@@ -1,18 +1,14 @@
 //! The logger provider: exporters.
 
 use opentelemetry_sdk::Resource;
-#[cfg(any(feature = "console", feature = "otlp"))]
-use opentelemetry_sdk::logs::BatchLogProcessor;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 
-use crate::builder::{Builder, has_zpages};
 #[cfg(any(feature = "console", feature = "otlp"))]
-use crate::counting_processor::CountingProcessor;
+use crate::batch::{BatchProcessors, LogItem};
+use crate::builder::{Builder, has_zpages};
 use crate::env::Env;
 use crate::error::InitError;
 use crate::exporter::Exporter;
-#[cfg(any(feature = "console", feature = "otlp"))]
-use crate::processors::Processors;
 #[cfg(feature = "console")]
 use crate::subscriber::StdoutLogs;
 
@@ -56,10 +52,10 @@ pub(crate) fn provider(
 fn processors(
     exporters: &[(Exporter, &Env)],
     builder: &mut Builder,
-) -> Result<Option<Processors<CountingProcessor<BatchLogProcessor>>>, InitError> {
-    Processors::for_exporters(exporters, |exporter, env| match exporter {
+) -> Result<Option<BatchProcessors<LogItem>>, InitError> {
+    BatchProcessors::for_exporters(exporters, |exporter, env| match exporter {
         #[cfg(feature = "console")]
-        Exporter::Console => Ok(Some(builder.console.logs(env))),
+        Exporter::Console => builder.console.logs(env).map(Some),
         #[cfg(feature = "otlp")]
         Exporter::Otlp => builder.otlp.logs(env).map(Some),
         // Rejected by `Exporter::resolve`.

@@ -9,13 +9,11 @@ use tracing::Metadata;
 /// propagator, a baggage header with malformed members causes one event per member, each with the
 /// whole header.
 pub(crate) fn is_muted(metadata: &Metadata<'_>) -> bool {
-    const NAMES: [&str; 10] = [
+    const NAMES: [&str; 8] = [
         "BaggagePropagator.Extract.HeaderTooLarge",
         "BaggagePropagator.Extract.InvalidFormat",
         "BaggagePropagator.Extract.InvalidKeyValueFormat",
         "BaggagePropagator.Extract.InvalidUTF8",
-        "BatchLogProcessor.Emit.AfterShutdown",
-        "BatchSpanProcessor.OnEnd.AfterShutdown",
         "SimpleSpanProcessor.OnEnd.AfterShutdown",
         // The setup reads the same variables and warns by itself.
         "Exporter.Config.InvalidEnvironmentVariable",

@@ -16,6 +16,8 @@ pub(crate) static SPAN_PROCESSOR: PanicGuard =
 pub(crate) static LOG_PROCESSOR: PanicGuard =
     PanicGuard::new("a log processor panicked, so log records are lost or incomplete");
 pub(crate) static SUBSCRIBER: PanicGuard = PanicGuard::new("the subscriber panicked, so a warning is lost");
+#[cfg(any(feature = "console", feature = "otlp"))]
+pub(crate) static EXPORTER: PanicGuard = PanicGuard::new("an exporter panicked, so a batch is lost");
 pub(crate) static VIEW: PanicGuard = PanicGuard::new("a view panicked, so an instrument measures nothing");
 
 /// A guard around one kind of foreign code.
@@ -36,10 +38,15 @@ impl PanicGuard {
     /// Runs foreign code. A panic is `None`, and is logged once.
     pub(crate) fn run<T>(&'static self, work: impl FnOnce() -> T) -> Option<T> {
         let (mut work, mut value) = (Some(work), None);
-        if panics(&mut || value = work.take().map(|work| work())) {
+        self.run_dyn(&mut || value = work.take().map(|work| work()));
+        value
+    }
+
+    /// Compiled once, not for each kind of work.
+    fn run_dyn(&'static self, work: &mut dyn FnMut()) {
+        if panics(work) {
             self.log();
         }
-        value
     }
 
     #[cold]

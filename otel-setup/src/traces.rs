@@ -2,21 +2,19 @@
 
 use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry_sdk::Resource;
-#[cfg(any(feature = "console", feature = "otlp"))]
-use opentelemetry_sdk::trace::{BatchSpanProcessor, TracerProviderBuilder};
 use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, SdkTracerProvider, SpanLimits};
+#[cfg(any(feature = "console", feature = "otlp"))]
+use opentelemetry_sdk::trace::{SpanData, TracerProviderBuilder};
 use otel_runtime::propagation;
 
-use crate::builder::{Builder, has_zpages};
 #[cfg(any(feature = "console", feature = "otlp"))]
-use crate::counting_processor::CountingProcessor;
+use crate::batch::BatchProcessors;
+use crate::builder::{Builder, has_zpages};
 use crate::env::Env;
 use crate::error::InitError;
 use crate::exporter::Exporter;
 #[cfg(any(feature = "console", feature = "otlp"))]
 use crate::limited_spans::{self, LimitedSpans};
-#[cfg(any(feature = "console", feature = "otlp"))]
-use crate::processors::Processors;
 use crate::{sampler, span_limits};
 
 /// Builds the tracer provider, or `None` without any exporter.
@@ -104,13 +102,13 @@ impl IdGenerator for RandomIds {
 }
 
 #[cfg(any(feature = "console", feature = "otlp"))]
-type ExportProcessors = Processors<CountingProcessor<BatchSpanProcessor>>;
-
-#[cfg(any(feature = "console", feature = "otlp"))]
-fn processors(exporters: &[(Exporter, &Env)], builder: &mut Builder) -> Result<Option<ExportProcessors>, InitError> {
-    Processors::for_exporters(exporters, |exporter, env| match exporter {
+fn processors(
+    exporters: &[(Exporter, &Env)],
+    builder: &mut Builder,
+) -> Result<Option<BatchProcessors<SpanData>>, InitError> {
+    BatchProcessors::for_exporters(exporters, |exporter, env| match exporter {
         #[cfg(feature = "console")]
-        Exporter::Console => Ok(Some(builder.console.spans(env))),
+        Exporter::Console => builder.console.spans(env).map(Some),
         #[cfg(feature = "otlp")]
         Exporter::Otlp => builder.otlp.spans(env).map(Some),
         // Rejected by `Exporter::resolve`.
@@ -123,7 +121,7 @@ fn processors(exporters: &[(Exporter, &Env)], builder: &mut Builder) -> Result<O
 #[cfg(any(feature = "console", feature = "otlp"))]
 #[cfg_attr(not(feature = "zpages"), allow(unused_variables))]
 fn with_processors(
-    processors: ExportProcessors,
+    processors: BatchProcessors<SpanData>,
     limits: Option<SpanLimits>,
     provider: TracerProviderBuilder,
     builder: &mut Builder,

@@ -45,9 +45,8 @@ pub fn check(bytes: &[u8]) {
 fn assert_names_round_trip(list: &str) {
     let (names, _) = parse(list);
     assert!(!names.is_empty() || list.to_lowercase().contains("none"), "{list:?}");
-    let parsed: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
-    if !parsed.is_empty() {
-        assert_eq!(parse(&parsed.join(",")), (names, None));
+    if !names.is_empty() {
+        assert_eq!(parse(&names.join(",")), (names, None));
     }
 }
 

@@ -10,7 +10,6 @@ use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::{Context, global};
 
 use super::baggage::{BAGGAGE, BaggagePropagator};
-#[cfg(feature = "propagators")]
 use super::composite::CompositePropagator;
 use super::trace_context::{TRACEPARENT, TRACESTATE, TraceContextPropagator};
 use super::w3c::W3c;
@@ -30,7 +29,6 @@ impl Known {
         if propagator.is::<TraceContextPropagator>() {
             return Known::W3c(W3c { has_baggage: false });
         }
-        #[cfg(feature = "propagators")]
         if let Some(w3c) = propagator.downcast_ref().and_then(CompositePropagator::w3c) {
             return Known::W3c(w3c);
         }
@@ -204,7 +202,7 @@ pub fn set_global(propagator: impl TextMapPropagator + Send + Sync + 'static) {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "propagators"))]
 mod tests {
     use opentelemetry::propagation::TextMapCompositePropagator;
     use opentelemetry::trace::noop::NoopTextMapPropagator;
@@ -260,7 +258,6 @@ mod tests {
         assert_eq!(global_name(), "other");
         set_global(BaggagePropagator::new());
         assert_eq!(global_name(), "other");
-        #[cfg(feature = "propagators")]
         for (names, expected) in [
             ("", "W3C with baggage"),
             ("tracecontext", "W3C"),

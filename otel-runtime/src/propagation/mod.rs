@@ -14,9 +14,9 @@
 //! | [Google Cloud Trace](https://cloud.google.com/trace/docs/trace-context) | [`GoogleCloudPropagator`] | `gcp` |
 //! | [AWS X-Ray](https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader) | `XRayPropagator`, with the Cargo feature `xray` | `xray` |
 //!
-//! All but the W3C's need the Cargo feature `propagators`. With it, [`from_env`] reads the
-//! environment variable `OTEL_PROPAGATORS`, and [`from_names`] any such list. [`parse_names`]
-//! returns the warning, too. [`set_global`] sets the global propagator.
+//! All but the W3C's need the Cargo feature `propagators`. [`from_env`] reads the environment
+//! variable `OTEL_PROPAGATORS`, and [`from_names`] any such list. [`parse_names`] returns the
+//! warning, too. [`set_global`] sets the global propagator.
 //!
 //! # Formats
 //!
@@ -73,7 +73,6 @@ mod b3;
 mod b3_headers;
 mod baggage;
 mod carrier;
-#[cfg(feature = "propagators")]
 mod composite;
 #[cfg(feature = "propagators")]
 mod google_cloud;
@@ -84,7 +83,6 @@ mod hex;
 mod jaeger;
 pub(crate) mod known;
 mod limited;
-#[cfg(feature = "propagators")]
 pub(crate) mod names;
 #[cfg(feature = "propagators")]
 mod ot_trace;
@@ -110,8 +108,10 @@ use crate::guard;
 pub use baggage::BaggagePropagator;
 pub use carrier::Carrier;
 pub(crate) use carrier::Headers;
+pub use composite::CompositePropagator;
 pub use known::set_global;
 pub(crate) use limited::Limited;
+pub use names::{from_env, from_names, parse_names};
 pub use trace_context::{TraceContextPropagator, mark_random};
 pub(crate) use trace_context::{non_recording, with_non_recording_span, with_recording_span};
 #[cfg(any(test, fuzzing))]
@@ -120,14 +120,8 @@ pub(crate) use w3c::W3c;
 pub use xray::XRayPropagator;
 #[cfg(feature = "propagators")]
 pub use {
-    b3::B3Propagator,
-    composite::CompositePropagator,
-    google_cloud::GoogleCloudPropagator,
-    grpc_trace_bin::GrpcTraceBinPropagator,
-    jaeger::JaegerPropagator,
-    names::{from_env, from_names, parse_names},
-    ot_trace::OtTracePropagator,
-    sampling::SamplingState,
+    b3::B3Propagator, google_cloud::GoogleCloudPropagator, grpc_trace_bin::GrpcTraceBinPropagator,
+    jaeger::JaegerPropagator, ot_trace::OtTracePropagator, sampling::SamplingState,
 };
 
 /// Injects the span and the baggage of `context` into `carrier`, with the global propagator.

@@ -5,17 +5,50 @@ use std::env;
 use opentelemetry::propagation::TextMapPropagator;
 
 use super::w3c::W3c;
-use super::{
-    B3Propagator, BaggagePropagator, CompositePropagator, GoogleCloudPropagator, GrpcTraceBinPropagator,
-    JaegerPropagator, OtTracePropagator, TraceContextPropagator,
-};
+#[cfg(feature = "propagators")]
+use super::{B3Propagator, GoogleCloudPropagator, GrpcTraceBinPropagator, JaegerPropagator, OtTracePropagator};
+use super::{BaggagePropagator, CompositePropagator, TraceContextPropagator};
 
 const VARIABLE: &str = "OTEL_PROPAGATORS";
-const DEFAULT: [Name; 2] = [Name::TraceContext, Name::Baggage];
+const DEFAULT: [&str; 2] = ["tracecontext", "baggage"];
+
+/// Makes a propagator.
+type New = fn() -> Box<dyn TextMapPropagator + Send + Sync>;
+
+/// The names, with what makes their propagators.
+const KNOWN: &[(&str, New)] = &[
+    ("tracecontext", || Box::new(TraceContextPropagator::new())),
+    ("baggage", || Box::new(BaggagePropagator::new())),
+    #[cfg(feature = "propagators")]
+    ("b3", || Box::new(B3Propagator::single())),
+    #[cfg(feature = "propagators")]
+    ("b3multi", || Box::new(B3Propagator::multi())),
+    #[cfg(feature = "propagators")]
+    ("jaeger", || Box::new(JaegerPropagator::new())),
+    #[cfg(feature = "propagators")]
+    ("gcp", || Box::new(GoogleCloudPropagator::new())),
+    #[cfg(feature = "propagators")]
+    ("grpc-trace-bin", || Box::new(GrpcTraceBinPropagator::new())),
+    #[cfg(feature = "propagators")]
+    ("ottrace", || Box::new(OtTracePropagator::new())),
+    #[cfg(feature = "xray")]
+    ("xray", || Box::new(super::XRayPropagator::new())),
+];
+
+/// The names whose propagators need a Cargo feature, with the feature.
+const FEATURES: [(&str, &str); 7] = [
+    ("b3", "propagators"),
+    ("b3multi", "propagators"),
+    ("jaeger", "propagators"),
+    ("gcp", "propagators"),
+    ("grpc-trace-bin", "propagators"),
+    ("ottrace", "propagators"),
+    ("xray", "xray"),
+];
 
 /// Returns the propagator selected by the environment variable `OTEL_PROPAGATORS`.
 ///
-/// [`from_names`] describes the values. Requires the Cargo feature `propagators`.
+/// [`from_names`] describes the values.
 ///
 /// # Example
 ///
@@ -32,12 +65,12 @@ pub fn from_env() -> CompositePropagator {
 /// Returns the propagator for a list of names as in the environment variable `OTEL_PROPAGATORS`.
 ///
 /// Follows [OpenTelemetry's specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#general-sdk-configuration).
-/// Requires the Cargo feature `propagators`.
 ///
-/// `names` is a comma-separated list of `tracecontext`, `baggage`, `b3`, `b3multi`, `jaeger`,
-/// `ottrace`, `gcp`, `grpc-trace-bin` and, with the Cargo feature `xray`, `xray`. Case, surrounding
-/// spaces and duplicates are ignored. The specification has these names, except for `gcp`, which
-/// Google's propagators have, and `grpc-trace-bin`, the name of the header.
+/// `names` is a comma-separated list of `tracecontext` and `baggage`, with the Cargo feature
+/// `propagators` also of `b3`, `b3multi`, `jaeger`, `ottrace`, `gcp` and `grpc-trace-bin`, and with
+/// the Cargo feature `xray` of `xray`. Case, surrounding spaces and duplicates are ignored. The
+/// specification has these names, except for `gcp`, which Google's propagators have, and
+/// `grpc-trace-bin`, the name of the header.
 ///
 /// Propagators inject and extract in the order of the list. If several extract a span, the last one
 /// wins. `none` alone disables propagation. An empty list selects the default,
@@ -52,10 +85,10 @@ pub fn from_env() -> CompositePropagator {
 /// use opentelemetry::propagation::TextMapPropagator;
 /// use otel_runtime::propagation;
 ///
-/// let propagator = propagation::from_names("tracecontext, b3");
+/// let propagator = propagation::from_names(" TraceContext,baggage ");
 /// let mut fields: Vec<&str> = propagator.fields().collect();
 /// fields.sort_unstable();
-/// assert_eq!(fields, ["b3", "traceparent", "tracestate"]);
+/// assert_eq!(fields, ["baggage", "traceparent", "tracestate"]);
 /// ```
 #[must_use]
 pub fn from_names(names: &str) -> CompositePropagator {
@@ -69,14 +102,13 @@ pub fn from_names(names: &str) -> CompositePropagator {
 /// Like [`from_names`], but returns the warning instead of logging it.
 ///
 /// Use this in programs that read their configuration before they install a `tracing` subscriber.
-/// Requires the Cargo feature `propagators`.
 ///
 /// # Example
 ///
 /// ```
 /// use otel_runtime::propagation;
 ///
-/// let (propagator, warning) = propagation::parse_names("b3,zipkin");
+/// let (propagator, warning) = propagation::parse_names("tracecontext,zipkin");
 /// propagation::set_global(propagator);
 /// assert!(warning.unwrap().contains("zipkin"));
 /// ```
@@ -84,89 +116,38 @@ pub fn from_names(names: &str) -> CompositePropagator {
 pub fn parse_names(names: &str) -> (CompositePropagator, Option<String>) {
     let (names, warning) = parse(names);
     let w3c = match names[..] {
-        [Name::TraceContext] => Some(W3c { has_baggage: false }),
-        [Name::TraceContext, Name::Baggage] | [Name::Baggage, Name::TraceContext] => Some(W3c { has_baggage: true }),
+        ["tracecontext"] => Some(W3c { has_baggage: false }),
+        ["tracecontext", "baggage"] | ["baggage", "tracecontext"] => Some(W3c { has_baggage: true }),
         _ => None,
     };
-    let propagators = names.into_iter().map(Name::propagator).collect();
+    let propagators = names.into_iter().filter_map(known).map(|(_, new)| new()).collect();
     (CompositePropagator::new(propagators, w3c), warning)
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Name {
-    TraceContext,
-    Baggage,
-    B3,
-    B3Multi,
-    Jaeger,
-    #[cfg(feature = "xray")]
-    XRay,
-    GoogleCloud,
-    GrpcTraceBin,
-    OtTrace,
+fn known(name: &str) -> Option<(&'static str, New)> {
+    KNOWN.iter().find(|(known, _)| *known == name).copied()
 }
 
-impl Name {
-    fn parse(name: &str) -> Option<Self> {
-        Some(match name {
-            "tracecontext" => Name::TraceContext,
-            "baggage" => Name::Baggage,
-            "b3" => Name::B3,
-            "b3multi" => Name::B3Multi,
-            "jaeger" => Name::Jaeger,
-            #[cfg(feature = "xray")]
-            "xray" => Name::XRay,
-            "gcp" => Name::GoogleCloud,
-            "grpc-trace-bin" => Name::GrpcTraceBin,
-            "ottrace" => Name::OtTrace,
-            _ => return None,
-        })
-    }
-
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Name::TraceContext => "tracecontext",
-            Name::Baggage => "baggage",
-            Name::B3 => "b3",
-            Name::B3Multi => "b3multi",
-            Name::Jaeger => "jaeger",
-            #[cfg(feature = "xray")]
-            Name::XRay => "xray",
-            Name::GoogleCloud => "gcp",
-            Name::GrpcTraceBin => "grpc-trace-bin",
-            Name::OtTrace => "ottrace",
-        }
-    }
-
-    fn propagator(self) -> Box<dyn TextMapPropagator + Send + Sync> {
-        match self {
-            Name::TraceContext => Box::new(TraceContextPropagator::new()),
-            Name::Baggage => Box::new(BaggagePropagator::new()),
-            Name::B3 => Box::new(B3Propagator::single()),
-            Name::B3Multi => Box::new(B3Propagator::multi()),
-            Name::Jaeger => Box::new(JaegerPropagator::new()),
-            #[cfg(feature = "xray")]
-            Name::XRay => Box::new(super::XRayPropagator::new()),
-            Name::GoogleCloud => Box::new(GoogleCloudPropagator::new()),
-            Name::GrpcTraceBin => Box::new(GrpcTraceBinPropagator::new()),
-            Name::OtTrace => Box::new(OtTracePropagator::new()),
-        }
+/// Returns what is wrong with a name.
+fn problem(entry: &str, lower: &str) -> String {
+    match FEATURES.iter().find(|(name, _)| *name == lower) {
+        Some((_, feature)) => format!("{entry:?} needs the Cargo feature `{feature}`"),
+        None => format!("unknown propagator {entry:?}"),
     }
 }
 
 /// Parses a list of names. Returns the propagators to use, and a warning if the list is invalid.
-pub(crate) fn parse(list: &str) -> (Vec<Name>, Option<String>) {
+pub(crate) fn parse(list: &str) -> (Vec<&'static str>, Option<String>) {
     let mut names = Vec::new();
     let mut unknown = Vec::new();
     let mut is_none = false;
     for entry in list.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
         let lower = entry.to_ascii_lowercase();
-        match Name::parse(&lower) {
-            Some(name) if names.contains(&name) => {}
-            Some(name) => names.push(name),
+        match known(&lower) {
+            Some((name, _)) if names.contains(&name) => {}
+            Some((name, _)) => names.push(name),
             None if lower == "none" => is_none = true,
-            None if lower == "xray" => unknown.push(format!("{entry:?} needs the Cargo feature `xray`")),
-            None => unknown.push(format!("unknown propagator {entry:?}")),
+            None => unknown.push(problem(entry, &lower)),
         }
     }
     if is_none && !names.is_empty() {
@@ -176,11 +157,10 @@ pub(crate) fn parse(list: &str) -> (Vec<Name>, Option<String>) {
         names = DEFAULT.to_vec();
     }
     let warning = (!unknown.is_empty()).then(|| {
-        let used: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
-        let used = if used.is_empty() {
+        let used = if names.is_empty() {
             "none".to_owned()
         } else {
-            used.join(",")
+            names.join(",")
         };
         format!("{VARIABLE}={list:?}: {}; using {used}", unknown.join(", "))
     });
@@ -193,25 +173,13 @@ mod tests {
 
     #[test]
     fn names_are_trimmed_deduplicated_and_case_insensitive() {
-        let all = "tracecontext,baggage,b3,b3multi,jaeger,gcp,grpc-trace-bin,ottrace";
-        let expected = [
-            Name::TraceContext,
-            Name::Baggage,
-            Name::B3,
-            Name::B3Multi,
-            Name::Jaeger,
-            Name::GoogleCloud,
-            Name::GrpcTraceBin,
-            Name::OtTrace,
-        ];
-        assert_eq!(parse(all), (expected.to_vec(), None));
-        assert_eq!(parse(&all.to_uppercase()), (expected.to_vec(), None));
-        assert_eq!(parse(" b3 ,B3,,\tb3 "), (vec![Name::B3], None));
-        assert_eq!(
-            parse("gcp,b3"),
-            (vec![Name::GoogleCloud, Name::B3], None),
-            "the order of the list"
-        );
+        let all = KNOWN.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+        let list = all.join(",");
+        assert_eq!(parse(&list), (all.clone(), None));
+        assert_eq!(parse(&list.to_uppercase()), (all, None));
+        assert_eq!(parse(" baggage ,Baggage,,\tBAGGAGE "), (vec!["baggage"], None));
+        let in_order = vec!["baggage", "tracecontext"];
+        assert_eq!(parse("baggage,tracecontext"), (in_order, None), "the order of the list");
     }
 
     #[test]
@@ -227,35 +195,42 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_ignored_with_a_warning() {
-        let (names, warning) = parse("b3,zipkin,opencensus");
-        assert_eq!(names, [Name::B3]);
+        let (names, warning) = parse("baggage,zipkin,opencensus");
+        assert_eq!(names, ["baggage"]);
         assert_eq!(
             warning.unwrap(),
-            r#"OTEL_PROPAGATORS="b3,zipkin,opencensus": unknown propagator "zipkin", unknown propagator "opencensus"; using b3"#
+            r#"OTEL_PROPAGATORS="baggage,zipkin,opencensus": unknown propagator "zipkin", unknown propagator "opencensus"; using baggage"#
         );
         let (names, warning) = parse("zipkin");
         assert_eq!(names, DEFAULT);
         assert!(warning.unwrap().ends_with("using tracecontext,baggage"));
-        let (names, warning) = parse("none,b3");
-        assert_eq!(names, [Name::B3]);
+        let (names, warning) = parse("none,baggage");
+        assert_eq!(names, ["baggage"]);
         assert!(
             warning
                 .unwrap()
                 .contains("\"none\" cannot be combined with other propagators")
         );
         let (names, warning) = parse("none,zipkin");
-        assert_eq!(names, []);
+        assert_eq!(names, [] as [&str; 0]);
         assert!(warning.unwrap().ends_with("using none"));
     }
 
     #[test]
-    fn xray_requires_its_cargo_feature() {
-        let (names, warning) = parse("xray");
-        if cfg!(feature = "xray") {
-            assert_eq!((names[0].as_str(), warning), ("xray", None));
-        } else {
-            assert_eq!(names, DEFAULT);
-            assert!(warning.unwrap().contains("needs the Cargo feature `xray`"));
+    fn some_names_need_a_cargo_feature() {
+        for (name, feature) in FEATURES {
+            let (names, warning) = parse(name);
+            let is_enabled = match feature {
+                "xray" => cfg!(feature = "xray"),
+                _ => cfg!(feature = "propagators"),
+            };
+            if is_enabled {
+                assert_eq!((names, warning), (vec![name], None));
+            } else {
+                assert_eq!(names, DEFAULT);
+                let expected = format!("{name:?} needs the Cargo feature `{feature}`; using ");
+                assert!(warning.unwrap().contains(&expected), "{name}");
+            }
         }
     }
 }

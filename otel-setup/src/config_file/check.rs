@@ -6,7 +6,7 @@ use std::path::Path;
 use super::Config;
 use super::exporters::Pipeline;
 #[cfg(any(feature = "console", feature = "otlp"))]
-use crate::batch_settings::BatchSettings;
+use crate::batch::settings::BatchSettings;
 use crate::error::InitError;
 use crate::signal::Signal;
 use crate::span_limits;

@@ -50,6 +50,9 @@ fn problem(name: &str) -> Option<&'static str> {
     let (_, warning) = propagation::parse_names(name);
     warning.map(|_| match name {
         "xray" => "requires the Cargo feature `xray` of otel-runtime",
+        "b3" | "b3multi" | "gcp" | "grpc-trace-bin" | "jaeger" | "ottrace" => {
+            "requires the Cargo feature `propagators`"
+        }
         _ => UNKNOWN,
     })
 }

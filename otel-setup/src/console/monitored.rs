@@ -48,7 +48,7 @@ impl<E> MonitoredExporter<E> {
 fn failure(error: OTelSdkError) -> ExportFailure {
     match error {
         OTelSdkError::InternalFailure(reason) => ExportFailure::new(Cause::NotWritten, reason),
-        other => ExportFailure::new(Cause::Closed, other.to_string()),
+        other => ExportFailure::new(Cause::TooLate, other.to_string()),
     }
 }
 

@@ -3,19 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry_sdk::logs::BatchLogProcessor;
 #[cfg(feature = "zpages")]
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::{MeterProviderBuilder, PeriodicReader};
-use opentelemetry_sdk::trace::BatchSpanProcessor;
+use opentelemetry_sdk::trace::SpanData;
 
 use super::logs::ConsoleLogExporter;
 use super::metrics::ConsoleMetricExporter;
 use super::monitored::MonitoredExporter;
 use super::spans::ConsoleSpanExporter;
-use crate::batch_settings::BatchSettings;
-use crate::counting_processor::CountingProcessor;
+use crate::batch::{BatchProcessor, LogItem};
 use crate::env::Env;
+use crate::error::InitError;
 use crate::export_stats::ExportStats;
 use crate::signal::Signal;
 use crate::temporality::{self, temporality};
@@ -31,15 +30,14 @@ pub(crate) struct ConsolePipeline {
 }
 
 impl ConsolePipeline {
-    pub(crate) fn spans(&mut self, env: &Env) -> CountingProcessor<BatchSpanProcessor> {
+    pub(crate) fn spans(&mut self, env: &Env) -> Result<BatchProcessor<SpanData>, InitError> {
         let exporter = if self.json {
             ConsoleSpanExporter::json()
         } else {
             ConsoleSpanExporter::pretty()
         };
         let (exporter, stats) = self.monitored(Signal::Traces, exporter);
-        let processor = BatchSpanProcessor::builder(exporter).with_batch_config(BatchSettings::span_config(env));
-        CountingProcessor::new(processor.build(), stats)
+        BatchProcessor::spans(exporter, stats, env)
     }
 
     pub(crate) fn metrics(
@@ -63,15 +61,14 @@ impl ConsolePipeline {
         provider.with_reader(reader)
     }
 
-    pub(crate) fn logs(&mut self, env: &Env) -> CountingProcessor<BatchLogProcessor> {
+    pub(crate) fn logs(&mut self, env: &Env) -> Result<BatchProcessor<LogItem>, InitError> {
         let exporter = if self.json {
             ConsoleLogExporter::json()
         } else {
             ConsoleLogExporter::pretty()
         };
         let (exporter, stats) = self.monitored(Signal::Logs, exporter);
-        let processor = BatchLogProcessor::builder(exporter).with_batch_config(BatchSettings::log_config(env));
-        CountingProcessor::new(processor.build(), stats)
+        BatchProcessor::logs(exporter, stats, env)
     }
 
     fn monitored<E>(&mut self, signal: Signal, exporter: E) -> (MonitoredExporter<E>, Arc<ExportStats>) {

@@ -6,7 +6,7 @@ use opentelemetry::propagation::TextMapPropagator as _;
 use otel_runtime::propagation;
 
 use super::otlp;
-use crate::batch_settings::BatchSettings;
+use crate::batch::settings::BatchSettings;
 use crate::env::Env;
 use crate::exporter::Exporter;
 use crate::signal::Signal;

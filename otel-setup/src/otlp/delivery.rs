@@ -122,6 +122,9 @@ impl Delivery {
         let body = self.transport.body(message);
         let started = Instant::now();
         let mut deadline = self.stats.deadline();
+        if deadline.borrow().is_some_and(|end| end <= started) {
+            return Err(AttemptError::new(Cause::TooLate, "", Retry::Never));
+        }
         let mut backoff = Backoff::new();
         if self.end(started, &deadline) <= started {
             return Err(AttemptError::closed());

@@ -60,7 +60,7 @@ impl OtlpExporter {
     async fn deliver(&self, request: Request) -> Option<Delivered> {
         let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(runtime) = runtime else {
-            let failure = ExportFailure::new(Cause::Closed, "");
+            let failure = ExportFailure::new(Cause::TooLate, "");
             self.delivery.stats().add_failed(request.count() as u64, failure);
             return None;
         };

@@ -45,9 +45,8 @@ mod words;
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry_sdk::logs::BatchLogProcessor;
 use opentelemetry_sdk::metrics::{MeterProviderBuilder, PeriodicReader, Temporality};
-use opentelemetry_sdk::trace::BatchSpanProcessor;
+use opentelemetry_sdk::trace::SpanData;
 
 use self::delivery::Delivery;
 use self::exporter::OtlpExporter;
@@ -56,8 +55,7 @@ pub use self::protocol::Protocol;
 use self::setting_names::SettingNames;
 use self::settings::{Options, Settings};
 use self::transport::Transport;
-use crate::batch_settings::BatchSettings;
-use crate::counting_processor::CountingProcessor;
+use crate::batch::{BatchProcessor, LogItem};
 use crate::env::Env;
 use crate::error::InitError;
 use crate::export_runtime::ExportRuntime;
@@ -90,10 +88,9 @@ pub(crate) fn checked_endpoint(signal: Signal, env: &Env) -> Result<String, Init
 
 impl Otlp {
     /// Returns a processor with the exporter of spans.
-    pub(crate) fn spans(&mut self, env: &Env) -> Result<CountingProcessor<BatchSpanProcessor>, InitError> {
+    pub(crate) fn spans(&mut self, env: &Env) -> Result<BatchProcessor<SpanData>, InitError> {
         let (exporter, stats) = self.exporter(Signal::Traces, env, Temporality::Cumulative)?;
-        let processor = BatchSpanProcessor::builder(exporter).with_batch_config(BatchSettings::span_config(env));
-        Ok(CountingProcessor::new(processor.build(), stats))
+        BatchProcessor::spans(exporter, stats, env)
     }
 
     /// Adds the exporter of metrics.
@@ -114,10 +111,9 @@ impl Otlp {
     }
 
     /// Returns a processor with the exporter of log records.
-    pub(crate) fn logs(&mut self, env: &Env) -> Result<CountingProcessor<BatchLogProcessor>, InitError> {
+    pub(crate) fn logs(&mut self, env: &Env) -> Result<BatchProcessor<LogItem>, InitError> {
         let (exporter, stats) = self.exporter(Signal::Logs, env, Temporality::Cumulative)?;
-        let processor = BatchLogProcessor::builder(exporter).with_batch_config(BatchSettings::log_config(env));
-        Ok(CountingProcessor::new(processor.build(), stats))
+        BatchProcessor::logs(exporter, stats, env)
     }
 
     /// Builds an exporter with its statistics. Only metrics have a temporality.

@@ -31,9 +31,10 @@ use std::time::Duration;
 use opentelemetry_sdk::logs::LoggerProviderBuilder;
 use opentelemetry_sdk::metrics::MeterProviderBuilder;
 use opentelemetry_sdk::metrics::reader::MetricReader;
-use opentelemetry_sdk::trace::{BatchSpanProcessor, SpanProcessor, TracerProviderBuilder};
+use opentelemetry_sdk::trace::{SpanData, SpanProcessor, TracerProviderBuilder};
 use otel_runtime::observer;
 
+use crate::batch::BatchProcessors;
 use crate::env::Env;
 use crate::error::InitError;
 use crate::http_server::{Address, Endpoint, bind};
@@ -110,7 +111,7 @@ impl Zpages {
     /// Adds a processor for the pages alone, if no other one feeds them.
     pub(crate) fn add_spans(&mut self, provider: TracerProviderBuilder) -> TracerProviderBuilder {
         match self.take_spans() {
-            Some(spans) => provider.with_span_processor(ObservedSpans::<BatchSpanProcessor>::new(spans.0, None)),
+            Some(spans) => provider.with_span_processor(ObservedSpans::<BatchProcessors<SpanData>>::new(spans.0, None)),
             None => provider,
         }
     }

@@ -27,12 +27,14 @@ fn hanging_receiver_costs_no_reply() {
         "{}",
         ended.stderr
     );
+    // The two warnings about full queues are log records as well.
     assert!(
         ended
             .stderr
-            .contains("logs: 5000 of 5000 log records were not delivered"),
+            .contains("logs: 5002 of 5002 log records were not delivered"),
         "{}",
         ended.stderr
     );
+    assert!(ended.stderr.contains(" too late for the shutdown"), "{}", ended.stderr);
     assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
 }

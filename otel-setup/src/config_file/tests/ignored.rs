@@ -31,8 +31,8 @@ fn values_that_are_ignored_are_told() {
             "otel.yaml:2: resource.attributes_list has an empty service.name; ignoring that",
         ),
         (
-            format!("tracer_provider: {{processors: [{{batch: {{max_queue_size: 100000, {EXPORTER}}}}}]}}"),
-            "tracer_provider.processors[0].batch.max_queue_size=\"100000\" is greater than 65536; using 65536",
+            format!("tracer_provider: {{processors: [{{batch: {{max_queue_size: 2000000, {EXPORTER}}}}}]}}"),
+            "tracer_provider.processors[0].batch.max_queue_size=\"2000000\" is greater than 1048576; using 1048576",
         ),
         (
             format!("logger_provider: {{processors: [{{batch: {{max_export_batch_size: 4096, {EXPORTER}}}}}]}}"),

@@ -4,7 +4,7 @@ use opentelemetry_sdk::Resource;
 
 use super::{load, parse};
 use crate::Exporter;
-use crate::batch_settings::BatchSettings;
+use crate::batch::settings::BatchSettings;
 use crate::otlp::settings;
 use crate::signal::Signal;
 

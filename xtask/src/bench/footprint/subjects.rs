@@ -18,10 +18,11 @@ const ATTRIBUTE: &str = "#[otel_runtime::traced_service]";
 const INIT: &str = "let _telemetry = otel_setup::init().unwrap();";
 
 /// Cargo features of otel-setup beside `otlp`, in place of its default ones.
-const FEATURES: [&str; 9] = [
+const FEATURES: [&str; 10] = [
     "http",
     "gzip",
     "proxy",
+    "propagators",
     "env-filter",
     "json",
     "console",

@@ -1,18 +1,19 @@
-//! The processors of spans or of log records, which flush and end at the same time.
+//! The batch processors of one signal, which flush and end at the same time.
 //!
-//! The SDK calls those of a provider one after another. One whose receiver is away would take the
-//! time of the others, and their last items would be lost.
+//! The SDK calls the processors of a provider one after another. One whose receiver is away would
+//! take the time of the others, and their last items would be lost.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use opentelemetry::logs::Severity;
 use opentelemetry::{Context, InstrumentationScope};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord};
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 
+use super::processor::BatchProcessor;
+use super::worker::LogItem;
 use crate::env::Env;
 use crate::error::InitError;
 use crate::exporter::Exporter;
@@ -20,25 +21,29 @@ use crate::shutdown::{Task, spawn};
 
 /// The processors of one signal, as one.
 #[derive(Debug)]
-pub(crate) struct Processors<P>(Vec<Arc<P>>);
+pub(crate) struct BatchProcessors<T>(Vec<Arc<BatchProcessor<T>>>);
 
-impl<P: Send + Sync + 'static> Processors<P> {
+impl<T: Send + 'static> BatchProcessors<T> {
     /// Returns the processors that `new` makes for the exporters, or `None` if there are none. An
     /// exporter may have none.
     pub(crate) fn for_exporters(
         exporters: &[(Exporter, &Env)],
-        mut new: impl FnMut(Exporter, &Env) -> Result<Option<P>, InitError>,
+        mut new: impl FnMut(Exporter, &Env) -> Result<Option<BatchProcessor<T>>, InitError>,
     ) -> Result<Option<Self>, InitError> {
         let mut processors = Vec::new();
         for (exporter, env) in exporters {
             let processor = new(*exporter, env).map_err(|error| error.in_places(env))?;
             processors.extend(processor.map(Arc::new));
         }
-        Ok((!processors.is_empty()).then_some(Processors(processors)))
+        Ok((!processors.is_empty()).then_some(BatchProcessors(processors)))
     }
 
     /// Lets all processors do it at the same time, and returns the first error.
-    fn run(&self, task: Task, run: fn(&P, Task) -> OTelSdkResult) -> OTelSdkResult {
+    fn run(&self, task: Task) -> OTelSdkResult {
+        let run = move |processor: &BatchProcessor<T>| match task {
+            Task::Flush => processor.flush(),
+            Task::ShutDown(timeout) => processor.shut_down(timeout),
+        };
         let Some((last, others)) = self.0.split_last() else {
             return Ok(());
         };
@@ -48,7 +53,7 @@ impl<P: Send + Sync + 'static> Processors<P> {
             let work = {
                 let (processor, results) = (Arc::clone(processor), Arc::clone(&results));
                 move || {
-                    let result = run(&processor, task);
+                    let result = run(&processor);
                     results.lock().unwrap_or_else(PoisonError::into_inner).push(result);
                 }
             };
@@ -57,7 +62,7 @@ impl<P: Send + Sync + 'static> Processors<P> {
                 Err(_) => work(),
             }
         }
-        let mut result = run(last, task);
+        let mut result = run(last);
         for thread in threads {
             if thread.join().is_err() {
                 result = result.and(Err(OTelSdkError::InternalFailure("an exporter panicked".to_owned())));
@@ -69,27 +74,14 @@ impl<P: Send + Sync + 'static> Processors<P> {
         result
     }
 
-    /// Calls `set` with each processor. There are no clones before the provider is built.
-    fn for_each(&mut self, set: impl Fn(&mut P)) {
-        self.0.iter_mut().filter_map(Arc::get_mut).for_each(set);
+    fn set_resource(&self, resource: &Resource) {
+        for processor in &self.0 {
+            processor.take_resource(resource);
+        }
     }
 }
 
-fn end_spans<P: SpanProcessor>(processor: &P, task: Task) -> OTelSdkResult {
-    match task {
-        Task::Flush => processor.force_flush(),
-        Task::ShutDown(timeout) => processor.shutdown_with_timeout(timeout),
-    }
-}
-
-fn end_logs<P: LogProcessor>(processor: &P, task: Task) -> OTelSdkResult {
-    match task {
-        Task::Flush => processor.force_flush(),
-        Task::ShutDown(timeout) => processor.shutdown_with_timeout(timeout),
-    }
-}
-
-impl<P: SpanProcessor + 'static> SpanProcessor for Processors<P> {
+impl SpanProcessor for BatchProcessors<SpanData> {
     fn on_start(&self, span: &mut Span, context: &Context) {
         for processor in &self.0 {
             processor.on_start(span, context);
@@ -106,19 +98,19 @@ impl<P: SpanProcessor + 'static> SpanProcessor for Processors<P> {
     }
 
     fn force_flush(&self) -> OTelSdkResult {
-        self.run(Task::Flush, end_spans)
+        self.run(Task::Flush)
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.run(Task::ShutDown(timeout), end_spans)
+        self.run(Task::ShutDown(timeout))
     }
 
     fn set_resource(&mut self, resource: &Resource) {
-        self.for_each(|processor| processor.set_resource(resource));
+        BatchProcessors::set_resource(self, resource);
     }
 }
 
-impl<P: LogProcessor + 'static> LogProcessor for Processors<P> {
+impl LogProcessor for BatchProcessors<LogItem> {
     fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
         for processor in &self.0 {
             processor.emit(record, scope);
@@ -126,19 +118,14 @@ impl<P: LogProcessor + 'static> LogProcessor for Processors<P> {
     }
 
     fn force_flush(&self) -> OTelSdkResult {
-        self.run(Task::Flush, end_logs)
+        self.run(Task::Flush)
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.run(Task::ShutDown(timeout), end_logs)
-    }
-
-    fn event_enabled(&self, level: Severity, target: &str, name: Option<&str>) -> bool {
-        let mut processors = self.0.iter();
-        processors.any(|processor| processor.event_enabled(level, target, name))
+        self.run(Task::ShutDown(timeout))
     }
 
     fn set_resource(&mut self, resource: &Resource) {
-        self.for_each(|processor| processor.set_resource(resource));
+        BatchProcessors::set_resource(self, resource);
     }
 }

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use opentelemetry_sdk::{logs, trace};
-
 use crate::env::Env;
 
 /// Settings of a batch processor: the variables `OTEL_BSP_*` or `OTEL_BLRP_*`.
@@ -17,11 +15,9 @@ pub(crate) struct BatchSettings {
     pub(crate) max_batch_size: usize,
 }
 
-/// The maximum length of a queue. The queue of `opentelemetry_sdk` 0.33.1 is a `sync_channel`, for
-/// which std allocates all slots when it is made, and writes to each. So one of 10⁹ spans would
-/// abort the process at the start, and one of this length takes some 25 MB. Memory that is taken as
-/// it is needed would need another batch processor.
-const MAX_QUEUE: usize = 1 << 16;
+/// The maximum length of a queue. A full one takes about 1 GB: less than the system would give
+/// before it ends the process.
+const MAX_QUEUE: usize = 1 << 20;
 
 impl BatchSettings {
     pub(crate) fn for_spans(env: &Env) -> Self {
@@ -32,30 +28,10 @@ impl BatchSettings {
         BatchSettings::read("OTEL_BLRP", Duration::from_secs(1), env)
     }
 
-    pub(crate) fn span_config(env: &Env) -> trace::BatchConfig {
-        let BatchSettings {
-            interval,
-            max_queue_size,
-            max_batch_size,
-        } = BatchSettings::for_spans(env);
-        trace::BatchConfigBuilder::default()
-            .with_scheduled_delay(interval)
-            .with_max_queue_size(max_queue_size)
-            .with_max_export_batch_size(max_batch_size)
-            .build()
-    }
-
-    pub(crate) fn log_config(env: &Env) -> logs::BatchConfig {
-        let BatchSettings {
-            interval,
-            max_queue_size,
-            max_batch_size,
-        } = BatchSettings::for_logs(env);
-        logs::BatchConfigBuilder::default()
-            .with_scheduled_delay(interval)
-            .with_max_queue_size(max_queue_size)
-            .with_max_export_batch_size(max_batch_size)
-            .build()
+    /// Returns the setting of the queue's length, and its value.
+    pub(super) fn queue_size(&self, variable: &str, env: &Env) -> String {
+        let setting = env.setting(variable).unwrap_or_else(|| "max_queue_size".to_owned());
+        format!("{setting} is {}", self.max_queue_size)
     }
 
     fn read(prefix: &str, default_interval: Duration, env: &Env) -> Self {
@@ -175,36 +151,26 @@ mod tests {
 
     #[test]
     fn queues_are_bounded() {
-        for value in ["65537", "1000000000", "18446744073709551615"] {
+        for value in ["1048577", "1000000000", "18446744073709551615"] {
             let env = Env::from_vars([
                 ("OTEL_BSP_MAX_QUEUE_SIZE", value),
                 ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", value),
             ]);
             let settings = BatchSettings::for_spans(&env);
-            assert_eq!((settings.max_queue_size, settings.max_batch_size), (65_536, 65_536));
+            assert_eq!(
+                (settings.max_queue_size, settings.max_batch_size),
+                (1_048_576, 1_048_576)
+            );
             assert_eq!(
                 env.into_warnings(),
                 [
-                    format!("OTEL_BSP_MAX_QUEUE_SIZE={value:?} is greater than 65536; using 65536"),
+                    format!("OTEL_BSP_MAX_QUEUE_SIZE={value:?} is greater than 1048576; using 1048576"),
                     format!(
-                        "OTEL_BSP_MAX_EXPORT_BATCH_SIZE={value:?} is greater than OTEL_BSP_MAX_QUEUE_SIZE; using 65536"
+                        "OTEL_BSP_MAX_EXPORT_BATCH_SIZE={value:?} is greater than OTEL_BSP_MAX_QUEUE_SIZE; using 1048576"
                     ),
                 ]
             );
         }
-    }
-
-    /// The channels of the SDK allocate all their slots at once. The chapter about variables tells
-    /// how much the largest queues take.
-    #[test]
-    fn the_largest_queues_take_25_megabytes() {
-        let span = size_of::<trace::SpanData>() + size_of::<usize>();
-        // The SDK boxes a record and its scope.
-        let record = 2 * size_of::<usize>();
-        for (slot, at_most) in [(span, 25_000_000), (record, 1_100_000)] {
-            assert!(slot * MAX_QUEUE <= at_most, "{}", slot * MAX_QUEUE);
-        }
-        assert!(span * MAX_QUEUE > 20_000_000);
     }
 
     #[test]
