@@ -41,7 +41,9 @@ impl Builder {
     /// # Errors
     ///
     /// If a requested exporter cannot be set up. The message names the variable, and the value to
-    /// write instead. If a part of the setup panics, such as the SDK without a thread to start.
+    /// write instead.
+    ///
+    /// If a part that the program adds panics.
     ///
     /// If a global `tracing` subscriber is already set, or if telemetry has been set up before in
     /// this process, even if it has been shut down.
@@ -64,7 +66,7 @@ fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
     }
     let env = Env::from_process();
     let source = Source::read(env)?;
-    // The SDK panics if it cannot start a thread, and so may parts that the program adds.
+    // Parts that the program adds may panic, and so does tokio without a file descriptor.
     let built = catch_unwind(AssertUnwindSafe(|| source.providers(&mut builder)));
     let providers = built.unwrap_or_else(|payload| Err(panicked(payload)))?;
     let env = source.env();

@@ -53,11 +53,6 @@ impl AttemptError {
         AttemptError::new(cause, format!("no {what} within {}", rounded(after)), Retry::Backoff)
     }
 
-    /// Returns the error of a request for which the shutdown leaves no time.
-    pub(super) fn closed() -> Self {
-        AttemptError::new(Cause::Closed, "", Retry::Never)
-    }
-
     /// Returns the error of a connection that cannot be made, or breaks.
     pub(super) fn unreachable(error: &(dyn Error + 'static)) -> Self {
         let mut attempt = AttemptError::new(Cause::Unreachable, chain(error), Retry::Backoff);

@@ -126,9 +126,6 @@ impl Delivery {
             return Err(AttemptError::new(Cause::TooLate, "", Retry::Never));
         }
         let mut backoff = Backoff::new();
-        if self.end(started, &deadline) <= started {
-            return Err(AttemptError::closed());
-        }
         let mut attempts = 0_u32;
         let mut last = None;
         loop {

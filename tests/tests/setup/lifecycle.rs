@@ -59,7 +59,7 @@ fn a_setup_that_cannot_start_is_an_error() {
             "TRACES",
             &["bare"][..],
             NO_THREADS,
-            "the setup of telemetry panicked: Failed to spawn thread",
+            "cannot start the thread otel-spans: ",
         ),
         (
             "METRICS",
@@ -67,12 +67,7 @@ fn a_setup_that_cannot_start_is_an_error() {
             NO_THREADS,
             "cannot start the thread that exports metrics: ",
         ),
-        (
-            "LOGS",
-            &["bare"],
-            NO_THREADS,
-            "the setup of telemetry panicked: Thread spawn failed",
-        ),
+        ("LOGS", &["bare"], NO_THREADS, "cannot start the thread otel-logs: "),
         (
             "TRACES",
             &["bare", "panics=set_resource"],
