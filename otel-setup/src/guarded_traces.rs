@@ -1,14 +1,16 @@
-//! A sampler and a tracer around the program's samplers and span processors, which may panic.
+//! A sampler and tracers around the program's samplers and span processors, which may panic.
 
 use std::borrow::Cow;
 use std::time::SystemTime;
 
 use opentelemetry::trace::{
     Link, Span, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer,
+    TracerProvider,
 };
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::{Context, InstrumentationScope, KeyValue};
 use opentelemetry_sdk::trace::{
-    IdGenerator, RandomIdGenerator, SamplingDecision, SamplingResult, SdkTracer, ShouldSample, Span as SdkSpan,
+    IdGenerator, RandomIdGenerator, SamplingDecision, SamplingResult, SdkTracer, SdkTracerProvider, ShouldSample,
+    Span as SdkSpan,
 };
 
 use crate::panic_guard::{SAMPLER, SPAN_PROCESSOR};
@@ -47,7 +49,19 @@ fn as_parent(parent: Option<&Context>) -> SamplingResult {
     }
 }
 
-/// The tracer of `tracing` spans.
+/// The global provider.
+#[derive(Clone, Debug)]
+pub(crate) struct GuardedTracers(pub(crate) SdkTracerProvider);
+
+impl TracerProvider for GuardedTracers {
+    type Tracer = GuardedTracer;
+
+    fn tracer_with_scope(&self, scope: InstrumentationScope) -> GuardedTracer {
+        GuardedTracer(self.0.tracer_with_scope(scope))
+    }
+}
+
+/// A tracer of `tracing` spans, or of those that the program starts.
 #[derive(Debug)]
 pub(crate) struct GuardedTracer(pub(crate) SdkTracer);
 
@@ -167,9 +181,8 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::Duration;
 
-    use opentelemetry::trace::TracerProvider;
     use opentelemetry_sdk::error::OTelSdkResult;
-    use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanData, SpanProcessor};
+    use opentelemetry_sdk::trace::{Sampler, SpanData, SpanProcessor};
 
     use super::*;
 

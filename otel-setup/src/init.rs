@@ -1,6 +1,8 @@
 //! The steps of the setup.
 
+use std::any::Any;
 use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,6 +16,7 @@ use crate::config_file::Config;
 use crate::env::Env;
 use crate::error::InitError;
 use crate::exporter::Exporter;
+use crate::guarded_traces::GuardedTracers;
 use crate::providers::Providers;
 use crate::signal::Signal;
 use crate::subscriber::{self, Directives, Layers};
@@ -40,6 +43,8 @@ impl Builder {
     /// If a requested exporter cannot be set up. The message names the variable, and the value to
     /// write instead.
     ///
+    /// If a part that the program adds panics.
+    ///
     /// If a global `tracing` subscriber is already set, or if telemetry has been set up before in
     /// this process, even if it has been shut down.
     ///
@@ -61,7 +66,9 @@ fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
     }
     let env = Env::from_process();
     let source = Source::read(env)?;
-    let providers = source.providers(&mut builder)?;
+    // Parts that the program adds may panic, and so does tokio without a file descriptor.
+    let built = catch_unwind(AssertUnwindSafe(|| source.providers(&mut builder)));
+    let providers = built.unwrap_or_else(|payload| Err(panicked(payload)))?;
     let env = source.env();
 
     let layers = Layers {
@@ -96,13 +103,26 @@ fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
     })
 }
 
+#[cold]
+fn panicked(payload: Box<dyn Any + Send>) -> InitError {
+    let words = payload.downcast_ref::<String>().map(String::as_str);
+    let words = words.or_else(|| payload.downcast_ref::<&str>().copied());
+    let error = InitError::new(format!(
+        "the setup of telemetry panicked: {}",
+        words.unwrap_or("without a message")
+    ));
+    // Dropping a payload may panic again.
+    std::mem::forget(payload);
+    error
+}
+
 /// A function of [`Builder::propagator`] that sets the global one.
 type SetPropagator = Box<dyn FnOnce() + Send + Sync>;
 
 /// Sets what is global. Returns a warning of propagators that are not known.
 fn set_globals(providers: &Providers, source: &Source, set_propagator: Option<SetPropagator>) -> Option<String> {
     if let Some(tracers) = &providers.tracers {
-        global::set_tracer_provider(tracers.clone());
+        global::set_tracer_provider(GuardedTracers(tracers.clone()));
     }
     if let Some(meters) = &providers.meters {
         global::set_meter_provider(CallbackGuard(meters.clone()));

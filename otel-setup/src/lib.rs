@@ -35,6 +35,7 @@ mod fork_check;
 #[cfg(all(any(test, fuzzing), feature = "otlp"))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod guarded_processor;
 mod guarded_traces;
 #[cfg(any(feature = "prometheus", feature = "zpages"))]
 #[cfg_attr(not(feature = "prometheus"), allow(dead_code))]
@@ -83,6 +84,7 @@ pub use builder::Builder;
 pub use config_file::{ConfigReport, check};
 pub use error::{InitError, ShutdownError};
 pub use exporter::Exporter;
+pub use guarded_processor::GuardedProcessor;
 #[cfg(feature = "otlp")]
 pub use otlp::Protocol;
 #[cfg(feature = "prometheus")]

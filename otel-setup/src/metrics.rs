@@ -9,6 +9,8 @@ use crate::builder::{Builder, has_zpages};
 use crate::env::Env;
 use crate::error::InitError;
 use crate::exporter::Exporter;
+#[cfg(any(feature = "console", feature = "otlp"))]
+use crate::shutdown::spawn;
 use crate::unsupported;
 
 /// The default export interval.
@@ -58,12 +60,30 @@ fn add_exporter(
 ) -> Result<MeterProviderBuilder, InitError> {
     match exporter {
         #[cfg(feature = "console")]
-        Exporter::Console => Ok(builder.console.metrics(provider, interval, env)),
+        Exporter::Console => {
+            require_thread()?;
+            Ok(builder.console.metrics(provider, interval, env))
+        }
         #[cfg(feature = "otlp")]
-        Exporter::Otlp => builder.otlp.metrics(provider, interval, env),
+        Exporter::Otlp => {
+            require_thread()?;
+            builder.otlp.metrics(provider, interval, env)
+        }
         #[cfg(feature = "prometheus")]
         Exporter::Prometheus => builder.prometheus.metrics(provider, env),
     }
+}
+
+/// Returns an error if no thread can be started. The SDK's reader of metrics would export nothing
+/// then, without an error.
+#[cfg(any(feature = "console", feature = "otlp"))]
+fn require_thread() -> Result<(), InitError> {
+    let thread = spawn(Box::new(|| ())).map_err(|error| {
+        InitError::new(format!("cannot start the thread that exports metrics: {error}")).with_source(error)
+    })?;
+    // The reader's thread takes its place.
+    let _ = thread.join();
+    Ok(())
 }
 
 fn interval(builder: &Builder, env: &Env) -> Duration {

@@ -175,13 +175,25 @@ impl Providers {
     }
 
     /// Exports everything recorded so far. Reports only failures that happen meanwhile.
+    ///
+    /// Once a shutdown has begun, that exports the rest and reports the losses: its result counts.
     pub(crate) fn flush(&self, timeout: Duration) -> Result<(), ShutdownError> {
         if self.is_forked() {
             return Err(ShutdownError::for_all_signals(FORKED));
         }
+        let deadline = deadline_after(timeout);
+        let timed_out = || ShutdownError::for_all_signals(&timeout_message(timeout));
+        if let Some(result) = self.shutdown.wait(deadline, timed_out) {
+            return result;
+        }
         let before: Vec<Causes> = self.export_stats.iter().map(|stats| stats.causes()).collect();
         let jobs = self.jobs(Task::Flush);
         let mut failures = run_all(timeout, jobs);
+        if !failures.is_empty()
+            && let Some(result) = self.shutdown.wait(deadline, timed_out)
+        {
+            return result;
+        }
         let mut before = before.into_iter();
         replace_failures(&mut failures, &self.export_stats, |stats| {
             stats.loss_since(&before.next().unwrap_or_default())

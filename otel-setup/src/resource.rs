@@ -1,6 +1,7 @@
 //! The resource: the attributes that describe the service in all signals.
 
 use std::env;
+use std::path::Path;
 use std::str::Utf8Error;
 
 use opentelemetry::{Key, KeyValue, Value};
@@ -81,11 +82,16 @@ fn conventional(key: &Key, value: &Value) -> Option<KeyValue> {
 
 /// Returns the default service name of the specification.
 fn unknown_service() -> String {
-    let program = env::current_exe().ok();
-    match program.as_ref().and_then(|program| program.file_name()) {
-        Some(name) => format!("unknown_service:{}", name.to_string_lossy()),
-        None => "unknown_service".to_owned(),
-    }
+    service_of(env::current_exe().ok().as_deref())
+}
+
+fn service_of(program: Option<&Path>) -> String {
+    let Some(name) = program.and_then(Path::file_name) else {
+        return "unknown_service".to_owned();
+    };
+    let name = name.to_string_lossy();
+    // Linux marks the program if an update has replaced its file.
+    format!("unknown_service:{}", name.strip_suffix(" (deleted)").unwrap_or(&name))
 }
 
 /// Parses `OTEL_RESOURCE_ATTRIBUTES`, a list of pairs in the format of W3C Baggage.
@@ -151,6 +157,18 @@ mod tests {
     fn value(resource: &Resource, key: &'static str) -> Option<String> {
         let value = resource.get(&Key::from_static_str(key))?;
         Some(value.as_str().into_owned())
+    }
+
+    #[test]
+    fn the_default_service_has_the_name_of_the_program() {
+        for (program, expected) in [
+            (Some("/bin/greeter"), "unknown_service:greeter"),
+            (Some("/bin/greeter (deleted)"), "unknown_service:greeter"),
+            (Some("/"), "unknown_service"),
+            (None, "unknown_service"),
+        ] {
+            assert_eq!(service_of(program.map(Path::new)), expected, "{program:?}");
+        }
     }
 
     #[test]

@@ -78,13 +78,26 @@ impl ShutdownOnce {
             self.changed.notify_all();
             return result;
         }
+        drop(stage);
+        self.wait(deadline, timed_out).expect("it has begun")
+    }
+
+    /// Waits for the result of the shutdown until the deadline. `None` if it has not begun.
+    pub(crate) fn wait(
+        &self,
+        deadline: Instant,
+        timed_out: impl FnOnce() -> ShutdownError,
+    ) -> Option<Result<(), ShutdownError>> {
+        let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            if let Stage::Done(result) = &*stage {
-                return result.clone();
+            match &*stage {
+                Stage::Running => return None,
+                Stage::ShuttingDown => {}
+                Stage::Done(result) => return Some(result.clone()),
             }
             let remaining = deadline.saturating_duration_since(Instant::now());
             if remaining.is_zero() {
-                return Err(timed_out());
+                return Some(Err(timed_out()));
             }
             let waited = self.changed.wait_timeout(stage, remaining);
             (stage, _) = waited.unwrap_or_else(PoisonError::into_inner);
@@ -159,7 +172,7 @@ pub(crate) fn run_all(timeout: Duration, jobs: [Option<Job>; 3]) -> Vec<Failure>
             running.retain(|other| *other != signal);
             let reason = match result {
                 Some(result) => failure(result, timeout),
-                None => Some("an exporter panicked".to_owned()),
+                None => Some("an exporter or a processor panicked".to_owned()),
             };
             failures.extend(reason.map(|reason| Failure::new(signal, reason)));
         }

@@ -66,6 +66,8 @@ impl Telemetry {
 
     /// Exports the telemetry recorded so far.
     ///
+    /// Once a [`shutdown`](Self::shutdown) has begun, waits for that and returns its result.
+    ///
     /// # Errors
     ///
     /// If an export failed, or did not finish within `timeout`. Earlier losses are reported by

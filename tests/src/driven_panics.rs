@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use opentelemetry::{Context, InstrumentationScope};
+use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord};
 use opentelemetry_sdk::metrics::{Instrument, Stream};
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
-use otel_setup::Builder;
+use otel_setup::{Builder, GuardedProcessor};
 
 use crate::panics::{PanickingSampler, panics, quiet};
 
-/// Adds a part that panics: `sampler`, `on_start`, `on_end`, `log_processor`, or `view` for the
-/// instrument `made.0`.
+/// Adds a part that panics: `sampler`, `on_start`, `on_end`, `both`, `set_resource`,
+/// `log_processor`, or `view` for the instrument `made.0`.
 ///
 /// # Panics
 ///
@@ -23,6 +24,11 @@ pub fn configured(builder: Builder, part: &str) -> Builder {
         "sampler" => builder.sampler(PanickingSampler),
         "on_start" => builder.configure_tracer_provider(|provider| provider.with_span_processor(Panicking::OnStart)),
         "on_end" => builder.configure_tracer_provider(|provider| provider.with_span_processor(Panicking::OnEnd)),
+        "both" => builder
+            .configure_tracer_provider(|provider| provider.with_span_processor(GuardedProcessor(Panicking::Both))),
+        "set_resource" => {
+            builder.configure_tracer_provider(|provider| provider.with_span_processor(Panicking::SetResource))
+        }
         "log_processor" => builder.configure_logger_provider(|provider| provider.with_log_processor(Panicking::Emit)),
         "view" => builder.configure_meter_provider(|provider| {
             provider.with_view(|instrument: &Instrument| (instrument.name() == "made.0").then(panics::<Stream>))
@@ -36,18 +42,20 @@ pub fn configured(builder: Builder, part: &str) -> Builder {
 enum Panicking {
     OnStart,
     OnEnd,
+    Both,
+    SetResource,
     Emit,
 }
 
 impl SpanProcessor for Panicking {
     fn on_start(&self, _: &mut Span, _: &Context) {
-        if let Panicking::OnStart = self {
+        if let Panicking::OnStart | Panicking::Both = self {
             panics::<()>();
         }
     }
 
     fn on_end(&self, _: SpanData) {
-        if let Panicking::OnEnd = self {
+        if let Panicking::OnEnd | Panicking::Both = self {
             panics::<()>();
         }
     }
@@ -58,6 +66,12 @@ impl SpanProcessor for Panicking {
 
     fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
         Ok(())
+    }
+
+    fn set_resource(&mut self, _: &Resource) {
+        if let Panicking::SetResource = self {
+            panics::<()>();
+        }
     }
 }
 

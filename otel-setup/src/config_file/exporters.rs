@@ -188,7 +188,13 @@ fn temporality(section: &mut Section<'_>, name: &str, variables: &mut EnvPairs) 
 /// Returns the headers in the format of the variable, where later ones replace earlier ones.
 fn headers(section: &mut Section<'_>) -> Result<Option<String>, InitError> {
     let mut headers = Vec::new();
-    headers.extend(section.text("headers_list")?.map(str::to_owned));
+    if let Some(list) = section.get("headers_list") {
+        #[cfg(feature = "otlp")]
+        if let Some(number) = crate::otlp::headers::first_invalid(list.text()?) {
+            return Err(list.error(format_args!("has an invalid or reserved header as entry {number}")));
+        }
+        headers.push(list.text()?.to_owned());
+    }
     if let Some(list) = section.get("headers") {
         for item in list.list()? {
             let mut pair = item.section()?;

@@ -49,7 +49,7 @@ pub(super) fn attributes(section: Option<Item<'_>>) -> Result<Vec<KeyValue>, Ini
 }
 
 fn attribute(mut section: Section<'_>) -> Result<Option<KeyValue>, InitError> {
-    let name = section.required("name")?.text()?.to_owned();
+    let name = section.required("name")?.name()?.to_owned();
     let value = section.required("value")?;
     let kind = section.get("type");
     let kinds = [

@@ -27,13 +27,14 @@ pub(super) fn sampler(item: &Item<'_>) -> Result<Sampler, InitError> {
                 ("local_parent_sampled", "always_on"),
                 ("local_parent_not_sampled", "always_off"),
             ] {
-                if let Some(other) = section.get(name)
-                    && other.only()?.0 != supported
-                {
+                let Some(other) = section.get(name) else { continue };
+                let (kind, settings) = other.only()?;
+                if kind != supported {
                     return Err(other.error(format_args!(
                         "must be {supported}, which is all that OpenTelemetry's SDK for Rust supports"
                     )));
                 }
+                settings.section()?.finish()?;
             }
             Sampler::ParentBased(Box::new(root.unwrap_or(Sampler::AlwaysOn)))
         }

@@ -131,6 +131,14 @@ impl<'f> Item<'f> {
         }
     }
 
+    /// Returns a name, which must not be blank.
+    pub(super) fn name(&self) -> Result<&'f str, InitError> {
+        match self.text()? {
+            text if text.trim().is_empty() => Err(self.error("must not be empty")),
+            text => Ok(text),
+        }
+    }
+
     pub(super) fn boolean(&self) -> Result<bool, InitError> {
         match self.node.value {
             Value::Bool(value) => Ok(value),
@@ -141,7 +149,10 @@ impl<'f> Item<'f> {
     pub(super) fn integer(&self, range: &RangeInclusive<i64>) -> Result<i64, InitError> {
         let value = match self.node.value {
             Value::Int(value) => value,
-            Value::Float(value) => whole(value).ok_or_else(|| self.error("must be an integer"))?,
+            Value::Float(value) => whole(value).ok_or_else(|| {
+                let is_large = value.fract() == 0.0;
+                self.error(if is_large { "is too large" } else { "must be an integer" })
+            })?,
             _ => return Err(self.error("must be an integer")),
         };
         if range.contains(&value) {
@@ -253,10 +264,12 @@ impl<'f> Section<'f> {
         let Some((name, node)) = unknown else {
             return Ok(());
         };
+        let known = if self.known.is_empty() {
+            "there is none".to_owned()
+        } else {
+            format!("known are {}", self.known.join(", "))
+        };
         let item = self.item.child(node, name);
-        Err(item.error(format_args!(
-            "is not a known property; known are {}",
-            self.known.join(", ")
-        )))
+        Err(item.error(format_args!("is not a known property; {known}")))
     }
 }

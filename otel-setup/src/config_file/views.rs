@@ -141,7 +141,8 @@ fn select(view: &mut View, mut section: Section<'_>) -> Result<(), InitError> {
 }
 
 fn describe(view: &mut View, mut section: Section<'_>) -> Result<(), InitError> {
-    view.name = section.text("name")?.map(str::to_owned);
+    let name = section.get("name").map(|item| item.name()).transpose()?;
+    view.name = name.map(str::to_owned);
     view.description = section.text("description")?.map(str::to_owned);
     let limit = section.get("aggregation_cardinality_limit");
     view.cardinality_limit = limit

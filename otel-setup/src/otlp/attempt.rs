@@ -1,6 +1,7 @@
 //! The failure of one attempt to send a request, and whether to try again.
 
 use std::error::Error;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 #[cfg(feature = "http")]
@@ -43,15 +44,19 @@ impl AttemptError {
     }
 
     /// Returns the error of an attempt that has not been answered in time.
-    pub(super) fn timeout(after: Duration) -> Self {
-        let words = format!("no response within {}", rounded(after));
-        AttemptError::new(Cause::NotConfirmed, words, Retry::Backoff)
+    pub(super) fn timeout(after: Duration, is_sent: bool) -> Self {
+        let (cause, what) = if is_sent {
+            (Cause::NotConfirmed, "response")
+        } else {
+            (Cause::Unreachable, "connection")
+        };
+        AttemptError::new(cause, format!("no {what} within {}", rounded(after)), Retry::Backoff)
     }
 
     /// Returns the error of a connection that cannot be made, or breaks.
     pub(super) fn unreachable(error: &(dyn Error + 'static)) -> Self {
         let mut attempt = AttemptError::new(Cause::Unreachable, chain(error), Retry::Backoff);
-        attempt.is_protocol_suspect = !is_refused(error);
+        attempt.is_protocol_suspect = !is_away(error);
         attempt
     }
 
@@ -136,12 +141,13 @@ fn code_name(code: Code) -> String {
     name
 }
 
-/// Returns whether the system reports that the connection was refused, so nothing listens.
-fn is_refused(error: &(dyn Error + 'static)) -> bool {
+/// Returns whether the connection was refused or not made in time, so there is nothing to ask for
+/// its protocol.
+fn is_away(error: &(dyn Error + 'static)) -> bool {
     let mut source = Some(error);
     while let Some(error) = source {
         if let Some(error) = error.downcast_ref::<std::io::Error>()
-            && error.kind() == std::io::ErrorKind::ConnectionRefused
+            && matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::TimedOut)
         {
             return true;
         }

@@ -138,7 +138,7 @@ impl Delivery {
             let error = self.explained(error, attempts == 1).await;
             let end = self.end(started, &deadline);
             // An attempt that the end has cut short reveals less than the one before.
-            let is_cut = error.failure.cause == Cause::NotConfirmed && begun.elapsed() < Duration::from_secs(1);
+            let is_cut = Instant::now() >= end && begun.elapsed() < Duration::from_secs(1);
             let error = last.filter(|_| is_cut).unwrap_or(error);
             let Some(until) = pause_until(&error, &mut backoff, end) else {
                 return Err(with_attempts(error, attempts));
@@ -158,12 +158,16 @@ impl Delivery {
         deadline: &mut watch::Receiver<Option<Instant>>,
     ) -> Result<Bytes, AttemptError> {
         let begun = Instant::now();
-        let mut sending = pin!(self.transport.send(body.clone()));
+        let is_sent = Arc::<AtomicBool>::default();
+        let mut sending = pin!(self.transport.send(body.clone(), &is_sent));
         loop {
             let limit = self.end(started, deadline).min(begun + self.timeout);
             tokio::select! {
                 result = &mut sending => return result,
-                () = sleep_until(limit.into()) => return Err(AttemptError::timeout(limit.duration_since(begun))),
+                () = sleep_until(limit.into()) => {
+                    let is_sent = is_sent.load(Ordering::Relaxed);
+                    return Err(AttemptError::timeout(limit.duration_since(begun), is_sent));
+                }
                 // The shutdown has begun.
                 _ = deadline.changed() => {}
             }

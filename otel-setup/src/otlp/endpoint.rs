@@ -65,7 +65,7 @@ pub(crate) fn endpoint(
     if with_scheme.contains('#') {
         return Err(source.error(&text, "has a fragment, which is never sent; remove it, or write %23"));
     }
-    let mut url = url(&with_scheme).ok_or_else(|| {
+    let mut url = url(&with_plain_zone(with_scheme)).ok_or_else(|| {
         let example = protocol.default_endpoint();
         source.error(&text, format_args!("is not a valid URL; expected e.g. {example}"))
     })?;
@@ -112,6 +112,15 @@ fn with_path(path: &str, url: Uri) -> Uri {
     let mut parts = url.into_parts();
     parts.path_and_query = Some(PathAndQuery::try_from(path).expect("its parts are valid"));
     Uri::from_parts(parts).expect("only the path has changed")
+}
+
+/// Decodes the percent sign before the zone of an IPv6 address, `[fe80::1%25eth0]` by RFC 6874. The
+/// system's resolver takes `fe80::1%eth0`.
+fn with_plain_zone(url: String) -> String {
+    match (url.find('['), url.find("%25"), url.find(']')) {
+        (Some(start), Some(zone), Some(end)) if (start..end).contains(&zone) => url.replacen("%25", "%", 1),
+        _ => url,
+    }
 }
 
 /// Parses an `http` or `https` URL with a host.
@@ -166,6 +175,18 @@ mod tests {
         assert_eq!(http("http://c:1/").unwrap(), "http://c:1/v1/traces");
         assert_eq!(http("http://c:1/otlp/").unwrap(), "http://c:1/otlp/v1/traces");
         assert_eq!(http("http://c:1/otlp").unwrap(), "http://c:1/otlp/v1/traces");
+    }
+
+    #[test]
+    fn zones_of_addresses_are_written_as_the_system_does() {
+        for url in ["http://[fe80::1%25eth0]:1", "http://[fe80::1%eth0]:1"] {
+            assert_eq!(grpc(url).unwrap(), "http://[fe80::1%eth0]:1/");
+            assert_eq!(http(url).unwrap(), "http://[fe80::1%eth0]:1/v1/traces");
+        }
+        assert_eq!(
+            http("http://a%25:b@[::1]:1/%25").unwrap(),
+            "http://a%25:b@[::1]:1/%25/v1/traces"
+        );
     }
 
     #[test]

@@ -42,6 +42,15 @@ pub(super) struct Delay {
     pub(super) nanos: i32,
 }
 
+impl Delay {
+    /// Returns the duration, or `None` if it is negative or invalid.
+    fn duration(self) -> Option<Duration> {
+        let seconds = u64::try_from(self.seconds).ok()?;
+        let nanos = u32::try_from(self.nanos).ok().filter(|nanos| *nanos < 1_000_000_000)?;
+        Some(Duration::new(seconds, nanos))
+    }
+}
+
 impl Status {
     /// Parses a message. Bytes that are not one are `None`.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
@@ -49,13 +58,14 @@ impl Status {
     }
 
     /// Returns the delay of the detail `RetryInfo`.
+    ///
+    /// The detail itself signals that the receiver is going to recover. Without a delay, or with an
+    /// invalid one, that is zero.
     pub(super) fn retry_delay(&self) -> Option<Duration> {
         let is_retry_info = |any: &&Any| any.type_url.ends_with("google.rpc.RetryInfo");
         let info = self.details.iter().find(is_retry_info)?;
-        let delay = RetryInfo::decode(&*info.value).ok()?.retry_delay?;
-        let seconds = u64::try_from(delay.seconds).ok()?;
-        let nanos = u32::try_from(delay.nanos).ok().filter(|nanos| *nanos < 1_000_000_000)?;
-        Some(Duration::new(seconds, nanos))
+        let delay = RetryInfo::decode(&*info.value).ok()?.retry_delay;
+        Some(delay.and_then(Delay::duration).unwrap_or_default())
     }
 }
 
@@ -64,7 +74,10 @@ mod tests {
     use super::*;
 
     fn with_delay(seconds: i64, nanos: i32) -> Option<Duration> {
-        let retry_delay = Some(Delay { seconds, nanos });
+        with_retry_info(Some(Delay { seconds, nanos }))
+    }
+
+    fn with_retry_info(retry_delay: Option<Delay>) -> Option<Duration> {
         let detail = Any {
             type_url: "type.googleapis.com/google.rpc.RetryInfo".to_owned(),
             value: RetryInfo { retry_delay }.encode_to_vec(),
@@ -80,8 +93,13 @@ mod tests {
     fn delays_are_read_from_the_details() {
         assert_eq!(with_delay(2, 500_000_000), Some(Duration::from_millis(2500)));
         assert_eq!(with_delay(0, 0), Some(Duration::ZERO));
-        assert_eq!(with_delay(-1, 0), None);
-        assert_eq!(with_delay(0, i32::MAX), None);
+        for (case, delay) in [
+            ("negative", with_delay(-1, 0)),
+            ("too many nanoseconds", with_delay(0, i32::MAX)),
+            ("none", with_retry_info(None)),
+        ] {
+            assert_eq!(delay, Some(Duration::ZERO), "{case}");
+        }
         assert_eq!(Status::default().retry_delay(), None);
         assert_eq!(Status::parse(b"<html>"), None);
     }

@@ -1,6 +1,8 @@
 //! The gRPC client of the OTLP exporters.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Buf, BufMut, Bytes};
 use http::uri::PathAndQuery;
@@ -13,10 +15,13 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Extensions, Request, Status};
 
 use super::attempt::AttemptError;
+#[cfg(any(feature = "proxy", feature = "tls"))]
 use super::proxy;
 use super::request::grpc_path;
 use super::settings::Settings;
-use super::tcp::{USER_AGENT, tcp};
+use super::tcp::USER_AGENT;
+#[cfg(any(feature = "proxy", feature = "tls"))]
+use super::tcp::tcp;
 use crate::error::InitError;
 use crate::signal::Signal;
 
@@ -29,16 +34,12 @@ pub(super) struct GrpcClient {
 
 impl GrpcClient {
     /// Creates a client, which connects with its first request.
-    #[cfg_attr(not(feature = "proxy"), allow(unreachable_code, reason = "there is no proxy"))]
     pub(super) fn new(signal: Signal, settings: &Settings) -> Result<Self, InitError> {
         let endpoint = endpoint(settings).map_err(|error| {
             let text = format!("cannot build the OTLP exporter of {signal}: {error}");
             InitError::new(text).with_source(error)
         })?;
-        let channel = match &settings.proxy {
-            None => endpoint.connect_lazy(),
-            Some(proxy) => endpoint.connect_with_connector_lazy(proxy::for_grpc(tcp(settings), proxy)),
-        };
+        let channel = channel(&endpoint, settings);
         #[cfg_attr(not(feature = "gzip"), allow(unused_mut))]
         let mut grpc = Grpc::new(channel);
         #[cfg(feature = "gzip")]
@@ -54,22 +55,36 @@ impl GrpcClient {
     }
 
     /// Sends an encoded request, and returns the encoded response.
-    pub(super) async fn send(&self, body: Bytes) -> Result<Bytes, AttemptError> {
+    pub(super) async fn send(&self, body: Bytes, is_sent: &Arc<AtomicBool>) -> Result<Bytes, AttemptError> {
         let mut grpc = self.grpc.clone();
         let ready = grpc.ready().await;
         ready.map_err(|error| AttemptError::unreachable(&error))?;
         let request = Request::from_parts(self.metadata.clone(), Extensions::new(), body);
-        let response = grpc.unary(request, self.path.clone(), RawCodec).await;
+        let response = grpc
+            .unary(request, self.path.clone(), RawCodec(Arc::clone(is_sent)))
+            .await;
         let response = response.map_err(|status| AttemptError::from_grpc(&status))?;
         Ok(response.into_inner())
     }
+}
+
+/// Returns a channel, which connects with its first request.
+#[cfg_attr(not(any(feature = "proxy", feature = "tls")), allow(unused_variables))]
+fn channel(endpoint: &Endpoint, settings: &Settings) -> Channel {
+    // The timeout of the connection includes the proxy and TLS then.
+    #[cfg(any(feature = "proxy", feature = "tls"))]
+    if settings.proxy.is_some() || settings.tls.is_some() {
+        let connector = proxy::for_grpc(tcp(settings), settings.proxy.clone());
+        return endpoint.connect_with_connector_lazy(connector);
+    }
+    endpoint.connect_lazy()
 }
 
 fn endpoint(settings: &Settings) -> Result<Endpoint, tonic::transport::Error> {
     let ping = settings.patience();
     let endpoint = Endpoint::new(settings.endpoint.clone())?
         .user_agent(USER_AGENT)?
-        .connect_timeout(settings.timeout / 2)
+        .connect_timeout(settings.connect_timeout())
         .http2_keep_alive_interval(ping)
         .keep_alive_timeout(ping)
         // Servers close a connection with pings but without requests.
@@ -89,9 +104,10 @@ impl fmt::Debug for GrpcClient {
     }
 }
 
-/// Takes messages that are encoded, so that a retry does not encode them again.
-#[derive(Clone, Copy, Debug)]
-struct RawCodec;
+/// Takes messages that are encoded, so that a retry does not encode them again. Tells that one
+/// leaves, for which there is a connection.
+#[derive(Clone, Debug)]
+struct RawCodec(Arc<AtomicBool>);
 
 impl Codec for RawCodec {
     type Encode = Bytes;
@@ -100,11 +116,11 @@ impl Codec for RawCodec {
     type Decoder = Self;
 
     fn encoder(&mut self) -> Self {
-        RawCodec
+        self.clone()
     }
 
     fn decoder(&mut self) -> Self {
-        RawCodec
+        self.clone()
     }
 }
 
@@ -113,6 +129,7 @@ impl Encoder for RawCodec {
     type Error = Status;
 
     fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        self.0.store(true, Ordering::Relaxed);
         buffer.put(item);
         Ok(())
     }

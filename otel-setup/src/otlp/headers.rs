@@ -35,10 +35,7 @@ pub(crate) fn headers(signal: Signal, explicit: &[(String, String)], env: &Env) 
             if pair.trim().is_empty() {
                 continue;
             }
-            match pair.split_once('=').and_then(|(name, value)| {
-                let value: Vec<u8> = percent_decode_str(value.trim()).collect();
-                header(name.trim(), &value)
-            }) {
+            match entry(pair) {
                 Some((name, value)) => drop(headers.insert(name, value)),
                 // The warning omits the value, which may be a secret.
                 None => env.warn(
@@ -56,6 +53,20 @@ pub(crate) fn headers(signal: Signal, explicit: &[(String, String)], env: &Env) 
         headers.insert(name, value);
     }
     Ok(headers)
+}
+
+/// Returns the number of the first entry in a list of a configuration file that cannot be sent.
+#[cfg(feature = "config-file")]
+pub(crate) fn first_invalid(list: &str) -> Option<usize> {
+    let is_invalid = |pair: &str| !pair.trim().is_empty() && entry(pair).is_none();
+    list.split(',').position(is_invalid).map(|index| index + 1)
+}
+
+/// Parses an entry of a list: a name, and a percent-encoded value.
+fn entry(pair: &str) -> Option<(HeaderName, HeaderValue)> {
+    let (name, value) = pair.split_once('=')?;
+    let value: Vec<u8> = percent_decode_str(value.trim()).collect();
+    header(name.trim(), &value)
 }
 
 /// Returns whether a header of a configuration file may be sent.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::rt::TokioExecutor;
 use tokio::time;
 
@@ -36,6 +37,7 @@ pub(super) struct HttpClient {
     client: Connections,
     connector: HttpsConnector,
     timeout: Duration,
+    connect_timeout: Duration,
     /// The time after which an answer is late, if it has never taken long.
     patience: Duration,
     /// The milliseconds that the slowest answer has taken, at least 1. Zero if there was none.
@@ -63,6 +65,7 @@ impl HttpClient {
             client: connections(&connector),
             connector,
             timeout: settings.timeout,
+            connect_timeout: settings.connect_timeout(),
             patience: settings.patience(),
             slowest: AtomicU64::default(),
             uri: settings.endpoint.clone(),
@@ -85,9 +88,9 @@ impl HttpClient {
     /// HTTP/1.1 has no pings to find out that the connection has died silently. Once an answer is
     /// late, an empty request is sent over a new connection. If that is answered first, the body is
     /// sent again there, and the old connection is closed.
-    pub(super) async fn send(&self, body: Bytes) -> Result<Bytes, AttemptError> {
+    pub(super) async fn send(&self, body: Bytes, is_sent: &AtomicBool) -> Result<Bytes, AttemptError> {
         let begun = Instant::now();
-        let mut answer = pin!(self.send_over(&self.client, body.clone()));
+        let mut answer = pin!(self.send_over(&self.client, body.clone(), is_sent));
         let in_time = match self.late() {
             Some(late) => time::timeout(late, &mut answer).await.ok(),
             None => Some(answer.as_mut().await),
@@ -98,7 +101,7 @@ impl HttpClient {
             let connections = connections(&self.connector);
             tokio::select! {
                 answer = &mut answer => answer,
-                () = self.is_answered_over(&connections) => self.send_over(&connections, body).await,
+                () = self.is_answered_over(&connections) => self.send_over(&connections, body, is_sent).await,
             }
         };
         if answer.is_ok() {
@@ -120,19 +123,41 @@ impl HttpClient {
     /// waits forever.
     async fn is_answered_over(&self, connections: &Connections) {
         let empty = self.body(Vec::new());
-        if self.send_over(connections, empty).await.is_err() {
+        if self
+            .send_over(connections, empty, &AtomicBool::default())
+            .await
+            .is_err()
+        {
             std::future::pending::<()>().await;
         }
         // A receiver that was frozen answers everything at once.
         time::sleep(self.timeout / 20).await;
     }
 
-    async fn send_over(&self, connections: &Connections, body: Bytes) -> Result<Bytes, AttemptError> {
+    /// Sends a body. Sets `is_sent` once there is a connection for it, with its proxy and TLS.
+    async fn send_over(
+        &self,
+        connections: &Connections,
+        body: Bytes,
+        is_sent: &AtomicBool,
+    ) -> Result<Bytes, AttemptError> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         request.uri_mut().clone_from(&self.uri);
         request.headers_mut().clone_from(&self.headers);
-        let response = connections.request(request).await;
+        let mut connection = capture_connection(&mut request);
+        let mut response = pin!(connections.request(request));
+        let connected = async { drop(connection.wait_for_connection_metadata().await) };
+        let response = tokio::select! {
+            response = &mut response => response,
+            connected = time::timeout(self.connect_timeout, connected) => {
+                if connected.is_err() {
+                    return Err(AttemptError::timeout(self.connect_timeout, false));
+                }
+                is_sent.store(true, Ordering::Relaxed);
+                response.await
+            }
+        };
         let (parts, body) = response
             .map_err(|error| AttemptError::unreachable(&error))?
             .into_parts();

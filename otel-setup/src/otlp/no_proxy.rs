@@ -3,6 +3,7 @@
 #[cfg(feature = "http")]
 use http::HeaderValue;
 use http::Uri;
+#[cfg(any(feature = "http", feature = "tls"))]
 pub(super) use hyper_util::client::legacy::connect::HttpConnector as Connector;
 
 use super::proxy_variable::proxy_variable;
@@ -36,6 +37,7 @@ pub(super) fn for_http(tcp: Connector, _: Option<Proxy>) -> Connector {
     tcp
 }
 
-pub(super) fn for_grpc(_: Connector, proxy: &Proxy) -> Connector {
-    match *proxy {}
+#[cfg(feature = "tls")]
+pub(super) fn for_grpc(tcp: Connector, _: Option<Proxy>) -> Connector {
+    tcp
 }

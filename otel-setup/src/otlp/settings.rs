@@ -21,6 +21,10 @@ use crate::temporality;
 /// The default timeout of an export, including retries.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The maximum time for a connection. A shutdown has five seconds by default, and a host may have a
+/// second address.
+const MAX_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// The settings that the program makes for all signals.
 #[derive(Debug, Default)]
 pub(crate) struct Options {
@@ -53,6 +57,11 @@ impl Settings {
         patience(self.timeout)
     }
 
+    /// Returns the time in which a connection must be made. All addresses of a host share it.
+    pub(super) fn connect_timeout(&self) -> Duration {
+        connect_timeout(self.timeout)
+    }
+
     pub(super) fn resolve(signal: Signal, options: &Options, env: &Env) -> Result<Self, InitError> {
         let protocol = options.protocol.unwrap_or_else(|| protocol(signal, env));
         #[cfg(not(feature = "http"))]
@@ -80,6 +89,10 @@ impl Settings {
 
 fn patience(timeout: Duration) -> Duration {
     (timeout * 3 / 10).clamp(Duration::from_millis(10), Duration::from_secs(300))
+}
+
+fn connect_timeout(timeout: Duration) -> Duration {
+    (timeout / 2).min(MAX_CONNECT_TIMEOUT)
 }
 
 pub(crate) fn protocol(signal: Signal, env: &Env) -> Protocol {
@@ -163,6 +176,17 @@ fn tls(signal: Signal, endpoint: &Uri, env: &Env) -> Result<Option<Tls>, InitErr
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn connections_leave_time_for_another_one() {
+        for (timeout, expected) in [
+            (Duration::from_secs(2), Duration::from_secs(1)),
+            (Duration::from_secs(10), Duration::from_secs(5)),
+            (Duration::from_secs(60), Duration::from_secs(5)),
+        ] {
+            assert_eq!(connect_timeout(timeout), expected, "{timeout:?}");
+        }
+    }
 
     #[test]
     fn dead_connections_are_found_even_without_a_timeout() {

@@ -1,5 +1,8 @@
 //! The client of an exporter, over gRPC or HTTP.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
 use bytes::Bytes;
 
 use super::attempt::AttemptError;
@@ -40,12 +43,13 @@ impl Transport {
         }
     }
 
-    /// Sends a body, and returns the message of the response.
-    pub(super) async fn send(&self, body: Bytes) -> Result<Bytes, AttemptError> {
+    /// Sends a body, and returns the message of the response. Sets `is_sent` when there is a
+    /// connection to send it over.
+    pub(super) async fn send(&self, body: Bytes, is_sent: &Arc<AtomicBool>) -> Result<Bytes, AttemptError> {
         match self {
-            Transport::Grpc(client) => client.send(body).await,
+            Transport::Grpc(client) => client.send(body, is_sent).await,
             #[cfg(feature = "http")]
-            Transport::Http(client) => client.send(body).await,
+            Transport::Http(client) => client.send(body, is_sent).await,
         }
     }
 }

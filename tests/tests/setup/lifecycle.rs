@@ -1,6 +1,7 @@
 //! Set-ups that end early, come twice, or meet a program that misbehaves.
 
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use fork::Fork;
@@ -42,6 +43,45 @@ fn open_spans_are_reported_at_the_shutdown() {
     assert_eq!(collector.spans().len(), 4);
 }
 
+/// A setup that panics is an error of `init`, as is one without threads. The variable of the
+/// standard library asks for stacks that no system has.
+#[test]
+fn a_setup_that_cannot_start_is_an_error() {
+    const NO_THREADS: (&str, &str) = ("RUST_MIN_STACK", "100000000000000000");
+    let exporters = |signal| {
+        ["TRACES", "METRICS", "LOGS"].map(|other| {
+            let exporter = if other == signal { "console" } else { "none" };
+            (format!("OTEL_{other}_EXPORTER"), exporter)
+        })
+    };
+    for (signal, arguments, variable, expected) in [
+        (
+            "TRACES",
+            &["bare"][..],
+            NO_THREADS,
+            "cannot start the thread otel-spans: ",
+        ),
+        (
+            "METRICS",
+            &["bare"],
+            NO_THREADS,
+            "cannot start the thread that exports metrics: ",
+        ),
+        ("LOGS", &["bare"], NO_THREADS, "cannot start the thread otel-logs: "),
+        (
+            "TRACES",
+            &["bare", "panics=set_resource"],
+            ("RUST_LOG", "info"),
+            "the setup of telemetry panicked: on purpose",
+        ),
+    ] {
+        let exporters = exporters(signal);
+        let exporters = exporters.iter().map(|(name, exporter)| (name.as_str(), *exporter));
+        let (_driven, answer) = DrivenProcess::start(DRIVEN, arguments, exporters.chain([variable]));
+        assert!(answer.starts_with(expected), "{signal} {arguments:?}: {answer}");
+    }
+}
+
 /// A callback that panics costs its own values, and is logged once.
 #[test]
 fn panicking_callback_does_not_end_metrics() {
@@ -77,8 +117,7 @@ fn panicking_view_costs_one_instrument() {
     drop(driven.end());
 }
 
-/// A sampler or processor that panics costs no log line, no span of `tracing`, and no thread. It is
-/// logged once.
+/// A sampler or processor that panics costs no log line, no span, and no thread. It is logged once.
 #[test]
 fn panicking_parts_of_the_program_end_nothing() {
     for (part, spans, logged) in [
@@ -89,17 +128,22 @@ fn panicking_parts_of_the_program_end_nothing() {
         ),
         (
             "on_start",
-            6,
+            9,
             "a span processor or the sampler panicked, so spans are lost or incomplete",
         ),
         (
             "on_end",
-            6,
+            9,
+            "a span processor or the sampler panicked, so spans are lost or incomplete",
+        ),
+        (
+            "both",
+            9,
             "a span processor or the sampler panicked, so spans are lost or incomplete",
         ),
         (
             "log_processor",
-            6,
+            9,
             "a log processor panicked, so log records are lost or incomplete",
         ),
     ] {
@@ -118,6 +162,7 @@ fn panicking_parts_of_the_program_end_nothing() {
             driven.send("counters 1");
         }
         driven.send("entered 3");
+        driven.send("spans 3");
         let answer = driven.send("shutdown 20000");
         assert!(answer.starts_with("ok "), "{answer}");
         let log = driven.end();
@@ -153,6 +198,28 @@ fn second_setup_is_refused() {
              still use the first setup; call `init` once, and keep the `Telemetry` until the program ends"
         );
     });
+}
+
+/// A flush in a shutdown or after it has the shutdown's result: that exports the rest.
+#[test]
+fn flush_has_the_result_of_a_shutdown() {
+    for behaviour in [Behaviour::Slow(Duration::from_millis(300)), Behaviour::Refuse] {
+        in_own_process_with(&[("BEHAVIOUR", format!("{behaviour:?}"))], || {
+            let collector = Collector::start();
+            collector.behave(behaviour.clone());
+            let builder = otel_setup::builder().otlp_endpoint(collector.url());
+            let telemetry = Arc::new(builder.init().unwrap());
+            global::tracer("app").start("before").end();
+            let flush = || block_on(telemetry.flush(TIMEOUT)).map_err(|error| error.to_string());
+            let shutdown = Arc::clone(&telemetry);
+            let shutdown = std::thread::spawn(move || block_on(shutdown.shutdown(TIMEOUT)));
+            collector.wait_for_requests(1);
+            let meanwhile = flush();
+            let result = shutdown.join().unwrap().map_err(|error| error.to_string());
+            assert_eq!(result.is_ok(), matches!(behaviour, Behaviour::Slow(_)));
+            assert_eq!([meanwhile, flush()], [result.clone(), result], "{behaviour:?}");
+        });
+    }
 }
 
 /// Each exporter has the resource of the provider, and records nothing once the provider has ended.

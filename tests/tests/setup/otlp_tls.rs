@@ -1,6 +1,7 @@
 //! TLS with both OTLP protocols: trusted certificates and client certificates.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::PathBuf;
 
 use integration_tests::child::DrivenProcess;
@@ -258,5 +259,42 @@ fn system_without_certificates() {
         let expected =
             format!("an endpoint is https, but the system has no trusted certificates (none were found){advice}");
         assert_eq!(ready, expected);
+    }
+}
+
+/// A port that accepts connections, and stays silent: without TLS there is a connection, and the
+/// receiver may have the request. A handshake that is not answered is tried again.
+#[test]
+fn silent_receiver() {
+    let authority = Authority::new();
+    let ca = authority.file("ca.pem");
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    for protocol in ["grpc", "http/protobuf"] {
+        for (scheme, limit, expected) in [
+            ("http", "shutdown 300", ["(1 not confirmed: no response within ", "ms)"]),
+            (
+                "https",
+                "shutdown 300",
+                ["(1 unreachable: no connection within ", "ms)"],
+            ),
+            ("https", "flush 20000", ["unreachable: ", ", after 2 attempts"]),
+        ] {
+            let url = format!("{scheme}://localhost:{port}");
+            let variables = [
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", &*url),
+                ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+                ("OTEL_EXPORTER_OTLP_CERTIFICATE", &*ca),
+                ("OTEL_EXPORTER_OTLP_TIMEOUT", "2000"),
+                ("OTEL_METRICS_EXPORTER", "none"),
+                ("OTEL_LOGS_EXPORTER", "none"),
+                ("RUST_LOG", "off"),
+            ];
+            let (mut driven, _) = DrivenProcess::start(DRIVEN, &["bare"], variables);
+            driven.send("spans 1");
+            let answer = driven.send(limit);
+            let found = expected.iter().all(|expected| answer.contains(expected));
+            assert!(found, "{protocol} {scheme} {limit}: {answer}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 mod faults;
 mod ignored;
 mod properties;
+mod values;
 
 use super::Config;
 

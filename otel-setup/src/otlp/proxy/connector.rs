@@ -39,10 +39,10 @@ pub(in crate::otlp) fn for_http(tcp: HttpConnector, proxy: Option<Proxy>) -> Con
 }
 
 /// Returns a connector for HTTP/2, which needs a tunnel.
-pub(in crate::otlp) fn for_grpc(tcp: HttpConnector, proxy: &Proxy) -> Connector {
+pub(in crate::otlp) fn for_grpc(tcp: HttpConnector, proxy: Option<Proxy>) -> Connector {
     Connector {
         tcp,
-        proxy: Some(proxy.clone()),
+        proxy,
         may_forward: false,
     }
 }
