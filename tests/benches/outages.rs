@@ -135,8 +135,7 @@ fn go_through(outage: Outage, mut collector: Collector, proxy: &Proxy) -> Vec<Re
     match outage {
         Outage::Away(seconds) => {
             let address = collector.address;
-            received = collector.received();
-            drop(collector);
+            received = collector.end();
             thread::sleep(Duration::from_secs(seconds));
             collector = Collector::start_at(address);
         }

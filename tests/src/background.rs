@@ -4,6 +4,8 @@ use std::ops::Deref;
 
 use tokio::runtime::{Builder, Runtime};
 
+use crate::server::TIMEOUT;
+
 /// Returns a runtime with one thread of its own.
 pub(crate) fn runtime() -> Runtime {
     Builder::new_multi_thread()
@@ -20,6 +22,13 @@ pub(crate) struct BackgroundRuntime(Option<Runtime>);
 impl BackgroundRuntime {
     pub(crate) fn start() -> Self {
         BackgroundRuntime(Some(runtime()))
+    }
+
+    /// Ends the runtime, and waits for the tasks that are being polled.
+    pub(crate) fn end(mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_timeout(TIMEOUT);
+        }
     }
 }
 

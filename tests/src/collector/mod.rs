@@ -101,6 +101,14 @@ impl Collector {
         self.shared.received.borrow().clone()
     }
 
+    /// Ends the receiver, and returns all messages that it has received.
+    #[must_use]
+    pub fn end(self) -> Vec<Received> {
+        let Collector { shared, runtime, .. } = self;
+        runtime.end();
+        shared.received.borrow().clone()
+    }
+
     /// Waits until the received messages meet a condition, and returns them.
     pub fn wait_until(&self, condition: impl FnMut(&Vec<Received>) -> bool) -> Vec<Received> {
         let mut received = self.shared.received.subscribe();
