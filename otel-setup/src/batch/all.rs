@@ -76,15 +76,15 @@ impl<T: Send + 'static> BatchProcessors<T> {
 
     fn set_resource(&self, resource: &Resource) {
         for processor in &self.0 {
-            processor.take_resource(resource);
+            processor.set_resource(resource);
         }
     }
 }
 
 impl SpanProcessor for BatchProcessors<SpanData> {
-    fn on_start(&self, span: &mut Span, context: &Context) {
+    fn on_start(&self, span: &mut Span, _: &Context) {
         for processor in &self.0 {
-            processor.on_start(span, context);
+            processor.on_start(span);
         }
     }
 
@@ -127,5 +127,95 @@ impl LogProcessor for BatchProcessors<LogItem> {
 
     fn set_resource(&mut self, resource: &Resource) {
         BatchProcessors::set_resource(self, resource);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::KeyValue;
+    use opentelemetry::trace::{Link, Span as _, SpanKind, TraceId, TraceState, Tracer, TracerProvider};
+    use opentelemetry_sdk::trace::{
+        InMemorySpanExporter, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample, SpanExporter,
+    };
+
+    use super::*;
+    use crate::export_stats::ExportStats;
+    use crate::signal::Signal;
+
+    fn processors(exporter: impl SpanExporter + 'static, stats: &Arc<ExportStats>) -> BatchProcessors<SpanData> {
+        let processor = BatchProcessor::spans(exporter, Arc::clone(stats), &Env::from_vars([])).unwrap();
+        BatchProcessors(vec![Arc::new(processor)])
+    }
+
+    /// Samples spans named `exported`, and only records all others.
+    #[derive(Clone, Debug)]
+    struct ByName;
+
+    impl ShouldSample for ByName {
+        fn should_sample(
+            &self,
+            _: Option<&Context>,
+            _: TraceId,
+            name: &str,
+            _: &SpanKind,
+            _: &[KeyValue],
+            _: &[Link],
+        ) -> SamplingResult {
+            let decision = match name {
+                "exported" => SamplingDecision::RecordAndSample,
+                _ => SamplingDecision::RecordOnly,
+            };
+            SamplingResult {
+                decision,
+                attributes: Vec::new(),
+                trace_state: TraceState::default(),
+            }
+        }
+    }
+
+    #[test]
+    fn record_only_spans_are_neither_exported_nor_counted() {
+        let exporter = InMemorySpanExporter::default();
+        let stats = Arc::new(ExportStats::new(Signal::Traces, "here".to_owned()));
+        let processor = processors(exporter.clone(), &stats);
+        let provider = SdkTracerProvider::builder()
+            .with_sampler(ByName)
+            .with_span_processor(processor)
+            .build();
+        for name in ["exported", "recorded", "exported"] {
+            provider.tracer("test").start(name).end();
+        }
+        provider.force_flush().unwrap();
+        assert_eq!(exporter.get_finished_spans().unwrap().len(), 2);
+        let loss = stats.loss(Duration::ZERO).unwrap();
+        assert_eq!(loss.lost, 2, "this exporter counts no deliveries");
+    }
+
+    #[derive(Debug)]
+    struct PanickingExporter;
+
+    impl SpanExporter for PanickingExporter {
+        async fn export(&self, _: Vec<SpanData>) -> OTelSdkResult {
+            panic!("of the test")
+        }
+
+        fn set_resource(&mut self, _: &Resource) {
+            panic!("of the test")
+        }
+    }
+
+    #[test]
+    fn a_panic_of_the_exporter_costs_one_batch_which_is_counted() {
+        let stats = Arc::new(ExportStats::new(Signal::Traces, "here".to_owned()));
+        let processor = processors(PanickingExporter, &stats);
+        let provider = SdkTracerProvider::builder().with_span_processor(processor).build();
+        for _ in 0..2 {
+            provider.tracer("test").start("span").end();
+            provider.force_flush().unwrap();
+        }
+        provider.shutdown().unwrap();
+        let loss = stats.loss(Duration::ZERO).unwrap();
+        let expected = "2 of 2 spans were not delivered to here (2 lost in a panic of the exporter)";
+        assert_eq!(loss.message, expected);
     }
 }

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use opentelemetry::InstrumentationScope;
 use opentelemetry::trace::Span as _;
-use opentelemetry::{Context, InstrumentationScope};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
-use opentelemetry_sdk::logs::{LogExporter, LogProcessor, SdkLogRecord};
-use opentelemetry_sdk::trace::{Span, SpanData, SpanExporter, SpanProcessor};
+use opentelemetry_sdk::logs::{LogExporter, SdkLogRecord};
+use opentelemetry_sdk::trace::{Span, SpanData, SpanExporter};
 
 use super::queue::{Queue, Rejection};
 use super::settings::BatchSettings;
@@ -89,7 +89,7 @@ impl<T> BatchProcessor<T> {
     }
 
     /// Sets the resource of the exporter.
-    pub(super) fn take_resource(&self, resource: &Resource) {
+    pub(super) fn set_resource(&self, resource: &Resource) {
         self.queue.set_resource(resource);
     }
 
@@ -130,36 +130,24 @@ impl<T> Drop for BatchProcessor<T> {
     }
 }
 
-impl SpanProcessor for BatchProcessor<SpanData> {
-    fn on_start(&self, span: &mut Span, _: &Context) {
+impl BatchProcessor<SpanData> {
+    pub(super) fn on_start(&self, span: &Span) {
         if span.span_context().is_sampled() {
             self.stats.add_started();
         }
     }
 
-    fn on_end(&self, span: SpanData) {
+    pub(super) fn on_end(&self, span: SpanData) {
         // Spans that are recorded but not sampled must not be exported.
         if span.span_context.is_sampled() && !self.stats.is_closed() {
             self.stats.add_item(Some(span.end_time));
             self.count_dropped(self.queue.push(span));
         }
     }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.flush()
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.shut_down(timeout)
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.queue.set_resource(resource);
-    }
 }
 
-impl LogProcessor for BatchProcessor<LogItem> {
-    fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
+impl BatchProcessor<LogItem> {
+    pub(super) fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
         if self.stats.is_closed() {
             return;
         }
@@ -175,102 +163,5 @@ impl LogProcessor for BatchProcessor<LogItem> {
         if !is_late {
             self.count_dropped(pushed);
         }
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.flush()
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.shut_down(timeout)
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.queue.set_resource(resource);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use opentelemetry::KeyValue;
-    use opentelemetry::trace::{Link, SpanKind, TraceId, TraceState, Tracer, TracerProvider};
-    use opentelemetry_sdk::trace::{
-        InMemorySpanExporter, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample,
-    };
-
-    use super::*;
-    use crate::signal::Signal;
-
-    /// Samples spans named `exported`, and only records all others.
-    #[derive(Clone, Debug)]
-    struct ByName;
-
-    impl ShouldSample for ByName {
-        fn should_sample(
-            &self,
-            _: Option<&Context>,
-            _: TraceId,
-            name: &str,
-            _: &SpanKind,
-            _: &[KeyValue],
-            _: &[Link],
-        ) -> SamplingResult {
-            let decision = match name {
-                "exported" => SamplingDecision::RecordAndSample,
-                _ => SamplingDecision::RecordOnly,
-            };
-            SamplingResult {
-                decision,
-                attributes: Vec::new(),
-                trace_state: TraceState::default(),
-            }
-        }
-    }
-
-    #[test]
-    fn record_only_spans_are_neither_exported_nor_counted() {
-        let exporter = InMemorySpanExporter::default();
-        let stats = Arc::new(ExportStats::new(Signal::Traces, "here".to_owned()));
-        let env = Env::from_vars([]);
-        let processor = BatchProcessor::spans(exporter.clone(), Arc::clone(&stats), &env).unwrap();
-        let provider = SdkTracerProvider::builder()
-            .with_sampler(ByName)
-            .with_span_processor(processor)
-            .build();
-        for name in ["exported", "recorded", "exported"] {
-            provider.tracer("test").start(name).end();
-        }
-        provider.force_flush().unwrap();
-        assert_eq!(exporter.get_finished_spans().unwrap().len(), 2);
-        let loss = stats.loss(Duration::ZERO).unwrap();
-        assert_eq!(loss.lost, 2, "this exporter counts no deliveries");
-    }
-
-    #[derive(Debug)]
-    struct PanickingExporter;
-
-    impl SpanExporter for PanickingExporter {
-        async fn export(&self, _: Vec<SpanData>) -> OTelSdkResult {
-            panic!("of the test")
-        }
-
-        fn set_resource(&mut self, _: &Resource) {
-            panic!("of the test")
-        }
-    }
-
-    #[test]
-    fn a_panic_of_the_exporter_costs_one_batch_which_is_counted() {
-        let stats = Arc::new(ExportStats::new(Signal::Traces, "here".to_owned()));
-        let processor = BatchProcessor::spans(PanickingExporter, Arc::clone(&stats), &Env::from_vars([])).unwrap();
-        let provider = SdkTracerProvider::builder().with_span_processor(processor).build();
-        for _ in 0..2 {
-            provider.tracer("test").start("span").end();
-            provider.force_flush().unwrap();
-        }
-        provider.shutdown().unwrap();
-        let loss = stats.loss(Duration::ZERO).unwrap();
-        let expected = "2 of 2 spans were not delivered to here (2 lost in a panic of the exporter)";
-        assert_eq!(loss.message, expected);
     }
 }
