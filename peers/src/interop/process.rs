@@ -76,6 +76,11 @@ impl Process {
         }
     }
 
+    /// Returns what the program has written to its standard error.
+    pub(super) fn stderr(&self) -> String {
+        self.stderr.lock().unwrap().clone()
+    }
+
     /// Exports all metrics.
     pub(super) fn flush(&mut self) {
         self.send("flush");

@@ -85,7 +85,12 @@ pub async fn run(peer: &Peer, direction: Direction, directory: &str) {
         }
         Table::replace(number, direction, table.cells);
     }
-    assert!(wrong.is_empty(), "{} cells:\n{}", wrong.len(), wrong.join("\n"));
+    if !wrong.is_empty() {
+        for process in runner.processes.iter().flatten() {
+            println!("the peer's standard error:\n{}", process.stderr());
+        }
+        panic!("{} cells:\n{}", wrong.len(), wrong.join("\n"));
+    }
 }
 
 struct Runner<'p> {

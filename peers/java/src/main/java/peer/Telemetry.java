@@ -11,7 +11,7 @@ import io.opentelemetry.sdk.OpenTelemetrySdk;
 import io.opentelemetry.sdk.metrics.SdkMeterProvider;
 import io.opentelemetry.sdk.metrics.export.PeriodicMetricReader;
 import io.opentelemetry.sdk.trace.SdkTracerProvider;
-import io.opentelemetry.sdk.trace.export.SimpleSpanProcessor;
+import io.opentelemetry.sdk.trace.export.BatchSpanProcessor;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 
@@ -31,12 +31,13 @@ final class Telemetry {
     }
     String collector = System.getenv("OTEL_EXPORTER_OTLP_ENDPOINT");
     var spans = OtlpHttpSpanExporter.builder().setEndpoint(collector + "/v1/traces").build();
+    // One export at a time: with several at once, the exporter rejects some, and their spans are lost.
+    var processor = BatchSpanProcessor.builder(spans).setScheduleDelay(Duration.ofMillis(20)).build();
     var metrics = OtlpHttpMetricExporter.builder().setEndpoint(collector + "/v1/metrics").build();
     var reader = PeriodicMetricReader.builder(metrics).setInterval(Duration.ofHours(1)).build();
     var sdk =
         OpenTelemetrySdk.builder()
-            .setTracerProvider(
-                SdkTracerProvider.builder().addSpanProcessor(SimpleSpanProcessor.create(spans)).build())
+            .setTracerProvider(SdkTracerProvider.builder().addSpanProcessor(processor).build())
             .setMeterProvider(SdkMeterProvider.builder().registerMetricReader(reader).build())
             .setPropagators(ContextPropagators.create(W3CTraceContextPropagator.getInstance()))
             .build();
