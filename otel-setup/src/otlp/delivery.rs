@@ -119,7 +119,7 @@ impl Delivery {
 
     /// Sends the message of a request until it is answered, or the timeout is over.
     async fn send(&self, message: Vec<u8>) -> Result<ExportTracePartialSuccess, AttemptError> {
-        let body = self.transport.body(message);
+        let body = self.transport.client().body(message);
         let started = Instant::now();
         let mut deadline = self.stats.deadline();
         if deadline.borrow().is_some_and(|end| end <= started) {
@@ -136,6 +136,7 @@ impl Delivery {
             };
             attempts += 1;
             let error = self.explained(error, attempts == 1).await;
+            let error = self.with_certificates(error);
             let end = self.end(started, &deadline);
             // An attempt that the end has cut short reveals less than the one before.
             let is_cut = Instant::now() >= end && begun.elapsed() < Duration::from_secs(1);
@@ -159,7 +160,8 @@ impl Delivery {
     ) -> Result<Bytes, AttemptError> {
         let begun = Instant::now();
         let is_sent = Arc::<AtomicBool>::default();
-        let mut sending = pin!(self.transport.send(body.clone(), &is_sent));
+        let client = self.transport.client();
+        let mut sending = pin!(client.send(body.clone(), &is_sent));
         loop {
             let limit = self.end(started, deadline).min(begun + self.timeout);
             tokio::select! {
@@ -219,6 +221,15 @@ impl Delivery {
         if let Some(explanation) = explanation {
             error.failure.words = format!("{explanation} ({})", error.failure.words);
             error.retry = Retry::Never;
+        }
+        error
+    }
+
+    /// Reads certificates again when a connection fails in a way that they may be the reason for.
+    fn with_certificates(&self, mut error: AttemptError) -> AttemptError {
+        let is_suspect = error.failure.cause == Cause::Unreachable && error.is_protocol_suspect;
+        if is_suspect && let Err(unusable) = self.transport.renew() {
+            error.failure.words = format!("{}; {unusable}", error.failure.words);
         }
         error
     }

@@ -32,8 +32,17 @@ mod tcp;
 mod tls;
 #[cfg(not(feature = "tls"))]
 mod tls {
+    use crate::error::InitError;
+
     /// No TLS settings exist without the Cargo feature `tls`.
-    pub(crate) type Tls = std::convert::Infallible;
+    #[derive(Debug)]
+    pub(super) enum Tls {}
+
+    impl Tls {
+        pub(super) fn renewed(&self) -> Result<Option<Self>, InitError> {
+            match *self {}
+        }
+    }
 }
 mod transport;
 mod unique_points;
@@ -125,16 +134,17 @@ impl Otlp {
     ) -> Result<(OtlpExporter, Arc<ExportStats>), InitError> {
         let settings = Settings::resolve(signal, &self.options, env)?;
         let runtime = self.runtime()?;
-        let transport = runtime.enter(|| Transport::new(signal, &settings))?;
         let stats = Arc::new(ExportStats::new(signal, user_info::redacted(&settings.endpoint)));
         self.export_stats.push(Arc::clone(&stats));
         let probe = Probe {
             settings: SettingNames::new(signal, &self.options, env),
-            endpoint: settings.endpoint,
+            endpoint: settings.endpoint.clone(),
             protocol: settings.protocol,
             is_direct: settings.proxy.is_none(),
         };
-        let delivery = Delivery::new(transport, probe, settings.timeout, Arc::clone(&stats));
+        let timeout = settings.timeout;
+        let transport = runtime.enter(|| Transport::new(signal, settings))?;
+        let delivery = Delivery::new(transport, probe, timeout, Arc::clone(&stats));
         Ok((OtlpExporter::new(runtime, delivery, temporality), stats))
     }
 

@@ -42,7 +42,6 @@ pub(super) struct Settings {
     pub(super) timeout: Duration,
     #[cfg_attr(not(any(feature = "gzip", feature = "http")), allow(dead_code))]
     pub(super) is_compressed: bool,
-    #[cfg_attr(not(feature = "tls"), allow(dead_code))]
     pub(super) tls: Option<Tls>,
     pub(super) proxy: Option<Proxy>,
 }

@@ -1,5 +1,6 @@
 //! The TLS settings of `https` endpoints: trusted certificates and the client's identity.
 
+use std::fmt;
 use std::fs;
 use std::sync::Arc;
 
@@ -20,6 +21,8 @@ pub(super) struct Tls {
     #[cfg_attr(not(feature = "http"), allow(dead_code, reason = "building it checks the files"))]
     http: ClientConfig,
     grpc: ClientTlsConfig,
+    files: Files,
+    roots: Arc<RootCertStore>,
 }
 
 impl Tls {
@@ -29,29 +32,49 @@ impl Tls {
     ///
     /// If a file cannot be read or parsed, or if the client certificate or its key is missing.
     pub(super) fn from_env(signal: Signal, env: &Env) -> Result<Self, InitError> {
-        let roots = match Pem::read(signal, "CERTIFICATE", env)? {
-            Some(file) => file.roots()?,
-            None => system_roots(env)?,
-        };
+        let files = Files::read(signal, env)?;
+        let roots = files.roots()?;
+        Tls::new(files, roots)
+    }
+
+    fn new(files: Files, roots: RootCertStore) -> Result<Self, InitError> {
+        let roots = Arc::new(roots);
         let grpc = ClientTlsConfig::new().trust_anchors(roots.roots.clone());
-        let http = with_roots(roots);
-        let certificate = Pem::read(signal, "CLIENT_CERTIFICATE", env)?;
-        let key = Pem::read(signal, "CLIENT_KEY", env)?;
-        match (certificate, key) {
-            (None, None) => {
-                let http = http.with_no_client_auth();
-                Ok(Tls { http, grpc })
-            }
+        let http = with_roots(Arc::clone(&roots));
+        let (http, grpc) = match (&files.client_certificate, &files.client_key) {
+            (None, None) => (http.with_no_client_auth(), grpc),
             (Some(certificate), Some(key)) => {
                 let http = http.with_client_auth_cert(certificate.certificates()?, key.key()?);
                 let http =
                     http.map_err(|error| key.error("is not the private key of the client certificate", &error))?;
-                let grpc = grpc.identity(Identity::from_pem(certificate.content, key.content));
-                Ok(Tls { http, grpc })
+                let identity = Identity::from_pem(&certificate.content, &key.content);
+                (http, grpc.identity(identity))
             }
-            (Some(certificate), None) => Err(certificate.requires("CLIENT_KEY")),
-            (None, Some(key)) => Err(key.requires("CLIENT_CERTIFICATE")),
+            (Some(certificate), None) => return Err(certificate.requires("CLIENT_KEY")),
+            (None, Some(key)) => return Err(key.requires("CLIENT_CERTIFICATE")),
+        };
+        Ok(Tls {
+            http,
+            grpc,
+            files,
+            roots,
+        })
+    }
+
+    /// Reads the files again, or the system's certificates. Returns the settings if they differ:
+    /// certificates expire, and are replaced while a service runs.
+    ///
+    /// # Errors
+    ///
+    /// As for [`from_env`](Self::from_env), for instance if only one of two files is replaced yet.
+    pub(super) fn renewed(&self) -> Result<Option<Self>, InitError> {
+        let files = self.files.read_again()?;
+        let roots = files.roots()?;
+        let is_same = roots.roots == self.roots.roots && files.have_client_of(&self.files);
+        if is_same {
+            return Ok(None);
         }
+        Tls::new(files, roots).map(Some)
     }
 
     #[cfg(feature = "http")]
@@ -66,13 +89,13 @@ impl Tls {
     /// Returns a configuration that trusts no certificate.
     #[cfg(feature = "http")]
     pub(super) fn without_roots() -> ClientConfig {
-        with_roots(RootCertStore::empty()).with_no_client_auth()
+        with_roots(Arc::new(RootCertStore::empty())).with_no_client_auth()
     }
 }
 
 /// Starts a configuration with the provider ring. It neither uses nor sets the default provider of
 /// the process.
-fn with_roots(roots: RootCertStore) -> rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert> {
+fn with_roots(roots: Arc<RootCertStore>) -> rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -80,7 +103,7 @@ fn with_roots(roots: RootCertStore) -> rustls::ConfigBuilder<ClientConfig, rustl
         .with_root_certificates(roots)
 }
 
-fn system_roots(env: &Env) -> Result<RootCertStore, InitError> {
+fn system_roots(instead: Option<&str>) -> Result<RootCertStore, InitError> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     let (added, _) = roots.add_parsable_certificates(found.certs);
@@ -93,13 +116,59 @@ fn system_roots(env: &Env) -> Result<RootCertStore, InitError> {
     } else {
         reasons.join("; ")
     };
-    let advice = match env.setting("OTEL_EXPORTER_OTLP_CERTIFICATE") {
+    let advice = match instead {
         Some(setting) => format!("; set {setting} to a PEM file"),
         None => String::new(),
     };
     Err(InitError::new(format!(
         "an endpoint is https, but the system has no trusted certificates ({reasons}){advice}"
     )))
+}
+
+/// The files of TLS settings, as they were when they were read.
+#[derive(Debug)]
+struct Files {
+    certificate: Option<Pem>,
+    client_certificate: Option<Pem>,
+    client_key: Option<Pem>,
+    /// The setting that takes the place of the system's certificates.
+    instead_of_system: Option<String>,
+}
+
+impl Files {
+    fn read(signal: Signal, env: &Env) -> Result<Self, InitError> {
+        let file = |name| Pem::read(signal, name, env);
+        Ok(Files {
+            certificate: file("CERTIFICATE")?,
+            client_certificate: file("CLIENT_CERTIFICATE")?,
+            client_key: file("CLIENT_KEY")?,
+            instead_of_system: env.setting("OTEL_EXPORTER_OTLP_CERTIFICATE"),
+        })
+    }
+
+    fn read_again(&self) -> Result<Self, InitError> {
+        let again = |file: &Option<Pem>| file.as_ref().map(Pem::read_again).transpose();
+        Ok(Files {
+            certificate: again(&self.certificate)?,
+            client_certificate: again(&self.client_certificate)?,
+            client_key: again(&self.client_key)?,
+            instead_of_system: self.instead_of_system.clone(),
+        })
+    }
+
+    fn roots(&self) -> Result<RootCertStore, InitError> {
+        match &self.certificate {
+            Some(file) => file.roots(),
+            None => system_roots(self.instead_of_system.as_deref()),
+        }
+    }
+
+    /// Returns whether the client's certificate and key are the same.
+    fn have_client_of(&self, other: &Self) -> bool {
+        let content = |file: &Option<Pem>| file.as_ref().map(|file| file.content.clone());
+        content(&self.client_certificate) == content(&other.client_certificate)
+            && content(&self.client_key) == content(&other.client_key)
+    }
 }
 
 /// A PEM file, and the variable that names it.
@@ -116,16 +185,26 @@ impl Pem {
         let Some((variable, path)) = variable.text(env) else {
             return Ok(None);
         };
+        // A message of later has the name that the user knows, too.
+        let variable = env.setting(variable).unwrap_or_else(|| variable.to_owned());
+        Pem::read_from(signal, variable, path).map(Some)
+    }
+
+    fn read_again(&self) -> Result<Self, InitError> {
+        Pem::read_from(self.signal, self.variable.clone(), self.path.clone())
+    }
+
+    fn read_from(signal: Signal, variable: String, path: String) -> Result<Self, InitError> {
         match fs::read(&path) {
-            Ok(content) => Ok(Some(Pem {
+            Ok(content) => Ok(Pem {
                 signal,
-                variable: variable.to_owned(),
+                variable,
                 path,
                 content,
-            })),
+            }),
             Err(error) => {
                 let problem = format!("cannot be read: {error}");
-                Err(InitError::invalid_variable(variable, &path, problem).with_source(error))
+                Err(InitError::invalid_variable(&variable, &path, problem).with_source(error))
             }
         }
     }
@@ -167,5 +246,12 @@ impl Pem {
             &self.path,
             format_args!("requires {other}; set both or neither"),
         )
+    }
+}
+
+impl fmt::Debug for Pem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The content may be secret.
+        f.debug_struct("Pem").field("path", &self.path).finish_non_exhaustive()
     }
 }

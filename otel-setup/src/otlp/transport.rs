@@ -1,7 +1,7 @@
 //! The client of an exporter, over gRPC or HTTP.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
@@ -14,21 +14,66 @@ use super::settings::Settings;
 use crate::error::InitError;
 use crate::signal::Signal;
 
-/// The client of one signal's endpoint.
+/// The client of one signal's endpoint, which is replaced when certificates are.
 #[derive(Debug)]
-pub(super) enum Transport {
+pub(super) struct Transport {
+    signal: Signal,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    settings: Settings,
+    client: Arc<Client>,
+}
+
+impl Transport {
+    /// Creates a client. It must be called on a tokio runtime, which runs the connections.
+    pub(super) fn new(signal: Signal, settings: Settings) -> Result<Self, InitError> {
+        let client = Arc::new(Client::new(signal, &settings)?);
+        Ok(Transport {
+            signal,
+            state: Mutex::new(State { settings, client }),
+        })
+    }
+
+    /// Returns the client for one attempt.
+    pub(super) fn client(&self) -> Arc<Client> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&state.client)
+    }
+
+    /// Creates another client if certificates have been replaced.
+    ///
+    /// # Errors
+    ///
+    /// If the certificates cannot be used. The client stays as it is then.
+    pub(super) fn renew(&self) -> Result<(), InitError> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tls) = &state.settings.tls
+            && let Some(tls) = tls.renewed()?
+        {
+            state.settings.tls = Some(tls);
+            state.client = Arc::new(Client::new(self.signal, &state.settings)?);
+        }
+        Ok(())
+    }
+}
+
+/// A client with its connections.
+#[derive(Debug)]
+pub(super) enum Client {
     Grpc(Box<GrpcClient>),
     #[cfg(feature = "http")]
     Http(Box<HttpClient>),
 }
 
-impl Transport {
-    /// Creates a client. It must be called on a tokio runtime, which runs the connections.
-    pub(super) fn new(signal: Signal, settings: &Settings) -> Result<Self, InitError> {
+impl Client {
+    fn new(signal: Signal, settings: &Settings) -> Result<Self, InitError> {
         Ok(match settings.protocol {
-            Protocol::Grpc => Transport::Grpc(Box::new(GrpcClient::new(signal, settings)?)),
+            Protocol::Grpc => Client::Grpc(Box::new(GrpcClient::new(signal, settings)?)),
             #[cfg(feature = "http")]
-            Protocol::HttpProtobuf => Transport::Http(Box::new(HttpClient::new(settings))),
+            Protocol::HttpProtobuf => Client::Http(Box::new(HttpClient::new(settings))),
             #[cfg(not(feature = "http"))]
             Protocol::HttpProtobuf => unreachable!("`Settings` rejects it"),
         })
@@ -37,9 +82,9 @@ impl Transport {
     /// Returns the body of a request with this message.
     pub(super) fn body(&self, message: Vec<u8>) -> Bytes {
         match self {
-            Transport::Grpc(_) => message.into(),
+            Client::Grpc(_) => message.into(),
             #[cfg(feature = "http")]
-            Transport::Http(client) => client.body(message),
+            Client::Http(client) => client.body(message),
         }
     }
 
@@ -47,9 +92,9 @@ impl Transport {
     /// connection to send it over.
     pub(super) async fn send(&self, body: Bytes, is_sent: &Arc<AtomicBool>) -> Result<Bytes, AttemptError> {
         match self {
-            Transport::Grpc(client) => client.send(body, is_sent).await,
+            Client::Grpc(client) => client.send(body, is_sent).await,
             #[cfg(feature = "http")]
-            Transport::Http(client) => client.send(body, is_sent).await,
+            Client::Http(client) => client.send(body, is_sent).await,
         }
     }
 }

@@ -57,8 +57,14 @@ impl Collector {
     /// Starts a receiver with TLS.
     #[must_use]
     pub fn start_with(tls: ServerTlsConfig) -> Self {
+        Self::start_with_at(SocketAddr::from(([127, 0, 0, 1], 0)), tls)
+    }
+
+    /// Starts a receiver with TLS on this address.
+    #[must_use]
+    pub fn start_with_at(address: SocketAddr, tls: ServerTlsConfig) -> Self {
         let server = Server::builder().accept_http1(true).tls_config(tls).unwrap();
-        Self::run(SocketAddr::from(([127, 0, 0, 1], 0)), server)
+        Self::run(address, server)
     }
 
     fn run(address: SocketAddr, mut server: Server) -> Self {

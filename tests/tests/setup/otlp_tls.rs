@@ -147,6 +147,97 @@ fn client_certificates() {
     }
 }
 
+/// Certificates are replaced while a service runs: here all at once, with the authority.
+#[test]
+fn replaced_authority() {
+    let files = Authority::new();
+    let ca = &*files.file("ca.pem");
+    for (protocol, variable) in [
+        ("grpc", "OTEL_EXPORTER_OTLP_CERTIFICATE"),
+        ("http/protobuf", "OTEL_EXPORTER_OTLP_CERTIFICATE"),
+        // The system's certificates.
+        ("grpc", "SSL_CERT_FILE"),
+    ] {
+        let (first, second) = (Authority::new(), Authority::new());
+        files.write("ca.pem", &first.issuer.pem());
+        let collector = Collector::start_with(first.server());
+        let mut driven = start_with_spans(&collector, protocol, &[(variable, ca)]);
+        assert_eq!(outcome(&mut driven), "ok", "{protocol} {variable}");
+        let address = collector.address;
+        drop(collector.end());
+
+        let collector = Collector::start_with_at(address, second.server());
+        let answer = outcome(&mut driven);
+        assert!(answer.contains("invalid peer certificate"), "{protocol}: {answer}");
+        files.write("ca.pem", &second.issuer.pem());
+        assert_eq!(outcome(&mut driven), "ok", "{protocol} {variable}");
+        assert_eq!(collector.spans().len(), 1, "{protocol} {variable}");
+    }
+}
+
+/// The client's certificate is replaced before its key.
+#[test]
+fn replaced_client_certificate() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let (certificate, key) = (authority.file("client.pem"), authority.file("client.key"));
+    let server = |of_clients: &Authority| {
+        let trusted = Certificate::from_pem(of_clients.issuer.pem());
+        authority.server().client_ca_root(trusted)
+    };
+    for protocol in ["grpc", "http/protobuf"] {
+        let (first, first_key) = authority.sign("greeter");
+        authority.write("client.pem", &first);
+        authority.write("client.key", &first_key);
+        let collector = Collector::start_with(server(&authority));
+        let variables = [
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", &*authority.file("ca.pem")),
+            ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", &*certificate),
+            ("OTEL_EXPORTER_OTLP_CLIENT_KEY", &*key),
+        ];
+        let mut driven = start_with_spans(&collector, protocol, &variables);
+        assert_eq!(outcome(&mut driven), "ok", "{protocol}");
+        let address = collector.address;
+        drop(collector.end());
+
+        let collector = Collector::start_with_at(address, server(&other));
+        let (second, second_key) = other.sign("greeter");
+        authority.write("client.pem", &second);
+        let answer = outcome(&mut driven);
+        let expected =
+            format!("; OTEL_EXPORTER_OTLP_CLIENT_KEY={key:?} is not the private key of the client certificate");
+        assert!(answer.contains(&expected), "{protocol}: {answer}");
+        authority.write("client.key", &second_key);
+        assert_eq!(outcome(&mut driven), "ok", "{protocol}");
+        assert_eq!(collector.spans().len(), 1, "{protocol}");
+    }
+}
+
+fn start_with_spans(collector: &Collector, protocol: &str, variables: &[(&str, &str)]) -> DrivenProcess {
+    let url = url(collector);
+    let mut all = vec![
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &*url),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "2000"),
+        ("OTEL_METRICS_EXPORTER", "none"),
+        ("OTEL_LOGS_EXPORTER", "none"),
+    ];
+    all.extend(variables);
+    let (driven, ready) = DrivenProcess::start(DRIVEN, &["bare"], all);
+    assert_eq!(ready, "ready");
+    driven
+}
+
+/// Records and exports a span. Returns `ok`, or the error.
+fn outcome(driven: &mut DrivenProcess) -> String {
+    driven.send("spans 1");
+    let answer = driven.send("flush 20000");
+    if answer.starts_with("ok ") {
+        "ok".to_owned()
+    } else {
+        answer
+    }
+}
+
 #[test]
 fn invalid_files() {
     let authority = Authority::new();
