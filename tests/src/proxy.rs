@@ -44,10 +44,11 @@ impl Proxy {
                     let (from_client, to_client) = client.split();
                     let (from_server, to_server) = server.split();
                     tokio::select! {
+                        // Before bytes that have come since. Neither side is told.
+                        biased;
+                        _ = silence.changed() => std::future::pending().await,
                         () = pass(from_client, to_server, frozen.clone()) => {}
                         () = pass(from_server, to_client, frozen) => {}
-                        // Neither side is told.
-                        _ = silence.changed() => std::future::pending().await,
                     }
                 });
             }
