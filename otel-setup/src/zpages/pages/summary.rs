@@ -3,6 +3,7 @@
 use opentelemetry::trace::SpanKind;
 
 use crate::console;
+use crate::text::by_number;
 use crate::zpages::html::Html;
 use crate::zpages::outcome::BUCKETS;
 use crate::zpages::pages::document::{Frame, end};
@@ -78,7 +79,8 @@ pub(in crate::zpages) fn summary(registry: &Registry, query: &Query) -> String {
     let uncounted = registry.uncounted();
     if uncounted > 0 {
         html.raw("<p>").show(uncounted);
-        html.raw(" more spans run, for which the memory of these pages has no room.</p>\n");
+        html.raw(by_number(uncounted, " more span runs", " more spans run"));
+        html.raw(", for which the memory of these pages has no room.</p>\n");
     }
     html.raw("<p class=\"d\">Recorded spans of this process since its start, as ");
     html.raw("<a href=\"/debug/tracez.json\">JSON</a> too. A number leads to the spans.</p>\n");
