@@ -65,7 +65,11 @@ pub(in crate::zpages) fn summary(registry: &Registry, query: &Query) -> String {
     html.raw("<form action=\"/debug/tracez\"><label for=\"filter\">Names with</label>");
     html.raw("<input id=\"filter\" name=\"filter\" type=\"search\" value=\"")
         .text(&query.filter);
-    html.raw("\"><button>Show</button></form>\n");
+    html.raw("\">");
+    if query.refresh {
+        html.raw("<input name=\"refresh\" type=\"hidden\" value=\"2\">");
+    }
+    html.raw("<button>Show</button></form>\n");
     if lines.is_empty() {
         html.raw("<p>No span has been recorded yet");
         if !query.filter.is_empty() {
@@ -74,7 +78,7 @@ pub(in crate::zpages) fn summary(registry: &Registry, query: &Query) -> String {
         html.raw(".</p>\n");
     } else {
         table(&mut html, &lines, from);
-        pages(&mut html, lines.len(), from, &query.filter);
+        pages(&mut html, lines.len(), from, query);
     }
     let uncounted = registry.uncounted();
     if uncounted > 0 {
@@ -157,7 +161,7 @@ pub(super) fn links(html: &mut Html, id: usize, counts: &Counts, current: &str) 
 }
 
 /// Adds the links to the other pages.
-fn pages(html: &mut Html, count: usize, current: usize, filter: &str) {
+fn pages(html: &mut Html, count: usize, current: usize, query: &Query) {
     if count <= ROWS {
         return;
     }
@@ -169,7 +173,8 @@ fn pages(html: &mut Html, count: usize, current: usize, filter: &str) {
         } else {
             html.raw("<a href=\"?filter=");
         }
-        html.parameter(filter).raw("&amp;from=").show(from).raw("\">");
+        html.parameter(&query.filter).raw("&amp;from=").show(from);
+        html.raw(if query.refresh { "&amp;refresh=2\">" } else { "\">" });
         html.show(from + 1)
             .raw(" – ")
             .show((from + ROWS).min(count))
