@@ -3,6 +3,9 @@
 use std::time::{Duration, Instant};
 use std::{fmt, iter};
 
+use crate::signal::Signal;
+use crate::text::by_number;
+
 /// The time between two log lines about losses with the same cause.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -74,11 +77,12 @@ impl ExportFailure {
     }
 
     /// Returns a sentence about lost items.
-    pub(crate) fn sentence(&self, items: &str, endpoint: &str) -> String {
+    pub(crate) fn sentence(&self, count: u64, signal: Signal, endpoint: &str) -> String {
+        let (items, were) = (signal.items(count), by_number(count, "was", "were"));
         match self.cause {
-            Cause::NotConfirmed => format!("{items} were not confirmed by {endpoint}{}", self.reason()),
+            Cause::NotConfirmed => format!("{items} {were} not confirmed by {endpoint}{}", self.reason()),
             Cause::QueueFull => format!("{items} for {endpoint} {self}"),
-            _ => format!("{items} were not delivered to {endpoint}: {self}"),
+            _ => format!("{items} {were} not delivered to {endpoint}: {self}"),
         }
     }
 }
@@ -151,19 +155,19 @@ impl Causes {
 
     /// Returns the number of items that were lost since an earlier state of this list, and a
     /// sentence about them, or `None` if there are none.
-    pub(crate) fn since(&self, earlier: &Causes, unit: &str, endpoint: &str) -> Option<(u64, String)> {
+    pub(crate) fn since(&self, earlier: &Causes, signal: Signal, endpoint: &str) -> Option<(u64, String)> {
         let earlier = earlier.0.iter().map(|cause| cause.lost).chain(iter::repeat(0));
         let losses = self.0.iter().zip(earlier);
         let losses = losses.map(|(cause, earlier)| (cause.lost.saturating_sub(earlier), &cause.failure));
         let losses: Vec<_> = losses.filter(|(lost, _)| *lost > 0).collect();
         let lost = losses.iter().map(|(lost, _)| lost).sum();
-        let items = format!("{lost} {unit}");
         let sentence = match losses[..] {
             [] => return None,
-            [(_, failure)] => failure.sentence(&items, endpoint),
+            [(_, failure)] => failure.sentence(lost, signal, endpoint),
             _ => {
                 let reasons = losses.iter().map(|(lost, failure)| format!("{lost} {failure}"));
                 let reasons = reasons.collect::<Vec<_>>().join("; ");
+                let items = signal.items(lost);
                 format!("{items} were not delivered to {endpoint} ({reasons})")
             }
         };

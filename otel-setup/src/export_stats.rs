@@ -11,6 +11,7 @@ use crate::export_failure::{Cause, Causes, ExportFailure};
 use crate::fork_check::{FORKED, ForkCheck};
 use crate::panic_guard::SUBSCRIBER;
 use crate::signal::Signal;
+use crate::text::by_number;
 
 /// The minimum time between two log lines about the end of an outage.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
@@ -113,8 +114,9 @@ impl ExportStats {
         drop(counts);
         self.log_loss(due);
         if let Some(lost) = outage {
-            let (endpoint, unit) = (&self.endpoint, self.signal.unit());
-            warn(format_args!("{endpoint} is reachable again; {lost} {unit} were lost"));
+            let (endpoint, items) = (&self.endpoint, self.signal.items(lost));
+            let were = by_number(lost, "was", "were");
+            warn(format_args!("{endpoint} is reachable again; {items} {were} lost"));
         }
     }
 
@@ -164,8 +166,7 @@ impl ExportStats {
 
     fn log_loss(&self, due: Option<(u64, ExportFailure)>) {
         if let Some((count, failure)) = due {
-            let items = format!("{count} {}", self.signal.unit());
-            let sentence = failure.sentence(&items, &self.endpoint);
+            let sentence = failure.sentence(count, self.signal, &self.endpoint);
             warn(format_args!("{sentence} (logged at most once a minute)"));
         }
     }
@@ -217,7 +218,7 @@ impl ExportStats {
 
     /// Returns the loss since an earlier state of the causes, or `None` if there is none.
     pub(crate) fn loss_since(&self, before: &Causes) -> Option<Loss> {
-        let (lost, message) = self.counts().causes.since(before, self.signal.unit(), &self.endpoint)?;
+        let (lost, message) = self.counts().causes.since(before, self.signal, &self.endpoint)?;
         Some(Loss { lost, message })
     }
 
@@ -243,10 +244,11 @@ impl ExportStats {
         let forgiven = never_exported.min(late);
         (total, lost) = (total - forgiven, lost - forgiven);
         let never_exported = never_exported - forgiven;
+        let were = by_number(never_exported, "was", "were");
         if never_exported > 0 && self.is_closed() {
-            reasons.push(format!("{never_exported} were recorded during the shutdown"));
+            reasons.push(format!("{never_exported} {were} recorded during the shutdown"));
         } else if never_exported > 0 {
-            reasons.push(format!("{never_exported} were not exported within {timeout:?}"));
+            reasons.push(format!("{never_exported} {were} not exported within {timeout:?}"));
         }
         if open > 0 {
             reasons.push(format!("{open} had not ended"));
@@ -254,12 +256,14 @@ impl ExportStats {
         if reasons.is_empty() {
             return None;
         }
-        let (unit, endpoint, reasons) = (self.signal.unit(), &self.endpoint, reasons.join("; "));
+        let (endpoint, reasons) = (&self.endpoint, reasons.join("; "));
         if lost == 0 {
+            let unit = self.signal.unit();
             let message = format!("some {unit} were not delivered to {endpoint} ({reasons})");
             return Some(Loss { lost, message });
         }
-        let message = format!("{lost} of {total} {unit} were not delivered to {endpoint} ({reasons})");
+        let (items, were) = (self.signal.items(total), by_number(lost, "was", "were"));
+        let message = format!("{lost} of {items} {were} not delivered to {endpoint} ({reasons})");
         Some(Loss { lost, message })
     }
 
@@ -293,6 +297,39 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_shutdown_tells_how_many_of_all_were_lost() {
+        let timeout = Duration::from_secs(1);
+        for (recorded, delivered, is_closed, expected) in [
+            (
+                1,
+                0,
+                false,
+                "1 of 1 span was not delivered to here (1 was not exported within 1s)",
+            ),
+            (
+                3,
+                2,
+                true,
+                "1 of 3 spans was not delivered to here (1 was recorded during the shutdown)",
+            ),
+            (
+                3,
+                1,
+                true,
+                "2 of 3 spans were not delivered to here (2 were recorded during the shutdown)",
+            ),
+        ] {
+            let stats = ExportStats::new(Signal::Traces, "here".to_owned());
+            stats.add_recorded(recorded);
+            stats.add_delivered(delivered);
+            if is_closed {
+                stats.close();
+            }
+            assert_eq!(stats.loss(timeout).unwrap().message, expected);
+        }
+    }
+
+    #[test]
     fn a_flush_tells_each_cause_of_its_losses() {
         let stats = ExportStats::new(Signal::Traces, "here".to_owned());
         let unreachable = || ExportFailure::new(Cause::Unreachable, "");
@@ -302,7 +339,7 @@ mod tests {
         assert!(stats.loss_since(&before).is_none());
         stats.add_failed(1, full());
         let message = || stats.loss_since(&before).unwrap().message;
-        assert_eq!(message(), "1 spans for here found the queue full: the length is 8");
+        assert_eq!(message(), "1 span for here found the queue full: the length is 8");
         stats.add_failed(30, unreachable());
         assert_eq!(
             message(),

@@ -67,6 +67,10 @@ impl ForkCheck {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, mpsc};
+    use std::thread;
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -76,10 +80,16 @@ mod tests {
             process: process::id() + 1,
             ..ForkCheck::default()
         };
-        let mutex = Mutex::new(1);
-        let locked = own.lock(&mutex).expect("it is free");
-        assert!(fork.lock(&mutex).is_none(), "no thread of the fork can unlock it");
+        let shared = Arc::new((fork, Mutex::new(1)));
+        let (fork, mutex) = &*shared;
+        let locked = own.lock(mutex).expect("it is free");
+        let (answer, answered) = mpsc::channel();
+        let of_thread = Arc::clone(&shared);
+        // A fork that waits fails the test, and does not hang it.
+        thread::spawn(move || answer.send(of_thread.0.lock(&of_thread.1).is_none()));
+        let is_refused = answered.recv_timeout(Duration::from_secs(10));
+        assert_eq!(is_refused, Ok(true), "no thread of the fork can unlock it");
         drop(locked);
-        assert_eq!(fork.lock(&mutex).as_deref(), Some(&1));
+        assert_eq!(fork.lock(mutex).as_deref(), Some(&1));
     }
 }

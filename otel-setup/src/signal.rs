@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::text::counted;
+
 /// A signal of OpenTelemetry: traces, metrics or logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -24,6 +26,11 @@ impl Signal {
             Signal::Metrics => "metric data points",
             Signal::Logs => "log records",
         }
+    }
+
+    /// Returns a number with the signal's unit: "1 span", "2 spans".
+    pub(crate) fn items(self, count: u64) -> String {
+        counted(count, self.unit())
     }
 
     /// Returns the signal's name in environment variables.

@@ -1,4 +1,4 @@
-//! Text for terminals: colors, times, and escaped control characters.
+//! Text for people: colors, times, numbers with their nouns, and escaped control characters.
 
 use std::borrow::Cow;
 use std::env;
@@ -72,6 +72,17 @@ pub(crate) fn escape_control(text: &str) -> Cow<'_, str> {
         escaped.extend(quote);
     }
     Cow::Owned(escaped)
+}
+
+/// Returns the form of a noun or a verb that a number has: "1 span was", "2 spans were".
+pub(crate) fn by_number<'a>(count: u64, one: &'a str, others: &'a str) -> &'a str {
+    if count == 1 { one } else { others }
+}
+
+/// Returns a number with its unit, a plural on "s": "1 span", "2 spans".
+pub(crate) fn counted(count: u64, units: &str) -> String {
+    let unit = units.strip_suffix('s').unwrap_or(units);
+    format!("{count} {}", by_number(count, unit, units))
 }
 
 /// ANSI styles, or none if `color` is false.
@@ -148,6 +159,13 @@ mod tests {
             ]
             .map(|number: i64| u64::try_from(number).unwrap());
             assert_eq!(date(days as u64), (year, month, day));
+        }
+    }
+
+    #[test]
+    fn units_agree_with_their_number() {
+        for (count, expected) in [(0, "0 log records"), (1, "1 log record"), (2, "2 log records")] {
+            assert_eq!(counted(count, "log records"), expected);
         }
     }
 

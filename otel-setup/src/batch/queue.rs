@@ -13,6 +13,9 @@ use opentelemetry_sdk::Resource;
 use super::settings::BatchSettings;
 use crate::fork_check::ForkCheck;
 
+/// The number of batches for which an empty queue keeps memory: those of the default settings.
+const IDLE_BATCHES: usize = 4;
+
 /// A queue of items, which are grouped into batches as they come.
 pub(super) struct Queue<T> {
     settings: BatchSettings,
@@ -175,6 +178,10 @@ impl<T> Queue<T> {
         let mut state = self.state();
         let batch = state.batches.pop_front()?;
         state.length -= batch.len();
+        if state.batches.is_empty() {
+            // A burst leaves a long list behind, which would stay for good.
+            state.batches.shrink_to(IDLE_BATCHES);
+        }
         Some(batch)
     }
 
@@ -239,7 +246,7 @@ mod tests {
     #[test]
     fn memory_is_taken_as_it_is_needed_and_given_back() {
         // Three batches of 600 items are full, and the last has 248.
-        for (batch_size, capacity_of_2048) in [("512", 2048), ("600", 3 * 600 + 256)] {
+        for (batch_size, capacity_of_2048) in [("512", 2048), ("600", 3 * 600 + 256), ("1", 2048)] {
             let env = Env::from_vars([
                 ("OTEL_BSP_MAX_QUEUE_SIZE", "1000000"),
                 ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", batch_size),
@@ -253,6 +260,7 @@ mod tests {
             assert_eq!(capacity(&queue), capacity_of_2048);
             while queue.take_batch().is_some() {}
             assert_eq!(capacity(&queue), 0);
+            assert!(queue.state().batches.capacity() <= IDLE_BATCHES, "the list of batches");
         }
     }
 

@@ -170,7 +170,7 @@ fn check_version(item: &Item<'_>) -> Result<(), InitError> {
         }
         Some((MAJOR, _)) => Ok(()),
         _ => Err(item.error(format_args!(
-            "is {text:?}, but only the versions {MAJOR}.* are supported"
+            "is {text:?}, but only the versions {MAJOR}.* are supported; write \"{MAJOR}.0\""
         ))),
     }
 }

@@ -237,6 +237,22 @@ mod tests {
         }
     }
 
+    /// A receiver that answers with `RetryInfo` is going to recover, with or without a delay.
+    #[test]
+    fn exhausted_receiver_that_recovers_is_retried() {
+        use prost::Message;
+        let detail = google_rpc::Any {
+            type_url: "type.googleapis.com/google.rpc.RetryInfo".to_owned(),
+            value: google_rpc::RetryInfo::default().encode_to_vec(),
+        };
+        let details = google_rpc::Status {
+            details: vec![detail],
+            ..google_rpc::Status::default()
+        };
+        let status = Status::with_details(Code::ResourceExhausted, "quota", details.encode_to_vec().into());
+        assert_eq!(AttemptError::from_grpc(&status).retry, Retry::After(Duration::ZERO));
+    }
+
     #[cfg(feature = "http")]
     #[test]
     fn http_status_codes_are_retried_as_otlp_says() {

@@ -13,6 +13,7 @@ use super::recorder::Spans;
 use super::report;
 use super::sdk::Sdk;
 use super::wait::{On, wait};
+use crate::text::counted;
 
 /// The scope of the spans that are counted.
 const SCOPE: &str = "otel-runtime";
@@ -64,7 +65,8 @@ fn imbalances(sdk: &Arc<Sdk>) -> Vec<String> {
         }
         let unequal = calls.into_iter().filter(|(_, counts)| counts.spans != counts.durations);
         found.extend(unequal.map(|(call, Counts { spans, durations })| {
-            format!("{side} {{{call}}}: {spans} spans, {durations} durations")
+            let (spans, durations) = (counted(spans, "spans"), counted(durations, "durations"));
+            format!("{side} {{{call}}}: {spans}, {durations}")
         }));
         let name = format!("rpc.{side}.active_requests");
         let active = metrics.metric(&name);

@@ -9,6 +9,7 @@ use opentelemetry_sdk::metrics::data::{Metric, ResourceMetrics, ScopeMetrics};
 use super::points::{self, RecordedPoint};
 use super::report;
 use super::sdk::Sdk;
+use crate::text::counted;
 
 /// The metrics that a [`TestTelemetry`](super::TestTelemetry) has recorded so far.
 #[derive(Clone, Debug)]
@@ -135,7 +136,8 @@ impl RecordedMetric {
             } else {
                 ": only a histogram has them, so use `assert_value`"
             };
-            self.fail(&format!("expected {expected} measurements, found {found}{hint}"));
+            let expected = counted(expected, "measurements");
+            self.fail(&format!("expected {expected}, found {found}{hint}"));
         }
     }
 

@@ -8,7 +8,7 @@ use opentelemetry::{KeyValue, Value};
 use super::points::RecordedPoint;
 use super::sdk::Sdk;
 use crate::console::{kind_name, waterfall};
-use crate::text::escape_control;
+use crate::text::{counted, escape_control};
 
 /// Fails the test with the spans of the telemetry.
 ///
@@ -68,7 +68,7 @@ pub(super) fn points(metric: &str, points: &[RecordedPoint]) -> String {
         let (attributes, value) = (attributes(&point.attributes), point.value);
         let count = match point.count {
             0 => String::new(),
-            count => format!(", of {count} measurements"),
+            count => format!(", of {}", counted(count, "measurements")),
         };
         // Writing to a string does not fail.
         let _ = writeln!(text, "{metric}{{{attributes}}}: {value}{count}");

@@ -176,7 +176,7 @@ pub(super) async fn only(
         (ended, running) => report::fail(
             sdk,
             caller,
-            &format!("expected one {wanted}, found {ended} that have ended and {running} that run"),
+            &format!("expected one {wanted}, found {ended} ended and {running} running"),
         ),
     }
 }

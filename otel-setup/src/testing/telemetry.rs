@@ -22,6 +22,7 @@ use super::turn::Turn;
 use super::wait::{On, wait};
 use super::{balance, report};
 use crate::subscriber::{Directives, Layers, StdoutLogs};
+use crate::text::counted;
 
 /// The longest wait, unless the test sets another.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -208,10 +209,8 @@ impl TestTelemetry {
             let (ended, started) = recorder.read(|spans| (spans.ended.len(), spans.started()));
             if !in_time || (ended, started) != (count, count) {
                 let limit = self.limit;
-                let running = started - ended;
-                let problem = format!(
-                    "expected {count} spans within {limit:?}, found {ended} that have ended and {running} that run"
-                );
+                let (running, spans) = (started - ended, counted(count as u64, "spans"));
+                let problem = format!("expected {spans} within {limit:?}, found {ended} ended and {running} running");
                 report::fail(&self.sdk, caller, &problem);
             }
             self.ended_spans()
@@ -231,7 +230,8 @@ impl TestTelemetry {
             let enough = || recorder.read(|spans| (spans.started() >= count).then_some(()));
             if wait(On::Spans, recorder, self.limit, enough).await.is_none() {
                 let (limit, started) = (self.limit, self.started_count());
-                let problem = format!("expected {count} spans to start within {limit:?}, found {started}");
+                let spans = counted(count as u64, "spans");
+                let problem = format!("expected {spans} to start within {limit:?}, found {started}");
                 report::fail(&self.sdk, caller, &problem);
             }
         }

@@ -1,5 +1,7 @@
 //! The parameters of a request.
 
+use std::num::NonZero;
+
 use percent_encoding::percent_decode_str;
 
 /// The parameters of `/debug/tracez`.
@@ -11,8 +13,8 @@ pub(super) struct Query {
     pub(super) filter: String,
     /// The number of the first row.
     pub(super) from: usize,
-    /// The number of rows, if it is not the default.
-    pub(super) limit: Option<usize>,
+    /// The number of rows, if it is not the default. With none, `next_from` would lead nowhere.
+    pub(super) limit: Option<NonZero<usize>>,
     /// The id of a row.
     pub(super) row: Option<usize>,
     /// `running`, the index of a latency bucket, or a code.
@@ -63,11 +65,12 @@ mod tests {
                 Query {
                     filter: "a b& c".to_owned(),
                     from: 300,
-                    limit: Some(7),
+                    limit: NonZero::new(7),
                     ..Query::default()
                 },
             ),
             ("row=-1&from=many&limit=all&refresh=0&&=", Query::default()),
+            ("limit=0", Query::default()),
         ] {
             assert_eq!(Query::parse(query), expected, "{query}");
         }

@@ -140,7 +140,8 @@ fn items_beyond_the_queue_size_are_dropped_and_counted() {
         assert!(arrived <= 3 * 8, "{arrived}: {answer}");
         let log = driven.end();
         let warning = format!(
-            " {unit} for {} {reason} (logged at most once a minute)",
+            " 1 {} for {} {reason} (logged at most once a minute)",
+            unit.trim_end_matches('s'),
             collector.url()
         );
         assert_eq!(log.iter().filter(|line| line.contains(&warning)).count(), 1, "{log:#?}");

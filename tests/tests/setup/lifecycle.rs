@@ -341,7 +341,7 @@ fn full_stdout_is_an_error() {
         for expected in [
             format!("traces: 2 of 2 spans were not delivered to stdout (2 {full}"),
             "metric data points were not delivered to stdout (".to_owned(),
-            "log records were not delivered to stdout (".to_owned(),
+            "logs: 1 of 1 log record was not delivered to stdout (".to_owned(),
         ] {
             assert!(stderr.contains(&expected), "{stderr}");
         }

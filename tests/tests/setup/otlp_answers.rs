@@ -123,7 +123,7 @@ fn partial_success_is_counted() {
         collector.behave(Behaviour::PartialSuccess(1));
         let (_, shut_down, _) = export(&collector.url(), protocol, "10000");
         assert!(shut_down.contains("[1, 0, 0]"), "{shut_down}");
-        assert!(shut_down.contains("1 of 2 spans were not delivered"), "{shut_down}");
+        assert!(shut_down.contains("1 of 2 spans was not delivered"), "{shut_down}");
     }
 }
 

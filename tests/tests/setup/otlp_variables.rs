@@ -259,7 +259,7 @@ fn timeout() {
         assert!(begun.elapsed().as_millis() >= 190, "{answer}");
         assert_eq!(
             answer.contains(&format!(
-                "traces: 1 spans were not confirmed by {url}: no response within 200ms"
+                "traces: 1 span was not confirmed by {url}: no response within 200ms"
             )),
             expected,
             "{answer}"

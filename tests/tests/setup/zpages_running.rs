@@ -14,6 +14,7 @@ use opentelemetry::trace::{Span, TraceContextExt, Tracer};
 use opentelemetry::{Context, global};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use otel_runtime::{ClientLayer, Instrumentation, ServerLayer};
+use scraper::Selector;
 use serde_json::{Value, json};
 use tokio_stream::StreamExt;
 use tonic::transport::Server;
@@ -291,7 +292,7 @@ fn rows_as_json_come_in_parts() {
             ("?from=350", 0..0, 350, Value::Null),
             ("?from=10&limit=5", 10..15, 350, json!(15)),
             ("?limit=1000", 0..350, 350, Value::Null),
-            ("?limit=0", 0..0, 350, json!(0)),
+            ("?limit=0", 0..300, 350, json!(300)),
             ("?filter=job+01&limit=4", 10..14, 10, json!(4)),
             (
                 "?from=18446744073709551615&limit=18446744073709551615",
@@ -301,6 +302,30 @@ fn rows_as_json_come_in_parts() {
             ),
         ] {
             assert_eq!(part(query), (names(range), json!(total), next), "{query}");
+        }
+    });
+}
+
+/// A page that loads itself again does so with another filter, and so do its further pages.
+#[test]
+fn the_form_and_the_further_pages_keep_the_reload() {
+    in_own_process(|| {
+        let pages = Pages::start();
+        let tracer = global::tracer("app");
+        for number in 0..301 {
+            tracer.start(format!("job {number}")).end();
+        }
+        for (query, reloads) in [("", 0), ("?refresh=2", 1), ("?filter=job&refresh=2", 1)] {
+            let page = pages.html(&format!("/debug/tracez{query}"));
+            for (selector, expected) in [
+                ("meta[http-equiv=refresh]", reloads),
+                ("form input[type=hidden][name=refresh][value='2']", reloads),
+                ("nav[aria-label='More names'] a", 2),
+                ("nav[aria-label='More names'] a[href$='&refresh=2']", 2 * reloads),
+            ] {
+                let found = page.select(&Selector::parse(selector).unwrap()).count();
+                assert_eq!(found, expected, "{query} {selector}");
+            }
         }
     });
 }

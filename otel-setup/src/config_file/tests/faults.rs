@@ -72,12 +72,16 @@ fn faulty_files_are_errors_that_name_the_place() {
             "otel.yaml:1: file_format must be a string, such as \"1.0\"",
         ),
         (
+            "file_format: \"1\"",
+            "otel.yaml:1: file_format is \"1\", but only the versions 1.* are supported; write \"1.0\"",
+        ),
+        (
             "file_format: \"0.4\"",
-            "otel.yaml:1: file_format is \"0.4\", but only the versions 1.* are supported",
+            "otel.yaml:1: file_format is \"0.4\", but only the versions 1.* are supported; write \"1.0\"",
         ),
         (
             "file_format: \"2.0\"",
-            "otel.yaml:1: file_format is \"2.0\", but only the versions 1.* are supported",
+            "otel.yaml:1: file_format is \"2.0\", but only the versions 1.* are supported; write \"1.0\"",
         ),
         (
             "file_format: \"1.0\"\ndisabled: yes",

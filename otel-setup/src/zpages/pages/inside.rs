@@ -4,14 +4,18 @@ use opentelemetry::KeyValue;
 use opentelemetry::logs::Severity;
 use opentelemetry_sdk::trace::SpanData;
 
-use crate::text::time;
+use crate::text::{by_number, time};
 use crate::zpages::html::Html;
 use crate::zpages::log_line::LogLine;
 use crate::zpages::pages::document::duration;
 
-pub(super) fn missing(html: &mut Html, count: u64, what: &'static str) {
+/// Says how many items are not on the page. `one` and `others` go on with the number.
+pub(super) fn missing(html: &mut Html, count: u64, one: &'static str, others: &'static str) {
     if count > 0 {
-        html.raw("<p class=\"d\">").show(count).raw(what).raw("</p>\n");
+        html.raw("<p class=\"d\">")
+            .show(count)
+            .raw(by_number(count, one, others));
+        html.raw("</p>\n");
     }
 }
 
@@ -21,8 +25,18 @@ pub(super) fn logs(html: &mut Html, lines: &[LogLine], not_kept: u64, not_shown:
         return;
     }
     html.raw("<h3>Log lines</h3>\n");
-    missing(html, not_kept, " earlier lines are not kept.");
-    missing(html, not_shown, " earlier lines of other spans are not shown.");
+    missing(
+        html,
+        not_kept,
+        " earlier line is not kept.",
+        " earlier lines are not kept.",
+    );
+    missing(
+        html,
+        not_shown,
+        " earlier line of another span is not shown.",
+        " earlier lines of other spans are not shown.",
+    );
     html.raw("<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Log lines\"><table>\n");
     html.raw("<caption>Log lines of the trace, the oldest first</caption>\n<thead><tr>");
     html.raw("<th scope=\"col\" class=\"l\">Time<th scope=\"col\" class=\"l\">Level");
@@ -48,7 +62,12 @@ fn log(html: &mut Html, line: &LogLine) {
 
 pub(super) fn attributes(html: &mut Html, caption: &'static str, attributes: &[KeyValue], dropped: u32) {
     if attributes.is_empty() {
-        missing(html, dropped.into(), " attributes are not kept.");
+        missing(
+            html,
+            dropped.into(),
+            " attribute is not kept.",
+            " attributes are not kept.",
+        );
         return;
     }
     html.raw("<table class=\"a\">\n<caption>")
@@ -60,7 +79,12 @@ pub(super) fn attributes(html: &mut Html, caption: &'static str, attributes: &[K
         html.raw("<td class=\"l m\">").text(&attribute.value.as_str()).raw("\n");
     }
     html.raw("</tbody>\n</table>\n");
-    missing(html, dropped.into(), " more attributes are not kept.");
+    missing(
+        html,
+        dropped.into(),
+        " more attribute is not kept.",
+        " more attributes are not kept.",
+    );
 }
 
 pub(super) fn events(html: &mut Html, span: &SpanData) {
@@ -73,7 +97,12 @@ pub(super) fn events(html: &mut Html, span: &SpanData) {
         let dropped = event.dropped_attributes_count;
         attributes(html, "Attributes of the event", &event.attributes, dropped);
     }
-    missing(html, span.events.dropped_count.into(), " more events are not kept.");
+    missing(
+        html,
+        span.events.dropped_count.into(),
+        " more event is not kept.",
+        " more events are not kept.",
+    );
 }
 
 pub(super) fn links(html: &mut Html, span: &SpanData) {
@@ -91,5 +120,10 @@ pub(super) fn links(html: &mut Html, span: &SpanData) {
             link.dropped_attributes_count,
         );
     }
-    missing(html, span.links.dropped_count.into(), " more links are not kept.");
+    missing(
+        html,
+        span.links.dropped_count.into(),
+        " more link is not kept.",
+        " more links are not kept.",
+    );
 }

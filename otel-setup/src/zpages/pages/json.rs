@@ -1,6 +1,7 @@
 //! `/debug/tracez.json`: the rows and the spans of `/debug/tracez`, for programs.
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::time::SystemTime;
 
 use opentelemetry::logs::Severity;
@@ -83,7 +84,7 @@ struct Log<'a> {
 pub(in crate::zpages) fn json(registry: &Registry, query: &Query) -> Option<String> {
     let Some(id) = query.row else {
         let lines = lines(registry, &query.filter);
-        let next = query.from.saturating_add(query.limit.unwrap_or(ROWS));
+        let next = query.from.saturating_add(query.limit.map_or(ROWS, NonZero::get));
         let summary = Summary {
             spans: lines[query.from.min(lines.len())..next.min(lines.len())]
                 .iter()

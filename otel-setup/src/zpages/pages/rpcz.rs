@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::text::by_number;
 use crate::zpages::html::Html;
 use crate::zpages::pages::document::{Frame, duration, end, estimate};
 use crate::zpages::query::Query;
@@ -37,7 +38,12 @@ pub(in crate::zpages) fn rpcz(registry: &Registry, report: &Report, query: &Quer
     }
     if report.left_out > 0 {
         html.raw("<p>").show(report.left_out);
-        html.raw(" more methods have no room in the memory of these pages.</p>\n");
+        html.raw(by_number(
+            report.left_out as u64,
+            " more method has",
+            " more methods have",
+        ));
+        html.raw(" no room in the memory of these pages.</p>\n");
     }
     html.raw("<p class=\"d\">All RPCs that ended, sampled or not, from <code>rpc.server.call.duration</code> and ");
     html.raw("<code>rpc.client.call.duration</code>. Quantiles are estimated from the histogram’s buckets; those ");

@@ -6,7 +6,7 @@ use opentelemetry::trace::Status;
 use opentelemetry_sdk::trace::SpanData;
 
 use crate::console;
-use crate::text::time;
+use crate::text::{counted, time};
 use crate::zpages::html::Html;
 use crate::zpages::outcome::BUCKETS;
 use crate::zpages::pages::call_so_far::CallSoFar;
@@ -132,10 +132,13 @@ pub(in crate::zpages) fn samples(registry: &Registry, query: &Query) -> Option<S
     };
     let mut html = frame.begin(registry);
     summary::links(&mut html, id, &row.counts(), &query.show);
-    html.raw("<p>").show(shown.len()).raw(" of ").show(count);
+    html.raw("<p>")
+        .show(shown.len())
+        .raw(" of ")
+        .show(counted(count, "spans"));
     html.raw(match selection {
-        Selection::Running => " spans, the oldest first.",
-        Selection::Ended(_) => " spans, the last one first.",
+        Selection::Running => ", the oldest first.",
+        Selection::Ended(_) => ", the last one first.",
     });
     if matches!(selection, Selection::Running) && shown.len() < MAX_RUNNING && (shown.len() as u64) < count {
         html.raw(" The memory of these pages has no room for what is known of the others.");
@@ -180,8 +183,18 @@ fn article(html: &mut Html, traces: &Traces, shown: &Shown, number: usize, now: 
     });
     let bars: Vec<Bar<'_>> = own.chain(others).collect();
     waterfall(html, &bars, span.span_context.span_id(), now);
-    missing(html, shown.inside.missing_spans, " earlier spans inside are not kept.");
-    missing(html, rest.more_spans, " more spans of the trace are not shown.");
+    missing(
+        html,
+        shown.inside.missing_spans,
+        " earlier span inside is not kept.",
+        " earlier spans inside are not kept.",
+    );
+    missing(
+        html,
+        rest.more_spans,
+        " more span of the trace is not shown.",
+        " more spans of the trace are not shown.",
+    );
     let mut lines = shown.inside.logs.clone();
     lines.extend(rest.logs);
     lines.sort_by(|a, b| (a.time, &a.text).cmp(&(b.time, &b.text)));

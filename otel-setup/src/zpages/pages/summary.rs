@@ -3,6 +3,7 @@
 use opentelemetry::trace::SpanKind;
 
 use crate::console;
+use crate::text::by_number;
 use crate::zpages::html::Html;
 use crate::zpages::outcome::BUCKETS;
 use crate::zpages::pages::document::{Frame, end};
@@ -64,7 +65,11 @@ pub(in crate::zpages) fn summary(registry: &Registry, query: &Query) -> String {
     html.raw("<form action=\"/debug/tracez\"><label for=\"filter\">Names with</label>");
     html.raw("<input id=\"filter\" name=\"filter\" type=\"search\" value=\"")
         .text(&query.filter);
-    html.raw("\"><button>Show</button></form>\n");
+    html.raw("\">");
+    if query.refresh {
+        html.raw("<input name=\"refresh\" type=\"hidden\" value=\"2\">");
+    }
+    html.raw("<button>Show</button></form>\n");
     if lines.is_empty() {
         html.raw("<p>No span has been recorded yet");
         if !query.filter.is_empty() {
@@ -73,12 +78,13 @@ pub(in crate::zpages) fn summary(registry: &Registry, query: &Query) -> String {
         html.raw(".</p>\n");
     } else {
         table(&mut html, &lines, from);
-        pages(&mut html, lines.len(), from, &query.filter);
+        pages(&mut html, lines.len(), from, query);
     }
     let uncounted = registry.uncounted();
     if uncounted > 0 {
         html.raw("<p>").show(uncounted);
-        html.raw(" more spans run, for which the memory of these pages has no room.</p>\n");
+        html.raw(by_number(uncounted, " more span runs", " more spans run"));
+        html.raw(", for which the memory of these pages has no room.</p>\n");
     }
     html.raw("<p class=\"d\">Recorded spans of this process since its start, as ");
     html.raw("<a href=\"/debug/tracez.json\">JSON</a> too. A number leads to the spans.</p>\n");
@@ -155,7 +161,7 @@ pub(super) fn links(html: &mut Html, id: usize, counts: &Counts, current: &str) 
 }
 
 /// Adds the links to the other pages.
-fn pages(html: &mut Html, count: usize, current: usize, filter: &str) {
+fn pages(html: &mut Html, count: usize, current: usize, query: &Query) {
     if count <= ROWS {
         return;
     }
@@ -167,7 +173,8 @@ fn pages(html: &mut Html, count: usize, current: usize, filter: &str) {
         } else {
             html.raw("<a href=\"?filter=");
         }
-        html.parameter(filter).raw("&amp;from=").show(from).raw("\">");
+        html.parameter(&query.filter).raw("&amp;from=").show(from);
+        html.raw(if query.refresh { "&amp;refresh=2\">" } else { "\">" });
         html.show(from + 1)
             .raw(" – ")
             .show((from + ROWS).min(count))

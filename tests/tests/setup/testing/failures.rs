@@ -71,7 +71,7 @@ fn failed_assertions_show_what_was_found_and_the_traces() {
         ),
         (
             |telemetry| failure(|| block_on(telemetry.spans(3))),
-            "PLACE: expected 3 spans within 50ms, found 2 that have ended and 0 that run\n",
+            "PLACE: expected 3 spans within 50ms, found 2 ended and 0 running\n",
         ),
         (
             |telemetry| {
@@ -99,13 +99,13 @@ fn failed_assertions_show_what_was_found_and_the_traces() {
                 let durations = telemetry.metric("rpc.server.call.duration");
                 failure(|| durations.with("rpc.status_code", "OK").assert_count(1))
             },
-            "rpc.server.call.duration{rpc.status_code=\"OK\"}: expected 1 measurements, found 0\n\
+            "rpc.server.call.duration{rpc.status_code=\"OK\"}: expected 1 measurement, found 0\n\
              rpc.server.call.duration{error.type=\"INTERNAL\", rpc.method=\"kinds.Unary/Call\", \
              rpc.status_code=\"INTERNAL\", rpc.system.name=\"grpc\"}: ",
         ),
         (
             |telemetry| failure(|| telemetry.metric("rpc.server.active_requests").assert_count(1)),
-            "rpc.server.active_requests{}: expected 1 measurements, found 0: only a histogram has them, so use `assert_value`\n\
+            "rpc.server.active_requests{}: expected 1 measurement, found 0: only a histogram has them, so use `assert_value`\n\
              rpc.server.active_requests{rpc.method=\"kinds.Unary/Call\", rpc.system.name=\"grpc\"}: 0\n",
         ),
     ];
@@ -129,7 +129,7 @@ fn a_second_span_of_the_method_fails() {
     let message = failure(|| block_on(telemetry.server_span("a/b")));
     assert_eq!(
         message,
-        "PLACE: expected one SERVER span of a/b, found 1 that have ended and 1 that run\n\n\
+        "PLACE: expected one SERVER span of a/b, found 1 ended and 1 running\n\n\
          trace 1 ID\na/b server TIME\nrunning: a/b (server)"
     );
     drop(running);
@@ -154,7 +154,7 @@ fn telemetry_that_is_not_balanced_fails() {
     let mut span = span.start(&tracer);
     assert!(balance().starts_with("PLACE: not balanced within 50ms:\nspans are running\n"));
     span.end();
-    assert!(balance().starts_with("PLACE: not balanced within 50ms:\nserver {a/b, OK}: 1 spans, 0 durations\n"));
+    assert!(balance().starts_with("PLACE: not balanced within 50ms:\nserver {a/b, OK}: 1 span, 0 durations\n"));
     meter
         .f64_histogram("rpc.server.call.duration")
         .build()
