@@ -88,6 +88,7 @@ fn measure(directory: &Path) -> Result<Costs, Box<dyn Error>> {
         (Shape::Unary, Mode::NotSampled),
         (Shape::Unary, Mode::MetricsOnly),
         (Shape::Unary, Mode::NoSdk),
+        (Shape::Unary, Mode::SetUp),
         (Shape::Stream, Mode::Sampled),
         (Shape::Stream, Mode::NoSdk),
         (Shape::Error, Mode::Sampled),
@@ -113,7 +114,7 @@ fn measure(directory: &Path) -> Result<Costs, Box<dyn Error>> {
                 let (cost, base) = (count(variant.name)?, &bases[variant.base]);
                 // A variant that records nothing must not pass as cheap.
                 let recorded = (
-                    f64::from(u8::from(mode == Mode::Sampled)),
+                    f64::from(u8::from(mode.has_sampled_spans())),
                     f64::from(u8::from(mode.has_metrics())),
                 );
                 if (cost.spans, cost.durations) != recorded {

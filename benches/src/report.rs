@@ -27,7 +27,7 @@ pub(crate) fn table(directory: &Path) -> Result<(), Box<dyn Error>> {
     let mut text = String::from(HEAD);
     let mut rows = Vec::new();
     for shape in Shape::ALL {
-        for mode in Mode::ALL {
+        for mode in Mode::TABLE {
             eprintln!("{shape}, {mode}");
             let group = group(directory, &variants, mode, shape)?;
             write_group(&mut text, &group)?;

@@ -11,7 +11,7 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics};
 use opentelemetry_sdk::metrics::reader::MetricReader;
 use opentelemetry_sdk::metrics::{ManualReader, SdkMeterProvider};
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, Span, SpanData, SpanProcessor};
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, Span, SpanData, SpanProcessor, TracerProviderBuilder};
 use otel_runtime::propagation;
 
 /// The installed providers, and the sampling decision of the caller.
@@ -25,10 +25,14 @@ pub(crate) enum Mode {
     MetricsOnly,
     /// Nothing.
     NoSdk,
+    /// As `Sampled`, with otel-setup's tracer provider: guards around the sampler and the span
+    /// processors.
+    SetUp,
 }
 
 impl Mode {
-    pub(crate) const ALL: [Mode; 4] = [Mode::Sampled, Mode::NotSampled, Mode::MetricsOnly, Mode::NoSdk];
+    /// The modes that the table has.
+    pub(crate) const TABLE: [Mode; 4] = [Mode::Sampled, Mode::NotSampled, Mode::MetricsOnly, Mode::NoSdk];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -36,6 +40,7 @@ impl Mode {
             Mode::NotSampled => "not-sampled",
             Mode::MetricsOnly => "metrics-only",
             Mode::NoSdk => "no-sdk",
+            Mode::SetUp => "set-up",
         }
     }
 
@@ -44,7 +49,11 @@ impl Mode {
     }
 
     pub(crate) fn has_spans(self) -> bool {
-        matches!(self, Mode::Sampled | Mode::NotSampled)
+        matches!(self, Mode::Sampled | Mode::NotSampled | Mode::SetUp)
+    }
+
+    pub(crate) fn has_sampled_spans(self) -> bool {
+        self.has_spans() && self.caller_is_sampled()
     }
 
     pub(crate) fn has_metrics(self) -> bool {
@@ -56,7 +65,8 @@ impl FromStr for Mode {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        let found = Mode::ALL.into_iter().find(|mode| mode.name() == name);
+        let mut all = Mode::TABLE.into_iter().chain([Mode::SetUp]);
+        let found = all.find(|mode| mode.name() == name);
         found.ok_or_else(|| format!("no mode {name}"))
     }
 }
@@ -125,11 +135,20 @@ pub(crate) struct Installed {
 pub(crate) fn install(mode: Mode, with_our_propagator: bool) -> Installed {
     let reader = Reader(Arc::new(ManualReader::default()));
     if mode.has_spans() {
-        let tracers = SdkTracerProvider::builder()
-            .with_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOn)))
-            .with_span_processor(Counts)
-            .build();
-        global::set_tracer_provider(tracers);
+        let configure = |builder: TracerProviderBuilder| {
+            let sampler = Sampler::ParentBased(Box::new(Sampler::AlwaysOn));
+            builder.with_sampler(sampler).with_span_processor(Counts)
+        };
+        if mode == Mode::SetUp {
+            let setup = otel_setup::builder().without_subscriber();
+            let setup = setup.trace_exporters([]).metric_exporters([]).log_exporters([]);
+            let telemetry = setup.configure_tracer_provider(configure).init();
+            // Dropped, it would shut the provider down.
+            std::mem::forget(telemetry.expect("a setup without exporters"));
+        } else {
+            let tracers = configure(SdkTracerProvider::builder()).build();
+            global::set_tracer_provider(tracers);
+        }
         if with_our_propagator {
             propagation::set_global(propagation::TraceContextPropagator::new());
         } else {
