@@ -158,7 +158,7 @@ impl Causes {
     pub(crate) fn since(&self, earlier: &Causes, unit: &str, endpoint: &str) -> Option<(u64, String)> {
         let earlier = earlier.0.iter().map(|cause| cause.ever_lost).chain(iter::repeat(0));
         let losses = self.0.iter().zip(earlier);
-        // What was made up for since then is no loss.
+        // A loss that was made up for since then is none.
         let losses = losses.map(|(cause, earlier)| (cause.lost.min(cause.ever_lost - earlier), &cause.failure));
         let losses: Vec<_> = losses.filter(|(lost, _)| *lost > 0).collect();
         let lost = losses.iter().map(|(lost, _)| lost).sum();

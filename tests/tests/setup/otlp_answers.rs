@@ -295,31 +295,33 @@ fn web_pages_over_grpc_are_read_by_their_status() {
     }
 }
 
+fn zipped(status: StatusCode, content_type: &'static str, body: &[u8]) -> HttpResponse {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(body).unwrap();
+    let headers = [("content-type", content_type), ("content-encoding", "gzip")];
+    (status, headers, encoder.finish().unwrap()).into_response()
+}
+
+fn grpc(headers: &[(&'static str, &'static str)], body: &[u8]) -> HttpResponse {
+    let headers = headers.iter().map(|(name, value)| {
+        let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
+        (name, value)
+    });
+    let mut response = body.to_vec().into_response();
+    *response.headers_mut() = headers.collect();
+    response
+}
+
 /// An answer may be compressed, have no message, or be too large to be read.
 #[test]
 fn unusual_answers_are_understood() {
-    let zipped = |status: StatusCode, content_type: &'static str, body: &[u8]| {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        encoder.write_all(body).unwrap();
-        let headers = [("content-type", content_type), ("content-encoding", "gzip")];
-        (status, headers, encoder.finish().unwrap()).into_response()
-    };
     let rejection = ExportTraceServiceResponse {
         partial_success: Some(ExportTracePartialSuccess {
             rejected_spans: 1,
             error_message: "quota".to_owned(),
         }),
     };
-    let grpc = |headers: &[(&'static str, &'static str)], body: &[u8]| {
-        let headers = headers.iter().map(|(name, value)| {
-            let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
-            (name, value)
-        });
-        let mut response = body.to_vec().into_response();
-        *response.headers_mut() = headers.collect();
-        response
-    };
-    let large = [&[0, 0, 0x50, 0, 0][..], &[0; 5 << 20]].concat();
+    let large = [vec![0, 0, 0x50, 0, 0], vec![0; 5 << 20]].concat();
     let application = ("content-type", "application/grpc");
     for (protocol, answer, expected) in [
         (
@@ -334,7 +336,7 @@ fn unusual_answers_are_understood() {
         ),
         (
             "http/protobuf",
-            zipped(StatusCode::OK, "application/x-protobuf", &[0; 10 << 20]),
+            zipped(StatusCode::OK, "application/x-protobuf", &vec![0; 10 << 20]),
             ": 2 spans were not delivered to {}/v1/traces: answered without OTLP: 200 OK with application/x-protobuf: ",
         ),
         ("grpc", grpc(&[application, ("grpc-status", "0")], b""), ""),

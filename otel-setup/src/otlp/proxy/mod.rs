@@ -75,8 +75,8 @@ impl Proxy {
 
 /// Returns the URL of a proxy as the matcher reads it, or `None` if it is invalid.
 ///
-/// The matcher would take a part of a password that has an `@` for the host, and port 80 in place of
-/// one that is no number or is missing.
+/// The matcher would take a part of a password that has an `@` for the host, and port 80 in place
+/// of one that is no number or is missing.
 fn normalized(url: &str) -> Option<String> {
     let url = url.trim();
     let url = if url.contains("://") {
