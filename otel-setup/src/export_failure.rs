@@ -110,6 +110,8 @@ struct CauseCount {
     /// The latest failure.
     failure: ExportFailure,
     lost: u64,
+    /// All that was lost, with what was made up for.
+    ever_lost: u64,
     /// The part of the loss that has not been logged.
     unlogged: u64,
     logged_at: Instant,
@@ -129,6 +131,7 @@ impl Causes {
             self.0.push(CauseCount {
                 failure: failure.clone(),
                 lost: count,
+                ever_lost: count,
                 unlogged: 0,
                 logged_at: now,
             });
@@ -137,6 +140,7 @@ impl Causes {
         let known = &mut self.0[known];
         known.failure = failure;
         known.lost += count;
+        known.ever_lost += count;
         known.unlogged += count;
         known.log(now)
     }
@@ -156,9 +160,10 @@ impl Causes {
     /// Returns the number of items that were lost since an earlier state of this list, and a
     /// sentence about them, or `None` if there are none.
     pub(crate) fn since(&self, earlier: &Causes, signal: Signal, endpoint: &str) -> Option<(u64, String)> {
-        let earlier = earlier.0.iter().map(|cause| cause.lost).chain(iter::repeat(0));
+        let earlier = earlier.0.iter().map(|cause| cause.ever_lost).chain(iter::repeat(0));
         let losses = self.0.iter().zip(earlier);
-        let losses = losses.map(|(cause, earlier)| (cause.lost.saturating_sub(earlier), &cause.failure));
+        // A loss that was made up for since then is none.
+        let losses = losses.map(|(cause, earlier)| (cause.lost.min(cause.ever_lost - earlier), &cause.failure));
         let losses: Vec<_> = losses.filter(|(lost, _)| *lost > 0).collect();
         let lost = losses.iter().map(|(lost, _)| lost).sum();
         let sentence = match losses[..] {

@@ -330,6 +330,23 @@ mod tests {
     }
 
     #[test]
+    fn a_flush_tells_what_is_rejected_again() {
+        let stats = ExportStats::new(Signal::Metrics, "here".to_owned());
+        let rejected = || ExportFailure::new(Cause::Rejected, "");
+        for _ in 0..2 {
+            let before = stats.causes();
+            stats.add_recorded(3);
+            stats.set_all_delivered();
+            stats.add_rejected(1, rejected());
+            assert_eq!(stats.loss_since(&before).unwrap().lost, 1);
+        }
+        let before = stats.causes();
+        stats.add_rejected(1, rejected());
+        stats.set_all_delivered();
+        assert!(stats.loss_since(&before).is_none(), "it was made up for");
+    }
+
+    #[test]
     fn a_flush_tells_each_cause_of_its_losses() {
         let stats = ExportStats::new(Signal::Traces, "here".to_owned());
         let unreachable = || ExportFailure::new(Cause::Unreachable, "");

@@ -56,7 +56,8 @@ impl ForkCheck {
     /// `time` is that of the item: to read the clock again would cost more than the rest.
     pub(crate) fn must_report(&self, time: Option<SystemTime>) -> bool {
         let time = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        let millis = time.map_or(0, |time| time.as_secs() * 1000 + u64::from(time.subsec_millis()));
+        // A program may end a span at any time.
+        let millis = time.map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
         if millis.abs_diff(self.checked_at.load(Ordering::Relaxed)) < INTERVAL {
             return false;
         }
@@ -72,6 +73,20 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn a_fork_is_reported_once_whatever_the_time() {
+        for seconds in [1, 1 << 40, i64::MAX.cast_unsigned()] {
+            let fork = ForkCheck {
+                process: process::id() + 1,
+                ..ForkCheck::default()
+            };
+            let time = UNIX_EPOCH.checked_add(std::time::Duration::from_secs(seconds));
+            assert!(time.is_some(), "{seconds}");
+            assert!(fork.must_report(time), "{seconds}");
+            assert!(!fork.must_report(None), "{seconds}");
+        }
+    }
 
     #[test]
     fn a_fork_waits_for_no_lock() {

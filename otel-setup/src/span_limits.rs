@@ -7,7 +7,11 @@ use crate::env::Env;
 /// Returns the span limits. The SDK reads only some of these variables, and ignores invalid values
 /// silently.
 pub(crate) fn from_env(env: &Env) -> SpanLimits {
-    let limit = |variable, default: u32| env.number(variable, &default).unwrap_or(default);
+    let limit = |variable, default: u32| {
+        let limit = env.number::<u64>(variable, &default);
+        // Who asks for more than any span has wants no limit.
+        limit.map_or(default, |limit| u32::try_from(limit).unwrap_or(u32::MAX))
+    };
     let default = SpanLimits::default();
     // The default of the specific limits.
     let attributes = limit("OTEL_ATTRIBUTE_COUNT_LIMIT", default.max_attributes_per_span);
@@ -30,14 +34,14 @@ mod tests {
             ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "1"),
             ("OTEL_ATTRIBUTE_COUNT_LIMIT", "9"),
             ("OTEL_SPAN_EVENT_COUNT_LIMIT", "2"),
-            ("OTEL_SPAN_LINK_COUNT_LIMIT", "3"),
+            ("OTEL_SPAN_LINK_COUNT_LIMIT", "9223372036854775807"),
             ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "4"),
             ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "many"),
         ]);
         let limits = from_env(&env);
         assert_eq!(limits.max_attributes_per_span, 1, "the specific limit");
         assert_eq!(limits.max_events_per_span, 2);
-        assert_eq!(limits.max_links_per_span, 3);
+        assert_eq!(limits.max_links_per_span, u32::MAX);
         assert_eq!(limits.max_attributes_per_event, 4);
         assert_eq!(limits.max_attributes_per_link, 128);
         let expected = r#"OTEL_LINK_ATTRIBUTE_COUNT_LIMIT="many" is not a valid number; using 128"#;

@@ -1,5 +1,7 @@
 //! Builds the providers that a file configures.
 
+use std::collections::HashSet;
+
 use super::Config;
 use super::exporters::Pipeline;
 use crate::builder::Builder;
@@ -96,6 +98,9 @@ impl Config {
             .chain(self.logs);
         environments.extend(others.flatten().map(|pipeline| pipeline.env));
         warnings.extend(environments.into_iter().flat_map(Env::into_warnings));
+        // Variables that are not of the file, such as those of proxies, concern several exporters.
+        let mut known = HashSet::new();
+        warnings.retain(|warning| known.insert(warning.clone()));
         warnings
     }
 }

@@ -4,6 +4,8 @@
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Node {
     pub(super) value: Value,
+    /// The text of a scalar that is not text itself: `1.10` of the number 1.1.
+    pub(super) source: String,
     pub(super) line: usize,
 }
 

@@ -77,8 +77,14 @@ fn attribute(mut section: Section<'_>) -> Result<Option<KeyValue>, InitError> {
     Ok(Some(KeyValue::new(name, converted)))
 }
 
+/// The schema's default type is text. Numbers and booleans have their own type, unless that would
+/// change them: the version `1.10` is not 1.1.
 fn scalar(kind: Option<&str>, item: &Item<'_>) -> Result<AttributeValue, InitError> {
+    let is_changed = |value: &dyn ToString| value.to_string() != item.source();
     Ok(match (kind, item.value()) {
+        (Some("string"), Value::Bool(_) | Value::Int(_) | Value::Float(_)) => item.source().to_owned().into(),
+        (None, Value::Int(value)) if is_changed(value) => item.source().to_owned().into(),
+        (None, Value::Float(value)) if is_changed(value) => item.source().to_owned().into(),
         (None | Some("bool"), Value::Bool(value)) => (*value).into(),
         (None | Some("int"), Value::Int(value)) => (*value).into(),
         (Some("double"), _) => item.float()?.into(),

@@ -3,18 +3,25 @@
 use super::node::Value;
 
 /// Resolves the type of a plain scalar by the [core schema](https://yaml.org/spec/1.2.2/#103-core-schema).
-pub(super) fn plain(text: String) -> Value {
-    match text.as_str() {
-        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
-        "true" | "True" | "TRUE" => return Value::Bool(true),
-        "false" | "False" | "FALSE" => return Value::Bool(false),
-        ".nan" | ".NaN" | ".NAN" => return Value::Float(f64::NAN),
-        _ => {}
+/// Returns the value, and its text if it is not text.
+pub(super) fn plain(text: String) -> (Value, String) {
+    match typed(&text) {
+        Some(value) => (value, text),
+        None => (Value::Text(text), String::new()),
     }
-    if let Some(number) = integer(&text) {
-        return Value::Int(number);
-    }
-    float(&text).map_or(Value::Text(text), Value::Float)
+}
+
+fn typed(text: &str) -> Option<Value> {
+    Some(match text {
+        "" | "~" | "null" | "Null" | "NULL" => Value::Null,
+        "true" | "True" | "TRUE" => Value::Bool(true),
+        "false" | "False" | "FALSE" => Value::Bool(false),
+        ".nan" | ".NaN" | ".NAN" => Value::Float(f64::NAN),
+        _ => match integer(text) {
+            Some(number) => Value::Int(number),
+            None => Value::Float(float(text)?),
+        },
+    })
 }
 
 fn integer(text: &str) -> Option<i64> {

@@ -77,6 +77,11 @@ impl<'f> Item<'f> {
         &self.node.value
     }
 
+    /// Returns the text of a scalar that is not text itself.
+    pub(super) fn source(&self) -> &'f str {
+        &self.node.source
+    }
+
     /// Returns the properties. Null has none.
     pub(super) fn section(&self) -> Result<Section<'f>, InitError> {
         let entries: &[_] = match &self.node.value {

@@ -74,12 +74,12 @@ impl TreeBuilder<'_> {
                     return self.key(text.into_owned(), line);
                 }
                 let substituted = substitute(&text, self.lookup)?;
-                let value = if is_text {
-                    Value::Text(substituted)
+                let (value, source) = if is_text {
+                    (Value::Text(substituted), String::new())
                 } else {
                     plain(substituted)
                 };
-                let node = Node { value, line };
+                let node = Node { value, source, line };
                 if is_key {
                     // The key is the text itself; an alias of it is a value.
                     self.anchors.push((anchor, node));
@@ -108,7 +108,8 @@ impl TreeBuilder<'_> {
                     Content::List(items) => Value::List(items),
                     Content::Map(entries, _) => Value::Map(entries),
                 };
-                self.close(Node { value, line }, anchor)
+                let source = String::new();
+                self.close(Node { value, source, line }, anchor)
             }
             Event::DocumentStart(_) if self.root.is_some() => Err("the file has a second document".to_owned()),
             _ => Ok(()),

@@ -9,7 +9,7 @@ use http::StatusCode;
 use tonic::{Code, Status};
 
 use super::google_rpc;
-use super::words::{clean, is_about_size, is_unknown, is_unknown_to_http, web_page};
+use super::words::{clean, is_about_answer, is_about_size, is_unknown, is_unknown_to_http, web_page};
 use crate::export_failure::{Cause, ExportFailure};
 
 /// The reaction to a failed attempt.
@@ -75,6 +75,9 @@ impl AttemptError {
         }
         if let Some(answer) = web_page(status.message()) {
             return AttemptError::from_web_page(answer);
+        }
+        if is_about_answer(status.message()) {
+            return AttemptError::new(Cause::NotOtlp, clean(status.message()), Retry::Never);
         }
         let after = google_rpc::Status::parse(status.details()).and_then(|details| details.retry_delay());
         let retry = match (status.code(), after) {

@@ -6,7 +6,8 @@ use http::uri::PathAndQuery;
 
 use super::protocol::Protocol;
 use super::signal_var::SignalVar;
-use super::user_info::{redacted, without_user_info};
+use super::uri::has_valid_port;
+use super::user_info::{redacted, without_secrets};
 use crate::env::Env;
 use crate::error::InitError;
 use crate::signal::Signal;
@@ -20,7 +21,7 @@ enum Source {
 
 impl Source {
     fn error(&self, value: &str, problem: impl std::fmt::Display) -> InitError {
-        let value = &without_user_info(value);
+        let value = &without_secrets(value);
         match self {
             Source::Program => InitError::new(format!("the endpoint {value:?} {problem}")),
             Source::Variable(name) => InitError::invalid_variable(name, value, problem),
@@ -128,12 +129,7 @@ fn url(text: &str) -> Option<Uri> {
     let url: Uri = text.parse().ok()?;
     let has_scheme = matches!(url.scheme_str(), Some("http" | "https"));
     let has_host = url.host().is_some_and(|host| !host.is_empty());
-    // `Uri` accepts `http://host:port` with an invalid port, and then has none.
-    let authority = url.authority()?.as_str();
-    let after_user = authority.rsplit('@').next().unwrap_or_default();
-    let after_host = after_user.rsplit(']').next().unwrap_or_default();
-    let has_valid_port = !after_host.contains(':') || url.port_u16().is_some();
-    (has_scheme && has_host && has_valid_port).then_some(url)
+    (has_scheme && has_host && has_valid_port(&url)).then_some(url)
 }
 
 /// Returns whether an endpoint without a scheme is `http`.

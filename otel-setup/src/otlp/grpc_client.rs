@@ -22,6 +22,7 @@ use super::settings::Settings;
 use super::tcp::USER_AGENT;
 #[cfg(any(feature = "proxy", feature = "tls"))]
 use super::tcp::tcp;
+use super::words::{MAX_ANSWER, is_without_message};
 use crate::error::InitError;
 use crate::signal::Signal;
 
@@ -41,7 +42,7 @@ impl GrpcClient {
         })?;
         let channel = channel(&endpoint, settings);
         #[cfg_attr(not(feature = "gzip"), allow(unused_mut))]
-        let mut grpc = Grpc::new(channel);
+        let mut grpc = Grpc::new(channel).max_decoding_message_size(MAX_ANSWER);
         #[cfg(feature = "gzip")]
         if settings.is_compressed {
             let gzip = CompressionEncoding::Gzip;
@@ -63,8 +64,11 @@ impl GrpcClient {
         let response = grpc
             .unary(request, self.path.clone(), RawCodec(Arc::clone(is_sent)))
             .await;
-        let response = response.map_err(|status| AttemptError::from_grpc(&status))?;
-        Ok(response.into_inner())
+        match response {
+            Ok(response) => Ok(response.into_inner()),
+            Err(status) if is_without_message(&status) => Ok(Bytes::new()),
+            Err(status) => Err(AttemptError::from_grpc(&status)),
+        }
     }
 }
 

@@ -14,6 +14,39 @@ use crate::export_failure::Cause;
 /// The content type of OTLP over HTTP.
 pub(super) const PROTOBUF: &str = "application/x-protobuf";
 
+/// The maximum size of a response that is read.
+pub(super) const MAX_RESPONSE: usize = 64 * 1024;
+
+/// Returns the start of a body and whether that is all, after its content coding. Some proxies
+/// compress what nobody has asked them to.
+pub(super) fn decoded<E>(head: &Response<()>, start: Vec<u8>, end: Result<bool, E>) -> (Vec<u8>, Result<bool, E>) {
+    let is_gzip = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"gzip");
+    if !head.headers().get(header::CONTENT_ENCODING).is_some_and(is_gzip) {
+        return (start, end);
+    }
+    match unzipped(&start) {
+        Some((unzipped, is_whole)) => (unzipped, end.map(|is_all| is_all && is_whole)),
+        None => (start, end),
+    }
+}
+
+#[cfg(feature = "gzip")]
+fn unzipped(body: &[u8]) -> Option<(Vec<u8>, bool)> {
+    use std::io::Read;
+
+    let mut unzipped = Vec::new();
+    let mut decoder = flate2::read::GzDecoder::new(body).take(MAX_RESPONSE as u64 + 1);
+    decoder.read_to_end(&mut unzipped).ok()?;
+    let is_whole = unzipped.len() <= MAX_RESPONSE;
+    unzipped.truncate(MAX_RESPONSE);
+    Some((unzipped, is_whole))
+}
+
+#[cfg(not(feature = "gzip"))]
+fn unzipped(_: &[u8]) -> Option<(Vec<u8>, bool)> {
+    None
+}
+
 /// Returns the error of a status that is not success.
 pub(super) fn refused(head: &Response<()>, body: &[u8]) -> AttemptError {
     let after = head.headers().get(header::RETRY_AFTER).and_then(retry_after);

@@ -15,15 +15,12 @@ use hyper_util::rt::TokioExecutor;
 use tokio::time;
 
 use super::attempt::AttemptError;
-use super::http_answer::{PROTOBUF, content_type, not_otlp, refused};
+use super::http_answer::{MAX_RESPONSE, PROTOBUF, content_type, decoded, not_otlp, refused};
 use super::proxy::{self, Connector};
 use super::settings::Settings;
 use super::tcp::{USER_AGENT, tcp};
 #[cfg(feature = "tls")]
 use super::tls::Tls;
-
-/// The maximum size of a response that is read.
-const MAX_RESPONSE: usize = 64 * 1024;
 
 #[cfg(not(feature = "tls"))]
 type HttpsConnector = Connector;
@@ -51,6 +48,8 @@ impl HttpClient {
     pub(super) fn new(settings: &Settings) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+        // Without it, any coding is acceptable.
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         headers.extend(settings.headers.clone());
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROTOBUF));
         if settings.is_compressed {
@@ -164,6 +163,7 @@ impl HttpClient {
         let head = Response::from_parts(parts, ());
         let mut start = Vec::new();
         let end = read_start(body, &mut start).await;
+        let (start, end) = decoded(&head, start, end);
         if !head.status().is_success() {
             // The status counts, even if the body breaks.
             return Err(refused(&head, &start));

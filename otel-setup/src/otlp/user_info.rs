@@ -8,16 +8,26 @@ use http::uri::Authority;
 use http::{HeaderValue, Uri};
 use percent_encoding::percent_decode_str;
 
-/// Replaces user and password, which are secret, by `…`.
+/// Replaces user, password and query, which may be secret, by `…`.
 ///
 /// The URL may be invalid because the password has a `/`, `?` or `#`. So everything before the last
 /// `@` counts, even if that is part of a path.
-pub(super) fn without_user_info(url: &str) -> Cow<'_, str> {
+pub(super) fn without_secrets(url: &str) -> Cow<'_, str> {
     let start = url.find("://").map_or(0, |scheme| scheme + "://".len());
-    match url[start..].rfind('@') {
-        Some(at) => format!("{}…{}", &url[..start], &url[start + at..]).into(),
-        None => url.into(),
-    }
+    let host = url[start..].rfind('@').map_or(start, |at| start + at);
+    let user = if host > start { "…" } else { "" };
+    let (rest, query) = match url[host..].split_once('?') {
+        // The fragment tells what is wrong with some URLs.
+        Some((rest, query)) => (
+            rest,
+            query
+                .find('#')
+                .map_or("?…".to_owned(), |at| format!("?…{}", &query[at..])),
+        ),
+        None if user.is_empty() => return url.into(),
+        None => (&url[host..], String::new()),
+    };
+    format!("{}{user}{rest}{query}", &url[..start]).into()
 }
 
 /// Formats the endpoint for messages, without the user info and the query, which may contain
@@ -65,8 +75,10 @@ mod tests {
             ("http://ada:se?cret@c:1", "http://…@c:1"),
             ("http://ada:se#cret@c:1", "http://…@c:1"),
             ("http://ada:se@cret@c:port", "http://…@c:port"),
+            ("http://c:port/v1?key=secret", "http://c:port/v1?…"),
+            ("http://ada:secret@c:1?key=secret#f", "http://…@c:1?…#f"),
         ] {
-            assert_eq!(without_user_info(url), shown, "{url}");
+            assert_eq!(without_secrets(url), shown, "{url}");
         }
     }
 

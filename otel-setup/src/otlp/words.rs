@@ -1,5 +1,7 @@
 //! The words of receivers and of proxies: what they mean, and how messages show them.
 
+use tonic::{Code, Status};
+
 use crate::text::escape_control;
 
 /// The maximum length of a receiver's words in messages, in characters.
@@ -14,6 +16,22 @@ const WEB_PAGE: [&str; 2] = [
     "with invalid compression flag: ",
     " while receiving response with status: ",
 ];
+
+/// The maximum size of an answer over gRPC. No receiver has this limit, so the words of tonic about
+/// it are about an answer, and not about a request.
+pub(super) const MAX_ANSWER: usize = 64 * 1024 + 1;
+
+/// Returns whether a receiver's answer is too large to be read.
+pub(super) fn is_about_answer(words: &str) -> bool {
+    let limit = words.split_once("decoded message length too large: ");
+    limit.is_some_and(|(_, limit)| limit.ends_with(&format!(" {MAX_ANSWER} bytes")))
+}
+
+/// Returns whether a gRPC receiver has answered with success alone. All that its answer could tell
+/// is optional.
+pub(super) fn is_without_message(status: &Status) -> bool {
+    status.code() == Code::Internal && status.message() == "Missing response message."
+}
 
 /// Returns whether the answer to a gRPC request is that of a web server, which does not know the
 /// path, the method or the content type.

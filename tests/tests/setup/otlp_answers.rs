@@ -2,15 +2,22 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::StatusCode;
-use axum::response::Html;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{Html, IntoResponse, Response as HttpResponse};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use integration_tests::child::DrivenProcess;
 use integration_tests::collector::{Behaviour, Collector, FORBIDDEN};
 use integration_tests::own_process::block_on;
+use opentelemetry_proto::tonic::collector::trace::v1::{ExportTracePartialSuccess, ExportTraceServiceResponse};
+use prost::Message;
 use rcgen::generate_simple_self_signed;
 use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
@@ -182,24 +189,26 @@ fn patient_http_1_server() -> String {
 
 /// Starts a server that speaks HTTP/2 and has no gRPC service, and returns its URL.
 fn http_2_server() -> String {
-    serve(Router::new())
+    serve(Router::new(), false)
 }
 
 /// Starts a server that answers each request with a web page, as nginx does when its upstream is
 /// away, and returns its URL.
 fn server_of_pages(status: StatusCode) -> String {
     let page = Html("<html><h1>nginx</h1></html>");
-    serve(Router::new().fallback(move || async move { (status, page) }))
+    serve(Router::new().fallback(move || async move { (status, page) }), false)
 }
 
-fn serve(router: Router) -> String {
+/// Starts a server, with HTTP/1.1 beside HTTP/2 if it accepts that, and returns its URL.
+fn serve(router: Router, accept_http1: bool) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     thread::spawn(move || {
         block_on(async {
             let incoming = TcpIncoming::from(tokio::net::TcpListener::from_std(listener).unwrap());
-            let server = Server::builder().add_routes(Routes::from(router));
+            let mut server = Server::builder().accept_http1(accept_http1);
+            let server = server.add_routes(Routes::from(router));
             server.serve_with_incoming(incoming).await
         })
     });
@@ -283,6 +292,76 @@ fn web_pages_over_grpc_are_read_by_their_status() {
         // Each of the two spans is refused alone.
         let is_divided = status == StatusCode::PAYLOAD_TOO_LARGE;
         assert!(!is_divided || flushed.contains("traces: 2 spans"), "{flushed}");
+    }
+}
+
+fn zipped(status: StatusCode, content_type: &'static str, body: &[u8]) -> HttpResponse {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(body).unwrap();
+    let headers = [("content-type", content_type), ("content-encoding", "gzip")];
+    (status, headers, encoder.finish().unwrap()).into_response()
+}
+
+fn grpc(headers: &[(&'static str, &'static str)], body: &[u8]) -> HttpResponse {
+    let headers = headers.iter().map(|(name, value)| {
+        let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
+        (name, value)
+    });
+    let mut response = body.to_vec().into_response();
+    *response.headers_mut() = headers.collect();
+    response
+}
+
+/// An answer may be compressed, have no message, or be too large to be read.
+#[test]
+fn unusual_answers_are_understood() {
+    let rejection = ExportTraceServiceResponse {
+        partial_success: Some(ExportTracePartialSuccess {
+            rejected_spans: 1,
+            error_message: "quota".to_owned(),
+        }),
+    };
+    let large = [vec![0, 0, 0x50, 0, 0], vec![0; 5 << 20]].concat();
+    let application = ("content-type", "application/grpc");
+    for (protocol, answer, expected) in [
+        (
+            "http/protobuf",
+            zipped(StatusCode::OK, "application/x-protobuf", &rejection.encode_to_vec()),
+            ": 1 spans were not delivered to {}/v1/traces: rejected: quota",
+        ),
+        (
+            "http/protobuf",
+            zipped(StatusCode::FORBIDDEN, "text/plain", b"no such tenant"),
+            ": 2 spans were not delivered to {}/v1/traces: refused: 403 Forbidden: no such tenant",
+        ),
+        (
+            "http/protobuf",
+            zipped(StatusCode::OK, "application/x-protobuf", &vec![0; 10 << 20]),
+            ": 2 spans were not delivered to {}/v1/traces: answered without OTLP: 200 OK with application/x-protobuf: ",
+        ),
+        ("grpc", grpc(&[application, ("grpc-status", "0")], b""), ""),
+        // The receiver has the spans: smaller requests would double them.
+        (
+            "grpc",
+            grpc(&[application], &large),
+            ": 2 spans were not delivered to {}: answered without OTLP: Error, decoded message length too large: ",
+        ),
+    ] {
+        let requests = Arc::<AtomicU32>::default();
+        let counted = Arc::clone(&requests);
+        let (parts, body) = answer.into_parts();
+        let body = block_on(to_bytes(body, usize::MAX)).unwrap();
+        let router = Router::new().fallback(move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            let answer = HttpResponse::from_parts(parts.clone(), Body::from(body.clone()));
+            async { answer }
+        });
+        let url = serve(router, protocol != "grpc");
+        let (flushed, _, _) = export(&url, protocol, "10000");
+        let expected = expected.replace("{}", &url);
+        assert!(flushed.contains(&expected), "{flushed}");
+        assert_eq!(flushed.starts_with("ok"), expected.is_empty(), "{flushed}");
+        assert_eq!(requests.load(Ordering::Relaxed), 1, "{flushed}");
     }
 }
 

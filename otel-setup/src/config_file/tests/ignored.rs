@@ -40,13 +40,6 @@ fn values_that_are_ignored_are_told() {
              logger_provider.processors[0].batch.max_queue_size; using 2048",
         ),
         (
-            format!(
-                "attribute_limits: {{attribute_count_limit: 4294967296}}\n\
-                 tracer_provider: {{processors: [{{batch: {{{EXPORTER}}}}}]}}"
-            ),
-            "attribute_limits.attribute_count_limit=\"4294967296\" is not a valid number; using 128",
-        ),
-        (
             "meter_provider: {readers: [{periodic: {exporter: {console: }}}], views: [{selector: {instrument_name: \"a*\"}, \
              stream: {name: b}}]}"
                 .to_owned(),

@@ -1,6 +1,29 @@
-//! Errors about unusable values of properties, at each level.
+//! Values of properties: those that are kept as they are written, and errors about unusable ones.
 
-use super::parse;
+use super::{load, parse};
+
+/// The content of a variable may look like a number.
+#[test]
+fn attributes_are_recorded_as_they_are_written() {
+    for (attribute, expected) in [
+        ("value: 3", "I64(3)"),
+        ("value: 1.5", "F64(1.5)"),
+        ("value: true", "Bool(true)"),
+        ("value: 1.10", "String(Owned(\"1.10\"))"),
+        ("value: 12e4567", "String(Owned(\"12e4567\"))"),
+        ("value: 007", "String(Owned(\"007\"))"),
+        ("value: 99999999999999999999", "String(Owned(\"99999999999999999999\"))"),
+        ("value: 1.10, type: string", "String(Owned(\"1.10\"))"),
+        ("value: True, type: string", "String(Owned(\"True\"))"),
+        ("value: 1.10, type: double", "F64(1.1)"),
+        ("value: 0x10, type: int", "I64(16)"),
+    ] {
+        let config = load(&format!(
+            "file_format: \"1.0\"\nresource: {{attributes: [{{name: a, {attribute}}}]}}"
+        ));
+        assert_eq!(format!("{:?}", config.resource[0].value), expected, "{attribute}");
+    }
+}
 
 #[test]
 fn unusable_values_are_errors_that_name_the_place() {

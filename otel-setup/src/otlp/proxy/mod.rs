@@ -12,7 +12,7 @@ pub(super) use self::connector::for_grpc;
 #[cfg(feature = "http")]
 pub(super) use self::connector::{Connector, for_http};
 use super::proxy_variable::proxy_variable;
-use super::uri::port;
+use super::uri::{has_valid_port, port};
 use crate::env::Env;
 
 /// A proxy, with the credentials in its URL.
@@ -36,6 +36,7 @@ impl Proxy {
         let (name, url) = proxy_variable(endpoint, env)?;
         let excluded = env.first_set(["NO_PROXY", "no_proxy"]);
         let excluded = excluded.map(|(_, list)| list).unwrap_or_default();
+        let url = normalized(&url).unwrap_or_default();
         let found = Matcher::builder().all(&*url).build().intercept(endpoint);
         let kind = match found.as_ref().and_then(|found| found.uri().scheme_str()) {
             Some("http") => Kind::Http,
@@ -51,7 +52,7 @@ impl Proxy {
                 return None;
             }
         };
-        if excluded.split(',').any(|entry| entry.trim() == "*") {
+        if entries(&excluded).any(|entry| entry == "*") {
             return None;
         }
         let excluded = without_ports(&excluded, endpoint);
@@ -72,11 +73,42 @@ impl Proxy {
     }
 }
 
-/// Returns the list of hosts without brackets and ports, and without hosts at other ports.
+/// Returns the URL of a proxy as the matcher reads it, or `None` if it is invalid.
+///
+/// The matcher would take a part of a password that has an `@` for the host, and port 80 in place
+/// of one that is no number or is missing.
+fn normalized(url: &str) -> Option<String> {
+    let url = url.trim();
+    let url = if url.contains("://") {
+        url.to_owned()
+    } else {
+        format!("http://{url}")
+    };
+    let url: Uri = url.parse().ok().filter(has_valid_port)?;
+    // Behind a password with a `/`, the host is a part of the path.
+    if url.path_and_query().is_some_and(|path| path.as_str().contains('@')) {
+        return None;
+    }
+    let (scheme, authority) = (url.scheme_str()?, url.authority()?.as_str());
+    let port = match url.port() {
+        None if scheme.starts_with("socks") => ":1080",
+        _ => "",
+    };
+    Some(match authority.rsplit_once('@') {
+        Some((user_info, host)) => format!("{scheme}://{}@{host}{port}", user_info.replace('@', "%40")),
+        None => format!("{scheme}://{authority}{port}"),
+    })
+}
+
+/// Returns the entries of `NO_PROXY`. As in curl, blanks also separate them.
+fn entries(list: &str) -> impl Iterator<Item = &str> {
+    list.split([',', ' ', '\t', '\n']).filter(|entry| !entry.is_empty())
+}
+
+/// Returns the list of hosts without brackets, stars and ports, and without hosts at other ports.
 fn without_ports(list: &str, endpoint: &Uri) -> String {
     let port = port(endpoint);
-    let entries = list.split(',').filter_map(|entry| {
-        let entry = entry.trim();
+    let entries = entries(list).filter_map(|entry| {
         let (host, at) = match entry.rsplit_once(':') {
             // An IPv6 address without brackets has more than one colon.
             Some((host, at)) if host.ends_with(']') || !host.contains(':') => (host, at.parse().ok()),
@@ -85,6 +117,11 @@ fn without_ports(list: &str, endpoint: &Uri) -> String {
         let host = host
             .strip_prefix('[')
             .and_then(|host| host.strip_suffix(']'))
+            .unwrap_or(host);
+        // As in Go, `*.domain` is `.domain`.
+        let host = host
+            .strip_prefix('*')
+            .filter(|rest| rest.starts_with('.'))
             .unwrap_or(host);
         at.is_none_or(|at: u16| at == port).then_some(host)
     });
@@ -120,6 +157,33 @@ mod tests {
     }
 
     #[test]
+    fn urls_are_read_with_any_password_and_the_ports_of_their_schemes() {
+        for (url, expected, authorization) in [
+            ("http://ada:se@cret@p:1", "http://p:1/", Some("Basic YWRhOnNlQGNyZXQ=")),
+            (
+                "http://ada:se%40cret@p:1",
+                "http://p:1/",
+                Some("Basic YWRhOnNlQGNyZXQ="),
+            ),
+            ("ada:secret@p", "http://p/", Some("Basic YWRhOnNlY3JldA==")),
+            (" http://p:1/\n", "http://p:1/", None),
+            ("http://[2001:db8::1]:1", "http://[2001:db8::1]:1/", None),
+            ("socks5://p", "socks5://p:1080/", None),
+            ("socks5h://[2001:db8::1]", "socks5h://[2001:db8::1]:1080/", None),
+            ("socks5://ada:se@cret@p:1", "socks5://p:1/", None),
+        ] {
+            let env = Env::from_vars([("HTTP_PROXY", url)]);
+            let proxy = Proxy::for_endpoint(&"http://c:4317".parse().unwrap(), &env).unwrap();
+            assert_eq!(proxy.intercept.uri(), expected, "{url}");
+            let found = proxy.intercept.basic_auth();
+            assert_eq!(found.map(|value| value.to_str().unwrap()), authorization, "{url}");
+            if url.starts_with("socks5://ada") {
+                assert_eq!(proxy.intercept.raw_auth(), Some(("ada", "se@cret")));
+            }
+        }
+    }
+
+    #[test]
     fn some_hosts_have_no_proxy() {
         let variables = [("HTTP_PROXY", "http://p:1"), ("NO_PROXY", "inner.test, 10.0.0.0/8")];
         for (host, has_proxy) in [
@@ -146,6 +210,9 @@ mod tests {
             (".inner.test", "inner.test", false),
             (".inner.test", "c.INNER.test", false),
             (".inner.test", "dinner.test", true),
+            ("*.inner.test", "c.inner.test", false),
+            ("*.inner.test", "dinner.test", true),
+            ("x.test inner.test", "inner.test", false),
             ("inner.test:4317", "c.inner.test", false),
             ("inner.test:4318", "inner.test", true),
             ("10.1.2.3:4317", "10.1.2.3", false),
@@ -167,6 +234,10 @@ mod tests {
             "ftp://ada:secret@p",
             "https://ada:secret@p",
             "http://ada:secret@",
+            "http://ada:sec/ret@p",
+            "http://ada:12/34@p",
+            "http://p:99999",
+            "http://p:",
             "a b",
         ] {
             let expected = "HTTP_PROXY=\"…\" is not the URL of a proxy that is supported; expected e.g. \
