@@ -1,5 +1,6 @@
 //! The answers of HTTP servers that are not success, or not OTLP.
 
+use std::error::Error;
 use std::time::{Duration, SystemTime};
 
 use http::header::{self, HeaderValue};
@@ -13,6 +14,13 @@ use crate::export_failure::Cause;
 
 /// The content type of OTLP over HTTP.
 pub(super) const PROTOBUF: &str = "application/x-protobuf";
+
+/// Returns the error of an answer that begins with success and then breaks off. The receiver has
+/// the request, and would have it twice.
+pub(super) fn broken_success(error: &(dyn Error + 'static)) -> AttemptError {
+    let words = AttemptError::unreachable(error).failure.words;
+    AttemptError::new(Cause::NotConfirmed, words, Retry::Never)
+}
 
 /// The maximum size of a response that is read.
 pub(super) const MAX_RESPONSE: usize = 64 * 1024;

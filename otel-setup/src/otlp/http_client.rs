@@ -15,7 +15,7 @@ use hyper_util::rt::TokioExecutor;
 use tokio::time;
 
 use super::attempt::AttemptError;
-use super::http_answer::{MAX_RESPONSE, PROTOBUF, content_type, decoded, not_otlp, refused};
+use super::http_answer::{MAX_RESPONSE, PROTOBUF, broken_success, content_type, decoded, not_otlp, refused};
 use super::proxy::{self, Connector};
 use super::settings::Settings;
 use super::tcp::{USER_AGENT, tcp};
@@ -168,7 +168,7 @@ impl HttpClient {
             // The status counts, even if the body breaks.
             return Err(refused(&head, &start));
         }
-        let is_whole = end.map_err(|error| AttemptError::unreachable(&error))?;
+        let is_whole = end.map_err(|error| broken_success(&error))?;
         if start.is_empty() || is_whole && content_type(&head) == PROTOBUF {
             return Ok(start.into());
         }

@@ -327,7 +327,7 @@ fn unusual_answers_are_understood() {
         (
             "http/protobuf",
             zipped(StatusCode::OK, "application/x-protobuf", &rejection.encode_to_vec()),
-            ": 1 spans were not delivered to {}/v1/traces: rejected: quota",
+            ": 1 span was not delivered to {}/v1/traces: rejected: quota",
         ),
         (
             "http/protobuf",
@@ -363,6 +363,19 @@ fn unusual_answers_are_understood() {
         assert_eq!(flushed.starts_with("ok"), expected.is_empty(), "{flushed}");
         assert_eq!(requests.load(Ordering::Relaxed), 1, "{flushed}");
     }
+}
+
+/// The receiver has accepted the request when it answers with success.
+#[test]
+fn success_that_breaks_off_is_not_sent_again() {
+    let url = http_1_server(
+        "200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 10",
+        "ab",
+    );
+    let (flushed, _, _) = export(&url, "http/protobuf", "10000");
+    let expected = format!(": 2 spans were not confirmed by {url}/v1/traces: ");
+    assert!(flushed.contains(&expected), "{flushed}");
+    assert!(!flushed.contains("attempts"), "{flushed}");
 }
 
 /// The number of attempts follows the reason, whether or not the receiver gives one.
