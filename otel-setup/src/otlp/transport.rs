@@ -1,5 +1,6 @@
 //! The client of an exporter, over gRPC or HTTP.
 
+use std::fmt;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,13 +16,11 @@ use crate::error::InitError;
 use crate::signal::Signal;
 
 /// The client of one signal's endpoint, which is replaced when certificates are.
-#[derive(Debug)]
 pub(super) struct Transport {
     signal: Signal,
     state: Mutex<State>,
 }
 
-#[derive(Debug)]
 struct State {
     settings: Settings,
     client: Arc<Client>,
@@ -57,6 +56,15 @@ impl Transport {
             state.client = Arc::new(Client::new(self.signal, &state.settings)?);
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The settings have headers and keys, which may be secret.
+        f.debug_struct("Transport")
+            .field("client", &self.client())
+            .finish_non_exhaustive()
     }
 }
 
