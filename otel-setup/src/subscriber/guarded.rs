@@ -1,8 +1,8 @@
 //! A layer around one of other software, for fields whose `Debug` or `Display` panics or fails.
 //!
 //! Without it, the panic would unwind into the handler that logs, and end its RPC. A panic in
-//! `on_record` would end the process: the layer holds a lock of the span, which is poisoned then, so
-//! the next layer panics when the span is dropped while that unwinds.
+//! `on_record` would end the process: the layer holds a lock of the span, which is poisoned then.
+//! The next layer panics at it when the span is dropped while the first panic unwinds.
 
 use std::error::Error;
 use std::fmt::{self, Write};

@@ -207,8 +207,8 @@ fn panicking_parts_of_the_program_end_nothing() {
     }
 }
 
-/// A program that has set telemetry up once is told that a second time has no effect, even if several
-/// threads do so at the same time.
+/// A program that has set telemetry up once is told that a second time has no effect. Of several
+/// threads that do so at the same time, one does.
 #[test]
 fn second_setup_is_refused() {
     in_own_process(|| {
