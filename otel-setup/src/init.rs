@@ -54,16 +54,26 @@ impl Builder {
     }
 }
 
-/// Whether this process, or the one that it is a fork of, has been set up.
+/// Whether this process, or the one that it is a fork of, has been set up or is about to be.
 static IS_SET_UP: AtomicBool = AtomicBool::new(false);
 
-fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
-    if IS_SET_UP.load(Ordering::Relaxed) {
+fn init(builder: Builder) -> Result<Telemetry, InitError> {
+    // Another thread may do the same now.
+    if IS_SET_UP.swap(true, Ordering::Relaxed) {
         return Err(InitError::new(
             "telemetry has already been set up in this process, and tracers, meters and layers made since then would \
              still use the first setup; call `init` once, and keep the `Telemetry` until the program ends",
         ));
     }
+    let telemetry = set_up(builder);
+    let is_set_up = telemetry
+        .as_ref()
+        .is_ok_and(|telemetry| telemetry.providers.process.is_some());
+    IS_SET_UP.store(is_set_up, Ordering::Relaxed);
+    telemetry
+}
+
+fn set_up(mut builder: Builder) -> Result<Telemetry, InitError> {
     let env = Env::from_process();
     let source = Source::read(env)?;
     // Parts that the program adds may panic, and so does tokio without a file descriptor.
@@ -88,7 +98,6 @@ fn init(mut builder: Builder) -> Result<Telemetry, InitError> {
     }
 
     // The globals come last: an error above leaves them unchanged.
-    IS_SET_UP.fetch_or(providers.process.is_some(), Ordering::Relaxed);
     #[cfg(feature = "zpages")]
     providers.observe_calls();
     let propagator_warning = set_globals(&providers, &source, builder.set_propagator.take());

@@ -16,6 +16,8 @@ pub(crate) static SPAN_PROCESSOR: PanicGuard =
     PanicGuard::new("a span processor or the sampler panicked, so spans are lost or incomplete");
 pub(crate) static LOG_PROCESSOR: PanicGuard =
     PanicGuard::new("a log processor panicked, so log records are lost or incomplete");
+pub(crate) static FIELD: PanicGuard =
+    PanicGuard::new("the Debug or Display of a field panicked, so fields or log records are lost or incomplete");
 pub(crate) static SUBSCRIBER: PanicGuard = PanicGuard::new("the subscriber panicked, so a warning is lost");
 pub(crate) static VIEW: PanicGuard = PanicGuard::new("a view panicked, so an instrument measures nothing");
 

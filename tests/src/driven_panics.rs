@@ -1,5 +1,7 @@
 //! Parts of the SDK that panic, for the program `driven`.
 
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use opentelemetry::{Context, InstrumentationScope};
@@ -35,6 +37,43 @@ pub fn configured(builder: Builder, part: &str) -> Builder {
         }),
         other => panic!("{other}?"),
     }
+}
+
+/// A value whose `Debug` panics, or fails.
+enum Unwritable {
+    Panics,
+    Fails,
+}
+
+impl fmt::Debug for Unwritable {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unwritable::Panics => panics(),
+            Unwritable::Fails => Err(fmt::Error),
+        }
+    }
+}
+
+/// Records such values in events, and in spans with an event. Returns the number of panics that
+/// reach the program.
+pub fn fields() -> usize {
+    std::panic::set_hook(Box::new(|_| {}));
+    let met = [Unwritable::Panics, Unwritable::Fails].iter().map(|value| {
+        let event = || tracing::info!(?value, "with a field");
+        let message = || tracing::info!("{value:?}");
+        let new_span = || tracing::info_span!("new", kept = 1, ?value).in_scope(|| tracing::info!("in a span"));
+        let recorded = || {
+            let span = tracing::info_span!("recorded", kept = 1, value = tracing::field::Empty);
+            span.record("value", tracing::field::debug(value));
+            span.in_scope(|| tracing::info!("in a span"));
+        };
+        let all: [&dyn Fn(); 4] = [&event, &message, &new_span, &recorded];
+        let panics = all
+            .into_iter()
+            .filter(|work| catch_unwind(AssertUnwindSafe(work)).is_err());
+        panics.count()
+    });
+    met.sum()
 }
 
 /// A processor, named by the method that panics.

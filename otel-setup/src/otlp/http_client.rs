@@ -88,7 +88,7 @@ impl HttpClient {
     /// late, an empty request is sent over a new connection. If that is answered first, the body is
     /// sent again there, and the old connection is closed.
     pub(super) async fn send(&self, body: Bytes, is_sent: &AtomicBool) -> Result<Bytes, AttemptError> {
-        let begun = Instant::now();
+        let mut begun = Instant::now();
         let mut answer = pin!(self.send_over(&self.client, body.clone(), is_sent));
         let in_time = match self.late() {
             Some(late) => time::timeout(late, &mut answer).await.ok(),
@@ -100,7 +100,11 @@ impl HttpClient {
             let connections = connections(&self.connector);
             tokio::select! {
                 answer = &mut answer => answer,
-                () = self.is_answered_over(&connections) => self.send_over(&connections, body, is_sent).await,
+                () = self.is_answered_over(&connections) => {
+                    // The receiver is not slow, and its next dead connection must be found, too.
+                    begun = Instant::now();
+                    self.send_over(&connections, body, is_sent).await
+                }
             }
         };
         if answer.is_ok() {

@@ -1,5 +1,6 @@
 //! Parts of an event that both formats of stdout write.
 
+use std::fmt::{self, Write};
 use std::time::SystemTime;
 
 use opentelemetry::Context;
@@ -8,6 +9,7 @@ use otel_runtime::TRACING_SPAN_TARGET;
 use tracing::Metadata;
 use tracing::field::Field;
 
+use crate::panic_guard::FIELD;
 use crate::text;
 
 /// Returns the context of the current OpenTelemetry span, the same that log records get.
@@ -33,6 +35,16 @@ pub(super) fn is_log_crate_field(name: &str) -> bool {
 /// Returns the name of a field that the program has set.
 pub(super) fn field_name(field: &Field) -> Option<&'static str> {
     Some(field.name()).filter(|name| !is_log_crate_field(name))
+}
+
+/// Writes the value of a field, whose `Debug` or `Display` may panic or fail.
+pub(super) fn written(value: fmt::Arguments<'_>) -> String {
+    let mut text = String::new();
+    match FIELD.run(|| text.write_fmt(value)) {
+        Some(Ok(())) => text,
+        // A line is worth more than nothing, and here a lock of the span may be held.
+        _ => "(cannot be formatted)".to_owned(),
+    }
 }
 
 pub(super) fn now() -> String {

@@ -18,7 +18,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::{LookupSpan, Scope};
 
-use super::event::{current_span, field_name, is_shown, now};
+use super::event::{current_span, field_name, is_shown, now, written};
 use crate::json_line::json_line;
 
 /// Formats each event as one JSON object.
@@ -180,11 +180,11 @@ impl Visit for FieldVisitor {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.insert(field, value.to_string());
+        self.insert(field, written(format_args!("{value}")));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.insert(field, format!("{value:?}"));
+        self.insert(field, written(format_args!("{value:?}")));
     }
 }
 

@@ -10,6 +10,7 @@ use tracing_subscriber::filter::FilterExt;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::directives::Directives;
+use super::guarded::Guarded;
 use super::registered::{Registration, Witness};
 use super::spec_logger::SpecLoggerProvider;
 use super::stdout_logs::StdoutLogs;
@@ -40,8 +41,7 @@ impl Layers {
                 bridge = bridge.with_tracing_span_attributes(TracingSpanAttributes::all());
             }
             let registration = Registration::default();
-            bridge
-                .build()
+            Guarded(bridge.build())
                 .and_then(Witness(registration.clone()))
                 .with_filter(self.directives.event_filter().and(registration))
         })

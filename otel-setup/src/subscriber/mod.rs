@@ -4,6 +4,7 @@
 mod directives;
 mod event;
 mod filters;
+mod guarded;
 #[cfg(feature = "json")]
 mod json;
 mod layers;

@@ -12,7 +12,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::{LookupSpan, Scope};
 
-use super::event::{current_span, field_name, is_shown, now};
+use super::event::{current_span, field_name, is_shown, now, written};
 use crate::text::{Paint, escape_control};
 
 /// The format of `tracing-subscriber`, with the first eight digits of the trace id, and the method
@@ -173,11 +173,11 @@ impl Visit for FieldWriter<'_> {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.write_field(field, &value.to_string());
+        self.write_field(field, &written(format_args!("{value}")));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.write_field(field, &format!("{value:?}"));
+        self.write_field(field, &written(format_args!("{value:?}")));
     }
 }
 

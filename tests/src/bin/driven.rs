@@ -3,7 +3,7 @@
 //! Each command is a line, and is answered with a line that begins with `> `. The first argument
 //! selects the runtime: `bare` for none, `current_thread` or `multi_thread` for tokio's. The other
 //! arguments configure the builder: `endpoint=…`, `protocol=…`, `header=NAME:VALUE`,
-//! `traces=otlp`, `span_limit=…`, `panics=sampler`.
+//! `traces=otlp`, `span_limit=…`, `panics=sampler`, `json=true`.
 //!
 //! | command | effect |
 //! |---|---|
@@ -13,6 +13,7 @@
 //! | `fat 3` | records this number of spans with 1 MiB each |
 //! | `huge` | records a span with 5 MiB |
 //! | `panicking` | makes an observable counter whose callback panics |
+//! | `fields` | records fields whose `Debug` panics or fails; answers with the number of panics that it met |
 //! | `often 3` | sets an attribute of a span, an event and a link this number of times, between others |
 //! | `twice` | sets attributes of spans, events, log records and data points twice |
 //! | `flush 500`, `shutdown 500` | flushes or shuts down, with a limit in milliseconds; answers with the time it took, and the error |
@@ -33,7 +34,7 @@ use integration_tests::server::{channel_to, serve_with};
 use opentelemetry::trace::{Span, SpanContext, Tracer};
 use opentelemetry::{InstrumentationScope, KeyValue, global};
 use otel_runtime::{ClientLayer, ServerLayer};
-use otel_setup::{Builder, Exporter, Protocol, ShutdownError, Signal};
+use otel_setup::{Builder, Exporter, Protocol, ShutdownError, Signal, StdoutLogs};
 use tokio::runtime::{self, Handle};
 use tokio::task;
 use tonic::Code;
@@ -82,6 +83,10 @@ fn drive(arguments: impl Iterator<Item = String>) {
             "huge" => span_of(5 << 20),
             "often" => often(number.into()),
             "twice" => twice(),
+            "fields" => {
+                println!("> {}", panics::fields());
+                continue;
+            }
             "panicking" => observe_by_panicking(),
             "logs" => (0..number).for_each(|_| tracing::info!("made")),
             "counters" => (0..number).for_each(|index| {
@@ -199,6 +204,8 @@ fn configured(builder: Builder, argument: &str) -> Builder {
             let limit = limit.parse().unwrap();
             builder.configure_tracer_provider(move |provider| provider.with_max_attributes_per_span(limit))
         }
+        ("json", "true") => builder.stdout_logs(StdoutLogs::Json),
+        ("json", _) => builder,
         ("panics", part) => panics::configured(builder, part),
         ("endpoint", endpoint) => builder.otlp_endpoint(endpoint),
         ("traces", "otlp") => builder.trace_exporters([Exporter::Otlp]),

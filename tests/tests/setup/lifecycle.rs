@@ -1,7 +1,8 @@
 //! Set-ups that end early, come twice, or meet a program that misbehaves.
 
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use fork::Fork;
@@ -117,6 +118,36 @@ fn panicking_view_costs_one_instrument() {
     drop(driven.end());
 }
 
+/// A field that cannot be written costs itself on a line, its record or the fields of its span in
+/// log records, and no process. It is logged once.
+#[test]
+fn fields_that_cannot_be_written_end_nothing() {
+    for traces in ["none", "otlp"] {
+        for json in [false, true] {
+            let collector = Collector::start();
+            let url = collector.url();
+            let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*url), ("OTEL_TRACES_EXPORTER", traces)];
+            let format = format!("json={json}");
+            let (mut driven, _) = DrivenProcess::start(DRIVEN, &["multi_thread", &format], variables);
+            let panics = driven.send("fields");
+            if traces == "none" {
+                assert_eq!(panics, "0", "json: {json}");
+            }
+            driven.send("logs 3");
+            let answer = driven.send("shutdown 20000");
+            assert!(answer.starts_with("ok "), "{answer}");
+            let log = driven.end();
+            let [line] = warnings(&log)[..] else { panic!("{log:#?}") };
+            assert!(line.contains("the Debug or Display of a field panicked"), "{line}");
+            let marked = log.iter().filter(|line| line.contains("(cannot be formatted)")).count();
+            assert!(marked >= 4, "{log:#?}");
+            let records = collector.log_records().into_iter();
+            let made = records.filter(|record| format!("{:?}", record.body).contains("\"made\""));
+            assert_eq!(made.count(), 3);
+        }
+    }
+}
+
 /// A sampler or processor that panics costs no log line, no span, and no thread. It is logged once.
 #[test]
 fn panicking_parts_of_the_program_end_nothing() {
@@ -176,7 +207,8 @@ fn panicking_parts_of_the_program_end_nothing() {
     }
 }
 
-/// A program that has set telemetry up once is told that a second time has no effect.
+/// A program that has set telemetry up once is told that a second time has no effect. Of several
+/// threads that do so at the same time, one does.
 #[test]
 fn second_setup_is_refused() {
     in_own_process(|| {
@@ -189,7 +221,18 @@ fn second_setup_is_refused() {
                 .without_subscriber()
                 .init()
         };
-        let first = set_up().unwrap();
+        let start = Barrier::new(8);
+        let set_up_together = || {
+            start.wait();
+            set_up()
+        };
+        let results: Vec<_> = thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(set_up_together)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let mut set_up_once = results.into_iter().filter_map(Result::ok);
+        let (first, second) = (set_up_once.next().unwrap(), set_up_once.next());
+        assert!(second.is_none());
         block_on(first.shutdown(Duration::from_secs(5))).unwrap();
         drop(first);
         assert_eq!(
