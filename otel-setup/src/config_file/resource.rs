@@ -80,11 +80,9 @@ fn attribute(mut section: Section<'_>) -> Result<Option<KeyValue>, InitError> {
 /// The schema's default type is text. Numbers and booleans have their own type, unless that would
 /// change them: the version `1.10` is not 1.1.
 fn scalar(kind: Option<&str>, item: &Item<'_>) -> Result<AttributeValue, InitError> {
-    let is_changed = |value: &dyn ToString| value.to_string() != item.source();
+    let kind = kind.or_else(|| is_changed(item).then_some("string"));
     Ok(match (kind, item.value()) {
-        (Some("string"), Value::Bool(_) | Value::Int(_) | Value::Float(_)) => item.source().to_owned().into(),
-        (None, Value::Int(value)) if is_changed(value) => item.source().to_owned().into(),
-        (None, Value::Float(value)) if is_changed(value) => item.source().to_owned().into(),
+        (Some("string"), Value::Bool(_) | Value::Int(_) | Value::Float(_)) => text(item)?.into(),
         (None | Some("bool"), Value::Bool(value)) => (*value).into(),
         (None | Some("int"), Value::Int(value)) => (*value).into(),
         (Some("double"), _) => item.float()?.into(),
@@ -95,9 +93,27 @@ fn scalar(kind: Option<&str>, item: &Item<'_>) -> Result<AttributeValue, InitErr
     })
 }
 
+/// Returns whether a number would not be written as in the file.
+fn is_changed(item: &Item<'_>) -> bool {
+    match item.value() {
+        Value::Int(value) => value.to_string() != item.source(),
+        Value::Float(value) => value.to_string() != item.source(),
+        _ => false,
+    }
+}
+
+/// Returns the text of a scalar, as it is in the file.
+fn text(item: &Item<'_>) -> Result<String, InitError> {
+    match item.value() {
+        Value::Bool(_) | Value::Int(_) | Value::Float(_) => Ok(item.source().to_owned()),
+        _ => item.text().map(str::to_owned),
+    }
+}
+
 fn array(kind: Option<&str>, item: &Item<'_>) -> Result<AttributeValue, InitError> {
     let items = item.list()?;
     let kind = kind.unwrap_or(match items[0].value() {
+        _ if items.iter().any(is_changed) => "string_array",
         Value::Bool(_) => "bool_array",
         Value::Int(_) if items.iter().all(|item| matches!(item.value(), Value::Int(_))) => "int_array",
         Value::Int(_) | Value::Float(_) => "double_array",
@@ -111,9 +127,7 @@ fn array(kind: Option<&str>, item: &Item<'_>) -> Result<AttributeValue, InitErro
         }
         "double_array" => Array::F64(items.iter().map(Item::float).collect::<Result<_, _>>()?),
         _ => {
-            let texts = items
-                .iter()
-                .map(|item| item.text().map(|text| StringValue::from(text.to_owned())));
+            let texts = items.iter().map(|item| text(item).map(StringValue::from));
             Array::String(texts.collect::<Result<_, _>>()?)
         }
     };

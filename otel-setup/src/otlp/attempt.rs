@@ -216,6 +216,22 @@ mod tests {
                 "gRPC message exceeds maximum size 4: 5",
                 Retry::Halves,
             ),
+            (
+                Code::ResourceExhausted,
+                "Error decompressing: size limit, of 4 bytes, exceeded while decompressing message",
+                Retry::Halves,
+            ),
+            // The receiver's answer is too large, and not the request.
+            (
+                Code::ResourceExhausted,
+                "Error decompressing: size limit, of 65537 bytes, exceeded while decompressing message",
+                Retry::Never,
+            ),
+            (
+                Code::OutOfRange,
+                "Error, decoded message length too large: found 70000 bytes, the limit is: 65537 bytes",
+                Retry::Never,
+            ),
             // Proxies in front of the receiver: nginx and Envoy.
             (
                 Code::Unknown,

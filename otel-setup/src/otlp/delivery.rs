@@ -84,9 +84,13 @@ impl Delivery {
     }
 
     /// Sends a request, in parts if it is too large. Counts the items that do not arrive.
+    ///
+    /// The parts share the timeout, which begins again with each answer: a receiver that is away
+    /// would hold a batch for many timeouts otherwise, while the queue gets full.
     pub(super) async fn deliver(&self, request: Request) -> Delivered {
         let mut delivered = Delivered::default();
         let mut parts = vec![request];
+        let (mut started, mut last) = (Instant::now(), None);
         while let Some(mut part) = parts.pop() {
             if part.encoded_len() > MAX_SIZE {
                 match halves(part) {
@@ -99,13 +103,18 @@ impl Delivery {
                 }
             }
             let count = part.count() as u64;
-            let error = match self.send(part.encode()).await {
+            let error = match self.send(part.encode(), started, last.take()).await {
                 Ok(answer) => {
                     delivered.add(count, &answer);
+                    started = Instant::now();
                     continue;
                 }
                 Err(error) => error,
             };
+            match error.retry {
+                Retry::Never | Retry::Halves => started = Instant::now(),
+                Retry::Backoff | Retry::After(_) => last = Some(error.clone()),
+            }
             let divided = (error.retry == Retry::Halves).then(|| halves(part));
             if let Some(Ok([first, second])) = divided {
                 parts.extend([second, first]);
@@ -117,17 +126,25 @@ impl Delivery {
         delivered
     }
 
-    /// Sends the message of a request until it is answered, or the timeout is over.
-    async fn send(&self, message: Vec<u8>) -> Result<ExportTracePartialSuccess, AttemptError> {
-        let body = self.transport.client().body(message);
-        let started = Instant::now();
+    /// Sends the message of a request until it is answered, or the timeout is over. `last` is the
+    /// failure of the part before, which has used some of this timeout, if there is one.
+    async fn send(
+        &self,
+        message: Vec<u8>,
+        started: Instant,
+        mut last: Option<AttemptError>,
+    ) -> Result<ExportTracePartialSuccess, AttemptError> {
         let mut deadline = self.stats.deadline();
-        if deadline.borrow().is_some_and(|end| end <= started) {
+        let now = Instant::now();
+        if deadline.borrow().is_some_and(|end| end <= now) {
             return Err(AttemptError::new(Cause::TooLate, "", Retry::Never));
         }
+        if let Some(error) = last.take_if(|_| self.end(started, &deadline) < now + MIN_ATTEMPT) {
+            return Err(error);
+        }
+        let body = self.transport.client().body(message);
         let mut backoff = Backoff::new();
         let mut attempts = 0_u32;
-        let mut last = None;
         loop {
             let begun = Instant::now();
             let error = match self.attempt(&body, started, &mut deadline).await {

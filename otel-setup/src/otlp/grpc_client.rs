@@ -12,7 +12,7 @@ use tonic::codec::CompressionEncoding;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Extensions, Request, Status};
+use tonic::{Extensions, Request, Response, Status, Streaming};
 
 use super::attempt::AttemptError;
 #[cfg(any(feature = "proxy", feature = "tls"))]
@@ -22,7 +22,7 @@ use super::settings::Settings;
 use super::tcp::USER_AGENT;
 #[cfg(any(feature = "proxy", feature = "tls"))]
 use super::tcp::tcp;
-use super::words::{MAX_ANSWER, is_without_message};
+use super::words::MAX_ANSWER;
 use crate::error::InitError;
 use crate::signal::Signal;
 
@@ -61,14 +61,27 @@ impl GrpcClient {
         let ready = grpc.ready().await;
         ready.map_err(|error| AttemptError::unreachable(&error))?;
         let request = Request::from_parts(self.metadata.clone(), Extensions::new(), body);
-        let response = grpc
-            .unary(request, self.path.clone(), RawCodec(Arc::clone(is_sent)))
-            .await;
-        match response {
-            Ok(response) => Ok(response.into_inner()),
-            Err(status) if is_without_message(&status) => Ok(Bytes::new()),
-            Err(status) => Err(AttemptError::from_grpc(&status)),
-        }
+        let codec = RawCodec(Arc::clone(is_sent));
+        let answer = grpc.server_streaming(request, self.path.clone(), codec).await;
+        let message = match answer {
+            Ok(answer) => message(answer).await,
+            Err(status) => Err(status),
+        };
+        message.map_err(|status| AttemptError::from_grpc(&status))
+    }
+}
+
+/// Reads the message of an answer, or nothing if there is only success: all that the message could
+/// tell is optional. `Grpc::unary` requires one.
+async fn message(answer: Response<Streaming<Bytes>>) -> Result<Bytes, Status> {
+    let (head, mut messages, _) = answer.into_parts();
+    let message = messages.message().await?;
+    let trailers = messages.trailers().await?.unwrap_or_default();
+    match message {
+        Some(message) => Ok(message),
+        None if [head, trailers].iter().any(|map| map.contains_key("grpc-status")) => Ok(Bytes::new()),
+        // Newer versions of tonic return this error themselves.
+        None => Err(Status::unknown("the answer has no grpc-status")),
     }
 }
 

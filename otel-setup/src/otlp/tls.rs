@@ -165,10 +165,13 @@ impl Files {
 
     /// Returns whether the client's certificate and key are the same.
     fn have_client_of(&self, other: &Self) -> bool {
-        let content = |file: &Option<Pem>| file.as_ref().map(|file| file.content.clone());
-        content(&self.client_certificate) == content(&other.client_certificate)
-            && content(&self.client_key) == content(&other.client_key)
+        content(self.client_certificate.as_ref()) == content(other.client_certificate.as_ref())
+            && content(self.client_key.as_ref()) == content(other.client_key.as_ref())
     }
+}
+
+fn content(file: Option<&Pem>) -> Option<&[u8]> {
+    file.map(|file| &*file.content)
 }
 
 /// A PEM file, and the variable that names it.

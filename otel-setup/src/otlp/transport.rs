@@ -12,6 +12,7 @@ use super::grpc_client::GrpcClient;
 use super::http_client::HttpClient;
 use super::protocol::Protocol;
 use super::settings::Settings;
+use super::tls::Tls;
 use crate::error::InitError;
 use crate::signal::Signal;
 
@@ -49,11 +50,16 @@ impl Transport {
     /// If the certificates cannot be used. The client stays as it is then.
     pub(super) fn renew(&self) -> Result<(), InitError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(tls) = &state.settings.tls
-            && let Some(tls) = tls.renewed()?
-        {
-            state.settings.tls = Some(tls);
-            state.client = Arc::new(Client::new(self.signal, &state.settings)?);
+        let tls = state.settings.tls.as_ref().map(Tls::renewed).transpose()?.flatten();
+        if tls.is_some() {
+            let before = std::mem::replace(&mut state.settings.tls, tls);
+            match Client::new(self.signal, &state.settings) {
+                Ok(client) => state.client = Arc::new(client),
+                Err(error) => {
+                    state.settings.tls = before;
+                    return Err(error);
+                }
+            }
         }
         Ok(())
     }

@@ -17,15 +17,10 @@ pub(super) fn without_secrets(url: &str) -> Cow<'_, str> {
     let host = url[start..].rfind('@').map_or(start, |at| start + at);
     let user = if host > start { "…" } else { "" };
     let (rest, query) = match url[host..].split_once('?') {
-        // The fragment tells what is wrong with some URLs.
-        Some((rest, query)) => (
-            rest,
-            query
-                .find('#')
-                .map_or("?…".to_owned(), |at| format!("?…{}", &query[at..])),
-        ),
+        // A fragment may be the end of a secret. The mark stays, since no endpoint may have one.
+        Some((rest, query)) => (rest, if query.contains('#') { "?…#…" } else { "?…" }),
         None if user.is_empty() => return url.into(),
-        None => (&url[host..], String::new()),
+        None => (&url[host..], ""),
     };
     format!("{}{user}{rest}{query}", &url[..start]).into()
 }
@@ -76,7 +71,9 @@ mod tests {
             ("http://ada:se#cret@c:1", "http://…@c:1"),
             ("http://ada:se@cret@c:port", "http://…@c:port"),
             ("http://c:port/v1?key=secret", "http://c:port/v1?…"),
-            ("http://ada:secret@c:1?key=secret#f", "http://…@c:1?…#f"),
+            ("http://ada:secret@c:1?key=secret#f", "http://…@c:1?…#…"),
+            ("http://c:1?key=sec#ret", "http://c:1?…#…"),
+            ("http://c:1/#f", "http://c:1/#f"),
         ] {
             assert_eq!(without_secrets(url), shown, "{url}");
         }

@@ -1,7 +1,5 @@
 //! The words of receivers and of proxies: what they mean, and how messages show them.
 
-use tonic::{Code, Status};
-
 use crate::text::escape_control;
 
 /// The maximum length of a receiver's words in messages, in characters.
@@ -21,16 +19,11 @@ const WEB_PAGE: [&str; 2] = [
 /// it are about an answer, and not about a request.
 pub(super) const MAX_ANSWER: usize = 64 * 1024 + 1;
 
-/// Returns whether a receiver's answer is too large to be read.
+/// Returns whether a receiver's answer is too large to be read, as it is or after decompression.
 pub(super) fn is_about_answer(words: &str) -> bool {
-    let limit = words.split_once("decoded message length too large: ");
-    limit.is_some_and(|(_, limit)| limit.ends_with(&format!(" {MAX_ANSWER} bytes")))
-}
-
-/// Returns whether a gRPC receiver has answered with success alone. All that its answer could tell
-/// is optional.
-pub(super) fn is_without_message(status: &Status) -> bool {
-    status.code() == Code::Internal && status.message() == "Missing response message."
+    [" the limit is: ", " size limit, of "]
+        .iter()
+        .any(|limit| words.contains(&format!("{limit}{MAX_ANSWER} bytes")))
 }
 
 /// Returns whether the answer to a gRPC request is that of a web server, which does not know the
@@ -63,6 +56,7 @@ pub(super) fn is_about_size(words: &str) -> bool {
         "too large",
         "exceeds maximum size",
         "max message size",
+        "exceeded while decompressing",
     ];
     phrases.iter().any(|phrase| words.contains(phrase))
 }

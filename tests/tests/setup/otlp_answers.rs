@@ -29,6 +29,10 @@ const DRIVEN: &str = env!("CARGO_BIN_EXE_driven");
 
 /// Exports two spans, and returns the answers of the flush and of the shutdown, and the log.
 fn export(endpoint: &str, protocol: &str, timeout: &str) -> (String, String, Vec<String>) {
+    export_spans(2, endpoint, protocol, timeout)
+}
+
+fn export_spans(count: u32, endpoint: &str, protocol: &str, timeout: &str) -> (String, String, Vec<String>) {
     let variables = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
@@ -39,8 +43,8 @@ fn export(endpoint: &str, protocol: &str, timeout: &str) -> (String, String, Vec
     ];
     let (mut driven, ready) = DrivenProcess::start(DRIVEN, &["multi_thread"], variables);
     assert_eq!(ready, "ready");
-    driven.send("spans 2");
-    let flushed = driven.send("flush 20000");
+    driven.send(&format!("spans {count}"));
+    let flushed = driven.send("flush 30000");
     let shut_down = driven.send("shutdown 20000");
     (flushed, shut_down, driven.end())
 }
@@ -340,6 +344,12 @@ fn unusual_answers_are_understood() {
             ": 2 spans were not delivered to {}/v1/traces: answered without OTLP: 200 OK with application/x-protobuf: ",
         ),
         ("grpc", grpc(&[application, ("grpc-status", "0")], b""), ""),
+        // As of a proxy that has cut the answer, or of no receiver.
+        (
+            "grpc",
+            grpc(&[application], b""),
+            ": 2 spans were not delivered to {}: ",
+        ),
         // The receiver has the spans: smaller requests would double them.
         (
             "grpc",
@@ -362,6 +372,39 @@ fn unusual_answers_are_understood() {
         assert!(flushed.contains(&expected), "{flushed}");
         assert_eq!(flushed.starts_with("ok"), expected.is_empty(), "{flushed}");
         assert_eq!(requests.load(Ordering::Relaxed), 1, "{flushed}");
+    }
+}
+
+/// The parts of a divided request share the timeout, unless the receiver goes on to answer.
+#[test]
+fn a_divided_request_takes_one_timeout_without_an_answer() {
+    let of = |status: StatusCode, pause| (status, Duration::from_millis(pause));
+    for ((status, pause), expected, least, most) in [
+        // Seven parts, of 32, 16, 8, 4, 2, 1 and 1 spans.
+        (
+            of(StatusCode::SERVICE_UNAVAILABLE, 0),
+            ": 64 spans were not delivered to {}/v1/traces: refused: 503 Service Unavailable",
+            1900,
+            7000,
+        ),
+        (of(StatusCode::OK, 500), "ok ", 3500, 20_000),
+    ] {
+        let requests = Arc::<AtomicU32>::default();
+        let router = Router::new().fallback(move || {
+            let is_first = requests.fetch_add(1, Ordering::Relaxed) < 6;
+            async move {
+                if is_first {
+                    return StatusCode::PAYLOAD_TOO_LARGE;
+                }
+                tokio::time::sleep(pause).await;
+                status
+            }
+        });
+        let url = serve(router, true);
+        let (flushed, _, _) = export_spans(64, &url, "http/protobuf", "2000");
+        assert!(flushed.contains(&expected.replace("{}", &url)), "{flushed}");
+        let took: u64 = flushed.split(' ').nth(1).unwrap().parse().unwrap();
+        assert!((least..most).contains(&took), "{flushed}");
     }
 }
 

@@ -17,6 +17,17 @@ fn attributes_are_recorded_as_they_are_written() {
         ("value: True, type: string", "String(Owned(\"True\"))"),
         ("value: 1.10, type: double", "F64(1.1)"),
         ("value: 0x10, type: int", "I64(16)"),
+        ("value: [1.5, 2]", "Array(F64([1.5, 2.0]))"),
+        ("value: [1.5, 1.10]", "Array(String([Owned(\"1.5\"), Owned(\"1.10\")]))"),
+        (
+            "value: [v1, 1.10, true]",
+            "Array(String([Owned(\"v1\"), Owned(\"1.10\"), Owned(\"true\")]))",
+        ),
+        (
+            "value: [1.10, v1], type: string_array",
+            "Array(String([Owned(\"1.10\"), Owned(\"v1\")]))",
+        ),
+        ("value: [1.10], type: double_array", "Array(F64([1.1]))"),
     ] {
         let config = load(&format!(
             "file_format: \"1.0\"\nresource: {{attributes: [{{name: a, {attribute}}}]}}"

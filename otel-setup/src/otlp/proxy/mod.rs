@@ -79,17 +79,17 @@ impl Proxy {
 /// of one that is no number or is missing.
 fn normalized(url: &str) -> Option<String> {
     let url = url.trim();
-    let url = if url.contains("://") {
+    let text = if url.contains("://") {
         url.to_owned()
     } else {
         format!("http://{url}")
     };
-    let url: Uri = url.parse().ok().filter(has_valid_port)?;
-    // Behind a password with a `/`, the host is a part of the path.
-    if url.path_and_query().is_some_and(|path| path.as_str().contains('@')) {
+    let url: Uri = text.parse().ok().filter(has_valid_port)?;
+    let (scheme, authority) = (url.scheme_str()?, url.authority()?.as_str());
+    // Behind a password with a `/`, `?` or `#`, the host is a part of what follows.
+    if text.matches('@').count() > authority.matches('@').count() {
         return None;
     }
-    let (scheme, authority) = (url.scheme_str()?, url.authority()?.as_str());
     let port = match url.port() {
         None if scheme.starts_with("socks") => ":1080",
         _ => "",
@@ -236,6 +236,7 @@ mod tests {
             "http://ada:secret@",
             "http://ada:sec/ret@p",
             "http://ada:12/34@p",
+            "http://ada:12#34@p",
             "http://p:99999",
             "http://p:",
             "a b",
