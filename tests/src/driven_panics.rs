@@ -56,6 +56,7 @@ impl fmt::Debug for Unwritable {
 
 /// Records such values in events, and in spans with an event. Returns the number of panics that
 /// reach the program.
+#[must_use]
 pub fn fields() -> usize {
     std::panic::set_hook(Box::new(|_| {}));
     let met = [Unwritable::Panics, Unwritable::Fails].iter().map(|value| {

@@ -13,7 +13,7 @@ pub(super) struct Query {
     pub(super) filter: String,
     /// The number of the first row.
     pub(super) from: usize,
-    /// The number of rows, if it is not the default. With zero rows, `next_from` would lead nowhere.
+    /// The number of rows, if it is not the default. With none, `next_from` would lead nowhere.
     pub(super) limit: Option<NonZero<usize>>,
     /// The id of a row.
     pub(super) row: Option<usize>,
