@@ -103,9 +103,9 @@ impl Drop for Telemetry {
 /// # Layers for a subscriber of your own
 ///
 /// For programs that set up telemetry [without a subscriber](crate::Builder::without_subscriber).
-/// Add each layer at most once. Every layer has its own filters, which follow
-/// [`RUST_LOG`](crate::Builder::init), so other layers may have different ones. The layer of a
-/// signal without an exporter does nothing.
+/// Add each layer at most once: another one records nothing, which is reported on stderr. Every
+/// layer has its own filters, which follow [`RUST_LOG`](crate::Builder::init), so other layers may
+/// have different ones. The layer of a signal without an exporter does nothing.
 ///
 /// ```no_run
 /// use tracing_subscriber::{Layer, filter::LevelFilter, fmt, prelude::*};

@@ -16,6 +16,11 @@ use super::spec_logger::SpecLoggerProvider;
 use super::stdout_logs::StdoutLogs;
 use crate::guarded_traces::GuardedTracer;
 
+/// The kinds of layers.
+enum Logs {}
+enum Spans {}
+enum Stdout {}
+
 /// The ingredients of the layers.
 #[derive(Debug)]
 pub(crate) struct Layers {
@@ -42,7 +47,7 @@ impl Layers {
             }
             let registration = Registration::default();
             Guarded(bridge.build())
-                .and_then(Witness(registration.clone()))
+                .and_then(Witness::<Logs>::new(&registration))
                 .with_filter(self.directives.event_filter().and(registration))
         })
     }
@@ -59,7 +64,7 @@ impl Layers {
                 .with_target(false)
                 .with_threads(false)
                 .with_tracked_inactivity(false)
-                .and_then(Witness(registration.clone()))
+                .and_then(Witness::<Spans>::new(&registration))
                 .with_filter(self.span_directives.span_filter().and(registration))
         })
     }
@@ -72,7 +77,7 @@ impl Layers {
         layer.map(|layer| {
             let registration = Registration::default();
             layer
-                .and_then(Witness(registration.clone()))
+                .and_then(Witness::<Stdout>::new(&registration))
                 .with_filter(self.directives.event_filter().and(registration))
         })
     }

@@ -146,6 +146,44 @@ fn layers_in_a_reload_layer() {
     }
 }
 
+/// The second of two layers of a kind says that it records nothing.
+#[test]
+fn layers_that_are_added_twice() {
+    let Some(output) = in_own_process_with(&[("RUST_LOG", "info")], || {
+        let spans = InMemorySpanExporter::default();
+        let logs = InMemoryLogExporter::default();
+        let (to_spans, to_logs) = (spans.clone(), logs.clone());
+        let telemetry = otel_setup::builder()
+            .trace_exporters([])
+            .metric_exporters([])
+            .log_exporters([])
+            .configure_tracer_provider(|provider| provider.with_simple_exporter(to_spans))
+            .configure_logger_provider(|provider| provider.with_simple_exporter(to_logs))
+            .without_subscriber()
+            .init()
+            .unwrap();
+        let all = Count::default();
+        tracing_subscriber::registry()
+            .with(telemetry.logs_layer())
+            .with(telemetry.spans_layer())
+            .with(telemetry.stdout_layer())
+            .with(all.clone())
+            .with(Some(telemetry.logs_layer()))
+            .with(telemetry.spans_layer().boxed())
+            .with(telemetry.stdout_layer())
+            .init();
+        tracing::info_span!("work", order = 7).in_scope(|| tracing::info!(target: "own", "recorded"));
+        assert_eq!(*all.0.lock().unwrap(), ["INFO"]);
+        assert_eq!(logs.get_emitted_logs().unwrap().len(), 1);
+        assert_eq!(spans.get_finished_spans().unwrap().len(), 1);
+    }) else {
+        return;
+    };
+    let words = "a layer of otel-setup was added to a subscriber that has one of its kind already";
+    assert_eq!(output.stderr.matches(words).count(), 3, "{}", output.stderr);
+    assert_eq!(output.stdout.matches("recorded").count(), 1, "{}", output.stdout);
+}
+
 /// A filter around a layer may be in a `reload::Layer`, and change at any time.
 #[test]
 fn filter_in_a_reload_layer() {
