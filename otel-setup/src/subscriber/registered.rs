@@ -30,7 +30,7 @@ pub(super) struct Registration(Arc<Flags>);
 struct Flags {
     is_registered: AtomicBool,
     is_second: AtomicBool,
-    is_logged: AtomicBool,
+    was_logged: AtomicBool,
 }
 
 /// A layer that notes its registration, next to the layer in question, which is of the kind `K`.
@@ -64,7 +64,7 @@ impl<S: Subscriber, K: 'static> Layer<S> for Witness<K> {
 impl Flags {
     /// Reports once that the layer records nothing.
     fn log(&self) {
-        if self.is_logged.swap(true, Ordering::Relaxed) {
+        if self.was_logged.swap(true, Ordering::Relaxed) {
             return;
         }
         let why = if self.is_second.load(Ordering::Relaxed) {
