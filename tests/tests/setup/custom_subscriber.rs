@@ -33,21 +33,27 @@ impl<S: Subscriber> Layer<S> for Count {
     }
 }
 
+/// Sets up spans and logs, without a subscriber, and returns what gets them.
+fn set_up() -> (Telemetry, InMemorySpanExporter, InMemoryLogExporter) {
+    let spans = InMemorySpanExporter::default();
+    let logs = InMemoryLogExporter::default();
+    let (to_spans, to_logs) = (spans.clone(), logs.clone());
+    let telemetry = otel_setup::builder()
+        .trace_exporters([])
+        .metric_exporters([])
+        .log_exporters([])
+        .configure_tracer_provider(|provider| provider.with_simple_exporter(to_spans))
+        .configure_logger_provider(|provider| provider.with_simple_exporter(to_logs))
+        .without_subscriber()
+        .init()
+        .unwrap();
+    (telemetry, spans, logs)
+}
+
 #[test]
 fn layers_filter_independently() {
     in_own_process(|| {
-        let spans = InMemorySpanExporter::default();
-        let logs = InMemoryLogExporter::default();
-        let (to_spans, to_logs) = (spans.clone(), logs.clone());
-        let telemetry = otel_setup::builder()
-            .trace_exporters([])
-            .metric_exporters([])
-            .log_exporters([])
-            .configure_tracer_provider(|provider| provider.with_simple_exporter(to_spans))
-            .configure_logger_provider(|provider| provider.with_simple_exporter(to_logs))
-            .without_subscriber()
-            .init()
-            .unwrap();
+        let (telemetry, spans, logs) = set_up();
         assert!(!tracing::dispatcher::has_been_set());
 
         let all = Count::default();
@@ -95,28 +101,13 @@ fn layers_filter_independently() {
     });
 }
 
-/// Sets up logs alone, without a subscriber, and returns what gets them.
-fn set_up_logs() -> (Telemetry, InMemoryLogExporter) {
-    let logs = InMemoryLogExporter::default();
-    let to_logs = logs.clone();
-    let telemetry = otel_setup::builder()
-        .trace_exporters([])
-        .metric_exporters([])
-        .log_exporters([])
-        .configure_logger_provider(|provider| provider.with_simple_exporter(to_logs))
-        .without_subscriber()
-        .init()
-        .unwrap();
-    (telemetry, logs)
-}
-
 /// A layer that comes too late says so. One in a `reload::Layer` from the beginning works.
 #[test]
 fn layers_in_a_reload_layer() {
     for is_late in ["early", "late"] {
         let variables = [("RUST_LOG", "info"), ("WHEN", is_late)];
         let Some(output) = in_own_process_with(&variables, || {
-            let (telemetry, logs) = set_up_logs();
+            let (telemetry, _, logs) = set_up();
             let ours: Box<dyn Layer<Registry> + Send + Sync> = Box::new(telemetry.logs_layer());
             let is_late = std::env::var("WHEN").unwrap() == "late";
             let (early, late) = if is_late {
@@ -150,18 +141,7 @@ fn layers_in_a_reload_layer() {
 #[test]
 fn layers_that_are_added_twice() {
     let Some(output) = in_own_process_with(&[("RUST_LOG", "info")], || {
-        let spans = InMemorySpanExporter::default();
-        let logs = InMemoryLogExporter::default();
-        let (to_spans, to_logs) = (spans.clone(), logs.clone());
-        let telemetry = otel_setup::builder()
-            .trace_exporters([])
-            .metric_exporters([])
-            .log_exporters([])
-            .configure_tracer_provider(|provider| provider.with_simple_exporter(to_spans))
-            .configure_logger_provider(|provider| provider.with_simple_exporter(to_logs))
-            .without_subscriber()
-            .init()
-            .unwrap();
+        let (telemetry, spans, logs) = set_up();
         let all = Count::default();
         tracing_subscriber::registry()
             .with(telemetry.logs_layer())
@@ -188,7 +168,7 @@ fn layers_that_are_added_twice() {
 #[test]
 fn filter_in_a_reload_layer() {
     in_own_process(|| {
-        let (telemetry, logs) = set_up_logs();
+        let (telemetry, _, logs) = set_up();
         let (level, handle) = reload::Layer::new(LevelFilter::INFO);
         let all = Count::default();
         tracing_subscriber::registry()
